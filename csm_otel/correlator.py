@@ -1,0 +1,276 @@
+"""Events in, correlated calls out: which attempts were made for which call.
+
+Theory of operation
+===================
+CSM has no ids. An attempt belongs to a call because it coincides with it: the same peer, client id, service, API and
+dialect (the *group*), a time inside the call's own, and, for the last attempt, the outcome that the call repeats in its
+Final* fields.
+
+- Every SDK but Ruby sends an attempt when it ends and the call right after its last attempt. So a call is matched when it
+  arrives, against the attempts that are *pending* in its group, and nothing waits. The last attempt is the one whose end
+  and receipt are nearest to the call's; the others are chosen backwards from it, each failed, none overlapping the next.
+- Ruby sends the call first, .NET and a JavaScript sender with a host name may swap the two, and a network may reorder
+  anything. Calls from such senders that miss attempts are *held* for a grace period and tried again at each arrival.
+- The source port is part of the group where one socket serves a sender for life (botocore, Java's clients, C++), and
+  only there: Ruby and PHP 8 open a socket for every datagram, JavaScript and Go change theirs in the middle of a call.
+- Identical datagrams are normal under concurrency, so nothing is ever de-duplicated: a call takes as many attempts as it
+  counts, and each attempt leaves once.
+- An attempt whose call never comes (lost, or the sender died) leaves as an orphan after a wait longer than the longest
+  call. What exceeds the bounds leaves early, oldest first.
+- Where a second choice is as good as the chosen one, the call is marked ambiguous rather than guessed silently.
+- Clocks are not trusted: events whose own times are far from their receipt are placed by their receipt instead.
+
+The state machine never waits, logs or schedules: `received_ns` is wall time at receipt, `now` is monotonic seconds.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict, deque
+from enum import StrEnum
+from typing import NamedTuple
+
+import msgspec
+
+from csm_otel.events import ApiCall, ApiCallAttempt, Dialect, Event, Peer
+from csm_otel.matching import Choice, Observed, choose
+from csm_otel.times import NS_PER_MS, TimestampMode, interval_of
+
+# One socket for the sender's life, so that the port tells one sender from another on the same host.
+_STEADY_PORT = frozenset({Dialect.BOTOCORE, Dialect.CPP, Dialect.JAVA})
+# Ruby sends the call first; .NET sends from tasks that may swap; JavaScript resolves a host name once a datagram.
+_MAY_REORDER = frozenset({Dialect.RUBY, Dialect.DOTNET, Dialect.JS, Dialect.UNKNOWN})
+# Times further than this from the receipt tell of a stepped or foreign clock, not of a slow delivery.
+_PLAUSIBLE_NS = 10 * 60 * 1000 * NS_PER_MS
+
+
+class Reason(StrEnum):
+    """Why a call or an orphan left the correlator."""
+
+    COMPLETE = "complete"
+    EXPIRED = "expired"
+    EVICTED = "evicted"
+    FLUSHED = "flushed"
+
+
+class CorrelatedCall(msgspec.Struct, frozen=True, kw_only=True):
+    """A call with the attempts that were made for it, in order of time."""
+
+    call: Observed[ApiCall]
+    attempts: tuple[Observed[ApiCallAttempt], ...]
+    missing: int
+    """How many attempts the call counts that were not found."""
+    ambiguous: bool
+    """Whether another choice of attempts was as good as this one."""
+    reason: Reason
+
+
+class OrphanAttempt(msgspec.Struct, frozen=True, kw_only=True):
+    """An attempt whose call never came."""
+
+    attempt: Observed[ApiCallAttempt]
+    reason: Reason
+
+
+Released = CorrelatedCall | OrphanAttempt
+
+
+class CorrelatorLimits(msgspec.Struct, frozen=True, kw_only=True):
+    """How long and how much the correlator keeps."""
+
+    grace_seconds: float = 0.25
+    """How long a call that misses attempts waits for them, where its sender or the network may reorder."""
+    attempt_wait_seconds: float = 900.0
+    """How long an attempt waits for its call: longer than the longest call, since an early try arrives early."""
+    pending_events: int = 100_000
+    pending_bytes: int = 64 * 1024 * 1024
+    """Bounds on what waits, counted in bytes of payload; beyond either the oldest leaves."""
+
+
+class _Key(NamedTuple):
+    host: str
+    port: int
+    client_id: str
+    service: str
+    api: str
+    dialect: Dialect
+
+
+class _Group:
+    __slots__ = ("attempts", "held")
+
+    def __init__(self) -> None:
+        self.attempts: dict[int, Observed[ApiCallAttempt]] = {}
+        self.held: dict[int, Observed[ApiCall]] = {}
+
+
+class _Pending(NamedTuple):
+    deadline: float
+    key: _Key
+    size_bytes: int
+
+
+class Correlator:
+    """The state machine: feed it with `receive`, ask `next_deadline`, then `expire`; `flush` at the end."""
+
+    def __init__(
+        self,
+        limits: CorrelatorLimits | None = None,
+        *,
+        timestamp_mode: TimestampMode = TimestampMode.AUTO,
+    ) -> None:
+        self._limits = limits or CorrelatorLimits()
+        self._timestamp_mode = timestamp_mode
+        self._groups: dict[_Key, _Group] = {}
+        # Both in order of arrival, hence of deadline: the waits are constants.
+        self._attempts: OrderedDict[int, _Pending] = OrderedDict()
+        self._held: OrderedDict[int, _Pending] = OrderedDict()
+        self._pending_bytes = 0
+        self._sequence = 0
+
+    @property
+    def pending_events(self) -> int:
+        """How many attempts and calls wait."""
+        return len(self._attempts) + len(self._held)
+
+    @property
+    def pending_bytes(self) -> int:
+        """Bytes of payload that the waiting events came in."""
+        return self._pending_bytes
+
+    def receive(self, event: Event, *, peer: Peer, received_ns: int, now: float) -> list[Released]:
+        """Take an event in and return what it completes, and what it pushes out.
+
+        ``received_ns`` is the wall time of receipt in epoch nanoseconds, ``now`` monotonic seconds.
+        """
+        observed = self._observe(event, peer, received_ns)
+        key = _key_of(event, peer)
+        released: list[Released] = []
+        if isinstance(event, ApiCall):
+            released.extend(self._receive_call(observed, key, now))  # type: ignore[arg-type]
+        else:
+            released.extend(self._receive_attempt(observed, key, now))  # type: ignore[arg-type]
+        released.extend(self._evict())
+        return released
+
+    def next_deadline(self) -> float | None:
+        """Return the monotonic second at which `expire` has something to do, or None."""
+        firsts = [next(iter(queue.values())).deadline for queue in (self._held, self._attempts) if queue]
+        return min(firsts, default=None)
+
+    def expire(self, *, now: float) -> list[Released]:
+        """Return the calls whose grace and the attempts whose wait has ended."""
+        released: list[Released] = []
+        for queue in (self._held, self._attempts):
+            while queue and next(iter(queue.values())).deadline <= now:
+                released.append(self._release(next(iter(queue)), Reason.EXPIRED))
+        return released
+
+    def flush(self) -> list[Released]:
+        """Return everything that waits: held calls first, each with what there is, then the orphans."""
+        released: list[Released] = []
+        for queue in (self._held, self._attempts):
+            while queue:
+                released.append(self._release(next(iter(queue)), Reason.FLUSHED))
+        return released
+
+    def _observe(self, event: Event, peer: Peer, received_ns: int) -> Observed[Event]:
+        start_ns, end_ns = interval_of(event, received_ns=received_ns, mode=self._timestamp_mode)
+        match_start_ns, match_end_ns = start_ns, end_ns
+        if abs(received_ns - end_ns) > _PLAUSIBLE_NS and event.dialect is not Dialect.RUBY:
+            match_start_ns, match_end_ns = received_ns - (end_ns - start_ns), received_ns
+        return Observed(
+            event=event,
+            peer=peer,
+            received_ns=received_ns,
+            start_ns=start_ns,
+            end_ns=end_ns,
+            match_start_ns=match_start_ns,
+            match_end_ns=match_end_ns,
+        )
+
+    def _receive_call(self, call: Observed[ApiCall], key: _Key, now: float) -> list[Released]:
+        group = self._groups.get(key)
+        choice = choose(call, group.attempts if group else {})
+        if choice.missing and self._may_still_come(call):
+            self._hold(call, key, now)
+            return []
+        return [self._consume(call, choice, key, Reason.COMPLETE)]
+
+    def _may_still_come(self, call: Observed[ApiCall]) -> bool:
+        return call.event.dialect in _MAY_REORDER or not call.peer.is_loopback
+
+    def _receive_attempt(self, attempt: Observed[ApiCallAttempt], key: _Key, now: float) -> list[Released]:
+        group = self._groups.setdefault(key, _Group())
+        sequence = self._next_sequence()
+        group.attempts[sequence] = attempt
+        self._attempts[sequence] = _Pending(now + self._limits.attempt_wait_seconds, key, attempt.event.size_bytes)
+        self._pending_bytes += attempt.event.size_bytes
+        if not group.held:
+            return []
+        best: tuple[float, int, Choice] | None = None
+        for held, call in group.held.items():
+            choice = choose(call, group.attempts)
+            if not choice.missing and (best is None or choice.cost_ms < best[0]):
+                best = (choice.cost_ms, held, choice)
+        if best is None:
+            return []
+        _, held, choice = best
+        call = group.held[held]
+        self._forget_call(held, key)
+        return [self._consume(call, choice, key, Reason.COMPLETE)]
+
+    def _hold(self, call: Observed[ApiCall], key: _Key, now: float) -> None:
+        sequence = self._next_sequence()
+        self._groups.setdefault(key, _Group()).held[sequence] = call
+        self._held[sequence] = _Pending(now + self._limits.grace_seconds, key, call.event.size_bytes)
+        self._pending_bytes += call.event.size_bytes
+
+    def _consume(self, call: Observed[ApiCall], choice: Choice, key: _Key, reason: Reason) -> CorrelatedCall:
+        attempts = [self._forget_attempt(sequence, key) for sequence in choice.attempts]
+        attempts.sort(key=lambda attempt: (attempt.start_ns, attempt.end_ns, attempt.received_ns))
+        return CorrelatedCall(
+            call=call, attempts=tuple(attempts), missing=choice.missing, ambiguous=choice.ambiguous, reason=reason
+        )
+
+    def _release(self, sequence: int, reason: Reason) -> Released:
+        if sequence in self._held:
+            key = self._held[sequence].key
+            call = self._forget_call(sequence, key)
+            group = self._groups.get(key)
+            return self._consume(call, choose(call, group.attempts if group else {}), key, reason)
+        return OrphanAttempt(attempt=self._forget_attempt(sequence, self._attempts[sequence].key), reason=reason)
+
+    def _forget_attempt(self, sequence: int, key: _Key) -> Observed[ApiCallAttempt]:
+        self._pending_bytes -= self._attempts.pop(sequence).size_bytes
+        group = self._groups[key]
+        attempt = group.attempts.pop(sequence)
+        self._drop_if_empty(key, group)
+        return attempt
+
+    def _forget_call(self, sequence: int, key: _Key) -> Observed[ApiCall]:
+        self._pending_bytes -= self._held.pop(sequence).size_bytes
+        group = self._groups[key]
+        call = group.held.pop(sequence)
+        self._drop_if_empty(key, group)
+        return call
+
+    def _drop_if_empty(self, key: _Key, group: _Group) -> None:
+        if not group.attempts and not group.held:
+            del self._groups[key]
+
+    def _evict(self) -> deque[Released]:
+        released: deque[Released] = deque()
+        limits = self._limits
+        while self.pending_events > limits.pending_events or self._pending_bytes > limits.pending_bytes:
+            oldest = min(next(iter(queue)) for queue in (self._held, self._attempts) if queue)
+            released.append(self._release(oldest, Reason.EVICTED))
+        return released
+
+    def _next_sequence(self) -> int:
+        self._sequence += 1
+        return self._sequence
+
+
+def _key_of(event: Event, peer: Peer) -> _Key:
+    port = peer.port if event.dialect in _STEADY_PORT else 0
+    return _Key(peer.host, port, event.client_id, event.service, event.api, event.dialect)

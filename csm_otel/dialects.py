@@ -1,0 +1,82 @@
+"""Which SDK family wrote an event, told by its user agent, else by the order of its keys.
+
+The user agent goes first where it names an SDK: that name cannot be an accident, while the key order of a sender on an
+old Python (whose dicts were unordered) can. The order decides where there is no such name: PHP's calls, calls that were
+never sent, and scripts that set a user agent of their own.
+
+Source: csm-protocol 2.8; checked on every captured datagram by tests/conformance.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from csm_otel.events import Dialect
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_PRODUCTS: tuple[tuple[str, Dialect], ...] = (
+    ("aws-cli/", Dialect.BOTOCORE),
+    ("aiobotocore/", Dialect.BOTOCORE),
+    ("Boto3/", Dialect.BOTOCORE),
+    ("Botocore/", Dialect.BOTOCORE),
+    ("aws-sdk-nodejs/", Dialect.JS),
+    ("aws-sdk-js/", Dialect.JS),
+    ("aws-sdk-go/", Dialect.GO),
+    ("aws-sdk-ruby3/", Dialect.RUBY),
+    ("aws-sdk-ruby2/", Dialect.RUBY),
+    ("aws-sdk-php/", Dialect.PHP),
+    ("aws-sdk-java/", Dialect.JAVA),
+    ("aws-sdk-dotnet", Dialect.DOTNET),
+    ("aws-sdk-cpp/", Dialect.CPP),
+)
+_PRODUCT = re.compile(r"(?<![\w-])(?:aws-cli|aiobotocore|Boto3|Botocore|aws-sdk-[a-z]+\d?[\w-]*)/[\w.+-]+")
+_APPLICATION = re.compile(r"(?:^|\s)app/([^\s]{1,50})")
+
+_FIRST_KEYS: dict[tuple[str, str], Dialect] = {
+    ("Version", "ClientId"): Dialect.BOTOCORE,
+    ("Type", "Api"): Dialect.JS,
+    ("ClientId", "Api"): Dialect.GO,
+    ("Api", "ClientId"): Dialect.PHP,
+}
+_RUBY_OR_CPP = ("Type", "Service")
+_JAVA_OR_DOTNET = ("Api", "Service")
+_DISTINGUISHING_KEYS = 7  # Ruby and C++ differ only in their seventh key
+
+
+@lru_cache(maxsize=1024)
+def dialect_of_user_agent(user_agent: str) -> Dialect | None:
+    """Return the family that a user agent names, or None."""
+    for product, dialect in _PRODUCTS:
+        if product in user_agent:
+            return dialect
+    return None
+
+
+def dialect_of_keys(keys: Sequence[str]) -> Dialect | None:
+    """Return the family that writes its (first seven) keys in this order, or None."""
+    first = tuple(keys[:2])
+    if first == _RUBY_OR_CPP:
+        last = keys[_DISTINGUISHING_KEYS - 1 : _DISTINGUISHING_KEYS]
+        return Dialect.CPP if last == ["UserAgent"] else Dialect.RUBY
+    if first == _JAVA_OR_DOTNET:
+        # .NET writes Version, Type, Timestamp; Java Timestamp (if any), Version, Region
+        return Dialect.DOTNET if "Type" in keys[:6] else Dialect.JAVA
+    return _FIRST_KEYS.get(first) if len(first) == 2 else None  # type: ignore[call-overload,no-any-return]  # noqa: PLR2004
+
+
+@lru_cache(maxsize=1024)
+def sdk_of_user_agent(user_agent: str) -> str | None:
+    """Return the SDK and its version as the user agent names them first: ``Boto3/1.28.1``, ``aws-cli/2.7.14``."""
+    found = _PRODUCT.search(user_agent)
+    return found[0] if found else None
+
+
+@lru_cache(maxsize=1024)
+def application_of_user_agent(user_agent: str) -> str | None:
+    """Return the application id that newer SDKs put there as ``app/<id>``, or None."""
+    found = _APPLICATION.search(user_agent)
+    return found[1] if found else None

@@ -1,0 +1,41 @@
+"""What can go wrong, by who has to act.
+
+CsmOtelError
+├── MalformedDatagramError   the sender: this payload is no CSM event
+├── SettingsError            the operator: a flag or a variable is wrong
+└── ListenError              the operator: the address cannot be listened on
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+class CsmOtelError(Exception):
+    """The base of every error that this package raises on purpose."""
+
+
+class MalformedDatagramError(CsmOtelError):
+    """Raised when a payload, or one object in it, is no CSM event.
+
+    ``reason`` is one of few fixed words and never holds any part of the payload.
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class SettingsError(CsmOtelError):
+    """Raised when settings are unusable; ``faults`` has a line for each, with the name of the flag or variable."""
+
+    def __init__(self, faults: Sequence[str]) -> None:
+        super().__init__("; ".join(faults))
+        self.faults = tuple(faults)
+
+
+class ListenError(CsmOtelError):
+    """Raised when a UDP address cannot be bound; the text is one line for the operator."""

@@ -1,0 +1,116 @@
+"""What a CSM datagram says: `ApiCall` (what the application made) and `ApiCallAttempt` (one HTTP request for it).
+
+These are the values every later stage works on. They are made by `csm_otel.decoding.decode` and hold no secret: the
+access key is gone but for the account it belongs to, the session token altogether.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import NamedTuple
+
+import msgspec
+
+
+class Dialect(StrEnum):
+    """Which SDK family wrote an event: they differ in what an instant means, in order and in sockets."""
+
+    BOTOCORE = "botocore"
+    CPP = "cpp"
+    DOTNET = "dotnet"
+    GO = "go"
+    JAVA = "java"
+    JS = "js"
+    PHP = "php"
+    RUBY = "ruby"
+    UNKNOWN = "unknown"
+
+
+class Peer(NamedTuple):
+    """Where a datagram came from."""
+
+    host: str
+    port: int
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether the sender is on this machine (and in this network namespace)."""
+        return self.host.startswith("127.") or self.host == "::1"
+
+
+class Failure(msgspec.Struct, frozen=True):
+    """An exception as the sender named it, redacted by value.
+
+    Either text may be empty: PHP names nothing on a network failure, C++ sends messages without names. That the fields
+    were there at all is the fact.
+    """
+
+    name: str
+    message: str
+
+
+class Latencies(msgspec.Struct, frozen=True, kw_only=True):
+    """Parts of an attempt that some SDKs measure, in milliseconds."""
+
+    acquire_connection_ms: int | None = None
+    connect_ms: int | None = None
+    request_ms: int | None = None
+    dns_ms: int | None = None
+    tcp_ms: int | None = None
+    tls_ms: int | None = None
+
+
+class _Event(msgspec.Struct, frozen=True, kw_only=True):
+    dialect: Dialect
+    service: str
+    api: str
+    client_id: str = ""
+    """As sent, a trace context at its end included; absent and empty are the same."""
+    timestamp_ms: int | None = None
+    """Epoch milliseconds: the start, but for Go (and senders judged like it) the end."""
+    latency_ms: int | None = None
+    """Milliseconds, 0 to 24 h."""
+    region: str | None = None
+    user_agent: str | None = None
+    status: int | None = None
+    """HTTP status of the (last) response, 100..599; absent when there was none."""
+    aws_exception: Failure | None = None
+    sdk_exception: Failure | None = None
+    account_id: str | None = None
+    """12 digits: the account that the access key belongs to."""
+    size_bytes: int = 0
+    """Bytes of the payload it came in, as a measure of what keeping it costs."""
+
+
+class ApiCall(_Event, frozen=True, kw_only=True):
+    """One call of a client method, sent when it has ended."""
+
+    attempt_count: int | None = None
+    max_retries_exceeded: bool | None = None
+    timed_out: bool | None = None
+    """Java: the client's own execution timeout ended the call."""
+    request_id: str | None = None
+    """Go only: the request id of the last attempt, which it identifies."""
+
+    @property
+    def has_outcome(self) -> bool:
+        """Whether the call has any Final* field."""
+        return self.status is not None or self.aws_exception is not None or self.sdk_exception is not None
+
+
+class ApiCallAttempt(_Event, frozen=True, kw_only=True):
+    """One HTTP request, sent when its response (or failure) was there."""
+
+    fqdn: str | None = None
+    """Host name as sent, a port included where the SDK sends one."""
+    request_id: str | None = None
+    """x-amzn-RequestId, else x-amz-request-id: the first that is not empty."""
+    extended_request_id: str | None = None
+    destination_ip: str | None = None
+    connection_reused: bool | None = None
+    latencies: Latencies | None = None
+    not_sent: bool = False
+    """Ruby: a client-side failure, described by nulls."""
+
+
+Event = ApiCall | ApiCallAttempt

@@ -1,0 +1,72 @@
+"""Span data: our plain description of a span, between the mapping and the encoding."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import IntEnum
+
+import msgspec
+
+AttributeValue = str | bool | int | float | tuple[str, ...]
+Attributes = Mapping[str, AttributeValue]
+
+
+class SpanKind(IntEnum):
+    """The kinds in use, numbered as in OTLP."""
+
+    INTERNAL = 1
+    CLIENT = 3
+
+
+class TraceContext(msgspec.Struct, frozen=True, kw_only=True):
+    """What a child needs to know of its parent span, and every span of itself (W3C Trace Context)."""
+
+    trace_id: int
+    """128 bits, not zero."""
+    span_id: int
+    """64 bits, not zero."""
+    sampled: bool = True
+    trace_state: str = ""
+    """The tracestate header as it came, or empty."""
+    is_remote: bool = False
+    """Whether it was made by another process."""
+
+
+class Resource(msgspec.Struct, frozen=True):
+    """The monitored application (never the daemon), as resource attributes."""
+
+    attributes: tuple[tuple[str, AttributeValue], ...]
+
+    @property
+    def service_name(self) -> str:
+        """The application's name."""
+        return str(dict(self.attributes).get("service.name", "unknown_service"))
+
+
+class SpanEvent(msgspec.Struct, frozen=True, kw_only=True):
+    """Something that happened within a span; here only ``exception``."""
+
+    name: str
+    time_ns: int
+    """Epoch nanoseconds."""
+    attributes: Attributes
+
+
+class SpanData(msgspec.Struct, frozen=True, kw_only=True):
+    """One span, complete."""
+
+    name: str
+    kind: SpanKind
+    context: TraceContext
+    parent: TraceContext | None
+    start_ns: int
+    """Epoch nanoseconds."""
+    end_ns: int
+    """Epoch nanoseconds, never before the start."""
+    attributes: Attributes
+    events: tuple[SpanEvent, ...] = ()
+    is_error: bool = False
+    """Status ERROR, else UNSET; OK is never set, so that back ends judge for themselves."""
+    status_message: str = ""
+    """Why, redacted; empty where the sender gave no message."""
+    resource: Resource

@@ -1,0 +1,39 @@
+"""The tally: what came in, what became of it, and what was lost, by reason."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+
+@dataclass(slots=True, kw_only=True)
+class Tally:
+    """Counts of one run. Each datagram and each span is in exactly one outcome."""
+
+    datagrams_received: int = 0
+    datagrams_dropped_by_kernel: int | None = None
+    """None where the system does not tell."""
+    datagrams_late: int = 0
+    """Datagrams that came after the command of `exec` had ended, from something it left behind."""
+    malformed: Counter[str] = field(default_factory=Counter)
+    """Datagrams (or objects in one) that are no event, by reason."""
+    other_versions: int = 0
+    calls: int = 0
+    """ApiCall events decoded."""
+    attempts: int = 0
+    """ApiCallAttempt events decoded."""
+    released: Counter[str] = field(default_factory=Counter)
+    """Calls that left the correlator, by reason."""
+    orphans: Counter[str] = field(default_factory=Counter)
+    """Attempts whose call never came, by reason."""
+    attempts_missing: int = 0
+    """Attempts that calls count and that never came."""
+    ambiguous: int = 0
+    spans_made: int = 0
+    spans_unsampled: int = 0
+    spans_delivered: int = 0
+    """Accepted by the back end, or written where no back end is asked for."""
+    spans_dropped: Counter[str] = field(default_factory=Counter)
+    """Spans that were given up, by reason."""
+    spans_rejected: int = 0
+    """Spans that the back end refused in a partial success."""
