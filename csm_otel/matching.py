@@ -107,7 +107,7 @@ def _may_be_last(attempt: Observed[ApiCallAttempt], call: ApiCall) -> bool:
     event = attempt.event
     if call.request_id and event.request_id and call.dialect is Dialect.GO:
         return call.request_id == event.request_id
-    if call.has_outcome and not _same_outcome(event, call):
+    if call.has_outcome and not same_outcome(event, call):
         return False
     if event.region and call.region and event.region != call.region:
         return False
@@ -115,7 +115,8 @@ def _may_be_last(attempt: Observed[ApiCallAttempt], call: ApiCall) -> bool:
     return not agents_tell or event.user_agent == call.user_agent
 
 
-def _same_outcome(attempt: ApiCallAttempt, call: ApiCall) -> bool:
+def same_outcome(attempt: ApiCallAttempt, call: ApiCall) -> bool:
+    """Whether an attempt ended as the call's Final* fields say its last one did."""
     return (
         attempt.status == call.status
         and _same_failure(attempt.aws_exception, call.aws_exception)
