@@ -2,11 +2,11 @@
 
 The pipeline, one type at each arrow::
 
-    UDP datagram --events.decode--> Event --Correlator--> Released --SpanMapper--> SpanData --encode--> bytes --deliver-->
+    datagram --decode--> Event --Correlator--> Released --SpanMapper--> SpanData --encode--> bytes --deliver--> Outcome
 
-``events``, ``redaction``, ``correlator`` and ``spans`` are pure: no I/O, no clock, no threads. ``receiver``, ``export``,
-``report``, ``agent``, ``exec`` and ``cli`` are the shell around them. Nothing is imported here, because ``csm-otel exec``
-starts its command before it loads any of it.
+``events``, ``decoding``, ``redaction``, ``correlator`` and ``spans`` are pure: no I/O, no clock, no threads.
+``receiver``, ``export``, ``report``, ``agent``, ``serve``, ``exec`` and ``cli`` are the shell around them. Nothing is
+imported here, because ``csm-otel exec`` starts its command before it loads any of it.
 """
 
 __version__ = "0.1.0"

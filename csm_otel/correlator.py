@@ -6,15 +6,16 @@ CSM has no ids. An attempt belongs to a call because it coincides with it: the s
 dialect (the *group*), a time inside the call's own, and, for the last attempt, the outcome that the call repeats in its
 Final* fields.
 
-- Every SDK but Ruby sends an attempt when it ends and the call right after its last attempt. So a call is matched when it
-  arrives, against the attempts that are *pending* in its group, and nothing waits. The last attempt is the one whose end
-  and receipt are nearest to the call's; the others are chosen backwards from it, each failed, none overlapping the next.
+- Every SDK but Ruby sends an attempt when it ends and the call right after its last attempt. So a call is matched when
+  it arrives, against the attempts that are *pending* in its group, and nothing waits. The last attempt is the one whose
+  end and receipt are nearest to the call's; the others are chosen backwards from it, each failed, none overlapping the
+  next.
 - Ruby sends the call first, .NET and a JavaScript sender with a host name may swap the two, and a network may reorder
   anything. Calls from such senders that miss attempts are *held* for a grace period and tried again at each arrival.
 - The source port is part of the group where one socket serves a sender for life (botocore, Java's clients, C++), and
   only there: Ruby and PHP 8 open a socket for every datagram, JavaScript and Go change theirs in the middle of a call.
-- Identical datagrams are normal under concurrency, so nothing is ever de-duplicated: a call takes as many attempts as it
-  counts, and each attempt leaves once.
+- Identical datagrams are normal under concurrency, so nothing is ever de-duplicated: a call takes as many attempts as
+  it counts, and each attempt leaves once.
 - An attempt whose call never comes (lost, or the sender died) leaves as an orphan after a wait longer than the longest
   call. What exceeds the bounds leaves early, oldest first.
 - Where a second choice is as good as the chosen one, the call is marked ambiguous rather than guessed silently.
@@ -191,13 +192,10 @@ class Correlator:
     def _receive_call(self, call: Observed[ApiCall], key: _Key, now: float) -> list[Released]:
         group = self._groups.get(key)
         choice = choose(call, group.attempts if group else {})
-        if choice.missing and self._may_still_come(call):
+        if choice.missing and _may_still_come(call):
             self._hold(call, key, now)
             return []
         return [self._consume(call, choice, key, Reason.COMPLETE)]
-
-    def _may_still_come(self, call: Observed[ApiCall]) -> bool:
-        return call.event.dialect in _MAY_REORDER or not call.peer.is_loopback
 
     def _receive_attempt(self, attempt: Observed[ApiCallAttempt], key: _Key, now: float) -> list[Released]:
         group = self._groups.setdefault(key, _Group())
@@ -269,6 +267,10 @@ class Correlator:
     def _next_sequence(self) -> int:
         self._sequence += 1
         return self._sequence
+
+
+def _may_still_come(call: Observed[ApiCall]) -> bool:
+    return call.event.dialect in _MAY_REORDER or not call.peer.is_loopback
 
 
 def _key_of(event: Event, peer: Peer) -> _Key:

@@ -30,6 +30,8 @@ _WIRE_VERSION = 1
 _MAX_EVENTS = 1024  # in one datagram: 65,535 bytes hold no more than some 900 events of the smallest useful kind
 _MAX_LATENCY_MS = 24 * 60 * 60 * 1000
 _TOO_BIG = 10**18
+# Nanoseconds of it, with a day on either side, are a signed 64-bit number: the end of the year 2261.
+_MAX_TIMESTAMP_MS = 9_214_646_400_000
 _MAX_DIGITS = 19
 _LOWEST_STATUS, _HIGHEST_STATUS = 100, 599
 # The longest texts any SDK sends are 512 characters; more is a stranger's.
@@ -102,8 +104,8 @@ _FIELDS = {name.lower(): name for name in _Wire.__struct_fields__}
 _EXCEPTION_NAMES = {"FinalAwsException", "FinalSdkException", "AwsException", "SdkException"}
 _NUMBERS = {
     "Version", "Timestamp", "Latency", "AttemptCount", "MaxRetriesExceeded", "ApiCallTimeout", "FinalHttpStatusCode",
-    "AttemptLatency", "HttpStatusCode", "ConnectionReused", "AcquireConnectionLatency", "ConnectLatency", "RequestLatency",
-    "DnsLatency", "TcpLatency", "SslLatency", "TimeToFirstByte", "TimeToConnect",
+    "AttemptLatency", "HttpStatusCode", "ConnectionReused", "AcquireConnectionLatency", "ConnectLatency",
+    "RequestLatency", "DnsLatency", "TcpLatency", "SslLatency", "TimeToFirstByte", "TimeToConnect",
 }  # fmt: skip
 _FLAGS = {"MaxRetriesExceeded", "ApiCallTimeout", "ConnectionReused"}
 
@@ -117,12 +119,19 @@ def decode(payload: bytes) -> Decoded:
         MalformedDatagramError: nothing in it is a CSM event; ``reason`` is ``empty``, ``not_json``, ``not_an_object``,
             ``too_deep``, ``unknown_type`` or ``unnamed`` (neither Service nor Api).
     """
-    try:
-        wire = _fast.decode(payload)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    wire = _fast_wire(payload)
+    if wire is None:
         return _decode_tolerantly(payload)
-    event = _event(wire, _first_keys(payload), len(payload))
-    return Decoded([event], (), int(wire.Version not in (None, _WIRE_VERSION)))
+    event = _event(wire, _first_keys(payload), len(payload), _redactor([wire]))
+    return Decoded([event], (), int(wire.Version not in {None, _WIRE_VERSION}))
+
+
+def _fast_wire(payload: bytes) -> _Wire | None:
+    """Return None for what is not plain; not an exception, as its text would travel on as the context of ours."""
+    try:
+        return _fast.decode(payload)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
 
 
 def _first_keys(payload: bytes) -> list[str]:
@@ -132,12 +141,18 @@ def _first_keys(payload: bytes) -> list[str]:
 def _decode_tolerantly(payload: bytes) -> Decoded:
     events: list[Event] = []
     rejected: list[str] = []
+    wires: list[tuple[_Wire, list[str]]] = []
     other_versions = 0
     for value in _values(payload):
         try:
-            wire, keys = _wire(value)
-            events.append(_event(wire, keys, len(payload)))
-            other_versions += wire.Version not in (None, _WIRE_VERSION)
+            wires.append(_wire(value))
+        except MalformedDatagramError as error:
+            rejected.append(error.reason)
+    redactor = _redactor([wire for wire, _ in wires])
+    for wire, keys in wires:
+        try:
+            events.append(_event(wire, keys, len(payload), redactor))
+            other_versions += wire.Version not in {None, _WIRE_VERSION}
         except MalformedDatagramError as error:
             rejected.append(error.reason)
     if not events:
@@ -155,6 +170,7 @@ def _values(payload: bytes) -> Iterator[object]:
         try:
             value, at = decoder.raw_decode(text, at)
         except ValueError:
+            count += 1  # each try may read far: the bound is on tries, not only on finds
             yield MalformedDatagramError("not_json")
             at = (text.find("\n", at) + 1) or len(text)
             continue
@@ -212,10 +228,15 @@ def _number(item: object, *, flag: bool) -> int | None:
     return item if isinstance(item, int) else None
 
 
-def _event(wire: _Wire, keys: list[str], size_bytes: int) -> Event:
-    if wire.Type not in ("ApiCall", "ApiCallAttempt"):
+def _redactor(wires: list[_Wire]) -> ValueRedactor:
+    """Return what takes the secrets of a whole datagram out of its texts; cleaned as those are, or none would match."""
+    secrets = [secret for wire in wires for secret in (wire.AccessKey, wire.SessionToken) if secret]
+    return ValueRedactor(*(_clean(secret) for secret in secrets))
+
+
+def _event(wire: _Wire, keys: list[str], size_bytes: int, redactor: ValueRedactor) -> Event:
+    if wire.Type not in {"ApiCall", "ApiCallAttempt"}:
         raise MalformedDatagramError("unknown_type")
-    redactor = ValueRedactor(wire.AccessKey, wire.SessionToken)
     service, api = _text(wire.Service, redactor), _text(wire.Api, redactor)
     if service is None and api is None:
         raise MalformedDatagramError("unnamed")
@@ -268,8 +289,12 @@ def _free_text(value: str | None, redactor: ValueRedactor) -> str | None:
 
 
 def _printable(value: str) -> str:
-    """Take control characters (a line break becomes a blank) and lone surrogates out, and cut what no SDK sends."""
-    value = value[:_MAX_TEXT]
+    """Clean a text, and cut what no SDK sends."""
+    return _clean(value[:_MAX_TEXT])
+
+
+def _clean(value: str) -> str:
+    """Take control characters (a line break becomes a blank) and lone surrogates out."""
     if value.isprintable():
         return value.strip()
     return _UNPRINTABLE.sub(lambda found: " " if found[0] in "\t\n\r" else "", value).strip()
@@ -279,11 +304,12 @@ def _failure(name: str | int | None, message: str | None, redactor: ValueRedacto
     """Keep that an exception field was there even when it is empty (PHP) or has no name (C++)."""
     if name is None and message is None:
         return None
-    return Failure(_free_text(str(name), redactor) or "" if name is not None else "", _free_text(message, redactor) or "")
+    text = "" if name is None else str(name)
+    return Failure(_free_text(text, redactor) or "", _free_text(message, redactor) or "")
 
 
 def _timestamp(value: float | None) -> int | None:
-    return int(value) if value is not None and 0 < value < _TOO_BIG // 10**6 else None
+    return int(value) if value is not None and 0 < value <= _MAX_TIMESTAMP_MS else None
 
 
 def _latency(value: int | None) -> int | None:
@@ -314,4 +340,4 @@ def _count(value: int | None) -> int | None:
 
 
 def _flag(value: int | None) -> bool | None:
-    return bool(value) if value in (0, 1) else None
+    return bool(value) if value in {0, 1} else None

@@ -36,7 +36,7 @@ _PRODUCTS: tuple[tuple[str, Dialect], ...] = (
 _PRODUCT = re.compile(r"(?<![\w-])(?:aws-cli|aiobotocore|Boto3|Botocore|aws-sdk-[a-z]+\d?[\w-]*)/[\w.+-]+")
 _APPLICATION = re.compile(r"(?:^|\s)app/([^\s]{1,50})")
 
-_FIRST_KEYS: dict[tuple[str, str], Dialect] = {
+_FIRST_KEYS: dict[tuple[str, ...], Dialect] = {
     ("Version", "ClientId"): Dialect.BOTOCORE,
     ("Type", "Api"): Dialect.JS,
     ("ClientId", "Api"): Dialect.GO,
@@ -61,11 +61,11 @@ def dialect_of_keys(keys: Sequence[str]) -> Dialect | None:
     first = tuple(keys[:2])
     if first == _RUBY_OR_CPP:
         last = keys[_DISTINGUISHING_KEYS - 1 : _DISTINGUISHING_KEYS]
-        return Dialect.CPP if last == ["UserAgent"] else Dialect.RUBY
+        return Dialect.CPP if "UserAgent" in last else Dialect.RUBY
     if first == _JAVA_OR_DOTNET:
         # .NET writes Version, Type, Timestamp; Java Timestamp (if any), Version, Region
         return Dialect.DOTNET if "Type" in keys[:6] else Dialect.JAVA
-    return _FIRST_KEYS.get(first) if len(first) == 2 else None  # type: ignore[call-overload,no-any-return]  # noqa: PLR2004
+    return _FIRST_KEYS.get(first)
 
 
 @lru_cache(maxsize=1024)

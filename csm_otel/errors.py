@@ -3,7 +3,9 @@
 CsmOtelError
 ├── MalformedDatagramError   the sender: this payload is no CSM event
 ├── SettingsError            the operator: a flag or a variable is wrong
-└── ListenError              the operator: the address cannot be listened on
+├── ListenError              the operator: the address cannot be listened on
+└── CommandError             the operator: the command of `exec` cannot be executed
+    └── CommandNotFoundError     ... or is not there
 """
 
 from __future__ import annotations
@@ -38,4 +40,24 @@ class SettingsError(CsmOtelError):
 
 
 class ListenError(CsmOtelError):
-    """Raised when a UDP address cannot be bound; the text is one line for the operator."""
+    """Raised when a UDP address cannot be bound; the text is one line for the operator.
+
+    ``errno`` is the system's reason, where there is one.
+    """
+
+    def __init__(self, text: str, *, errno: int | None = None) -> None:
+        super().__init__(text)
+        self.errno = errno
+
+
+class CommandError(CsmOtelError):
+    """Raised when the command of ``exec`` cannot be executed; the text is one line for the operator."""
+
+    exit_code = 126
+    """What a shell exits with then."""
+
+
+class CommandNotFoundError(CommandError):
+    """Raised when there is no command of that name."""
+
+    exit_code = 127

@@ -1,7 +1,8 @@
 """Which of the pending attempts of a group were made for one call: `choose`.
 
 Sizes are milliseconds. A choice has a cost, the sum of the gaps that should be nothing: between the end of the last
-attempt and the end of its call, between their receipts, between the start of the first attempt and the start of the call.
+attempt and the end of its call, between their receipts, between the start of the first attempt and the start of the
+call.
 Source of the rules: csm-protocol D4, and 2.4 for what each SDK's clock readings allow.
 """
 
@@ -20,8 +21,10 @@ if TYPE_CHECKING:
 E_co = TypeVar("E_co", bound=Event, covariant=True)
 
 _FIRST_ERROR_STATUS = 300  # redirects are retried like errors
+_FIRST_REFUSAL_STATUS = 400
 _SLACK_MS = 2.0  # both ends are cut to milliseconds, from clocks that may be read apart
-_MIXED_CLOCKS_SLACK_MS = 8.0  # Ruby: wall clock for the start, monotonic for the length; attempts stick out by up to 7 ms
+# Ruby: wall clock for the start, monotonic for the length; attempts stick out by up to 7 ms
+_MIXED_CLOCKS_SLACK_MS = 8.0
 _MIXED_CLOCKS = frozenset({Dialect.RUBY, Dialect.DOTNET})
 _END_MAY_OVERRUN = frozenset({Dialect.JS, Dialect.PHP})  # JS reuses a stale latency, PHP's contains the back-off
 _CALL_FIRST = frozenset({Dialect.RUBY})
@@ -59,10 +62,10 @@ class _Chain(NamedTuple):
 
 def choose(call: Observed[ApiCall], pending: Mapping[int, Observed[ApiCallAttempt]]) -> Choice:
     """Return the attempts of ``pending`` that were made for ``call``, how many it still misses, and at what cost."""
-    wanted = _wanted(call.event)
+    candidates = {key: attempt for key, attempt in pending.items() if _fits(attempt, call)}
+    wanted = _wanted(call.event, candidates)
     if not wanted:
         return Choice((), 0, ambiguous=False, cost_ms=0.0)
-    candidates = {key: attempt for key, attempt in pending.items() if _fits(attempt, call)}
     lasts = sorted(
         (_last_cost_ms(attempt, call, wanted), -key, key)
         for key, attempt in candidates.items()
@@ -83,11 +86,19 @@ def choose(call: Observed[ApiCall], pending: Mapping[int, Observed[ApiCallAttemp
     return Choice(best.attempts, wanted - len(best.attempts), ambiguous, best.cost_ms)
 
 
-def _wanted(call: ApiCall) -> int:
+def _wanted(call: ApiCall, candidates: Mapping[int, Observed[ApiCallAttempt]]) -> int:
     """Return how many attempts a call had. PHP counts none for a 301, which is an attempt all the same."""
     if call.attempt_count is None:
         return 1
-    return max(call.attempt_count, 1) if call.status is not None else call.attempt_count
+    uncounted = call.attempt_count == 0 and (
+        call.status is not None
+        or (call.dialect is Dialect.PHP and any(_is_redirect(attempt.event) for attempt in candidates.values()))
+    )
+    return 1 if uncounted else call.attempt_count
+
+
+def _is_redirect(attempt: ApiCallAttempt) -> bool:
+    return attempt.status is not None and _FIRST_ERROR_STATUS <= attempt.status < _FIRST_REFUSAL_STATUS
 
 
 def _slack_ms(dialect: Dialect) -> float:
@@ -99,8 +110,13 @@ def _fits(attempt: Observed[ApiCallAttempt], call: Observed[ApiCall]) -> bool:
         return True  # it has no time of its own
     dialect = call.event.dialect
     slack_ns = _slack_ms(dialect) * NS_PER_MS
-    begins_in = call.match_start_ns - slack_ns <= attempt.match_start_ns <= call.match_end_ns + slack_ns
-    return begins_in and (dialect in _END_MAY_OVERRUN or attempt.match_end_ns <= call.match_end_ns + slack_ns)
+    if attempt.match_start_ns > call.match_end_ns + slack_ns:
+        return False
+    # Java's call that timed out tells no time of its own: when it began is unknown
+    began = call.event.timestamp_ms is not None or call.event.latency_ms is not None
+    if began and attempt.match_start_ns < call.match_start_ns - slack_ns:
+        return False
+    return dialect in _END_MAY_OVERRUN or attempt.match_end_ns <= call.match_end_ns + slack_ns
 
 
 def _may_be_last(attempt: Observed[ApiCallAttempt], call: ApiCall) -> bool:
@@ -118,7 +134,8 @@ def _may_be_last(attempt: Observed[ApiCallAttempt], call: ApiCall) -> bool:
 def same_outcome(attempt: ApiCallAttempt, call: ApiCall) -> bool:
     """Whether an attempt ended as the call's Final* fields say its last one did."""
     return (
-        attempt.status == call.status
+        # Ruby's attempt that was not sent has no status; its call may repeat one of before
+        (attempt.not_sent or attempt.status == call.status)
         and _same_failure(attempt.aws_exception, call.aws_exception)
         and _same_failure(attempt.sdk_exception, call.sdk_exception)
     )
@@ -144,7 +161,7 @@ def _chain(
     call: Observed[ApiCall],
     candidates: Mapping[int, Observed[ApiCallAttempt]],
 ) -> _Chain:
-    """Choose the attempts before ``last``: the first nearest to the call's start, the others backwards from the last."""
+    """Choose the attempts before ``last``: the first at the call's start, the others backwards from ``last``."""
     if wanted == 1:
         return _Chain((last,) if last is not None else (), cost_ms)
     before_ns = call.match_end_ns if last is None else candidates[last].match_start_ns
@@ -166,7 +183,7 @@ def _chain(
         ((attempt.match_end_ns, key, attempt) for key, attempt in earlier if key != first),
         key=lambda item: (-item[0], -item[1]),
     )
-    room = wanted - 1 - (last is not None)
+    room = wanted - 2  # the first has its place; the last has its own even where it is lost
     for end_ns, key, attempt in between:
         if len(middle) == room:
             break

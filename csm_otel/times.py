@@ -1,7 +1,7 @@
 """When an event began and ended, in nanoseconds of the epoch, as its sender's clock tells it.
 
-Wire times are whole milliseconds. All SDKs stamp the start, but the Go SDK stamps the moment of reporting, for calls and
-attempts alike: read as starts, its spans would all lie to the right by their own length.
+Wire times are whole milliseconds. All SDKs stamp the start, but the Go SDK stamps the moment of reporting, for calls
+and attempts alike: read as starts, its spans would all lie to the right by their own length.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from csm_otel.events import ApiCall, Dialect, Event
 
 NS_PER_MS = 1_000_000
 _CLEARLY_CLOSER = 4  # how much nearer to its receipt the end reading must be, for a sender that nothing else identifies
+_LONGEST_NS = 24 * 60 * 60 * 1000 * NS_PER_MS
 _TELLING_LATENCY_NS = 20 * NS_PER_MS  # below this the delay of delivery blurs the difference
 
 
@@ -35,7 +36,8 @@ def interval_of(event: Event, *, received_ns: int, mode: TimestampMode = Timesta
     if _is_end_stamped(event, stamp_ns, latency_ns, received_ns, mode):
         return stamp_ns - latency_ns, stamp_ns
     if event.latency_ms is None and isinstance(event, ApiCall):
-        return stamp_ns, max(stamp_ns, received_ns)
+        # a length that no SDK could have measured is a wrong clock's, not the call's
+        return stamp_ns, received_ns if 0 <= received_ns - stamp_ns <= _LONGEST_NS else stamp_ns
     return stamp_ns, stamp_ns + latency_ns
 
 

@@ -9,12 +9,14 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-_TRACEPARENT = re.compile(r"(?P<version>[0-9a-f]{2})-(?P<trace>[0-9a-f]{32})-(?P<span>[0-9a-f]{16})-(?P<flags>[0-9a-f]{2})(?P<more>-.*)?")
-_LOOKS_LIKE_ONE = re.compile(r"[0-9A-Za-z]{2}-[0-9A-Za-z]{16,32}(?:-[0-9A-Za-z-]*)?")
+_TRACEPARENT = re.compile(
+    r"(?P<version>[0-9a-f]{2})-(?P<trace>[0-9a-f]{32})-(?P<span>[0-9a-f]{16})-(?P<flags>[0-9a-f]{2})(?P<more>-.*)?"
+)
+_LOOKS_LIKE_ONE = re.compile(r"[0-9A-Fa-f]{2}-[0-9A-Fa-f]{16,32}(?:-[0-9A-Fa-f-]*)?")
 _SAMPLED = 0x01
 
 MAX_NAME_BYTES = 199
-"""What is left for a name in a client id of 255 characters (botocore raises beyond it) beside ``;`` and a traceparent."""
+"""What a client id of 255 characters (botocore raises beyond it) has left for a name beside ``;`` and a traceparent."""
 
 
 class TraceParent(NamedTuple):
@@ -29,7 +31,7 @@ class TraceParent(NamedTuple):
 
 
 def parse_traceparent(text: str) -> TraceParent | None:
-    """Return what a ``traceparent`` says, or None where it is not valid (version ff, zero ids and upper case are not)."""
+    """Return what a ``traceparent`` says, or None where it is invalid (version ff, zero ids and upper case are)."""
     found = _TRACEPARENT.fullmatch(text)
     if not found or found["version"] == "ff" or (found["version"] == "00" and found["more"]):
         return None
@@ -44,9 +46,9 @@ def split_client_id(client_id: str) -> tuple[str, TraceParent | None]:
 
     What looks like a context but is none is left out of the name all the same: it is not what anybody calls a service.
     """
-    head, _, tail = client_id.rpartition(";")
+    head, separator, tail = client_id.rpartition(";")
     context = parse_traceparent(tail)
-    if context or _LOOKS_LIKE_ONE.fullmatch(tail):
+    if context or (separator and _LOOKS_LIKE_ONE.fullmatch(tail)):
         return head, context
     return client_id, None
 

@@ -34,7 +34,7 @@ from csm_otel.spans.server import bucket_of, server_attributes
 
 if TYPE_CHECKING:
     from csm_otel.correlator import CorrelatedCall
-    from csm_otel.events import ApiCall, ApiCallAttempt, Event
+    from csm_otel.events import ApiCallAttempt, Event
     from csm_otel.spans.outcome import Outcome
 
 Values = dict[str, AttributeValue | None]
@@ -61,7 +61,7 @@ _S3 = "S3"
 
 def present(values: Values) -> dict[str, AttributeValue]:
     """Return the values that are there: the encoder would otherwise send an attribute that says nothing."""
-    return {name: value for name, value in values.items() if value is not None and value != ""}
+    return {name: value for name, value in values.items() if value not in {None, ""}}
 
 
 def rpc_attributes(event: Event, options: MappingOptions) -> Values:
@@ -85,7 +85,7 @@ def call_attributes(
     status = call.status if call.status is not None or last is None else last.status
     return {
         **rpc_attributes(call, options),
-        **(_attempt_facts(last, options) if last else {}),
+        **(_attempt_facts(last, options) if last else {AWS_REQUEST_ID: call.request_id}),
         CLOUD_REGION: call.region or (last.region if last else None),
         HTTP_RESPONSE_STATUS_CODE: status,
         ERROR_TYPE: outcome.error_type,
@@ -93,14 +93,16 @@ def call_attributes(
         CSM_MAX_RETRIES_EXCEEDED: call.max_retries_exceeded,
         CSM_ATTEMPTS_MISSING: released.missing or None,
         CSM_CORRELATION: "ambiguous" if released.ambiguous else None,
-        CSM_OUTCOME: "not_sent" if is_not_sent(call) else None,
+        CSM_OUTCOME: "not_sent" if is_not_sent(released) else None,
         CSM_CLIENT_ID: client_name,
         **_sender(call, last, options),
         **_service_specific(call, last),
     }
 
 
-def attempt_attributes(attempt: ApiCallAttempt, outcome: Outcome, number: int | None, options: MappingOptions) -> Values:
+def attempt_attributes(
+    attempt: ApiCallAttempt, outcome: Outcome, number: int | None, options: MappingOptions
+) -> Values:
     """Return an attempt span's attributes; ``number`` counts from 1, None where the order is not certain.
 
     No ``rpc.*``, ``db.*`` or ``peer.service``: they would count as a second AWS call in service graphs.
@@ -134,9 +136,10 @@ def orphan_attributes(attempt: ApiCallAttempt, client_name: str, options: Mappin
     }
 
 
-def is_not_sent(call: ApiCall) -> bool:
+def is_not_sent(released: CorrelatedCall) -> bool:
     """Whether no request was made: credentials missing, or a stubbed call; the datagrams are the same."""
-    return call.attempt_count == 0 and not call.has_outcome
+    call = released.call.event
+    return call.attempt_count == 0 and not call.has_outcome and not released.attempts
 
 
 def _attempt_facts(attempt: ApiCallAttempt, options: MappingOptions) -> Values:

@@ -92,7 +92,7 @@ class SpanMapper:
     def _call(self, released: CorrelatedCall) -> list[SpanData]:
         observed, call = released.call, released.call.event
         offset_ns = clock_offset_ns(observed)
-        where = Placement(observed.start_ns + offset_ns, observed.end_ns + offset_ns)
+        where = Placement(_began_ns(released) + offset_ns, observed.end_ns + offset_ns)
         last = _certain_last(released)
         name, context, parent = self._position(call, observed.peer)
         outcome = _call_outcome(released, last)
@@ -109,7 +109,7 @@ class SpanMapper:
         in_order = not released.missing and not released.ambiguous
         spans = []
         for number, attempt in enumerate(released.attempts, start=1):
-            where = _within(attempt, call, offset_ns)
+            where = _within(attempt, call, offset_ns if attempt.event.timestamp_ms is not None else 0)
             outcome = outcome_of(attempt.event)
             values = attempt_attributes(attempt.event, outcome, number if in_order else None, self._options)
             values[CSM_OVERRUN_MS] = where.overrun_ms
@@ -132,14 +132,14 @@ class SpanMapper:
         return self._span(_attempt_name(attempt), context, parent, where, values, outcome, resource)
 
     def _position(self, event: Event, peer: Peer) -> tuple[str, TraceContext, TraceContext | None]:
-        """Return the client's own name, the span's context and its parent: the first of the trace rules that applies."""
+        """Return the client's own name, the span's context and its parent, by the first trace rule that applies."""
         name, carried = split_client_id(event.client_id)
+        believed = carried if peer.is_loopback or self._options.trust_remote_context else None
         parent = self._parent
-        if carried and (peer.is_loopback or self._options.trust_remote_context):
-            trusted = self._parent if self._parent and carried.span_id == self._parent.span_id else None
-            parent = trusted or TraceContext(
-                trace_id=carried.trace_id, span_id=carried.span_id, sampled=carried.sampled, is_remote=True
-            )
+        # what `exec` put there comes back: its own span, with more than a client id can hold
+        if believed and (parent is None or believed[:2] != (parent.trace_id, parent.span_id)):
+            trace_id, span_id, sampled = believed
+            parent = TraceContext(trace_id=trace_id, span_id=span_id, sampled=sampled, is_remote=True)
         return name, self._context(parent), parent
 
     def _context(self, parent: TraceContext | None) -> TraceContext:
@@ -155,7 +155,7 @@ class SpanMapper:
         application = next((app for agent in agents if (app := application_of_user_agent(agent))), None)
         return client_name or application or self._options.service_name or _UNKNOWN_SERVICE
 
-    def _span(  # noqa: PLR0913, PLR0917 - the parts of a span
+    def _span(  # ruff: ignore[too-many-positional-arguments] - the parts of a span
         self,
         name: str,
         context: TraceContext,
@@ -189,9 +189,17 @@ class SpanMapper:
 def _call_outcome(released: CorrelatedCall, last: ApiCallAttempt | None) -> Outcome:
     """Return the call's own outcome; where it has no Final* field, that of its last attempt."""
     call = released.call.event
-    if call.has_outcome or is_not_sent(call):
+    if call.has_outcome or is_not_sent(released):
         return outcome_of(call)
     return outcome_of(last)._replace(is_inherited=True) if last else _NO_OUTCOME
+
+
+def _began_ns(released: CorrelatedCall) -> int:
+    """Return the call's start; where it tells no time of its own (Java, timed out), its first attempt's."""
+    call = released.call
+    if call.event.timestamp_ms is not None or call.event.latency_ms is not None:
+        return call.start_ns
+    return min([call.start_ns, *(attempt.start_ns for attempt in released.attempts)])
 
 
 def _certain_last(released: CorrelatedCall) -> ApiCallAttempt | None:

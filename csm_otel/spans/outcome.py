@@ -6,9 +6,10 @@ failure. Source: span-mapping, Outcome.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from csm_otel.events import Event, Failure
+if TYPE_CHECKING:
+    from csm_otel.events import Event, Failure
 
 UNNAMED = "_OTHER"  # the conventions' fallback value of error.type
 
@@ -36,19 +37,19 @@ _NO_FAILURE = Outcome("", None)
 def outcome_of(event: Event) -> Outcome:
     """Return how a call or attempt ended, by its own datagram alone."""
     aws, sdk, status = event.aws_exception, event.sdk_exception, event.status
-    aws_name, sdk_name = aws.name if aws else "", sdk.name if sdk else ""
-    failed_or_unknown = status is None or status >= _ERROR
-    if status is not None and _REDIRECT <= status < _ERROR and not sdk_name:
-        return _NO_FAILURE
-    if aws_name and failed_or_unknown:
-        return Outcome(aws_name, aws)
-    if sdk_name:
-        return Outcome(sdk_name, sdk)
-    if failed_or_unknown and not aws_name and (aws or sdk):
+    if status is None or status >= _ERROR:
+        return _outcome_of_failure(aws, sdk, status)
+    if aws and status >= _REDIRECT:
+        aws = None  # the body of a redirect
+    # an error in spite of the status: a reply that cannot be parsed, an error body inside a 200
+    return next((Outcome(failure.name, failure) for failure in (sdk, aws) if failure and failure.name), _NO_FAILURE)
+
+
+def _outcome_of_failure(aws: Failure | None, sdk: Failure | None, status: int | None) -> Outcome:
+    for failure in (aws, sdk):
+        if failure and failure.name:
+            return Outcome(failure.name, failure)
+    if aws or sdk:
         # PHP's empty names, C++'s messages without a name
         return Outcome(UNNAMED, aws if aws and aws.message else sdk or aws)
-    if status is not None and status >= _ERROR:
-        return Outcome(str(status), None)
-    if aws_name:
-        return Outcome(aws_name, aws)  # an error body inside a 200
-    return _NO_FAILURE
+    return Outcome(str(status), None) if status is not None else _NO_FAILURE

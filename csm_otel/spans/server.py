@@ -11,10 +11,12 @@ from opentelemetry.semconv.attributes.server_attributes import SERVER_ADDRESS, S
 if TYPE_CHECKING:
     from csm_otel.spans.data import AttributeValue
 
-_AWS_DOMAIN = re.compile(r"(?:^|\.)(?:amazonaws\.com(?:\.cn)?|amazonaws\.eu|api\.aws|on\.aws|c2s\.ic\.gov|sc2s\.sgov\.gov)$")
+_AWS_DOMAIN = re.compile(
+    r"(?:^|\.)(?:amazonaws\.com(?:\.cn)?|amazonaws\.eu|api\.aws|on\.aws|c2s\.ic\.gov|sc2s\.sgov\.gov)$"
+)
 # bucket.s3.amazonaws.com, bucket.s3-us-west-2.amazonaws.com, bucket.s3.dualstack.eu-west-1.amazonaws.com,
-# bucket.s3-fips.us-gov-west-1.amazonaws.com, bucket.s3-accelerate.amazonaws.com, and S3 Express' zonal hosts; access points
-# and S3 control are no buckets
+# bucket.s3-fips.us-gov-west-1.amazonaws.com, bucket.s3-accelerate.amazonaws.com, and S3 Express' zonal hosts; access
+# points and S3 control are no buckets
 _BUCKET = re.compile(
     r"(?P<bucket>[a-z0-9][a-z0-9.-]*[a-z0-9])\.s3(?!-(?:accesspoint|control|object-lambda|outposts)\b)"
     r"(?:express-[a-z0-9-]+|[.-][a-z0-9-]+)*?(?:\.[a-z0-9-]+)*\.amazonaws\.com(?:\.cn)?"

@@ -5,11 +5,13 @@ Source: span-mapping, Time and Common conversions.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from csm_otel.events import Event
-from csm_otel.matching import Observed
 from csm_otel.times import NS_PER_MS
+
+if TYPE_CHECKING:
+    from csm_otel.events import Event
+    from csm_otel.matching import Observed
 
 _BEHIND_NS = 24 * 60 * 60 * 1000 * NS_PER_MS  # a call reported a day late is a wrong clock
 _AHEAD_NS = 5 * 60 * 1000 * NS_PER_MS
@@ -26,7 +28,7 @@ class Placement(NamedTuple):
 
 
 def clock_offset_ns(observed: Observed[Event]) -> int:
-    """Return what to add to a sender's times: 0, unless its clock is so far off that its receipt is believed instead."""
+    """Return what to add to a sender's times: 0, unless its clock is so wrong that the receipt is believed instead."""
     if observed.event.timestamp_ms is None:
         return 0
     stamp_ns = observed.event.timestamp_ms * NS_PER_MS

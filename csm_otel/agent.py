@@ -1,0 +1,143 @@
+"""The loop: receive, decode, correlate, map, export, expire. The only clock of the pipeline is here."""
+
+from __future__ import annotations
+
+import selectors
+import time
+from typing import TYPE_CHECKING, Protocol
+
+from csm_otel.correlator import CorrelatedCall, Correlator, Released
+from csm_otel.decoding import decode
+from csm_otel.errors import MalformedDatagramError
+from csm_otel.events import ApiCall
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from csm_otel.exporter import Exporter
+    from csm_otel.receiver import Datagram, Receiver
+    from csm_otel.spans.mapper import SpanMapper
+    from csm_otel.speaker import Speaker
+    from csm_otel.tally import Tally
+
+_AT_A_TIME = 256  # datagrams taken from a socket before deadlines are looked at again
+
+
+class Wakeable(Protocol):
+    """Something with a descriptor that becomes readable when the loop has to look up."""
+
+    def fileno(self) -> int:
+        """Return the descriptor."""
+
+
+class Agent:
+    """Runs the pipeline over its sockets until told to stop."""
+
+    def __init__(
+        self,
+        *,
+        receivers: Sequence[Receiver],
+        correlator: Correlator,
+        mapper: SpanMapper,
+        exporter: Exporter,
+        tally: Tally,
+        speaker: Speaker,
+    ) -> None:
+        """Take the stages, wired."""
+        self._receivers = receivers
+        self._correlator = correlator
+        self._mapper = mapper
+        self._exporter = exporter
+        self._tally = tally
+        self._speaker = speaker
+
+    def run(self, *, until: Callable[[], bool], wake: Wakeable) -> None:
+        """Work until ``until()``; ``wake`` becomes readable when that may have changed."""
+        with selectors.DefaultSelector() as selector:
+            for readable in (*self._receivers, wake):
+                selector.register(readable, selectors.EVENT_READ)
+            while not until():
+                selector.select(self._seconds_to_deadline())
+                self._receive_all()
+                self._export(self._correlator.expire(now=time.monotonic()))
+                self._exporter.flush_if_due(now=time.monotonic())
+
+    def drain(self) -> int:
+        """Read every socket until it is empty and return how many datagrams that were."""
+        taken = 0
+        while received := self._receive_all():
+            taken += received
+        return taken
+
+    def finish(self) -> None:
+        """Take what has arrived, release what waits and send it all off."""
+        self.drain()
+        self._export(self._correlator.flush())
+        self._exporter.flush()
+
+    def count_late(self) -> None:
+        """Count what has come since `finish`, from senders that outlived their command."""
+        self._tally.datagrams_late += sum(1 for receiver in self._receivers for _ in receiver.drain(_AT_A_TIME))
+
+    def _receive_all(self) -> int:
+        taken = 0
+        for receiver in self._receivers:
+            for datagram in receiver.drain(_AT_A_TIME):
+                taken += 1
+                self._take(datagram)
+        if taken:
+            self._look_for_drops()
+        return taken
+
+    def _take(self, datagram: Datagram) -> None:
+        tally = self._tally
+        tally.datagrams_received += 1
+        try:
+            decoded = decode(datagram.payload)
+        except MalformedDatagramError as error:
+            self._reject(error.reason)
+            return
+        tally.other_versions += decoded.other_versions
+        for reason in decoded.rejected:
+            self._reject(reason)
+        now = time.monotonic()
+        for event in decoded.events:
+            if isinstance(event, ApiCall):
+                tally.calls += 1
+            else:
+                tally.attempts += 1
+            self._export(self._correlator.receive(event, peer=datagram.peer, received_ns=datagram.received_ns, now=now))
+
+    def _reject(self, reason: str) -> None:
+        self._tally.malformed[reason] += 1
+        self._speaker.warn(f"datagrams that are no CSM events arrive: {reason}", kind=f"malformed:{reason}")
+
+    def _export(self, released: Iterable[Released]) -> None:
+        tally = self._tally
+        for one in released:
+            if isinstance(one, CorrelatedCall):
+                tally.released[one.reason] += 1
+                tally.attempts_missing += one.missing
+                tally.ambiguous += one.ambiguous
+            else:
+                tally.orphans[one.reason] += 1
+            self._exporter.add(self._mapper.map(one), now=time.monotonic())
+
+    def _look_for_drops(self) -> None:
+        known = [drops for receiver in self._receivers if (drops := receiver.kernel_drops) is not None]
+        if len(known) < len(self._receivers):
+            return
+        if sum(known) > (self._tally.datagrams_dropped_by_kernel or 0):
+            self._speaker.warn(
+                "the kernel drops datagrams: raise --receive-buffer-bytes (and the system's net.core.rmem_max)",
+                kind="kernel_drops",
+            )
+        self._tally.datagrams_dropped_by_kernel = sum(known)
+
+    def _seconds_to_deadline(self) -> float | None:
+        deadlines = [
+            deadline
+            for deadline in (self._correlator.next_deadline(), self._exporter.next_deadline())
+            if deadline is not None
+        ]
+        return max(0.0, min(deadlines) - time.monotonic()) if deadlines else None

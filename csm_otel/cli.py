@@ -1,0 +1,53 @@
+"""The command line: which command, and with what exit code it ends.
+
+Standard library only: what `exec` needs not before its command runs is imported later.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from csm_otel.errors import ListenError, SettingsError
+from csm_otel.flags import build_parser
+from csm_otel.speaker import Speaker
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+EXIT_FAILURE = 1
+EXIT_USAGE = 2
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run ``csm-otel`` and return its exit code (docs: README, Exit codes)."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    parser = build_parser()
+    # What is behind "--" is the command's; argparse would look for our flags in it.
+    at = given.index("--") if "--" in given else len(given)
+    flags = vars(parser.parse_args(given[:at]))
+    subcommand, command = flags.pop("subcommand"), [*flags.pop("command", []), *given[at + 1 :]]
+    if subcommand == "exec":
+        if not command:
+            parser.error("exec: a command is needed: csm-otel exec -- COMMAND [ARG...]")
+        from csm_otel.exec import run_command  # ruff: ignore[import-outside-top-level] - each command loads only what it needs
+
+        return run_command(command, flags)
+    if command:
+        parser.error(f"serve takes no arguments: {command[0]}")
+    return _serve(flags)
+
+
+def _serve(flags: dict[str, object]) -> int:
+    from csm_otel.serve import serve  # ruff: ignore[import-outside-top-level]
+
+    speaker = Speaker()
+    try:
+        return serve(flags, speaker)
+    except SettingsError as error:
+        for fault in error.faults:
+            speaker.say(fault)
+        return EXIT_USAGE
+    except ListenError as error:
+        speaker.say(str(error))
+        return EXIT_FAILURE

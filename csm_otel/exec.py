@@ -1,0 +1,124 @@
+"""``csm-otel exec``: run a command under a private agent.
+
+Standard library only, up to the command's start: it must not wait for us. The rest is in `csm_otel.watch`.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from typing import TYPE_CHECKING, NamedTuple
+
+from csm_otel.binding import DEFAULT_BUFFER_BYTES, bind_socket
+from csm_otel.child import Child
+from csm_otel.command_name import name_of_command
+from csm_otel.errors import CommandError, ListenError
+from csm_otel.head_decision import is_root_sampled
+from csm_otel.speaker import Speaker
+from csm_otel.traceparent import TraceParent, client_id_with, parse_traceparent, split_client_id
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Mapping, Sequence
+
+_LOOPBACK = "127.0.0.1"
+_MAX_BUFFER_BYTES = 2**30
+
+
+class Launch(NamedTuple):
+    """How a command was started: its place in the trace and its name."""
+
+    argv: tuple[str, ...]
+    name: str
+    context: TraceParent
+    parent: TraceParent | None
+    trace_state: str
+
+
+def run_command(command: Sequence[str], flags: Mapping[str, object]) -> int:
+    """Run the command, trace its AWS calls, and return its exit code: 128+n for a signal, 127 or 126 if not started.
+
+    Whatever happens to the tracing, the command runs and its result stands.
+    """
+    speaker = Speaker(held=True, quiet=bool(flags.get("quiet")))
+    environ = dict(os.environ)
+    if environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
+        return _run_untraced(command, environ, speaker)
+    launch = _launch(command, environ, str(flags.get("name") or environ.get("CSM_OTEL_NAME", "")))
+    try:
+        sock = bind_socket(_LOOPBACK, 0, buffer_bytes=_buffer_bytes(flags, environ))
+    except ListenError as error:
+        speaker.say(f"the command ran untraced: {error}")
+        return _run_untraced(command, environ, speaker)
+    child = _start(command, _environment(environ, launch, sock.getsockname()[1]), speaker)
+    if isinstance(child, int):
+        return child
+    _watch(child, sock, launch, flags, speaker)
+    code = child.wait()
+    speaker.release()
+    return code
+
+
+def _run_untraced(command: Sequence[str], environ: Mapping[str, str], speaker: Speaker) -> int:
+    child = _start(command, environ, speaker)
+    code = child if isinstance(child, int) else child.wait()
+    speaker.release()
+    return code
+
+
+def _start(command: Sequence[str], environ: Mapping[str, str], speaker: Speaker) -> Child | int:
+    try:
+        return Child.start(command, environ)
+    except CommandError as error:
+        speaker.release()
+        speaker.write(f"{error}\n")
+        return error.exit_code
+
+
+def _watch(child: Child, sock: socket.socket, launch: Launch, flags: Mapping[str, object], speaker: Speaker) -> None:
+    try:
+        from csm_otel.watch import watch  # ruff: ignore[import-outside-top-level] - loaded while the command runs
+
+        watch(child, sock, launch, flags, speaker)
+    except Exception as error:  # ruff: ignore[blind-except] - no fault of the tracing may reach the command's result
+        speaker.say(f"tracing failed: {type(error).__name__}")  # the text might quote what was being traced
+
+
+def _launch(command: Sequence[str], environ: Mapping[str, str], given_name: str) -> Launch:
+    inherited, _ = split_client_id(environ.get("AWS_CSM_CLIENT_ID", ""))
+    name = given_name or inherited or environ.get("OTEL_SERVICE_NAME", "") or name_of_command(command)
+    parent = parse_traceparent(environ.get("TRACEPARENT", "")) if _propagates(environ, "tracecontext") else None
+    trace_id = parent.trace_id if parent else _random_id(16)
+    sampled = is_root_sampled(trace_id, parent.sampled if parent else None, environ)
+    context = TraceParent(trace_id, _random_id(8), sampled)
+    return Launch(tuple(command), name, context, parent, environ.get("TRACESTATE", "") if parent else "")
+
+
+def _random_id(size_bytes: int) -> int:
+    while not (value := int.from_bytes(secrets.token_bytes(size_bytes), "big")):
+        continue  # zero is no id
+    return value
+
+
+def _environment(environ: Mapping[str, str], launch: Launch, port: int) -> dict[str, str]:
+    """Return the command's environment: ours, with CSM switched on and pointed at us, and the trace to join."""
+    added = {
+        "AWS_CSM_ENABLED": "true",  # the only spelling that every SDK takes for yes
+        "AWS_CSM_HOST": _LOOPBACK,
+        "AWS_CSM_PORT": str(port),
+        "AWS_CSM_CLIENT_ID": client_id_with(launch.name, launch.context),
+    }
+    if _propagates(environ, "tracecontext"):
+        added["TRACEPARENT"] = str(launch.context)  # TRACESTATE and BAGGAGE are passed on as they are
+    kept = {name: value for name, value in environ.items() if launch.parent or name != "TRACESTATE"}
+    return {**kept, **added}
+
+
+def _propagates(environ: Mapping[str, str], propagator: str) -> bool:
+    names = environ.get("OTEL_PROPAGATORS", "").strip() or "tracecontext,baggage"
+    return propagator in [name.strip() for name in names.split(",")]
+
+
+def _buffer_bytes(flags: Mapping[str, object], environ: Mapping[str, str]) -> int:
+    text = str(flags.get("receive_buffer_bytes") or environ.get("CSM_OTEL_RECEIVE_BUFFER_BYTES", ""))
+    return min(int(text), _MAX_BUFFER_BYTES) if text.isascii() and text.isdigit() else DEFAULT_BUFFER_BYTES

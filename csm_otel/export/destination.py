@@ -1,0 +1,55 @@
+"""Where encoded requests go: the settings of one OTLP back end."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import Literal
+from urllib.parse import urlsplit
+
+Protocol = Literal["http/protobuf", "grpc"]
+Compression = Literal["none", "gzip", "deflate"]
+
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Destination:
+    """One OTLP back end. What may hold a secret does not show in its repr."""
+
+    url: str = field(repr=False)
+    """With scheme http or https. For HTTP the full one with its path; for gRPC only scheme, host and port count."""
+    protocol: Protocol = "http/protobuf"
+    headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    """Names and values, ASCII."""
+    timeout_seconds: float = 10.0
+    """For one delivery."""
+    compression: Compression = "none"
+    certificate: str | None = field(default=None, repr=False)
+    """Authorities to trust; like the two below a path, or the PEM text itself, as Jenkins gives it."""
+    client_key: str | None = field(default=None, repr=False)
+    client_certificate: str | None = field(default=None, repr=False)
+
+    @property
+    def shown(self) -> str:
+        """The URL as it may be shown: without user, password and query."""
+        parts = urlsplit(self.url)
+        return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+
+    @property
+    def authority(self) -> str:
+        """``host:port``, the port being the scheme's own where none is given."""
+        parts = urlsplit(self.url)
+        host = parts.netloc.rpartition("@")[2]
+        return host if parts.port is not None else f"{host.rstrip(':')}:{_DEFAULT_PORTS[parts.scheme]}"
+
+    @property
+    def is_secure(self) -> bool:
+        """Whether TLS is used."""
+        return urlsplit(self.url).scheme == "https"
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether it is on this machine, where no proxy could reach it."""
+        host = urlsplit(self.url).hostname or ""
+        return host in {"localhost", "::1"} or re.fullmatch(r"127(\.\d{1,3}){3}", host) is not None

@@ -1,0 +1,149 @@
+"""Delivery over OTLP/gRPC: the encoded request goes through the published method as it is.
+
+Source: OTLP specification 1.x, "OTLP/gRPC Response" and "Failures".
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import grpc
+from google.protobuf.message import DecodeError
+from google.rpc.error_details_pb2 import RetryInfo  # type: ignore[import-untyped]
+from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
+
+from csm_otel import __version__
+from csm_otel.errors import SettingsError
+from csm_otel.export.credentials import Credentials
+from csm_otel.export.outcome import Delivered, Outcome, Refused, Unavailable, one_line
+
+if TYPE_CHECKING:
+    from csm_otel.export.destination import Compression, Destination
+
+_METHOD = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
+_COMPRESSION: dict[Compression, grpc.Compression] = {
+    "none": grpc.Compression.NoCompression,
+    "gzip": grpc.Compression.Gzip,
+    "deflate": grpc.Compression.Deflate,
+}
+_RETRYABLE = frozenset(
+    {
+        grpc.StatusCode.CANCELLED,
+        grpc.StatusCode.DEADLINE_EXCEEDED,
+        grpc.StatusCode.ABORTED,
+        grpc.StatusCode.OUT_OF_RANGE,
+        grpc.StatusCode.UNAVAILABLE,
+        grpc.StatusCode.DATA_LOSS,
+    }
+)
+_HINTS = {
+    grpc.StatusCode.UNAUTHENTICATED: "check OTEL_EXPORTER_OTLP_HEADERS",
+    grpc.StatusCode.PERMISSION_DENIED: "check OTEL_EXPORTER_OTLP_HEADERS",
+    grpc.StatusCode.UNIMPLEMENTED: "check OTEL_EXPORTER_OTLP_ENDPOINT and OTEL_EXPORTER_OTLP_COMPRESSION",
+    grpc.StatusCode.RESOURCE_EXHAUSTED: "too much for the back end, set OTEL_BSP_MAX_EXPORT_BATCH_SIZE lower",
+}
+# A "-bin" key would need bytes, which no variable can hold; "grpc-" is gRPC's own.
+_METADATA_KEY = re.compile(r"(?!grpc-)[0-9A-Za-z_.-]+(?<!-bin)")
+_RECONNECT_MILLISECONDS = 4_000  # the queue's own longest wait; gRPC's is two minutes, and it does not try before
+
+
+class GrpcDeliverer:
+    """Calls the trace service of one back end over one channel.
+
+    Raises:
+        SettingsError: a certificate or the name of a header cannot be used.
+    """
+
+    def __init__(self, destination: Destination) -> None:
+        for key, _ in destination.headers:
+            if not _METADATA_KEY.fullmatch(key):
+                raise SettingsError([f"OTEL_EXPORTER_OTLP_HEADERS: {key!r} is no name that gRPC can send"])
+        self._shown = destination.authority
+        self._metadata = tuple((key.lower(), value) for key, value in destination.headers)
+        self._compression = _COMPRESSION[destination.compression]
+        self._channel = _channel(destination)
+        self._export: grpc.UnaryUnaryMultiCallable[bytes, ExportTraceServiceResponse] = self._channel.unary_unary(
+            _METHOD,
+            request_serializer=None,
+            response_deserializer=ExportTraceServiceResponse.FromString,
+        )
+
+    def deliver(self, request: bytes, *, timeout_seconds: float) -> Outcome:
+        """Send one request, within ``timeout_seconds`` altogether."""
+        try:
+            answer = self._export(
+                request, timeout=timeout_seconds, metadata=self._metadata, compression=self._compression
+            )
+        except grpc.RpcError as error:
+            return self._failure(error, timeout_seconds)
+        partial = answer.partial_success
+        return Delivered(max(partial.rejected_spans, 0), one_line(partial.error_message))
+
+    def close(self) -> None:
+        """Close the channel; a delivery under way ends at once."""
+        self._channel.close()
+
+    def _failure(self, error: grpc.RpcError, timeout_seconds: float) -> Outcome:
+        assert isinstance(error, grpc.Call)
+        code = error.code()
+        if code is grpc.StatusCode.UNAVAILABLE:
+            return Unavailable(f"{_why_unavailable(error.details() or '')}: {self._shown}", _retry_after_seconds(error))
+        if code is grpc.StatusCode.DEADLINE_EXCEEDED:
+            return Unavailable(f"no answer within {timeout_seconds:g} s: {self._shown}", _retry_after_seconds(error))
+        reason = f"gRPC {code.name} from {self._shown}"
+        wait = _retry_after_seconds(error)
+        if code in _RETRYABLE or (code is grpc.StatusCode.RESOURCE_EXHAUSTED and wait is not None):
+            return Unavailable(reason, wait)
+        hint = _HINTS.get(code)
+        return Refused(f"{reason}: {hint}" if hint else reason)
+
+
+def _channel(destination: Destination) -> grpc.Channel:
+    options = (
+        ("grpc.primary_user_agent", f"csm-otel/{__version__}"),
+        ("grpc.initial_reconnect_backoff_ms", 250),
+        ("grpc.max_reconnect_backoff_ms", _RECONNECT_MILLISECONDS),
+        # No proxy can reach a back end on this machine.
+        ("grpc.enable_http_proxy", 0 if destination.is_loopback else 1),
+    )
+    if not destination.is_secure:
+        return grpc.insecure_channel(destination.authority, options)
+    files = Credentials(destination)
+    try:
+        credentials = grpc.ssl_channel_credentials(
+            root_certificates=files.certificate.read_bytes() if files.certificate else None,
+            private_key=files.client_key.read_bytes() if files.client_key else None,
+            certificate_chain=files.client_certificate.read_bytes() if files.client_certificate else None,
+        )
+    finally:
+        files.close()
+    return grpc.secure_channel(destination.authority, credentials, options)
+
+
+def _why_unavailable(details: str) -> str:
+    """Return the cause in words; gRPC tells it only in a text, which is no interface, so an unknown one is its code."""
+    text = details.lower()
+    if "connection refused" in text:
+        return "connection refused"
+    if "dns resolution failed" in text or "name resolution" in text:
+        return "host name cannot be resolved"
+    if "handshake" in text or "certificate" in text:
+        return "TLS failed, check OTEL_EXPORTER_OTLP_CERTIFICATE and the scheme of OTEL_EXPORTER_OTLP_ENDPOINT"
+    return "gRPC UNAVAILABLE, check that the back end is up and speaks gRPC (OTEL_EXPORTER_OTLP_PROTOCOL)"
+
+
+def _retry_after_seconds(error: grpc.Call) -> float | None:
+    """Return the delay of a google.rpc.RetryInfo among the status details, or None."""
+    for key, value in error.trailing_metadata() or ():
+        if key != "grpc-status-details-bin" or not isinstance(value, bytes):
+            continue
+        try:
+            for detail in Status.FromString(value).details:
+                info = RetryInfo()
+                if detail.Unpack(info):
+                    return max(float(info.retry_delay.seconds + info.retry_delay.nanos / 1e9), 0.0)
+        except DecodeError:
+            return None
+    return None

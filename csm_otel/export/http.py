@@ -1,0 +1,221 @@
+"""Delivery over OTLP/HTTP with protobuf bodies, one POST a request.
+
+Source: OTLP specification 1.x, "OTLP/HTTP Response" and "Failures". Redirects are not followed: they would carry the
+configured headers elsewhere, and requests would turn the POST into a GET that "succeeds".
+"""
+
+from __future__ import annotations
+
+import email.utils
+import gzip
+import http.client
+import socket
+import ssl
+import zlib
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote, urljoin, urlsplit
+
+import requests
+from google.protobuf.message import DecodeError
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
+
+from csm_otel import __version__
+from csm_otel.errors import SettingsError
+from csm_otel.export.credentials import Credentials
+from csm_otel.export.outcome import Delivered, Outcome, Refused, Unavailable, one_line
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from csm_otel.export.destination import Compression, Destination
+
+_RETRYABLE = frozenset({429, 502, 503, 504})
+_COMPRESS: dict[Compression, Callable[[bytes], bytes]] = {
+    "none": bytes,
+    "gzip": gzip.compress,
+    "deflate": zlib.compress,
+}
+_ANSWER_BYTES = 64 * 1024  # a partial success is a sentence; what is longer is a web page
+_ANSWER_CHUNK_BYTES = 4096
+_CAUSES = 20  # of an exception, to be sure that looking for the first one ends
+_WORDS: dict[type[BaseException], str] = {  # the first that fits
+    socket.gaierror: "host name cannot be resolved",
+    ConnectionRefusedError: "connection refused",
+    ConnectionError: "connection closed without an answer",
+    http.client.BadStatusLine: "answer is not HTTP",
+}
+_HINTS = {
+    400: "not understood, check OTEL_EXPORTER_OTLP_PROTOCOL and that this is an OTLP back end",
+    401: "check OTEL_EXPORTER_OTLP_HEADERS",
+    403: "check OTEL_EXPORTER_OTLP_HEADERS",
+    404: "check OTEL_EXPORTER_OTLP_ENDPOINT",
+    405: "check OTEL_EXPORTER_OTLP_ENDPOINT",
+    413: "the request is too large for the back end, set OTEL_BSP_MAX_EXPORT_BATCH_SIZE lower",
+    415: "check OTEL_EXPORTER_OTLP_PROTOCOL and OTEL_EXPORTER_OTLP_COMPRESSION",
+}
+
+
+class HttpDeliverer:
+    """Posts requests to one URL over kept-alive connections.
+
+    The proxy variables are honoured, but for a back end on this machine. ``~/.netrc`` is not: it would replace a
+    configured Authorization header.
+
+    Raises:
+        SettingsError: the URL, a header or a certificate cannot be used.
+    """
+
+    def __init__(self, destination: Destination) -> None:
+        self._destination = destination
+        self._shown = destination.shown
+        self._compress = _COMPRESS[destination.compression]
+        self._credentials = Credentials(destination)
+        self._session = requests.Session()
+        self._session.headers["User-Agent"] = f"csm-otel/{__version__}"
+        self._session.headers.update(dict(destination.headers))
+        self._session.headers["Content-Type"] = "application/x-protobuf"
+        if destination.compression != "none":
+            self._session.headers["Content-Encoding"] = destination.compression
+        self._session.auth = _authentication(destination)
+        try:
+            self._session.prepare_request(requests.Request("POST", destination.url))
+        except (requests.RequestException, ValueError) as error:
+            self.close()
+            is_header = isinstance(error, requests.exceptions.InvalidHeader)
+            name = "OTEL_EXPORTER_OTLP_HEADERS" if is_header else "OTEL_EXPORTER_OTLP_ENDPOINT"
+            raise SettingsError([f"{name}: nothing that HTTP can send"]) from None  # its text quotes values
+
+    def deliver(self, request: bytes, *, timeout_seconds: float) -> Outcome:
+        """Post one request. ``timeout_seconds`` bounds the connection and each wait for bytes of the answer."""
+        try:
+            # The CA file goes with each request: requests lets REQUESTS_CA_BUNDLE win over the session's.
+            with self._session.post(
+                self._destination.url,
+                data=self._compress(request),
+                timeout=timeout_seconds,
+                allow_redirects=False,
+                stream=True,
+                verify=str(self._credentials.certificate) if self._credentials.certificate else True,
+                cert=self._client_certificate(),
+                # An empty proxy counts as given, so that those of the environment are not used.
+                proxies={"http": "", "https": ""} if self._destination.is_loopback else None,
+            ) as response:
+                return self._outcome(response)
+        except (requests.RequestException, OSError) as error:
+            return Unavailable(f"{_what_failed(error, timeout_seconds)}: {self._shown}{_hint_for(error)}")
+
+    def close(self) -> None:
+        """Close idle connections and remove temporary files."""
+        self._session.close()
+        self._credentials.close()
+
+    def _client_certificate(self) -> tuple[str, str] | None:
+        certificate, key = self._credentials.client_certificate, self._credentials.client_key
+        return (str(certificate), str(key)) if certificate and key else None
+
+    def _outcome(self, response: requests.Response) -> Outcome:
+        status = response.status_code
+        reason = f"HTTP {status} from {self._shown}"
+        if status < http.HTTPStatus.MULTIPLE_CHOICES:
+            if response.headers.get("Content-Type", "").startswith("text/html"):
+                return Refused(f"{reason}, with a web page: check OTEL_EXPORTER_OTLP_ENDPOINT")
+            return _delivered(response)
+        if status < http.HTTPStatus.BAD_REQUEST:
+            return Refused(f"{reason} redirects to {self._target(response)}: check OTEL_EXPORTER_OTLP_ENDPOINT")
+        if status in _RETRYABLE:
+            return Unavailable(reason, _retry_after_seconds(response.headers.get("Retry-After", "")))
+        hint = _HINTS.get(status)
+        return Refused(f"{reason}: {hint}" if hint else reason)
+
+    def _target(self, response: requests.Response) -> str:
+        """Return the host that a redirection leads to; the rest of its URL may hold a secret."""
+        try:
+            parts = urlsplit(urljoin(self._destination.url, response.headers.get("Location", "")))
+            return one_line(f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}")
+        except ValueError:
+            return "nowhere"
+
+
+class _ConfiguredHeadersOnly(requests.auth.AuthBase):
+    """Adds nothing; being there, it keeps requests from looking into ~/.netrc."""
+
+    def __call__(self, prepared: requests.PreparedRequest) -> requests.PreparedRequest:
+        return prepared
+
+
+def _authentication(destination: Destination) -> requests.auth.AuthBase:
+    """Return what a user name in the URL asks for, unless a header is configured."""
+    parts = urlsplit(destination.url)
+    if parts.username is None or any(key.lower() == "authorization" for key, _ in destination.headers):
+        return _ConfiguredHeadersOnly()
+    return requests.auth.HTTPBasicAuth(unquote(parts.username), unquote(parts.password or ""))
+
+
+def _delivered(response: requests.Response) -> Delivered:
+    """Return what the answer says; one that cannot be read (some back ends say "ok") is a success all the same."""
+    body = bytearray()
+    try:
+        for chunk in response.iter_content(_ANSWER_CHUNK_BYTES):
+            body += chunk
+            if len(body) > _ANSWER_BYTES:
+                break
+        answer = ExportTraceServiceResponse.FromString(bytes(body))
+    except (DecodeError, requests.RequestException):
+        return Delivered()
+    partial = answer.partial_success
+    return Delivered(max(partial.rejected_spans, 0), one_line(partial.error_message))
+
+
+def _retry_after_seconds(text: str) -> float | None:
+    """Return what a Retry-After header (RFC 9110, 10.2.3: seconds or a date) asks for, or None."""
+    if text.strip().isdecimal():
+        return float(text)
+    try:
+        date = email.utils.parsedate_to_datetime(text)
+    except ValueError:
+        return None
+    return max((date.replace(tzinfo=date.tzinfo or UTC) - datetime.now(UTC)).total_seconds(), 0.0)
+
+
+def _what_failed(error: Exception, timeout_seconds: float) -> str:
+    """Name the cause under requests' layers, in words: their own texts are Python objects, printed."""
+    causes = list(_causes(error))
+    if any(isinstance(cause, requests.Timeout | TimeoutError) for cause in causes):
+        return f"no answer within {timeout_seconds:g} s"
+    words = (_words_for(cause) for cause in causes)
+    return next((text for text in words if text), "connection failed")
+
+
+def _words_for(cause: BaseException) -> str | None:
+    if isinstance(cause, ssl.SSLCertVerificationError):
+        return f"TLS failed, {one_line(cause.verify_message)}"
+    if isinstance(cause, ssl.SSLError):
+        return f"TLS failed, {one_line((cause.reason or 'no reason given').lower().replace('_', ' '))}"
+    for kind, words in _WORDS.items():
+        if isinstance(cause, kind):
+            return words
+    return cause.strerror.lower() if isinstance(cause, OSError) and cause.strerror else None
+
+
+def _hint_for(error: Exception) -> str:
+    causes = list(_causes(error))
+    if any(isinstance(cause, ssl.SSLError) for cause in causes):
+        return ", check OTEL_EXPORTER_OTLP_CERTIFICATE and the scheme of OTEL_EXPORTER_OTLP_ENDPOINT"
+    if any(isinstance(cause, http.client.BadStatusLine | ConnectionResetError) for cause in causes):
+        return ", check OTEL_EXPORTER_OTLP_PROTOCOL (port 4317 is gRPC's)"
+    if any(isinstance(cause, requests.exceptions.ProxyError) for cause in causes):
+        return ", through the proxy of the environment"
+    return ""
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """Yield an error and what it was raised from, deepest last; urllib3 keeps some only as arguments."""
+    waiting: list[Any] = [error]
+    for _ in range(_CAUSES):
+        if not waiting:
+            return
+        cause = waiting.pop(0)
+        yield cause
+        reasons = (getattr(cause, "reason", None), cause.__cause__, cause.__context__, *cause.args)
+        waiting += [reason for reason in reasons if isinstance(reason, BaseException)]

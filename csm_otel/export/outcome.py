@@ -1,0 +1,44 @@
+"""What came of one delivery, in the three ways that ask for different behaviour."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+_LINE_CHARACTERS = 200  # what a person reads of a log line; back ends send whole pages
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """The back end has taken the request."""
+
+    rejected_spans: int = 0
+    """How many of its spans it did not take (OTLP partial success)."""
+    message: str = ""
+    """What the back end says about them, or as a warning; one printable line."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unavailable:
+    """The back end could not be asked, or asks to be asked again: worth another try."""
+
+    reason: str
+    """One line for the operator."""
+    retry_after_seconds: float | None = None
+    """How long the back end wants to be left alone, where it says so."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The back end will never take this request."""
+
+    reason: str
+    """One line for the operator: what to check."""
+
+
+Outcome = Delivered | Unavailable | Refused
+
+
+def one_line(text: str) -> str:
+    """Return foreign text as one printable line of bounded length."""
+    line = " ".join("".join(c if c.isprintable() else " " for c in text[: 4 * _LINE_CHARACTERS]).split())
+    return line if len(line) <= _LINE_CHARACTERS else line[: _LINE_CHARACTERS - 3] + "..."

@@ -1,0 +1,119 @@
+"""Head sampling, asked span by span as an SDK would ask.
+
+The bridge knows a span's outcome before the span is made, and the outcome is among the attributes: a sampler that looks
+at ``error.type`` can keep every failure.
+"""
+
+from __future__ import annotations
+
+from importlib.metadata import entry_points
+from typing import TYPE_CHECKING, cast
+
+import msgspec
+from opentelemetry.context import Context
+from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON, Decision, ParentBased, Sampler, TraceIdRatioBased
+from opentelemetry.trace import NonRecordingSpan, SpanKind, set_span_in_context
+
+from csm_otel.export.encoding import span_context
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from opentelemetry.sdk.trace.sampling import SamplingResult
+
+    from csm_otel.spans.data import Attributes, SpanData, TraceContext
+
+_PARENT_BASED = "parentbased_"
+
+
+class HeadSampler:
+    """Decides which spans are exported, by any sampler of the SDK or of a plug-in."""
+
+    def __init__(self, sampler: Sampler) -> None:
+        self._sampler = sampler
+
+    def keep(self, tree: Sequence[SpanData]) -> list[SpanData]:
+        """Return the spans that are sampled, with what the sampler adds to them.
+
+        ``tree`` holds spans of one trace, parents first. A span whose parent is in the tree is decided by what was
+        decided for that one, any other by the parent it names. What is recorded but not sampled is left out too:
+        the specification forbids exporting it.
+        """
+        decided: dict[int, TraceContext] = {}
+        kept: list[SpanData] = []
+        for span in tree:
+            parent = decided.get(span.parent.span_id, span.parent) if span.parent else None
+            result = self._ask(span, parent)
+            is_sampled = result.decision is Decision.RECORD_AND_SAMPLE
+            context = msgspec.structs.replace(
+                span.context,
+                sampled=is_sampled,
+                trace_state=result.trace_state.to_header() if result.trace_state else "",
+            )
+            decided[context.span_id] = context
+            if is_sampled:
+                attributes = _merged(span.attributes, result)
+                kept.append(msgspec.structs.replace(span, context=context, parent=parent, attributes=attributes))
+        return kept
+
+    def _ask(self, span: SpanData, parent: TraceContext | None) -> SamplingResult:
+        context = Context()
+        if parent:
+            context = set_span_in_context(NonRecordingSpan(span_context(parent)), context)
+        kind = SpanKind[span.kind.name]
+        return self._sampler.should_sample(context, span.context.trace_id, span.name, kind, dict(span.attributes))
+
+
+def sampler_from(name: str, argument: str | None) -> Sampler:
+    """Return the sampler that ``OTEL_TRACES_SAMPLER`` and ``OTEL_TRACES_SAMPLER_ARG`` name.
+
+    Besides the six of the specification, those that packages register as ``opentelemetry_traces_sampler``.
+    A name or argument that cannot be used is a ValueError of one line.
+    """
+    word = name.strip().lower()
+    root = _root_sampler(word.removeprefix(_PARENT_BASED), argument)
+    if root is None:
+        return _registered_sampler(name.strip(), argument)
+    return ParentBased(root) if word.startswith(_PARENT_BASED) else root
+
+
+def _root_sampler(word: str, argument: str | None) -> Sampler | None:
+    match word:
+        case "always_on":
+            return ALWAYS_ON
+        case "always_off":
+            return ALWAYS_OFF
+        case "traceidratio":
+            return TraceIdRatioBased(_ratio(argument))
+        case _:
+            return None
+
+
+def _ratio(argument: str | None) -> float:
+    text = (argument or "").strip()
+    try:
+        ratio = float(text or "1")  # the specification's default
+    except ValueError:
+        ratio = -1.0
+    if not 0.0 <= ratio <= 1.0:
+        raise ValueError(f"OTEL_TRACES_SAMPLER_ARG {text!r} is not a ratio from 0 to 1")
+    return ratio
+
+
+def _registered_sampler(name: str, argument: str | None) -> Sampler:
+    found = list(entry_points(group="opentelemetry_traces_sampler", name=name))
+    if not found:
+        raise ValueError(f"there is no sampler {name!r}")
+    try:
+        sampler = found[0].load()(argument)
+    except Exception as error:
+        # Foreign code at start: whatever it raises is a matter of settings.
+        raise ValueError(f"sampler {name!r} cannot be loaded: {type(error).__name__}") from error
+    if not isinstance(sampler, Sampler):
+        raise ValueError(f"{name!r} is not a sampler")  # ruff: ignore[type-check-without-type-error] - a setting
+    return sampler
+
+
+def _merged(attributes: Attributes, result: SamplingResult) -> Attributes:
+    added = {key: value for key, value in result.attributes.items() if value is not None}
+    return cast("Attributes", {**attributes, **added})

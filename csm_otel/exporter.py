@@ -1,0 +1,93 @@
+"""Span data to batches, and each batch to where it goes: back end, file, screen."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from csm_otel.export.encoding import encode
+from csm_otel.export.outcome import Delivered, Refused
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from opentelemetry.sdk.trace import SpanLimits
+
+    from csm_otel.export.jsonfile import OtlpJsonFile
+    from csm_otel.export.queue import DeliveryQueue
+    from csm_otel.export.sampling import HeadSampler
+    from csm_otel.spans.data import SpanData
+    from csm_otel.speaker import Speaker
+    from csm_otel.tally import Tally
+
+
+class Exporter:
+    """Collects sampled spans into batches and hands each to every destination there is."""
+
+    def __init__(
+        self,
+        *,
+        sampler: HeadSampler,
+        limits: SpanLimits,
+        tally: Tally,
+        speaker: Speaker,
+        batch_spans: int,
+        delay_seconds: float,
+        queue: DeliveryQueue | None = None,
+        file: OtlpJsonFile | None = None,
+        show: Callable[[Sequence[SpanData]], None] | None = None,
+    ) -> None:
+        """Take the destinations; a batch leaves when it holds ``batch_spans`` or is ``delay_seconds`` old."""
+        self._sampler = sampler
+        self._limits = limits
+        self._tally = tally
+        self._speaker = speaker
+        self._batch_spans = batch_spans
+        self._delay_seconds = delay_seconds
+        self._queue = queue
+        self._file = file
+        self._show = show
+        self._batch: list[SpanData] = []
+        self._deadline: float | None = None
+
+    def add(self, tree: Sequence[SpanData], *, now: float) -> None:
+        """Take the spans of one call (or an orphan, or a command), parents first; ``now`` is monotonic seconds."""
+        kept = self._sampler.keep(tree)
+        self._tally.spans_made += len(tree)
+        self._tally.spans_unsampled += len(tree) - len(kept)
+        if not kept:
+            return
+        self._batch.extend(kept)
+        if self._deadline is None:
+            self._deadline = now + self._delay_seconds
+        if len(self._batch) >= self._batch_spans:
+            self.flush()
+
+    def next_deadline(self) -> float | None:
+        """Return the monotonic second at which the batch is due, or None while there is none."""
+        return self._deadline
+
+    def flush_if_due(self, *, now: float) -> None:
+        """Send the batch off if it has waited long enough."""
+        if self._deadline is not None and self._deadline <= now:
+            self.flush()
+
+    def flush(self) -> None:
+        """Send the batch off."""
+        batch, self._batch, self._deadline = self._batch, [], None
+        if not batch:
+            return
+        if self._show is not None:
+            self._show(batch)
+        if self._queue is None and self._file is None:
+            self._tally.spans_delivered += len(batch)
+            return
+        request = encode(batch, limits=self._limits)
+        written = self._file.write(request) if self._file is not None else Delivered()
+        if isinstance(written, Refused):
+            self._speaker.warn(written.reason)
+        if self._queue is not None:
+            self._queue.put(request, len(batch))
+        elif isinstance(written, Delivered):
+            self._tally.spans_delivered += len(batch)
+        else:
+            self._tally.spans_dropped["file"] += len(batch)

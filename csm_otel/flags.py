@@ -1,0 +1,116 @@
+"""The command line: commands, flags and their words. Standard library only; `csm_otel.settings` has the defaults."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from csm_otel import __version__
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class Flag(NamedTuple):
+    """A flag: the field of `Settings` it sets, its metavar, and its line of help."""
+
+    field: str
+    metavar: str | None
+    help: str
+    type: Callable[[str], object] = str
+    choices: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """The flag as it is typed."""
+        return f"--{self.field.replace('_', '-')}"
+
+
+def _number(text: str) -> float:
+    value = float(text)
+    if not 0 <= value < float("inf"):
+        raise ValueError
+    return value
+
+
+def _whole(text: str) -> int:
+    value = int(text)
+    if value < 0:
+        raise ValueError
+    return value
+
+
+def _port(text: str) -> int:
+    value = _whole(text)
+    if value > 65_535:  # ruff: ignore[magic-value-comparison] - the largest port
+        raise ValueError
+    return value
+
+
+_number.__name__, _whole.__name__, _port.__name__ = "number", "number", "port"
+
+COMMON_FLAGS = (
+    Flag("file", "PATH", "also write OTLP JSON lines to this file", Path),
+    Flag("receive_buffer_bytes", "N", "receive buffer to ask the kernel for", _whole),
+    Flag("grace_seconds", "S", "how long a call waits for attempts that may come after it", _number),
+    Flag("attempt_wait_seconds", "S", "how long an attempt waits for its call", _number),
+    Flag("pending_events", "N", "most events that wait for their call", _whole),
+    Flag("pending_bytes", "N", "most bytes of events that wait for their call", _whole),
+    Flag("timestamps", None, "what CSM timestamps mark", choices=("auto", "start", "end")),
+    Flag("messages", None, "what becomes of error messages", choices=("redacted", "none")),
+    Flag("account_id", None, "export the account that the access key belongs to", bool),
+    Flag("user_agent", None, "export the user agent", bool),
+    Flag("peer_service", None, "export peer.service on calls", bool),
+    Flag("trust_remote_context", None, "join trace contexts that other hosts send in the client id", bool),
+    Flag("queue_bytes", "N", "most bytes that wait for the back end", _whole),
+    Flag("drain_seconds", "S", "how long delivery may take at the end", _number),
+)
+SERVE_FLAGS = (
+    Flag("host", "HOST", "address to listen on (default: 127.0.0.1, and ::1 where IPv6 exists)"),
+    Flag("port", "PORT", "UDP port to listen on; 0 takes a free one on 127.0.0.1", _port),
+    Flag("allow_remote", None, "allow an address that other hosts can reach", bool),
+)
+EXEC_FLAGS = (
+    Flag("name", "NAME", "what to call the command (default: its script, else its program)"),
+    Flag("quiet", None, "print nothing", bool),
+    Flag("output", "FILE", "print waterfall and tally there, not to stderr", Path),
+    Flag("command_args", None, "export the command's arguments", bool),
+)
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser; every flag that is not given is None, so that its variable holds."""
+    parser = argparse.ArgumentParser(
+        prog="csm-otel",
+        description="Traces of AWS calls from unmodified scripts: AWS SDK Client Side Monitoring to OpenTelemetry.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"csm-otel {__version__}")
+    commands = parser.add_subparsers(dest="subcommand", metavar="COMMAND", required=True)
+    serve = commands.add_parser("serve", help="receive from every script on this machine", allow_abbrev=False)
+    _add(serve, (*SERVE_FLAGS, *COMMON_FLAGS))
+    run = commands.add_parser(
+        "exec",
+        help="run one command and trace its AWS calls",
+        usage="csm-otel exec [options] -- COMMAND [ARG...]",
+        allow_abbrev=False,
+    )
+    _add(run, (*EXEC_FLAGS, *COMMON_FLAGS))
+    run.add_argument("command", nargs=argparse.REMAINDER, metavar="COMMAND", help="the command and its arguments")
+    return parser
+
+
+def _add(parser: argparse.ArgumentParser, flags: tuple[Flag, ...]) -> None:
+    for flag in flags:
+        if flag.type is bool:
+            parser.add_argument(flag.name, action=argparse.BooleanOptionalAction, default=None, help=flag.help)
+        else:
+            parser.add_argument(
+                flag.name,
+                type=flag.type,
+                metavar=flag.metavar,
+                choices=flag.choices or None,
+                default=None,
+                help=flag.help,
+            )

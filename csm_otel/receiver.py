@@ -1,0 +1,107 @@
+"""UDP sockets to datagrams, with the kernel's own receive time and its exact count of drops where it tells.
+
+Numbers of socket options are Linux's (asm-generic/socket.h); Python's socket module lacks them.
+"""
+
+from __future__ import annotations
+
+import errno
+import socket
+import struct
+import sys
+import time
+from typing import TYPE_CHECKING, NamedTuple
+
+from csm_otel.binding import DEFAULT_BUFFER_BYTES, bind_socket, try_option
+from csm_otel.events import Peer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+MAX_DATAGRAM_BYTES = 65_535  # botocore stops at 8 KiB, but the limit is the sender's
+
+_SO_TIMESTAMPNS = 35
+_SO_MEMINFO = 55
+_MEMINFO = struct.Struct("9I")
+_MEMINFO_DROPS = 8
+_TIMESPEC = struct.Struct("@qq")
+_ANCILLARY_BYTES = socket.CMSG_SPACE(_TIMESPEC.size)
+_ON_LINUX = sys.platform == "linux"
+
+
+class Datagram(NamedTuple):
+    """One UDP payload with its sender and the wall time of its receipt in epoch nanoseconds."""
+
+    payload: bytes
+    peer: Peer
+    received_ns: int
+
+
+class Receiver:
+    """One bound, non-blocking UDP socket."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        """Take over a bound UDP socket."""
+        self._socket = sock
+        sock.setblocking(False)
+        self._has_timestamps = _ON_LINUX and try_option(sock, _SO_TIMESTAMPNS, 1)
+
+    @classmethod
+    def bind(cls, host: str, port: int, *, buffer_bytes: int = DEFAULT_BUFFER_BYTES) -> Receiver:
+        """Bind ``host`` and ``port`` (0: any free one).
+
+        Raises:
+            ListenError: the address cannot be listened on.
+        """
+        return cls(bind_socket(host, port, buffer_bytes=buffer_bytes))
+
+    def fileno(self) -> int:
+        """Return the descriptor to wait on."""
+        return self._socket.fileno()
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """The host and port it listens on."""
+        host, port = self._socket.getsockname()[:2]
+        return str(host), int(port)
+
+    @property
+    def buffer_bytes(self) -> int:
+        """The receive buffer the kernel really gave, in its own accounting (twice what was asked for, on Linux)."""
+        return self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF)
+
+    @property
+    def kernel_drops(self) -> int | None:
+        """Datagrams the kernel dropped since the bind because the buffer was full; None where it does not tell."""
+        if not _ON_LINUX:
+            return None
+        try:
+            info = self._socket.getsockopt(socket.SOL_SOCKET, _SO_MEMINFO, _MEMINFO.size)
+        except OSError:
+            return None
+        return int(_MEMINFO.unpack(info)[_MEMINFO_DROPS]) if len(info) >= _MEMINFO.size else None
+
+    def drain(self, most: int) -> Iterator[Datagram]:
+        """Yield what waits in the socket, at most ``most`` datagrams."""
+        for _ in range(most):
+            try:
+                payload, ancillary, _flags, address = self._socket.recvmsg(MAX_DATAGRAM_BYTES, _ANCILLARY_BYTES)
+            except (BlockingIOError, InterruptedError):
+                return
+            except OSError as error:  # an ICMP error that the kernel reports here is about an earlier datagram
+                if error.errno in (errno.EBADF, errno.ENOTSOCK):
+                    return
+                continue
+            yield Datagram(payload, Peer(str(address[0]), int(address[1])), self._received_ns(ancillary))
+
+    def _received_ns(self, ancillary: list[tuple[int, int, bytes]]) -> int:
+        if self._has_timestamps:
+            for level, kind, data in ancillary:
+                if (level, kind) == (socket.SOL_SOCKET, _SO_TIMESTAMPNS) and len(data) >= _TIMESPEC.size:
+                    seconds, nanoseconds = _TIMESPEC.unpack_from(data)
+                    return int(seconds) * 1_000_000_000 + int(nanoseconds)
+        return time.time_ns()
+
+    def close(self) -> None:
+        """Close the socket."""
+        self._socket.close()

@@ -1,0 +1,140 @@
+"""A call to the rows that tell it: its own, and those below it where there is more to say than that it went well."""
+
+from __future__ import annotations
+
+from itertools import zip_longest
+from typing import TYPE_CHECKING, NamedTuple
+
+from opentelemetry.semconv.attributes.error_attributes import ERROR_TYPE
+
+from csm_otel.report.terminal import Style, Terminal, counted, duration
+from csm_otel.report.trace import exit_code, http_status, integer, is_process
+from csm_otel.spans.attributes import CSM_ATTEMPT_NUMBER
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from csm_otel.report.trace import Call, Interval
+    from csm_otel.spans.data import SpanData
+
+_MAX_ATTEMPTS = 20  # below one call; the SDKs' own limits are 3 to 11
+_UNNAMED = "_OTHER"
+
+
+class Row(NamedTuple):
+    """A row of the table, before the widths of the columns are known. All text is printable."""
+
+    name: str
+    style: Style
+    mark: str = ""
+    offset: str = ""
+    suffix: str = ""
+    """Follows the name and is never cut."""
+    busy: tuple[Interval, ...] = ()
+    pauses: tuple[Interval, ...] = ()
+    length: str = ""
+    outcome: str = ""
+    detail: str = ""
+    """Follows the outcome as far as there is room."""
+    remark: str = ""
+    """Takes the place of everything right of the name's start."""
+    is_aside: bool = False
+    """Whether it stands between two branches of the tree, rather than on one."""
+
+
+def rows_of(call: Call, start_ns: int, terminal: Terminal) -> Iterator[Row]:
+    """Return the call's row and those below it, as a tree; offsets are from ``start_ns``."""
+    yield _call_row(call, start_ns, terminal)
+    below = list(_rows_below(call, terminal))
+    trunk, branch, end = ("| ", "|- ", "`- ") if terminal.ascii_only else ("│ ", "├ ", "└ ")
+    for position, row in enumerate(below, 1):
+        joint = end if position == len(below) else trunk if row.is_aside else branch
+        yield row._replace(name=joint + row.name, remark=row.remark and joint + row.remark)
+
+
+def _call_row(call: Call, start_ns: int, terminal: Terminal) -> Row:
+    span = call.span
+    pauses = tuple(pause for pause in call.back_offs if pause)
+    return Row(
+        mark=_mark(call, terminal),
+        offset=("+" if span.start_ns >= start_ns else "") + duration(span.start_ns - start_ns),
+        name=terminal.printable(span.name),
+        suffix=" ~" if call.is_ambiguous else "",
+        # With its pauses known a call is drawn as its attempts: the time lost between them is seen at a glance.
+        busy=tuple((each.start_ns, each.end_ns) for each in (call.attempts if pauses else (span,))),
+        pauses=pauses,
+        length=duration(span.end_ns - span.start_ns),
+        outcome=_call_outcome(call, terminal),
+        style=_style(call),
+    )
+
+
+def _rows_below(call: Call, terminal: Terminal) -> Iterator[Row]:
+    span = call.span
+    color = Style.RED if span.is_error else Style.YELLOW
+    if message := terminal.printable(span.status_message):
+        yield Row(name="", remark=message, style=color, is_aside=True)
+    if span.is_error or call.attempt_count > 1 or any(attempt.is_error for attempt in call.attempts):
+        shown = call.attempts[:_MAX_ATTEMPTS]
+        for attempt, pause in zip_longest(shown, call.back_offs[: len(shown)]):
+            yield _attempt_row(attempt, span, color, terminal)
+            if pause:
+                yield _pause_row(pause)
+        if more := len(call.attempts) - len(shown):
+            yield Row(name="", remark=f"... and {counted(more, 'more attempt')}", style=Style.DIM)
+    if call.attempts_missing:
+        yield Row(name="", remark=f"{counted(call.attempts_missing, 'attempt')} not seen", style=color)
+
+
+def _attempt_row(attempt: SpanData, call: SpanData, color: Style, terminal: Terminal) -> Row:
+    number = integer(attempt, CSM_ATTEMPT_NUMBER)
+    message = terminal.printable(attempt.status_message) if attempt.status_message != call.status_message else ""
+    return Row(
+        name="attempt" if number is None else f"attempt {number}",
+        busy=((attempt.start_ns, attempt.end_ns),),
+        length=duration(attempt.end_ns - attempt.start_ns),
+        outcome=_outcome(attempt, terminal),
+        detail=message and f": {message}",
+        style=color if attempt.is_error else Style.PLAIN,
+    )
+
+
+def _pause_row(pause: Interval) -> Row:
+    length = duration(pause[1] - pause[0])
+    return Row(name="", pauses=(pause,), length=length, outcome="back-off", style=Style.DIM, is_aside=True)
+
+
+def _mark(call: Call, terminal: Terminal) -> str:
+    if call.span.is_error:
+        return "x" if terminal.ascii_only else "✗"
+    return "!" if call.is_not_sent else ""
+
+
+def _style(call: Call) -> Style:
+    if call.span.is_error:
+        return Style.RED
+    if call.is_not_sent:
+        return Style.LOUD
+    return Style.YELLOW if call.attempt_count > 1 or call.attempts_missing or call.is_orphan else Style.PLAIN
+
+
+def _call_outcome(call: Call, terminal: Terminal) -> str:
+    if call.is_not_sent:
+        return "NO REQUEST SENT"
+    facts = [_outcome(call.span, terminal)]
+    if call.attempt_count > 1:
+        facts.append(counted(call.attempt_count, "attempt"))
+    if call.is_orphan:
+        facts.append("call not seen")
+    return ", ".join(fact for fact in facts if fact)
+
+
+def _outcome(span: SpanData, terminal: Terminal) -> str:
+    status, code = http_status(span), exit_code(span)
+    error = terminal.printable(str(span.attributes.get(ERROR_TYPE, "")))
+    told = str(status) if status is not None else "" if code is None else f"exit {code}"
+    if error == _UNNAMED or (span.is_error and not error):
+        error = "failed"
+    elif error in {str(status), str(code)}:
+        error = ""
+    return f"{told} {error}".strip() or ("" if is_process(span) else "no status")

@@ -1,0 +1,75 @@
+"""The tally in words: `render_tally`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from csm_otel.correlator import Reason
+from csm_otel.report.terminal import counted, duration
+
+if TYPE_CHECKING:
+    from collections import Counter
+
+    from csm_otel.tally import Tally
+
+_HEAD = "csm-otel: "
+_NS_PER_SECOND = 1_000_000_000
+
+
+def render_tally(tally: Tally, *, seconds: float | None = None) -> str:
+    """Return the tally as a few lines of ASCII, each ending with a newline; ``seconds`` is how long the run was.
+
+    The first lines are always there, zero losses included; what else was lost has a line where there is any.
+    """
+    lines = [_datagrams(tally, seconds), _calls(tally), f"{counted(tally.spans_delivered, 'span')} delivered"]
+    lines += _losses(tally)
+    return "".join(f"{' ' * len(_HEAD) if n else _HEAD}{line}\n" for n, line in enumerate(lines))
+
+
+def _datagrams(tally: Tally, seconds: float | None) -> str:
+    dropped = tally.datagrams_dropped_by_kernel
+    within = "" if seconds is None else f" in {duration(round(seconds * _NS_PER_SECOND))}"
+    by_kernel = "kernel drops unknown" if dropped is None else f"{dropped:,} dropped by the kernel"
+    malformed = f"{tally.malformed.total():,} malformed{_reasons(tally.malformed)}"
+    return f"{counted(tally.datagrams_received, 'datagram')} received{within}, {by_kernel}, {malformed}"
+
+
+def _calls(tally: Tally) -> str:
+    orphans = tally.orphans.total()
+    # Each attempt decoded is a call's or an orphan, once the run has ended.
+    text = f"{counted(tally.calls, 'call')} with {counted(max(tally.attempts - orphans, 0), 'attempt')}"
+    doubts = []
+    if tally.attempts_missing:
+        doubts.append(f"{counted(tally.attempts_missing, 'attempt')} not seen")
+    if tally.ambiguous:
+        doubts.append(f"{counted(tally.ambiguous, 'call')} ambiguous")
+    if doubts:
+        text += f" ({', '.join(doubts)})"
+    return text + (f", {counted(orphans, 'orphan attempt')}" if orphans else "")
+
+
+def _losses(tally: Tally) -> list[str]:
+    lines = []
+    if dropped := tally.spans_dropped.total():
+        lines.append(f"{counted(dropped, 'span')} dropped{_reasons(tally.spans_dropped)}")
+    if tally.spans_rejected:
+        lines.append(f"{counted(tally.spans_rejected, 'span')} rejected by the back end")
+    if tally.spans_unsampled:
+        lines.append(f"{counted(tally.spans_unsampled, 'span')} not sampled, as their parent or the sampler decided")
+    ended = tally.spans_delivered + dropped + tally.spans_rejected + tally.spans_unsampled
+    if tally.spans_made > ended:
+        lines.append(f"{counted(tally.spans_made - ended, 'span')} not delivered yet")
+    if evicted := tally.released[Reason.EVICTED] + tally.orphans[Reason.EVICTED]:
+        lines.append(f"{evicted:,} of the calls and attempts let go early, as too many were waiting")
+    if tally.other_versions:
+        lines.append(f"{counted(tally.other_versions, 'event')} of another CSM version, read as well as possible")
+    if tally.datagrams_late:
+        late = counted(tally.datagrams_late, "datagram")
+        lines.append(f"{late} came after the command had ended, from something it left running: not heard")
+    return lines
+
+
+def _reasons(counts: Counter[str]) -> str:
+    """Return `` (2 one reason, 1 another)``, the most frequent first, or nothing."""
+    told = [f"{number:,} {reason.replace('_', ' ')}" for reason, number in counts.most_common() if number]
+    return f" ({', '.join(told)})" if told else ""

@@ -1,0 +1,124 @@
+"""Text that is fit for a terminal: strangers' words made harmless, lines cut to a width, durations, colour."""
+
+from __future__ import annotations
+
+import unicodedata
+from enum import StrEnum
+from itertools import accumulate
+from typing import NamedTuple
+
+_NS_PER_MS = 1_000_000
+_MS_PER_SECOND = 1000
+_CS_PER_MINUTE = 6000  # hundredths of a second, in which seconds are told
+_SECONDS_PER_HOUR = 3600
+_WIDE = frozenset("WF")
+_LONGEST_TEXT = 1024  # of a name or message; more than any line shows
+
+
+class Style(StrEnum):
+    """The few styles in use, as SGR parameters (ECMA-48 8.3.117)."""
+
+    PLAIN = ""
+    BOLD = "1"
+    DIM = "2"
+    RED = "31"
+    YELLOW = "33"
+    LOUD = "1;31"
+
+
+class Segment(NamedTuple):
+    """A piece of a line in one style."""
+
+    text: str
+    style: Style = Style.PLAIN
+
+
+class Terminal(NamedTuple):
+    """What the text is written to."""
+
+    width: int
+    """Columns; no line is wider."""
+    color: bool = False
+    ascii_only: bool = False
+
+    def printable(self, text: str) -> str:
+        """Return a stranger's text on one line, without what a terminal would act on.
+
+        Blanks of all kinds become one space. Control and format characters (escape sequences, changes of direction) and
+        marks that stack on the character before them are left out; with ``ascii_only`` the rest shows as ``?``.
+        """
+        text = unicodedata.normalize("NFC", " ".join(text[:_LONGEST_TEXT].split()))
+        text = "".join(letter for letter in text if letter.isprintable() and unicodedata.category(letter)[0] != "M")
+        return text.encode("ascii", "replace").decode("ascii") if self.ascii_only else text
+
+    def cut(self, text: str, columns: int) -> str:
+        """Return the printable text, at most ``columns`` wide, with an ellipsis where something is left out."""
+        if columns_of(text) <= columns:
+            return text
+        ellipsis = "..." if self.ascii_only else "…"
+        if columns <= len(ellipsis):
+            return ellipsis[: max(columns, 0)]
+        room = columns - len(ellipsis)
+        kept = sum(reached <= room for reached in accumulate(map(columns_of, text)))
+        return text[:kept].rstrip() + ellipsis
+
+    def fit(self, text: str, columns: int) -> str:
+        """Return the printable text cut or filled to exactly ``columns``."""
+        text = self.cut(text, columns)
+        return text + " " * (columns - columns_of(text))
+
+    def line(self, *segments: Segment) -> str:
+        """Return the segments as one line, cut to the width, without blanks at its end."""
+        room = self.width
+        parts: list[Segment] = []
+        for text, style in segments:
+            shown = self.cut(text, room)
+            parts.append(Segment(shown, style))
+            room -= columns_of(shown)
+            if shown != text:
+                break
+        while parts and not parts[-1].text.rstrip():
+            parts.pop()
+        if parts:
+            parts[-1] = parts[-1]._replace(text=parts[-1].text.rstrip())
+        return "".join(self._painted(part) for part in parts)
+
+    def _painted(self, segment: Segment) -> str:
+        text, style = segment
+        core = text.strip(" ")
+        if not self.color or not style or not core:
+            return text
+        return text.replace(core, f"\x1b[{style}m{core}\x1b[0m", 1)
+
+
+def columns_of(text: str) -> int:
+    """Return how many columns printable text takes: East Asian wide characters take two."""
+    if text.isascii():
+        return len(text)
+    return sum(2 if unicodedata.east_asian_width(letter) in _WIDE else 1 for letter in text)
+
+
+def duration(nanoseconds: int) -> str:
+    """Return a duration as people say it: ``3 ms``, ``1.25 s``, ``2 min 3 s``, ``1 h 2 min``."""
+    if nanoseconds < 0:
+        return f"-{duration(-nanoseconds)}"
+    ms = _rounded(nanoseconds, _NS_PER_MS)
+    if ms < _MS_PER_SECOND:
+        return f"{ms} ms"
+    centiseconds = _rounded(ms, 10)
+    if centiseconds < _CS_PER_MINUTE:
+        return f"{centiseconds // 100}.{centiseconds % 100:02} s"
+    seconds = _rounded(ms, _MS_PER_SECOND)
+    if seconds < _SECONDS_PER_HOUR:
+        return f"{seconds // 60} min {seconds % 60} s"
+    minutes = _rounded(seconds, 60)
+    return f"{minutes // 60:,} h {minutes % 60} min"
+
+
+def counted(number: int, noun: str) -> str:
+    """Return a number with its noun: ``1 call``, ``1,234 calls``."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def _rounded(value: int, unit: int) -> int:
+    return (value + unit // 2) // unit

@@ -1,0 +1,205 @@
+"""A flat list of span data as a person thinks of it: traces, with calls in order of start and their attempts below.
+
+Intervals are pairs of epoch nanoseconds, as in the span data.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise, starmap
+from typing import TYPE_CHECKING
+
+from opentelemetry.semconv._incubating.attributes.process_attributes import PROCESS_EXIT_CODE
+from opentelemetry.semconv._incubating.attributes.rpc_attributes import RPC_METHOD
+from opentelemetry.semconv.attributes.error_attributes import ERROR_TYPE
+from opentelemetry.semconv.attributes.http_attributes import HTTP_RESPONSE_STATUS_CODE
+
+from csm_otel.spans.attributes import (
+    CSM_ATTEMPT_COUNT,
+    CSM_ATTEMPTS_MISSING,
+    CSM_CORRELATION,
+    CSM_ORPHAN,
+    CSM_OUTCOME,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from csm_otel.spans.data import SpanData
+
+Interval = tuple[int, int]
+
+ATTEMPT_SUFFIX = " attempt"
+_CLOCK_SLACK_NS = 2_000_000  # attempts that follow at once may seem this far apart: two readings, each cut to 1 ms
+_TOO_MANY_REQUESTS = 429
+# botocore/retries/standard.py, ThrottledRetryableChecker: what the SDKs themselves take for throttling.
+_THROTTLING = frozenset({
+    "BandwidthLimitExceeded",
+    "EC2ThrottledException",
+    "LimitExceededException",
+    "PriorRequestNotComplete",
+    "ProvisionedThroughputExceededException",
+    "RequestLimitExceeded",
+    "RequestThrottled",
+    "RequestThrottledException",
+    "SlowDown",
+    "ThrottledException",
+    "Throttling",
+    "ThrottlingException",
+    "TooManyRequestsException",
+    "TransactionInProgressException",
+})  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class Call:
+    """What has a line of its own: a call, an orphan, or a process that is not its trace's root."""
+
+    span: SpanData
+    attempts: tuple[SpanData, ...]
+    """In order of time; without those that were not seen."""
+
+    @cached_property
+    def is_orphan(self) -> bool:
+        """Whether it is an attempt whose call was not seen."""
+        return self.span.attributes.get(CSM_ORPHAN) is True
+
+    @cached_property
+    def is_call(self) -> bool:
+        """Whether it counts as an AWS call."""
+        return RPC_METHOD in self.span.attributes and not self.is_orphan
+
+    @property
+    def is_ambiguous(self) -> bool:
+        """Whether other attempts would fit this call as well."""
+        return self.span.attributes.get(CSM_CORRELATION) == "ambiguous"
+
+    @property
+    def is_not_sent(self) -> bool:
+        """Whether no request was made for it."""
+        return self.span.attributes.get(CSM_OUTCOME) == "not_sent"
+
+    @property
+    def attempts_missing(self) -> int:
+        """How many of its attempts were not seen."""
+        return integer(self.span, CSM_ATTEMPTS_MISSING) or 0
+
+    @property
+    def attempt_count(self) -> int:
+        """How many attempts it took, seen or not."""
+        return max(integer(self.span, CSM_ATTEMPT_COUNT) or 0, len(self.attempts) + self.attempts_missing)
+
+    @property
+    def is_throttled(self) -> bool:
+        """Whether AWS answered any of its attempts, or the call, with a request to slow down."""
+        return any(
+            span.attributes.get(ERROR_TYPE) in _THROTTLING or http_status(span) == _TOO_MANY_REQUESTS
+            for span in (self.span, *self.attempts)
+        )
+
+    @cached_property
+    def back_offs(self) -> tuple[Interval | None, ...]:
+        """The pause after each attempt but the last, None where there was none.
+
+        Empty where attempts are missing or ambiguous: the time between two of them may then be anything.
+        """
+        if self.attempts_missing or self.is_ambiguous:
+            return ()
+        return tuple(
+            (before.end_ns, after.start_ns) if after.start_ns - before.end_ns > _CLOCK_SLACK_NS else None
+            for before, after in pairwise(self.attempts)
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trace:
+    """The calls of one trace, and the process that made them where it is known."""
+
+    trace_id: int
+    root: SpanData | None
+    """The command or process, None where it is not among the spans."""
+    calls: tuple[Call, ...]
+    """In order of start; never empty where there is no root."""
+
+    @property
+    def head(self) -> SpanData:
+        """The span that the trace is called by: its root, else its first call."""
+        return self.root or self.calls[0].span
+
+    @cached_property
+    def interval(self) -> Interval:
+        """The root's time, else from the first start to the last end."""
+        if self.root is not None:
+            return self.root.start_ns, self.root.end_ns
+        return self.head.start_ns, max(call.span.end_ns for call in self.calls)
+
+    @property
+    def busy_ns(self) -> int:
+        """Time within the trace during which at least one call was under way."""
+        return self._covered_ns(
+            (call.span.start_ns, call.span.end_ns) for call in self.calls if call.is_call or call.is_orphan
+        )
+
+    @property
+    def back_off_ns(self) -> int:
+        """Time within the trace during which at least one call waited for its next attempt."""
+        return self._covered_ns(pause for call in self.calls for pause in call.back_offs if pause)
+
+    def _covered_ns(self, intervals: Iterable[Interval]) -> int:
+        """Return the length of the union of the intervals, as far as it lies within the trace."""
+        covered_ns = 0
+        reached_ns, last_ns = self.interval
+        for start_ns, end_ns in sorted(intervals):
+            until_ns = min(end_ns, last_ns)
+            covered_ns += max(until_ns - max(start_ns, reached_ns), 0)
+            reached_ns = max(reached_ns, until_ns)
+        return covered_ns
+
+
+def traces_of(spans: Sequence[SpanData]) -> list[Trace]:
+    """Return the traces that the spans belong to, in order of start."""
+    by_trace: defaultdict[int, list[SpanData]] = defaultdict(list)
+    for span in spans:
+        by_trace[span.context.trace_id].append(span)
+    return sorted(starmap(_trace, by_trace.items()), key=lambda trace: trace.interval)
+
+
+def is_process(span: SpanData) -> bool:
+    """Whether the span is a command's or a process's, neither a call nor an attempt."""
+    return RPC_METHOD not in span.attributes and not span.name.endswith(ATTEMPT_SUFFIX)
+
+
+def integer(span: SpanData, key: str) -> int | None:
+    """Return an attribute where it is an integer."""
+    value = span.attributes.get(key)
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def http_status(span: SpanData) -> int | None:
+    """Return the HTTP status of a call or attempt."""
+    return integer(span, HTTP_RESPONSE_STATUS_CODE)
+
+
+def exit_code(span: SpanData) -> int | None:
+    """Return the exit code of a command."""
+    return integer(span, PROCESS_EXIT_CODE)
+
+
+def _trace(trace_id: int, spans: list[SpanData]) -> Trace:
+    spans = sorted(spans, key=lambda span: (span.start_ns, span.end_ns))
+    root = next((span for span in spans if is_process(span)), None)
+    owners = {span.context.span_id for span in spans if RPC_METHOD in span.attributes}
+    attempts: defaultdict[int, list[SpanData]] = defaultdict(list)
+    lines: list[SpanData] = []
+    for span in spans:
+        if span is root:
+            continue
+        if RPC_METHOD not in span.attributes and span.parent is not None and span.parent.span_id in owners:
+            attempts[span.parent.span_id].append(span)
+        else:
+            lines.append(span)
+    # Each attempt is shown once, whatever the ids say: a second call of the same id finds none.
+    calls = tuple(Call(span=span, attempts=tuple(attempts.pop(span.context.span_id, ()))) for span in lines)
+    return Trace(trace_id=trace_id, root=root, calls=calls)

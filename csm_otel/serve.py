@@ -1,0 +1,111 @@
+"""``csm-otel serve``: receive from every script on this machine until told to stop."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import ipaddress
+import os
+import signal
+import socket
+import sys
+import time
+from typing import TYPE_CHECKING
+
+from csm_otel.errors import ListenError, SettingsError
+from csm_otel.port_owner import owner_of_port
+from csm_otel.receiver import Receiver
+from csm_otel.report.tally import render_tally
+from csm_otel.report.waterfall import render_waterfall
+from csm_otel.settings import Settings, read_settings
+from csm_otel.standard import prepare_limits, read_standard_variables
+from csm_otel.stop import StopSignal
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from csm_otel.spans.data import SpanData
+    from csm_otel.speaker import Speaker
+
+_WIDTH = 120  # columns of what goes to a log or a pipe
+_IPV4, _IPV6 = "127.0.0.1", "::1"
+
+
+def serve(flags: Mapping[str, object], speaker: Speaker) -> int:
+    """Run the daemon and return 0 once SIGTERM or SIGINT has ended it.
+
+    Raises:
+        SettingsError: flags or variables are unusable.
+        ListenError: an address cannot be listened on.
+    """
+    for name in [name for name in os.environ if name.startswith("AWS_CSM_")]:
+        del os.environ[name]  # whatever this process loads, it must not report to itself
+    prepare_limits(os.environ)
+    settings, variables = read_settings(flags), read_standard_variables()
+    stop = StopSignal(signal.SIGTERM, signal.SIGINT)
+    receivers = _bind(settings, speaker)
+    from csm_otel.wiring import build_bridge, exporters_for  # ruff: ignore[import-outside-top-level] - a port in use is told at once
+
+    exporters = [] if variables.sdk_disabled else exporters_for(variables, ["otlp"])
+    bridge = build_bridge(
+        settings=settings, variables=variables, receivers=receivers, speaker=speaker, exporters=exporters, show=_show
+    )
+    speaker.say(f"listening on {_addresses(receivers)}, exporting to {bridge.goes_to}")
+    started = time.monotonic()
+    bridge.run(until=stop.is_set, wake=stop)
+    bridge.close(deadline_seconds=settings.drain_seconds)
+    for receiver in receivers:
+        receiver.close()
+    speaker.write(render_tally(bridge.tally, seconds=time.monotonic() - started))
+    return 0
+
+
+def _show(spans: Sequence[SpanData]) -> None:
+    """Print a batch to stdout, which is data, as a waterfall a trace."""
+    ascii_only = "utf" not in (sys.stdout.encoding or "").lower()
+    with contextlib.suppress(OSError):
+        sys.stdout.write(render_waterfall(spans, width=_WIDTH, color=False, ascii_only=ascii_only))
+        sys.stdout.flush()
+
+
+def _bind(settings: Settings, speaker: Speaker) -> list[Receiver]:
+    hosts = [settings.host or _IPV4]
+    if settings.host and not _is_loopback(settings.host):
+        if not settings.allow_remote:
+            raise SettingsError(
+                [f"--host: {settings.host} can be reached by other hosts; add --allow-remote to mean it"]
+            )
+        speaker.say(f"warning: {settings.host} takes unauthenticated datagrams with credentials in clear text")
+    if not settings.host and settings.port and socket.has_ipv6:
+        hosts.append(_IPV6)
+    receivers = []
+    for host in hosts:
+        try:
+            receivers.append(Receiver.bind(host, settings.port, buffer_bytes=settings.receive_buffer_bytes))
+        except ListenError as error:
+            if host == _IPV6 and error.errno in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT):
+                continue  # built with IPv6, run without it
+            for receiver in receivers:
+                receiver.close()
+            raise _with_owner(error, settings.port) from error
+    return receivers
+
+
+def _with_owner(error: ListenError, port: int) -> ListenError:
+    owner = owner_of_port(port) if error.errno == errno.EADDRINUSE else None
+    return ListenError(f"{error}, by {owner}" if owner else str(error), errno=error.errno)
+
+
+def _is_loopback(host: str) -> bool:
+    with contextlib.suppress(ValueError):
+        return ipaddress.ip_address(host).is_loopback
+    return host.lower() == "localhost"
+
+
+def _addresses(receivers: list[Receiver]) -> str:
+    shown = []
+    for receiver in receivers:
+        host, port = receiver.address
+        shown.append(f"[{host}]:{port}" if ":" in host else f"{host}:{port}")
+    size = min(receiver.buffer_bytes for receiver in receivers)
+    return f"{' and '.join(shown)} (receive buffer {size:,} bytes{' in all' if sys.platform == 'linux' else ''})"

@@ -1,0 +1,75 @@
+"""Every knob of ours, once: a flag, an environment variable ``CSM_OTEL_...``, a default.
+
+A flag wins over its variable. `csm_otel.flags` has the command line's words for them.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from csm_otel.binding import DEFAULT_BUFFER_BYTES
+from csm_otel.errors import SettingsError
+from csm_otel.spans.options import MessageMode
+from csm_otel.times import TimestampMode
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+ENV_PREFIX = "CSM_OTEL_"
+_MIB = 1024 * 1024
+
+
+class Settings(BaseSettings):
+    """What an operator may set. Sizes are bytes, times are seconds."""
+
+    model_config = SettingsConfigDict(env_prefix=ENV_PREFIX, env_ignore_empty=True, frozen=True, extra="ignore")
+
+    host: str = ""
+    """Empty: 127.0.0.1 and, where IPv6 exists, ::1."""
+    port: int = Field(default=31000, ge=0, le=65_535)
+    allow_remote: bool = False
+    receive_buffer_bytes: int = Field(default=DEFAULT_BUFFER_BYTES, ge=4096, le=2**30)
+
+    grace_seconds: float = Field(default=0.25, ge=0, le=60)
+    attempt_wait_seconds: float = Field(default=900.0, ge=1, le=86_400)
+    pending_events: int = Field(default=100_000, ge=1)
+    pending_bytes: int = Field(default=64 * _MIB, ge=_MIB)
+    timestamps: TimestampMode = TimestampMode.AUTO
+
+    messages: MessageMode = MessageMode.REDACTED
+    account_id: bool = True
+    user_agent: bool = False
+    peer_service: bool = False
+    trust_remote_context: bool = False
+
+    file: Path | None = None
+    queue_bytes: int = Field(default=64 * _MIB, ge=_MIB)
+    drain_seconds: float = Field(default=8.0, ge=0, le=3600)
+
+    name: str = ""
+    quiet: bool = False
+    output: Path | None = None
+    command_args: bool = False
+
+
+def read_settings(flags: Mapping[str, Any]) -> Settings:
+    """Return the settings of the environment, overridden by ``flags`` (names of fields to values, None: not given).
+
+    Raises:
+        SettingsError: a line for each value that cannot be used, with the flag's or variable's name.
+    """
+    given = {name: value for name, value in flags.items() if value is not None and name in Settings.model_fields}
+    try:
+        return Settings(**given)
+    except ValidationError as error:
+        raise SettingsError([_fault(fault["loc"], fault["msg"], given) for fault in error.errors()]) from error
+
+
+def _fault(location: tuple[int | str, ...], message: str, given: Mapping[str, Any]) -> str:
+    field = str(location[0]) if location else "settings"
+    name = f"--{field.replace('_', '-')}" if field in given else f"{ENV_PREFIX}{field.upper()}"
+    return f"{name}: {message[:1].lower()}{message[1:]}"

@@ -1,0 +1,61 @@
+"""What the program has to say: one line at a time, to stderr (or a file), each kind at a bounded rate.
+
+Standard library only: `exec` may have to speak before anything else is loaded.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import time
+from typing import TextIO
+
+_PREFIX = "csm-otel: "
+_QUIET_SECONDS = 60.0  # how long the same kind of warning is not repeated
+_MAX_HELD = 100  # lines kept while a command has the terminal
+
+
+class Speaker:
+    """Writes lines for the operator; never raises, since nobody may be listening."""
+
+    def __init__(self, stream: TextIO | None = None, *, held: bool = False, quiet: bool = False) -> None:
+        """Write to ``stream`` (stderr by default); when ``held``, not before `release`; when ``quiet``, never."""
+        self._stream = stream
+        self._held: list[str] | None = [] if held else None
+        self._quiet = quiet
+        self._last: dict[str, float] = {}
+
+    def say(self, line: str) -> None:
+        """Say a line, prefixed with the program's name."""
+        self.write(f"{_PREFIX}{line}\n")
+
+    def warn(self, line: str, *, kind: str | None = None) -> None:
+        """Say a line, but each ``kind`` (by default the line itself) once a minute at most."""
+        now = time.monotonic()
+        last = self._last.get(kind or line)
+        if last is None or now - last >= _QUIET_SECONDS:
+            if len(self._last) > _MAX_HELD:
+                self._last.clear()
+            self._last[kind or line] = now
+            self.say(line)
+
+    def write(self, text: str) -> None:
+        """Write text as it is."""
+        if self._quiet:
+            return
+        if self._held is not None:
+            if len(self._held) < _MAX_HELD:
+                self._held.append(text)
+            return
+        with contextlib.suppress(OSError, ValueError):
+            stream = self._stream or sys.stderr
+            encoding = stream.encoding or "ascii"
+            stream.write(text.encode(encoding, "replace").decode(encoding))
+            stream.flush()
+
+    def release(self, stream: TextIO | None = None) -> None:
+        """Say what was held, and from now on hold nothing; ``stream`` replaces the one given before."""
+        held, self._held = self._held or [], None
+        self._stream = stream or self._stream
+        for text in held:
+            self.write(text)

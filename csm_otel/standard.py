@@ -1,0 +1,254 @@
+"""The standard OpenTelemetry variables, as the specification words them.
+
+The official exporters read some of them in their own way (seconds for milliseconds, gRPC as the default protocol, paths
+only for certificates), so they are read here and handed over as values.
+Source: OpenTelemetry specification, "Environment Variable Specification" and "OTLP Exporter".
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import TYPE_CHECKING
+from urllib.parse import unquote, urlsplit
+
+from pydantic import Field, ValidationError, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from csm_otel.errors import SettingsError
+from csm_otel.export.destination import Destination
+from csm_otel.spans.options import RpcConventions
+
+if TYPE_CHECKING:
+    from collections.abc import MutableMapping
+
+_HTTP, _GRPC = "http/protobuf", "grpc"
+_PROTOCOLS = (_HTTP, _GRPC)
+_COMPRESSIONS = {_HTTP: ("none", "gzip", "deflate"), _GRPC: ("none", "gzip")}
+_EXPORTERS = ("otlp", "console", "none")
+_DEFAULT_ENDPOINTS = {_HTTP: "http://localhost:4318", _GRPC: "http://localhost:4317"}
+_GRPC_PORT = 4317
+_TRACES_PATH = "v1/traces"
+_DEFAULT_TIMEOUT_MS = 10_000.0
+# OTEL_EXPORTER_OTLP_TIMEOUT is milliseconds; the Python SDK has always read seconds. Nobody means under 0.1 s.
+_SHORTEST_TIMEOUT_MS = 100.0
+_LIMIT = re.compile(r"OTEL_(?:ATTRIBUTE|SPAN|EVENT|LINK)_\w*LIMIT")
+
+
+class StandardVariables(BaseSettings):
+    """The ``OTEL_`` variables in use, as text; empty means unset."""
+
+    model_config = SettingsConfigDict(env_prefix="OTEL_", env_ignore_empty=True, frozen=True, extra="ignore")
+
+    sdk_disabled: bool = False
+    service_name: str = ""
+    resource_attributes: str = ""
+    propagators: str = "tracecontext,baggage"
+    semconv_stability_opt_in: str = ""
+
+    traces_sampler: str = "parentbased_always_on"
+    traces_sampler_arg: str = ""
+    traces_exporter: str = ""
+
+    bsp_schedule_delay: int = Field(default=5000, ge=0)
+    bsp_export_timeout: int = Field(default=30_000, ge=0)
+    bsp_max_queue_size: int | None = Field(default=None, ge=1)
+    bsp_max_export_batch_size: int = Field(default=512, ge=1)
+
+    exporter_otlp_endpoint: str = ""
+    exporter_otlp_traces_endpoint: str = ""
+    exporter_otlp_protocol: str = ""
+    exporter_otlp_traces_protocol: str = ""
+    exporter_otlp_headers: str = ""
+    exporter_otlp_traces_headers: str = ""
+    exporter_otlp_timeout: str = ""
+    exporter_otlp_traces_timeout: str = ""
+    exporter_otlp_compression: str = ""
+    exporter_otlp_traces_compression: str = ""
+    exporter_otlp_certificate: str = ""
+    exporter_otlp_traces_certificate: str = ""
+    exporter_otlp_client_key: str = ""
+    exporter_otlp_traces_client_key: str = ""
+    exporter_otlp_client_certificate: str = ""
+    exporter_otlp_traces_client_certificate: str = ""
+    exporter_otlp_insecure: str = ""
+    exporter_otlp_traces_insecure: str = ""
+
+    @field_validator("sdk_disabled", mode="before")
+    @classmethod
+    def _only_true_is_true(cls, value: object) -> bool:
+        return str(value).strip().lower() == "true"
+
+    def otlp(self, name: str) -> tuple[str, str]:
+        """Return the name and value of an OTLP variable, its traces form first."""
+        for field in (f"exporter_otlp_traces_{name}", f"exporter_otlp_{name}"):
+            if value := str(getattr(self, field)).strip():
+                return f"OTEL_{field.upper()}", value
+        return f"OTEL_EXPORTER_OTLP_{name.upper()}", ""
+
+
+def read_standard_variables() -> StandardVariables:
+    """Return the standard variables of the environment.
+
+    Raises:
+        SettingsError: a line for each that is no number where one is needed.
+    """
+    try:
+        return StandardVariables()
+    except ValidationError as error:
+        faults = [f"OTEL_{str(fault['loc'][0]).upper()}: {fault['msg'].lower()}" for fault in error.errors()]
+        raise SettingsError(faults) from error
+
+
+def exporters_of(variables: StandardVariables) -> list[str] | None:
+    """Return the exporters asked for, or None where neither an exporter nor an endpoint is set.
+
+    Raises:
+        SettingsError: an exporter is unknown.
+    """
+    names = [name.strip() for name in variables.traces_exporter.split(",") if name.strip()]
+    if unknown := [name for name in names if name not in _EXPORTERS]:
+        raise SettingsError([f"OTEL_TRACES_EXPORTER: {unknown[0]!r} is none of {', '.join(_EXPORTERS)}"])
+    if names:
+        return [name for name in dict.fromkeys(names) if name != "none"]
+    return ["otlp"] if variables.otlp("endpoint")[1] else None
+
+
+def destination_of(variables: StandardVariables, *, warn: list[str]) -> Destination:
+    """Return where OTLP goes. Lines for what is read otherwise than it looks are added to ``warn``.
+
+    Raises:
+        SettingsError: a line for each variable that cannot be used.
+    """
+    faults: list[str] = []
+    endpoint_name, endpoint = variables.otlp("endpoint")
+    protocol = _protocol(variables, endpoint, faults)
+    insecure = variables.otlp("insecure")[1].lower() == "true"
+    url = _url(endpoint_name, endpoint, protocol, insecure=insecure, faults=faults)
+    destination = Destination(
+        url=url,
+        protocol=protocol,  # type: ignore[arg-type]
+        headers=_headers(*variables.otlp("headers"), faults),
+        timeout_seconds=_timeout_seconds(*variables.otlp("timeout"), faults, warn),
+        compression=_compression(*variables.otlp("compression"), protocol, faults),  # type: ignore[arg-type]
+        certificate=variables.otlp("certificate")[1] or None,
+        client_key=variables.otlp("client_key")[1] or None,
+        client_certificate=variables.otlp("client_certificate")[1] or None,
+    )
+    if faults:
+        raise SettingsError(faults)
+    return destination
+
+
+def resource_attributes_of(variables: StandardVariables) -> dict[str, str]:
+    """Return the attributes of ``OTEL_RESOURCE_ATTRIBUTES``, percent-decoded.
+
+    Raises:
+        SettingsError: it is no list of ``key=value``.
+    """
+    attributes = {}
+    for pair in filter(None, (part.strip() for part in variables.resource_attributes.split(","))):
+        key, equals, value = pair.partition("=")
+        if not equals or not key.strip():
+            raise SettingsError(["OTEL_RESOURCE_ATTRIBUTES: not a list of key=value"])
+        attributes[unquote(key.strip())] = unquote(value.strip())
+    return attributes
+
+
+def rpc_conventions_of(variables: StandardVariables) -> RpcConventions:
+    """Return which RPC attribute names are wanted; values about other conventions are none of ours."""
+    wanted = {value.strip() for value in variables.semconv_stability_opt_in.split(",")}
+    for choice in (RpcConventions.NEW_AND_OLD, RpcConventions.NEW):
+        if choice.value in wanted:
+            return choice
+    return RpcConventions.OLD_WITH_SYSTEM_NAME
+
+
+def _protocol(variables: StandardVariables, endpoint: str, faults: list[str]) -> str:
+    name, protocol = variables.otlp("protocol")
+    if not protocol:
+        # Jenkins sets a :4317 endpoint and no protocol; nothing but gRPC listens there
+        return _GRPC if _port(endpoint) == _GRPC_PORT else _HTTP
+    if protocol not in _PROTOCOLS:
+        faults.append(f"{name}: {protocol!r} is none of {', '.join(_PROTOCOLS)}")
+        return _HTTP
+    return protocol
+
+
+def _port(endpoint: str) -> int | None:
+    try:
+        return urlsplit(endpoint if "://" in endpoint else f"//{endpoint}").port
+    except ValueError:
+        return None
+
+
+def _url(name: str, endpoint: str, protocol: str, *, insecure: bool, faults: list[str]) -> str:
+    url = endpoint or _DEFAULT_ENDPOINTS[protocol]
+    if protocol == _GRPC and "://" not in url:
+        url = f"{'http' if insecure else 'https'}://{url}"
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable:
+        faults.append(f"{name}: not a URL like {_DEFAULT_ENDPOINTS[protocol]}")
+        return url
+    if protocol == _HTTP and not name.endswith("TRACES_ENDPOINT"):
+        return f"{url.rstrip('/')}/{_TRACES_PATH}"
+    return url
+
+
+def _headers(name: str, text: str, faults: list[str]) -> tuple[tuple[str, str], ...]:
+    headers: list[tuple[str, str]] = []
+    for pair in filter(None, (part.strip() for part in text.split(","))):
+        key, equals, value = pair.partition("=")
+        key, value = unquote(key.strip()).lower(), unquote(value.strip())
+        if not equals or not key or not (key + value).isprintable() or not (key + value).isascii():
+            faults.append(f"{name}: not a list of key=value")  # never the text itself: it holds credentials
+            break
+        headers.append((key, value))
+    return tuple(headers)
+
+
+def _timeout_seconds(name: str, text: str, faults: list[str], warn: list[str]) -> float:
+    try:
+        milliseconds = float(text) if text else _DEFAULT_TIMEOUT_MS
+    except ValueError:
+        milliseconds = -1.0
+    if not math.isfinite(milliseconds) or milliseconds <= 0:
+        faults.append(f"{name}: {text!r} is not a number of milliseconds above 0")
+        return _DEFAULT_TIMEOUT_MS / 1000
+    if milliseconds < _SHORTEST_TIMEOUT_MS:
+        warn.append(f"{name}={text} is taken for seconds; the variable is in milliseconds")
+        return milliseconds
+    return milliseconds / 1000
+
+
+def _compression(name: str, text: str, protocol: str, faults: list[str]) -> str:
+    compression = text.lower() or "none"
+    if compression not in _COMPRESSIONS[protocol]:
+        faults.append(f"{name}: {text!r} is none of {', '.join(_COMPRESSIONS[protocol])}")
+        return "none"
+    return compression
+
+
+def prepare_limits(environ: MutableMapping[str, str], *, faults: list[str] | None = None) -> None:
+    """Take out of ``environ`` the ``OTEL_*_LIMIT`` variables that the SDK, which reads them on import, would choke on.
+
+    Empty ones mean unset. A line for each that is no number is added to ``faults``.
+
+    Raises:
+        SettingsError: there are such lines, and no ``faults`` to add them to.
+    """
+    lines = []
+    for name in [name for name in environ if _LIMIT.fullmatch(name)]:
+        text = environ[name].strip()
+        if not text.isdigit():
+            del environ[name]
+            if text:
+                lines.append(f"{name}: {text!r} is not a number")
+    if faults is not None:
+        faults += lines
+    elif lines:
+        raise SettingsError(lines)

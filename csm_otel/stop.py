@@ -1,0 +1,41 @@
+"""The wish to stop, as something a selector can wait on."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+_SIGNAL_EXIT = 128  # what a shell adds to a signal's number
+
+
+class StopSignal:
+    """Set by the first of its signals; the second ends the process at once."""
+
+    def __init__(self, *numbers: signal.Signals) -> None:
+        """Take over the signals; call it in the main thread."""
+        self._is_set = False
+        self._readable, self._writable = socket.socketpair()
+        for end in (self._readable, self._writable):
+            end.setblocking(False)
+        # Python wakes select() only to run handlers and then goes back to waiting; a readable descriptor ends the wait.
+        signal.set_wakeup_fd(self._writable.fileno(), warn_on_full_buffer=False)
+        for number in numbers:
+            signal.signal(number, self._receive)
+
+    def is_set(self) -> bool:
+        """Return whether the process was told to stop."""
+        return self._is_set
+
+    def fileno(self) -> int:
+        """Return the descriptor that becomes readable with the first signal."""
+        return self._readable.fileno()
+
+    def _receive(self, number: int, _frame: FrameType | None) -> None:
+        if self._is_set:
+            os._exit(_SIGNAL_EXIT + number)
+        self._is_set = True

@@ -1,0 +1,179 @@
+"""The part of ``exec`` that runs beside the command: its agent, its span, and what is told at the end."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, TextIO
+
+from csm_otel.errors import SettingsError
+from csm_otel.receiver import Receiver
+from csm_otel.report.tally import render_tally
+from csm_otel.report.waterfall import TraceBuffer
+from csm_otel.settings import Settings, read_settings
+from csm_otel.spans.command import command_span
+from csm_otel.spans.data import SpanData, TraceContext
+from csm_otel.standard import StandardVariables, prepare_limits, read_standard_variables
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Mapping
+
+    from csm_otel.child import Child
+    from csm_otel.exec import Launch
+    from csm_otel.speaker import Speaker
+    from csm_otel.wiring import Bridge
+
+_FALLBACK_WIDTH = 100  # columns, where the output is no terminal
+
+
+def watch(child: Child, sock: socket.socket, launch: Launch, flags: Mapping[str, object], speaker: Speaker) -> None:
+    """Trace the command until it ends, deliver, and tell what was seen."""
+    for name in [name for name in os.environ if name.startswith("AWS_CSM_")]:
+        del os.environ[name]  # whatever this process loads, it must not report to itself
+    receiver = Receiver(sock)
+    screen = TraceBuffer()
+    settings, bridge = _build(receiver, launch, flags, speaker, screen)
+    bridge.run(until=lambda: child.poll() is not None, wake=child)
+    bridge.agent.finish()
+    bridge.add(_root(child, launch, settings, bridge))
+    _give_up_when_interrupted(child, bridge)
+    bridge.close(deadline_seconds=settings.drain_seconds)
+    bridge.agent.count_late()
+    _tell(settings, bridge, screen, speaker, launch=launch, child=child)
+
+
+def _build(
+    receiver: Receiver, launch: Launch, flags: Mapping[str, object], speaker: Speaker, screen: TraceBuffer
+) -> tuple[Settings, Bridge]:
+    """Put the agent together; what is unusable is told, and replaced by its default."""
+    faults: list[str] = []
+    prepare_limits(os.environ, faults=faults)
+    try:
+        settings = read_settings(flags)
+    except SettingsError as error:
+        faults += error.faults
+        settings = Settings.model_construct()
+    try:
+        variables = read_standard_variables()
+    except SettingsError as error:
+        faults += error.faults
+        variables = StandardVariables.model_construct()
+    for fault in faults:
+        speaker.say(fault)
+    from csm_otel.wiring import build_bridge, exporters_for  # ruff: ignore[import-outside-top-level] - not before bad limits are out of the way
+
+    parent = _context(launch)
+    try:
+        bridge = build_bridge(
+            settings=settings,
+            variables=variables,
+            receivers=[receiver],
+            speaker=speaker,
+            exporters=exporters_for(variables, ["console"]),
+            show=screen.add,
+            parent=parent,
+            service_name=launch.name,
+        )
+    except SettingsError as error:
+        for fault in error.faults:
+            speaker.say(fault)
+        settings = settings.model_copy(update={"file": None})
+        bridge = build_bridge(
+            settings=settings,
+            variables=StandardVariables.model_construct(),
+            receivers=[receiver],
+            speaker=speaker,
+            exporters=["console"],
+            show=screen.add,
+            parent=parent,
+            service_name=launch.name,
+        )
+    return settings, bridge
+
+
+def _context(launch: Launch) -> TraceContext:
+    context = launch.context
+    return TraceContext(
+        trace_id=context.trace_id, span_id=context.span_id, sampled=context.sampled, trace_state=launch.trace_state
+    )
+
+
+def _give_up_when_interrupted(child: Child, bridge: Bridge) -> None:
+    """End the delivery at once when a signal comes after the command's end."""
+    queue = bridge.queue
+    if queue is not None:
+
+        def give_up() -> None:
+            child.interrupted.wait()
+            queue.cancel()
+
+        threading.Thread(target=give_up, name="give-up", daemon=True).start()
+
+
+def _root(child: Child, launch: Launch, settings: Settings, bridge: Bridge) -> SpanData:
+    parent = launch.parent
+    number = child.signal_number
+    return command_span(
+        name=launch.name,
+        executable=Path(launch.argv[0]).name,
+        pid=child.pid,
+        exit_code=child.exit_code or 0,
+        signal_name=signal.Signals(number).name
+        if number in set(signal.Signals)
+        else f"signal {number}"
+        if number
+        else "",
+        start_ns=child.started_ns,
+        end_ns=child.ended_ns or time.time_ns(),
+        context=_context(launch),
+        parent=TraceContext(
+            trace_id=parent.trace_id,
+            span_id=parent.span_id,
+            sampled=parent.sampled,
+            trace_state=launch.trace_state,
+            is_remote=True,
+        )
+        if parent
+        else None,
+        resource=bridge.mapper.resource_of(launch.name, local=True),
+        arguments=launch.argv if settings.command_args else None,
+    )
+
+
+def _tell(
+    settings: Settings, bridge: Bridge, screen: TraceBuffer, speaker: Speaker, *, launch: Launch, child: Child
+) -> None:
+    stream = _open(settings, speaker)
+    speaker.release(stream)
+    if bridge.shows:
+        to = stream or sys.stderr
+        is_terminal = to.isatty()
+        width = shutil.get_terminal_size((_FALLBACK_WIDTH, 24)).columns if is_terminal else _FALLBACK_WIDTH
+        color = is_terminal and not os.environ.get("NO_COLOR")
+        ascii_only = "utf" not in (to.encoding or "").lower()
+        speaker.write(screen.render(width=width, color=color, ascii_only=ascii_only))
+    speaker.write(render_tally(bridge.tally, seconds=_length_ns(child) / 1e9))
+    if bridge.queue is not None:
+        speaker.say(f"trace {launch.context.trace_id:032x} went to {bridge.goes_to}")
+    if stream is not None:
+        stream.close()
+
+
+def _length_ns(child: Child) -> int:
+    return (child.ended_ns or time.time_ns()) - child.started_ns
+
+
+def _open(settings: Settings, speaker: Speaker) -> TextIO | None:
+    if settings.output is None:
+        return None
+    try:
+        return settings.output.open("w", encoding="utf-8")
+    except OSError as error:
+        speaker.say(f"--output: {settings.output}: {(error.strerror or 'cannot be written').lower()}")
+        return None
