@@ -72,6 +72,7 @@ class Agent:
     def finish(self) -> None:
         """Take what has arrived, release what waits and send it all off."""
         self.drain()
+        self._look_for_drops()
         self._export(self._correlator.flush())
         self._exporter.flush()
 

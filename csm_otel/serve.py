@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from csm_otel.spans.data import SpanData
     from csm_otel.speaker import Speaker
 
+_DRAIN_SECONDS = 8.0  # docker kills after 10
 _WIDTH = 120  # columns of what goes to a log or a pipe
 _IPV4, _IPV6 = "127.0.0.1", "::1"
 
@@ -53,7 +54,7 @@ def serve(flags: Mapping[str, object], speaker: Speaker) -> int:
     speaker.say(f"listening on {_addresses(receivers)}, exporting to {bridge.goes_to}")
     started = time.monotonic()
     bridge.run(until=stop.is_set, wake=stop)
-    bridge.close(deadline_seconds=settings.drain_seconds)
+    bridge.close(deadline_seconds=_DRAIN_SECONDS if settings.drain_seconds is None else settings.drain_seconds)
     for receiver in receivers:
         receiver.close()
     speaker.write(render_tally(bridge.tally, seconds=time.monotonic() - started))

@@ -48,7 +48,8 @@ class Settings(BaseSettings):
 
     file: Path | None = None
     queue_bytes: int = Field(default=64 * _MIB, ge=_MIB)
-    drain_seconds: float = Field(default=8.0, ge=0, le=3600)
+    drain_seconds: float | None = Field(default=None, ge=0, le=3600)
+    """None: as long as the command has by default."""
 
     name: str = ""
     quiet: bool = False

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from csm_otel.speaker import Speaker
     from csm_otel.wiring import Bridge
 
+_DRAIN_SECONDS = 5.0  # the command has ended, and somebody waits for its result
 _FALLBACK_WIDTH = 100  # columns, where the output is no terminal
 
 
@@ -43,7 +44,7 @@ def watch(child: Child, sock: socket.socket, launch: Launch, flags: Mapping[str,
     bridge.agent.finish()
     bridge.add(_root(child, launch, settings, bridge))
     _give_up_when_interrupted(child, bridge)
-    bridge.close(deadline_seconds=settings.drain_seconds)
+    bridge.close(deadline_seconds=_DRAIN_SECONDS if settings.drain_seconds is None else settings.drain_seconds)
     bridge.agent.count_late()
     _tell(settings, bridge, screen, speaker, launch=launch, child=child)
 
@@ -160,7 +161,8 @@ def _tell(
         speaker.write(screen.render(width=width, color=color, ascii_only=ascii_only))
     speaker.write(render_tally(bridge.tally, seconds=_length_ns(child) / 1e9))
     if bridge.queue is not None:
-        speaker.say(f"trace {launch.context.trace_id:032x} went to {bridge.goes_to}")
+        went = "went" if bridge.tally.spans_delivered else "did not get"
+        speaker.say(f"trace {launch.context.trace_id:032x} {went} to {bridge.goes_to}")
     if stream is not None:
         stream.close()
 

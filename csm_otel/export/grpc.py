@@ -44,6 +44,17 @@ _HINTS = {
     grpc.StatusCode.UNIMPLEMENTED: "check OTEL_EXPORTER_OTLP_ENDPOINT and OTEL_EXPORTER_OTLP_COMPRESSION",
     grpc.StatusCode.RESOURCE_EXHAUSTED: "too much for the back end, set OTEL_BSP_MAX_EXPORT_BATCH_SIZE lower",
 }
+_CHECK_TLS = "TLS failed, check OTEL_EXPORTER_OTLP_CERTIFICATE and the scheme of OTEL_EXPORTER_OTLP_ENDPOINT"
+_UNAVAILABLE = {  # pieces of gRPC's text, and what they come to: the first that fits
+    "connection refused": "connection refused",
+    "lookup failed": "host name cannot be resolved",
+    "resolution failed": "host name cannot be resolved",
+    "handshake": _CHECK_TLS,
+    "certificate": _CHECK_TLS,
+    "parsing http/2": "answer is not gRPC, check OTEL_EXPORTER_OTLP_PROTOCOL (port 4318 is HTTP's)",
+    "socket closed": "connection closed without an answer",
+    "connection reset": "connection closed without an answer",
+}
 # A "-bin" key would need bytes, which no variable can hold; "grpc-" is gRPC's own.
 _METADATA_KEY = re.compile(r"(?!grpc-)[0-9A-Za-z_.-]+(?<!-bin)")
 _RECONNECT_MILLISECONDS = 4_000  # the queue's own longest wait; gRPC's is two minutes, and it does not try before
@@ -125,13 +136,7 @@ def _channel(destination: Destination) -> grpc.Channel:
 def _why_unavailable(details: str) -> str:
     """Return the cause in words; gRPC tells it only in a text, which is no interface, so an unknown one is its code."""
     text = details.lower()
-    if "connection refused" in text:
-        return "connection refused"
-    if "dns resolution failed" in text or "name resolution" in text:
-        return "host name cannot be resolved"
-    if "handshake" in text or "certificate" in text:
-        return "TLS failed, check OTEL_EXPORTER_OTLP_CERTIFICATE and the scheme of OTEL_EXPORTER_OTLP_ENDPOINT"
-    return "gRPC UNAVAILABLE, check that the back end is up and speaks gRPC (OTEL_EXPORTER_OTLP_PROTOCOL)"
+    return next((words for piece, words in _UNAVAILABLE.items() if piece in text), "gRPC UNAVAILABLE")
 
 
 def _retry_after_seconds(error: grpc.Call) -> float | None:

@@ -13,7 +13,7 @@ import socket
 import ssl
 import zlib
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import unquote, urljoin, urlsplit
 
 import requests
@@ -38,7 +38,6 @@ _COMPRESS: dict[Compression, Callable[[bytes], bytes]] = {
 }
 _ANSWER_BYTES = 64 * 1024  # a partial success is a sentence; what is longer is a web page
 _ANSWER_CHUNK_BYTES = 4096
-_CAUSES = 20  # of an exception, to be sure that looking for the first one ends
 _WORDS: dict[type[BaseException], str] = {  # the first that fits
     socket.gaierror: "host name cannot be resolved",
     ConnectionRefusedError: "connection refused",
@@ -191,7 +190,8 @@ def _words_for(cause: BaseException) -> str | None:
     if isinstance(cause, ssl.SSLCertVerificationError):
         return f"TLS failed, {one_line(cause.verify_message)}"
     if isinstance(cause, ssl.SSLError):
-        return f"TLS failed, {one_line((cause.reason or 'no reason given').lower().replace('_', ' '))}"
+        reason = cause.reason or "connection closed by the back end"
+        return f"TLS failed, {one_line(reason.lower().replace('_', ' '))}"
     for kind, words in _WORDS.items():
         if isinstance(cause, kind):
             return words
@@ -210,12 +210,14 @@ def _hint_for(error: Exception) -> str:
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
-    """Yield an error and what it was raised from, deepest last; urllib3 keeps some only as arguments."""
-    waiting: list[Any] = [error]
-    for _ in range(_CAUSES):
-        if not waiting:
-            return
+    """Yield an error and what it was raised from, each once; urllib3 keeps some only as arguments."""
+    waiting: list[BaseException] = [error]
+    seen: set[int] = set()
+    while waiting:
         cause = waiting.pop(0)
+        if id(cause) in seen:
+            continue
+        seen.add(id(cause))
         yield cause
         reasons = (getattr(cause, "reason", None), cause.__cause__, cause.__context__, *cause.args)
         waiting += [reason for reason in reasons if isinstance(reason, BaseException)]

@@ -1,0 +1,158 @@
+"""Run an old backup script under `csm-otel exec`, against a stand-in for AWS on this machine; `make demo` runs this.
+
+Starts moto and a fault proxy on free ports of 127.0.0.1, both gone when the command has ended. Nothing leaves the
+machine, unless ``OTEL_EXPORTER_OTLP_ENDPOINT`` names a collector for the trace. stdout is the script's own, the
+waterfall comes on stderr, the exit code is the command's.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import signal
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from faultproxy import FaultProxy
+from faultrules import Rule
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Mapping
+
+SCRIPT = Path(__file__).parent / "legacy-backup" / "legacy_backup.py"
+MOTO_START_SECONDS = 60.0  # a second or two, but for a cold disk
+END_SECONDS = 10.0  # what the command gets to end by itself before it is told more firmly; csm-otel delivers in it
+
+# Ends with its standard input, so not even a killed demo leaves it behind.
+MOTO = """
+import sys
+from moto.server import ThreadedMotoServer
+server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+server.start()
+print(server.get_host_and_port()[1], flush=True)
+sys.stdin.read()
+"""
+
+RULES = (
+    Rule(kind="throttle", operation="PutItem", after=2, times=2),  # the third item needs three attempts
+    Rule(kind="denied", operation="GetObject", path="/finance-reports/*", times=None),
+)
+FILES = {
+    f"{name}.sql": size for size, name in enumerate(("accounts", "billing", "crm", "hr", "orders", "stock", "web"), 1)
+}
+
+
+@contextlib.contextmanager
+def moto_server() -> Generator[int]:
+    """Run a moto server in a process of its own, quietly, and yield its port.
+
+    Raises:
+        RuntimeError: It did not start; the text ends with its last words.
+
+    """
+    with (
+        tempfile.TemporaryFile("w+", encoding="utf-8") as log,
+        subprocess.Popen(
+            [sys.executable, "-c", MOTO],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            start_new_session=True,  # Ctrl-C is for the command
+            text=True,
+        ) as process,
+    ):
+        try:
+            assert process.stdout is not None
+            readable, _, _ = select.select([process.stdout], [], [], MOTO_START_SECONDS)
+            line = process.stdout.readline() if readable else ""
+            if not line:
+                log.seek(0)
+                msg = f"moto did not start: {(log.read().splitlines() or ['it says nothing'])[-1]}"
+                raise RuntimeError(msg)
+            yield int(line)
+        finally:
+            process.kill()  # it has nothing to save
+
+
+def environment_for(port: int, inherited: Mapping[str, str]) -> dict[str, str]:
+    """Return an environment in which every SDK talks to this port of 127.0.0.1, whatever the user's AWS settings are.
+
+    Where a collector is named, the trace is meant for it and for the terminal.
+    """
+    environment = {
+        name: value
+        for name, value in inherited.items()
+        if not name.startswith("AWS_") and not name.lower().endswith("_proxy")
+    }
+    if "OTEL_EXPORTER_OTLP_ENDPOINT" in environment:
+        environment.setdefault("OTEL_TRACES_EXPORTER", "otlp,console")
+    return environment | {
+        "AWS_ACCESS_KEY_ID": "AKIAIOSFODNN7EXAMPLE",
+        "AWS_SECRET_ACCESS_KEY": "not-a-secret",
+        "AWS_CONFIG_FILE": os.devnull,
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
+        "AWS_MAX_ATTEMPTS": "5",
+        "AWS_RETRY_MODE": "legacy",  # as in 2015; its back-off for DynamoDB is not random
+        "NO_PROXY": "127.0.0.1,localhost",
+    }
+
+
+def run(command: list[str], environment: Mapping[str, str]) -> int:
+    """Run the command to its end, which Ctrl-C or SIGTERM may bring, and return its exit code (128+n for a signal)."""
+    with subprocess.Popen(command, env=environment) as process:
+        try:
+            code = process.wait()
+        except KeyboardInterrupt:  # the terminal has told the command too, so let it end its own way first
+            code = _end(process, signal.SIGTERM, signal.SIGKILL, first_wait_seconds=END_SECONDS)
+        except SystemExit:
+            code = _end(process, signal.SIGTERM, signal.SIGKILL, first_wait_seconds=0)
+    return code if code >= 0 else 128 - code
+
+
+def _end(process: subprocess.Popen[bytes], *signals: signal.Signals, first_wait_seconds: float) -> int:
+    wait_seconds = first_wait_seconds
+    for signal_to_send in signals:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            return process.wait(wait_seconds)
+        process.send_signal(signal_to_send)
+        wait_seconds = END_SECONDS
+    return process.wait()
+
+
+def main() -> int:
+    """Run the demo and return the exit code."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    with (
+        tempfile.TemporaryDirectory(prefix="legacy-backup-") as directory,
+        moto_server() as moto_port,
+        FaultProxy(moto_port, RULES) as proxy,
+    ):
+        for name, size in FILES.items():
+            Path(directory, name).write_text("-- dump\n" * size, encoding="utf-8")
+        say(f"a stand-in for AWS listens on 127.0.0.1:{proxy.port}; it will throttle and refuse some calls")
+        say(f"csm-otel exec -- python {SCRIPT.name} {directory}")
+        command = [sys.executable, "-m", "csm_otel", "exec", "--", sys.executable, str(SCRIPT), directory]
+        return run(command, environment_for(proxy.port, os.environ))
+
+
+def say(line: str) -> None:
+    """Tell the person at the terminal what happens."""
+    sys.stderr.write(f"demo: {line}\n")
+    sys.stderr.flush()
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit(128 + signal.SIGINT)
+    except RuntimeError as error:
+        say(str(error))
+        sys.exit(1)

@@ -1,0 +1,60 @@
+"""What holds for every test: how hard hypothesis tries, and that nothing is skipped unseen where it counts."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+# No deadline: the machine may be busy, and speed is the benchmarks' business.
+settings.register_profile("default", deadline=None, max_examples=100)
+settings.register_profile(
+    "ci",
+    deadline=None,
+    derandomize=False,
+    max_examples=200,
+    print_blob=True,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.load_profile("ci" if os.environ.get("CI") == "true" else "default")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Declare the mark that lets a test be skipped even where a skip is a failure."""
+    config.addinivalue_line("markers", "may_skip(reason): a skip of this test is no failure under CI=true")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Turn a skip into a failure under CI=true, where everything that a test needs has to be there."""
+    report = yield
+    allowed = hasattr(report, "wasxfail") or item.get_closest_marker("may_skip")
+    if report.skipped and not allowed and _skips_fail():
+        report.outcome = "failed"
+        report.longrepr = f"a skip during {call.when} fails under CI=true: {_reason(report)}"
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    """Do the same for a module that skips itself as a whole."""
+    report = yield
+    if report.skipped and _skips_fail():
+        report.outcome = "failed"
+        report.longrepr = f"a skipped module fails under CI=true: {_reason(report)}"
+    return report
+
+
+def _skips_fail() -> bool:
+    return os.environ.get("CI") == "true"
+
+
+def _reason(report: pytest.TestReport | pytest.CollectReport) -> object:
+    return report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr

@@ -1,0 +1,145 @@
+"""Running `csm-otel` and scripts under it, as a person would: processes, environments, what they print."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import select
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from demo import environment_for
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Mapping, Sequence
+
+DEADLINE_SECONDS = 60.0
+CSM_OTEL = (sys.executable, "-m", "csm_otel")
+
+ONE_CALL = "import boto3; boto3.client('s3').list_buckets()"
+# Three attempts of one call, one denied, one missing; exit code 3 as the script's own.
+SEVERAL_CALLS = """
+import boto3, botocore.exceptions, sys
+dynamodb, s3 = boto3.client("dynamodb"), boto3.client("s3")
+dynamodb.list_tables()
+s3.list_buckets()
+for call in (lambda: s3.head_bucket(Bucket="missing"), lambda: boto3.client("sts").get_caller_identity()):
+    try:
+        call()
+    except botocore.exceptions.ClientError as error:
+        print(error.response["Error"]["Code"])
+sys.exit(3)
+"""
+
+
+def environment(port: int = 9, **more: str) -> dict[str, str]:
+    """Return an environment for a script that finds AWS at a port of 127.0.0.1 (9: nothing is there)."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("OTEL_", "CSM_OTEL_"))}
+    for name in ("TRACEPARENT", "TRACESTATE", "BAGGAGE"):
+        inherited.pop(name, None)
+    return {**environment_for(port, inherited), **more}
+
+
+def run(*arguments: str | Path, env: Mapping[str, str], stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
+    """Run ``csm-otel`` to its end."""
+    return subprocess.run(
+        [*CSM_OTEL, *map(str, arguments)],
+        env=env,
+        input=stdin,
+        capture_output=True,
+        timeout=DEADLINE_SECONDS,
+        check=False,
+    )
+
+
+def run_exec(script: str, *flags: str | Path, env: Mapping[str, str]) -> subprocess.CompletedProcess[bytes]:
+    """Run a Python script's text under ``csm-otel exec``."""
+    return run("exec", *flags, "--", sys.executable, "-c", script, env=env)
+
+
+def spans_in(file: Path) -> list[dict[str, Any]]:
+    """Return the spans of an OTLP JSON lines file, each with its resource and with its attributes as a dict."""
+    spans = []
+    for line in file.read_text(encoding="utf-8").splitlines():
+        for resource_spans in json.loads(line)["resourceSpans"]:
+            resource = _attributes(resource_spans["resource"])
+            for scope_spans in resource_spans["scopeSpans"]:
+                spans += [
+                    {**span, "attributes": _attributes(span), "resource": resource} for span in scope_spans["spans"]
+                ]
+    return spans
+
+
+def _attributes(holder: Mapping[str, Any]) -> dict[str, Any]:
+    return {item["key"]: next(iter(item["value"].values())) for item in holder.get("attributes", ())}
+
+
+@dataclass
+class Serving:
+    """A running ``csm-otel serve``."""
+
+    process: subprocess.Popen[bytes]
+    line: str
+    """What it said when it was ready."""
+    address: tuple[str, int]
+    rest: bytes = b""
+
+    def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
+        """End it by a signal, keep what else it said, and return its exit code."""
+        self.process.send_signal(number)
+        _, self.rest = self.process.communicate(timeout=DEADLINE_SECONDS)
+        return self.process.returncode
+
+    def csm(self) -> dict[str, str]:
+        """Return the variables that point a script at it."""
+        return {"AWS_CSM_ENABLED": "true", "AWS_CSM_PORT": str(self.address[1])}
+
+
+@contextlib.contextmanager
+def serving(*flags: str | Path, env: Mapping[str, str]) -> Generator[Serving]:
+    """Run ``csm-otel serve`` on a free port until the block ends."""
+    if "--port" not in flags:
+        flags = ("--port", "0", *flags)
+    process = subprocess.Popen(
+        [*CSM_OTEL, "serve", *map(str, flags)], env=env, stderr=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    try:
+        lines = read_until(process, b"listening on")
+        found = re.search(r"listening on (?:\[(?P<six>[^]]+)\]|(?P<four>[\d.]+)):(?P<port>\d+)", lines)
+        assert found, lines
+        yield Serving(process, lines, (found["four"] or found["six"], int(found["port"])))
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.communicate()
+
+
+def read_until(process: subprocess.Popen[bytes], text: bytes) -> str:
+    """Read stderr, unbuffered, up to the end of the line that holds ``text``."""
+    assert process.stderr is not None
+    got = b""
+    end = time.monotonic() + DEADLINE_SECONDS
+    while text not in got or not got.endswith(b"\n"):
+        readable, _, _ = select.select([process.stderr], [], [], max(0, end - time.monotonic()))
+        if not readable or not (piece := os.read(process.stderr.fileno(), 65_536)):
+            break
+        got += piece
+    return got.decode()
+
+
+def has_traceback(output: bytes) -> bool:
+    """Return whether something went wrong in a way that nobody meant."""
+    return b"Traceback" in output or b"Exception ignored" in output
+
+
+def lines_of(argv: Sequence[bytes] | bytes) -> list[str]:
+    """Return the program's own lines in what it printed."""
+    text = argv if isinstance(argv, bytes) else b"".join(argv)
+    return [line for line in text.decode().splitlines() if line.startswith("csm-otel: ")]

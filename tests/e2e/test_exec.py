@@ -1,0 +1,326 @@
+"""`csm-otel exec`, whole: the real boto3 in a real process, against moto, into a real OTLP server or file."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from faultproxy import FaultProxy
+from faultrules import Rule
+from otlp_backend import Answer, GrpcBackend, HttpBackend
+from e2e.programs import (
+    CSM_OTEL,
+    ONE_CALL,
+    SEVERAL_CALLS,
+    environment,
+    has_traceback,
+    lines_of,
+    run,
+    run_exec,
+    spans_in,
+)
+
+FAULTS = (
+    Rule(kind="throttle", operation="ListTables", times=2),
+    Rule(kind="denied", operation="GetCallerIdentity"),
+    Rule(kind="missing", operation="HeadBucket"),
+)
+KEY, TOKEN = "AKIAQAAAAAAAGMKEM7X5", "FwoGZXIvYXdzEBYaDHqa0AP0canaryTOKENcanary/1234567890+abcdefghijklmnop="
+
+
+@pytest.mark.parametrize("backend_type", [HttpBackend, GrpcBackend], ids=["http", "grpc"])
+def test_a_script_becomes_one_trace_at_the_back_end(
+    moto_port: int, backend_type: type[HttpBackend | GrpcBackend]
+) -> None:
+    """The command is the root, calls are below it and attempts below their calls, with the request ids of the answers."""
+    with backend_type() as backend, FaultProxy(moto_port, FAULTS) as proxy:
+        protocol = "grpc" if backend_type is GrpcBackend else "http/protobuf"
+        otel = {"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": backend.url, "OTEL_EXPORTER_OTLP_PROTOCOL": protocol}
+        done = run_exec(SEVERAL_CALLS, env=environment(proxy.port, **otel))
+        answers = proxy.answers
+    assert done.returncode == 3
+    assert not has_traceback(done.stderr)
+    spans = backend.spans
+    assert len({span.trace_id for span in spans}) == 1
+    assert f"trace {spans[0].trace_id.hex()} went to {backend.url}" in done.stderr.decode()
+    roots = [span for span in spans if not span.parent_span_id]
+    assert [root.name for root in roots] == [Path(sys.executable).name]
+    calls = [span for span in spans if span.parent_span_id == roots[0].span_id]
+    assert [call.name for call in sorted(calls, key=lambda call: call.start_time_unix_nano)] == [
+        "DynamoDB.ListTables",
+        "S3.ListBuckets",
+        "S3.HeadBucket",
+        "STS.GetCallerIdentity",
+    ]
+    attempts = [span for span in spans if span not in (*roots, *calls)]
+    assert {attempt.parent_span_id for attempt in attempts} == {call.span_id for call in calls}
+    ids = sorted(_attribute(attempt, "aws.request_id") for attempt in attempts)
+    assert ids == sorted(answer.request_id for answer in answers)
+    throttled = [attempt for attempt in attempts if attempt.name == "DynamoDB.ListTables attempt"]
+    assert [_attribute(attempt, "csm.attempt.number") for attempt in throttled] == [1, 2, 3]
+    assert [attempt.status.code for attempt in throttled] == [2, 2, 0]
+
+
+def _attribute(span: Any, key: str) -> Any:
+    values = [item.value for item in span.attributes if item.key == key]
+    return getattr(values[0], values[0].WhichOneof("value")) if values else None
+
+
+def test_the_file_holds_what_the_endpoint_answered(moto_port: int, tmp_path: Path) -> None:
+    """`--file`: calls and attempts equal the endpoint's answers by request id, status and parent; one trace id."""
+    file, script = tmp_path / "out.jsonl", tmp_path / "legacy.py"
+    script.write_text(SEVERAL_CALLS, encoding="utf-8")
+    with FaultProxy(moto_port, FAULTS) as proxy:
+        done = run("exec", "--file", file, "--", sys.executable, script, env=environment(proxy.port))
+        answers = {answer.request_id: answer for answer in proxy.answers}
+    assert done.returncode == 3
+    spans = spans_in(file)
+    assert {span["traceId"] for span in spans} == {spans[0]["traceId"]}
+    assert re.fullmatch(r"[0-9a-f]{32}", spans[0]["traceId"])
+    by_id = {span["spanId"]: span for span in spans}
+    (root,) = [span for span in spans if not span.get("parentSpanId")]
+    assert (root["name"], root["attributes"]["process.exit.code"], root["kind"]) == ("legacy.py", "3", 3)
+    assert {span["resource"]["service.name"] for span in spans} == {"legacy.py"}
+    attempts = [span for span in spans if span["name"].endswith(" attempt")]
+    seen = {span["attributes"]["aws.request_id"]: span for span in attempts}
+    assert seen.keys() == answers.keys()
+    for request_id, attempt in seen.items():
+        call = by_id[attempt["parentSpanId"]]
+        assert int(attempt["attributes"]["http.response.status_code"]) == answers[request_id].status
+        assert call["name"].endswith(f".{answers[request_id].operation}")
+        assert call["parentSpanId"] == root["spanId"]
+        assert int(call["startTimeUnixNano"]) <= int(attempt["startTimeUnixNano"])
+        assert int(attempt["endTimeUnixNano"]) <= int(call["endTimeUnixNano"])
+    outcomes = {
+        span["name"]: span["attributes"].get("error.type")
+        for span in spans
+        if span.get("parentSpanId") == root["spanId"]
+    }
+    assert outcomes == {
+        "DynamoDB.ListTables": None,
+        "S3.ListBuckets": None,
+        "S3.HeadBucket": "404",
+        "STS.GetCallerIdentity": "AccessDenied",
+    }
+
+
+def test_the_trace_of_the_environment_is_joined(moto_port: int, tmp_path: Path) -> None:
+    """The command's span is a child of TRACEPARENT, and the command sees itself as the parent of what it does."""
+    file = tmp_path / "out.jsonl"
+    parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+    script = f"import os; print(os.environ['TRACEPARENT'], os.environ['TRACESTATE'], os.environ['BAGGAGE'])\n{ONE_CALL}"
+    env = environment(moto_port, TRACEPARENT=parent, TRACESTATE="a=b", BAGGAGE="c=d")
+    done = run_exec(script, "--file", file, env=env)
+    traceparent, *rest = done.stdout.decode().split()
+    spans = spans_in(file)
+    assert {span["traceId"] for span in spans} == {parent.split("-")[1]}
+    (root,) = [span for span in spans if "process.exit.code" in span["attributes"]]
+    assert root["parentSpanId"] == parent.split("-")[2]
+    assert traceparent == f"00-{root['traceId']}-{root['spanId']}-01"
+    assert rest == ["a=b", "c=d"]
+    assert {span["traceState"] for span in spans} == {"a=b"}
+
+
+def test_an_unsampled_trace_is_honoured_and_said(moto_port: int) -> None:
+    """Nothing is exported below a parent that is not recorded; the tally counts it."""
+    with HttpBackend() as backend:
+        env = environment(
+            moto_port,
+            TRACEPARENT="00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-00",
+            OTEL_EXPORTER_OTLP_TRACES_ENDPOINT=backend.url,
+        )
+        done = run_exec(ONE_CALL, env=env)
+    assert (done.returncode, backend.requests) == (0, [])
+    assert b"3 spans not sampled" in done.stderr
+
+
+def test_the_embedded_default_sends_nothing(moto_port: int) -> None:
+    """With no exporter and no endpoint set nothing is connected to, and nothing complains."""
+    audit = (
+        "import sys; from csm_otel.cli import main\n"
+        "sys.addaudithook(lambda event, args: event == 'socket.connect' and print('CONNECT', file=sys.stderr))\n"
+        f"code = main(['exec', '--', sys.executable, '-c', {ONE_CALL!r}])\n"
+        "print(sorted({'grpc', 'requests'} & set(sys.modules)), file=sys.stderr)\n"
+        "sys.exit(code)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", audit], env=environment(moto_port), capture_output=True, check=False, timeout=60
+    )
+    assert done.returncode == 0
+    assert b"CONNECT" not in done.stderr
+    assert done.stderr.endswith(b"[]\n")
+    assert b"S3.ListBuckets" in done.stderr
+
+
+@pytest.mark.parametrize("flags", [["--quiet"], ["--output", "told.txt"]], ids=["quiet", "output"])
+def test_the_commands_bytes_are_its_own(tmp_path: Path, flags: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """stdin, stdout and stderr are the same with and without the wrapper; waterfall and tally go to `--output`."""
+    monkeypatch.chdir(tmp_path)
+    command = [
+        sys.executable,
+        "-c",
+        "import sys; d = sys.stdin.buffer.read(); sys.stdout.buffer.write(d); sys.stderr.buffer.write(d[::-1])",
+    ]
+    data = bytes(range(256)) * 50
+    plain = subprocess.run(command, input=data, capture_output=True, check=True)
+    wrapped = run("exec", *flags, "--", *command, env=environment(), stdin=data)
+    assert (wrapped.returncode, wrapped.stdout, wrapped.stderr) == (0, plain.stdout, plain.stderr)
+    told = tmp_path / "told.txt"
+    assert told.exists() == ("--output" in flags)
+    if told.exists():
+        assert "0 datagrams received" in told.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("flags", "env", "line"),
+    [
+        pytest.param([], {"OTEL_EXPORTER_OTLP_ENDPOINT": "nonsense"}, "OTEL_EXPORTER_OTLP_ENDPOINT: ", id="endpoint"),
+        pytest.param([], {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1"}, "connection refused", id="unreachable"),
+        pytest.param(
+            [],
+            {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://no-such-host.invalid:4318"},
+            "no-such-host.invalid",
+            id="unresolvable",
+        ),
+        pytest.param(
+            [],
+            {"OTEL_EXPORTER_OTLP_ENDPOINT": "https://127.0.0.1:1", "OTEL_EXPORTER_OTLP_CERTIFICATE": "/no/such.pem"},
+            "/no/such.pem",
+            id="certificate",
+        ),
+        pytest.param(["--file", "/no/such/folder/file"], {}, "/no/such/folder/file", id="file"),
+        pytest.param(["--output", "/no/such/folder/file"], {}, "/no/such/folder/file", id="output"),
+        pytest.param([], {"CSM_OTEL_GRACE_SECONDS": "soon"}, "CSM_OTEL_GRACE_SECONDS: ", id="ours"),
+        pytest.param([], {"OTEL_TRACES_SAMPLER": "sometimes"}, "OTEL_TRACES_SAMPLER: ", id="sampler"),
+        pytest.param([], {"OTEL_TRACES_EXPORTER": "zipkin"}, "OTEL_TRACES_EXPORTER: ", id="exporter"),
+        pytest.param([], {"OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT": "few"}, "OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT: ", id="limit"),
+        pytest.param([], {"OTEL_RESOURCE_ATTRIBUTES": "a"}, "OTEL_RESOURCE_ATTRIBUTES: ", id="resource"),
+    ],
+)
+def test_bad_surroundings_leave_the_command_alone(flags: list[str], env: dict[str, str], line: str) -> None:
+    """Whatever is unusable is told in one line after the command, which runs and whose result stands."""
+    done = run("exec", "--drain-seconds", "0.3", *flags, "--", "sh", "-c", "echo ran; exit 7", env=environment(**env))
+    assert (done.returncode, done.stdout) == (7, b"ran\n")
+    assert (
+        len(
+            [
+                one
+                for one in lines_of(done.stderr)
+                if line in one and " went to " not in one and " did not get to " not in one
+            ]
+        )
+        == 1
+    )
+    assert not has_traceback(done.stderr)
+
+
+@pytest.mark.parametrize(
+    ("command", "code"),
+    [
+        pytest.param(["sh", "-c", "exit 0"], 0, id="success"),
+        pytest.param(["sh", "-c", "exit 41"], 41, id="the command's own"),
+        pytest.param(["sh", "-c", "kill -TERM $$"], 143, id="128+n for a signal"),
+        pytest.param(["no-such-command"], 127, id="not found"),
+        pytest.param(["/"], 126, id="not executable"),
+    ],
+)
+def test_exit_codes(command: list[str], code: int) -> None:
+    """The exit code is the command's, as a shell gives it."""
+    done = run("exec", "--", *command, env=environment())
+    assert done.returncode == code
+    assert not has_traceback(done.stderr)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        pytest.param(["exec", "--no-such-flag", "--", "touch", "ran"], id="unknown flag"),
+        pytest.param(["exec", "--grace-seconds", "soon", "--", "touch", "ran"], id="bad value"),
+        pytest.param(["exec", "--messages", "all", "--", "touch", "ran"], id="bad choice"),
+        pytest.param(["exec"], id="no command"),
+        pytest.param([], id="no subcommand"),
+    ],
+)
+def test_bad_flags_start_nothing(arguments: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Bad flags end with 2 before the command is started."""
+    monkeypatch.chdir(tmp_path)
+    done = run(*arguments, env=environment())
+    assert done.returncode == 2
+    assert b"error: " in done.stderr
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_a_command_leaves_behind_is_counted(tmp_path: Path) -> None:
+    """Datagrams from a background child that outlives the command are not heard, and the tally says so."""
+    script = tmp_path / "leave.py"
+    script.write_text(
+        "import os, socket, subprocess, sys, time\n"
+        "if len(sys.argv) == 1:\n"
+        "    subprocess.Popen([sys.executable, __file__, 'child'], stdout=-3, stderr=-3, stdin=-3)\n"
+        "    sys.exit()\n"
+        "peer = ('127.0.0.1', int(os.environ['AWS_CSM_PORT']))\n"
+        "sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)\n"
+        "for _ in range(100):\n"
+        "    sock.sendto(b'{}', peer)\n"
+        "    time.sleep(0.05)\n",
+        encoding="utf-8",
+    )
+    with HttpBackend() as backend:
+        backend.script(Answer(delay_seconds=2))
+        done = run("exec", "--", sys.executable, script, env=environment(OTEL_EXPORTER_OTLP_TRACES_ENDPOINT=backend.url))
+    assert done.returncode == 0
+    assert re.search(rb"\d+ datagrams? came after the command had ended", done.stderr), done.stderr
+
+
+def test_disabled_means_untouched() -> None:
+    """With OTEL_SDK_DISABLED=true the command runs as if the wrapper were not there."""
+    script = "import os; print([name for name in os.environ if name.startswith('AWS_CSM_') or name == 'TRACEPARENT'])"
+    done = run_exec(script, env=environment(OTEL_SDK_DISABLED="true"))
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"[]\n", b"")
+
+
+def test_no_output_holds_a_credential(moto_port: int, tmp_path: Path) -> None:
+    """A planted key and token, quoted whole and cut in error messages, appear in no byte of any output."""
+    message = f"The key {KEY} with {TOKEN} is bad; SignatureProvided {TOKEN[:40]}"
+    rules = (Rule(kind="error", operation="ListTables", status=400, code="Bad", message=message, times=None),)
+    script = "import boto3\ntry:\n    boto3.client('dynamodb').list_tables()\nexcept Exception: pass\nboto3.client('s3').list_buckets()"
+    file, told = tmp_path / "out.jsonl", tmp_path / "told.txt"
+    with HttpBackend() as backend, FaultProxy(moto_port, rules) as proxy:
+        env = environment(
+            proxy.port,
+            AWS_ACCESS_KEY_ID=KEY,
+            AWS_SESSION_TOKEN=TOKEN,
+            OTEL_EXPORTER_OTLP_TRACES_ENDPOINT=backend.url,
+            OTEL_TRACES_EXPORTER="otlp,console",
+        )
+        done = run_exec(script, "--file", file, "--output", told, env=env)
+    sent = b"".join(request.SerializeToString() for request in backend.requests)
+    everything = done.stdout + done.stderr + file.read_bytes() + told.read_bytes() + sent
+    assert b"ListTables" in sent
+    assert b"is bad" in sent
+    for secret in (KEY, TOKEN):
+        pieces = {secret[at : at + 16].encode() for at in range(len(secret) - 15)}
+        assert not [piece for piece in pieces if piece in everything]
+
+
+def test_signals_reach_the_command_and_the_trace_is_kept() -> None:
+    """SIGTERM to the wrapper alone is the command's to handle; its result and its trace are whole."""
+    script = (
+        "import signal, sys, time; signal.signal(15, lambda *_: sys.exit(9)); print('up', flush=True); time.sleep(60)"
+    )
+    process = subprocess.Popen(
+        [*CSM_OTEL, "exec", "--", sys.executable, "-c", script],
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == b"up\n"
+    process.terminate()
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 9
+    assert b"exit 9" in err

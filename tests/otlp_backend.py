@@ -1,0 +1,358 @@
+"""A real OTLP back end for tests, over HTTP and over gRPC, that keeps what it gets and answers as it is told.
+
+``with HttpBackend() as backend:`` then ``backend.url``, ``backend.wait_for_requests(1)``, ``backend.spans``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime as dt
+import gzip
+import ipaddress
+import socket
+import ssl
+import struct
+import threading
+import time
+import zlib
+from concurrent import futures
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING, Any, Literal, Self
+
+import grpc
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+from google.protobuf.any_pb2 import Any as AnyMessage
+from google.protobuf.duration_pb2 import Duration
+from google.rpc.error_details_pb2 import RetryInfo  # type: ignore[import-untyped]
+from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]
+from opentelemetry.proto.collector.trace.v1 import trace_service_pb2_grpc
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
+    ExportTracePartialSuccess,
+    ExportTraceServiceRequest,
+    ExportTraceServiceResponse,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
+
+    from opentelemetry.proto.trace.v1.trace_pb2 import Span
+
+DEADLINE_SECONDS = 20.0
+"""How long a test waits for what must come; never reached when all is well."""
+FOREVER_SECONDS = 3_600.0
+_DECOMPRESS: dict[str, Callable[[bytes], bytes]] = {"": bytes, "gzip": gzip.decompress, "deflate": zlib.decompress}
+_MULTIPLE_CHOICES = 300
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """How the back end answers one request."""
+
+    status: int = 200
+    """Of HTTP."""
+    code: grpc.StatusCode = grpc.StatusCode.OK
+    """Of gRPC."""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes | None = None
+    """Of HTTP, instead of an ExportTraceServiceResponse."""
+    rejected_spans: int = 0
+    message: str = ""
+    """The partial success; for a gRPC failure its details."""
+    retry_after_seconds: float | None = None
+    """A google.rpc.RetryInfo in gRPC's status details; for HTTP use ``headers``."""
+    delay_seconds: float = 0.0
+    """Before answering; the end of the back end cuts it short."""
+    ending: Literal["answer", "close", "reset"] = "answer"
+    """Over HTTP: whether the connection is closed or reset instead."""
+
+
+OK = Answer()
+
+
+class _Backend:
+    """What both protocols share: the record of what came, and the answers that are to be given."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._answers: list[Answer] = []
+        self._is_over = threading.Event()
+        self.requests: list[ExportTraceServiceRequest] = []
+        """Every request that came, also those that were not answered with success."""
+        self.accepted: list[ExportTraceServiceRequest] = []
+        """Those answered with success."""
+        self.headers: list[dict[str, str]] = []
+        """Of each request; names in lower case."""
+
+    def script(self, *answers: Answer) -> None:
+        """Give these answers to the next requests, then success again."""
+        with self._changed:
+            self._answers.extend(answers)
+
+    def wait_for_requests(self, count: int, *, deadline_seconds: float = DEADLINE_SECONDS) -> None:
+        """Wait until at least ``count`` requests have come.
+
+        Raises:
+            TimeoutError: they have not.
+        """
+        self._wait_for(self.requests, count, deadline_seconds)
+
+    def wait_for_accepted(self, count: int, *, deadline_seconds: float = DEADLINE_SECONDS) -> None:
+        """Wait until at least ``count`` requests have been taken.
+
+        Raises:
+            TimeoutError: they have not.
+        """
+        self._wait_for(self.accepted, count, deadline_seconds)
+
+    @property
+    def spans(self) -> list[Span]:
+        """All spans of the accepted requests, in order."""
+        with self._changed:
+            return [
+                span
+                for request in self.accepted
+                for resource_spans in request.resource_spans
+                for scope_spans in resource_spans.scope_spans
+                for span in scope_spans.spans
+            ]
+
+    def _wait_for(self, what: Sequence[ExportTraceServiceRequest], count: int, deadline_seconds: float) -> None:
+        with self._changed:
+            if not self._changed.wait_for(lambda: len(what) >= count, deadline_seconds):
+                raise TimeoutError(f"{len(what)} of {count} requests came within {deadline_seconds:g} s")
+
+    def _receive(self, request: ExportTraceServiceRequest, headers: dict[str, str]) -> Answer:
+        with self._changed:
+            self.requests.append(request)
+            self.headers.append(headers)
+            answer = self._answers.pop(0) if self._answers else OK
+            self._changed.notify_all()
+        if answer.delay_seconds:
+            self._is_over.wait(answer.delay_seconds)
+        return answer
+
+    def _accept(self, request: ExportTraceServiceRequest) -> None:
+        with self._changed:
+            self.accepted.append(request)
+            self._changed.notify_all()
+
+
+class HttpBackend(_Backend):
+    """OTLP/HTTP on a free loopback port, with TLS where a certificate is given (then asking for the client's too)."""
+
+    def __init__(self, *, certificate: Certificate | None = None) -> None:
+        super().__init__()
+        self._server = _HttpServer(self)
+        scheme = "http"
+        if certificate is not None:
+            self._server.socket = certificate.server_context().wrap_socket(self._server.socket, server_side=True)
+            scheme = "https"
+        self.endpoint = f"{scheme}://127.0.0.1:{self._server.server_port}"
+        """The base, as OTEL_EXPORTER_OTLP_ENDPOINT has it."""
+        self.url = f"{self.endpoint}/v1/traces"
+
+    def __enter__(self) -> Self:
+        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._is_over.set()
+        self._server.shutdown()
+        self._server.server_close()
+        self._server.end_connections()
+        self._thread.join(DEADLINE_SECONDS)
+
+
+class _HttpServer(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def __init__(self, backend: HttpBackend) -> None:
+        super().__init__(("127.0.0.1", 0), _HttpHandler)
+        self.backend = backend
+        self._connections: dict[socket.socket, threading.Thread | None] = {}
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        self._connections[request] = threading.current_thread()
+        super().process_request_thread(request, client_address)
+
+    def shutdown_request(self, request: Any) -> None:
+        self._connections.pop(request, None)
+        super().shutdown_request(request)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Say nothing: clients that go away are what some tests are about."""
+
+    def end_connections(self) -> None:
+        for connection, thread in list(self._connections.items()):
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+            if thread is not None:
+                thread.join(DEADLINE_SECONDS)
+
+
+class _HttpHandler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server: _HttpServer
+
+    def do_POST(self) -> None:
+        """Take an export."""
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        if self.path.partition("?")[0] != "/v1/traces":
+            self._send(Answer(status=404, body=b""))
+            return
+        body = _DECOMPRESS[self.headers.get("Content-Encoding", "")](body)
+        request = ExportTraceServiceRequest.FromString(body)
+        headers = {key.lower(): value for key, value in self.headers.items()}
+        answer = self.server.backend._receive(request, headers)
+        if answer.ending == "reset":
+            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        if answer.ending != "answer":
+            self.close_connection = True
+            self.connection.close()
+            return
+        if answer.status < _MULTIPLE_CHOICES:
+            self.server.backend._accept(request)
+        self._send(answer)
+
+    def _send(self, answer: Answer) -> None:
+        body = _response(answer).SerializeToString() if answer.body is None else answer.body
+        self.send_response(answer.status)
+        for key, value in {"Content-Type": "application/x-protobuf", **answer.headers}.items():
+            self.send_header(key, value)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:  # ruff: ignore[builtin-argument-shadowing]
+        """Log nothing."""
+
+
+class GrpcBackend(_Backend):
+    """OTLP/gRPC on a free loopback port, with TLS where a certificate is given (then asking for the client's too)."""
+
+    def __init__(
+        self, *, certificate: Certificate | None = None, options: Sequence[tuple[str, int | str]] = ()
+    ) -> None:
+        super().__init__()
+        self._server = grpc.server(futures.ThreadPoolExecutor(4), options=[("grpc.so_reuseport", 0), *options])
+        trace_service_pb2_grpc.add_TraceServiceServicer_to_server(  # type: ignore[no-untyped-call]
+            _TraceService(self), self._server
+        )
+        if certificate is None:
+            port = self._server.add_insecure_port("127.0.0.1:0")
+            self.url = f"http://127.0.0.1:{port}"
+        else:
+            port = self._server.add_secure_port("127.0.0.1:0", certificate.grpc_server_credentials())
+            self.url = f"https://127.0.0.1:{port}"
+        self.endpoint = self.url
+
+    def __enter__(self) -> Self:
+        self._server.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._is_over.set()
+        self._server.stop(grace=None).wait(DEADLINE_SECONDS)
+
+
+class _TraceService(trace_service_pb2_grpc.TraceServiceServicer):
+    def __init__(self, backend: GrpcBackend) -> None:
+        self._backend = backend
+
+    def Export(  # ruff: ignore[invalid-function-name]
+        self, request: ExportTraceServiceRequest, context: grpc.ServicerContext
+    ) -> ExportTraceServiceResponse:
+        headers = {key: value if isinstance(value, str) else "" for key, value in context.invocation_metadata()}
+        answer = self._backend._receive(request, headers)
+        if answer.code is grpc.StatusCode.OK:
+            self._backend._accept(request)
+            return _response(answer)
+        if answer.retry_after_seconds is not None:
+            context.set_trailing_metadata((("grpc-status-details-bin", _retry_details(answer)),))
+        return context.abort(answer.code, answer.message)
+
+
+def _response(answer: Answer) -> ExportTraceServiceResponse:
+    if not answer.rejected_spans and not answer.message:
+        return ExportTraceServiceResponse()
+    partial = ExportTracePartialSuccess(rejected_spans=answer.rejected_spans, error_message=answer.message)
+    return ExportTraceServiceResponse(partial_success=partial)
+
+
+def _retry_details(answer: Answer) -> bytes:
+    delay = Duration()
+    delay.FromMilliseconds(round((answer.retry_after_seconds or 0) * 1000))
+    detail = AnyMessage()
+    detail.Pack(RetryInfo(retry_delay=delay))
+    details: bytes = Status(code=answer.code.value[0], message=answer.message, details=[detail]).SerializeToString()
+    return details
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """A self-signed certificate for 127.0.0.1 and localhost, good for servers and clients; both texts are PEM."""
+
+    text: str
+    key_text: str
+    path: Path
+    key_path: Path
+
+    @classmethod
+    def make(cls, folder: Path) -> Certificate:
+        """Make one, and its files in ``folder``."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "csm-otel test")])
+        now = dt.datetime.now(dt.UTC)
+        names = [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
+        certificate = (
+            x509.CertificateBuilder()
+            .subject_name(name)
+            .issuer_name(name)
+            .public_key(key.public_key())
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(now - dt.timedelta(hours=1))
+            .not_valid_after(now + dt.timedelta(hours=1))
+            .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+            .add_extension(x509.SubjectAlternativeName(names), critical=False)
+            .sign(key, hashes.SHA256())
+        )
+        text = certificate.public_bytes(serialization.Encoding.PEM).decode()
+        key_text = key.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        ).decode()
+        path, key_path = folder / "certificate.pem", folder / "key.pem"
+        path.write_text(text)
+        key_path.write_text(key_text)
+        return cls(text, key_text, path, key_path)
+
+    def server_context(self) -> ssl.SSLContext:
+        """Return what a TLS server needs; it takes clients with this certificate only."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(self.path, self.key_path)
+        context.load_verify_locations(self.path)
+        context.verify_mode = ssl.CERT_REQUIRED
+        return context
+
+    def grpc_server_credentials(self) -> grpc.ServerCredentials:
+        """Return the same for gRPC."""
+        pair = (self.key_text.encode(), self.text.encode())
+        return grpc.ssl_server_credentials([pair], self.text.encode(), require_client_auth=True)
+
+
+def wait_until(condition: Callable[[], object], *, deadline_seconds: float = DEADLINE_SECONDS) -> None:
+    """Wait until ``condition()`` is true.
+
+    Raises:
+        TimeoutError: it never was.
+    """
+    end = time.monotonic() + deadline_seconds
+    while not condition():
+        if time.monotonic() > end:
+            raise TimeoutError(f"not within {deadline_seconds:g} s")
+        time.sleep(0.005)

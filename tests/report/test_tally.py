@@ -1,0 +1,84 @@
+"""The tally in words."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import fields
+
+import pytest
+
+from csm_otel.report.tally import render_tally
+from csm_otel.tally import Tally
+
+CLEAN = """\
+csm-otel: 0 datagrams received, 0 dropped by the kernel, 0 malformed
+          0 calls with 0 attempts
+          0 spans delivered
+"""
+
+
+def _clean(**counts: object) -> Tally:
+    return Tally(**{"datagrams_dropped_by_kernel": 0, **counts})  # type: ignore[arg-type]
+
+
+def test_a_run_without_losses_takes_three_lines() -> None:
+    """Zero losses are said where it matters, and nothing else is."""
+    tally = _clean(datagrams_received=34, calls=14, attempts=20, spans_made=35, spans_delivered=35)
+    assert render_tally(tally) == (
+        "csm-otel: 34 datagrams received, 0 dropped by the kernel, 0 malformed\n"
+        "          14 calls with 20 attempts\n"
+        "          35 spans delivered\n"
+    )
+
+
+def test_every_loss_is_told() -> None:
+    """Each kind of loss and doubt has its words, with reasons where there are any."""
+    tally = Tally(
+        datagrams_received=1234,
+        datagrams_dropped_by_kernel=7,
+        datagrams_late=2,
+        malformed=Counter({"not_json": 1, "too_large": 2}),
+        other_versions=1,
+        calls=14,
+        attempts=21,
+        released=Counter({"complete": 13, "evicted": 1}),
+        orphans=Counter({"flushed": 1, "evicted": 1}),
+        attempts_missing=1,
+        ambiguous=2,
+        spans_made=40,
+        spans_unsampled=2,
+        spans_delivered=20,
+        spans_dropped=Counter({"queue_full": 5, "deadline": 6}),
+        spans_rejected=3,
+    )
+    assert render_tally(tally, seconds=3.4) == (
+        "csm-otel: 1,234 datagrams received in 3.40 s, 7 dropped by the kernel, 3 malformed (2 too large, 1 not json)\n"
+        "          14 calls with 19 attempts (1 attempt not seen, 2 calls ambiguous), 2 orphan attempts\n"
+        "          20 spans delivered\n"
+        "          11 spans dropped (6 deadline, 5 queue full)\n"
+        "          3 spans rejected by the back end\n"
+        "          2 spans not sampled, as their parent or the sampler decided\n"
+        "          4 spans not delivered yet\n"
+        "          2 of the calls and attempts let go early, as too many were waiting\n"
+        "          1 event of another CSM version, read as well as possible\n"
+        "          2 datagrams came after the command had ended, from something it left running: not heard\n"
+    )
+
+
+def test_unknown_kernel_drops_are_not_called_zero() -> None:
+    """Where the system does not tell what it dropped, the tally says so."""
+    assert render_tally(Tally()) == CLEAN.replace("0 dropped by the kernel", "kernel drops unknown")
+
+
+@pytest.mark.parametrize("name", [each.name for each in fields(Tally)])
+def test_no_count_is_left_out(name: str) -> None:
+    """Whatever the tally counts shows in its words: a field that is added cannot be forgotten."""
+    if name in {"released", "orphans", "malformed", "spans_dropped"}:
+        value: object = Counter({"evicted": 41})
+    else:
+        value = 41
+    text = render_tally(_clean(**{name: value}))
+    # What is made and not delivered is told as such; the orphans are among the attempts.
+    assert "41" in text
+    assert render_tally(_clean()) == CLEAN
+    assert text.isascii()
