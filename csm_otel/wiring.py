@@ -159,7 +159,7 @@ def build_bridge(
         file,
         tally,
         "console" in exporters,
-        goes_to or "nowhere (OTEL_TRACES_EXPORTER=none)",
+        goes_to or "nowhere",
     )
 
 

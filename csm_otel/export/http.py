@@ -70,7 +70,7 @@ class HttpDeliverer:
         self._shown = destination.shown
         self._compress = _COMPRESS[destination.compression]
         self._credentials = Credentials(destination)
-        self._session = requests.Session()
+        self._session = _Session()
         self._session.headers["User-Agent"] = f"csm-otel/{__version__}"
         self._session.headers.update(dict(destination.headers))
         self._session.headers["Content-Type"] = "application/x-protobuf"
@@ -134,6 +134,13 @@ class HttpDeliverer:
             return one_line(f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}")
         except ValueError:
             return "nowhere"
+
+
+class _Session(requests.Session):
+    """Sees no redirections: requests prepares the next request of one, odd Location and all, even if not to follow."""
+
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        """Return none."""
 
 
 class _ConfiguredHeadersOnly(requests.auth.AuthBase):

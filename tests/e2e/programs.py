@@ -12,13 +12,13 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from demo import environment_for
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping, Sequence
+    from pathlib import Path
 
 DEADLINE_SECONDS = 60.0
 CSM_OTEL = (sys.executable, "-m", "csm_otel")
@@ -39,12 +39,12 @@ sys.exit(3)
 """
 
 
-def environment(port: int = 9, **more: str) -> dict[str, str]:
+def environment(aws_port: int = 9, /, **more: str) -> dict[str, str]:
     """Return an environment for a script that finds AWS at a port of 127.0.0.1 (9: nothing is there)."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(("OTEL_", "CSM_OTEL_"))}
     for name in ("TRACEPARENT", "TRACESTATE", "BAGGAGE"):
         inherited.pop(name, None)
-    return {**environment_for(port, inherited), **more}
+    return {**environment_for(aws_port, inherited), **more}
 
 
 def run(*arguments: str | Path, env: Mapping[str, str], stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:

@@ -1,0 +1,198 @@
+"""`csm-otel serve`, whole: real scripts beside it, real signals, a real back end."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from e2e.programs import (
+    DEADLINE_SECONDS,
+    ONE_CALL,
+    environment,
+    has_traceback,
+    lines_of,
+    run,
+    serving,
+    spans_in,
+)
+from otlp_backend import Answer, GrpcBackend, HttpBackend
+
+
+def _script(script: str, env: dict[str, str]) -> None:
+    subprocess.run([sys.executable, "-c", script], env=env, check=True, timeout=DEADLINE_SECONDS, capture_output=True)
+
+
+@pytest.mark.parametrize("backend_type", [HttpBackend, GrpcBackend], ids=["http", "grpc"])
+def test_scripts_beside_it_are_traced(moto_port: int, backend_type: type[HttpBackend | GrpcBackend]) -> None:
+    """Each call of a script that was only switched on is a trace of its own, delivered at the latest by SIGTERM."""
+    protocol = "grpc" if backend_type is GrpcBackend else "http/protobuf"
+    with backend_type() as backend:
+        env = environment(
+            OTEL_EXPORTER_OTLP_TRACES_ENDPOINT=backend.url, OTEL_EXPORTER_OTLP_PROTOCOL=protocol, AWS_CSM_ENABLED="true"
+        )
+        with serving(env=env) as daemon:
+            assert f"exporting to {backend.url}" in daemon.line
+            assert "receive buffer" in daemon.line
+            _script(f"{ONE_CALL}\n{ONE_CALL}", environment(moto_port, **daemon.csm(), AWS_CSM_CLIENT_ID="nightly"))
+            assert daemon.stop() == 0
+    assert b"4 datagrams received" in daemon.rest
+    assert b"4 spans delivered" in daemon.rest
+    assert sorted(span.name for span in backend.spans) == ["S3.ListBuckets"] * 2 + ["S3.ListBuckets attempt"] * 2
+    assert len({span.trace_id for span in backend.spans}) == 2
+    resource = {item.key: item.value.string_value for item in backend.requests[0].resource_spans[0].resource.attributes}
+    assert resource["service.name"] == "nightly"
+    assert resource["host.name"] == socket.gethostname()
+    assert resource["telemetry.distro.name"] == "csm-otel"
+
+
+def test_a_script_enabled_by_its_profile_reaches_it(moto_port: int, tmp_path: Path) -> None:
+    """`csm_enabled = true` and `csm_port` in the profile are enough; the script's environment is not touched."""
+    config, file = tmp_path / "config", tmp_path / "out.jsonl"
+    with serving("--file", file, env=environment(OTEL_TRACES_EXPORTER="none")) as daemon:
+        config.write_text(
+            "[default]\nregion = us-east-1\ncsm_enabled = true\ncsm_client_id = old-job\n"
+            f"csm_port = {daemon.address[1]}\n",
+            encoding="utf-8",
+        )
+        _script(ONE_CALL, environment(moto_port, AWS_CONFIG_FILE=str(config)))
+        assert daemon.stop() == 0
+    assert {(span["name"], span["resource"]["service.name"]) for span in spans_in(file)} == {
+        ("S3.ListBuckets", "old-job"),
+        ("S3.ListBuckets attempt", "old-job"),
+    }
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "SIGINT"])
+def test_a_signal_ends_it_in_order(number: signal.Signals) -> None:
+    """It drains, flushes, prints the tally and exits with 0."""
+    with serving(env=environment(OTEL_TRACES_EXPORTER="none")) as daemon:
+        assert daemon.stop(number) == 0
+    assert b"0 datagrams received" in daemon.rest
+
+
+def test_a_second_signal_ends_it_at_once() -> None:
+    """While it waits for a back end that hangs, another signal is not answered with patience."""
+    with HttpBackend() as backend:
+        backend.script(*[Answer(delay_seconds=30)] * 3)
+        env = environment(OTEL_EXPORTER_OTLP_TRACES_ENDPOINT=backend.url)
+        with serving("--drain-seconds", "60", env=env) as daemon:
+            _send(daemon.address, _CALL)
+            daemon.process.send_signal(signal.SIGTERM)
+            backend.wait_for_requests(1)
+            assert daemon.stop() == 128 + signal.SIGTERM
+    assert not has_traceback(daemon.rest)
+
+
+_CALL = (
+    b'{"Version":1,"ClientId":"","Type":"ApiCall","Service":"S3","Api":"ListBuckets","Timestamp":1795458108268,'
+    b'"AttemptCount":0,"Latency":2,"MaxRetriesExceeded":0}'
+)
+
+
+def _send(address: tuple[str, int], *payloads: bytes) -> None:
+    with socket.socket(socket.AF_INET6 if ":" in address[0] else socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        for payload in payloads:
+            sock.sendto(payload, address)
+
+
+def test_any_datagram_at_all() -> None:
+    """Garbage is counted by reason, told once a reason, and never shown; the good event beside it is served."""
+    garbage = [b"", b"\xff\xfe", b"{", b"[" * 60_000, b'"GARBAGE"', b'{"Type":"GARBAGE"}', b"{}", b'{"Type":"ApiCall"}']
+    with serving(env=environment(OTEL_TRACES_EXPORTER="none")) as daemon:
+        _send(daemon.address, *garbage * 3, _CALL)
+        assert daemon.stop() == 0
+    assert b"25 datagrams received" in daemon.rest
+    assert b"24 malformed" in daemon.rest
+    assert b"1 call with 0 attempts" in daemon.rest
+    assert b"GARBAGE" not in daemon.rest
+    warnings = [line for line in lines_of(daemon.rest) if "no CSM events" in line]
+    assert len(warnings) == len(set(warnings)) == 6
+    assert not has_traceback(daemon.rest)
+
+
+def test_both_loopback_addresses() -> None:
+    """Without --host it listens on 127.0.0.1 and, where IPv6 exists, on ::1."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    with serving("--port", str(port), env=environment(OTEL_TRACES_EXPORTER="none")) as daemon:
+        _send(("127.0.0.1", port), _CALL)
+        expected = 1
+        if f"[::1]:{port}" in daemon.line:
+            _send(("::1", port), _CALL)
+            expected = 2
+        else:
+            assert not Path("/proc/net/if_inet6").exists()
+        assert daemon.stop() == 0
+    assert f"{expected} datagram".encode() in daemon.rest
+
+
+def test_a_port_in_use_names_its_owner() -> None:
+    """It ends with 1 and one line that says who has the port, where that can be known."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
+        taken.bind(("127.0.0.1", 0))
+        port = taken.getsockname()[1]
+        done = run("serve", "--port", str(port), env=environment())
+    assert done.returncode == 1
+    (line,) = done.stderr.decode().splitlines()
+    assert line.startswith(f"csm-otel: cannot listen on 127.0.0.1:{port}: address already in use")
+    if Path("/proc/net/udp").exists():
+        assert f"(pid {os.getpid()})" in line
+
+
+@pytest.mark.parametrize(
+    ("flags", "env", "names"),
+    [
+        pytest.param(["--host", "0.0.0.0"], {}, ["--host"], id="remote without the flag"),
+        pytest.param(["--pending-bytes", "5"], {}, ["--pending-bytes"], id="flag out of range"),
+        pytest.param([], {"CSM_OTEL_PORT": "http"}, ["CSM_OTEL_PORT"], id="variable"),
+        pytest.param(
+            [],
+            {"CSM_OTEL_PORT": "70000", "CSM_OTEL_MESSAGES": "all"},
+            ["CSM_OTEL_PORT", "CSM_OTEL_MESSAGES"],
+            id="a line per fault",
+        ),
+        pytest.param([], {"OTEL_EXPORTER_OTLP_PROTOCOL": "smoke"}, ["OTEL_EXPORTER_OTLP_PROTOCOL"], id="protocol"),
+        pytest.param([], {"OTEL_TRACES_SAMPLER": "sometimes"}, ["OTEL_TRACES_SAMPLER"], id="sampler"),
+        pytest.param([], {"OTEL_BSP_SCHEDULE_DELAY": "soon"}, ["OTEL_BSP_SCHEDULE_DELAY"], id="batch delay"),
+        pytest.param([], {"OTEL_SPAN_EVENT_COUNT_LIMIT": "few"}, ["OTEL_SPAN_EVENT_COUNT_LIMIT"], id="limit"),
+        pytest.param(["--file", "/no/such/folder/f"], {}, ["--file"], id="file"),
+    ],
+)
+def test_bad_settings(flags: list[str], env: dict[str, str], names: list[str]) -> None:
+    """It ends with 2 and a line per fault with the name of the flag or variable, and no traceback."""
+    done = run("serve", *flags, env=environment(**{"CSM_OTEL_PORT": "0", **env}))
+    assert done.returncode == 2
+    assert [line.split(": ")[1].split()[0] for line in lines_of(done.stderr)] == names
+    assert not has_traceback(done.stderr)
+
+
+def test_a_remote_bind_is_warned_about() -> None:
+    """With --allow-remote it listens where other hosts can reach it, and says what that means."""
+    with serving("--host", "0.0.0.0", "--allow-remote", env=environment(OTEL_TRACES_EXPORTER="none")) as daemon:
+        assert "warning: 0.0.0.0 takes unauthenticated datagrams" in daemon.line
+        assert daemon.stop() == 0
+
+
+def test_console_writes_waterfalls_to_stdout(moto_port: int) -> None:
+    """OTEL_TRACES_EXPORTER=console prints each trace to stdout, which is data."""
+    with serving(env=environment(OTEL_TRACES_EXPORTER="console")) as daemon:
+        _script(ONE_CALL, environment(moto_port, **daemon.csm()))
+        daemon.process.send_signal(signal.SIGTERM)
+        out, _ = daemon.process.communicate(timeout=DEADLINE_SECONDS)
+    assert b"S3.ListBuckets" in out
+
+
+def test_disabled_exports_nothing(moto_port: int) -> None:
+    """With OTEL_SDK_DISABLED=true it listens, counts and sends nothing."""
+    with HttpBackend() as backend:
+        env = environment(OTEL_EXPORTER_OTLP_TRACES_ENDPOINT=backend.url, OTEL_SDK_DISABLED="true")
+        with serving(env=env) as daemon:
+            _script(ONE_CALL, environment(moto_port, **daemon.csm()))
+            assert daemon.stop() == 0
+    assert backend.requests == []
