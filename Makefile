@@ -21,6 +21,11 @@ lint: $(INSTALLED)
 	$(STEP) format $(BIN)/ruff format --check --quiet .
 	$(STEP) mypy $(BIN)/mypy
 
+# Real back ends; builds what it needs into a cache folder outside the checkout (CSM_OTEL_CACHE).
+interop: $(INSTALLED)
+	$(STEP) "install Jaeger" $(BIN)/python tests/interop/install_jaeger.py
+	$(STEP) interop $(BIN)/pytest --maxfail=10 tests/interop
+
 $(INSTALLED): requirements-dev.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "csm-otel needs Python 3.11 or newer; name one with PYTHON=" >&2; exit 1; }

@@ -235,7 +235,8 @@ class Correlator:
             key = self._held[sequence].key
             call = self._forget_call(sequence, key)
             group = self._groups.get(key)
-            return self._consume(call, choose(call, group.attempts if group else {}), key, reason)
+            choice = choose(call, group.attempts if group else {}, is_last_try=True)
+            return self._consume(call, choice, key, reason)
         return OrphanAttempt(attempt=self._forget_attempt(sequence, self._attempts[sequence].key), reason=reason)
 
     def _forget_attempt(self, sequence: int, key: _Key) -> Observed[ApiCallAttempt]:

@@ -26,10 +26,13 @@ _MAX_BUFFER_BYTES = 2**30
 
 
 class Launch(NamedTuple):
-    """How a command was started: its place in the trace and its name."""
+    """How a command was started: its place in the trace and its names."""
 
     argv: tuple[str, ...]
-    name: str
+    command_name: str
+    """What a person would call it: the root span's name."""
+    service_name: str
+    """The application's name, which the client id carries."""
     context: TraceParent
     parent: TraceParent | None
     trace_state: str
@@ -86,12 +89,14 @@ def _watch(child: Child, sock: socket.socket, launch: Launch, flags: Mapping[str
 
 def _launch(command: Sequence[str], environ: Mapping[str, str], given_name: str) -> Launch:
     inherited, _ = split_client_id(environ.get("AWS_CSM_CLIENT_ID", ""))
-    name = given_name or inherited or environ.get("OTEL_SERVICE_NAME", "") or name_of_command(command)
+    command_name = name_of_command(command)
+    service_name = given_name or inherited or environ.get("OTEL_SERVICE_NAME", "") or command_name
     parent = parse_traceparent(environ.get("TRACEPARENT", "")) if _propagates(environ, "tracecontext") else None
     trace_id = parent.trace_id if parent else _random_id(16)
     sampled = is_root_sampled(trace_id, parent.sampled if parent else None, environ)
     context = TraceParent(trace_id, _random_id(8), sampled)
-    return Launch(tuple(command), name, context, parent, environ.get("TRACESTATE", "") if parent else "")
+    trace_state = environ.get("TRACESTATE", "") if parent else ""
+    return Launch(tuple(command), command_name, service_name, context, parent, trace_state)
 
 
 def _random_id(size_bytes: int) -> int:
@@ -106,7 +111,7 @@ def _environment(environ: Mapping[str, str], launch: Launch, port: int) -> dict[
         "AWS_CSM_ENABLED": "true",  # the only spelling that every SDK takes for yes
         "AWS_CSM_HOST": _LOOPBACK,
         "AWS_CSM_PORT": str(port),
-        "AWS_CSM_CLIENT_ID": client_id_with(launch.name, launch.context),
+        "AWS_CSM_CLIENT_ID": client_id_with(launch.service_name, launch.context),
     }
     if _propagates(environ, "tracecontext"):
         added["TRACEPARENT"] = str(launch.context)  # TRACESTATE and BAGGAGE are passed on as they are

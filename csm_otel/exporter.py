@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from csm_otel.export.encoding import encode
-from csm_otel.export.outcome import Delivered, Refused
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -79,15 +78,15 @@ class Exporter:
         if self._show is not None:
             self._show(batch)
         if self._queue is None and self._file is None:
-            self._tally.spans_delivered += len(batch)
+            self._tally.spans_shown += len(batch)
             return
         request = encode(batch, limits=self._limits)
-        written = self._file.write(request) if self._file is not None else Delivered()
-        if isinstance(written, Refused):
-            self._speaker.warn(written.reason)
+        is_written = self._file is None or self._file.write(request)
+        if not is_written:
+            self._speaker.warn("spans cannot be written to the file")
         if self._queue is not None:
             self._queue.put(request, len(batch))
-        elif isinstance(written, Delivered):
+        elif is_written:
             self._tally.spans_delivered += len(batch)
         else:
             self._tally.spans_dropped["file"] += len(batch)

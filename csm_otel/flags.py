@@ -72,7 +72,7 @@ SERVE_FLAGS = (
     Flag("allow_remote", None, "allow an address that other hosts can reach", bool),
 )
 EXEC_FLAGS = (
-    Flag("name", "NAME", "what to call the command (default: its script, else its program)"),
+    Flag("name", "NAME", "the application's name, service.name (default: the command's script, else its program)"),
     Flag("quiet", None, "print nothing", bool),
     Flag("output", "FILE", "print waterfall and tally there, not to stderr", Path),
     Flag("command_args", None, "export the command's arguments", bool),

@@ -22,9 +22,9 @@ E_co = TypeVar("E_co", bound=Event, covariant=True)
 
 _FIRST_ERROR_STATUS = 300  # redirects are retried like errors
 _FIRST_REFUSAL_STATUS = 400
-_SLACK_MS = 2.0  # both ends are cut to milliseconds, from clocks that may be read apart
+_SLACK_NS = 2 * NS_PER_MS  # both ends are cut to milliseconds, from clocks that may be read apart
 # Ruby: wall clock for the start, monotonic for the length; attempts stick out by up to 7 ms
-_MIXED_CLOCKS_SLACK_MS = 8.0
+_MIXED_CLOCKS_SLACK_NS = 8 * NS_PER_MS
 _MIXED_CLOCKS = frozenset({Dialect.RUBY, Dialect.DOTNET})
 _END_MAY_OVERRUN = frozenset({Dialect.JS, Dialect.PHP})  # JS reuses a stale latency, PHP's contains the back-off
 _CALL_FIRST = frozenset({Dialect.RUBY})
@@ -60,9 +60,16 @@ class _Chain(NamedTuple):
     cost_ms: float
 
 
-def choose(call: Observed[ApiCall], pending: Mapping[int, Observed[ApiCallAttempt]]) -> Choice:
-    """Return the attempts of ``pending`` that were made for ``call``, how many it still misses, and at what cost."""
+def choose(
+    call: Observed[ApiCall], pending: Mapping[int, Observed[ApiCallAttempt]], *, is_last_try: bool = False
+) -> Choice:
+    """Return the attempts of ``pending`` that were made for ``call``, how many it still misses, and at what cost.
+
+    On the last try a .NET call that no attempt fits takes what there is: its Latency is another's under concurrency.
+    """
     candidates = {key: attempt for key, attempt in pending.items() if _fits(attempt, call)}
+    if not candidates and is_last_try and call.event.dialect is Dialect.DOTNET:
+        candidates = dict(pending)
     wanted = _wanted(call.event, candidates)
     if not wanted:
         return Choice((), 0, ambiguous=False, cost_ms=0.0)
@@ -101,22 +108,20 @@ def _is_redirect(attempt: ApiCallAttempt) -> bool:
     return attempt.status is not None and _FIRST_ERROR_STATUS <= attempt.status < _FIRST_REFUSAL_STATUS
 
 
-def _slack_ms(dialect: Dialect) -> float:
-    return _MIXED_CLOCKS_SLACK_MS if dialect in _MIXED_CLOCKS else _SLACK_MS
+def _slack_ns(dialect: Dialect) -> int:
+    return _MIXED_CLOCKS_SLACK_NS if dialect in _MIXED_CLOCKS else _SLACK_NS
 
 
 def _fits(attempt: Observed[ApiCallAttempt], call: Observed[ApiCall]) -> bool:
     if attempt.event.not_sent:
         return True  # it has no time of its own
     dialect = call.event.dialect
-    slack_ns = _slack_ms(dialect) * NS_PER_MS
-    if attempt.match_start_ns > call.match_end_ns + slack_ns:
-        return False
-    # Java's call that timed out tells no time of its own: when it began is unknown
-    began = call.event.timestamp_ms is not None or call.event.latency_ms is not None
-    if began and attempt.match_start_ns < call.match_start_ns - slack_ns:
-        return False
-    return dialect in _END_MAY_OVERRUN or attempt.match_end_ns <= call.match_end_ns + slack_ns
+    slack_ns = _slack_ns(dialect)
+    if call.event.latency_ms is None:
+        # its end is not known (a clock that stepped back), or not even its start (Java's call that timed out)
+        return call.event.timestamp_ms is None or attempt.match_start_ns >= call.match_start_ns - slack_ns
+    begins_in = call.match_start_ns - slack_ns <= attempt.match_start_ns <= call.match_end_ns + slack_ns
+    return begins_in and (dialect in _END_MAY_OVERRUN or attempt.match_end_ns <= call.match_end_ns + slack_ns)
 
 
 def _may_be_last(attempt: Observed[ApiCallAttempt], call: ApiCall) -> bool:
@@ -165,14 +170,17 @@ def _chain(
     if wanted == 1:
         return _Chain((last,) if last is not None else (), cost_ms)
     before_ns = call.match_end_ns if last is None else candidates[last].match_start_ns
-    slack_ns = _slack_ms(call.event.dialect) * NS_PER_MS
+    slack_ns = _slack_ns(call.event.dialect)
     overlap_ok = call.event.dialect in _END_MAY_OVERRUN
     earlier = [
         (key, attempt)
         for key, attempt in candidates.items()
         if key != last
         and _may_be_retried(attempt.event)
-        and (attempt.match_start_ns if overlap_ok else attempt.match_end_ns) <= before_ns + slack_ns
+        and (
+            (attempt.match_start_ns if overlap_ok else attempt.match_end_ns) <= before_ns + slack_ns
+            or (last is not None and _is_stale_copy(candidates[last], attempt))
+        )
     ]
     if not earlier:
         return _Chain((last,) if last is not None else (), cost_ms)
@@ -193,6 +201,12 @@ def _chain(
             before_ns = attempt.match_start_ns
     chosen = [first, *reversed(middle)] + ([last] if last is not None else [])
     return _Chain(tuple(chosen), cost_ms)
+
+
+def _is_stale_copy(attempt: Observed[ApiCallAttempt], earlier: Observed[ApiCallAttempt]) -> bool:
+    """Whether an attempt repeats the times of one before, as Java's does that died before it had a request."""
+    same_times = (attempt.start_ns, attempt.end_ns) == (earlier.start_ns, earlier.end_ns)
+    return attempt.event.dialect is Dialect.JAVA and same_times and earlier.received_ns <= attempt.received_ns
 
 
 def _may_be_retried(attempt: ApiCallAttempt) -> bool:

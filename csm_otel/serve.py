@@ -33,7 +33,7 @@ _IPV4, _IPV6 = "127.0.0.1", "::1"
 
 
 def serve(flags: Mapping[str, object], speaker: Speaker) -> int:
-    """Run the daemon and return 0 once SIGTERM or SIGINT has ended it.
+    """Run the daemon and return 0 once SIGTERM, SIGINT or SIGHUP has ended it.
 
     Raises:
         SettingsError: flags or variables are unusable.
@@ -43,7 +43,7 @@ def serve(flags: Mapping[str, object], speaker: Speaker) -> int:
         del os.environ[name]  # whatever this process loads, it must not report to itself
     prepare_limits(os.environ)
     settings, variables = read_settings(flags), read_standard_variables()
-    stop = StopSignal(signal.SIGTERM, signal.SIGINT)
+    stop = StopSignal(signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
     receivers = _bind(settings, speaker)
     from csm_otel.wiring import build_bridge, exporters_for  # ruff: ignore[import-outside-top-level] - a port in use is told at once
 

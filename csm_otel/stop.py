@@ -25,7 +25,8 @@ class StopSignal:
         # Python wakes select() only to run handlers and then goes back to waiting; a readable descriptor ends the wait.
         signal.set_wakeup_fd(self._writable.fileno(), warn_on_full_buffer=False)
         for number in numbers:
-            signal.signal(number, self._receive)
+            if signal.getsignal(number) is not signal.SIG_IGN:  # nohup means it
+                signal.signal(number, self._receive)
 
     def is_set(self) -> bool:
         """Return whether the process was told to stop."""

@@ -32,7 +32,9 @@ class Tally:
     spans_made: int = 0
     spans_unsampled: int = 0
     spans_delivered: int = 0
-    """Accepted by the back end, or written where no back end is asked for."""
+    """Accepted by the back end, or written to the file where no back end is asked for."""
+    spans_shown: int = 0
+    """Gone to the screen (or nowhere), where neither back end nor file is asked for."""
     spans_dropped: Counter[str] = field(default_factory=Counter)
     """Spans that were given up, by reason."""
     spans_rejected: int = 0

@@ -79,7 +79,7 @@ def _build(
             exporters=exporters_for(variables, ["console"]),
             show=screen.add,
             parent=parent,
-            service_name=launch.name,
+            service_name=launch.service_name,
         )
     except SettingsError as error:
         for fault in error.faults:
@@ -93,7 +93,7 @@ def _build(
             exporters=["console"],
             show=screen.add,
             parent=parent,
-            service_name=launch.name,
+            service_name=launch.service_name,
         )
     return settings, bridge
 
@@ -121,7 +121,7 @@ def _root(child: Child, launch: Launch, settings: Settings, bridge: Bridge) -> S
     parent = launch.parent
     number = child.signal_number
     return command_span(
-        name=launch.name,
+        name=launch.command_name,
         executable=Path(launch.argv[0]).name,
         pid=child.pid,
         exit_code=child.exit_code or 0,
@@ -142,7 +142,7 @@ def _root(child: Child, launch: Launch, settings: Settings, bridge: Bridge) -> S
         )
         if parent
         else None,
-        resource=bridge.mapper.resource_of(launch.name, local=True),
+        resource=bridge.mapper.resource_of(launch.service_name, local=True),
         arguments=launch.argv if settings.command_args else None,
     )
 

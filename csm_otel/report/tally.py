@@ -21,7 +21,7 @@ def render_tally(tally: Tally, *, seconds: float | None = None) -> str:
 
     The first lines are always there, zero losses included; what else was lost has a line where there is any.
     """
-    lines = [_datagrams(tally, seconds), _calls(tally), f"{counted(tally.spans_delivered, 'span')} delivered"]
+    lines = [_datagrams(tally, seconds), _calls(tally), _spans(tally)]
     lines += _losses(tally)
     return "".join(f"{' ' * len(_HEAD) if n else _HEAD}{line}\n" for n, line in enumerate(lines))
 
@@ -48,6 +48,12 @@ def _calls(tally: Tally) -> str:
     return text + (f", {counted(orphans, 'orphan attempt')}" if orphans else "")
 
 
+def _spans(tally: Tally) -> str:
+    if tally.spans_shown:
+        return f"{counted(tally.spans_shown, 'span')}, sent nowhere"
+    return f"{counted(tally.spans_delivered, 'span')} delivered"
+
+
 def _losses(tally: Tally) -> list[str]:
     lines = []
     if dropped := tally.spans_dropped.total():
@@ -56,7 +62,7 @@ def _losses(tally: Tally) -> list[str]:
         lines.append(f"{counted(tally.spans_rejected, 'span')} rejected by the back end")
     if tally.spans_unsampled:
         lines.append(f"{counted(tally.spans_unsampled, 'span')} not sampled, as their parent or the sampler decided")
-    ended = tally.spans_delivered + dropped + tally.spans_rejected + tally.spans_unsampled
+    ended = tally.spans_delivered + tally.spans_shown + dropped + tally.spans_rejected + tally.spans_unsampled
     if tally.spans_made > ended:
         lines.append(f"{counted(tally.spans_made - ended, 'span')} not delivered yet")
     if evicted := tally.released[Reason.EVICTED] + tally.orphans[Reason.EVICTED]:
