@@ -8,7 +8,7 @@ INSTALLED := $(VENV)/.installed
 STEP = @step() { name=$$1; shift; began=$$(date +%s); "$$@"; status=$$?; \
 	echo "$$name: $$(($$(date +%s) - began)) s" >&2; return $$status; }; step
 
-.PHONY: demo test lint interop lock clean
+.PHONY: demo test test-portable lint bench interop lock clean
 
 demo: $(INSTALLED)
 	@$(BIN)/python examples/demo.py
@@ -20,6 +20,14 @@ lint: $(INSTALLED)
 	$(STEP) ruff $(BIN)/ruff check .
 	$(STEP) format $(BIN)/ruff format --check --quiet .
 	$(STEP) mypy $(BIN)/mypy
+
+# The same tests on a Linux made as poor as macOS: no /proc, no SO_MEMINFO, no pidfd. Needs the right to mount (root).
+test-portable: $(INSTALLED)
+	$(STEP) "tests as on macOS" env PYTHONPATH=tests/as_on_macos unshare --mount \
+		sh -c 'mount -t tmpfs none /proc && exec $(BIN)/pytest'
+
+bench: $(INSTALLED)
+	@$(BIN)/python benchmarks/bench.py
 
 # Real back ends; builds what it needs into a cache folder outside the checkout (CSM_OTEL_CACHE).
 interop: $(INSTALLED)

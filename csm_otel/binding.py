@@ -27,6 +27,8 @@ def bind_socket(host: str, port: int, *, buffer_bytes: int) -> socket.socket:
             host, port, type=socket.SOCK_DGRAM, flags=socket.AI_PASSIVE | socket.AI_NUMERICSERV
         )[0]
         sock = socket.socket(family, socket.SOCK_DGRAM)
+    except UnicodeError as error:  # a name that has no form in DNS: an empty or too long label
+        raise ListenError(f"cannot listen on {host}:{port}: not a host name") from error
     except OSError as error:
         raise ListenError(f"cannot listen on {host}:{port}: {_why(error)}") from error
     try:

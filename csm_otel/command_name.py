@@ -1,70 +1,153 @@
 """What a person would call a command: for an interpreter the script it runs, else the program. Never its arguments.
 
+So the options in front of a script are read as its interpreter reads them: with ``bash -lc`` what follows is no script
+but code, and with ``nice -n 10`` the 10 is no command.
 Standard library only: `exec` names its command before anything else is loaded.
 """
 
 from __future__ import annotations
 
 import re
+from enum import Enum, auto
+from itertools import dropwhile
 from pathlib import PurePath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
-_INTERPRETERS = re.compile(r"(?:python|pypy|ruby|php|node|nodejs|perl|bash|dash|zsh|ksh|sh|java)[\d.]*(?:\.exe)?$")
-# Options of these interpreters that take the next word with them.
-_WITH_VALUE = {
-    "python": {"-W", "-X", "-Q", "--check-hash-based-pycs"},
-    "pypy": {"-W", "-X"},
-    "ruby": {"-r", "-I", "-C", "-E", "-K"},
-    "php": {"-c", "-d", "-z", "-S", "-t"},
-    "node": {"-r", "--require", "--import", "--loader", "--env-file"},
-    "perl": {"-I", "-M", "-m"},
-    "java": {"-cp", "-classpath", "--class-path", "-p", "--module-path", "--add-modules", "--add-opens"},
-    "bash": {"-o", "-O", "--rcfile", "--init-file"},
-    "sh": {"-o"},
+
+class _Role(Enum):
+    """What an option says about the words behind it."""
+
+    ALONE = auto()
+    """Nothing; a letter's value may be the rest of its word."""
+    VALUE = auto()
+    """The next word is its value, unless the rest of its own word is."""
+    CODE = auto()
+    """No script follows: the program is an argument, or comes from standard input."""
+    TARGET = auto()
+    """The script, module or command follows, or is the rest of its own word."""
+
+
+class _Options(NamedTuple):
+    """The options of a program that matter here: letters and whole words."""
+
+    roles: Mapping[str, _Role]
+    signs: tuple[str, ...]
+    """What options begin with."""
+    operands: int
+    """How many words a wrapper takes for itself before its command."""
+
+
+def _options(
+    *, alone: str = "", value: str = "", code: str = "-", target: str = "--", signs: str = "-", operands: int = 0
+) -> _Options:
+    lists = {_Role.ALONE: alone, _Role.VALUE: value, _Role.CODE: code, _Role.TARGET: target}
+    roles = {option: role for role, options in lists.items() for option in options.split()}
+    return _Options(roles, tuple(signs), operands)
+
+
+_PYTHON = _options(value="W X Q --check-hash-based-pycs --jit", code="c -", target="m --")
+_SHELL = _options(value="o O --rcfile --init-file", code="c s -", signs="-+")
+_NODE = _options(
+    value="r C --require --import --loader --experimental-loader --env-file --env-file-if-exists --conditions --title",
+    code="e p - --eval --print",
+)
+_INTERPRETERS = {
+    "python": _PYTHON,
+    "pypy": _PYTHON,
+    "ruby": _options(
+        alone="i x F K T W",
+        value="r I C E --encoding --external-encoding --internal-encoding --enable --disable",
+        code="e -",
+    ),
+    "php": _options(
+        value="c d z S t --php-ini --define --zend-extension --server --docroot",
+        code="r B R E F - -- --run --process-begin --process-code --process-end --process-file "
+        "--rf --rc --re --rz --ri",
+        target="f --file",
+    ),
+    "perl": _options(alone="i F x d D V C", value="I M m", code="e E -"),
+    "java": _options(
+        value="-cp -classpath --class-path -p --module-path --upgrade-module-path --source --add-modules --add-opens "
+        "--add-exports --add-reads --patch-module --limit-modules --enable-native-access",
+        target="-jar -m --module",
+    ),
+    **dict.fromkeys(("node", "nodejs"), _NODE),
+    **dict.fromkeys(("bash", "dash", "zsh", "ksh", "sh"), _SHELL),
 }
-_WRAPPERS = {"env", "nice", "nohup", "time", "stdbuf", "setsid", "ionice", "chrt", "exec"}
+_VERSION = re.compile(r"(?<=[a-z])[\d.]*(?:\.exe)?$")
+_WRAPPERS = {
+    "env": _options(value="u C a --unset --chdir --argv0", code="S --split-string"),
+    "nice": _options(value="n --adjustment"),
+    "nohup": _options(),
+    "time": _options(value="f o --format --output"),
+    "stdbuf": _options(value="i o e --input --output --error"),
+    "setsid": _options(),
+    "ionice": _options(value="c n --class --classdata", code="p P u --pid --pgid --uid"),
+    "chrt": _options(value="T P D --sched-runtime --sched-period --sched-deadline", code="p --pid", operands=1),
+    "timeout": _options(value="s k --signal --kill-after", operands=1),
+}
+_ASSIGNMENT = re.compile(r"[A-Za-z_]\w*=")
 
 
 def name_of_command(argv: Sequence[str]) -> str:
     """Return the name of a command line: ``backup.py`` for ``python -u /opt/backup.py --all``, else ``aws``."""
     words = list(argv)
-    while len(words) > 1 and PurePath(words[0]).name in _WRAPPERS:
-        rest = _behind_wrapper(words[1:])
-        if not rest:
-            break
+    while words and (rest := _behind_wrapper(words)):
         words = rest
     program = PurePath(words[0]).name if words else ""
-    interpreter = _INTERPRETERS.fullmatch(program)
-    return (interpreter and _script_of(re.sub(r"[\d.]+(?:exe)?$", "", program), words[1:])) or program
+    interpreter = _VERSION.sub("", program, count=1)
+    script = ""
+    if options := _INTERPRETERS.get(interpreter):
+        script = next(iter(_behind_options(options, words[1:])), "")
+    return (_java_name(script) if interpreter == "java" else _script_name(script)) or program
 
 
-def _behind_wrapper(words: list[str]) -> list[str]:
+def _behind_wrapper(words: Sequence[str]) -> list[str]:
+    """Return the command that a wrapper is given, [] where there is none or the first word is no wrapper."""
+    wrapper = PurePath(words[0]).name
+    options = _WRAPPERS.get(wrapper)
+    if options is None:
+        return []
+    rest = _behind_options(options, words[1:])[options.operands :]
+    return list(dropwhile(_ASSIGNMENT.match, rest)) if wrapper == "env" else rest
+
+
+def _behind_options(options: _Options, words: Sequence[str]) -> list[str]:
+    """Return the first word that is no option and all behind it, [] where no script or command follows."""
     at = 0
-    while at < len(words) and (words[at].startswith("-") or re.match(r"[A-Za-z_]\w*=", words[at])):
+    while at < len(words) and words[at].startswith(options.signs):
+        role, held = _read(options, words[at])
         at += 1
-    return words[at:]
+        if role is _Role.CODE:
+            return []
+        if role is _Role.TARGET:
+            return [held] if held else list(words[at:])
+        if role is _Role.VALUE and not held:
+            at += 1
+    return list(words[at:])
 
 
-def _script_of(interpreter: str, words: Sequence[str]) -> str:
-    with_value = _WITH_VALUE.get(
-        {"nodejs": "node", "dash": "sh", "zsh": "bash", "ksh": "bash"}.get(interpreter, interpreter), set()
-    )
-    at = 0
-    while at < len(words):
-        word = words[at]
-        following = words[at + 1] if at + 1 < len(words) else ""
-        if word == "--":
-            return PurePath(following).name
-        if interpreter in ("python", "pypy") and word == "-m":
-            return following
-        if interpreter == "java" and word == "-jar":
-            return PurePath(following).name
-        if word in ("-c", "-e", "--eval", "-E") and interpreter != "java":
-            return ""  # the program is an argument, and arguments are never told
-        if not word.startswith("-"):
-            return word.rpartition(".")[2] if interpreter == "java" else PurePath(word).name
-        at += 2 if word in with_value else 1
-    return ""
+def _read(options: _Options, word: str) -> tuple[_Role, str]:
+    """Return what an option says about the words behind it, and the value that it holds itself."""
+    name, _, held = word.partition("=")
+    if name in options.roles:
+        return options.roles[name], held
+    if not word.startswith("--"):
+        for place, letter in enumerate(word):
+            if place and letter in options.roles:
+                return options.roles[letter], word[place + 1 :]
+    return _Role.ALONE, ""
+
+
+def _script_name(script: str) -> str:
+    # "bash <(...)" names a descriptor, which is nobody's name for it
+    return "" if script.startswith("/dev/") else PurePath(script).name
+
+
+def _java_name(target: str) -> str:
+    if target.startswith("@"):  # a file of options
+        return ""
+    return PurePath(target).name if target.endswith((".jar", ".java")) else re.split(r"[./]", target)[-1]

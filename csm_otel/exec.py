@@ -6,7 +6,6 @@ Standard library only, up to the command's start: it must not wait for us. The r
 from __future__ import annotations
 
 import os
-import secrets
 from typing import TYPE_CHECKING, NamedTuple
 
 from csm_otel.binding import DEFAULT_BUFFER_BYTES, bind_socket
@@ -100,7 +99,7 @@ def _launch(command: Sequence[str], environ: Mapping[str, str], given_name: str)
 
 
 def _random_id(size_bytes: int) -> int:
-    while not (value := int.from_bytes(secrets.token_bytes(size_bytes), "big")):
+    while not (value := int.from_bytes(os.urandom(size_bytes), "big")):
         continue  # zero is no id
     return value
 

@@ -1,15 +1,16 @@
-"""The command line: commands, flags and their words. Standard library only; `csm_otel.settings` has the defaults."""
+"""The command line: commands, flags and their words. Standard library only; `csm_otel.settings` has the defaults.
+
+Bounds are here as well as there: a number that is out of them must not start the command of `exec`.
+"""
 
 from __future__ import annotations
 
 import argparse
+import math
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from csm_otel import __version__
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 
 class Flag(NamedTuple):
@@ -18,57 +19,56 @@ class Flag(NamedTuple):
     field: str
     metavar: str | None
     help: str
-    type: Callable[[str], object] = str
+    type: type[str | bool | int | float | Path] = str
     choices: tuple[str, ...] = ()
+    lowest: int = 0
+    highest: float = math.inf
 
     @property
     def name(self) -> str:
         """The flag as it is typed."""
         return f"--{self.field.replace('_', '-')}"
 
+    def parse(self, text: str) -> object:
+        """Return the value of what was typed.
 
-def _number(text: str) -> float:
-    value = float(text)
-    if not 0 <= value < float("inf"):
-        raise ValueError
-    return value
-
-
-def _whole(text: str) -> int:
-    value = int(text)
-    if value < 0:
-        raise ValueError
-    return value
-
-
-def _port(text: str) -> int:
-    value = _whole(text)
-    if value > 65_535:  # ruff: ignore[magic-value-comparison] - the largest port
-        raise ValueError
-    return value
+        Raises:
+            ArgumentTypeError: it is no number, or out of bounds.
+        """
+        if self.type not in (int, float):
+            return self.type(text)
+        try:
+            value = self.type(text)
+        except ValueError:
+            value = math.nan
+        if not self.lowest <= value <= self.highest:
+            limits = f"from {self.lowest} to {self.highest}" if self.highest < math.inf else f"of {self.lowest} or more"
+            raise argparse.ArgumentTypeError(f"{text!r} is not a {_WORDS[self.type]} {limits}")
+        return value
 
 
-_number.__name__, _whole.__name__, _port.__name__ = "number", "number", "port"
+_MIB = 1024 * 1024
+_WORDS: dict[type, str] = {int: "whole number", float: "number"}
 
 COMMON_FLAGS = (
     Flag("file", "PATH", "also write OTLP JSON lines to this file", Path),
-    Flag("receive_buffer_bytes", "N", "receive buffer to ask the kernel for", _whole),
-    Flag("grace_seconds", "S", "how long a call waits for attempts that may come after it", _number),
-    Flag("attempt_wait_seconds", "S", "how long an attempt waits for its call", _number),
-    Flag("pending_events", "N", "most events that wait for their call", _whole),
-    Flag("pending_bytes", "N", "most bytes of events that wait for their call", _whole),
+    Flag("receive_buffer_bytes", "N", "receive buffer to ask the kernel for", int, lowest=4096, highest=2**30),
+    Flag("grace_seconds", "S", "how long a call waits for attempts that may come after it", float, highest=60),
+    Flag("attempt_wait_seconds", "S", "how long an attempt waits for its call", float, lowest=1, highest=86_400),
+    Flag("pending_events", "N", "most events that wait for their call", int, lowest=1),
+    Flag("pending_bytes", "N", "most bytes of events that wait for their call", int, lowest=_MIB),
     Flag("timestamps", None, "what CSM timestamps mark", choices=("auto", "start", "end")),
     Flag("messages", None, "what becomes of error messages", choices=("redacted", "none")),
     Flag("account_id", None, "export the account that the access key belongs to", bool),
     Flag("user_agent", None, "export the user agent", bool),
     Flag("peer_service", None, "export peer.service on calls", bool),
     Flag("trust_remote_context", None, "join trace contexts that other hosts send in the client id", bool),
-    Flag("queue_bytes", "N", "most bytes that wait for the back end", _whole),
-    Flag("drain_seconds", "S", "how long delivery may take at the end", _number),
+    Flag("queue_bytes", "N", "most bytes that wait for the back end", int, lowest=_MIB),
+    Flag("drain_seconds", "S", "how long delivery may take at the end", float, highest=3600),
 )
 SERVE_FLAGS = (
     Flag("host", "HOST", "address to listen on (default: 127.0.0.1, and ::1 where IPv6 exists)"),
-    Flag("port", "PORT", "UDP port to listen on; 0 takes a free one on 127.0.0.1", _port),
+    Flag("port", "PORT", "UDP port to listen on; 0 takes a free one on 127.0.0.1", int, highest=65_535),
     Flag("allow_remote", None, "allow an address that other hosts can reach", bool),
 )
 EXEC_FLAGS = (
@@ -108,7 +108,7 @@ def _add(parser: argparse.ArgumentParser, flags: tuple[Flag, ...]) -> None:
         else:
             parser.add_argument(
                 flag.name,
-                type=flag.type,
+                type=flag.parse,
                 metavar=flag.metavar,
                 choices=flag.choices or None,
                 default=None,

@@ -46,6 +46,7 @@ def _has_open(pid: int, links: set[str]) -> bool:
 
 def _name(pid: int) -> str:
     try:
-        return (_PROC / str(pid) / "comm").read_text("ascii", "replace").strip()
+        name = (_PROC / str(pid) / "comm").read_text("ascii", "replace").removesuffix("\n")
     except OSError:
         return "a process"
+    return "".join(letter if letter.isprintable() else "?" for letter in name)  # any process may name itself anything

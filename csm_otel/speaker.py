@@ -47,8 +47,10 @@ class Speaker:
             if len(self._held) < _MAX_HELD:
                 self._held.append(text)
             return
+        stream = self._stream or sys.stderr
+        if stream is None:  # this process was started with stderr closed
+            return
         with contextlib.suppress(OSError, ValueError):
-            stream = self._stream or sys.stderr
             encoding = stream.encoding or "ascii"
             stream.write(text.encode(encoding, "replace").decode(encoding))
             stream.flush()

@@ -32,6 +32,10 @@ _TRACES_PATH = "v1/traces"
 _DEFAULT_TIMEOUT_MS = 10_000.0
 # OTEL_EXPORTER_OTLP_TIMEOUT is milliseconds; the Python SDK has always read seconds. Nobody means under 0.1 s.
 _SHORTEST_TIMEOUT_MS = 100.0
+# A timeout of 0 is none; the specification allows "a very long time" for it, and no socket takes a longer one.
+_NO_TIMEOUT_MS = 2**31 - 1
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9a-z-]+")  # RFC 9110, 5.6.2; others end in an error at every delivery
+_SDK_UNLIMITED = "unset"
 _LIMIT = re.compile(r"OTEL_(?:ATTRIBUTE|SPAN|EVENT|LINK)_\w*LIMIT")
 
 
@@ -79,6 +83,11 @@ class StandardVariables(BaseSettings):
     def _only_true_is_true(cls, value: object) -> bool:
         return str(value).strip().lower() == "true"
 
+    @field_validator("bsp_export_timeout")
+    @classmethod
+    def _zero_is_no_timeout(cls, value: int) -> int:
+        return value or _NO_TIMEOUT_MS
+
     def otlp(self, name: str) -> tuple[str, str]:
         """Return the name and value of an OTLP variable, its traces form first."""
         for field in (f"exporter_otlp_traces_{name}", f"exporter_otlp_{name}"):
@@ -106,7 +115,7 @@ def exporters_of(variables: StandardVariables) -> list[str] | None:
     Raises:
         SettingsError: an exporter is unknown.
     """
-    names = [name.strip() for name in variables.traces_exporter.split(",") if name.strip()]
+    names = [name.strip().lower() for name in variables.traces_exporter.split(",") if name.strip()]
     if unknown := [name for name in names if name not in _EXPORTERS]:
         raise SettingsError([f"OTEL_TRACES_EXPORTER: {unknown[0]!r} is none of {', '.join(_EXPORTERS)}"])
     if names:
@@ -169,10 +178,10 @@ def _protocol(variables: StandardVariables, endpoint: str, faults: list[str]) ->
     if not protocol:
         # Jenkins sets a :4317 endpoint and no protocol; nothing but gRPC listens there
         return _GRPC if _port(endpoint) == _GRPC_PORT else _HTTP
-    if protocol not in _PROTOCOLS:
+    if protocol.lower() not in _PROTOCOLS:
         faults.append(f"{name}: {protocol!r} is none of {', '.join(_PROTOCOLS)}")
         return _HTTP
-    return protocol
+    return protocol.lower()
 
 
 def _port(endpoint: str) -> int | None:
@@ -188,14 +197,14 @@ def _url(name: str, endpoint: str, protocol: str, *, insecure: bool, faults: lis
         url = f"{'http' if insecure else 'https'}://{url}"
     try:
         parts = urlsplit(url)
-        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0 and " " not in url
     except ValueError:
         usable = False
     if not usable:
-        faults.append(f"{name}: not a URL like {_DEFAULT_ENDPOINTS[protocol]}")
+        faults.append(f"{name}: not a URL like {_DEFAULT_ENDPOINTS[protocol]}")  # it may hold a password
         return url
     if protocol == _HTTP and not name.endswith("TRACES_ENDPOINT"):
-        return f"{url.rstrip('/')}/{_TRACES_PATH}"
+        return parts._replace(path=f"{parts.path.rstrip('/')}/{_TRACES_PATH}").geturl()
     return url
 
 
@@ -203,8 +212,8 @@ def _headers(name: str, text: str, faults: list[str]) -> tuple[tuple[str, str], 
     headers: list[tuple[str, str]] = []
     for pair in filter(None, (part.strip() for part in text.split(","))):
         key, equals, value = pair.partition("=")
-        key, value = unquote(key.strip()).lower(), unquote(value.strip())
-        if not equals or not key or not (key + value).isprintable() or not (key + value).isascii():
+        key, value = unquote(key.strip()).lower(), unquote(value).strip()
+        if not equals or not _HEADER_NAME.fullmatch(key) or not value.isprintable() or not value.isascii():
             faults.append(f"{name}: not a list of key=value")  # never the text itself: it holds credentials
             break
         headers.append((key, value))
@@ -216,13 +225,15 @@ def _timeout_seconds(name: str, text: str, faults: list[str], warn: list[str]) -
         milliseconds = float(text) if text else _DEFAULT_TIMEOUT_MS
     except ValueError:
         milliseconds = -1.0
-    if not math.isfinite(milliseconds) or milliseconds <= 0:
-        faults.append(f"{name}: {text!r} is not a number of milliseconds above 0")
+    if not math.isfinite(milliseconds) or milliseconds < 0:
+        faults.append(f"{name}: {text!r} is not a number of milliseconds")
         return _DEFAULT_TIMEOUT_MS / 1000
+    if not milliseconds:
+        return _NO_TIMEOUT_MS / 1000
     if milliseconds < _SHORTEST_TIMEOUT_MS:
         warn.append(f"{name}={text} is taken for seconds; the variable is in milliseconds")
         return milliseconds
-    return milliseconds / 1000
+    return min(milliseconds, _NO_TIMEOUT_MS) / 1000
 
 
 def _compression(name: str, text: str, protocol: str, faults: list[str]) -> str:
@@ -244,7 +255,7 @@ def prepare_limits(environ: MutableMapping[str, str], *, faults: list[str] | Non
     lines = []
     for name in [name for name in environ if _LIMIT.fullmatch(name)]:
         text = environ[name].strip()
-        if not text.isdigit():
+        if not text.isdecimal() and text.lower() != _SDK_UNLIMITED:
             del environ[name]
             if text:
                 lines.append(f"{name}: {text!r} is not a number")

@@ -162,7 +162,7 @@ def _tell(
     speaker.write(render_tally(bridge.tally, seconds=_length_ns(child) / 1e9))
     if bridge.queue is not None:
         went = "went" if bridge.tally.spans_delivered else "did not get"
-        speaker.say(f"trace {launch.context.trace_id:032x} {went} to {bridge.goes_to}")
+        speaker.say(f"trace {launch.context.trace_id:032x} {went} to {bridge.back_end}")
     if stream is not None:
         stream.close()
 

@@ -60,6 +60,8 @@ class Bridge(NamedTuple):
     tally: Tally
     shows: bool
     """Whether a person is to see the spans."""
+    back_end: str
+    """The back end's URL as it may be shown; empty where there is none."""
     goes_to: str
     """Where spans go, for the line that says so."""
 
@@ -144,13 +146,9 @@ def build_bridge(
     )
     for line in warnings:
         speaker.warn(line)
-    goes_to = ", ".join(
-        [
-            *([destination.shown] if destination else []),
-            *([str(settings.file)] if settings.file else []),
-            *(["this terminal"] if "console" in exporters else []),
-        ]
-    )
+    back_end = destination.shown if destination else ""
+    places = [back_end, str(settings.file or ""), "stdout" if "console" in exporters else ""]
+    goes_to = ", ".join(filter(None, places)) or "nowhere"
     return Bridge(
         agent,
         mapper,
@@ -159,7 +157,8 @@ def build_bridge(
         file,
         tally,
         "console" in exporters,
-        goes_to or "nowhere",
+        back_end,
+        goes_to,
     )
 
 

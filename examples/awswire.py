@@ -8,7 +8,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
-import struct
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Literal
 from urllib.parse import parse_qs, urlsplit
@@ -17,7 +16,7 @@ from xml.sax.saxutils import escape
 if TYPE_CHECKING:
     from email.message import Message
 
-Protocol = Literal["cbor", "json", "query", "s3"]
+Protocol = Literal["json", "query", "s3"]
 
 # S3 is the one protocol whose requests do not name their operation: (method, is for an object, query key or "").
 # The first entry that fits holds, so the one without a query key comes last.
@@ -72,8 +71,6 @@ class Request:
         content_type = self.headers.get("Content-Type", "")
         if self.service == "s3":  # before its content type is looked at: that one is the object's
             return "s3"
-        if self.headers.get("Smithy-Protocol") == "rpc-v2-cbor":
-            return "cbor"
         if content_type.startswith("application/x-www-form-urlencoded"):
             return "query"
         return "json" if self.service or "X-Amz-Target" in self.headers else "s3"
@@ -83,8 +80,6 @@ class Request:
         """The API operation (``PutItem``), or method and path where the request does not tell."""
         unnamed = f"{self.method} {self.path}"
         match self.protocol:
-            case "cbor":
-                return self.path.rpartition("/")[2]
             case "query":
                 return parse_qs(self.body.decode("utf-8", "replace")).get("Action", [unnamed])[0]
             case "json":
@@ -144,10 +139,6 @@ class AwsError:
         error = f"<Code>{escape(self.code)}</Code><Message>{escape(self.message)}</Message>"
         request_id_element = f"<RequestId>{escape(request_id)}</RequestId>"
         match protocol:
-            case "cbor":
-                pairs = ("__type", self.code, "message", self.message)
-                body = b"\xa2" + b"".join(map(_cbor_text, pairs))  # a2: a map of two pairs
-                return {"Content-Type": "application/cbor", "Smithy-Protocol": "rpc-v2-cbor"}, body
             case "json":
                 body = json.dumps({"__type": self.code, "message": self.message}).encode()
                 return {"Content-Type": "application/x-amz-json-1.0", "x-amzn-ErrorType": self.code}, body
@@ -158,8 +149,3 @@ class AwsError:
             case "s3":
                 body = f"<Error>{error}{request_id_element}</Error>".encode()
         return {"Content-Type": "application/xml"}, b'<?xml version="1.0" encoding="UTF-8"?>\n' + body
-
-
-def _cbor_text(text: str) -> bytes:
-    encoded = text.encode()
-    return b"\x79" + struct.pack(">H", len(encoded)) + encoded  # RFC 8949 §3.1: text with a length of two bytes

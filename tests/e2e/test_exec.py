@@ -240,6 +240,7 @@ def test_exit_codes(command: list[str], code: int) -> None:
     [
         pytest.param(["exec", "--no-such-flag", "--", "touch", "ran"], id="unknown flag"),
         pytest.param(["exec", "--grace-seconds", "soon", "--", "touch", "ran"], id="bad value"),
+        pytest.param(["exec", "--pending-bytes", "5", "--", "touch", "ran"], id="out of range"),
         pytest.param(["exec", "--messages", "all", "--", "touch", "ran"], id="bad choice"),
         pytest.param(["exec"], id="no command"),
         pytest.param([], id="no subcommand"),

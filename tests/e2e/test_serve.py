@@ -149,7 +149,6 @@ def test_a_port_in_use_names_its_owner() -> None:
     ("flags", "env", "names"),
     [
         pytest.param(["--host", "0.0.0.0"], {}, ["--host"], id="remote without the flag"),
-        pytest.param(["--pending-bytes", "5"], {}, ["--pending-bytes"], id="flag out of range"),
         pytest.param([], {"CSM_OTEL_PORT": "http"}, ["CSM_OTEL_PORT"], id="variable"),
         pytest.param(
             [],

@@ -1,0 +1,44 @@
+"""Run ``wrapper.py COMMAND [ARG...]`` as ``csm-otel exec`` would, with nothing but the process control.
+
+Environment: WITHOUT_SIGWAITINFO=1 takes away what macOS has not. COMMAND_PATH is the command's PATH. WRAPPER_STEPS=1
+tells on stderr when the command has been started and has ended, and then waits for an interruption.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import sys
+
+if os.environ.pop("WITHOUT_SIGWAITINFO", None):
+    del signal.sigwaitinfo
+
+from csm_otel.child import Child
+from csm_otel.errors import CommandError
+
+DEADLINE_SECONDS = 20
+
+
+def main() -> int:
+    """Return the exit code of the command."""
+    environ = dict(os.environ)
+    environ["PATH"] = environ.pop("COMMAND_PATH", environ["PATH"])
+    steps = environ.pop("WRAPPER_STEPS", None)
+    receiver = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)  # as exec has one; it must not reach the command
+    try:
+        child = Child.start(sys.argv[1:], environ)
+    except CommandError as error:
+        print(error, file=sys.stderr)
+        return error.exit_code
+    if steps:
+        print(f"started {child.pid}", file=sys.stderr, flush=True)
+    exit_code = child.wait()
+    if steps:
+        print(f"ended {exit_code} {child.interrupted.is_set()}", file=sys.stderr, flush=True)
+        print(f"interrupted {child.interrupted.wait(DEADLINE_SECONDS)}", file=sys.stderr, flush=True)
+    receiver.close()
+    return exit_code
+
+
+sys.exit(main())

@@ -1,0 +1,235 @@
+"""Signals reach the command of exec once, wherever they were sent; see test_child.py for the rest of Child."""
+
+from __future__ import annotations
+
+import os
+import pty
+import signal
+import sys
+from contextlib import contextmanager
+from typing import IO, TYPE_CHECKING
+
+import pytest
+from children.processes import (
+    COUNT_SIGNALS,
+    DEADLINE_SECONDS,
+    ON_TERMINAL,
+    WRAPPER,
+    finish,
+    next_line,
+    python,
+    run,
+    started,
+    wait_for_continuation,
+    wait_for_stop,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+    from subprocess import Popen
+
+WAYS = [
+    pytest.param({}, id="sigwaitinfo"),
+    pytest.param({"WITHOUT_SIGWAITINFO": "1"}, id="sigwait"),
+]
+with_each_way = pytest.mark.parametrize("way", WAYS)
+NUMBERS = [
+    pytest.param(number, id=number.name) for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM)
+]
+with_each_signal = pytest.mark.parametrize("number", NUMBERS)
+
+
+def fence(number: int) -> signal.Signals:
+    """Return another signal: once it has come through, a repetition of the first would have come, too."""
+    return signal.SIGTERM if number != signal.SIGTERM else signal.SIGHUP
+
+
+@contextmanager
+def on_terminal(command: list[str], *, extra: dict[str, str]) -> Generator[tuple[Popen[bytes], IO[bytes]]]:
+    """Start a command as the leader of a session with a terminal, which is on its stderr; yield the other end, too."""
+    master, slave = pty.openpty()
+    with open(master, "r+b", buffering=0) as terminal:  # ruff: ignore[builtin-open]
+        try:
+            starting = started([*ON_TERMINAL, *command], extra=extra, stderr=slave)
+            with starting as process:
+                yield process, terminal
+        finally:
+            os.close(slave)
+
+
+# What kill() sends to the wrapper is forwarded.
+
+
+@with_each_way
+@with_each_signal
+def test_kill_is_forwarded_once(number: signal.Signals, way: dict[str, str]) -> None:
+    """The command gets each signal exactly once, and the wrapper lives on."""
+    with started([*WRAPPER, *COUNT_SIGNALS], extra=way) as process:
+        assert next_line(process.stdout) == "ready"
+        process.send_signal(number)
+        assert next_line(process.stdout) == number.name
+        process.send_signal(fence(number))
+        assert next_line(process.stdout) == fence(number).name
+        assert finish(process) == {number.name: 1, fence(number).name: 1}
+
+
+@with_each_way
+@with_each_signal
+def test_kill_ends_the_command(number: signal.Signals, way: dict[str, str]) -> None:
+    """A command that does not catch the signal ends by it, and the wrapper exits with 128 + n."""
+    with started([*WRAPPER, "sh", "-c", "echo ready; exec sleep 20"], extra=way) as process:
+        assert next_line(process.stdout) == "ready"
+        process.send_signal(number)
+        assert process.wait(DEADLINE_SECONDS) == 128 + number
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+def test_kill_around_the_start(moment: str) -> None:
+    """A signal that comes just before the command is started, or before anything listens, is forwarded."""
+    program = f"""if True:
+        import os, signal
+        from csm_otel.child import Child
+        posix_spawn = os.posix_spawn
+        def spawn(*arguments, **options):
+            if "{moment}" == "before":
+                os.kill(os.getpid(), signal.SIGTERM)
+            pid = posix_spawn(*arguments, **options)
+            if "{moment}" == "after":
+                os.kill(os.getpid(), signal.SIGTERM)
+            return pid
+        os.posix_spawn = spawn
+        print(Child.start(["sleep", "20"], os.environ).wait())
+    """
+    assert run(python(program)).stdout == b"143\n"
+
+
+@with_each_way
+def test_ignored_at_the_start(way: dict[str, str]) -> None:
+    """A hang-up under nohup stays ignored: it is not forwarded even to a command that would catch it."""
+    shell = ["sh", "-c", "trap '' HUP; exec \"$@\"", "sh"]
+    with started([*shell, *WRAPPER, *COUNT_SIGNALS], extra=way) as process:
+        assert next_line(process.stdout) == "ready"
+        process.send_signal(signal.SIGHUP)
+        process.send_signal(signal.SIGTERM)
+        assert next_line(process.stdout) == "SIGTERM"
+        assert finish(process) == {"SIGTERM": 1}
+
+
+def test_kill_that_is_refused() -> None:
+    """A command that may not be signalled, because it changed its user, is still waited for."""
+    program = """if True:
+        import os
+        from csm_otel.child import Child
+        def kill(pid, number):
+            print("refused", flush=True)
+            raise PermissionError
+        os.kill = kill
+        print(Child.start(["sh", "-c", "echo ready; read line; exit 2"], os.environ).wait())
+    """
+    with started(python(program)) as process:
+        assert next_line(process.stdout) == "ready"
+        process.terminate()
+        assert next_line(process.stdout) == "refused"
+        assert process.communicate(b"\n", timeout=DEADLINE_SECONDS)[0] == b"2\n"
+
+
+# What the terminal sends to the whole group is not sent again.
+
+
+@with_each_way
+@pytest.mark.parametrize(
+    ("key", "name"),
+    [pytest.param(b"\x03", "SIGINT", id="Ctrl-C"), pytest.param(b"\x1c", "SIGQUIT", id="Ctrl-backslash")],
+)
+def test_key_is_not_forwarded(key: bytes, name: str, way: dict[str, str]) -> None:
+    """The command sees a key once; what is sent to the wrapper alone still comes through."""
+    with on_terminal([*WRAPPER, *COUNT_SIGNALS], extra=way) as (process, terminal):
+        assert next_line(process.stdout) == "ready"
+        # The wrapper comes to it late, so that a repetition could not merge with the command's own.
+        process.send_signal(signal.SIGSTOP)
+        wait_for_stop(process)
+        terminal.write(key)
+        assert next_line(process.stdout) == name
+        process.send_signal(signal.SIGCONT)
+        process.terminate()
+        assert next_line(process.stdout) == "SIGTERM"
+        assert finish(process) == {name: 1, "SIGTERM": 1}
+
+
+def test_kill_in_the_foreground() -> None:
+    """An interrupt that kill() sends to the wrapper alone is forwarded in the foreground of a terminal, too."""
+    with on_terminal([*WRAPPER, *COUNT_SIGNALS], extra={}) as (process, _):
+        assert next_line(process.stdout) == "ready"
+        process.send_signal(signal.SIGINT)
+        assert next_line(process.stdout) == "SIGINT"
+        assert finish(process) == {"SIGINT": 1}
+
+
+@with_each_way
+@pytest.mark.skipif(sys.platform != "linux", reason="who gets a hang-up is different elsewhere")
+def test_hang_up(way: dict[str, str]) -> None:
+    """The hang-up of a terminal, which only the leader of the session gets, reaches the command once."""
+    with on_terminal([*WRAPPER, *COUNT_SIGNALS], extra=way) as (process, terminal):
+        assert next_line(process.stdout) == "ready"
+        terminal.close()
+        assert next_line(process.stdout) == "SIGHUP"
+        process.terminate()
+        assert next_line(process.stdout) == "SIGTERM"
+        assert finish(process) == {"SIGHUP": 1, "SIGTERM": 1}
+
+
+def test_stop_and_continue() -> None:
+    """Job control stops and continues the wrapper together with the command."""
+    with started([*WRAPPER, *COUNT_SIGNALS], session=False) as process:
+        assert next_line(process.stdout) == "ready"
+        os.killpg(process.pid, signal.SIGTSTP)
+        wait_for_stop(process)
+        os.killpg(process.pid, signal.SIGCONT)
+        wait_for_continuation(process)
+        assert finish(process) == {}
+
+
+# After the end of the command a signal is for the wrapper itself.
+
+
+@with_each_way
+@with_each_signal
+def test_interrupted_after_the_end(number: signal.Signals, way: dict[str, str]) -> None:
+    """The first signal after the end is told; it does not end the wrapper or change the exit code."""
+    with started([*WRAPPER, "sh", "-c", "exit 3"], extra={**way, "WRAPPER_STEPS": "1"}) as process:
+        assert next_line(process.stderr).startswith("started ")
+        assert next_line(process.stderr) == "ended 3 False"
+        process.send_signal(number)
+        assert next_line(process.stderr) == "interrupted True"
+        assert process.wait(DEADLINE_SECONDS) == 3
+
+
+@with_each_way
+def test_key_that_ends_the_command(way: dict[str, str]) -> None:
+    """The Ctrl-C that ends the command is no interruption of what follows; a second one is."""
+    command = [*WRAPPER, "sh", "-c", "echo ready; exec sleep 20"]
+    with on_terminal(command, extra={**way, "WRAPPER_STEPS": "1"}) as (process, terminal):
+        assert next_line(terminal).startswith("started ")
+        assert next_line(process.stdout) == "ready"
+        terminal.write(b"\x03")
+        assert "ended 130 False" in next_line(terminal)
+        terminal.write(b"\x03")
+        assert "interrupted True" in next_line(terminal)
+        assert process.wait(DEADLINE_SECONDS) == 130
+
+
+@with_each_way
+def test_kill_together_with_the_end(way: dict[str, str]) -> None:
+    """A signal that is found together with the end counts as sent before it."""
+    command = [*WRAPPER, "sh", "-c", "echo ready; exec sleep 20"]
+    with started(command, extra={**way, "WRAPPER_STEPS": "1"}) as process:
+        pid = int(next_line(process.stderr).removeprefix("started "))
+        assert next_line(process.stdout) == "ready"
+        process.send_signal(signal.SIGSTOP)
+        wait_for_stop(process)
+        os.kill(pid, signal.SIGKILL)
+        process.send_signal(signal.SIGTERM)
+        process.send_signal(signal.SIGCONT)
+        assert next_line(process.stderr) == "ended 137 False"
+        process.terminate()
+        assert next_line(process.stderr) == "interrupted True"

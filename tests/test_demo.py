@@ -1,0 +1,230 @@
+"""The demo: the old backup script against moto behind the fault proxy, alone and as `make demo` runs it."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import demo
+import pytest
+from faultproxy import Answer, FaultProxy
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+DEMO = Path(demo.__file__)
+DEADLINE_SECONDS = 60.0
+MADE = {
+    "GetCallerIdentity": 1,
+    "ListBuckets": 1,
+    "CreateBucket": 1,
+    "GetObject": 1,
+    "HeadObject": 1,
+    "PutObject": 7,
+    "CreateTable": 1,
+    "DescribeTable": 1,
+    "ListObjectsV2": 3,
+    "PutItem": 9,  # seven items, one of them in three attempts
+    "CreateQueue": 1,
+    "SendMessage": 1,
+}
+
+
+class Backup:
+    """One run of the script, with what the proxy answered and what boto3 reported of it over UDP."""
+
+    def __init__(self, ended: subprocess.CompletedProcess[str], answers: list[Answer], events: list[Any]) -> None:
+        self.ended = ended
+        self.answers = answers
+        self.attempts = [event for event in events if event["Type"] == "ApiCallAttempt"]
+        self.calls = [event for event in events if event["Type"] == "ApiCall"]
+
+
+@pytest.fixture(scope="module")
+def backup(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Backup]:
+    """Run the script as it is, with CSM switched on by its environment, against moto through the proxy."""
+    directory = tmp_path_factory.mktemp("files")
+    for name, size in demo.FILES.items():
+        (directory / name).write_text("x" * size)
+    with (
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as listener,
+        demo.moto_server() as moto_port,
+        FaultProxy(moto_port, demo.RULES) as proxy,
+    ):
+        listener.bind(("127.0.0.1", 0))
+        listener.setblocking(False)
+        environment = demo.environment_for(proxy.port, os.environ)
+        environment |= {"AWS_CSM_ENABLED": "true", "AWS_CSM_PORT": str(listener.getsockname()[1])}
+        ended = subprocess.run(
+            [sys.executable, demo.SCRIPT, directory],
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=DEADLINE_SECONDS,
+            check=False,
+        )
+        yield Backup(ended, proxy.answers, list(_events_in(listener)))
+
+
+def _events_in(listener: socket.socket) -> Iterator[Any]:
+    """Yield what has been sent: loopback has delivered it all before the sender's call returned."""
+    for _ in range(1_000):
+        try:
+            yield json.loads(listener.recv(65_536))
+        except BlockingIOError:
+            return
+
+
+def test_the_script_copes(backup: Backup) -> None:
+    """The script says what it does, takes the refusal and the missing object in its stride, and succeeds."""
+    assert (backup.ended.returncode, backup.ended.stderr) == (0, "")
+    said = backup.ended.stdout.splitlines()
+    assert said[0].startswith("backup as arn:aws:sts::")
+    assert "(AccessDenied) when calling the GetObject operation" in said[2]
+    assert said[3] == "no good backup before this one"
+    assert {line.split("/")[-1] for line in said if line.startswith("uploaded ")} == set(demo.FILES)
+    assert said[-2:] == ["7 objects in the catalog", "done"]
+
+
+def test_the_answers_are_what_the_demo_is_about(backup: Backup) -> None:
+    """One item is throttled twice and then served, one object refused, one not found, all else answered well."""
+    assert Counter(answer.operation for answer in backup.answers) == MADE
+    assert [answer.status for answer in backup.answers if answer.operation == "PutItem"] == [
+        *(200, 200),
+        *(400, 400, 200),
+        *(200, 200, 200, 200),
+    ]
+    unusual = [(answer.operation, answer.status, answer.fault) for answer in backup.answers if answer.status != 200]
+    assert unusual == [
+        ("GetObject", 403, "denied"),
+        ("HeadObject", 404, None),
+        ("PutItem", 400, "throttle"),
+        ("PutItem", 400, "throttle"),
+    ]
+
+
+def test_boto3_reports_what_was_answered(backup: Backup) -> None:
+    """Each answer is an attempt in boto3's datagrams, by request id, status and operation; the retries are one call."""
+    reported = {event["XAmznRequestId"]: (event["Api"], event["HttpStatusCode"]) for event in backup.attempts}
+    assert reported == {answer.request_id: (answer.operation, answer.status) for answer in backup.answers}
+    assert len(backup.attempts) == len(backup.answers)
+    assert [call["AttemptCount"] for call in backup.calls if call["Api"] == "PutItem"] == [1, 1, 3, 1, 1, 1, 1]
+
+
+@pytest.mark.parametrize(
+    ("inherited", "name", "expected"),
+    [
+        pytest.param({"PATH": "/bin"}, "PATH", "/bin", id="kept"),
+        pytest.param({"TRACEPARENT": "00-1-2-01"}, "TRACEPARENT", "00-1-2-01", id="trace-context-kept"),
+        pytest.param({"AWS_PROFILE": "prod"}, "AWS_PROFILE", None, id="profile-gone"),
+        pytest.param({"AWS_SESSION_TOKEN": "t"}, "AWS_SESSION_TOKEN", None, id="token-gone"),
+        pytest.param({"AWS_ENDPOINT_URL_S3": "http://s3"}, "AWS_ENDPOINT_URL_S3", None, id="service-endpoint-gone"),
+        pytest.param({"AWS_ACCESS_KEY_ID": "mine"}, "AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE", id="key-replaced"),
+        pytest.param({"https_proxy": "http://p"}, "https_proxy", None, id="lower-case-proxy-gone"),
+        pytest.param({"HTTP_PROXY": "http://p"}, "HTTP_PROXY", None, id="upper-case-proxy-gone"),
+        pytest.param({}, "AWS_ENDPOINT_URL", "http://127.0.0.1:4711", id="endpoint"),
+        pytest.param({}, "AWS_CONFIG_FILE", os.devnull, id="no-config"),
+        pytest.param({}, "OTEL_TRACES_EXPORTER", None, id="no-collector"),
+        pytest.param({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://c"}, "OTEL_TRACES_EXPORTER", "otlp,console", id="both"),
+        pytest.param(
+            {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://c", "OTEL_TRACES_EXPORTER": "otlp"},
+            "OTEL_TRACES_EXPORTER",
+            "otlp",
+            id="as-the-user-has-it",
+        ),
+    ],
+)
+def test_the_environment(inherited: dict[str, str], name: str, expected: str | None) -> None:
+    """Nothing of the user's AWS or proxy settings gets through; what is not about them does."""
+    assert demo.environment_for(4711, inherited).get(name) == expected
+
+
+@pytest.mark.parametrize(
+    ("program", "expected"),
+    [
+        pytest.param("raise SystemExit(7)", 7, id="exit"),
+        pytest.param("import os; os.kill(os.getpid(), 9)", 137, id="signal"),
+    ],
+)
+def test_the_exit_code_is_the_commands(program: str, expected: int) -> None:
+    """The code is passed on, a signal as 128+n."""
+    assert demo.run([sys.executable, "-c", program], os.environ) == expected
+
+
+def test_moto_that_does_not_start_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The last words of a moto that fails come with the error, its traceback does not."""
+    monkeypatch.setattr(demo, "MOTO", "import no_such_moto")
+    with contextlib.ExitStack() as stack, pytest.raises(RuntimeError, match="no_such_moto") as raised:
+        stack.enter_context(demo.moto_server())
+    assert str(raised.value) == "moto did not start: ModuleNotFoundError: No module named 'no_such_moto'"
+
+
+def test_the_demo_shows_the_waterfall(tmp_path: Path) -> None:
+    """`examples/demo.py` succeeds and shows the three attempts with their pauses, the refusal and the 404."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("OTEL_", "CSM_OTEL_"))}
+    ended = subprocess.run(
+        [sys.executable, DEMO],
+        env=environment | {"PYTHONIOENCODING": "utf-8"},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=DEADLINE_SECONDS,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stdout.splitlines()[-1] == "done"
+    said = ended.stderr.splitlines()
+    assert [line[:6] for line in said[:2]] == ["demo: ", "demo: "]
+
+    (start,) = (place for place, line in enumerate(said) if "PutItem" in line and "3 attempts" in line)
+    expected = [
+        r"attempt 1 .* ms  400 ProvisionedThroughput",
+        r" ms  back-off$",
+        r"attempt 2 .* ms  400 ProvisionedThroughput",
+        r" ms  back-off$",
+        r"attempt 3 .* ms  200$",
+    ]
+    for line, pattern in zip(said[start + 1 :], expected, strict=False):
+        assert re.search(pattern, line)
+    assert any("GetObject" in line and line.endswith("403 AccessDenied") for line in said)
+    assert any("HeadObject" in line and line.endswith("  404") for line in said)
+    assert any(line.startswith("26 calls, 2 failed, 1 retried, 1 throttled; ") for line in said)
+
+
+@pytest.mark.parametrize(
+    ("signal_sent", "to_group"),
+    [
+        pytest.param(signal.SIGTERM, False, id="terminated"),
+        pytest.param(signal.SIGINT, True, id="ctrl-c"),
+    ],
+)
+def test_a_demo_that_is_stopped_leaves_nothing(tmp_path: Path, signal_sent: signal.Signals, *, to_group: bool) -> None:
+    """A signal in the middle ends the command as well, and the files are gone."""
+    with subprocess.Popen(
+        [sys.executable, DEMO],
+        env=os.environ | {"TMPDIR": str(tmp_path), "PYTHONUNBUFFERED": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        try:
+            assert process.stdout is not None
+            assert process.stdout.readline().startswith("backup as ")
+            send = os.killpg if to_group else os.kill
+            send(process.pid, signal_sent)
+            process.communicate(timeout=DEADLINE_SECONDS)  # ends when nobody holds the pipes any more
+        finally:
+            process.kill()
+
+    assert process.returncode == 128 + signal_sent
+    assert list(tmp_path.iterdir()) == []
