@@ -25,7 +25,6 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
-from google.protobuf.any_pb2 import Any as AnyMessage
 from google.protobuf.duration_pb2 import Duration
 from google.rpc.error_details_pb2 import RetryInfo  # type: ignore[import-untyped]
 from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]
@@ -65,6 +64,8 @@ class Answer:
     """The partial success; for a gRPC failure its details."""
     retry_after_seconds: float | None = None
     """A google.rpc.RetryInfo in gRPC's status details; for HTTP use ``headers``."""
+    status_details: bytes | None = None
+    """Instead of such a RetryInfo."""
     delay_seconds: float = 0.0
     """Before answering; the end of the back end cuts it short."""
     ending: Literal["answer", "close", "reset"] = "answer"
@@ -87,6 +88,8 @@ class _Backend:
         """Those answered with success."""
         self.headers: list[dict[str, str]] = []
         """Of each request; names in lower case."""
+        self.peers: list[str] = []
+        """Of each request, the address and port that it came from."""
 
     def script(self, *answers: Answer) -> None:
         """Give these answers to the next requests, then success again."""
@@ -126,10 +129,11 @@ class _Backend:
             if not self._changed.wait_for(lambda: len(what) >= count, deadline_seconds):
                 raise TimeoutError(f"{len(what)} of {count} requests came within {deadline_seconds:g} s")
 
-    def _receive(self, request: ExportTraceServiceRequest, headers: dict[str, str]) -> Answer:
+    def _receive(self, request: ExportTraceServiceRequest, headers: dict[str, str], peer: str) -> Answer:
         with self._changed:
             self.requests.append(request)
             self.headers.append(headers)
+            self.peers.append(peer)
             answer = self._answers.pop(0) if self._answers else OK
             self._changed.notify_all()
         if answer.delay_seconds:
@@ -143,11 +147,11 @@ class _Backend:
 
 
 class HttpBackend(_Backend):
-    """OTLP/HTTP on a free loopback port, with TLS where a certificate is given (then asking for the client's too)."""
+    """OTLP/HTTP on a loopback port (a free one unless given), with TLS on both sides where it has a certificate."""
 
-    def __init__(self, *, certificate: Certificate | None = None) -> None:
+    def __init__(self, *, certificate: Certificate | None = None, port: int = 0) -> None:
         super().__init__()
-        self._server = _HttpServer(self)
+        self._server = _HttpServer(self, port)
         scheme = "http"
         if certificate is not None:
             self._server.socket = certificate.server_context().wrap_socket(self._server.socket, server_side=True)
@@ -172,8 +176,8 @@ class HttpBackend(_Backend):
 class _HttpServer(ThreadingHTTPServer):
     daemon_threads = True
 
-    def __init__(self, backend: HttpBackend) -> None:
-        super().__init__(("127.0.0.1", 0), _HttpHandler)
+    def __init__(self, backend: HttpBackend, port: int) -> None:
+        super().__init__(("127.0.0.1", port), _HttpHandler)
         self.backend = backend
         self._connections: dict[socket.socket, threading.Thread | None] = {}
 
@@ -209,7 +213,7 @@ class _HttpHandler(BaseHTTPRequestHandler):
         body = _DECOMPRESS[self.headers.get("Content-Encoding", "")](body)
         request = ExportTraceServiceRequest.FromString(body)
         headers = {key.lower(): value for key, value in self.headers.items()}
-        answer = self.server.backend._receive(request, headers)
+        answer = self.server.backend._receive(request, headers, str(self.client_address))
         if answer.ending == "reset":
             self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         if answer.ending != "answer":
@@ -234,10 +238,14 @@ class _HttpHandler(BaseHTTPRequestHandler):
 
 
 class GrpcBackend(_Backend):
-    """OTLP/gRPC on a free loopback port, with TLS where a certificate is given (then asking for the client's too)."""
+    """OTLP/gRPC on a loopback port (a free one unless given), with TLS on both sides where it has a certificate."""
 
     def __init__(
-        self, *, certificate: Certificate | None = None, options: Sequence[tuple[str, int | str]] = ()
+        self,
+        *,
+        certificate: Certificate | None = None,
+        port: int = 0,
+        options: Sequence[tuple[str, int | str]] = (),
     ) -> None:
         super().__init__()
         self._server = grpc.server(futures.ThreadPoolExecutor(4), options=[("grpc.so_reuseport", 0), *options])
@@ -245,10 +253,10 @@ class GrpcBackend(_Backend):
             _TraceService(self), self._server
         )
         if certificate is None:
-            port = self._server.add_insecure_port("127.0.0.1:0")
+            port = self._server.add_insecure_port(f"127.0.0.1:{port}")
             self.url = f"http://127.0.0.1:{port}"
         else:
-            port = self._server.add_secure_port("127.0.0.1:0", certificate.grpc_server_credentials())
+            port = self._server.add_secure_port(f"127.0.0.1:{port}", certificate.grpc_server_credentials())
             self.url = f"https://127.0.0.1:{port}"
         self.endpoint = self.url
 
@@ -269,12 +277,12 @@ class _TraceService(trace_service_pb2_grpc.TraceServiceServicer):
         self, request: ExportTraceServiceRequest, context: grpc.ServicerContext
     ) -> ExportTraceServiceResponse:
         headers = {key: value if isinstance(value, str) else "" for key, value in context.invocation_metadata()}
-        answer = self._backend._receive(request, headers)
+        answer = self._backend._receive(request, headers, context.peer())
         if answer.code is grpc.StatusCode.OK:
             self._backend._accept(request)
             return _response(answer)
-        if answer.retry_after_seconds is not None:
-            context.set_trailing_metadata((("grpc-status-details-bin", _retry_details(answer)),))
+        details = _retry_details(answer) if answer.status_details is None else answer.status_details
+        context.set_trailing_metadata((("grpc-status-details-bin", details),))
         return context.abort(answer.code, answer.message)
 
 
@@ -286,11 +294,12 @@ def _response(answer: Answer) -> ExportTraceServiceResponse:
 
 
 def _retry_details(answer: Answer) -> bytes:
-    delay = Duration()
-    delay.FromMilliseconds(round((answer.retry_after_seconds or 0) * 1000))
-    detail = AnyMessage()
-    detail.Pack(RetryInfo(retry_delay=delay))
-    details: bytes = Status(code=answer.code.value[0], message=answer.message, details=[detail]).SerializeToString()
+    status = Status(code=answer.code.value[0], message=answer.message)
+    if answer.retry_after_seconds is not None:
+        delay = Duration()
+        delay.FromMilliseconds(round(answer.retry_after_seconds * 1000))
+        status.details.add().Pack(RetryInfo(retry_delay=delay))
+    details: bytes = status.SerializeToString()
     return details
 
 

@@ -1,0 +1,49 @@
+"""The settings of a back end."""
+
+from __future__ import annotations
+
+import pytest
+
+from csm_otel.export.destination import Destination
+
+
+@pytest.mark.parametrize(
+    ("url", "shown", "authority", "is_secure", "is_loopback"),
+    [
+        pytest.param(
+            "http://localhost:4318/v1/traces",
+            "http://localhost:4318/v1/traces",
+            "localhost:4318",
+            False,
+            True,
+            id="local",
+        ),
+        pytest.param("https://user:x@c.test/p?key=x", "https://c.test/p", "c.test:443", True, False, id="secrets"),
+        pytest.param("http://c.test", "http://c.test", "c.test:80", False, False, id="no-port"),
+        pytest.param("http://c.test:", "http://c.test:", "c.test:80", False, False, id="empty-port"),
+        pytest.param("http://[::1]:4317", "http://[::1]:4317", "[::1]:4317", False, True, id="ipv6"),
+        pytest.param("http://127.8.9.1", "http://127.8.9.1", "127.8.9.1:80", False, True, id="loopback-network"),
+        pytest.param("http://127.evil.test", "http://127.evil.test", "127.evil.test:80", False, False, id="looks-so"),
+    ],
+)
+def test_what_is_read_off_the_url(url: str, shown: str, authority: str, *, is_secure: bool, is_loopback: bool) -> None:
+    """A URL is shown without secrets, and tells host, port, TLS and whether it is on this machine."""
+    destination = Destination(url=url)
+    assert (shown, authority, is_secure, is_loopback) == (
+        destination.shown,
+        destination.authority,
+        destination.is_secure,
+        destination.is_loopback,
+    )
+
+
+def test_its_repr_holds_no_secret() -> None:
+    """Whatever prints a destination prints no header, key or URL."""
+    destination = Destination(
+        url="http://user:hunter2@c.test",
+        headers=(("x", "hunter2"),),
+        certificate="hunter2",
+        client_key="hunter2",
+        client_certificate="hunter2",
+    )
+    assert "hunter2" not in repr(destination)

@@ -1,0 +1,252 @@
+"""Delivery over gRPC to the published protobuf service."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+from concurrent import futures
+from typing import TYPE_CHECKING, Any
+
+import grpc
+import pytest
+from export.samples import CALL
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.sdk.trace import SpanLimits
+from otlp_backend import DEADLINE_SECONDS, FOREVER_SECONDS, Answer, Certificate, GrpcBackend, HttpBackend, wait_until
+
+from csm_otel import __version__
+from csm_otel.errors import SettingsError
+from csm_otel.export.destination import Destination
+from csm_otel.export.encoding import encode
+from csm_otel.export.grpc import GrpcDeliverer
+from csm_otel.export.outcome import Delivered, Outcome, Refused, Unavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_REQUEST = encode([CALL], limits=SpanLimits())
+_TIMEOUT_SECONDS = 10.0
+_SHORT_SECONDS = 0.2
+_ONLY_IDENTITY = (("grpc.compression_enabled_algorithms_bitset", 1),)
+"""Makes a gRPC server refuse what is compressed."""
+
+
+@pytest.fixture
+def backend() -> Iterator[GrpcBackend]:
+    """Run a back end without TLS."""
+    with GrpcBackend() as backend:
+        yield backend
+
+
+def _deliver(url: str, *, timeout_seconds: float = _TIMEOUT_SECONDS, **settings: Any) -> Outcome:
+    deliverer = GrpcDeliverer(Destination(url=url, protocol="grpc", **settings))
+    with contextlib.closing(deliverer):
+        return deliverer.deliver(_REQUEST, timeout_seconds=timeout_seconds)
+
+
+@pytest.mark.parametrize("compression", ["none", "gzip", "deflate"])
+def test_the_request_arrives_as_it_was_encoded(backend: GrpcBackend, compression: str) -> None:
+    """Whatever the compression, the back end reads the same message and our own name."""
+    assert _deliver(backend.url, compression=compression) == Delivered()
+    assert [ExportTraceServiceRequest.FromString(_REQUEST)] == backend.accepted
+    assert backend.headers[0]["user-agent"].startswith(f"csm-otel/{__version__} grpc-python/")
+
+
+@pytest.mark.parametrize(
+    ("compression", "is_taken"),
+    [
+        pytest.param("none", True, id="none"),
+        pytest.param("gzip", False, id="gzip"),
+        pytest.param("deflate", False, id="deflate"),
+    ],
+)
+def test_compression_is_on_the_wire(compression: str, *, is_taken: bool) -> None:
+    """A server that takes no compression refuses just what is compressed, with a line that says what to check."""
+    with GrpcBackend(options=_ONLY_IDENTITY) as backend:
+        outcome = _deliver(backend.url, compression=compression)
+    where = backend.url.removeprefix("http://")
+    refused = Refused(
+        f"gRPC UNIMPLEMENTED from {where}: check OTEL_EXPORTER_OTLP_ENDPOINT and OTEL_EXPORTER_OTLP_COMPRESSION"
+    )
+    assert outcome == (Delivered() if is_taken else refused)
+
+
+def test_configured_headers_are_metadata(backend: GrpcBackend) -> None:
+    """OTEL_EXPORTER_OTLP_HEADERS arrive, their names in lower case as HTTP/2 asks."""
+    _deliver(backend.url, headers=(("X-Tenant", "a b"),))
+    assert backend.headers[0]["x-tenant"] == "a b"
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        pytest.param(Answer(), Delivered(), id="ok"),
+        pytest.param(Answer(rejected_spans=1, message="too\nold"), Delivered(1, "too old"), id="partial-success"),
+        pytest.param(Answer(code=grpc.StatusCode.CANCELLED), Unavailable("gRPC CANCELLED from HOST"), id="CANCELLED"),
+        pytest.param(
+            Answer(code=grpc.StatusCode.DEADLINE_EXCEEDED),
+            Unavailable("no answer within 10 s: HOST"),
+            id="DEADLINE_EXCEEDED",
+        ),
+        pytest.param(Answer(code=grpc.StatusCode.ABORTED), Unavailable("gRPC ABORTED from HOST"), id="ABORTED"),
+        pytest.param(
+            Answer(code=grpc.StatusCode.OUT_OF_RANGE), Unavailable("gRPC OUT_OF_RANGE from HOST"), id="OUT_OF_RANGE"
+        ),
+        pytest.param(Answer(code=grpc.StatusCode.UNAVAILABLE), Unavailable("gRPC UNAVAILABLE: HOST"), id="UNAVAILABLE"),
+        pytest.param(
+            Answer(code=grpc.StatusCode.UNAVAILABLE, retry_after_seconds=1.5),
+            Unavailable("gRPC UNAVAILABLE: HOST", 1.5),
+            id="UNAVAILABLE-with-RetryInfo",
+        ),
+        pytest.param(Answer(code=grpc.StatusCode.DATA_LOSS), Unavailable("gRPC DATA_LOSS from HOST"), id="DATA_LOSS"),
+        pytest.param(
+            Answer(code=grpc.StatusCode.RESOURCE_EXHAUSTED, retry_after_seconds=2),
+            Unavailable("gRPC RESOURCE_EXHAUSTED from HOST", 2.0),
+            id="RESOURCE_EXHAUSTED-with-RetryInfo",
+        ),
+        pytest.param(
+            Answer(code=grpc.StatusCode.RESOURCE_EXHAUSTED),
+            Refused(
+                "gRPC RESOURCE_EXHAUSTED from HOST: too much for the back end, set OTEL_BSP_MAX_EXPORT_BATCH_SIZE lower"
+            ),
+            id="RESOURCE_EXHAUSTED",
+        ),
+        pytest.param(
+            Answer(code=grpc.StatusCode.UNAUTHENTICATED),
+            Refused("gRPC UNAUTHENTICATED from HOST: check OTEL_EXPORTER_OTLP_HEADERS"),
+            id="UNAUTHENTICATED",
+        ),
+        pytest.param(
+            Answer(code=grpc.StatusCode.PERMISSION_DENIED),
+            Refused("gRPC PERMISSION_DENIED from HOST: check OTEL_EXPORTER_OTLP_HEADERS"),
+            id="PERMISSION_DENIED",
+        ),
+        pytest.param(
+            Answer(code=grpc.StatusCode.INVALID_ARGUMENT),
+            Refused("gRPC INVALID_ARGUMENT from HOST"),
+            id="INVALID_ARGUMENT",
+        ),
+        pytest.param(
+            Answer(code=grpc.StatusCode.INTERNAL, retry_after_seconds=1),
+            Refused("gRPC INTERNAL from HOST"),
+            id="INTERNAL-is-final-even-with-RetryInfo",
+        ),
+        pytest.param(
+            Answer(code=grpc.StatusCode.NOT_FOUND, message="hunter2"),
+            Refused("gRPC NOT_FOUND from HOST"),
+            id="details-are-not-repeated",
+        ),
+    ],
+)
+def test_what_an_answer_comes_to(backend: GrpcBackend, answer: Answer, expected: Outcome) -> None:
+    """Each status is delivered, refused or unavailable as OTLP words it."""
+    backend.script(answer)
+    if not isinstance(expected, Delivered):
+        reason = expected.reason.replace("HOST", backend.url.removeprefix("http://"))
+        expected = (
+            Refused(reason) if isinstance(expected, Refused) else Unavailable(reason, expected.retry_after_seconds)
+        )
+    assert expected == _deliver(backend.url)
+
+
+@pytest.mark.parametrize(
+    "details",
+    [
+        pytest.param(b"\xff", id="no-protobuf"),
+        pytest.param(b"", id="empty"),
+    ],
+)
+def test_status_details_that_cannot_be_read_ask_for_nothing(backend: GrpcBackend, details: bytes) -> None:
+    """Odd status details are no reason to fail, nor to wait."""
+    backend.script(Answer(code=grpc.StatusCode.UNAVAILABLE, status_details=details))
+    assert _deliver(backend.url) == Unavailable(f"gRPC UNAVAILABLE: {backend.url.removeprefix('http://')}")
+
+
+def test_nobody_listening_is_connection_refused() -> None:
+    """A closed port is unavailable, in words."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        where = f"127.0.0.1:{free.getsockname()[1]}"
+        assert _deliver(f"http://{where}") == Unavailable(f"connection refused: {where}")
+
+
+def test_a_back_end_that_comes_up_late_is_found() -> None:
+    """The channel tries to connect again: what was unavailable is delivered once somebody listens."""
+    with socket.socket() as reserved:
+        reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        reserved.bind(("127.0.0.1", 0))
+        port = reserved.getsockname()[1]
+    deliverer = GrpcDeliverer(Destination(url=f"http://127.0.0.1:{port}", protocol="grpc"))
+    with contextlib.closing(deliverer):
+        assert isinstance(deliverer.deliver(_REQUEST, timeout_seconds=_TIMEOUT_SECONDS), Unavailable)
+        with GrpcBackend(port=port):
+            wait_until(lambda: deliverer.deliver(_REQUEST, timeout_seconds=_TIMEOUT_SECONDS) == Delivered())
+
+
+def test_a_back_end_that_hangs_is_no_answer(backend: GrpcBackend) -> None:
+    """The timeout ends a delivery that is never answered."""
+    backend.script(Answer(delay_seconds=FOREVER_SECONDS))
+    where = backend.url.removeprefix("http://")
+    assert _deliver(backend.url, timeout_seconds=_SHORT_SECONDS) == Unavailable(f"no answer within 0.2 s: {where}")
+
+
+def test_an_http_port_is_recognised() -> None:
+    """GRPC sent to an HTTP port gives the hint that the protocol is wrong."""
+    with HttpBackend() as other:
+        outcome = _deliver(other.endpoint)
+    assert isinstance(outcome, Unavailable)
+    assert "check OTEL_EXPORTER_OTLP_PROTOCOL" in outcome.reason
+
+
+@pytest.mark.parametrize("form", ["text", "path"])
+def test_tls_with_both_certificates(certificate: Certificate, form: str) -> None:
+    """Server and client prove themselves, whether the settings hold paths or the PEM text itself."""
+    own, key = (
+        (certificate.text, certificate.key_text)
+        if form == "text"
+        else (str(certificate.path), str(certificate.key_path))
+    )
+    with GrpcBackend(certificate=certificate) as backend:
+        assert _deliver(backend.url, certificate=own, client_key=key, client_certificate=own) == Delivered()
+
+
+def test_tls_that_fails_is_unavailable(certificate: Certificate) -> None:
+    """A server whose certificate is not known is one clear line."""
+    with GrpcBackend(certificate=certificate) as backend:
+        outcome = _deliver(backend.url)
+    where = backend.url.removeprefix("https://")
+    assert outcome == Unavailable(
+        "TLS failed, check OTEL_EXPORTER_OTLP_CERTIFICATE and the scheme of OTEL_EXPORTER_OTLP_ENDPOINT: " + where
+    )
+
+
+@pytest.mark.parametrize(
+    ("key", "is_usable"),
+    [
+        pytest.param("x-api.key_1", True, id="usable"),
+        pytest.param("x y", False, id="blank"),
+        pytest.param("x-bin", False, id="binary"),
+        pytest.param("grpc-timeout", False, id="reserved"),
+        pytest.param("", False, id="empty"),
+    ],
+)
+def test_a_header_that_grpc_cannot_send_is_a_settings_error(key: str, *, is_usable: bool) -> None:
+    """The fault is told at the start, by name and without the value."""
+    destination = Destination(url="http://127.0.0.1:1", protocol="grpc", headers=((key, "hunter2"),))
+    if is_usable:
+        GrpcDeliverer(destination).close()
+        return
+    with pytest.raises(SettingsError) as caught:
+        GrpcDeliverer(destination)
+    assert (f"OTEL_EXPORTER_OTLP_HEADERS: {key!r} is no name that gRPC can send",) == caught.value.faults
+
+
+def test_closing_ends_a_delivery_under_way(backend: GrpcBackend) -> None:
+    """A delivery that hangs comes back when the deliverer is closed from another thread."""
+    backend.script(Answer(delay_seconds=FOREVER_SECONDS))
+    deliverer = GrpcDeliverer(Destination(url=backend.url, protocol="grpc"))
+    with futures.ThreadPoolExecutor(1) as pool:
+        outcome = pool.submit(deliverer.deliver, _REQUEST, timeout_seconds=FOREVER_SECONDS)
+        backend.wait_for_requests(1)
+        deliverer.close()
+        assert isinstance(outcome.result(DEADLINE_SECONDS), Unavailable)

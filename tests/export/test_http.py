@@ -1,0 +1,388 @@
+"""Delivery over HTTP to a real server."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import datetime as dt
+import gzip
+import socket
+from email.utils import format_datetime
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from export.samples import CALL
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.sdk.trace import SpanLimits
+from otlp_backend import FOREVER_SECONDS, Answer, Certificate, GrpcBackend, HttpBackend
+
+from csm_otel import __version__
+from csm_otel.errors import SettingsError
+from csm_otel.export.destination import Destination
+from csm_otel.export.encoding import encode
+from csm_otel.export.http import HttpDeliverer
+from csm_otel.export.outcome import Delivered, Outcome, Refused, Unavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+pytestmark = pytest.mark.usefixtures("no_proxy")
+
+_REQUEST = encode([CALL], limits=SpanLimits())
+_TIMEOUT_SECONDS = 10.0
+_SHORT_SECONDS = 0.2
+
+
+@pytest.fixture
+def backend() -> Iterator[HttpBackend]:
+    """Run a back end without TLS."""
+    with HttpBackend() as backend:
+        yield backend
+
+
+def _deliver(url: str, *, timeout_seconds: float = _TIMEOUT_SECONDS, **settings: Any) -> Outcome:
+    deliverer = HttpDeliverer(Destination(url=url, **settings))
+    try:
+        return deliverer.deliver(_REQUEST, timeout_seconds=timeout_seconds)
+    finally:
+        deliverer.close()
+
+
+def _reason(outcome: Outcome) -> str:
+    assert isinstance(outcome, Refused | Unavailable)
+    return outcome.reason
+
+
+@pytest.mark.parametrize(
+    ("compression", "encoding"),
+    [
+        pytest.param("none", None, id="none"),
+        pytest.param("gzip", "gzip", id="gzip"),
+        pytest.param("deflate", "deflate", id="deflate"),
+    ],
+)
+def test_the_request_arrives_as_it_was_encoded(backend: HttpBackend, compression: str, encoding: str | None) -> None:
+    """Whatever the compression, the back end reads the same message, with the headers of OTLP/HTTP and our own name."""
+    assert _deliver(backend.url, compression=compression) == Delivered()
+    assert [ExportTraceServiceRequest.FromString(_REQUEST)] == backend.accepted
+    headers = backend.headers[0]
+    assert ("application/x-protobuf", encoding) == (headers["content-type"], headers.get("content-encoding"))
+    assert f"csm-otel/{__version__}" == headers["user-agent"]
+
+
+def test_configured_headers_are_sent(backend: HttpBackend) -> None:
+    """OTEL_EXPORTER_OTLP_HEADERS arrive, and cannot change what the body is."""
+    _deliver(backend.url, headers=(("x-tenant", "a b"), ("Content-Type", "text/plain"), ("User-Agent", "mine")))
+    headers = backend.headers[0]
+    assert tuple(headers[k] for k in ("x-tenant", "content-type", "user-agent")) == (
+        "a b",
+        "application/x-protobuf",
+        "mine",
+    )
+
+
+def test_one_connection_serves_many_requests(backend: HttpBackend) -> None:
+    """Requests in a row reuse the connection."""
+    deliverer = HttpDeliverer(Destination(url=backend.url))
+    with contextlib.closing(deliverer):
+        for _ in range(3):
+            assert deliverer.deliver(_REQUEST, timeout_seconds=_TIMEOUT_SECONDS) == Delivered()
+    assert len(set(backend.peers)) == 1
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        pytest.param(Answer(), Delivered(), id="200"),
+        pytest.param(Answer(status=202), Delivered(), id="202"),
+        pytest.param(Answer(rejected_spans=1, message="too\nold"), Delivered(1, "too old"), id="partial-success"),
+        pytest.param(Answer(message="slow down"), Delivered(0, "slow down"), id="warning"),
+        pytest.param(Answer(rejected_spans=-3), Delivered(), id="nonsense-partial-success"),
+        pytest.param(Answer(message="x" * 5000), Delivered(0, "x" * 197 + "..."), id="long-message"),
+        pytest.param(Answer(body=b""), Delivered(), id="empty"),
+        pytest.param(Answer(body=b"ok"), Delivered(), id="no-protobuf"),
+        pytest.param(Answer(body=b"\n" * 1_000_000), Delivered(), id="endless"),
+        pytest.param(
+            Answer(body=gzip.compress(b"\n\x04\x08\x02\x12\x00"), headers={"Content-Encoding": "gzip"}),
+            Delivered(2),
+            id="compressed-answer",
+        ),
+        pytest.param(
+            Answer(body=b"no gzip", headers={"Content-Encoding": "gzip"}), Delivered(), id="badly-compressed-answer"
+        ),
+        pytest.param(
+            Answer(body=b"<html>", headers={"Content-Type": "text/html; charset=utf-8"}),
+            Refused("HTTP 200 from URL, with a web page: check OTEL_EXPORTER_OTLP_ENDPOINT"),
+            id="web-page",
+        ),
+        pytest.param(
+            Answer(status=400),
+            Refused(
+                "HTTP 400 from URL: not understood, check OTEL_EXPORTER_OTLP_PROTOCOL and that this is an OTLP back end"
+            ),
+            id="400",
+        ),
+        pytest.param(Answer(status=401), Refused("HTTP 401 from URL: check OTEL_EXPORTER_OTLP_HEADERS"), id="401"),
+        pytest.param(Answer(status=403), Refused("HTTP 403 from URL: check OTEL_EXPORTER_OTLP_HEADERS"), id="403"),
+        pytest.param(Answer(status=404), Refused("HTTP 404 from URL: check OTEL_EXPORTER_OTLP_ENDPOINT"), id="404"),
+        pytest.param(
+            Answer(status=413),
+            Refused(
+                "HTTP 413 from URL: the request is too large for the back end, set OTEL_BSP_MAX_EXPORT_BATCH_SIZE lower"
+            ),
+            id="413",
+        ),
+        pytest.param(Answer(status=500), Refused("HTTP 500 from URL"), id="500"),
+        pytest.param(Answer(status=429), Unavailable("HTTP 429 from URL"), id="429"),
+        pytest.param(Answer(status=502), Unavailable("HTTP 502 from URL"), id="502"),
+        pytest.param(Answer(status=503), Unavailable("HTTP 503 from URL"), id="503"),
+        pytest.param(Answer(status=504), Unavailable("HTTP 504 from URL"), id="504"),
+        pytest.param(
+            Answer(status=503, headers={"Retry-After": "7"}), Unavailable("HTTP 503 from URL", 7.0), id="retry-after"
+        ),
+        pytest.param(
+            Answer(status=503, headers={"Retry-After": "soon"}), Unavailable("HTTP 503 from URL"), id="odd-retry-after"
+        ),
+        pytest.param(
+            Answer(status=503, headers={"Retry-After": "Wed, 21 Oct 2015 07:28:00 GMT"}),
+            Unavailable("HTTP 503 from URL", 0.0),
+            id="retry-after-in-the-past",
+        ),
+        pytest.param(
+            Answer(ending="close"),
+            Unavailable(
+                "connection closed without an answer: URL, check OTEL_EXPORTER_OTLP_PROTOCOL (port 4317 is gRPC's)"
+            ),
+            id="closed",
+        ),
+        pytest.param(
+            Answer(ending="reset"),
+            Unavailable(
+                "connection closed without an answer: URL, check OTEL_EXPORTER_OTLP_PROTOCOL (port 4317 is gRPC's)"
+            ),
+            id="reset",
+        ),
+    ],
+)
+def test_what_an_answer_comes_to(backend: HttpBackend, answer: Answer, expected: Outcome) -> None:
+    """Each answer is delivered, refused or unavailable, with a line that says what to check."""
+    backend.script(answer)
+    if not isinstance(expected, Delivered):
+        reason = expected.reason.replace("URL", backend.url)
+        expected = (
+            Refused(reason) if isinstance(expected, Refused) else Unavailable(reason, expected.retry_after_seconds)
+        )
+    assert expected == _deliver(backend.url)
+
+
+def test_retry_after_may_be_a_date(backend: HttpBackend) -> None:
+    """An HTTP date is turned into the seconds until then."""
+    date = dt.datetime.now(dt.UTC) + dt.timedelta(hours=1)
+    backend.script(Answer(status=503, headers={"Retry-After": format_datetime(date, usegmt=True)}))
+    outcome = _deliver(backend.url)
+    assert isinstance(outcome, Unavailable)
+    assert outcome.retry_after_seconds == pytest.approx(3600, abs=60)
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_a_redirect_is_refused_and_not_followed(backend: HttpBackend, status: int) -> None:
+    """Headers and spans go nowhere else; the line names the host, not the rest, which may hold a secret."""
+    with HttpBackend() as elsewhere:
+        location = elsewhere.url.replace("//", "//user:secret@") + "?key=secret"
+        backend.script(Answer(status=status, headers={"Location": location}))
+        outcome = _deliver(backend.url)
+        assert outcome == Refused(
+            f"HTTP {status} from {backend.url} redirects to {elsewhere.endpoint}: check OTEL_EXPORTER_OTLP_ENDPOINT"
+        )
+        assert elsewhere.requests == []
+
+
+@pytest.mark.parametrize(
+    "location",
+    [pytest.param("http://[", id="no-url"), pytest.param("/login", id="path"), pytest.param(None, id="none")],
+)
+def test_a_redirect_to_nowhere_is_refused_too(backend: HttpBackend, location: str | None) -> None:
+    """A Location that is odd or missing is no reason to fail."""
+    backend.script(Answer(status=302, headers={"Location": location} if location else {}))
+    assert _reason(_deliver(backend.url)).startswith(f"HTTP 302 from {backend.url} redirects to ")
+
+
+def test_nobody_listening_is_connection_refused() -> None:
+    """A closed port is unavailable, in words."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{free.getsockname()[1]}/v1/traces"
+        assert _deliver(url) == Unavailable(f"connection refused: {url}")
+
+
+def test_a_back_end_that_hangs_is_no_answer(backend: HttpBackend) -> None:
+    """The timeout ends a delivery that is never answered."""
+    backend.script(Answer(delay_seconds=FOREVER_SECONDS))
+    assert _deliver(backend.url, timeout_seconds=_SHORT_SECONDS) == Unavailable(
+        f"no answer within 0.2 s: {backend.url}"
+    )
+
+
+def test_a_grpc_port_is_recognised() -> None:
+    """HTTP sent to a gRPC port gives the hint that the protocol is wrong."""
+    with GrpcBackend() as other:
+        reason = _reason(_deliver(f"{other.url}/v1/traces"))
+    assert "check OTEL_EXPORTER_OTLP_PROTOCOL" in reason
+
+
+def test_an_unknown_host_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A host name that no resolver knows is unavailable: it may be known later."""
+
+    def unknown(*_: object, **__: object) -> None:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)  # asking the real resolver would leave this machine
+    outcome = _deliver("http://collector.invalid:4318/v1/traces")
+    assert outcome == Unavailable("host name cannot be resolved: http://collector.invalid:4318/v1/traces")
+
+
+def test_netrc_does_not_replace_the_configured_authorization(
+    backend: HttpBackend, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An entry for the back end's host in ~/.netrc is not used: requests would prefer it to the header."""
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine 127.0.0.1 login somebody password else\n")
+    netrc.chmod(0o600)
+    monkeypatch.setenv("NETRC", str(netrc))
+    _deliver(backend.url, headers=(("Authorization", "Bearer token"),))
+    _deliver(backend.url)
+    assert [headers.get("authorization") for headers in backend.headers] == ["Bearer token", None]
+
+
+@pytest.mark.parametrize(
+    ("headers", "expected"),
+    [
+        pytest.param((), "Basic " + base64.b64encode(b"user:p@ss").decode(), id="url"),
+        pytest.param((("authorization", "Bearer token"),), "Bearer token", id="header-wins"),
+    ],
+)
+def test_a_user_in_the_url_is_basic_authentication(
+    backend: HttpBackend, headers: tuple[tuple[str, str], ...], expected: str
+) -> None:
+    """User and password of the URL are sent unless a header says otherwise."""
+    _deliver(backend.url.replace("//", "//user:p%40ss@"), headers=headers)
+    assert expected == backend.headers[0]["authorization"]
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        pytest.param(Answer(status=401), id="refused"),
+        pytest.param(Answer(status=307, headers={"Location": "/"}), id="redirect"),
+        pytest.param(Answer(status=503), id="unavailable"),
+        pytest.param(Answer(ending="close"), id="closed"),
+    ],
+)
+def test_no_reason_holds_a_secret(backend: HttpBackend, answer: Answer) -> None:
+    """Neither user and query of the URL nor header values are in a line for the operator."""
+    backend.script(answer)
+    url = backend.url.replace("//", "//user:hunter2@") + "?api-key=hunter2"
+    reason = _reason(_deliver(url, headers=(("x-token", "hunter2"),)))
+    assert "hunter2" not in reason
+    assert backend.url in reason
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        pytest.param({"url": "http://:x/"}, "OTEL_EXPORTER_OTLP_ENDPOINT: nothing that HTTP can send", id="url"),
+        pytest.param(
+            {"url": "http://localhost/", "headers": (("x", "hunter2\n"),)},
+            "OTEL_EXPORTER_OTLP_HEADERS: nothing that HTTP can send",
+            id="header",
+        ),
+    ],
+)
+def test_what_http_cannot_send_is_a_settings_error(settings: dict[str, Any], expected: str) -> None:
+    """The fault is told at the start, in one line, without the value."""
+    with pytest.raises(SettingsError) as caught:
+        HttpDeliverer(Destination(**settings))
+    assert (expected,) == caught.value.faults
+
+
+def test_a_back_end_on_this_machine_is_not_asked_for_through_a_proxy(
+    backend: HttpBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """HTTP_PROXY is for others: no proxy could reach this machine's loopback."""
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
+    monkeypatch.setenv("ALL_PROXY", "http://127.0.0.1:1")
+    assert _deliver(backend.url) == Delivered()
+
+
+def test_other_back_ends_are_asked_for_through_the_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """HTTP_PROXY is honoured, and a proxy that is away is named as the cause."""
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    monkeypatch.delenv("no_proxy", raising=False)
+    url = "http://collector.invalid:4318/v1/traces"
+    assert _deliver(url) == Unavailable(f"connection refused: {url}, through the proxy of the environment")
+
+
+@pytest.mark.parametrize("form", ["text", "path"])
+def test_tls_with_both_certificates(certificate: Certificate, form: str) -> None:
+    """Server and client prove themselves, whether the settings hold paths or the PEM text itself."""
+    with HttpBackend(certificate=certificate) as backend:
+        assert _deliver(backend.url, **_tls_settings(certificate, form)) == Delivered()
+        assert len(backend.accepted) == 1
+
+
+def test_other_authorities_of_the_environment_do_not_win(
+    certificate: Certificate, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """REQUESTS_CA_BUNDLE does not replace the configured certificate."""
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(Certificate.make(tmp_path).path))
+    with HttpBackend(certificate=certificate) as backend:
+        assert _deliver(backend.url, **_tls_settings(certificate, "path")) == Delivered()
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        pytest.param(
+            ("client_key", "client_certificate"), "TLS failed, self-signed certificate: ", id="unknown-server"
+        ),
+        pytest.param(("certificate",), "TLS failed, ", id="client-not-known"),
+    ],
+)
+def test_tls_that_fails_is_unavailable(certificate: Certificate, names: tuple[str, ...], expected: str) -> None:
+    """A side that does not trust the other is one clear line, and worth another try: certificates get replaced."""
+    settings = {name: value for name, value in _tls_settings(certificate, "text").items() if name in names}
+    with HttpBackend(certificate=certificate) as backend:
+        outcome = _deliver(backend.url, **settings)
+    assert isinstance(outcome, Unavailable)
+    assert outcome.reason.startswith(expected)
+    assert "check OTEL_EXPORTER_OTLP_CERTIFICATE" in outcome.reason
+    assert "object at" not in outcome.reason
+
+
+def test_https_to_a_plain_port_is_one_clear_line(backend: HttpBackend) -> None:
+    """The wrong scheme is named as a possible cause."""
+    reason = _reason(_deliver(backend.url.replace("http:", "https:")))
+    assert "scheme of OTEL_EXPORTER_OTLP_ENDPOINT" in reason
+
+
+def test_temporary_files_go_with_the_deliverer(
+    certificate: Certificate, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The files made of PEM text are the owner's only, and removed at the end."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    deliverer = HttpDeliverer(Destination(url="https://127.0.0.1:1/", **_tls_settings(certificate, "text")))
+    (folder,) = tmp_path.iterdir()
+    assert folder.stat().st_mode & 0o077 == 0
+    assert len(list(folder.iterdir())) == 3
+    deliverer.close()
+    assert list(tmp_path.iterdir()) == []
+
+
+def _tls_settings(certificate: Certificate, form: str) -> dict[str, Any]:
+    if form == "text":
+        own, key = certificate.text, certificate.key_text
+    else:
+        own, key = str(certificate.path), str(certificate.key_path)
+    return {"certificate": own, "client_key": key, "client_certificate": own}

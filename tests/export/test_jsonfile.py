@@ -1,0 +1,161 @@
+"""OTLP JSON lines."""
+
+from __future__ import annotations
+
+import base64
+import copy
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from export.samples import ATTEMPT, CALL, CALL_ID, START_NS, TRACE_ID, spans
+from google.protobuf.json_format import ParseDict
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Span
+from opentelemetry.sdk.trace import SpanLimits
+from otlp_backend import DEADLINE_SECONDS
+
+from csm_otel.errors import SettingsError
+from csm_otel.export.encoding import encode
+from csm_otel.export.jsonfile import OtlpJsonFile, otlp_json
+
+_REQUEST = encode([CALL, ATTEMPT], limits=SpanLimits())
+
+
+def _lines(path: Path) -> list[Any]:
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def _spans(request: dict[str, Any]) -> list[dict[str, Any]]:
+    return [
+        span
+        for resource_spans in request["resourceSpans"]
+        for scope_spans in resource_spans["scopeSpans"]
+        for span in scope_spans["spans"]
+    ]
+
+
+def test_a_span_is_worded_as_the_specification_does(tmp_path: Path) -> None:
+    """Keys are lowerCamelCase, ids hex, 64-bit numbers strings, and enums numbers."""
+    path = tmp_path / "out.jsonl"
+    file = OtlpJsonFile(path)
+    assert file.write(_REQUEST)
+    file.close()
+    (request,) = _lines(path)
+    call, attempt = _spans(request)
+    assert (f"{TRACE_ID:032x}", f"{CALL_ID:016x}", 3) == (call["traceId"], call["spanId"], call["kind"])
+    assert (f"{CALL_ID:016x}", str(START_NS)) == (attempt["parentSpanId"], attempt["startTimeUnixNano"])
+    assert call["status"] == {"code": 2, "message": "The provided token has expired."}
+    assert {"key": "http.response.status_code", "value": {"intValue": "400"}} in call["attributes"]
+    assert "parentSpanId" not in call
+
+
+def test_ids_of_links_are_hex_too() -> None:
+    """A link has ids as well; bytes that are no ids stay base64."""
+    span = Span(
+        trace_id=b"\x01" * 16, span_id=b"\x02" * 8, links=[Span.Link(trace_id=b"\xaa" * 16, span_id=b"\xbb" * 8)]
+    )
+    span.attributes.add(key="raw").value.bytes_value = b"\xff"
+    request = ExportTraceServiceRequest(resource_spans=[ResourceSpans(scope_spans=[ScopeSpans(spans=[span])])])
+    (worded,) = _spans(otlp_json(request.SerializeToString()))
+    assert worded["links"] == [{"traceId": "aa" * 16, "spanId": "bb" * 8}]
+    assert worded["attributes"] == [{"key": "raw", "value": {"bytesValue": "/w=="}}]
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(spans, max_size=3))
+def test_reading_a_line_gives_the_request_back(given_spans: list[Any]) -> None:
+    """With the ids turned back into base64, protobuf's own JSON reader finds the same message."""
+    encoded = encode(given_spans, limits=SpanLimits())
+    worded = copy.deepcopy(json.loads(json.dumps(otlp_json(encoded))))
+    for span in _spans(worded) if worded else []:
+        for key in ("traceId", "spanId", "parentSpanId"):
+            if key in span:
+                span[key] = base64.b64encode(bytes.fromhex(span[key])).decode()
+    assert ExportTraceServiceRequest.FromString(encoded) == ParseDict(worded, ExportTraceServiceRequest())
+
+
+def test_a_new_file_is_its_owners_only(tmp_path: Path) -> None:
+    """Traces tell what a program does: mode 0600."""
+    path = tmp_path / "out.jsonl"
+    OtlpJsonFile(path).close()
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_requests_are_appended_and_there_at_once(tmp_path: Path) -> None:
+    """What the file held stays; each write is readable as soon as it returns."""
+    path = tmp_path / "out.jsonl"
+    path.write_text('{"before":1}\n')
+    file = OtlpJsonFile(path)
+    for count in (2, 3):
+        assert file.write(_REQUEST)
+        assert len(_lines(path)) == count
+    file.close()
+    assert _lines(path)[0] == {"before": 1}
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        pytest.param("no/such/folder.jsonl", "No such file or directory", id="no-folder"),
+        pytest.param("", "Is a directory", id="folder"),
+    ],
+)
+def test_a_file_that_cannot_be_opened_is_a_settings_error(tmp_path: Path, name: str, why: str) -> None:
+    """One line with the flag, the path and the reason."""
+    with pytest.raises(SettingsError) as caught:
+        OtlpJsonFile(tmp_path / name)
+    assert (f"--file {tmp_path / name}: {why}",) == caught.value.faults
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+def test_a_full_disk_is_told_once() -> None:
+    """Failing writes are False, never an exception, and one line while they go on failing."""
+    said: list[str] = []
+    file = OtlpJsonFile(Path("/dev/full"), say=said.append)
+    assert [file.write(_REQUEST), file.write(_REQUEST)] == [False, False]
+    file.close()
+    assert said == ["cannot write to /dev/full: No space left on device"]
+
+
+_FILLS_UP = """
+import resource, sys
+from pathlib import Path
+from csm_otel.export.jsonfile import OtlpJsonFile
+request = bytes.fromhex(sys.argv[2])
+said = []
+file = OtlpJsonFile(Path(sys.argv[1]), say=said.append)
+def limited_to(size):
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
+assert file.write(request)
+size = Path(sys.argv[1]).stat().st_size
+limited_to(size + 10)
+assert not file.write(request)
+assert not file.write(request)
+limited_to(resource.RLIM_INFINITY)
+assert file.write(request)
+limited_to(size)
+assert not file.write(request)
+print(len(said))
+"""
+
+
+def test_after_half_a_line_the_next_one_is_whole(tmp_path: Path) -> None:
+    """Where the disk was full for a while, all lines but the torn one can be read; each such time is told."""
+    path = tmp_path / "out.jsonl"
+    ended = subprocess.run(
+        [sys.executable, "-c", _FILLS_UP, str(path), _REQUEST.hex()],
+        check=True,
+        capture_output=True,
+        text=True,
+        timeout=DEADLINE_SECONDS,
+    )
+    first, torn, last = path.read_text(encoding="utf-8").splitlines()
+    assert json.loads(first) == json.loads(last) == otlp_json(_REQUEST)
+    assert first.startswith(torn)
+    assert ended.stdout == "2\n"

@@ -1,0 +1,168 @@
+"""Head sampling by the SDK's samplers and by those of plug-ins."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from export.samples import ATTEMPT, CALL, changed
+from opentelemetry.sdk.trace.sampling import Decision, Sampler, SamplingResult
+from opentelemetry.trace import TraceState, get_current_span
+
+from csm_otel.export.sampling import HeadSampler, sampler_from
+from csm_otel.spans.data import TraceContext
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_SAMPLED = TraceContext(trace_id=CALL.context.trace_id, span_id=9, trace_state="a=1", is_remote=True)
+_UNSAMPLED = TraceContext(trace_id=CALL.context.trace_id, span_id=9, sampled=False, is_remote=True)
+
+
+@pytest.mark.parametrize(
+    ("name", "argument", "root", "below_sampled", "below_unsampled"),
+    [
+        pytest.param("always_on", None, True, True, True, id="always_on"),
+        pytest.param("always_off", None, False, False, False, id="always_off"),
+        pytest.param("traceidratio", "1", True, True, True, id="ratio-all"),
+        pytest.param("traceidratio", "0", False, False, False, id="ratio-none"),
+        pytest.param("traceidratio", None, True, True, True, id="ratio-default-is-all"),
+        pytest.param("parentbased_always_on", None, True, True, False, id="parentbased_always_on"),
+        pytest.param("parentbased_always_off", None, False, True, False, id="parentbased_always_off"),
+        pytest.param("parentbased_traceidratio", "0.0", False, True, False, id="parentbased_traceidratio"),
+        pytest.param(" ParentBased_Always_On ", "unused", True, True, False, id="blanks-and-case"),
+    ],
+)
+def test_the_six_samplers_of_the_specification(
+    name: str, argument: str | None, *, root: bool, below_sampled: bool, below_unsampled: bool
+) -> None:
+    """Each decides for a root, and for a call whose parent is sampled or not, as the specification says."""
+    sampler = HeadSampler(sampler_from(name, argument))
+    kept = [len(sampler.keep([changed(CALL, parent=parent)])) for parent in (None, _SAMPLED, _UNSAMPLED)]
+    assert [int(root), int(below_sampled), int(below_unsampled)] == kept
+
+
+def test_a_ratio_decides_by_the_trace_id() -> None:
+    """Half of the trace ids are kept, by their lower 64 bits, whole trees at a time."""
+    sampler = HeadSampler(sampler_from("parentbased_traceidratio", "0.5"))
+    low, high = (
+        [
+            changed(span, context=TraceContext(trace_id=trace_id, span_id=span.context.span_id))
+            for span in (CALL, ATTEMPT)
+        ]
+        for trace_id in (2**63 - 1, 2**63)
+    )
+    assert [len(sampler.keep(tree)) for tree in (low, high)] == [2, 0]
+
+
+@pytest.mark.parametrize(
+    ("name", "argument", "expected"),
+    [
+        pytest.param("sometimes", None, "there is no sampler 'sometimes'", id="unknown"),
+        pytest.param("parentbased_sometimes", None, "there is no sampler 'parentbased_sometimes'", id="unknown-parent"),
+        pytest.param("traceidratio", "half", "OTEL_TRACES_SAMPLER_ARG 'half' is not a ratio from 0 to 1", id="word"),
+        pytest.param("traceidratio", "1.5", "OTEL_TRACES_SAMPLER_ARG '1.5' is not a ratio from 0 to 1", id="above"),
+        pytest.param("traceidratio", "nan", "OTEL_TRACES_SAMPLER_ARG 'nan' is not a ratio from 0 to 1", id="nan"),
+    ],
+)
+def test_an_unusable_sampler_is_one_line(name: str, argument: str | None, expected: str) -> None:
+    """An unknown name or a bad argument is a ValueError that says which."""
+    with pytest.raises(ValueError) as caught:  # ruff: ignore[pytest-raises-too-broad]
+        sampler_from(name, argument)
+    assert expected == str(caught.value)
+
+
+class _Scripted(Sampler):
+    """Decides by a function of name, attributes and parent, and records what it was asked."""
+
+    def __init__(self, decide: Any) -> None:
+        self._decide = decide
+        self.parents: list[tuple[int, bool, bool]] = []
+
+    def should_sample(self, *asked: Any, **_: Any) -> SamplingResult:
+        parent_context, _trace_id, name, _kind, attributes = asked
+        parent = get_current_span(parent_context).get_span_context()
+        self.parents.append((parent.span_id, parent.trace_flags.sampled, parent.is_remote))
+        result: SamplingResult = self._decide(name, attributes)
+        return result
+
+    @staticmethod
+    def get_description() -> str:
+        return "scripted"
+
+
+def test_a_sampler_can_keep_every_failure() -> None:
+    """The outcome is among the attributes that the sampler is shown."""
+    sampler = _Scripted(
+        lambda _, attributes: SamplingResult(
+            Decision.RECORD_AND_SAMPLE if "error.type" in attributes else Decision.DROP, attributes
+        )
+    )
+    assert [CALL.name] == [span.name for span in HeadSampler(sampler).keep([CALL])]
+    assert HeadSampler(sampler).keep([changed(CALL, attributes={})]) == []
+
+
+def test_what_the_sampler_adds_is_kept() -> None:
+    """Attributes of the result are merged into the span's, its tracestate replaces the span's."""
+    result = SamplingResult(Decision.RECORD_AND_SAMPLE, {"sampling.rate": 0.5}, TraceState([("a", "2")]))
+    (kept,) = HeadSampler(_Scripted(lambda *_: result)).keep([CALL])
+    assert {**CALL.attributes, "sampling.rate": 0.5} == kept.attributes
+    assert kept.context.trace_state == "a=2"
+
+
+def test_the_tracestate_of_the_parent_goes_on_to_call_and_attempt() -> None:
+    """The SDK's samplers hand the parent's tracestate on, through the call to its attempts."""
+    kept = HeadSampler(sampler_from("parentbased_always_on", None)).keep([changed(CALL, parent=_SAMPLED), ATTEMPT])
+    assert [span.context.trace_state for span in kept] == ["a=1", "a=1"]
+
+
+def test_attempts_are_asked_with_what_was_decided_for_their_call() -> None:
+    """A dropped call is shown to the sampler as an unsampled local parent, whatever its span data said."""
+    sampler = _Scripted(lambda *_: SamplingResult(Decision.DROP))
+    assert HeadSampler(sampler).keep([changed(CALL, parent=_SAMPLED), ATTEMPT]) == []
+    assert [(9, True, True), (CALL.context.span_id, False, False)] == sampler.parents
+
+
+def test_recorded_is_not_sampled() -> None:
+    """RECORD_ONLY must not be exported, so it is left out."""
+    assert HeadSampler(_Scripted(lambda *_: SamplingResult(Decision.RECORD_ONLY))).keep([CALL]) == []
+
+
+@pytest.fixture
+def plugins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Install a package with samplers: one that works, one that fails, one that is something else."""
+    (tmp_path / "csm_otel_test_plugin.py").write_text(
+        "from opentelemetry.sdk.trace.sampling import ALWAYS_OFF\n"
+        "def works(argument):\n    assert argument == 'x'\n    return ALWAYS_OFF\n"
+        "def fails(argument):\n    raise RuntimeError('secret ' + str(argument))\n"
+        "def other(argument):\n    return 1\n"
+    )
+    info = tmp_path / "csm_otel_test_plugin-1.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: csm-otel-test-plugin\nVersion: 1\n")
+    (info / "entry_points.txt").write_text(
+        "[opentelemetry_traces_sampler]\n"
+        + "".join(f"my_{name} = csm_otel_test_plugin:{name}\n" for name in ("works", "fails", "other"))
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+
+
+@pytest.mark.usefixtures("plugins")
+def test_a_registered_sampler_is_found_by_its_name() -> None:
+    """The entry points of installed packages are samplers too; they get the argument as it is."""
+    assert HeadSampler(sampler_from("my_works", "x")).keep([CALL]) == []
+
+
+@pytest.mark.usefixtures("plugins")
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        pytest.param("my_fails", "sampler 'my_fails' cannot be loaded: RuntimeError", id="raises"),
+        pytest.param("my_other", "'my_other' is not a sampler", id="no-sampler"),
+    ],
+)
+def test_a_registered_sampler_that_does_not_work_is_one_line(name: str, expected: str) -> None:
+    """Whatever a plug-in raises at start is a matter of settings, and its text is not repeated."""
+    with pytest.raises(ValueError) as caught:  # ruff: ignore[pytest-raises-too-broad]
+        sampler_from(name, "x")
+    assert expected == str(caught.value)
