@@ -13,6 +13,7 @@ from csm_otel.errors import ListenError
 
 DEFAULT_BUFFER_BYTES = 4 * 1024 * 1024  # holds some 4,000 datagrams of 1 kB; the kernel's default holds 92
 
+_ON_LINUX = sys.platform == "linux"
 _SO_RCVBUFFORCE = 33  # asm-generic/socket.h; needs CAP_NET_ADMIN, and is not capped at net.core.rmem_max
 
 
@@ -34,7 +35,7 @@ def bind_socket(host: str, port: int, *, buffer_bytes: int) -> socket.socket:
     try:
         if family == socket.AF_INET6:
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        if not (sys.platform == "linux" and try_option(sock, _SO_RCVBUFFORCE, buffer_bytes)):
+        if not (_ON_LINUX and try_option(sock, _SO_RCVBUFFORCE, buffer_bytes)):
             try_option(sock, socket.SO_RCVBUF, buffer_bytes)
         sock.bind(address)
     except OSError as error:
@@ -45,7 +46,7 @@ def bind_socket(host: str, port: int, *, buffer_bytes: int) -> socket.socket:
 
 def try_option(sock: socket.socket, option: int, value: int) -> bool:
     """Set a socket option and return whether the system took it."""
-    with contextlib.suppress(OSError, OverflowError):
+    with contextlib.suppress(OSError):
         sock.setsockopt(socket.SOL_SOCKET, option, value)
         return True
     return False

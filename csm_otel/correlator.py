@@ -54,7 +54,7 @@ class Reason(StrEnum):
 
 
 class CorrelatedCall(msgspec.Struct, frozen=True, kw_only=True):
-    """A call with the attempts that were made for it, in order of time."""
+    """A call with the attempts that were made for it, in order of time, the last one last."""
 
     call: Observed[ApiCall]
     attempts: tuple[Observed[ApiCallAttempt], ...]
@@ -224,10 +224,9 @@ class Correlator:
         self._pending_bytes += call.event.size_bytes
 
     def _consume(self, call: Observed[ApiCall], choice: Choice, key: _Key, reason: Reason) -> CorrelatedCall:
-        attempts = [self._forget_attempt(sequence, key) for sequence in choice.attempts]
-        attempts.sort(key=lambda attempt: (attempt.start_ns, attempt.end_ns, attempt.received_ns))
+        attempts = tuple(self._forget_attempt(sequence, key) for sequence in choice.attempts)
         return CorrelatedCall(
-            call=call, attempts=tuple(attempts), missing=choice.missing, ambiguous=choice.ambiguous, reason=reason
+            call=call, attempts=attempts, missing=choice.missing, ambiguous=choice.ambiguous, reason=reason
         )
 
     def _release(self, sequence: int, reason: Reason) -> Released:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from typing import TYPE_CHECKING, NamedTuple
+from urllib.parse import unquote
 
 from csm_otel.binding import DEFAULT_BUFFER_BYTES, bind_socket
 from csm_otel.child import Child
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 _LOOPBACK = "127.0.0.1"
 _MAX_BUFFER_BYTES = 2**30
+_YES = ("1", "true", "t", "yes", "y", "on")  # what `Settings` takes for true
 
 
 class Launch(NamedTuple):
@@ -42,8 +44,8 @@ def run_command(command: Sequence[str], flags: Mapping[str, object]) -> int:
 
     Whatever happens to the tracing, the command runs and its result stands.
     """
-    speaker = Speaker(held=True, quiet=bool(flags.get("quiet")))
     environ = dict(os.environ)
+    speaker = Speaker(held=True, quiet=_is_quiet(flags, environ))
     if environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
         return _run_untraced(command, environ, speaker)
     launch = _launch(command, environ, str(flags.get("name") or environ.get("CSM_OTEL_NAME", "")))
@@ -89,13 +91,24 @@ def _watch(child: Child, sock: socket.socket, launch: Launch, flags: Mapping[str
 def _launch(command: Sequence[str], environ: Mapping[str, str], given_name: str) -> Launch:
     inherited, _ = split_client_id(environ.get("AWS_CSM_CLIENT_ID", ""))
     command_name = name_of_command(command)
-    service_name = given_name or inherited or environ.get("OTEL_SERVICE_NAME", "") or command_name
+    configured = environ.get("OTEL_SERVICE_NAME", "") or _resource_service_name(environ)
+    service_name = given_name or inherited or configured or command_name
     parent = parse_traceparent(environ.get("TRACEPARENT", "")) if _propagates(environ, "tracecontext") else None
     trace_id = parent.trace_id if parent else _random_id(16)
     sampled = is_root_sampled(trace_id, parent.sampled if parent else None, environ)
     context = TraceParent(trace_id, _random_id(8), sampled)
     trace_state = environ.get("TRACESTATE", "") if parent else ""
     return Launch(tuple(command), command_name, service_name, context, parent, trace_state)
+
+
+def _is_quiet(flags: Mapping[str, object], environ: Mapping[str, str]) -> bool:
+    given = flags.get("quiet")
+    return environ.get("CSM_OTEL_QUIET", "").strip().lower() in _YES if given is None else bool(given)
+
+
+def _resource_service_name(environ: Mapping[str, str]) -> str:
+    pairs = (pair.partition("=") for pair in environ.get("OTEL_RESOURCE_ATTRIBUTES", "").split(","))
+    return next((unquote(value.strip()) for key, _, value in pairs if key.strip() == "service.name"), "")
 
 
 def _random_id(size_bytes: int) -> int:

@@ -47,7 +47,7 @@ class Observed(msgspec.Struct, Generic[E_co], frozen=True, kw_only=True):
 
 
 class Choice(NamedTuple):
-    """The attempts chosen for a call, by their keys in the group."""
+    """The attempts chosen for a call, by their keys in the group, in order of time, the last one last."""
 
     attempts: tuple[int, ...]
     missing: int
@@ -119,7 +119,8 @@ def _fits(attempt: Observed[ApiCallAttempt], call: Observed[ApiCall]) -> bool:
     slack_ns = _slack_ns(dialect)
     if call.event.latency_ms is None:
         # its end is not known (a clock that stepped back), or not even its start (Java's call that timed out)
-        return call.event.timestamp_ms is None or attempt.match_start_ns >= call.match_start_ns - slack_ns
+        start_is_known = call.event.timestamp_ms is not None and call.match_start_ns == call.start_ns
+        return not start_is_known or attempt.match_start_ns >= call.match_start_ns - slack_ns
     begins_in = call.match_start_ns - slack_ns <= attempt.match_start_ns <= call.match_end_ns + slack_ns
     return begins_in and (dialect in _END_MAY_OVERRUN or attempt.match_end_ns <= call.match_end_ns + slack_ns)
 
@@ -199,8 +200,10 @@ def _chain(
         if starts_late and (overlap_ok or end_ns <= before_ns + slack_ns):
             middle.append(key)
             before_ns = attempt.match_start_ns
-    chosen = [first, *reversed(middle)] + ([last] if last is not None else [])
-    return _Chain(tuple(chosen), cost_ms)
+    before_last = sorted(
+        [first, *middle], key=lambda key: (candidates[key].match_start_ns, candidates[key].match_end_ns, key)
+    )
+    return _Chain((*before_last, last) if last is not None else tuple(before_last), cost_ms)
 
 
 def _is_stale_copy(attempt: Observed[ApiCallAttempt], earlier: Observed[ApiCallAttempt]) -> bool:

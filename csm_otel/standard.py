@@ -35,7 +35,6 @@ _SHORTEST_TIMEOUT_MS = 100.0
 # A timeout of 0 is none; the specification allows "a very long time" for it, and no socket takes a longer one.
 _NO_TIMEOUT_MS = 2**31 - 1
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9a-z-]+")  # RFC 9110, 5.6.2; others end in an error at every delivery
-_SDK_UNLIMITED = "unset"
 _LIMIT = re.compile(r"OTEL_(?:ATTRIBUTE|SPAN|EVENT|LINK)_\w*LIMIT")
 
 
@@ -255,7 +254,7 @@ def prepare_limits(environ: MutableMapping[str, str], *, faults: list[str] | Non
     lines = []
     for name in [name for name in environ if _LIMIT.fullmatch(name)]:
         text = environ[name].strip()
-        if not text.isdecimal() and text.lower() != _SDK_UNLIMITED:
+        if not text.isdecimal():
             del environ[name]
             if text:
                 lines.append(f"{name}: {text!r} is not a number")

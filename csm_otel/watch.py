@@ -175,7 +175,9 @@ def _open(settings: Settings, speaker: Speaker) -> TextIO | None:
     if settings.output is None:
         return None
     try:
-        return settings.output.open("w", encoding="utf-8")
+        # for its owner only: messages and account ids are nobody else's
+        descriptor = os.open(settings.output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        return os.fdopen(descriptor, "w", encoding="utf-8")
     except OSError as error:
         speaker.say(f"--output: {settings.output}: {(error.strerror or 'cannot be written').lower()}")
         return None

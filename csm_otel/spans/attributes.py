@@ -93,7 +93,7 @@ def call_attributes(
         CSM_MAX_RETRIES_EXCEEDED: call.max_retries_exceeded,
         CSM_ATTEMPTS_MISSING: released.missing or None,
         CSM_CORRELATION: "ambiguous" if released.ambiguous else None,
-        CSM_OUTCOME: "not_sent" if is_not_sent(released) else None,
+        CSM_OUTCOME: "not_sent" if _is_not_sent(released) else None,
         CSM_CLIENT_ID: client_name,
         **_sender(call, last, options),
         **_service_specific(call, last),
@@ -136,7 +136,7 @@ def orphan_attributes(attempt: ApiCallAttempt, client_name: str, options: Mappin
     }
 
 
-def is_not_sent(released: CorrelatedCall) -> bool:
+def _is_not_sent(released: CorrelatedCall) -> bool:
     """Whether no request was made: credentials missing, or a stubbed call; the datagrams are the same."""
     call = released.call.event
     return call.attempt_count == 0 and not call.has_outcome and not released.attempts

@@ -17,7 +17,6 @@ from csm_otel.spans.attributes import (
     Values,
     attempt_attributes,
     call_attributes,
-    is_not_sent,
     orphan_attributes,
     present,
 )
@@ -136,8 +135,10 @@ class SpanMapper:
         name, carried = split_client_id(event.client_id)
         believed = carried if peer.is_loopback or self._options.trust_remote_context else None
         parent = self._parent
-        # what `exec` put there comes back: its own span, with more than a client id can hold
-        if believed and (parent is None or believed[:2] != (parent.trace_id, parent.span_id)):
+        if believed and parent and believed[:2] == (parent.trace_id, parent.span_id):
+            # what `exec` put there comes back: its own span and name, both with more than a client id can hold
+            name = self._options.service_name or name
+        elif believed:
             trace_id, span_id, sampled = believed
             parent = TraceContext(trace_id=trace_id, span_id=span_id, sampled=sampled, is_remote=True)
         return name, self._context(parent), parent
@@ -187,9 +188,9 @@ class SpanMapper:
 
 
 def _call_outcome(released: CorrelatedCall, last: ApiCallAttempt | None) -> Outcome:
-    """Return the call's own outcome; where it has no Final* field, that of its last attempt."""
+    """Return the call's own outcome; where it has no Final* field, that of its last attempt, if any was sent."""
     call = released.call.event
-    if call.has_outcome or is_not_sent(released):
+    if call.has_outcome:
         return outcome_of(call)
     return outcome_of(last)._replace(is_inherited=True) if last else _NO_OUTCOME
 

@@ -172,6 +172,7 @@ def test_the_commands_bytes_are_its_own(tmp_path: Path, flags: list[str], monkey
     told = tmp_path / "told.txt"
     assert told.exists() == ("--output" in flags)
     if told.exists():
+        assert told.stat().st_mode & 0o777 == 0o600
         assert "0 datagrams received" in told.read_text(encoding="utf-8")
 
 
@@ -277,6 +278,37 @@ def test_what_a_command_leaves_behind_is_counted(tmp_path: Path) -> None:
         )
     assert done.returncode == 0
     assert re.search(rb"\d+ datagrams? came after the command had ended", done.stderr), done.stderr
+
+
+@pytest.mark.parametrize(
+    ("flags", "env", "name"),
+    [
+        pytest.param(["--name", "flag"], {"AWS_CSM_CLIENT_ID": "inherited"}, "flag", id="flag"),
+        pytest.param([], {"CSM_OTEL_NAME": "variable", "AWS_CSM_CLIENT_ID": "inherited"}, "variable", id="variable"),
+        pytest.param(
+            [], {"AWS_CSM_CLIENT_ID": "inherited", "OTEL_SERVICE_NAME": "service"}, "inherited", id="client id"
+        ),
+        pytest.param([], {"OTEL_SERVICE_NAME": "größe", "OTEL_RESOURCE_ATTRIBUTES": "a=b"}, "größe", id="service"),
+        pytest.param([], {"OTEL_RESOURCE_ATTRIBUTES": "service.name=res%20ource"}, "res ource", id="resource"),
+        pytest.param([], {}, "legacy.py", id="command"),
+    ],
+)
+def test_who_the_application_is(
+    moto_port: int, tmp_path: Path, flags: list[str], env: dict[str, str], name: str
+) -> None:
+    """service.name is what somebody set, the nearest first, else the script's name; the root span is the script."""
+    file, script = tmp_path / "out.jsonl", tmp_path / "legacy.py"
+    script.write_text(ONE_CALL, encoding="utf-8")
+    run("exec", *flags, "--file", file, "--", sys.executable, script, env=environment(moto_port, **env))
+    spans = spans_in(file)
+    assert {span["resource"]["service.name"] for span in spans} == {name}
+    assert {span["name"] for span in spans} == {"legacy.py", "S3.ListBuckets", "S3.ListBuckets attempt"}
+
+
+def test_quiet_by_variable() -> None:
+    """CSM_OTEL_QUIET=true is --quiet."""
+    done = run("exec", "--", "sh", "-c", "exit 4", env=environment(CSM_OTEL_QUIET="true"))
+    assert (done.returncode, done.stdout, done.stderr) == (4, b"", b"")
 
 
 def test_disabled_means_untouched() -> None:

@@ -1,0 +1,37 @@
+# csm-otel as an image:
+#
+#   docker build -t csm-otel .
+#   docker run --network host csm-otel
+#
+# With the host's network, scripts on the host reach it at 127.0.0.1:31000 as they would without a container.
+#
+# With a network of its own, its loopback address is reached by nobody. It then has to listen on all addresses, which it
+# only does when told so, and the port is best published on the host's loopback address alone: datagrams carry
+# credentials in clear text and anybody who reaches the port can send spans.
+#
+#   docker run -p 127.0.0.1:31000:31000/udp csm-otel serve --host 0.0.0.0 --allow-remote
+#
+# Senders then look like another host. --trust-remote-context joins the trace contexts in their client ids.
+
+FROM python:3.13-slim AS build
+WORKDIR /build
+COPY requirements.lock requirements-dev.lock ./
+RUN python -m venv /opt/csm-otel \
+    && /opt/csm-otel/bin/pip install --no-cache-dir --only-binary :all: --require-hashes -r requirements.lock
+# The build back end and what it needs, by hash as well; pip fails should one be missing here.
+RUN awk '/^[a-z]/ { wanted = /^(hatchling|packaging|pathspec|pluggy|tomlkit|trove-classifiers)==/ } wanted' \
+        requirements-dev.lock > requirements-build.lock \
+    && pip install --no-cache-dir --only-binary :all: --require-hashes -r requirements-build.lock
+COPY pyproject.toml README.md LICENSE ./
+COPY csm_otel csm_otel
+RUN pip wheel --no-deps --no-build-isolation --no-index --wheel-dir dist . \
+    && /opt/csm-otel/bin/pip install --no-deps --no-index dist/*.whl
+
+FROM python:3.13-slim
+COPY --from=build /opt/csm-otel /opt/csm-otel
+ENV PATH=/opt/csm-otel/bin:$PATH PYTHONDONTWRITEBYTECODE=1
+# No user of the image's own; it binds a port above 1023 and writes no file unless --file or --output says so.
+USER 65532:65532
+EXPOSE 31000/udp
+ENTRYPOINT ["csm-otel"]
+CMD ["serve"]

@@ -1,0 +1,275 @@
+"""The documents say what the code does: settings, exit codes, attributes, commands, links, packaging."""
+
+from __future__ import annotations
+
+import ast
+import importlib.metadata
+import re
+import shlex
+import subprocess
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import opentelemetry.environment_variables
+import opentelemetry.sdk.environment_variables
+import pytest
+import yaml  # type: ignore[import-untyped]
+from packaging.requirements import Requirement
+
+from csm_otel import __version__, serve, watch
+from csm_otel.flags import COMMON_FLAGS, EXEC_FLAGS, SERVE_FLAGS, build_parser
+from csm_otel.settings import ENV_PREFIX, Settings
+from csm_otel.spans import attributes
+from csm_otel.standard import StandardVariables
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from csm_otel.flags import Flag
+
+ROOT = Path(__file__).parent.parent
+README, SETTINGS, SPANS = ROOT / "README.md", ROOT / "docs/settings.md", ROOT / "docs/spans.md"
+DOCUMENTS = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md"))]
+FLAGS = {flag.field: flag for flag in (*SERVE_FLAGS, *EXEC_FLAGS, *COMMON_FLAGS)}
+
+_CODE = re.compile(r"`([^`]+)`")
+
+
+def rows(document: Path, *, section: str = "") -> Iterator[list[str]]:
+    """Yield the cells of each row of a document's tables, those of one section if it is named."""
+    inside = not section
+    for line in document.read_text(encoding="utf-8").splitlines():
+        if line.startswith("#") and section:
+            inside = line.lstrip("# ") == section
+        if inside and line.startswith("|") and not line.startswith("|---"):
+            yield [cell.strip() for cell in line.strip("|").split("|")]
+
+
+def names(document: Path, section: str) -> dict[str, list[str]]:
+    """Return the row of each name in the first cells of a section's table."""
+    return {name: row for row in rows(document, section=section) for name in _CODE.findall(row[0])}
+
+
+def shown_default(default: object) -> str:
+    """Return how the cell of a default begins."""
+    if default in {None, ""}:
+        return "unset"
+    value = default.value if isinstance(default, Enum) else default
+    text = f"{value:g}" if isinstance(value, float) else str(value)
+    return f"`{text.lower() if isinstance(value, bool) else text}`"
+
+
+def shown_flag(flag: Flag) -> str:
+    """Return the cell of a flag."""
+    return f"`--[no-]{flag.name[2:]}`" if flag.type is bool else f"`{flag.name}`"
+
+
+@pytest.mark.parametrize("document", [README, SETTINGS], ids=lambda document: document.name)
+def test_the_settings_tables_equal_the_code(document: Path) -> None:
+    """Every setting has its row with flag, variable and default, and no row is left over."""
+    told = {row[1]: (row[0], row[2]) for row in rows(document) if row[1].startswith(f"`{ENV_PREFIX}")}
+    assert told.keys() == {f"`{ENV_PREFIX}{field.upper()}`" for field in Settings.model_fields}
+    for field, info in Settings.model_fields.items():
+        flag, default = told[f"`{ENV_PREFIX}{field.upper()}`"]
+        assert flag == shown_flag(FLAGS[field])
+        assert default.split(" ")[0].rstrip(":") == shown_default(info.default)
+
+
+def test_the_commands_of_each_setting() -> None:
+    """The table says which command takes a flag."""
+    in_table = {row[1]: row[4] for row in rows(SETTINGS) if row[1].startswith(f"`{ENV_PREFIX}")}
+    for flags, commands in ((SERVE_FLAGS, "serve"), (EXEC_FLAGS, "exec"), (COMMON_FLAGS, "serve, exec")):
+        assert {in_table[f"`{ENV_PREFIX}{flag.field.upper()}`"] for flag in flags} == {commands}
+
+
+@pytest.mark.parametrize("document", [README, SETTINGS], ids=lambda document: document.name)
+def test_the_default_deadlines(document: Path) -> None:
+    """The two deadlines that `--drain-seconds` replaces are told with their commands."""
+    (default,) = [row[2] for row in rows(document) if row[0] == "`--drain-seconds`"]
+    for command, seconds in (("serve", serve._DRAIN_SECONDS), ("exec", watch._DRAIN_SECONDS)):
+        assert re.search(rf"{command} {seconds:g}\b|\b{seconds:g} for {command}", default), default
+
+
+@pytest.mark.parametrize("command", ["serve", "exec"])
+def test_every_flag_of_the_help_is_documented(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """What `--help` lists is in the README's and the settings' tables."""
+    with pytest.raises(SystemExit):
+        build_parser().parse_args([command, "--help"])
+    listed = set(re.findall(r"--[a-z][a-z-]+", capsys.readouterr().out)) - {"--help"}
+    assert listed
+    for document in (README, SETTINGS):
+        flags = {name for row in rows(document) for name in _CODE.findall(row[0]) if name.startswith("--")}
+        plain = {name.replace("[no-]", "") for name in flags}
+        negated = {name.replace("[no-]", "no-") for name in flags if "[no-]" in name}
+        assert listed <= plain | negated
+
+
+def test_every_standard_variable_in_use_is_documented() -> None:
+    """Each has its row, with the default where the code has one."""
+    used = names(SETTINGS, "Standard variables in use")
+    for field, info in StandardVariables.model_fields.items():
+        row = used[f"OTEL_{field.upper()}"]
+        assert row[1].split(" ")[0].rstrip(":") == shown_default(info.default)
+
+
+def test_every_other_standard_variable_is_documented_as_ignored() -> None:
+    """Every variable that the Python SDK knows is either in use or ignored with a reason, never both."""
+    used = names(SETTINGS, "Standard variables in use")
+    ignored = names(SETTINGS, "Standard variables that are ignored")
+    known = {
+        value
+        for module in (opentelemetry.environment_variables, opentelemetry.sdk.environment_variables)
+        for value in vars(module).values()
+        if isinstance(value, str) and re.fullmatch(r"OTEL_[A-Z_]+", value) and not value.startswith("OTEL_PYTHON_")
+    }
+    assert known - used.keys() - ignored.keys() == set()
+    assert used.keys() & ignored.keys() == set()
+    assert [name for name, row in ignored.items() if not row[1]] == []
+
+
+def test_ignored_variables_occur_in_no_code() -> None:
+    """A variable that is said to be ignored is nowhere read."""
+    code = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "csm_otel").rglob("*.py"))
+    assert [name for name in names(SETTINGS, "Standard variables that are ignored") if name in code] == []
+
+
+def test_each_exit_code_names_a_test_that_exists() -> None:
+    """Every row of the exit-code table is shown by a test, down to the case in its table."""
+    told = list(rows(README, section="Exit codes"))[1:]
+    assert {(row[0], row[1]) for row in told} == {
+        *(("serve", code) for code in ("0", "1", "2", "128+n")),
+        *(("exec", code) for code in ("the command's", "128+n", "127", "126", "2")),
+    }
+    for row in told:
+        found = re.fullmatch(r"`(?P<path>[\w/.]+)::(?P<test>\w+)(?:\[(?P<case>[^]]+)\])?`", row[3])
+        assert found, row[3]
+        tree = ast.parse((ROOT / found["path"]).read_text(encoding="utf-8"))
+        (function,) = [node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == found["test"]]
+        cases = {node.value for node in ast.walk(function) if isinstance(node, ast.Constant)}
+        assert found["case"] is None or found["case"] in cases
+
+
+def test_every_attribute_of_our_own_is_documented() -> None:
+    """Each `csm.` attribute is in a table of what is exported, and no other is."""
+    told = {name for row in rows(SPANS) for name in _CODE.findall(row[0]) if re.match(r"csm\.(?!latency)", name)} | set(
+        re.findall(r"`(csm\.orphan)`", SPANS.read_text(encoding="utf-8"))
+    )
+    assert told == {value for name, value in vars(attributes).items() if name.startswith("CSM_")}
+
+
+def commands(document: Path) -> list[str]:
+    """Return the command lines in a document's shell blocks."""
+    blocks = re.findall(r"```sh\n(.*?)```", document.read_text(encoding="utf-8"), re.DOTALL)
+    return [line.strip() for block in blocks for line in block.splitlines() if line.strip()]
+
+
+def test_the_commands_of_the_readme_are_ones() -> None:
+    """Each `csm-otel` line is one that the command line takes, each make target exists."""
+    lines = [shlex.split(line, comments=True) for line in commands(README)]
+    ours = [line[line.index("csm-otel") + 1 :] for line in lines if "csm-otel" in line]
+    assert {arguments[0] for arguments in ours} == {"serve", "exec"}
+    for arguments in ours:
+        own = arguments[: arguments.index("--")] if "--" in arguments else arguments
+        assert build_parser().parse_args(own).subcommand == arguments[0]
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    targets = {line[1] for line in lines if line[0] == "make"}
+    targets |= set(re.findall(r"`make (\w+)`", (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")))
+    assert {"demo", "test"} <= targets
+    assert [target for target in targets if not re.search(rf"^{target}:", makefile, re.MULTILINE)] == []
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: document.name)
+def test_links_lead_to_files(document: Path) -> None:
+    """A relative link names a file of the repository, and a heading in it where it has one."""
+    for target, anchor in re.findall(r"\]\((?!https?:)([^)#]*)(?:#([^)]+))?\)", document.read_text(encoding="utf-8")):
+        path = (document.parent / target).resolve() if target else document
+        assert path.is_file(), target
+        headings = re.findall(r"^#+ (.+)$", path.read_text(encoding="utf-8"), re.MULTILINE)
+        assert not anchor or anchor in {re.sub(r"[^\w -]", "", head).lower().replace(" ", "-") for head in headings}
+
+
+def test_the_changelog_has_this_version() -> None:
+    """The version of the package has its section, the first one."""
+    changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    assert re.findall(r"^## \[([^]]+)\]", changelog, re.MULTILINE)[0] == __version__
+
+
+def test_the_collector_configuration() -> None:
+    """It parses, has no unknown section, and its pipeline uses what is defined, the memory limiter first."""
+    config = yaml.safe_load((ROOT / "collector-config/csm-otel.yaml").read_text(encoding="utf-8"))
+    assert config.keys() == {"receivers", "processors", "exporters", "service"}
+    assert config["service"].keys() == {"pipelines"}
+    (pipeline,) = config["service"]["pipelines"].values()
+    assert pipeline.keys() == {"receivers", "processors", "exporters"}
+    for kind, used in pipeline.items():
+        assert set(used) == config[kind].keys()
+    assert pipeline["processors"] == ["memory_limiter", "batch"]
+    protocols = config["receivers"]["otlp"]["protocols"]
+    assert {name: protocol["endpoint"] for name, protocol in protocols.items()} == {
+        "grpc": "127.0.0.1:4317",
+        "http": "127.0.0.1:4318",
+    }
+
+
+def test_the_image() -> None:
+    """It is not root's, comes from tagged images, installs by hash only, and copies what is there and not ignored."""
+    text = (ROOT / "Dockerfile").read_text(encoding="utf-8").replace("\\\n", " ")
+    lines = [line for line in text.splitlines() if line and not line.startswith("#")]
+    assert all(re.match(r"FROM python:3\.\d+-slim\b", line) for line in lines if line.startswith("FROM "))
+    assert [line.split()[1] for line in lines if line.startswith("USER ")] == ["65532:65532"]
+    assert 'ENTRYPOINT ["csm-otel"]' in lines
+    installs = re.findall(r"pip (?:install|wheel)\b[^&\n]*", "\n".join(lines))
+    assert len(installs) == 4
+    assert [line for line in installs if "--require-hashes" not in line and "--no-index" not in line] == []
+    kept = {
+        line[1:] for line in (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines() if line.startswith("!")
+    }
+    copied = {name for line in lines if re.match(r"COPY (?!--from)", line) for name in line.split()[1:-1]}
+    assert copied == kept
+    assert [name for name in copied if not (ROOT / name).exists()] == []
+
+
+def test_the_image_builds_with_all_that_the_build_back_end_needs() -> None:
+    """What the Dockerfile takes from the development lock is hatchling and its requirements, all of them."""
+    found = re.search(r"wanted = /\^\(([^)]+)\)==/", (ROOT / "Dockerfile").read_text(encoding="utf-8"))
+    assert found
+    needed, waiting = set(), {"hatchling"}
+    while waiting:
+        name = waiting.pop()
+        needed.add(name)
+        required = [Requirement(line) for line in importlib.metadata.requires(name) or []]
+        wanted = {one.name for one in required if one.marker is None or one.marker.evaluate({"extra": ""})}
+        waiting |= wanted - needed
+    assert set(found[1].split("|")) == needed
+    locked = (ROOT / "requirements-dev.lock").read_text(encoding="utf-8")
+    assert [name for name in needed if not re.search(rf"^{name}==", locked, re.MULTILINE)] == []
+
+
+_MACHINE_PATH = re.compile(r"(?<![\w.~$}])/(?:home|Users|root|work|workspace)/[\w.-]+")
+_REGISTRY = re.compile(
+    r"pypi\.org|pythonhosted\.org|registry\.npmjs\.org|proxy\.golang\.org|sum\.golang\.org|rubygems\.org/|"
+    r"repo\.packagist\.org|crates\.io|(?:^|\s)--?(?:extra-)?index-url[ =]|GOPROXY=https?:"
+)
+
+
+def test_no_text_holds_a_registry_address_or_a_path_of_a_machine() -> None:
+    """Nothing in the repository depends on where it was made or where its packages came from."""
+    if not (ROOT / ".git").exists():
+        pytest.skip("no git checkout: which files belong to the repository is not known")
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        check=True,
+        text=True,
+    ).stdout.split("\0")
+    found = []
+    for name in filter(None, listed):
+        try:
+            text = (ROOT / name).read_text(encoding="utf-8")
+        except (UnicodeDecodeError, FileNotFoundError):
+            continue  # no text, or deleted and not yet committed
+        found += [f"{name}: {match[0]}" for match in _REGISTRY.finditer(text)]
+        found += [f"{name}: {match[0]}" for match in _MACHINE_PATH.finditer(text)]
+    assert found == []
