@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from csm_otel.errors import ListenError, SettingsError
 from csm_otel.flags import build_parser
-from csm_otel.speaker import Speaker
+from csm_otel.speaker import Speaker, silence_libraries
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,6 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _serve(flags: dict[str, object]) -> int:
+    silence_libraries()
     from csm_otel.serve import serve  # ruff: ignore[import-outside-top-level]
 
     speaker = Speaker()

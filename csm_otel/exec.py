@@ -14,7 +14,7 @@ from csm_otel.child import Child
 from csm_otel.command_name import name_of_command
 from csm_otel.errors import CommandError, ListenError
 from csm_otel.head_decision import is_root_sampled
-from csm_otel.speaker import Speaker
+from csm_otel.speaker import Speaker, silence_libraries
 from csm_otel.traceparent import TraceParent, client_id_with, parse_traceparent, split_client_id
 
 if TYPE_CHECKING:
@@ -80,6 +80,7 @@ def _start(command: Sequence[str], environ: Mapping[str, str], speaker: Speaker)
 
 
 def _watch(child: Child, sock: socket.socket, launch: Launch, flags: Mapping[str, object], speaker: Speaker) -> None:
+    silence_libraries()
     try:
         from csm_otel.watch import watch  # ruff: ignore[import-outside-top-level] - loaded while the command runs
 

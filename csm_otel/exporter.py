@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from csm_otel.export.queue import DeliveryQueue
     from csm_otel.export.sampling import HeadSampler
     from csm_otel.spans.data import SpanData
-    from csm_otel.speaker import Speaker
     from csm_otel.tally import Tally
 
 
@@ -28,7 +27,6 @@ class Exporter:
         sampler: HeadSampler,
         limits: SpanLimits,
         tally: Tally,
-        speaker: Speaker,
         batch_spans: int,
         delay_seconds: float,
         queue: DeliveryQueue | None = None,
@@ -39,7 +37,6 @@ class Exporter:
         self._sampler = sampler
         self._limits = limits
         self._tally = tally
-        self._speaker = speaker
         self._batch_spans = batch_spans
         self._delay_seconds = delay_seconds
         self._queue = queue
@@ -82,8 +79,6 @@ class Exporter:
             return
         request = encode(batch, limits=self._limits)
         is_written = self._file is None or self._file.write(request)
-        if not is_written:
-            self._speaker.warn("spans cannot be written to the file")
         if self._queue is not None:
             self._queue.put(request, len(batch))
         elif is_written:

@@ -12,18 +12,18 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
+from csm_otel.configuration import read_configuration
 from csm_otel.errors import ListenError, SettingsError
 from csm_otel.port_owner import owner_of_port
 from csm_otel.receiver import Receiver
 from csm_otel.report.tally import render_tally
 from csm_otel.report.waterfall import render_waterfall
-from csm_otel.settings import Settings, read_settings
-from csm_otel.standard import prepare_limits, read_standard_variables
 from csm_otel.stop import StopSignal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from csm_otel.settings import Settings
     from csm_otel.spans.data import SpanData
     from csm_otel.speaker import Speaker
 
@@ -41,8 +41,7 @@ def serve(flags: Mapping[str, object], speaker: Speaker) -> int:
     """
     for name in [name for name in os.environ if name.startswith("AWS_CSM_")]:
         del os.environ[name]  # whatever this process loads, it must not report to itself
-    prepare_limits(os.environ)
-    settings, variables = read_settings(flags), read_standard_variables()
+    settings, variables = read_configuration(flags)
     stop = StopSignal(signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
     receivers = _bind(settings, speaker)
     from csm_otel.wiring import build_bridge, exporters_for  # ruff: ignore[import-outside-top-level] - a port in use is told at once

@@ -6,6 +6,7 @@ Standard library only: `exec` may have to speak before anything else is loaded.
 from __future__ import annotations
 
 import contextlib
+import logging
 import sys
 import time
 from typing import TextIO
@@ -13,6 +14,11 @@ from typing import TextIO
 _PREFIX = "csm-otel: "
 _QUIET_SECONDS = 60.0  # how long the same kind of warning is not repeated
 _MAX_HELD = 100  # lines kept while a command has the terminal
+
+
+def silence_libraries() -> None:
+    """Keep libraries from writing to stderr: what they have to say the outcomes tell, and some quote what they send."""
+    logging.getLogger().addHandler(logging.NullHandler())
 
 
 class Speaker:

@@ -11,21 +11,21 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
+from csm_otel.configuration import forget_variables, read_usable_configuration
 from csm_otel.errors import SettingsError
 from csm_otel.receiver import Receiver
 from csm_otel.report.tally import render_tally
 from csm_otel.report.waterfall import TraceBuffer
-from csm_otel.settings import Settings, read_settings
 from csm_otel.spans.command import command_span
 from csm_otel.spans.data import SpanData, TraceContext
-from csm_otel.standard import StandardVariables, prepare_limits, read_standard_variables
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from csm_otel.child import Child
     from csm_otel.exec import Launch
+    from csm_otel.settings import Settings
     from csm_otel.speaker import Speaker
     from csm_otel.wiring import Bridge
 
@@ -54,47 +54,32 @@ def _build(
 ) -> tuple[Settings, Bridge]:
     """Put the agent together; what is unusable is told, and replaced by its default."""
     faults: list[str] = []
-    prepare_limits(os.environ, faults=faults)
-    try:
-        settings = read_settings(flags)
-    except SettingsError as error:
-        faults += error.faults
-        settings = Settings.model_construct()
-    try:
-        variables = read_standard_variables()
-    except SettingsError as error:
-        faults += error.faults
-        variables = StandardVariables.model_construct()
-    for fault in faults:
-        speaker.say(fault)
-    from csm_otel.wiring import build_bridge, exporters_for  # ruff: ignore[import-outside-top-level] - not before bad limits are out of the way
+    settings, variables = read_usable_configuration(flags, faults=faults)
+    # not earlier: the SDK chokes on bad limits as it is imported
+    from csm_otel.wiring import build_bridge, exporters_for  # ruff: ignore[import-outside-top-level]
 
-    parent = _context(launch)
-    try:
-        bridge = build_bridge(
+    def build(exporters: Sequence[str]) -> Bridge:
+        return build_bridge(
             settings=settings,
             variables=variables,
             receivers=[receiver],
             speaker=speaker,
-            exporters=exporters_for(variables, ["console"]),
+            exporters=exporters,
             show=screen.add,
-            parent=parent,
+            parent=_context(launch),
             service_name=launch.service_name,
         )
+
+    try:
+        bridge = build(exporters_for(variables, ["console"]))
     except SettingsError as error:
-        for fault in error.faults:
-            speaker.say(fault)
+        faults += error.faults
+        forget_variables(error.faults)
+        settings, variables = read_usable_configuration({**flags, "file": None}, faults=faults)
         settings = settings.model_copy(update={"file": None})
-        bridge = build_bridge(
-            settings=settings,
-            variables=StandardVariables.model_construct(),
-            receivers=[receiver],
-            speaker=speaker,
-            exporters=["console"],
-            show=screen.add,
-            parent=parent,
-            service_name=launch.service_name,
-        )
+        bridge = build(["console"])
+    for fault in faults:
+        speaker.say(fault)
     return settings, bridge
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import socket
 import time
@@ -98,15 +97,13 @@ def build_bridge(
     Raises:
         SettingsError: a line for each thing that makes it unusable.
     """
-    # Libraries have nothing to tell an operator that the outcomes do not; some would quote what they send.
-    logging.getLogger().addHandler(logging.NullHandler())
     tally = Tally()
     warnings: list[str] = []
     sampler = _sampler(variables)
     resource = resource_attributes_of(variables)
     service_name = service_name or variables.service_name or resource.get(SERVICE_NAME, "")
     destination = destination_of(variables, warn=warnings) if "otlp" in exporters else None
-    file = OtlpJsonFile(settings.file) if settings.file else None
+    file = OtlpJsonFile(settings.file, say=speaker.warn) if settings.file else None
     queue = None
     if destination is not None:
         os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # its C core writes to stderr on its own
@@ -122,7 +119,6 @@ def build_bridge(
         sampler=sampler,
         limits=SpanLimits(),
         tally=tally,
-        speaker=speaker,
         batch_spans=min(variables.bsp_max_export_batch_size, variables.bsp_max_queue_size or 2**31),
         delay_seconds=variables.bsp_schedule_delay / _MS,
         queue=queue,

@@ -125,6 +125,15 @@ def test_the_trace_of_the_environment_is_joined(moto_port: int, tmp_path: Path) 
     assert {span["traceState"] for span in spans} == {"a=b"}
 
 
+def test_one_fault_spoils_nothing_else(moto_port: int) -> None:
+    """A variable that cannot be used is left out; the others hold."""
+    env = environment(moto_port, OTEL_EXPORTER_OTLP_ENDPOINT="nonsense", OTEL_TRACES_SAMPLER="always_off")
+    done = run_exec(ONE_CALL, env=env)
+    assert done.returncode == 0
+    assert b"OTEL_EXPORTER_OTLP_ENDPOINT: " in done.stderr
+    assert b"3 spans not sampled" in done.stderr
+
+
 def test_an_unsampled_trace_is_honoured_and_said(moto_port: int) -> None:
     """Nothing is exported below a parent that is not recorded; the tally counts it."""
     with HttpBackend() as backend:
@@ -199,6 +208,7 @@ def test_the_commands_bytes_are_its_own(tmp_path: Path, flags: list[str], monkey
         pytest.param([], {"OTEL_TRACES_SAMPLER": "sometimes"}, "OTEL_TRACES_SAMPLER: ", id="sampler"),
         pytest.param([], {"OTEL_TRACES_EXPORTER": "zipkin"}, "OTEL_TRACES_EXPORTER: ", id="exporter"),
         pytest.param([], {"OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT": "few"}, "OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT: ", id="limit"),
+        pytest.param([], {"OTEL_PYTHON_CONTEXT": "foo", "CSM_OTEL_PORT": "x"}, "CSM_OTEL_PORT: ", id="sdk import"),
         pytest.param([], {"OTEL_RESOURCE_ATTRIBUTES": "a"}, "OTEL_RESOURCE_ATTRIBUTES: ", id="resource"),
     ],
 )

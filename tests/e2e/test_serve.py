@@ -152,8 +152,8 @@ def test_a_port_in_use_names_its_owner() -> None:
         pytest.param([], {"CSM_OTEL_PORT": "http"}, ["CSM_OTEL_PORT"], id="variable"),
         pytest.param(
             [],
-            {"CSM_OTEL_PORT": "70000", "CSM_OTEL_MESSAGES": "all"},
-            ["CSM_OTEL_PORT", "CSM_OTEL_MESSAGES"],
+            {"CSM_OTEL_PORT": "70000", "OTEL_BSP_SCHEDULE_DELAY": "soon", "OTEL_SPAN_EVENT_COUNT_LIMIT": "few"},
+            ["OTEL_SPAN_EVENT_COUNT_LIMIT", "CSM_OTEL_PORT", "OTEL_BSP_SCHEDULE_DELAY"],
             id="a line per fault",
         ),
         pytest.param([], {"OTEL_EXPORTER_OTLP_PROTOCOL": "smoke"}, ["OTEL_EXPORTER_OTLP_PROTOCOL"], id="protocol"),

@@ -1,0 +1,118 @@
+"""What arrives at a correlator, and what it releases, as lines to read.
+
+An arrival is a datagram, the ms after `BASE_MS` at which it comes, and where from. A release is a line:
+``call@0 [a b]`` is the call that began at 0 ms with the attempts of those request ids; only what is out of the ordinary
+is told besides.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from datagrams import BASE_MS, attempt, call
+
+from csm_otel.correlator import Correlator, CorrelatorLimits, OrphanAttempt, Reason, Released
+from csm_otel.decoding import decode
+from csm_otel.events import ApiCallAttempt, Dialect, Peer
+from csm_otel.times import NS_PER_MS
+
+GRACE, WAIT = CorrelatorLimits().grace_seconds, CorrelatorLimits().attempt_wait_seconds
+BOTOCORE, GO, RUBY, PHP, JS = Dialect.BOTOCORE, Dialect.GO, Dialect.RUBY, Dialect.PHP, Dialect.JS
+DOTNET, JAVA, CPP = Dialect.DOTNET, Dialect.JAVA, Dialect.CPP
+
+
+class Arrival(NamedTuple):
+    """A datagram, when it comes (ms after `BASE_MS`), and from where."""
+
+    payload: bytes
+    at: int
+    port: int = 40_000
+    host: str = "127.0.0.1"
+
+
+def tried(
+    name: str,
+    start: int,
+    end: int,
+    dialect: Dialect = BOTOCORE,
+    /,
+    *,
+    port: int = 40_000,
+    at: int | None = None,
+    **changes: object,
+) -> Arrival:
+    """Return an attempt from ``start`` to ``end`` with the request id ``name``, sent when it ended."""
+    stamp = end if dialect is GO else start
+    times = {"Timestamp": BASE_MS + stamp, "AttemptLatency": end - start, "XAmznRequestId": name}
+    return Arrival(attempt(dialect, **(times | changes)), end if at is None else at, port)
+
+
+def called(
+    start: int,
+    end: int,
+    dialect: Dialect = BOTOCORE,
+    /,
+    *,
+    port: int = 40_000,
+    at: int | None = None,
+    **changes: object,
+) -> Arrival:
+    """Return a call from ``start`` to ``end``, sent when it ended."""
+    stamp = end if dialect is GO else start
+    times = {"Timestamp": BASE_MS + stamp, "Latency": end - start}
+    return Arrival(call(dialect, **(times | changes)), end if at is None else at, port)
+
+
+def failed(status: int | None = 503, name: str = "SlowDown", message: str = "slow") -> dict[str, Any]:
+    """Return the fields of a failed attempt."""
+    return {"HttpStatusCode": status, "AwsException": name, "AwsExceptionMessage": message}
+
+
+def finally_failed(status: int | None = 503, name: str = "SlowDown", message: str = "slow") -> dict[str, Any]:
+    """Return the same as a call's Final* fields."""
+    return {"FinalHttpStatusCode": status, "FinalAwsException": name, "FinalAwsExceptionMessage": message}
+
+
+def arrive(correlator: Correlator, arrival: Arrival) -> list[Released]:
+    """Feed one datagram, deadlines first, as the loop does."""
+    now = arrival.at / 1000
+    released = correlator.expire(now=now)
+    for event in decode(arrival.payload).events:
+        released += correlator.receive(
+            event,
+            peer=Peer(arrival.host, arrival.port),
+            received_ns=(BASE_MS + arrival.at) * NS_PER_MS,
+            now=now,
+        )
+    return released
+
+
+def told(released: list[Released]) -> list[str]:
+    """Return the releases as lines."""
+    return [_line(one) for one in released]
+
+
+def _line(released: Released) -> str:
+    if isinstance(released, OrphanAttempt):
+        return f"orphan {_name(released.attempt.event)} {released.reason}"
+    start = (released.call.start_ns // NS_PER_MS) - BASE_MS
+    words = [f"call@{start} [{' '.join(_name(attempt.event) for attempt in released.attempts)}]"]
+    words += [f"missing {released.missing}"] if released.missing else []
+    words += ["ambiguous"] if released.ambiguous else []
+    words += [str(released.reason)] if released.reason is not Reason.COMPLETE else []
+    return " ".join(words)
+
+
+def _name(attempt: ApiCallAttempt) -> str:
+    return attempt.request_id or "-"
+
+
+def transcript(*arrivals: Arrival) -> list[str]:
+    """Return what a correlator releases for these arrivals, and what is left in the end."""
+    correlator = Correlator()
+    released = [line for arrival in arrivals for line in told(arrive(correlator, arrival))]
+    last = arrivals[-1].at / 1000
+    released += told(correlator.expire(now=last + GRACE))
+    released += told(correlator.flush())
+    assert (correlator.pending_events, correlator.pending_bytes) == (0, 0)
+    return released

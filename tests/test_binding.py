@@ -1,0 +1,53 @@
+"""Bound sockets: the family, the address and the buffer that were asked for."""
+
+from __future__ import annotations
+
+import socket
+import sys
+from pathlib import Path
+
+import pytest
+from loopback import with_ipv6
+
+from csm_otel import binding
+from csm_otel.binding import DEFAULT_BUFFER_BYTES, bind_socket, try_option
+
+MAX_BUFFER = Path("/proc/sys/net/core/rmem_max")
+
+
+@pytest.mark.parametrize(
+    ("host", "family"),
+    [
+        pytest.param("127.0.0.1", socket.AF_INET, id="ipv4"),
+        with_ipv6("::1", socket.AF_INET6),
+    ],
+)
+def test_bound(host: str, family: socket.AddressFamily) -> None:
+    """The socket is a UDP one, of the host's family, on a free port where none is asked for."""
+    with bind_socket(host, 0, buffer_bytes=DEFAULT_BUFFER_BYTES) as sock:
+        assert (sock.family, sock.type) == (family, socket.SOCK_DGRAM)
+        assert sock.getsockname()[0] == host
+        assert sock.getsockname()[1] > 0
+
+
+def test_a_name() -> None:
+    """A name stands for its address."""
+    with bind_socket("localhost", 0, buffer_bytes=65_536) as sock:
+        assert sock.getsockname()[0] in {"127.0.0.1", "::1"}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems count otherwise")
+def test_the_buffer_is_capped_without_privilege(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the privilege to have more the buffer is what the system's bound allows, doubled by the kernel."""
+    monkeypatch.setattr(binding, "_ON_LINUX", False)
+    most = int(MAX_BUFFER.read_text("ascii"))
+
+    with bind_socket("127.0.0.1", 0, buffer_bytes=min(2 * most, 2**30)) as sock:
+        assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) == 2 * most
+
+
+def test_an_option_that_does_not_exist() -> None:
+    """An option that the system does not know is told, not raised."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        assert try_option(sock, socket.SO_RCVBUF, 65_536)
+        assert not try_option(sock, 9999, 1)

@@ -1,0 +1,335 @@
+"""How long and how much the correlator keeps, and that it neither loses nor doubles anything."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+from arrivals import (
+    BOTOCORE,
+    CPP,
+    DOTNET,
+    GO,
+    GRACE,
+    JAVA,
+    JS,
+    PHP,
+    RUBY,
+    WAIT,
+    arrive,
+    called,
+    failed,
+    told,
+    transcript,
+    tried,
+)
+from datagrams import ABSENT, BASE_MS
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+
+from csm_otel.correlator import CorrelatedCall, Correlator, CorrelatorLimits, OrphanAttempt, Released
+from csm_otel.events import ApiCall, ApiCallAttempt, Dialect, Peer
+from csm_otel.times import NS_PER_MS, TimestampMode
+
+# A call that misses attempts waits where its sender or the network may reorder.
+
+
+def test_grace_ends_with_what_there_is() -> None:
+    """When the grace is over, the call leaves with the attempts it has."""
+    correlator = Correlator()
+    held = arrive(correlator, called(0, 50, RUBY, AttemptCount=2))
+    held += arrive(correlator, tried("a", 1, 5, RUBY, at=51, **failed()))
+
+    early = correlator.expire(now=0.050 + GRACE - 0.001)
+    released = correlator.expire(now=0.050 + GRACE)
+
+    assert (held, early) == ([], [])
+    assert told(released) == ["call@0 [a] missing 1 expired"]
+
+
+def test_remote_senders_may_be_reordered() -> None:
+    """A call from another host waits for its attempt, whatever the SDK."""
+    correlator = Correlator()
+
+    assert arrive(correlator, called(0, 30)._replace(host="10.0.0.7")) == []
+    assert told(arrive(correlator, tried("a", 2, 27, at=31)._replace(host="10.0.0.7"))) == ["call@0 [a]"]
+
+
+def test_best_held_call_takes_the_attempt() -> None:
+    """Of two calls that wait, the one that the attempt fits better takes it."""
+    lines = transcript(
+        called(0, 30, DOTNET),
+        called(0, 60, DOTNET),
+        tried("a", 1, 59, DOTNET, at=61),
+        tried("b", 1, 29, DOTNET, at=62),
+    )
+
+    assert lines == ["call@0 [a]", "call@0 [b]"]
+
+
+def test_local_senders_that_keep_order_do_not_wait() -> None:
+    """A botocore attempt comes before its call or never."""
+    correlator = Correlator()
+
+    assert told(arrive(correlator, called(0, 30))) == ["call@0 [] missing 1"]
+    assert correlator.next_deadline() is None
+
+
+# What waits has a deadline, and leaves by it.
+
+
+def test_orphan_leaves_by_its_deadline() -> None:
+    """An attempt whose call never comes leaves when its wait has ended."""
+    correlator = Correlator()
+    arrive(correlator, tried("a", 2, 27))
+
+    early = correlator.expire(now=0.027 + WAIT - 0.001)
+
+    assert early == []
+    assert correlator.next_deadline() == pytest.approx(0.027 + WAIT)
+    assert told(correlator.expire(now=0.027 + WAIT)) == ["orphan a expired"]
+    assert correlator.next_deadline() is None
+
+
+def test_nearest_deadline_of_all() -> None:
+    """The next deadline is a held call's, then an attempt's."""
+    correlator = Correlator()
+    arrive(correlator, tried("a", 2, 27))
+    arrive(correlator, called(0, 30, RUBY))
+
+    first = correlator.next_deadline()
+    correlator.expire(now=0.030 + GRACE)
+
+    assert first == pytest.approx(0.030 + GRACE)
+    assert correlator.next_deadline() == pytest.approx(0.027 + WAIT)
+
+
+def test_nothing_waits_at_first() -> None:
+    """An empty correlator has no deadline and nothing to release."""
+    correlator = Correlator()
+
+    assert correlator.next_deadline() is None
+    assert correlator.expire(now=1e9) == []
+    assert correlator.flush() == []
+
+
+def test_limits_are_taken() -> None:
+    """Both waits are settings."""
+    correlator = Correlator(CorrelatorLimits(grace_seconds=1.0, attempt_wait_seconds=5.0))
+    arrive(correlator, called(0, 0, RUBY))
+    arrive(correlator, tried("a", 0, 0))
+
+    assert told(correlator.expire(now=1.0)) == ["call@0 [] missing 1 expired"]
+    assert told(correlator.expire(now=5.0)) == ["orphan a expired"]
+
+
+def test_flush_empties() -> None:
+    """At the end held calls leave first, each with what there is, then the orphans."""
+    correlator = Correlator()
+    arrive(correlator, tried("x", 2, 9, Api="ListBuckets"))
+    arrive(correlator, called(0, 50, RUBY, AttemptCount=2))
+    arrive(correlator, tried("a", 1, 5, RUBY, at=51, **failed()))
+
+    assert told(correlator.flush()) == ["call@0 [a] missing 1 flushed", "orphan x flushed"]
+    assert correlator.pending_events == 0
+
+
+# What waits is bounded by number and by bytes, oldest first out.
+
+
+def test_number_is_bounded() -> None:
+    """One event too many pushes the oldest out."""
+    correlator = Correlator(CorrelatorLimits(pending_events=2))
+
+    lines = [told(arrive(correlator, tried(name, at, at + 1))) for at, name in enumerate("abc")]
+
+    assert lines == [[], [], ["orphan a evicted"]]
+    assert correlator.pending_events == 2
+
+
+def test_bytes_are_bounded() -> None:
+    """Bytes of payload are bounded in the same way."""
+    arrivals = [tried(name, at, at + 1) for at, name in enumerate("abc")]
+    correlator = Correlator(CorrelatorLimits(pending_bytes=sum(len(one.payload) for one in arrivals) - 1))
+
+    lines = [told(arrive(correlator, arrival)) for arrival in arrivals]
+
+    assert lines == [[], [], ["orphan a evicted"]]
+    assert correlator.pending_bytes == len(arrivals[1].payload) + len(arrivals[2].payload)
+
+
+def test_held_call_takes_its_attempts_along() -> None:
+    """A call that is pushed out leaves with the attempts it has."""
+    correlator = Correlator(CorrelatorLimits(pending_events=2))
+    arrive(correlator, called(0, 50, RUBY, AttemptCount=3))
+    arrive(correlator, tried("a", 1, 5, RUBY, at=51, **failed()))
+
+    lines = told(arrive(correlator, tried("x", 2, 9, at=52)))
+
+    assert lines == ["call@0 [a] missing 2 evicted"]
+    assert correlator.pending_events == 1
+
+
+def test_flood_of_strangers() -> None:
+    """Spoofed attempts of ever new services leave nothing behind beyond the bounds."""
+    correlator = Correlator(CorrelatorLimits(pending_events=10))
+
+    for number in range(500):
+        arrive(correlator, tried("x", number, number, Service=f"S{number}", ClientId=f"{number}"))
+
+    assert correlator.pending_events == 10
+    assert len(correlator._groups) == 10
+
+
+def test_timestamp_mode_is_taken() -> None:
+    """The setting that overrules what a Timestamp means reaches the events."""
+    correlator = Correlator(timestamp_mode=TimestampMode.END)
+
+    (released,) = arrive(correlator, called(0, 30, AttemptCount=0, FinalHttpStatusCode=ABSENT))
+
+    assert isinstance(released, CorrelatedCall)
+    assert released.call.end_ns == BASE_MS * NS_PER_MS
+
+
+_WAIT, _GRACE, _EVENTS, _BYTES = 5.0, 0.5, 12, 6_000
+_small = st.integers(0, 40)
+_dialects = st.sampled_from([BOTOCORE, GO, RUBY, PHP, JS, DOTNET, JAVA, CPP])
+
+
+class CorrelatorMachine(RuleBasedStateMachine):
+    """Anything may arrive in any order, twice or never; nothing is lost, doubled or kept too long.
+
+    Events carry their number as the account id, which nothing in the matching looks at; equal numbers are repeats.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.correlator = Correlator(
+            CorrelatorLimits(
+                grace_seconds=_GRACE, attempt_wait_seconds=_WAIT, pending_events=_EVENTS, pending_bytes=_BYTES
+            )
+        )
+        self.now = 0.0
+        self.arrived: Counter[tuple[bool, str]] = Counter()
+        self.left: Counter[tuple[bool, str]] = Counter()
+        self.deadlines: dict[tuple[bool, str], float] = {}
+
+    def _take(self, released: list[Released]) -> None:
+        for one in released:
+            if isinstance(one, OrphanAttempt):
+                self.left[False, one.attempt.event.account_id or ""] += 1
+                continue
+            call = one.call.event
+            self.left[True, call.account_id or ""] += 1
+            self.left.update((False, attempt.event.account_id or "") for attempt in one.attempts)
+            assert one.missing >= 0
+            assert len(one.attempts) + one.missing == max(call.attempt_count or 0, 1)
+            before_last = [attempt.start_ns for attempt in one.attempts[:-1]]
+            assert before_last == sorted(before_last)
+            assert {(a.event.service, a.event.api, a.event.client_id, a.event.dialect) for a in one.attempts} <= {
+                (call.service, call.api, call.client_id, call.dialect)
+            }
+
+    def _receive(self, event: ApiCall | ApiCallAttempt, host: str) -> None:
+        name = isinstance(event, ApiCall), event.account_id or ""
+        self.arrived[name] += 1
+        self.deadlines[name] = self.now + (_GRACE if name[0] else _WAIT)
+        received_ns = BASE_MS * NS_PER_MS + int(self.now * 1e9)
+        self._take(self.correlator.receive(event, peer=Peer(host, 1), received_ns=received_ns, now=self.now))
+
+    @rule(
+        number=_small,
+        dialect=_dialects,
+        api=st.sampled_from("AB"),
+        count=st.integers(0, 3),
+        latency=st.integers(0, 300) | st.none(),
+        status=st.sampled_from([200, 503]),
+        host=st.sampled_from(["127.0.0.1", "10.0.0.7"]),
+    )
+    def receive_call(
+        self, *, number: int, dialect: Dialect, api: str, count: int, latency: int | None, status: int, host: str
+    ) -> None:
+        """Let a call arrive."""
+        start_ms = BASE_MS + int(self.now * 1000) - (latency or 0)
+        event = ApiCall(
+            dialect=dialect,
+            service="S3",
+            api=api,
+            timestamp_ms=start_ms,
+            latency_ms=latency,
+            status=status,
+            attempt_count=count,
+            account_id=f"{number}",
+            size_bytes=300,
+        )
+        self._receive(event, host)
+
+    @rule(
+        number=_small,
+        dialect=_dialects,
+        api=st.sampled_from("AB"),
+        latency=st.integers(0, 300) | st.none(),
+        status=st.sampled_from([200, 503, None]),
+        size_bytes=st.sampled_from([300, 4_000]),
+        host=st.sampled_from(["127.0.0.1", "10.0.0.7"]),
+    )
+    def receive_attempt(
+        self,
+        *,
+        number: int,
+        dialect: Dialect,
+        api: str,
+        latency: int | None,
+        status: int | None,
+        size_bytes: int,
+        host: str,
+    ) -> None:
+        """Let an attempt arrive."""
+        start_ms = BASE_MS + int(self.now * 1000) - (latency or 0)
+        event = ApiCallAttempt(
+            dialect=dialect,
+            service="S3",
+            api=api,
+            timestamp_ms=start_ms,
+            latency_ms=latency,
+            status=status,
+            account_id=f"{number}",
+            size_bytes=size_bytes,
+        )
+        self._receive(event, host)
+
+    @rule(seconds=st.sampled_from([0.0, 0.01, 0.3, 0.5, 4.9, 5.0]))
+    def expire(self, seconds: float) -> None:
+        """Let time pass: afterwards nothing waits beyond its deadline."""
+        self.now += seconds
+        self._take(self.correlator.expire(now=self.now))
+        following = self.correlator.next_deadline()
+        assert following is None or following > self.now
+        late = [name for name, deadline in self.deadlines.items() if deadline <= self.now]
+        assert all(self.left[name] == self.arrived[name] for name in late)
+
+    @rule()
+    def flush(self) -> None:
+        """Empty it: everything that ever arrived has left, exactly as often."""
+        self._take(self.correlator.flush())
+        assert self.left == self.arrived
+        assert (self.correlator.pending_events, self.correlator.pending_bytes) == (0, 0)
+        assert self.correlator._groups == {}
+        assert self.correlator.next_deadline() is None
+
+    @invariant()
+    def nothing_is_lost_or_doubled(self) -> None:
+        """What has arrived has left or waits, and what waits is within the bounds."""
+        assert not self.left - self.arrived
+        assert sum((self.arrived - self.left).values()) == self.correlator.pending_events
+        assert self.correlator.pending_events <= _EVENTS
+        assert 0 <= self.correlator.pending_bytes <= _BYTES
+
+    def teardown(self) -> None:
+        """End every run empty."""
+        self.flush()
+
+
+TestCorrelatorMachine = CorrelatorMachine.TestCase
+TestCorrelatorMachine.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)

@@ -1,0 +1,466 @@
+"""Payloads to events: every dialect, every shape, and nothing that a sender writes gets in the way."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+import strategies
+from datagrams import ABSENT, AGENTS, BASE_MS, TOKEN, attempt, attempt_fields, call, call_fields, encode
+from hypothesis import given
+
+from csm_otel import decoding
+from csm_otel.decoding import Decoded, decode
+from csm_otel.errors import MalformedDatagramError
+from csm_otel.events import ApiCall, ApiCallAttempt, Dialect, Event, Failure, Latencies
+
+REASONS = {"empty", "not_json", "not_an_object", "too_deep", "unknown_type", "unnamed"}
+DAY_MS = 24 * 60 * 60 * 1000
+
+
+def only(payload: bytes) -> Event:
+    """Return the one event that a payload holds."""
+    (event,) = decode(payload).events
+    return event
+
+
+def only_call(payload: bytes) -> ApiCall:
+    """Return the one call that a payload holds."""
+    event = only(payload)
+    assert isinstance(event, ApiCall)
+    return event
+
+
+def only_attempt(payload: bytes) -> ApiCallAttempt:
+    """Return the one attempt that a payload holds."""
+    event = only(payload)
+    assert isinstance(event, ApiCallAttempt)
+    return event
+
+
+def test_call() -> None:
+    """Every field of a call is where it belongs."""
+    payload = call(
+        ClientId="etl",
+        AttemptCount=3,
+        MaxRetriesExceeded=1,
+        FinalHttpStatusCode=503,
+        FinalAwsException="SlowDown",
+        FinalAwsExceptionMessage="Please reduce your request rate.",
+    )
+
+    assert only(payload) == ApiCall(
+        dialect=Dialect.BOTOCORE,
+        service="S3",
+        api="GetObject",
+        client_id="etl",
+        timestamp_ms=BASE_MS,
+        latency_ms=30,
+        region="us-east-1",
+        user_agent=AGENTS[Dialect.BOTOCORE],
+        status=503,
+        aws_exception=Failure("SlowDown", "Please reduce your request rate."),
+        size_bytes=len(payload),
+        attempt_count=3,
+        max_retries_exceeded=True,
+    )
+
+
+def test_attempt() -> None:
+    """Every field of an attempt is where it belongs, and of the key only the account is left."""
+    payload = attempt(
+        Dialect.CPP,
+        AccessKey="ASIAY34FZKBOKMUTVV7A",
+        SessionToken=TOKEN,
+        XAmznRequestId="",
+        XAmzRequestId="79104EXAMPLEB723",
+        XAmzId2="IOWQ4fDEXAMPLEQM",
+        DestinationIp="10.0.0.1",
+        ConnectionReused=1,
+        AcquireConnectionLatency=1,
+        ConnectLatency=2,
+        RequestLatency=3,
+        DnsLatency=0,
+        TcpLatency=5,
+        SslLatency=6,
+    )
+
+    assert only(payload) == ApiCallAttempt(
+        dialect=Dialect.CPP,
+        service="S3",
+        api="GetObject",
+        timestamp_ms=BASE_MS + 2,
+        latency_ms=25,
+        region="us-east-1",
+        user_agent=AGENTS[Dialect.CPP],
+        status=200,
+        account_id="609629065308",
+        size_bytes=len(payload),
+        fqdn="s3.us-east-1.amazonaws.com",
+        request_id="79104EXAMPLEB723",
+        extended_request_id="IOWQ4fDEXAMPLEQM",
+        destination_ip="10.0.0.1",
+        connection_reused=True,
+        latencies=Latencies(acquire_connection_ms=1, connect_ms=2, request_ms=3, dns_ms=0, tcp_ms=5, tls_ms=6),
+    )
+
+
+@pytest.mark.parametrize("dialect", sorted(Dialect))
+def test_every_dialect_takes_the_fast_path(dialect: Dialect) -> None:
+    """What the SDKs really send is plain enough for the fast path, .NET's spelling of AWS apart."""
+    payloads = [call(dialect), attempt(dialect)]
+
+    assert all(decoding._fast_wire(payload) is not None for payload in payloads)
+    assert [only(payload).dialect for payload in payloads] == [dialect, dialect]
+
+
+@pytest.mark.parametrize("dialect", sorted(set(Dialect) - {Dialect.UNKNOWN}))
+def test_dialect_without_a_telling_agent(dialect: Dialect) -> None:
+    """Where the application sets its own user agent, the order of the keys tells the SDK, on both paths."""
+    payloads = [call(dialect, UserAgent="mine/1.0"), attempt(dialect, UserAgent="mine/1.0")]
+
+    assert [only(payload).dialect for payload in payloads] == [dialect, dialect]
+    assert [decoding._decode_tolerantly(payload).events[0].dialect for payload in payloads] == [dialect, dialect]
+
+
+def test_user_agent_beats_key_order() -> None:
+    """An agent that names an SDK is no accident; the key order of an old Python may be."""
+    payload = encode(Dialect.JS, call_fields(Dialect.JS, UserAgent=AGENTS[Dialect.BOTOCORE]))
+
+    assert only(payload).dialect is Dialect.BOTOCORE
+
+
+ONE, TWO = call_fields(Api="One"), attempt_fields(Api="Two")
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        pytest.param(json.dumps([ONE, TWO]).encode(), id="array"),
+        pytest.param(json.dumps([ONE, TWO], indent=4).encode(), id="array-pretty"),
+        pytest.param(b"\n".join([json.dumps(ONE).encode(), json.dumps(TWO).encode()]), id="lines"),
+        pytest.param(b"\r\n\r\n".join([json.dumps(ONE).encode(), json.dumps(TWO).encode()]), id="lines-crlf"),
+        pytest.param(json.dumps(ONE, indent=2).encode() + b"\n" + json.dumps(TWO, indent=2).encode(), id="pretty"),
+        pytest.param(json.dumps(ONE).encode() + json.dumps(TWO).encode(), id="side-by-side"),
+        pytest.param(b"\xef\xbb\xbf" + json.dumps([ONE, TWO]).encode(), id="bom"),
+        pytest.param(b" \t\r\n" + json.dumps([ONE, TWO]).encode() + b"\n\x00\x00", id="blanks-and-padding"),
+        pytest.param(json.dumps([ONE]).encode() + json.dumps([TWO]).encode(), id="arrays"),
+    ],
+)
+def test_several_events(payload: bytes) -> None:
+    """One datagram may hold several events, in any of the usual shapes, and their order is kept."""
+    decoded = decode(payload)
+
+    assert [event.api for event in decoded.events] == ["One", "Two"]
+    assert decoded.rejected == ()
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        pytest.param(json.dumps(ONE, indent=2).encode(), id="pretty"),
+        pytest.param(b"\xef\xbb\xbf" + json.dumps(ONE).encode(), id="bom"),
+        pytest.param(b"\n  " + json.dumps(ONE).encode() + b" \n", id="blanks"),
+        pytest.param(json.dumps([ONE]).encode(), id="array-of-one"),
+        pytest.param(json.dumps({key.upper(): value for key, value in ONE.items()}).encode(), id="upper-case-keys"),
+        pytest.param(json.dumps(ONE | {"Nested": {"a": [1, {}]}}).encode(), id="unknown-key-nested"),
+        pytest.param(json.dumps(ONE | {"Unknown": "x" * 60_000}).encode(), id="64-KiB"),
+        pytest.param(json.dumps(ONE | {"Latency": "30", "AttemptCount": "1"}).encode(), id="numeric-strings"),
+        pytest.param(json.dumps(ONE | {"Latency": 30.0, "Timestamp": float(BASE_MS)}).encode(), id="integral-floats"),
+        pytest.param(json.dumps(ONE | {"Timestamp": BASE_MS + 0.75}).encode(), id="php-2018-float-timestamp"),
+        pytest.param(json.dumps(ONE | {"FinalAwsException": None, "ClientId": None}).encode(), id="nulls"),
+        pytest.param(json.dumps(ONE | {"MaxRetriesExceeded": False}).encode(), id="boolean-flag"),
+        pytest.param(b'{"Api":"Other","Latency":7,' + json.dumps(ONE).encode()[1:], id="duplicate-keys-last-wins"),
+        pytest.param(json.dumps(ONE | {"latency": None, "API": None}).encode(), id="null-in-another-spelling"),
+    ],
+)
+def test_same_event_in_another_shape(payload: bytes) -> None:
+    """However one event is written, it is the same event."""
+    event = only_call(payload)
+
+    expected = only_call(json.dumps(ONE).encode())
+    same = {name: getattr(event, name) for name in event.__struct_fields__} | {"size_bytes": expected.size_bytes}
+    assert ApiCall(**same) == expected
+
+
+@pytest.mark.parametrize(
+    ("payload", "reason"),
+    [
+        pytest.param(b"", "empty", id="empty-php"),
+        pytest.param(b" \n\t", "empty", id="blanks"),
+        pytest.param(b"\xef\xbb\xbf", "empty", id="bom-alone"),
+        pytest.param(b"\x00" * 100, "empty", id="zero-bytes"),
+        pytest.param(b"[]", "empty", id="empty-array"),
+        pytest.param(b"hello", "not_json", id="text"),
+        pytest.param(b'{"Type":"ApiCall","Api":"A"', "not_json", id="cut"),
+        pytest.param(b"\xff\xfe\x00", "not_json", id="bytes"),
+        pytest.param('{"Type":"ApiCall"}'.encode("utf-16"), "not_json", id="utf-16"),
+        pytest.param(b'"ApiCall"', "not_an_object", id="string"),
+        pytest.param(b"31000", "not_an_object", id="number"),
+        pytest.param(b"null", "not_an_object", id="null"),
+        pytest.param(b"[1,2]", "not_an_object", id="array-of-numbers"),
+        pytest.param(b"[[{}]]", "not_an_object", id="array-in-array"),
+        pytest.param(b"[" * 60_000, "too_deep", id="deep-arrays"),
+        pytest.param(b'{"Type":' * 8_000, "too_deep", id="deep-objects"),
+        pytest.param(b'{"x":' * 8_000 + b"1" + b"}" * 8_000, "too_deep", id="deep-and-closed"),
+        pytest.param(b"{}", "unknown_type", id="no-type"),
+        pytest.param(call(Type="Other"), "unknown_type", id="other-type"),
+        pytest.param(call(Type=None), "unknown_type", id="null-type"),
+        pytest.param(call(Type="apicall"), "unknown_type", id="type-in-lower-case"),
+        pytest.param(call(Type=["ApiCall"]), "unknown_type", id="type-in-an-array"),
+        pytest.param(call(Service=ABSENT, Api=ABSENT), "unnamed", id="unnamed"),
+        pytest.param(call(Service="", Api=" \n"), "unnamed", id="unnamed-blank"),
+    ],
+)
+def test_no_event(payload: bytes, reason: str) -> None:
+    """What is no event is rejected with one of few reasons, and with nothing of the payload."""
+    with pytest.raises(MalformedDatagramError) as raised:
+        decode(payload)
+
+    assert (raised.value.reason, str(raised.value)) == (reason, reason)
+    assert raised.value.__context__ is None
+
+
+def test_good_events_survive_bad_neighbours() -> None:
+    """What is wrong beside an event is counted by reason, and the event is kept."""
+    payload = b"\n".join([b"junk", call(Api="One"), b"{}", b"7", attempt(Api="Two"), b'{"Type":'])
+
+    decoded = decode(payload)
+
+    assert [event.api for event in decoded.events] == ["One", "Two"]
+    assert sorted(decoded.rejected) == ["not_an_object", "not_json", "not_json", "unknown_type"]
+
+
+def test_other_versions_are_counted_and_decoded() -> None:
+    """Another Version is no reason to drop an event; an absent one (Go's calls) is ordinary."""
+    payload = b"\n".join([call(Version=2), call(Version="3"), call(Version=1), call(Version=ABSENT)])
+
+    decoded = decode(payload)
+
+    assert (len(decoded.events), decoded.other_versions) == (4, 2)
+    assert decode(call(Version=2)).other_versions == 1
+
+
+def test_many_tries_are_bounded() -> None:
+    """A datagram of nothing but broken lines costs a bounded number of tries."""
+    with pytest.raises(MalformedDatagramError) as raised:
+        decode(b"{\n" * 32_000)
+    rejected = decode(call() + b"\n" + b"{\n" * 30_000).rejected
+
+    assert raised.value.reason == "not_json"
+    assert len(rejected) <= decoding._MAX_EVENTS
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "attribute", "expected"),
+    [
+        pytest.param("Latency", 0, "latency_ms", 0, id="latency-zero"),
+        pytest.param("Latency", -5, "latency_ms", None, id="latency-negative-clock-step"),
+        pytest.param("Latency", 3 * DAY_MS, "latency_ms", DAY_MS, id="latency-capped"),
+        pytest.param("Latency", 10**18, "latency_ms", None, id="latency-1e18"),
+        pytest.param("Latency", 10**30, "latency_ms", None, id="latency-huge-int"),
+        pytest.param("Latency", 1e300, "latency_ms", None, id="latency-huge-float"),
+        pytest.param("Latency", float("nan"), "latency_ms", None, id="latency-nan"),
+        pytest.param("Latency", float("inf"), "latency_ms", None, id="latency-infinity"),
+        pytest.param("Latency", True, "latency_ms", None, id="latency-boolean"),
+        pytest.param("Latency", "12", "latency_ms", 12, id="latency-string"),
+        pytest.param("Latency", "12.0", "latency_ms", 12, id="latency-float-string"),
+        pytest.param("Latency", "nan", "latency_ms", None, id="latency-nan-string"),
+        pytest.param("Latency", "soon", "latency_ms", None, id="latency-word"),
+        pytest.param("Latency", [12], "latency_ms", None, id="latency-array"),
+        pytest.param("Latency", {"ms": 12}, "latency_ms", None, id="latency-object"),
+        pytest.param("Timestamp", None, "timestamp_ms", None, id="timestamp-null"),
+        pytest.param("Timestamp", 0, "timestamp_ms", None, id="timestamp-zero"),
+        pytest.param("Timestamp", -1, "timestamp_ms", None, id="timestamp-negative"),
+        pytest.param("Timestamp", BASE_MS + 0.5, "timestamp_ms", BASE_MS, id="timestamp-float"),
+        pytest.param("Timestamp", str(BASE_MS), "timestamp_ms", BASE_MS, id="timestamp-string"),
+        pytest.param("Timestamp", 4_102_444_800_000, "timestamp_ms", 4_102_444_800_000, id="timestamp-2100"),
+        pytest.param("Timestamp", BASE_MS * 10**6, "timestamp_ms", None, id="timestamp-in-nanoseconds"),
+        pytest.param("Timestamp", 10**20, "timestamp_ms", None, id="timestamp-huge"),
+        pytest.param("FinalHttpStatusCode", 0, "status", None, id="status-zero-go-ruby"),
+        pytest.param("FinalHttpStatusCode", -1, "status", None, id="status-minus-one-cpp"),
+        pytest.param("FinalHttpStatusCode", 99, "status", None, id="status-below"),
+        pytest.param("FinalHttpStatusCode", 100, "status", 100, id="status-lowest"),
+        pytest.param("FinalHttpStatusCode", 599, "status", 599, id="status-highest"),
+        pytest.param("FinalHttpStatusCode", 600, "status", None, id="status-above"),
+        pytest.param("FinalHttpStatusCode", "404", "status", 404, id="status-string"),
+        pytest.param("FinalHttpStatusCode", "", "status", None, id="status-empty"),
+        pytest.param("FinalHttpStatusCode", True, "status", None, id="status-boolean"),
+        pytest.param("AttemptCount", 0, "attempt_count", 0, id="count-zero"),
+        pytest.param("AttemptCount", -1, "attempt_count", None, id="count-negative"),
+        pytest.param("AttemptCount", None, "attempt_count", None, id="count-null"),
+        pytest.param("MaxRetriesExceeded", 0, "max_retries_exceeded", False, id="flag-0"),
+        pytest.param("MaxRetriesExceeded", 1, "max_retries_exceeded", True, id="flag-1"),
+        pytest.param("MaxRetriesExceeded", "1", "max_retries_exceeded", True, id="flag-string"),
+        pytest.param("MaxRetriesExceeded", True, "max_retries_exceeded", True, id="flag-boolean"),
+        pytest.param("MaxRetriesExceeded", 2, "max_retries_exceeded", None, id="flag-two"),
+        pytest.param("ApiCallTimeout", 1, "timed_out", True, id="java-timeout"),
+        pytest.param("APICallTimeout", 1, "timed_out", True, id="early-spelling-of-timeout"),
+        pytest.param("Region", None, "region", None, id="region-null"),
+        pytest.param("Region", "", "region", None, id="region-empty"),
+        pytest.param("Region", 7, "region", None, id="region-number"),
+        pytest.param("ClientId", None, "client_id", "", id="client-id-null"),
+        pytest.param("ClientId", ABSENT, "client_id", "", id="client-id-absent"),
+        pytest.param("ClientId", "Büro-ß", "client_id", "Büro-ß", id="client-id-not-ascii"),
+        pytest.param("ClientId", "x" * 255, "client_id", "x" * 255, id="client-id-255"),
+        pytest.param("Service", "Application Auto Scaling", "service", "Application Auto Scaling", id="service-blanks"),
+        pytest.param("Api", "\x00Get\x1bObject\x7f", "api", "GetObject", id="control-characters"),
+        pytest.param("Api", "Get\ud800Object", "api", "GetObject", id="lone-surrogate"),
+        pytest.param("Api", "x" * 5_000, "api", "x" * 2_048, id="longer-than-any-sdk-sends"),
+        pytest.param("UserAgent", " GuzzleHttp/7", "user_agent", "GuzzleHttp/7", id="leading-blank-php"),
+        pytest.param("FinalAwsException", 502, "aws_exception", Failure("502", ""), id="exception-number-js"),
+        pytest.param("FinalAwsException", 502.0, "aws_exception", Failure("502", ""), id="exception-float"),
+        pytest.param("FinalAwsException", "404", "aws_exception", Failure("404", ""), id="exception-digits"),
+        pytest.param("FinalAwsException", "", "aws_exception", Failure("", ""), id="exception-unnamed-php"),
+        pytest.param("FinalAwsException", None, "aws_exception", None, id="exception-null"),
+        pytest.param("FinalAwsException", False, "aws_exception", None, id="exception-boolean"),
+        pytest.param("FinalAWSException", "A", "aws_exception", Failure("A", ""), id="exception-dotnet-spelling"),
+        pytest.param(
+            "FinalSdkExceptionMessage", "No body.", "sdk_exception", Failure("", "No body."), id="message-alone-cpp"
+        ),
+        pytest.param(
+            "FinalAwsExceptionMessage",
+            "slow\n\tstatus code: 503",
+            "aws_exception",
+            Failure("", "slow  status code: 503"),
+            id="message-of-go",
+        ),
+    ],
+)
+def test_field(field: str, value: object, attribute: str, expected: object) -> None:
+    """An odd field is put right or left out; it never costs the event."""
+    payload = encode(Dialect.BOTOCORE, call_fields(**{field: value}))
+
+    actual = getattr(only_call(payload), attribute)
+
+    assert (actual, type(actual)) == (expected, type(expected))
+
+
+@pytest.mark.parametrize(
+    ("changes", "attribute", "expected"),
+    [
+        pytest.param({"XAmznRequestId": "a", "XAmzRequestId": "b"}, "request_id", "a", id="first-request-id"),
+        pytest.param({"XAmznRequestId": "", "XAmzRequestId": "b"}, "request_id", "b", id="second-request-id"),
+        pytest.param({"XAmznRequestId": ""}, "request_id", None, id="no-request-id-go"),
+        pytest.param({"DestinationIp": ""}, "destination_ip", None, id="no-destination-php"),
+        pytest.param({"ConnectionReused": "0"}, "connection_reused", False, id="reused-string"),
+        pytest.param(
+            {"AWSException": "A", "AWSExceptionMessage": "m"}, "aws_exception", Failure("A", "m"), id="dotnet"
+        ),
+        pytest.param({"AccessKey": ""}, "account_id", None, id="anonymous-go"),
+        pytest.param({"AccessKey": 7}, "account_id", None, id="key-of-another-type"),
+        pytest.param({"AttemptCount": 3}, "status", 200, id="go-before-1.25.18-counts-on-attempts"),
+        pytest.param({}, "latencies", None, id="no-latencies"),
+        pytest.param({"DnsLatency": -1}, "latencies", None, id="only-an-odd-latency"),
+    ],
+)
+def test_attempt_field(changes: dict[str, object], attribute: str, expected: object) -> None:
+    """An attempt's fields are read as the SDKs mean them."""
+    assert getattr(only_attempt(attempt(**changes)), attribute) == expected
+
+
+def test_ruby_attempt_that_was_not_sent() -> None:
+    """Ruby describes a client-side failure by nulls, which is told from an attempt that lacks its times."""
+    nulls: dict[str, Any] = dict.fromkeys(["Timestamp", "Fqdn", "Region", "UserAgent", "AccessKey"])
+    phantom = attempt(Dialect.RUBY, **nulls, AttemptLatency=ABSENT, HttpStatusCode=ABSENT, SdkException="ArgumentError")
+    event = only_attempt(phantom)
+
+    assert (event.not_sent, event.dialect, event.timestamp_ms) == (True, Dialect.RUBY, None)
+    assert not only_attempt(attempt(Dialect.JAVA, Timestamp=ABSENT, AttemptLatency=ABSENT)).not_sent
+    assert not only_attempt(attempt(Dialect.RUBY, HttpStatusCode=0)).not_sent, "presigned: it has its times"
+
+
+def test_invalid_utf8_is_replaced() -> None:
+    """C++ cuts inside a character: the event is kept and the broken character marked."""
+    payload = attempt(Dialect.CPP, AwsException="Slow", AwsExceptionMessage="wäh").replace("ä".encode(), b"\xc3")
+
+    assert only_attempt(payload).aws_exception == Failure("Slow", "w\ufffdh")
+
+
+def test_escaping_makes_no_difference() -> None:
+    """Text is the same whether the sender escapes it (botocore, PHP) or not (JS, Ruby)."""
+    texts = {
+        dialect: only_call(call(dialect, FinalAwsException="E", FinalAwsExceptionMessage="é/漢 😀")).aws_exception
+        for dialect in (Dialect.BOTOCORE, Dialect.PHP, Dialect.JS, Dialect.RUBY)
+    }
+
+    assert set(texts.values()) == {Failure("E", "é/漢 😀")}
+
+
+@given(strategies.any_payload)
+def test_decode_raises_one_error_or_nothing(payload: bytes) -> None:
+    """Whatever arrives, decoding returns sound events or raises the one error with a known reason."""
+    decoded, reasons = outcome(payload)
+
+    assert bool(decoded.events) != bool(reasons)
+    assert {*decoded.rejected, *reasons} <= REASONS
+    for event in decoded.events:
+        assert_sound(event)
+
+
+def outcome(payload: bytes) -> tuple[Decoded, list[str]]:
+    """Return what a payload decodes to, or the reason why it is malformed."""
+    try:
+        return decode(payload), []
+    except MalformedDatagramError as error:
+        return Decoded([]), [error.reason]
+
+
+def assert_sound(event: Event) -> None:
+    """Check what every later stage relies on."""
+    assert event.service or event.api
+    assert event.status is None or 100 <= event.status <= 599
+    assert event.latency_ms is None or 0 <= event.latency_ms <= DAY_MS
+    assert event.timestamp_ms is None or 0 <= event.timestamp_ms * 10**6 < 2**63
+    texts = [event.service, event.api, event.client_id, event.region or "", event.user_agent or ""]
+    texts += [
+        text for failure in (event.aws_exception, event.sdk_exception) if failure for text in failure_texts(failure)
+    ]
+    assert not any(ord(letter) < 32 or 0xD800 <= ord(letter) <= 0xDFFF for text in texts for letter in text)
+
+
+def failure_texts(failure: Failure) -> list[str]:
+    """Return both texts of a failure."""
+    return [failure.name, failure.message]
+
+
+@given(strategies.well_formed())
+def test_both_paths_agree(payload: bytes) -> None:
+    """The tolerant path makes the same events of everything that the fast one accepts."""
+    wire = decoding._fast_wire(payload)
+
+    fast, tolerant = decode(payload), decoding._decode_tolerantly(payload)
+
+    assert isinstance(fast, Decoded)
+    assert wire is not None
+    assert fast == tolerant
+
+
+def test_secret_with_control_characters() -> None:
+    """A secret is cleaned like the texts it is looked for in, or its quotes would slip through."""
+    token = "abcdefgh\x00ijklmnop\nqrstuvwx"
+    event = only_attempt(attempt(SessionToken=token, AwsException="E", AwsExceptionMessage=f"bad: {token}."))
+
+    assert event.aws_exception == Failure("E", "bad: [redacted].")
+
+
+@given(strategies.leaking())
+def test_no_event_holds_a_secret(leaking: tuple[bytes, list[str]]) -> None:
+    """Neither the access key nor the session token, nor 16 characters of either, is in an event or its repr."""
+    payload, secrets = leaking
+
+    decoded = decode(payload)
+
+    assert not strategies.holds_piece(repr(decoded), secrets)
+
+
+@given(strategies.leaking())
+def test_no_error_holds_a_secret(leaking: tuple[bytes, list[str]]) -> None:
+    """Neither is in the error, nor in what it was raised from."""
+    payload, secrets = leaking
+
+    with pytest.raises(MalformedDatagramError) as raised:
+        decode(payload.replace(b'"Type"', b'"Kind"'))
+
+    assert not strategies.holds_piece(repr(raised.value) + str(raised.value.__context__), secrets)

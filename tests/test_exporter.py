@@ -1,0 +1,275 @@
+"""The exporter: which batch leaves when, where it goes, and that every span is counted once."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+from export.samples import ATTEMPT, CALL, changed
+from opentelemetry.sdk.trace import SpanLimits
+from otlp_backend import HttpBackend
+
+from csm_otel.export import open_deliverer
+from csm_otel.export.destination import Destination
+from csm_otel.export.jsonfile import OtlpJsonFile
+from csm_otel.export.queue import DeliveryQueue
+from csm_otel.export.sampling import HeadSampler, sampler_from
+from csm_otel.exporter import Exporter
+from csm_otel.spans.data import SpanData, TraceContext
+from csm_otel.tally import Tally
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Sequence
+    from pathlib import Path
+
+TREE = [CALL, ATTEMPT]
+DELAY_SECONDS = 5.0
+TRACE_ID_IN_THE_UPPER_HALF = 2**64 - 1
+
+
+class Rig:
+    """An exporter with a tally, and what it showed batch by batch."""
+
+    def __init__(
+        self,
+        *,
+        sampler: str = "always_on",
+        ratio: str | None = None,
+        queue: Callable[[Tally], DeliveryQueue] | None = None,
+        file: OtlpJsonFile | None = None,
+        is_shown: bool = True,
+        batch_spans: int = 4,
+    ) -> None:
+        self.tally = Tally()
+        self.shown: list[list[str]] = []
+        self.queue = queue(self.tally) if queue else None
+        self.exporter = Exporter(
+            sampler=HeadSampler(sampler_from(sampler, ratio)),
+            limits=SpanLimits(),
+            tally=self.tally,
+            batch_spans=batch_spans,
+            delay_seconds=DELAY_SECONDS,
+            queue=self.queue,
+            file=file,
+            show=self._show if is_shown else None,
+        )
+
+    def _show(self, spans: Sequence[SpanData]) -> None:
+        self.shown.append([span.name for span in spans])
+
+    def check_sum(self) -> None:
+        """Check that each span made is in exactly one count."""
+        tally = self.tally
+        outcomes = tally.spans_unsampled + tally.spans_shown + tally.spans_delivered + tally.spans_rejected
+        assert outcomes + tally.spans_dropped.total() == tally.spans_made
+
+
+@pytest.fixture
+def broken_file(tmp_path: Path) -> Generator[OtlpJsonFile]:
+    """Yield a file that can be opened and not be written: a pipe whose reader has gone."""
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    file = OtlpJsonFile(path)
+    os.close(reader)
+    yield file
+    file.close()
+
+
+def names_in(path: Path) -> list[list[str]]:
+    """Return the names of the spans in a file, line by line."""
+    return [
+        [
+            span["name"]
+            for resource_spans in json.loads(line)["resourceSpans"]
+            for scope_spans in resource_spans["scopeSpans"]
+            for span in scope_spans["spans"]
+        ]
+        for line in path.read_text("utf-8").splitlines()
+    ]
+
+
+# When a batch leaves
+
+
+def test_a_full_batch_leaves() -> None:
+    """A batch leaves as soon as it holds as many spans as it may, the spans of one call staying together."""
+    rig = Rig(batch_spans=4)
+
+    rig.exporter.add(TREE, now=0.0)
+    assert not rig.shown
+    rig.exporter.add(TREE, now=0.0)
+
+    assert rig.shown == [[CALL.name, ATTEMPT.name] * 2]
+    assert rig.exporter.next_deadline() is None
+
+
+def test_an_old_batch_leaves() -> None:
+    """A batch leaves when its first span has waited long enough, and no earlier."""
+    rig = Rig()
+    assert rig.exporter.next_deadline() is None
+
+    rig.exporter.add([CALL], now=100.0)
+    rig.exporter.add([ATTEMPT], now=104.0)
+    assert rig.exporter.next_deadline() == pytest.approx(105.0)
+    rig.exporter.flush_if_due(now=104.9)
+    assert not rig.shown
+    rig.exporter.flush_if_due(now=105.0)
+
+    assert rig.shown == [[CALL.name, ATTEMPT.name]]
+    assert rig.exporter.next_deadline() is None
+
+
+def test_a_new_batch_has_its_own_deadline() -> None:
+    """The deadline is that of the batch that waits, not of the one that has left."""
+    rig = Rig()
+    rig.exporter.add([CALL], now=100.0)
+    rig.exporter.flush()
+
+    rig.exporter.add([ATTEMPT], now=102.0)
+
+    assert rig.exporter.next_deadline() == pytest.approx(107.0)
+
+
+def test_nothing_to_flush() -> None:
+    """An empty batch is none."""
+    rig = Rig()
+
+    rig.exporter.flush()
+    rig.exporter.flush_if_due(now=1e9)
+    rig.exporter.add([], now=0.0)
+
+    assert not rig.shown
+    assert rig.exporter.next_deadline() is None
+    assert Tally() == rig.tally
+
+
+# What is sampled
+
+
+def test_unsampled_spans_are_counted() -> None:
+    """What the sampler leaves out is counted, goes nowhere, and sets no deadline."""
+    rig = Rig(sampler="always_off")
+
+    rig.exporter.add(TREE, now=0.0)
+
+    assert (rig.tally.spans_made, rig.tally.spans_unsampled) == (2, 2)
+    assert rig.exporter.next_deadline() is None
+    rig.exporter.flush()
+    assert not rig.shown
+    rig.check_sum()
+
+
+def test_some_are_sampled() -> None:
+    """Sampled and unsampled trees are told apart, each as a whole."""
+    rig = Rig(sampler="traceidratio", ratio="0.5")
+    unsampled = [
+        changed(span, context=TraceContext(trace_id=TRACE_ID_IN_THE_UPPER_HALF, span_id=span.context.span_id))
+        for span in TREE
+    ]
+    sampled = [changed(span, context=TraceContext(trace_id=1, span_id=span.context.span_id)) for span in TREE]
+
+    for tree in (unsampled, sampled, unsampled):
+        rig.exporter.add(tree, now=0.0)
+    rig.exporter.flush()
+
+    assert (rig.tally.spans_made, rig.tally.spans_unsampled, rig.tally.spans_shown) == (6, 4, 2)
+    assert rig.shown == [[CALL.name, ATTEMPT.name]]
+    rig.check_sum()
+
+
+# Where batches go
+
+
+@pytest.mark.parametrize("is_shown", [pytest.param(True, id="screen"), pytest.param(False, id="nowhere")])
+def test_shown(is_shown: bool) -> None:  # ruff: ignore[boolean-type-hint-positional-argument]
+    """With neither back end nor file spans count as shown."""
+    rig = Rig(is_shown=is_shown)
+
+    rig.exporter.add(TREE, now=0.0)
+    rig.exporter.flush()
+
+    assert len(rig.shown) == is_shown
+    assert rig.tally.spans_shown == 2
+    rig.check_sum()
+
+
+def test_file(tmp_path: Path) -> None:
+    """Each batch is a line of the file, and its spans are delivered."""
+    path = tmp_path / "out.jsonl"
+    file = OtlpJsonFile(path)
+    rig = Rig(file=file)
+
+    for _ in range(2):
+        rig.exporter.add(TREE, now=0.0)
+        rig.exporter.flush()
+    file.close()
+
+    assert names_in(path) == [[CALL.name, ATTEMPT.name]] * 2
+    assert len(rig.shown) == 2
+    assert rig.tally.spans_delivered == 4
+    rig.check_sum()
+
+
+def test_a_file_that_fails(broken_file: OtlpJsonFile) -> None:
+    """Spans that could not be written are dropped for that reason."""
+    rig = Rig(file=broken_file)
+
+    for _ in range(3):
+        rig.exporter.add(TREE, now=0.0)
+        rig.exporter.flush()
+
+    assert dict(rig.tally.spans_dropped) == {"file": 6}
+    assert rig.tally.spans_delivered == 0
+    rig.check_sum()
+
+
+def deliver_to(backend: HttpBackend) -> Callable[[Tally], DeliveryQueue]:
+    """Return what makes a queue that delivers to the back end."""
+
+    def make(tally: Tally) -> DeliveryQueue:
+        return DeliveryQueue(
+            open_deliverer(Destination(url=backend.url)),
+            tally=tally,
+            limit_bytes=1_000_000,
+            limit_spans=None,
+            timeout_seconds=10.0,
+            say=lambda _: None,
+        )
+
+    return make
+
+
+def test_back_end() -> None:
+    """Each batch is a request to the back end, and its spans are delivered."""
+    with HttpBackend() as backend:
+        rig = Rig(queue=deliver_to(backend))
+        rig.exporter.add([*TREE, CALL], now=0.0)
+        rig.exporter.add(TREE, now=0.0)
+        rig.exporter.add([CALL], now=0.0)
+        rig.exporter.flush()
+        backend.wait_for_accepted(2)
+        assert rig.queue is not None
+        rig.queue.close(deadline_seconds=10.0)
+
+        calls_and_attempts = [CALL.name, ATTEMPT.name, CALL.name, CALL.name, ATTEMPT.name, CALL.name]
+        assert [span.name for span in backend.spans] == calls_and_attempts
+    assert rig.tally.spans_delivered == 6
+    rig.check_sum()
+
+
+def test_the_back_end_counts(broken_file: OtlpJsonFile) -> None:
+    """Where there is a back end, its word counts: a file that fails costs no span, and none counts twice."""
+    with HttpBackend() as backend:
+        rig = Rig(queue=deliver_to(backend), file=broken_file)
+        rig.exporter.add(TREE, now=0.0)
+        rig.exporter.flush()
+        backend.wait_for_accepted(1)
+        assert rig.queue is not None
+        rig.queue.close(deadline_seconds=10.0)
+
+    assert rig.tally.spans_delivered == 2
+    assert not rig.tally.spans_dropped
+    rig.check_sum()

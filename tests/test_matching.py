@@ -1,0 +1,295 @@
+"""Which attempts a call chooses."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+from datagrams import BASE_MS, attempt, call
+from hypothesis import given
+from hypothesis import strategies as st
+
+from csm_otel.decoding import decode
+from csm_otel.events import ApiCall, ApiCallAttempt, Dialect, Peer
+from csm_otel.matching import Choice, Observed, choose, same_outcome
+from csm_otel.times import NS_PER_MS, interval_of
+
+PEER = Peer("127.0.0.1", 40_000)
+FAILED = {"HttpStatusCode": 503, "AwsException": "SlowDown", "AwsExceptionMessage": "slow"}
+CALL_FAILED = {"FinalHttpStatusCode": 503, "FinalAwsException": "SlowDown", "FinalAwsExceptionMessage": "slow"}
+
+
+def observed_call(payload: bytes, *, received: int | None = None) -> Observed[ApiCall]:
+    """Return a call as it was observed, ``received`` ms after `BASE_MS` or when it ended."""
+    (event,) = decode(payload).events
+    assert isinstance(event, ApiCall)
+    received_ns = (BASE_MS + (30 if received is None else received)) * NS_PER_MS
+    start_ns, end_ns = interval_of(event, received_ns=received_ns)
+    return Observed(
+        event=event,
+        peer=PEER,
+        received_ns=received_ns,
+        start_ns=start_ns,
+        end_ns=end_ns,
+        match_start_ns=start_ns,
+        match_end_ns=end_ns,
+    )
+
+
+def observed(
+    start: int, end: int, dialect: Dialect = Dialect.BOTOCORE, /, **changes: object
+) -> Observed[ApiCallAttempt]:
+    """Return an attempt from ``start`` to ``end``, in ms after `BASE_MS`, received when it ended."""
+    stamp = end if dialect is Dialect.GO else start
+    times = {"Timestamp": BASE_MS + stamp, "AttemptLatency": end - start}
+    (event,) = decode(attempt(dialect, **(times | changes))).events
+    assert isinstance(event, ApiCallAttempt)
+    start_ns, end_ns = (BASE_MS + start) * NS_PER_MS, (BASE_MS + end) * NS_PER_MS
+    return Observed(
+        event=event,
+        peer=PEER,
+        received_ns=end_ns,
+        start_ns=start_ns,
+        end_ns=end_ns,
+        match_start_ns=start_ns,
+        match_end_ns=end_ns,
+    )
+
+
+def chosen(payload: bytes, *attempts: Observed[ApiCallAttempt]) -> Choice:
+    """Return the choice that a call makes among attempts numbered from 1."""
+    return choose(observed_call(payload), dict(enumerate(attempts, start=1)))
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "fits"),
+    [
+        pytest.param(0, 30, True, id="the-whole-call"),
+        pytest.param(-2, 10, True, id="rounding-before"),
+        pytest.param(-3, 10, False, id="before"),
+        pytest.param(20, 32, True, id="rounding-after"),
+        pytest.param(20, 33, False, id="after"),
+        pytest.param(-500, -400, False, id="of-a-call-that-was-lost"),
+    ],
+)
+def test_time_must_coincide(start: int, end: int, *, fits: bool) -> None:
+    """An attempt lies inside its call, but for the milliseconds that rounding takes."""
+    assert chosen(call(), observed(start, end)).attempts == ((1,) if fits else ())
+
+
+@pytest.mark.parametrize(
+    ("dialect", "start", "end"),
+    [
+        pytest.param(Dialect.JS, 5, 131, id="js-stale-latency"),
+        pytest.param(Dialect.PHP, 5, 131, id="php-back-off-in-latency"),
+        pytest.param(Dialect.RUBY, 3, 37, id="ruby-mixed-clocks"),
+        pytest.param(Dialect.DOTNET, -7, 20, id="dotnet-mixed-clocks"),
+        pytest.param(Dialect.GO, 0, 30, id="go"),
+    ],
+)
+def test_slack_of_a_dialect(dialect: Dialect, start: int, end: int) -> None:
+    """Where a dialect's clock readings are known to stick out, they may."""
+    assert chosen(call(dialect), observed(start, end, dialect)).attempts == (1,)
+    assert chosen(call(), observed(-7, 131)).attempts == (), "and nowhere else"
+
+
+@pytest.mark.parametrize(
+    ("changes", "is_last"),
+    [
+        pytest.param({}, True, id="same"),
+        pytest.param({"HttpStatusCode": 503}, False, id="another-status"),
+        pytest.param({"AwsException": "SlowDown"}, False, id="another-exception"),
+        pytest.param({"Region": "eu-west-1"}, False, id="another-region"),
+        pytest.param({"Region": None}, True, id="no-region-tells-nothing"),
+        pytest.param({"UserAgent": "Boto3/1.44.5 m/other"}, False, id="another-agent"),
+    ],
+)
+def test_last_attempt_ends_as_its_call(changes: dict[str, object], *, is_last: bool) -> None:
+    """The last attempt's outcome, region and agent are the call's."""
+    assert chosen(call(), observed(2, 27, **changes)).attempts == ((1,) if is_last else ())
+
+
+def test_nearest_end_wins() -> None:
+    """Of several that fit, the one that ends and arrives with the call is its own."""
+    choice = chosen(call(), observed(2, 15), observed(2, 30), observed(2, 20))
+
+    assert (choice.attempts, choice.missing, choice.ambiguous) == ((2,), 0, False)
+
+
+def test_retries_are_chosen_backwards() -> None:
+    """The first is nearest to the call's start, the rest are the latest that do not overlap."""
+    choice = chosen(
+        call(AttemptCount=3, Latency=100),
+        observed(1, 10, **FAILED),
+        observed(12, 22, **FAILED),
+        observed(40, 50, **FAILED),
+        observed(60, 99),
+        observed(45, 70, **FAILED),
+    )
+
+    assert (choice.attempts, choice.missing) == ((1, 3, 4), 0)
+
+
+def test_retries_do_not_overlap() -> None:
+    """A failed attempt that began before the first had ended is a concurrent call's."""
+    choice = chosen(
+        call(AttemptCount=3, Latency=100),
+        observed(1, 10, **FAILED),
+        observed(5, 50, **FAILED),
+        observed(20, 30, **FAILED),
+        observed(60, 99),
+    )
+
+    assert choice.attempts == (1, 3, 4)
+
+
+def test_receipt_tells_apart_what_times_do_not() -> None:
+    """Of two attempts at the same times, the one that arrived with the call is its own."""
+    early, late = (
+        msgspec.structs.replace(observed(2, 30, XAmznRequestId=name), received_ns=(BASE_MS + at) * NS_PER_MS)
+        for name, at in (("a", 30), ("b", 40))
+    )
+
+    choice = choose(observed_call(call(), received=41), {1: early, 2: late})
+
+    assert (choice.attempts, choice.ambiguous) == ((2,), False)
+
+
+def test_success_is_not_retried() -> None:
+    """A success before the last attempt is another call's."""
+    choice = chosen(call(AttemptCount=2), observed(1, 10), observed(12, 30))
+
+    assert (choice.attempts, choice.missing) == ((2,), 1)
+
+
+def test_lost_last_attempt_is_not_replaced() -> None:
+    """Where the last attempt was lost, the failed ones before it are the call's, and one is missing."""
+    choice = chosen(call(AttemptCount=2), observed(1, 10, **FAILED), observed(12, 20, **FAILED))
+
+    assert (choice.attempts, choice.missing) == ((1,), 1)
+
+
+def test_redirect_is_retried() -> None:
+    """A redirect is an attempt of the call, in another region."""
+    choice = chosen(call(AttemptCount=2), observed(1, 10, HttpStatusCode=301, Region="eu-west-1"), observed(12, 29))
+
+    assert (choice.attempts, choice.missing) == ((1, 2), 0)
+
+
+def test_request_id_decides_for_go() -> None:
+    """Go repeats the last request id in its call: that beats any timing."""
+    choice = chosen(
+        call(Dialect.GO, XAmznRequestId="mine"),
+        observed(0, 30, Dialect.GO, XAmznRequestId="other"),
+        observed(2, 18, Dialect.GO, XAmznRequestId="mine"),
+    )
+
+    assert (choice.attempts, choice.ambiguous) == ((2,), False)
+
+
+def test_alike_but_different_is_ambiguous() -> None:
+    """Two choices that no millisecond tells apart are said to be ambiguous."""
+    choice = chosen(call(), observed(2, 30, XAmznRequestId="a"), observed(2, 30, XAmznRequestId="b"))
+
+    assert choice.ambiguous
+    assert choice.missing == 0
+
+
+def test_twins_are_not_ambiguous() -> None:
+    """Between attempts that say the same there is nothing to mix up."""
+    assert not chosen(call(), observed(2, 30), observed(2, 30)).ambiguous
+
+
+@pytest.mark.parametrize(
+    ("dialect", "changes", "wanted"),
+    [
+        pytest.param(Dialect.BOTOCORE, {"AttemptCount": None}, 1, id="no-count"),
+        pytest.param(
+            Dialect.BOTOCORE, {"AttemptCount": 0, "FinalHttpStatusCode": None}, 0, id="count-zero-was-not-sent"
+        ),
+        pytest.param(Dialect.PHP, {"AttemptCount": 0}, 1, id="count-zero-but-a-status"),
+        pytest.param(Dialect.PHP, {"AttemptCount": 0, "FinalHttpStatusCode": None}, 0, id="php-not-sent"),
+        pytest.param(Dialect.GO, {"AttemptCount": 4}, 4, id="counted"),
+    ],
+)
+def test_how_many_are_missing(dialect: Dialect, changes: dict[str, object], wanted: int) -> None:
+    """A call misses as many attempts as it counts."""
+    assert chosen(call(dialect, **changes)).missing == wanted
+
+
+def test_php_counts_no_redirect() -> None:
+    """PHP's call to a bucket elsewhere counts 0 attempts and has no status, yet its 301 is its own."""
+    payload = call(Dialect.PHP, AttemptCount=0, FinalHttpStatusCode=None)
+
+    assert chosen(payload, observed(2, 20, Dialect.PHP, HttpStatusCode=301)).attempts == (1,)
+    assert chosen(payload, observed(2, 20, Dialect.PHP, HttpStatusCode=200)).attempts == ()
+
+
+def test_java_reuses_times() -> None:
+    """Java's attempt that died before its request has the times of the one before it."""
+    error = {"SdkException": "com.amazonaws.SdkClientException", "SdkExceptionMessage": "no"}
+    choice = chosen(
+        call(
+            Dialect.JAVA,
+            AttemptCount=2,
+            FinalHttpStatusCode=None,
+            FinalSdkException=error["SdkException"],
+            FinalSdkExceptionMessage="no",
+        ),
+        observed(2, 20, Dialect.JAVA, **FAILED),
+        observed(2, 20, Dialect.JAVA, HttpStatusCode=None, **error),
+    )
+
+    assert (choice.attempts, choice.missing) == ((1, 2), 0)
+
+
+@pytest.mark.parametrize(
+    ("attempt_changes", "call_changes", "same"),
+    [
+        pytest.param({}, {}, True, id="success"),
+        pytest.param(FAILED, CALL_FAILED, True, id="failure"),
+        pytest.param(FAILED, CALL_FAILED | {"FinalAwsExceptionMessage": "slower"}, False, id="another-message"),
+        pytest.param({"HttpStatusCode": 0}, {"FinalHttpStatusCode": -1}, True, id="no-status-either-way"),
+        pytest.param({"AwsException": ""}, {"FinalAwsException": ""}, True, id="both-unnamed"),
+        pytest.param({"AwsException": ""}, {}, False, id="one-unnamed"),
+    ],
+)
+def test_same_outcome(attempt_changes: dict[str, object], call_changes: dict[str, object], *, same: bool) -> None:
+    """Status, exceptions and messages together are the outcome."""
+    assert same_outcome(observed(2, 27, **attempt_changes).event, observed_call(call(**call_changes)).event) is same
+
+
+intervals = st.tuples(st.integers(-20, 120), st.integers(0, 60))
+outcomes = st.sampled_from([{}, FAILED, {"HttpStatusCode": 301}, {"Region": "eu-west-1"}])
+
+
+@given(
+    dialect=st.sampled_from(sorted(Dialect)),
+    count=st.integers(0, 5),
+    latency=st.integers(0, 100) | st.none(),
+    attempts=st.lists(st.tuples(intervals, outcomes), max_size=8),
+    failed=st.booleans(),
+    is_last_try=st.booleans(),
+)
+def test_a_choice_adds_up(
+    *,
+    dialect: Dialect,
+    count: int,
+    latency: int | None,
+    attempts: list[tuple[tuple[int, int], dict[str, object]]],
+    failed: bool,
+    is_last_try: bool,
+) -> None:
+    """No attempt is chosen twice, none that is not pending, and never more than the call counts."""
+    payload = call(dialect, AttemptCount=count, Latency=latency, **(CALL_FAILED if failed else {}))
+    pending = {
+        key: observed(start, start + length, dialect, **changes)
+        for key, ((start, length), changes) in enumerate(attempts)
+    }
+
+    choice = choose(observed_call(payload), pending, is_last_try=is_last_try)
+
+    assert len(set(choice.attempts)) == len(choice.attempts)
+    assert set(choice.attempts) <= set(pending)
+    assert len(choice.attempts) + choice.missing == max(count, 1)
+    assert choice.missing >= 0
+    assert choice.cost_ms >= 0

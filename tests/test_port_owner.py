@@ -1,0 +1,78 @@
+"""Who has a UDP port, where the system can tell and where it cannot."""
+
+from __future__ import annotations
+
+import os
+import socket
+from pathlib import Path
+
+import pytest
+from children.processes import next_line, python, started
+from loopback import with_ipv6
+
+from csm_otel import port_owner
+from csm_otel.port_owner import owner_of_port
+
+with_proc = pytest.mark.skipif(not Path("/proc/net/udp").exists(), reason="there is no /proc")
+NAMED = r"""
+import socket
+open("/proc/self/comm", "wb").write(b"a\x1b[31m\nb")
+sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+sock.bind(("127.0.0.1", 0))
+print(sock.getsockname()[1], flush=True)
+input()
+"""
+
+
+def bound(family: socket.AddressFamily = socket.AF_INET) -> socket.socket:
+    """Return a socket on a free loopback port."""
+    sock = socket.socket(family, socket.SOCK_DGRAM)
+    sock.bind(("::1" if family == socket.AF_INET6 else "127.0.0.1", 0))
+    return sock
+
+
+@with_proc
+@pytest.mark.parametrize("family", [pytest.param(socket.AF_INET, id="ipv4"), with_ipv6(socket.AF_INET6)])
+def test_this_process(family: socket.AddressFamily) -> None:
+    """The owner is found by its name and pid."""
+    name = Path("/proc/self/comm").read_text("utf-8").strip()
+    with bound(family) as sock:
+        assert f"{name} (pid {os.getpid()})" == owner_of_port(sock.getsockname()[1])
+
+
+@with_proc
+def test_another_process() -> None:
+    """Another process is found, and whatever it calls itself it is printed as one harmless line."""
+    with started(python(NAMED)) as process:
+        port = int(next_line(process.stdout))
+
+        assert f"a?[31m?b (pid {process.pid})" == owner_of_port(port)
+
+
+def test_nobody() -> None:
+    """A port that is free has no owner."""
+    with bound() as sock:
+        port = sock.getsockname()[1]
+
+    assert owner_of_port(port) is None
+
+
+def test_without_proc(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where there is no /proc, as on macOS, the owner is not known."""
+    monkeypatch.setattr(port_owner, "_PROC", tmp_path / "proc")
+
+    with bound() as sock:
+        assert owner_of_port(sock.getsockname()[1]) is None
+
+
+@with_proc
+def test_somebody_elses_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A port whose owner hides its descriptors, being another user's, has none that is known."""
+    (tmp_path / "net").mkdir()
+    (tmp_path / str(os.getpid())).mkdir()
+    monkeypatch.setattr(port_owner, "_PROC", tmp_path)
+
+    with bound() as sock:
+        (tmp_path / "net" / "udp").write_bytes(Path("/proc/net/udp").read_bytes())
+
+        assert owner_of_port(sock.getsockname()[1]) is None

@@ -1,0 +1,253 @@
+"""The receiver over real sockets, as it is here and without what only Linux has."""
+
+from __future__ import annotations
+
+import errno
+import select
+import socket
+import sys
+import time
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+import pytest
+from loopback import with_ipv6
+
+from csm_otel import binding, receiver
+from csm_otel.binding import bind_socket
+from csm_otel.errors import ListenError
+from csm_otel.events import Peer
+from csm_otel.receiver import Datagram, Receiver
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+DEADLINE_SECONDS = 20.0
+ON_LINUX = sys.platform == "linux"
+MANY = 1000
+NO_OPTION = 9999
+"""No socket has an option of this number."""
+
+on_linux = pytest.mark.skipif(not ON_LINUX, reason="only Linux tells")
+with_each_family = pytest.mark.parametrize(
+    "host",
+    [pytest.param("127.0.0.1", id="ipv4"), with_ipv6("::1")],
+)
+
+
+@pytest.fixture(
+    params=[
+        pytest.param("this", id="this-system"),
+        pytest.param("other", id="other-system"),
+        pytest.param("old", id="kernel-without-the-options"),
+    ]
+)
+def system(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Let the system be the one it is, one that is not Linux, and a Linux that refuses the options."""
+    if request.param == "other":
+        monkeypatch.setattr(receiver, "_ON_LINUX", False)
+        monkeypatch.setattr(binding, "_ON_LINUX", False)
+    elif request.param == "old":
+        monkeypatch.setattr(receiver, "_SO_MEMINFO", NO_OPTION)
+        monkeypatch.setattr(receiver, "_SO_TIMESTAMPNS", NO_OPTION)
+        monkeypatch.setattr(binding, "_SO_RCVBUFFORCE", NO_OPTION)
+    name: str = request.param
+    return name
+
+
+@pytest.fixture
+def listening(system: str) -> Generator[Receiver]:
+    """Yield a receiver on a free port of 127.0.0.1."""
+    del system
+    with closing(Receiver.bind("127.0.0.1", 0)) as one:
+        yield one
+
+
+@pytest.fixture
+def sender() -> Generator[socket.socket]:
+    """Yield a socket that can send the largest datagrams."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 200_000)
+        yield sock
+
+
+def receive(listening: Receiver, count: int) -> list[Datagram]:
+    """Return so many datagrams as soon as they are there."""
+    datagrams: list[Datagram] = []
+    deadline = time.monotonic() + DEADLINE_SECONDS
+    while len(datagrams) < count:
+        left = deadline - time.monotonic()
+        assert select.select([listening], [], [], max(left, 0))[0], f"{len(datagrams)} of {count} datagrams came"
+        datagrams += listening.drain(count - len(datagrams))
+    return datagrams
+
+
+@with_each_family
+@pytest.mark.usefixtures("system")
+def test_datagram(host: str) -> None:
+    """A datagram comes with its payload, its sender and the time of its receipt."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with closing(Receiver.bind(host, 0)) as listening, socket.socket(family, socket.SOCK_DGRAM) as sender:
+        sender.bind((host, 0))
+        before_ns = time.time_ns()
+        sender.sendto(b'{"Type":"ApiCall"}', listening.address)
+        (datagram,) = receive(listening, 1)
+        after_ns = time.time_ns()
+
+        assert datagram.payload == b'{"Type":"ApiCall"}'
+        assert Peer(host, sender.getsockname()[1]) == datagram.peer
+        assert datagram.peer.is_loopback
+        assert before_ns <= datagram.received_ns <= after_ns
+
+
+@on_linux
+def test_the_kernel_tells_the_time(sender: socket.socket) -> None:
+    """The time is the kernel's receipt, however late the datagram is read."""
+    deadline = time.monotonic() + DEADLINE_SECONDS
+    lag_ns = 1
+    with closing(Receiver.bind("127.0.0.1", 0)) as listening:
+        # the kernel begins to take times a moment after the first socket on the machine has asked for them
+        while lag_ns > 0:
+            assert time.monotonic() < deadline
+            sender.sendto(b"x", listening.address)
+            sent_ns = time.time_ns()
+            lag_ns = receive(listening, 1)[0].received_ns - sent_ns
+
+
+def test_order_and_distinct_senders(listening: Receiver) -> None:
+    """Datagrams keep their order and their own senders."""
+    with (
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as first,
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as second,
+    ):
+        for number in range(10):
+            (first if number % 2 else second).sendto(b"%d" % number, listening.address)
+        datagrams = receive(listening, 10)
+        ports = [second.getsockname()[1], first.getsockname()[1]] * 5
+
+    assert [b"%d" % number for number in range(10)] == [datagram.payload for datagram in datagrams]
+    assert ports == [datagram.peer.port for datagram in datagrams]
+
+
+@pytest.mark.parametrize(
+    "size_bytes",
+    [
+        pytest.param(0, id="empty"),
+        pytest.param(1, id="one-byte"),
+        pytest.param(8192, id="botocores-limit"),
+        pytest.param(65_507, id="the-largest"),
+    ],
+)
+def test_size(size_bytes: int, listening: Receiver, sender: socket.socket) -> None:
+    """Datagrams of any size come whole, PHP's empty ones and those of nearly 64 KiB as well."""
+    payload = bytes(place % 251 for place in range(size_bytes))
+    sender.sendto(payload, listening.address)
+    sender.sendto(b"next", listening.address)
+
+    assert [payload, b"next"] == [datagram.payload for datagram in receive(listening, 2)]
+
+
+def test_drain_takes_no_more_than_asked_for(listening: Receiver, sender: socket.socket) -> None:
+    """A full socket does not keep the loop for ever, and an empty one not at all."""
+    for _ in range(5):
+        sender.sendto(b"x", listening.address)
+
+    assert [2, 2, 1, 0] == [len(list(listening.drain(2))) for _ in range(4)]
+
+
+def test_a_closed_receiver_gives_nothing(listening: Receiver, sender: socket.socket) -> None:
+    """What waits in a socket is gone when it is closed, and reading it raises nothing."""
+    sender.sendto(b"x", listening.address)
+    listening.close()
+
+    assert not list(listening.drain(10))
+
+
+@on_linux
+@pytest.mark.usefixtures("system")
+def test_an_error_of_the_network_is_no_end(sender: socket.socket) -> None:
+    """An ICMP error that the kernel reports in the place of a datagram hides none of those behind it."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as closed:
+        closed.bind(("127.0.0.1", 0))
+        nobody = closed.getsockname()
+    sock = bind_socket("127.0.0.1", 0, buffer_bytes=65_536)
+    sock.setsockopt(socket.IPPROTO_IP, 11, 1)  # IP_RECVERR: report errors on unconnected sockets, too
+    with closing(Receiver(sock)) as listening:
+        sock.sendto(b"x", nobody)
+        sender.sendto(b"after", listening.address)
+
+        assert [datagram.payload for datagram in listening.drain(10)] == [b"after"]
+
+
+@on_linux
+def test_every_loss_is_counted(sender: socket.socket) -> None:
+    """What the kernel had no room for, and what it delivered, is what was sent."""
+    with closing(Receiver.bind("127.0.0.1", 0, buffer_bytes=4096)) as listening:
+        assert listening.kernel_drops == 0
+        for _ in range(MANY):
+            sender.sendto(b"x" * 1000, listening.address)
+        received = len(list(listening.drain(MANY + 1)))
+        drops = listening.kernel_drops
+
+        assert received > 0
+        assert drops is not None
+        assert drops > 0
+        assert received + drops == MANY
+
+
+def test_nobody_tells_the_losses(listening: Receiver, system: str) -> None:
+    """Where the system does not count losses they are unknown, not none."""
+    assert (listening.kernel_drops is None) == (system != "this" or not ON_LINUX)
+
+
+@pytest.mark.usefixtures("system")
+def test_buffer() -> None:
+    """The buffer that the kernel gave is at least what was asked for, and holds what it should."""
+    with closing(Receiver.bind("127.0.0.1", 0, buffer_bytes=65_536)) as listening:
+        assert 65_536 <= listening.buffer_bytes <= 2 * 65_536
+
+
+@pytest.mark.usefixtures("system")
+def test_the_largest_buffer() -> None:
+    """The largest buffer that can be asked for, which hardly a system gives, is no reason not to listen."""
+    with closing(Receiver.bind("127.0.0.1", 0, buffer_bytes=2**30)) as listening:
+        assert listening.buffer_bytes > 0
+
+
+@with_each_family
+@pytest.mark.usefixtures("system")
+def test_port_in_use(host: str) -> None:
+    """A port that somebody has is one line with the address, and the system's reason."""
+    with closing(Receiver.bind(host, 0)) as first:
+        port = first.address[1]
+        with pytest.raises(ListenError) as caught:
+            Receiver.bind(host, port)
+
+    assert str(caught.value) == f"cannot listen on {host}:{port}: address already in use"
+    assert caught.value.errno == errno.EADDRINUSE
+
+
+@pytest.mark.parametrize(
+    ("host", "reason"),
+    [
+        pytest.param("192.0.2.1", errno.EADDRNOTAVAIL, id="not-ours"),
+        pytest.param("fe80::1%no-such-interface", None, id="unresolvable"),
+        pytest.param("a..b", None, id="empty-label"),
+        pytest.param("x" * 64, None, id="label-too-long"),
+    ],
+)
+def test_unusable_host(host: str, reason: int | None) -> None:
+    """A host that cannot be listened on is one line that names it."""
+    with pytest.raises(ListenError) as caught:
+        Receiver.bind(host, 0)
+
+    assert str(caught.value).startswith(f"cannot listen on {host}:0: ")
+    assert "\n" not in str(caught.value)
+    assert reason == caught.value.errno
+
+
+@pytest.mark.parametrize("host", [with_ipv6("::", id="every-address"), with_ipv6("::1", id="loopback")])
+def test_both_families_share_a_port(host: str) -> None:
+    """IPv6 does not take IPv4's port with it, so that both can be listened on."""
+    with closing(Receiver.bind(host, 0)) as first, closing(Receiver.bind("127.0.0.1", first.address[1])) as second:
+        assert second.address == ("127.0.0.1", first.address[1])

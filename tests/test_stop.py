@@ -1,0 +1,73 @@
+"""The wish to stop, told by real signals to a real process that waits."""
+
+from __future__ import annotations
+
+import signal
+from typing import TYPE_CHECKING
+
+import pytest
+from children.processes import DEADLINE_SECONDS, next_line, python, started
+
+if TYPE_CHECKING:
+    from subprocess import Popen
+
+PROGRAM = """
+import selectors, signal, sys
+from csm_otel.stop import StopSignal
+
+for name in sys.argv[1:]:
+    signal.signal(signal.Signals[name], signal.SIG_IGN)
+stop = StopSignal(signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+with selectors.DefaultSelector() as selector:
+    selector.register(stop, selectors.EVENT_READ)
+    print(stop.is_set(), len(selector.select(0)), flush=True)
+    print(len(selector.select(None)), stop.is_set(), flush=True)
+sys.stdin.readline()
+print("draining is over", flush=True)
+"""
+NUMBERS = [pytest.param(number, id=number.name) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)]
+
+
+def end_of_input(process: Popen[bytes]) -> None:
+    """Let the program go on to its end."""
+    assert process.stdin is not None
+    process.stdin.close()
+
+
+@pytest.mark.parametrize("number", NUMBERS)
+def test_the_first_signal_stops(number: signal.Signals) -> None:
+    """The first signal ends the wait of a selector, is remembered, and leaves the time to finish."""
+    with started(python(PROGRAM)) as process:
+        assert next_line(process.stdout) == "False 0"
+        process.send_signal(number)
+        assert next_line(process.stdout) == "1 True"
+        end_of_input(process)
+        assert next_line(process.stdout) == "draining is over"
+        assert process.wait(DEADLINE_SECONDS) == 0
+
+
+@pytest.mark.parametrize("number", NUMBERS)
+@pytest.mark.parametrize("first", NUMBERS)
+def test_the_second_signal_ends_at_once(first: signal.Signals, number: signal.Signals) -> None:
+    """The second signal, the same or another, ends the process whatever it does, with 128 and its number."""
+    with started(python(PROGRAM)) as process:
+        assert next_line(process.stdout) == "False 0"
+        process.send_signal(first)
+        assert next_line(process.stdout) == "1 True"
+        process.send_signal(number)
+        assert process.wait(DEADLINE_SECONDS) == 128 + number
+        assert process.stdout is not None
+        assert not process.stdout.read()
+
+
+def test_an_ignored_signal_stays_ignored() -> None:
+    """What was ignored at the start, as nohup has it, neither stops nor counts."""
+    with started([*python(PROGRAM), "SIGHUP"]) as process:
+        assert next_line(process.stdout) == "False 0"
+        process.send_signal(signal.SIGHUP)
+        process.send_signal(signal.SIGTERM)
+        assert next_line(process.stdout) == "1 True"
+        process.send_signal(signal.SIGHUP)
+        end_of_input(process)
+        assert next_line(process.stdout) == "draining is over"
+        assert process.wait(DEADLINE_SECONDS) == 0
