@@ -30,7 +30,7 @@ bench: $(INSTALLED)
 	@$(BIN)/python benchmarks/bench.py
 
 # Real back ends; builds what it needs into a cache folder outside the checkout (CSM_OTEL_CACHE).
-interop: $(INSTALLED)
+interop: $(INSTALLED) test-portable
 	$(STEP) "install Jaeger" $(BIN)/python tests/interop/install_jaeger.py
 	$(STEP) interop $(BIN)/pytest --maxfail=10 tests/interop
 

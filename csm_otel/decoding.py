@@ -1,8 +1,7 @@
 """One UDP payload to the events in it: `decode`.
 
-A typed fast path takes what the SDKs send today, one object with the known keys. Anything else - arrays, several
-objects, odd types, odd spelling, bad UTF-8, unknown keys - goes to a tolerant path that drops an odd field, never the
-event. Both end in `_event`, so they agree on everything that the fast one accepts.
+Reading has a fast path and a tolerant one (`csm_otel.wire`). Both end in `_event`, so they agree on everything that the
+fast one accepts.
 
 The access key and the session token end here: the key becomes the account it belongs to, and both are taken out of
 every other text (`redaction`).
@@ -10,35 +9,26 @@ every other text (`redaction`).
 
 from __future__ import annotations
 
-import json
-import math
 import re
-from typing import TYPE_CHECKING, Any, NamedTuple
-
-import msgspec
+from typing import Any, NamedTuple
 
 from csm_otel.account import account_of
 from csm_otel.dialects import dialect_of_keys, dialect_of_user_agent
 from csm_otel.errors import MalformedDatagramError
 from csm_otel.events import ApiCall, ApiCallAttempt, Dialect, Event, Failure, Latencies
 from csm_otel.redaction import ValueRedactor
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from csm_otel.wire import Wire, WireObject, read_anything, read_plain
 
 _WIRE_VERSION = 1
-_MAX_EVENTS = 1024  # in one datagram: 65,535 bytes hold no more than some 900 events of the smallest useful kind
 _MAX_LATENCY_MS = 24 * 60 * 60 * 1000
 _TOO_BIG = 10**18
 # Nanoseconds of it, with a day on either side, are a signed 64-bit number: the end of the year 2261.
 _MAX_TIMESTAMP_MS = 9_214_646_400_000
-_MAX_DIGITS = 19
 _LOWEST_STATUS, _HIGHEST_STATUS = 100, 599
 # The longest texts any SDK sends are 512 characters; more is a stranger's.
 _MAX_TEXT = 2048
 
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
-_KEY = re.compile(rb'[{,]\s*"([A-Za-z0-9]{1,40})"\s*:')
 
 
 class Decoded(NamedTuple):
@@ -51,67 +41,6 @@ class Decoded(NamedTuple):
     """How many events carried a Version other than 1; they are decoded all the same."""
 
 
-class _Wire(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """Every key that some SDK, or some release of one, sends. Nothing of this type leaves the module."""
-
-    Type: str | None = None
-    Version: int | None = None
-    ClientId: str | None = None
-    Service: str | None = None
-    Api: str | None = None
-    Timestamp: int | float | None = None
-    Region: str | None = None
-    UserAgent: str | None = None
-    # ApiCall
-    Latency: int | None = None
-    AttemptCount: int | None = None
-    MaxRetriesExceeded: int | None = None
-    ApiCallTimeout: int | None = None
-    FinalHttpStatusCode: int | None = None
-    FinalAwsException: str | int | None = None
-    FinalAwsExceptionMessage: str | None = None
-    FinalSdkException: str | int | None = None
-    FinalSdkExceptionMessage: str | None = None
-    # ApiCallAttempt
-    AttemptLatency: int | None = None
-    Fqdn: str | None = None
-    AccessKey: str | None = None
-    SessionToken: str | None = None
-    HttpStatusCode: int | None = None
-    XAmznRequestId: str | None = None
-    XAmzRequestId: str | None = None
-    XAmzId2: str | None = None
-    AwsException: str | int | None = None
-    AwsExceptionMessage: str | None = None
-    SdkException: str | int | None = None
-    SdkExceptionMessage: str | None = None
-    DestinationIp: str | None = None
-    ConnectionReused: int | None = None
-    AcquireConnectionLatency: int | None = None
-    ConnectLatency: int | None = None
-    RequestLatency: int | None = None
-    DnsLatency: int | None = None
-    TcpLatency: int | None = None
-    SslLatency: int | None = None
-    TimeToFirstByte: int | None = None
-    TimeToConnect: int | None = None
-
-    def __repr__(self) -> str:
-        return "_Wire(...)"
-
-
-_FIELDS = {name.lower(): name for name in _Wire.__struct_fields__}
-_EXCEPTION_NAMES = {"FinalAwsException", "FinalSdkException", "AwsException", "SdkException"}
-_NUMBERS = {
-    "Version", "Timestamp", "Latency", "AttemptCount", "MaxRetriesExceeded", "ApiCallTimeout", "FinalHttpStatusCode",
-    "AttemptLatency", "HttpStatusCode", "ConnectionReused", "AcquireConnectionLatency", "ConnectLatency",
-    "RequestLatency", "DnsLatency", "TcpLatency", "SslLatency", "TimeToFirstByte", "TimeToConnect",
-}  # fmt: skip
-_FLAGS = {"MaxRetriesExceeded", "ApiCallTimeout", "ConnectionReused"}
-
-_fast = msgspec.json.Decoder(_Wire)
-
-
 def decode(payload: bytes) -> Decoded:
     """Return the events in a UDP payload, in order.
 
@@ -119,40 +48,28 @@ def decode(payload: bytes) -> Decoded:
         MalformedDatagramError: nothing in it is a CSM event; ``reason`` is ``empty``, ``not_json``, ``not_an_object``,
             ``too_deep``, ``unknown_type`` or ``unnamed`` (neither Service nor Api).
     """
-    wire = _fast_wire(payload)
-    if wire is None:
+    plain = read_plain(payload)
+    if plain is None:
         return _decode_tolerantly(payload)
-    event = _event(wire, _first_keys(payload), len(payload), _redactor([wire]))
-    return Decoded([event], (), int(wire.Version not in {None, _WIRE_VERSION}))
-
-
-def _fast_wire(payload: bytes) -> _Wire | None:
-    """Return None for what is not plain; not an exception, as its text would travel on as the context of ours."""
-    try:
-        return _fast.decode(payload)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return None
-
-
-def _first_keys(payload: bytes) -> list[str]:
-    return [found[1].decode() for _, found in zip(range(7), _KEY.finditer(payload), strict=False)]
+    event = _event(plain, len(payload), _redactor([plain]))
+    return Decoded([event], (), _is_other_version(plain.wire))
 
 
 def _decode_tolerantly(payload: bytes) -> Decoded:
-    events: list[Event] = []
+    objects: list[WireObject] = []
     rejected: list[str] = []
-    wires: list[tuple[_Wire, list[str]]] = []
+    for one in read_anything(payload):
+        if isinstance(one, WireObject):
+            objects.append(one)
+        else:
+            rejected.append(one.reason)
+    redactor = _redactor(objects)
+    events: list[Event] = []
     other_versions = 0
-    for value in _values(payload):
+    for one in objects:
         try:
-            wires.append(_wire(value))
-        except MalformedDatagramError as error:
-            rejected.append(error.reason)
-    redactor = _redactor([wire for wire, _ in wires])
-    for wire, keys in wires:
-        try:
-            events.append(_event(wire, keys, len(payload), redactor))
-            other_versions += wire.Version not in {None, _WIRE_VERSION}
+            events.append(_event(one, len(payload), redactor))
+            other_versions += _is_other_version(one.wire)
         except MalformedDatagramError as error:
             rejected.append(error.reason)
     if not events:
@@ -160,81 +77,18 @@ def _decode_tolerantly(payload: bytes) -> Decoded:
     return Decoded(events, tuple(rejected), other_versions)
 
 
-def _values(payload: bytes) -> Iterator[object]:
-    """Yield each JSON value of the payload, arrays opened; a `MalformedDatagramError` in place of what is not JSON."""
-    text = payload.decode("utf-8", "replace").lstrip("\ufeff")
-    decoder = json.JSONDecoder(parse_int=_parse_int)
-    at = 0
-    count = 0
-    while (at := _skip_blanks(text, at)) < len(text) and count < _MAX_EVENTS:
-        try:
-            value, at = decoder.raw_decode(text, at)
-        except ValueError:
-            count += 1  # each try may read far: the bound is on tries, not only on finds
-            yield MalformedDatagramError("not_json")
-            at = (text.find("\n", at) + 1) or len(text)
-            continue
-        except RecursionError:
-            yield MalformedDatagramError("too_deep")
-            return
-        for one in value[:_MAX_EVENTS] if isinstance(value, list) else (value,):
-            count += 1
-            yield one
+def _is_other_version(wire: Wire) -> bool:
+    return wire.Version not in {None, _WIRE_VERSION}
 
 
-def _skip_blanks(text: str, at: int) -> int:
-    while at < len(text) and text[at] in " \t\r\n\x00\ufeff":
-        at += 1
-    return at
-
-
-def _parse_int(digits: str) -> int | None:
-    return int(digits) if len(digits) <= _MAX_DIGITS else None
-
-
-def _wire(value: object) -> tuple[_Wire, list[str]]:
-    if isinstance(value, MalformedDatagramError):
-        raise value
-    if not isinstance(value, dict):
-        raise MalformedDatagramError("not_an_object")
-    fields: dict[str, Any] = {}
-    for key, item in value.items():
-        name = _FIELDS.get(key.lower())
-        if name is None:
-            continue
-        if name in _NUMBERS:
-            kept: object = _number(item, flag=name in _FLAGS)
-        elif name in _EXCEPTION_NAMES:
-            kept = item if isinstance(item, str) else _number(item, flag=False)
-        else:
-            kept = item if isinstance(item, str) else None
-        # the same key in two spellings: the one that says something
-        if kept is not None or name not in fields:
-            fields[name] = kept
-    return _Wire(**fields), list(value)[:7]
-
-
-def _number(item: object, *, flag: bool) -> int | None:
-    """Return an int, integral float (fractions only of a millisecond are cut), or numeric string as an int."""
-    if isinstance(item, bool):
-        return int(item) if flag else None
-    if isinstance(item, str):
-        try:
-            item = float(item) if len(item) <= _MAX_DIGITS else None
-        except ValueError:
-            return None
-    if isinstance(item, float):
-        return int(item) if math.isfinite(item) and abs(item) < _TOO_BIG else None
-    return item if isinstance(item, int) else None
-
-
-def _redactor(wires: list[_Wire]) -> ValueRedactor:
+def _redactor(objects: list[WireObject]) -> ValueRedactor:
     """Return what takes the secrets of a whole datagram out of its texts; cleaned as those are, or none would match."""
-    secrets = [secret for wire in wires for secret in (wire.AccessKey, wire.SessionToken) if secret]
+    secrets = [secret for wire, _ in objects for secret in (wire.AccessKey, wire.SessionToken) if secret]
     return ValueRedactor(*(_clean(secret) for secret in secrets))
 
 
-def _event(wire: _Wire, keys: list[str], size_bytes: int, redactor: ValueRedactor) -> Event:
+def _event(read: WireObject, size_bytes: int, redactor: ValueRedactor) -> Event:
+    wire, keys = read
     if wire.Type not in {"ApiCall", "ApiCallAttempt"}:
         raise MalformedDatagramError("unknown_type")
     service, api = _text(wire.Service, redactor), _text(wire.Api, redactor)
@@ -316,7 +170,7 @@ def _latency(value: int | None) -> int | None:
     return min(value, _MAX_LATENCY_MS) if value is not None and 0 <= value < _TOO_BIG else None
 
 
-def _latencies(wire: _Wire) -> Latencies | None:
+def _latencies(wire: Wire) -> Latencies | None:
     latencies = Latencies(
         acquire_connection_ms=_latency(wire.AcquireConnectionLatency),
         connect_ms=_latency(wire.ConnectLatency),

@@ -10,7 +10,7 @@ import strategies
 from datagrams import ABSENT, AGENTS, BASE_MS, TOKEN, attempt, attempt_fields, call, call_fields, encode
 from hypothesis import given
 
-from csm_otel import decoding
+from csm_otel import decoding, wire
 from csm_otel.decoding import Decoded, decode
 from csm_otel.errors import MalformedDatagramError
 from csm_otel.events import ApiCall, ApiCallAttempt, Dialect, Event, Failure, Latencies
@@ -111,7 +111,7 @@ def test_every_dialect_takes_the_fast_path(dialect: Dialect) -> None:
     """What the SDKs really send is plain enough for the fast path, .NET's spelling of AWS apart."""
     payloads = [call(dialect), attempt(dialect)]
 
-    assert all(decoding._fast_wire(payload) is not None for payload in payloads)
+    assert all(wire.read_plain(payload) is not None for payload in payloads)
     assert [only(payload).dialect for payload in payloads] == [dialect, dialect]
 
 
@@ -249,7 +249,7 @@ def test_many_tries_are_bounded() -> None:
     rejected = decode(call() + b"\n" + b"{\n" * 30_000).rejected
 
     assert raised.value.reason == "not_json"
-    assert len(rejected) <= decoding._MAX_EVENTS
+    assert len(rejected) <= wire.MAX_OBJECTS
 
 
 @pytest.mark.parametrize(
@@ -428,12 +428,12 @@ def failure_texts(failure: Failure) -> list[str]:
 @given(strategies.well_formed())
 def test_both_paths_agree(payload: bytes) -> None:
     """The tolerant path makes the same events of everything that the fast one accepts."""
-    wire = decoding._fast_wire(payload)
+    plain = wire.read_plain(payload)
 
     fast, tolerant = decode(payload), decoding._decode_tolerantly(payload)
 
     assert isinstance(fast, Decoded)
-    assert wire is not None
+    assert plain is not None
     assert fast == tolerant
 
 

@@ -1,0 +1,182 @@
+"""One UDP payload to the JSON objects in it, with the types that their keys should have.
+
+`read_plain` takes what the SDKs send today: one object with known keys. `read_anything` takes the rest - arrays,
+several objects, odd types, odd spelling, bad UTF-8, unknown keys - and drops an odd field, never the object.
+
+A `Wire` holds the access key and the session token. It lives as long as `csm_otel.decoding.decode` runs.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import msgspec
+
+from csm_otel.errors import MalformedDatagramError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+MAX_OBJECTS = 1024  # in one datagram: 65,535 bytes hold no more than some 900 events of the smallest useful kind
+_MAX_DIGITS = 19
+_TOO_BIG = 10**18
+_TELLING_KEYS = 7  # the order of so many tells the SDKs apart
+_KEY = re.compile(rb'[{,]\s*"([A-Za-z0-9]{1,40})"\s*:')
+
+
+class Wire(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """Every key that some SDK, or some release of one, sends. None of them outlives decoding."""
+
+    Type: str | None = None
+    Version: int | None = None
+    ClientId: str | None = None
+    Service: str | None = None
+    Api: str | None = None
+    Timestamp: int | float | None = None
+    Region: str | None = None
+    UserAgent: str | None = None
+    # ApiCall
+    Latency: int | None = None
+    AttemptCount: int | None = None
+    MaxRetriesExceeded: int | None = None
+    ApiCallTimeout: int | None = None
+    FinalHttpStatusCode: int | None = None
+    FinalAwsException: str | int | None = None
+    FinalAwsExceptionMessage: str | None = None
+    FinalSdkException: str | int | None = None
+    FinalSdkExceptionMessage: str | None = None
+    # ApiCallAttempt
+    AttemptLatency: int | None = None
+    Fqdn: str | None = None
+    AccessKey: str | None = None
+    SessionToken: str | None = None
+    HttpStatusCode: int | None = None
+    XAmznRequestId: str | None = None
+    XAmzRequestId: str | None = None
+    XAmzId2: str | None = None
+    AwsException: str | int | None = None
+    AwsExceptionMessage: str | None = None
+    SdkException: str | int | None = None
+    SdkExceptionMessage: str | None = None
+    DestinationIp: str | None = None
+    ConnectionReused: int | None = None
+    AcquireConnectionLatency: int | None = None
+    ConnectLatency: int | None = None
+    RequestLatency: int | None = None
+    DnsLatency: int | None = None
+    TcpLatency: int | None = None
+    SslLatency: int | None = None
+    TimeToFirstByte: int | None = None
+    TimeToConnect: int | None = None
+
+    def __repr__(self) -> str:
+        return "Wire(...)"
+
+
+_FIELDS = {name.lower(): name for name in Wire.__struct_fields__}
+_EXCEPTION_NAMES = {"FinalAwsException", "FinalSdkException", "AwsException", "SdkException"}
+_NUMBERS = {
+    "Version", "Timestamp", "Latency", "AttemptCount", "MaxRetriesExceeded", "ApiCallTimeout", "FinalHttpStatusCode",
+    "AttemptLatency", "HttpStatusCode", "ConnectionReused", "AcquireConnectionLatency", "ConnectLatency",
+    "RequestLatency", "DnsLatency", "TcpLatency", "SslLatency", "TimeToFirstByte", "TimeToConnect",
+}  # fmt: skip
+_FLAGS = {"MaxRetriesExceeded", "ApiCallTimeout", "ConnectionReused"}
+
+_plain = msgspec.json.Decoder(Wire)
+
+
+class WireObject(NamedTuple):
+    """One object with the first of its keys, in order."""
+
+    wire: Wire
+    keys: list[str]
+
+
+def read_plain(payload: bytes) -> WireObject | None:
+    """Return the object, or None for what is not plain; no exception, as its text would travel on as a context."""
+    try:
+        wire = _plain.decode(payload)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+    return WireObject(
+        wire, [key[1].decode() for _, key in zip(range(_TELLING_KEYS), _KEY.finditer(payload), strict=False)]
+    )
+
+
+def read_anything(payload: bytes) -> Iterator[WireObject | MalformedDatagramError]:
+    """Yield each object of the payload, arrays opened, and an error, not raised, in the place of what is none.
+
+    The errors' reasons are ``not_json``, ``not_an_object`` and ``too_deep``.
+    """
+    for value in _values(payload):
+        if isinstance(value, dict):
+            yield WireObject(_wire(value), list(value)[:_TELLING_KEYS])
+        else:
+            yield value if isinstance(value, MalformedDatagramError) else MalformedDatagramError("not_an_object")
+
+
+def _values(payload: bytes) -> Iterator[object]:
+    """Yield each JSON value of the payload, arrays opened; a `MalformedDatagramError` in place of what is not JSON."""
+    text = payload.decode("utf-8", "replace").lstrip("\ufeff")
+    decoder = json.JSONDecoder(parse_int=_parse_int)
+    at = 0
+    count = 0
+    while (at := _skip_blanks(text, at)) < len(text) and count < MAX_OBJECTS:
+        try:
+            value, at = decoder.raw_decode(text, at)
+        except ValueError:
+            count += 1  # each try may read far: the bound is on tries, not only on finds
+            yield MalformedDatagramError("not_json")
+            at = (text.find("\n", at) + 1) or len(text)
+            continue
+        except RecursionError:
+            yield MalformedDatagramError("too_deep")
+            return
+        for one in value[:MAX_OBJECTS] if isinstance(value, list) else (value,):
+            count += 1
+            yield one
+
+
+def _skip_blanks(text: str, at: int) -> int:
+    while at < len(text) and text[at] in " \t\r\n\x00\ufeff":
+        at += 1
+    return at
+
+
+def _parse_int(digits: str) -> int | None:
+    return int(digits) if len(digits) <= _MAX_DIGITS else None
+
+
+def _wire(value: dict[str, Any]) -> Wire:
+    fields: dict[str, Any] = {}
+    for key, item in value.items():
+        name = _FIELDS.get(key.lower())
+        if name is None:
+            continue
+        if name in _NUMBERS:
+            kept: object = _number(item, flag=name in _FLAGS)
+        elif name in _EXCEPTION_NAMES:
+            kept = item if isinstance(item, str) else _number(item, flag=False)
+        else:
+            kept = item if isinstance(item, str) else None
+        # the same key in two spellings: the one that says something
+        if kept is not None or name not in fields:
+            fields[name] = kept
+    return Wire(**fields)
+
+
+def _number(item: object, *, flag: bool) -> int | None:
+    """Return an int, integral float (fractions only of a millisecond are cut), or numeric string as an int."""
+    if isinstance(item, bool):
+        return int(item) if flag else None
+    if isinstance(item, str):
+        try:
+            item = float(item) if len(item) <= _MAX_DIGITS else None
+        except ValueError:
+            return None
+    if isinstance(item, float):
+        return int(item) if math.isfinite(item) and abs(item) < _TOO_BIG else None
+    return item if isinstance(item, int) else None
