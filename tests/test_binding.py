@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import socket
-import sys
 from pathlib import Path
 
 import pytest
 from loopback import with_ipv6
+from platforms import on_linux
 
 from csm_otel import binding
 from csm_otel.binding import DEFAULT_BUFFER_BYTES, bind_socket, try_option
@@ -36,7 +36,7 @@ def test_a_name() -> None:
         assert sock.getsockname()[0] in {"127.0.0.1", "::1"}
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="other systems count otherwise")
+@on_linux
 def test_the_buffer_is_capped_without_privilege(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without the privilege to have more the buffer is what the system's bound allows, doubled by the kernel."""
     monkeypatch.setattr(binding, "_ON_LINUX", False)

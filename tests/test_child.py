@@ -274,7 +274,8 @@ def test_busy_main_thread() -> None:
     program = """if True:
         import os, time
         from csm_otel.child import Child
-        child = Child.start(["sh", "-c", "trap 'exit 8' TERM; echo ready; while :; do read line; done"], os.environ)
+        bounded = "trap 'exit 8' TERM; echo ready; for turn in $(seq 600); do sleep 0.05; done"
+        child = Child.start(["sh", "-c", bounded], os.environ)
         deadline = time.monotonic() + 20
         while child.poll() is None and time.monotonic() < deadline:
             sum(range(100))

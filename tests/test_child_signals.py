@@ -23,6 +23,7 @@ from children.processes import (
     wait_for_continuation,
     wait_for_stop,
 )
+from platforms import on_linux
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -156,6 +157,7 @@ def test_key_is_not_forwarded(key: bytes, name: str, way: dict[str, str]) -> Non
         assert finish(process) == {name: 1, "SIGTERM": 1}
 
 
+@on_linux
 def test_kill_in_the_foreground() -> None:
     """An interrupt that kill() sends to the wrapper alone is forwarded in the foreground of a terminal, too."""
     with on_terminal([*WRAPPER, *COUNT_SIGNALS], extra={}) as (process, _):

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 from children.processes import next_line, python, started
 from loopback import with_ipv6
+from platforms import on_linux
 
 from csm_otel import port_owner
 from csm_otel.port_owner import owner_of_port
 
-with_proc = pytest.mark.skipif(not Path("/proc/net/udp").exists(), reason="there is no /proc")
 NAMED = r"""
 import socket
 open("/proc/self/comm", "wb").write(b"a\x1b[31m\nb")
@@ -31,7 +31,7 @@ def bound(family: socket.AddressFamily = socket.AF_INET) -> socket.socket:
     return sock
 
 
-@with_proc
+@on_linux
 @pytest.mark.parametrize("family", [pytest.param(socket.AF_INET, id="ipv4"), with_ipv6(socket.AF_INET6)])
 def test_this_process(family: socket.AddressFamily) -> None:
     """The owner is found by its name and pid."""
@@ -40,7 +40,7 @@ def test_this_process(family: socket.AddressFamily) -> None:
         assert f"{name} (pid {os.getpid()})" == owner_of_port(sock.getsockname()[1])
 
 
-@with_proc
+@on_linux
 def test_another_process() -> None:
     """Another process is found, and whatever it calls itself it is printed as one harmless line."""
     with started(python(NAMED)) as process:
@@ -65,7 +65,7 @@ def test_without_proc(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         assert owner_of_port(sock.getsockname()[1]) is None
 
 
-@with_proc
+@on_linux
 def test_somebody_elses_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A port whose owner hides its descriptors, being another user's, has none that is known."""
     (tmp_path / "net").mkdir()

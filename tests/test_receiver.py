@@ -5,13 +5,13 @@ from __future__ import annotations
 import errno
 import select
 import socket
-import sys
 import time
 from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
 from loopback import with_ipv6
+from platforms import ON_LINUX, on_linux
 
 from csm_otel import binding, receiver
 from csm_otel.binding import bind_socket
@@ -23,12 +23,10 @@ if TYPE_CHECKING:
     from collections.abc import Generator
 
 DEADLINE_SECONDS = 20.0
-ON_LINUX = sys.platform == "linux"
 MANY = 1000
 NO_OPTION = 9999
 """No socket has an option of this number."""
 
-on_linux = pytest.mark.skipif(not ON_LINUX, reason="only Linux tells")
 with_each_family = pytest.mark.parametrize(
     "host",
     [pytest.param("127.0.0.1", id="ipv4"), with_ipv6("::1")],

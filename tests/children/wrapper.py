@@ -12,7 +12,7 @@ import socket
 import sys
 
 if os.environ.pop("WITHOUT_SIGWAITINFO", None):
-    del signal.sigwaitinfo
+    signal.__dict__.pop("sigwaitinfo", None)
 
 from csm_otel.child import Child
 from csm_otel.errors import CommandError
