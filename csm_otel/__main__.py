@@ -1,8 +1,19 @@
-"""``python -m csm_otel``."""
+"""``csm-otel`` and ``python -m csm_otel``."""
 
+import signal
 import sys
 
-from csm_otel.cli import main
+
+def main() -> int:
+    """Run the command line and return its exit code."""
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(
+            signal.SIGINT, signal.SIG_DFL
+        )  # Ctrl-C before the command has started ends us without a traceback
+    from csm_otel import cli  # ruff: ignore[import-outside-top-level] - the import is most of the time until then
+
+    return cli.main()
+
 
 if __name__ == "__main__":
     sys.exit(main())

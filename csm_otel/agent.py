@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from csm_otel.speaker import Speaker
     from csm_otel.tally import Tally
 
+_LONGEST_DRAIN_SECONDS = 1.0
 _AT_A_TIME = 256  # datagrams taken from a socket before deadlines are looked at again
 
 
@@ -62,16 +63,15 @@ class Agent:
                 self._export(self._correlator.expire(now=time.monotonic()))
                 self._exporter.flush_if_due(now=time.monotonic())
 
-    def drain(self) -> int:
-        """Read every socket until it is empty and return how many datagrams that were."""
-        taken = 0
-        while received := self._receive_all():
-            taken += received
-        return taken
+    def finish(self, *, until_ns: int | None = None) -> None:
+        """Take what has arrived, release what waits and send it all off.
 
-    def finish(self) -> None:
-        """Take what has arrived, release what waits and send it all off."""
-        self.drain()
+        What was received after ``until_ns``, wall time in epoch nanoseconds, is only counted, as late. Whoever goes on
+        sending is listened to for a second at most.
+        """
+        deadline = time.monotonic() + _LONGEST_DRAIN_SECONDS
+        while self._receive_all(until_ns) and time.monotonic() < deadline:
+            continue
         self._look_for_drops()
         self._export(self._correlator.flush())
         self._exporter.flush()
@@ -80,10 +80,13 @@ class Agent:
         """Count what has come since `finish`, from senders that outlived their command."""
         self._tally.datagrams_late += sum(1 for receiver in self._receivers for _ in receiver.drain(_AT_A_TIME))
 
-    def _receive_all(self) -> int:
+    def _receive_all(self, until_ns: int | None = None) -> int:
         taken = 0
         for receiver in self._receivers:
             for datagram in receiver.drain(_AT_A_TIME):
+                if until_ns is not None and datagram.received_ns > until_ns:
+                    self._tally.datagrams_late += 1
+                    break
                 taken += 1
                 self._take(datagram)
         if taken:

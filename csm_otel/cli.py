@@ -26,7 +26,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # What is behind "--" is the command's; argparse would look for our flags in it.
     at = given.index("--") if "--" in given else len(given)
     flags = vars(parser.parse_args(given[:at]))
-    subcommand, command = flags.pop("subcommand"), [*flags.pop("command", []), *given[at + 1 :]]
+    subcommand, command = flags.pop("subcommand"), flags.pop("command", [])
+    command += given[at:] if command else given[at + 1 :]  # a "--" behind the command's name is its own
     if subcommand == "exec":
         if not command:
             parser.error("exec: a command is needed: csm-otel exec -- COMMAND [ARG...]")

@@ -10,7 +10,7 @@ from csm_otel.settings import Settings, read_settings
 from csm_otel.standard import StandardVariables, prepare_limits, read_standard_variables
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Mapping
 
 T = TypeVar("T")
 
@@ -45,16 +45,11 @@ def read_usable_configuration(flags: Mapping[str, Any], *, faults: list[str]) ->
     return Configuration(settings, _without_faults(read_standard_variables, faults))
 
 
-def forget_variables(faults: Iterable[str]) -> None:
-    """Take the variables that the lines are about out of the environment of this process."""
-    for fault in faults:
-        os.environ.pop(fault.partition(":")[0], None)
-
-
 def _without_faults(read: Callable[[], T], faults: list[str]) -> T:
     try:
         return read()
     except SettingsError as error:
         faults += error.faults
-        forget_variables(error.faults)
+        for fault in error.faults:
+            os.environ.pop(fault.partition(":")[0], None)
         return read()

@@ -6,6 +6,7 @@ Standard library only, up to the command's start: it must not wait for us. The r
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import unquote
 
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 _LOOPBACK = "127.0.0.1"
 _MAX_BUFFER_BYTES = 2**30
+_C_LOCALES = ("", "C", "POSIX")
+_COERCED = ("C.UTF-8", "C.utf8", "UTF-8")  # what PEP 538 writes
 _YES = ("1", "true", "t", "yes", "y", "on")  # what `Settings` takes for true
 
 
@@ -44,7 +47,7 @@ def run_command(command: Sequence[str], flags: Mapping[str, object]) -> int:
 
     Whatever happens to the tracing, the command runs and its result stands.
     """
-    environ = dict(os.environ)
+    environ = _inherited_environment()
     speaker = Speaker(held=True, quiet=_is_quiet(flags, environ))
     if environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
         return _run_untraced(command, environ, speaker)
@@ -63,6 +66,24 @@ def run_command(command: Sequence[str], flags: Mapping[str, object]) -> int:
     return code
 
 
+def _inherited_environment() -> dict[str, str]:
+    """Return the environment that this process was started with.
+
+    In the C locale Python writes LC_CTYPE into its own (PEP 538), which would change how the command reads its bytes.
+    """
+    environ = dict(os.environ)
+    try:
+        initial = Path("/proc/self/environ").read_bytes().split(b"\0")
+    except OSError:  # no /proc: judge by what Python does
+        is_coerced = not environ.get("LC_ALL") and environ.get("LANG", "") in _C_LOCALES
+        if is_coerced and environ.get("LC_CTYPE") in _COERCED:
+            del environ["LC_CTYPE"]
+        return environ
+    environ.pop("LC_CTYPE", None)
+    given = (os.fsdecode(pair) for pair in initial if pair.startswith(b"LC_CTYPE="))
+    return environ | dict(pair.split("=", 1) for pair in given)
+
+
 def _run_untraced(command: Sequence[str], environ: Mapping[str, str], speaker: Speaker) -> int:
     child = _start(command, environ, speaker)
     code = child if isinstance(child, int) else child.wait()
@@ -75,7 +96,7 @@ def _start(command: Sequence[str], environ: Mapping[str, str], speaker: Speaker)
         return Child.start(command, environ)
     except CommandError as error:
         speaker.release()
-        speaker.write(f"{error}\n")
+        Speaker().write(f"{error}\n")  # however quiet we are: without us the shell would say it
         return error.exit_code
 
 
@@ -128,8 +149,9 @@ def _environment(environ: Mapping[str, str], launch: Launch, port: int) -> dict[
     }
     if _propagates(environ, "tracecontext"):
         added["TRACEPARENT"] = str(launch.context)  # TRACESTATE and BAGGAGE are passed on as they are
-    kept = {name: value for name, value in environ.items() if launch.parent or name != "TRACESTATE"}
-    return {**kept, **added}
+        if launch.parent is None:
+            environ = {name: value for name, value in environ.items() if name != "TRACESTATE"}  # it was another trace's
+    return {**environ, **added}
 
 
 def _propagates(environ: Mapping[str, str], propagator: str) -> bool:

@@ -71,6 +71,11 @@ class Receiver:
         return self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF)
 
     @property
+    def has_kernel_times(self) -> bool:
+        """Whether the time of receipt is the kernel's; else it is that of the reading."""
+        return self._has_timestamps
+
+    @property
     def kernel_drops(self) -> int | None:
         """Datagrams the kernel dropped since the bind because the buffer was full; None where it does not tell."""
         if not _ON_LINUX:

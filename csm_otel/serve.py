@@ -62,6 +62,8 @@ def serve(flags: Mapping[str, object], speaker: Speaker) -> int:
 
 def _show(spans: Sequence[SpanData]) -> None:
     """Print a batch to stdout, which is data, as a waterfall a trace."""
+    if sys.stdout is None:  # this process was started with stdout closed
+        return
     ascii_only = "utf" not in (sys.stdout.encoding or "").lower()
     with contextlib.suppress(OSError):
         sys.stdout.write(render_waterfall(spans, width=_WIDTH, color=False, ascii_only=ascii_only))

@@ -5,7 +5,6 @@ Standard library only: `exec` may have to speak before anything else is loaded.
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import sys
 import time
@@ -30,6 +29,8 @@ class Speaker:
         self._held: list[str] | None = [] if held else None
         self._quiet = quiet
         self._last: dict[str, float] = {}
+        self.failure = ""
+        """Why the last write that failed did; empty while none has."""
 
     def say(self, line: str) -> None:
         """Say a line, prefixed with the program's name."""
@@ -56,10 +57,12 @@ class Speaker:
         stream = self._stream or sys.stderr
         if stream is None:  # this process was started with stderr closed
             return
-        with contextlib.suppress(OSError, ValueError):
+        try:
             encoding = stream.encoding or "ascii"
             stream.write(text.encode(encoding, "replace").decode(encoding))
             stream.flush()
+        except (OSError, ValueError) as error:
+            self.failure = (getattr(error, "strerror", None) or "it is closed").lower()
 
     def release(self, stream: TextIO | None = None) -> None:
         """Say what was held, and from now on hold nothing; ``stream`` replaces the one given before."""

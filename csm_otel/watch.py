@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
@@ -11,22 +12,22 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
-from csm_otel.configuration import forget_variables, read_usable_configuration
+from csm_otel.configuration import read_usable_configuration
 from csm_otel.errors import SettingsError
 from csm_otel.receiver import Receiver
 from csm_otel.report.tally import render_tally
 from csm_otel.report.waterfall import TraceBuffer
 from csm_otel.spans.command import command_span
 from csm_otel.spans.data import SpanData, TraceContext
+from csm_otel.speaker import Speaker
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from csm_otel.child import Child
     from csm_otel.exec import Launch
     from csm_otel.settings import Settings
-    from csm_otel.speaker import Speaker
     from csm_otel.wiring import Bridge
 
 _DRAIN_SECONDS = 5.0  # the command has ended, and somebody waits for its result
@@ -40,11 +41,16 @@ def watch(child: Child, sock: socket.socket, launch: Launch, flags: Mapping[str,
     receiver = Receiver(sock)
     screen = TraceBuffer()
     settings, bridge = _build(receiver, launch, flags, speaker, screen)
+    is_early = child.poll() is not None
     bridge.run(until=lambda: child.poll() is not None, wake=child)
-    bridge.agent.finish()
     bridge.add(_root(child, launch, settings, bridge))
     _give_up_when_interrupted(child, bridge)
-    bridge.close(deadline_seconds=_DRAIN_SECONDS if settings.drain_seconds is None else settings.drain_seconds)
+    # Not where the command ended before the socket was read: the kernel may have stamped nothing yet.
+    is_exact = receiver.has_kernel_times and not is_early
+    bridge.close(
+        deadline_seconds=_DRAIN_SECONDS if settings.drain_seconds is None else settings.drain_seconds,
+        until_ns=child.ended_ns if is_exact else None,
+    )
     bridge.agent.count_late()
     _tell(settings, bridge, screen, speaker, launch=launch, child=child)
 
@@ -58,26 +64,22 @@ def _build(
     # not earlier: the SDK chokes on bad limits as it is imported
     from csm_otel.wiring import build_bridge, exporters_for  # ruff: ignore[import-outside-top-level]
 
-    def build(exporters: Sequence[str]) -> Bridge:
-        return build_bridge(
-            settings=settings,
-            variables=variables,
-            receivers=[receiver],
-            speaker=speaker,
-            exporters=exporters,
-            show=screen.add,
-            parent=_context(launch),
-            service_name=launch.service_name,
-        )
-
     try:
-        bridge = build(exporters_for(variables, ["console"]))
+        exporters = exporters_for(variables, ["console"])
     except SettingsError as error:
         faults += error.faults
-        forget_variables(error.faults)
-        settings, variables = read_usable_configuration({**flags, "file": None}, faults=faults)
-        settings = settings.model_copy(update={"file": None})
-        bridge = build(["console"])
+        exporters = ["console"]
+    bridge = build_bridge(
+        settings=settings,
+        variables=variables,
+        receivers=[receiver],
+        speaker=speaker,
+        exporters=exporters,
+        show=screen.add,
+        parent=_context(launch),
+        service_name=launch.service_name,
+        faults=faults,
+    )
     for fault in faults:
         speaker.say(fault)
     return settings, bridge
@@ -104,17 +106,12 @@ def _give_up_when_interrupted(child: Child, bridge: Bridge) -> None:
 
 def _root(child: Child, launch: Launch, settings: Settings, bridge: Bridge) -> SpanData:
     parent = launch.parent
-    number = child.signal_number
     return command_span(
         name=launch.command_name,
         executable=Path(launch.argv[0]).name,
         pid=child.pid,
         exit_code=child.exit_code or 0,
-        signal_name=signal.Signals(number).name
-        if number in set(signal.Signals)
-        else f"signal {number}"
-        if number
-        else "",
+        signal_name=_signal_name(child.signal_number),
         start_ns=child.started_ns,
         end_ns=child.ended_ns or time.time_ns(),
         context=_context(launch),
@@ -132,24 +129,42 @@ def _root(child: Child, launch: Launch, settings: Settings, bridge: Bridge) -> S
     )
 
 
+def _signal_name(number: int | None) -> str:
+    if number is None:
+        return ""
+    try:
+        return signal.Signals(number).name
+    except ValueError:  # real-time signals have no names of their own
+        return f"signal {number}"
+
+
 def _tell(
     settings: Settings, bridge: Bridge, screen: TraceBuffer, speaker: Speaker, *, launch: Launch, child: Child
 ) -> None:
     stream = _open(settings, speaker)
     speaker.release(stream)
     if bridge.shows:
-        to = stream or sys.stderr
-        is_terminal = to.isatty()
-        width = shutil.get_terminal_size((_FALLBACK_WIDTH, 24)).columns if is_terminal else _FALLBACK_WIDTH
-        color = is_terminal and not os.environ.get("NO_COLOR")
-        ascii_only = "utf" not in (to.encoding or "").lower()
-        speaker.write(screen.render(width=width, color=color, ascii_only=ascii_only))
+        speaker.write(_waterfall(screen, stream or sys.stderr))
     speaker.write(render_tally(bridge.tally, seconds=_length_ns(child) / 1e9))
     if bridge.queue is not None:
         went = "went" if bridge.tally.spans_delivered else "did not get"
         speaker.say(f"trace {launch.context.trace_id:032x} {went} to {bridge.back_end}")
     if stream is not None:
-        stream.close()
+        with contextlib.suppress(OSError):
+            stream.close()
+        if speaker.failure:
+            Speaker().say(f"--output: {settings.output}: {speaker.failure}")
+
+
+def _waterfall(screen: TraceBuffer, stream: TextIO | None) -> str:
+    if stream is None:
+        return ""
+    is_terminal = stream.isatty()
+    return screen.render(
+        width=shutil.get_terminal_size((_FALLBACK_WIDTH, 24)).columns if is_terminal else _FALLBACK_WIDTH,
+        color=is_terminal and not os.environ.get("NO_COLOR"),
+        ascii_only="utf" not in (stream.encoding or "").lower(),
+    )
 
 
 def _length_ns(child: Child) -> int:

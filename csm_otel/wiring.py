@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import time
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from opentelemetry.sdk.resources import Resource as SdkResource
 from opentelemetry.sdk.trace import SpanLimits
@@ -45,6 +45,8 @@ if TYPE_CHECKING:
     from csm_otel.spans.data import AttributeValue, SpanData, TraceContext
     from csm_otel.speaker import Speaker
 
+T = TypeVar("T")
+
 _MS = 1000.0
 
 
@@ -72,9 +74,12 @@ class Bridge(NamedTuple):
         """Export a span that comes from no datagram."""
         self.exporter.add([span], now=time.monotonic())
 
-    def close(self, *, deadline_seconds: float) -> None:
-        """Take what has arrived, send everything off and wait for its delivery, but no longer than the deadline."""
-        self.agent.finish()
+    def close(self, *, deadline_seconds: float, until_ns: int | None = None) -> None:
+        """Take what has arrived, send everything off and wait for its delivery, but no longer than the deadline.
+
+        ``until_ns``: see `Agent.finish`.
+        """
+        self.agent.finish(until_ns=until_ns)
         if self.queue is not None:
             self.queue.close(deadline_seconds=deadline_seconds)
         if self.file is not None:
@@ -91,30 +96,27 @@ def build_bridge(
     show: Callable[[Sequence[SpanData]], None],
     parent: TraceContext | None = None,
     service_name: str = "",
+    faults: list[str] | None = None,
 ) -> Bridge:
     """Put the pipeline together.
 
+    Where ``faults`` is given, a line for each part that cannot be had is added to it, and the others do without; spans
+    that were to go to a back end are shown then.
+
     Raises:
-        SettingsError: a line for each thing that makes it unusable.
+        SettingsError: ``faults`` is not given, and there are such lines.
     """
     tally = Tally()
-    warnings: list[str] = []
-    sampler = _sampler(variables)
-    resource = resource_attributes_of(variables)
+    found: list[str] = [] if faults is None else faults
+    sampler = _made(lambda: _sampler(variables), found) or _sampler(StandardVariables.model_construct())
+    resource = _made(lambda: resource_attributes_of(variables), found) or {}
     service_name = service_name or variables.service_name or resource.get(SERVICE_NAME, "")
-    destination = destination_of(variables, warn=warnings) if "otlp" in exporters else None
-    file = OtlpJsonFile(settings.file, say=speaker.warn) if settings.file else None
-    queue = None
-    if destination is not None:
-        os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # its C core writes to stderr on its own
-        queue = DeliveryQueue(
-            open_deliverer(destination),
-            tally=tally,
-            limit_bytes=settings.queue_bytes,
-            limit_spans=variables.bsp_max_queue_size,
-            timeout_seconds=min(destination.timeout_seconds, variables.bsp_export_timeout / _MS),
-            say=speaker.warn,
-        )
+    queue, back_end = _queue(settings, variables, speaker, tally, found) if "otlp" in exporters else (None, "")
+    path = settings.file
+    file = _made(lambda: OtlpJsonFile(path, say=speaker.warn), found) if path else None
+    if found and faults is None:
+        raise SettingsError(found)
+    shows = "console" in exporters or ("otlp" in exporters and queue is None)
     exporter = Exporter(
         sampler=sampler,
         limits=SpanLimits(),
@@ -123,7 +125,7 @@ def build_bridge(
         delay_seconds=variables.bsp_schedule_delay / _MS,
         queue=queue,
         file=file,
-        show=show if "console" in exporters else None,
+        show=show if shows else None,
     )
     mapper = SpanMapper(
         ids=RandomIdGenerator(),
@@ -140,10 +142,7 @@ def build_bridge(
         tally=tally,
         speaker=speaker,
     )
-    for line in warnings:
-        speaker.warn(line)
-    back_end = destination.shown if destination else ""
-    places = [back_end, str(settings.file or ""), "stdout" if "console" in exporters else ""]
+    places = [back_end, str(settings.file) if file else "", "stdout" if shows else ""]
     goes_to = ", ".join(filter(None, places)) or "nowhere"
     return Bridge(
         agent,
@@ -152,10 +151,41 @@ def build_bridge(
         queue,
         file,
         tally,
-        "console" in exporters,
+        shows,
         back_end,
         goes_to,
     )
+
+
+def _queue(
+    settings: Settings, variables: StandardVariables, speaker: Speaker, tally: Tally, faults: list[str]
+) -> tuple[DeliveryQueue | None, str]:
+    """Return the queue to the back end and the URL to show for it; neither where it cannot be used."""
+    warnings: list[str] = []
+    destination = _made(lambda: destination_of(variables, warn=warnings), faults)
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # its C core writes to stderr on its own
+    deliverer = _made(lambda: open_deliverer(destination), faults) if destination else None
+    for line in warnings:
+        speaker.warn(line)
+    if destination is None or deliverer is None:
+        return None, ""
+    queue = DeliveryQueue(
+        deliverer,
+        tally=tally,
+        limit_bytes=settings.queue_bytes,
+        limit_spans=variables.bsp_max_queue_size,
+        timeout_seconds=min(destination.timeout_seconds, variables.bsp_export_timeout / _MS),
+        say=speaker.warn,
+    )
+    return queue, destination.shown
+
+
+def _made(make: Callable[[], T], faults: list[str]) -> T | None:
+    try:
+        return make()
+    except SettingsError as error:
+        faults += error.faults
+        return None
 
 
 def exporters_for(variables: StandardVariables, default: Sequence[str]) -> Sequence[str]:

@@ -53,6 +53,7 @@ CSM_OUTCOME = "csm.outcome"
 CSM_OVERRUN_MS = "csm.overrun_ms"
 CSM_SDK = "csm.sdk"
 CSM_TIME_ADJUSTED = "csm.time.adjusted"
+CSM_TIMED_OUT = "csm.timed_out"
 
 _AWS_API = "aws-api"
 _DYNAMODB = "DynamoDB"
@@ -91,6 +92,7 @@ def call_attributes(
         ERROR_TYPE: outcome.error_type,
         CSM_ATTEMPT_COUNT: call.attempt_count,
         CSM_MAX_RETRIES_EXCEEDED: call.max_retries_exceeded,
+        CSM_TIMED_OUT: call.timed_out or None,
         CSM_ATTEMPTS_MISSING: released.missing or None,
         CSM_CORRELATION: "ambiguous" if released.ambiguous else None,
         CSM_OUTCOME: "not_sent" if _is_not_sent(released) else None,

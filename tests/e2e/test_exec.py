@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +25,7 @@ from e2e.programs import (
 from faultproxy import FaultProxy
 from faultrules import Rule
 from otlp_backend import Answer, GrpcBackend, HttpBackend
+from platforms import on_linux
 
 FAULTS = (
     Rule(kind="throttle", operation="ListTables", times=2),
@@ -132,6 +135,21 @@ def test_one_fault_spoils_nothing_else(moto_port: int) -> None:
     assert done.returncode == 0
     assert b"OTEL_EXPORTER_OTLP_ENDPOINT: " in done.stderr
     assert b"3 spans not sampled" in done.stderr
+
+
+def test_one_bad_destination_spoils_no_other(moto_port: int, tmp_path: Path) -> None:
+    """A file that cannot be written costs the back end nothing, nor a bad certificate the file."""
+    with HttpBackend() as backend:
+        env = environment(moto_port, OTEL_EXPORTER_OTLP_TRACES_ENDPOINT=backend.url)
+        done = run_exec(ONE_CALL, "--file", "/no/such/folder/file", env=env)
+    assert b"--file /no/such/folder/file: " in done.stderr
+    assert len(backend.spans) == 3
+    file = tmp_path / "out.jsonl"
+    bad = {"OTEL_EXPORTER_OTLP_ENDPOINT": "https://127.0.0.1:1", "OTEL_EXPORTER_OTLP_CERTIFICATE": "/no/such.pem"}
+    done = run_exec(ONE_CALL, "--file", file, env=environment(moto_port, **bad))
+    assert b"OTEL_EXPORTER_OTLP_CERTIFICATE: " in done.stderr
+    assert b"S3.ListBuckets" in done.stderr
+    assert len(spans_in(file)) == 3
 
 
 def test_an_unsampled_trace_is_honoured_and_said(moto_port: int) -> None:
@@ -264,6 +282,79 @@ def test_bad_flags_start_nothing(arguments: list[str], tmp_path: Path, monkeypat
     assert done.returncode == 2
     assert b"error: " in done.stderr
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("locale", [{}, {"LANG": "C"}, {"LC_CTYPE": "C"}, {"LANG": "C.UTF-8"}], ids=str)
+def test_the_commands_environment_is_its_own(locale: dict[str, str]) -> None:
+    """Only what switches CSM on and the trace are added, even in a C locale, where Python changes its own."""
+    env = {"PATH": os.environ["PATH"], "TRACESTATE": "a=b", **locale}
+    program = "env | grep -v ^_="
+    plain = subprocess.run(["sh", "-c", program], env=env, capture_output=True, check=True, text=True)
+    wrapped = run("exec", "--quiet", "--", "sh", "-c", program, env=env)
+    changed = {line.partition("=")[0] for line in set(wrapped.stdout.decode().split()) ^ set(plain.stdout.split())}
+    added = {"AWS_CSM_ENABLED", "AWS_CSM_HOST", "AWS_CSM_PORT", "AWS_CSM_CLIENT_ID", "TRACEPARENT"}
+    assert changed == added | {"TRACESTATE"}  # which was another trace's
+
+
+def test_another_propagators_context_is_left_alone() -> None:
+    """Where the propagator is not ours, neither TRACEPARENT nor TRACESTATE is touched."""
+    parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+    env = environment(OTEL_PROPAGATORS="b3", TRACEPARENT=parent, TRACESTATE="a=b")
+    done = run("exec", "--quiet", "--", "sh", "-c", "echo $TRACEPARENT $TRACESTATE", env=env)
+    assert done.stdout.decode().split() == [parent, "a=b"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "printed"),
+    [
+        pytest.param(["exec", "--", "printf", "%s\n", "a", "--", "b"], ["a", "--", "b"], id="behind ours"),
+        pytest.param(["exec", "printf", "%s\n", "a", "--", "b"], ["a", "--", "b"], id="without ours"),
+        pytest.param(["exec", "--quiet", "printf", "%s\n", "--quiet"], ["--quiet"], id="its flags"),
+    ],
+)
+def test_the_commands_arguments_are_its_own(arguments: list[str], printed: list[str]) -> None:
+    """What is behind the command's name is passed on as it is, another -- included."""
+    done = run(*arguments, env=environment())
+    assert done.stdout.decode().split() == printed
+
+
+def test_a_missing_command_is_told_however_quiet() -> None:
+    """The line that a shell would print is printed with --quiet, too."""
+    done = run("exec", "--quiet", "--", "no-such-command", env=environment())
+    assert (done.returncode, done.stderr) == (127, b"csm-otel: no-such-command: command not found\n")
+
+
+@on_linux
+def test_an_output_that_fails_is_told() -> None:
+    """Waterfall and tally that cannot be written to --output are not lost without a word."""
+    done = run("exec", "--output", "/dev/full", "--", "true", env=environment())
+    assert (done.returncode, done.stderr) == (0, b"csm-otel: --output: /dev/full: no space left on device\n")
+
+
+def test_what_goes_on_sending_holds_nothing_up(tmp_path: Path) -> None:
+    """A child left behind that never stops sending does not keep the wrapper, nor get into the trace."""
+    script = tmp_path / "flood.py"
+    script.write_text(
+        "import os, socket, subprocess, sys, time\n"
+        "if len(sys.argv) == 1:\n"
+        "    child = subprocess.Popen([sys.executable, __file__, 'x'], stdout=subprocess.PIPE, stderr=-3, stdin=-3)\n"
+        "    child.stdout.readline()\n"
+        "    time.sleep(2)\n"
+        "    sys.exit()\n"
+        "peer = ('127.0.0.1', int(os.environ['AWS_CSM_PORT']))\n"
+        "sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)\n"
+        "print('up', flush=True)\n"
+        "end = time.monotonic() + 30\n"
+        "while time.monotonic() < end and os.path.exists(__file__):\n"
+        "    sock.sendto(b'{}', peer)\n",
+        encoding="utf-8",
+    )
+    began = time.monotonic()
+    done = run("exec", "--", sys.executable, script, env=environment())
+    script.unlink()
+    assert done.returncode == 0
+    assert time.monotonic() - began < 25
+    assert b"came after the command had ended" in done.stderr
 
 
 def test_what_a_command_leaves_behind_is_counted(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -11,11 +12,13 @@ from pathlib import Path
 
 import pytest
 from e2e.programs import (
+    CSM_OTEL,
     DEADLINE_SECONDS,
     ONE_CALL,
     environment,
     has_traceback,
     lines_of,
+    read_until,
     run,
     serving,
     spans_in,
@@ -185,6 +188,25 @@ def test_console_writes_waterfalls_to_stdout(moto_port: int) -> None:
         daemon.process.send_signal(signal.SIGTERM)
         out, _ = daemon.process.communicate(timeout=DEADLINE_SECONDS)
     assert b"S3.ListBuckets" in out
+
+
+def test_a_closed_stdout_ends_nothing() -> None:
+    """The console exporter of a daemon whose stdout is closed has nobody to show spans to; the daemon goes on."""
+    script = 'exec "$@" >&-'
+    command = ["sh", "-c", script, "sh", *CSM_OTEL, "serve", "--port", "0"]
+    env = environment(OTEL_TRACES_EXPORTER="console", OTEL_BSP_SCHEDULE_DELAY="1")
+    process = subprocess.Popen(command, env=env, stderr=subprocess.PIPE)
+    try:
+        line = read_until(process, b"listening on")
+        port = int(re.search(r":(\d+)", line)[1])  # type: ignore[index]
+        _send(("127.0.0.1", port), _CALL)
+        process.terminate()
+        _, err = process.communicate(timeout=DEADLINE_SECONDS)
+    finally:
+        process.kill()
+    assert process.returncode == 0
+    assert b"1 datagram received" in err
+    assert not has_traceback(err)
 
 
 def test_disabled_exports_nothing(moto_port: int) -> None:

@@ -80,6 +80,8 @@ def test_plain_attempt() -> None:
         pytest.param(failed(), finally_failed(), "error.type", "SlowDown", id="error-type"),
         pytest.param({}, {}, "error.type", None, id="no-error-type"),
         pytest.param({}, {"AttemptCount": ABSENT}, "csm.attempt_count", None, id="no-attempt-count"),
+        pytest.param({}, {"ApiCallTimeout": 1}, "csm.timed_out", True, id="timed-out"),
+        pytest.param({}, {"ApiCallTimeout": 0}, "csm.timed_out", None, id="not-timed-out"),
         pytest.param({}, {"MaxRetriesExceeded": 1}, "csm.max_retries_exceeded", True, id="max-retries-exceeded"),
         pytest.param({}, {"UserAgent": ABSENT}, "csm.sdk", "Boto3/1.44.5", id="sdk-of-the-last-attempt"),
         pytest.param({}, {}, "user_agent.original", None, id="no-user-agent-unasked"),
