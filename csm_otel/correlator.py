@@ -28,6 +28,7 @@ from __future__ import annotations
 
 from collections import OrderedDict, deque
 from enum import StrEnum
+from itertools import islice
 from typing import NamedTuple
 
 import msgspec
@@ -41,6 +42,7 @@ _STEADY_PORT = frozenset({Dialect.BOTOCORE, Dialect.CPP, Dialect.JAVA})
 # Ruby sends the call first; .NET sends from tasks that may swap; JavaScript resolves a host name once a datagram.
 _MAY_REORDER = frozenset({Dialect.RUBY, Dialect.DOTNET, Dialect.JS, Dialect.UNKNOWN})
 # Times further than this from the receipt tell of a stepped or foreign clock, not of a slow delivery.
+_MOST_HELD_LOOKED_AT = 64  # calls of one group that an attempt is offered to, the oldest first
 _PLAUSIBLE_NS = 10 * 60 * 1000 * NS_PER_MS
 
 
@@ -206,7 +208,7 @@ class Correlator:
         if not group.held:
             return []
         best: tuple[float, int, Choice] | None = None
-        for held, call in group.held.items():
+        for held, call in islice(group.held.items(), _MOST_HELD_LOOKED_AT):
             choice = choose(call, group.attempts)
             if not choice.missing and (best is None or choice.cost_ms < best[0]):
                 best = (choice.cost_ms, held, choice)

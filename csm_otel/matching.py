@@ -8,6 +8,7 @@ Source of the rules: csm-protocol D4, and 2.4 for what each SDK's clock readings
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
 import msgspec
@@ -16,7 +17,7 @@ from csm_otel.events import ApiCall, ApiCallAttempt, Dialect, Event, Failure, Pe
 from csm_otel.times import NS_PER_MS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
 E_co = TypeVar("E_co", bound=Event, covariant=True)
 
@@ -29,6 +30,8 @@ _MIXED_CLOCKS = frozenset({Dialect.RUBY, Dialect.DOTNET})
 _END_MAY_OVERRUN = frozenset({Dialect.JS, Dialect.PHP})  # JS reuses a stale latency, PHP's contains the back-off
 _CALL_FIRST = frozenset({Dialect.RUBY})
 _USER_AGENT_DIFFERS = frozenset({Dialect.PHP})  # its calls carry the HTTP library's agent
+_DELIVERY_NS = 5000 * NS_PER_MS  # how long a datagram may be under way, in a sender's queue or on a network
+_MOST_LOOKED_AT = 2000  # attempts; more are pending in one group only when far more calls were lost than came
 _LAST_CANDIDATES = 12  # how many of the best last attempts are tried with a whole chain before them
 _AMBIGUOUS_MS = 1.0  # the wire's resolution: choices nearer than this cannot be told apart
 
@@ -61,13 +64,13 @@ class _Chain(NamedTuple):
 
 
 def choose(
-    call: Observed[ApiCall], pending: Mapping[int, Observed[ApiCallAttempt]], *, is_last_try: bool = False
+    call: Observed[ApiCall], pending: dict[int, Observed[ApiCallAttempt]], *, is_last_try: bool = False
 ) -> Choice:
     """Return the attempts of ``pending`` that were made for ``call``, how many it still misses, and at what cost.
 
     On the last try a .NET call that no attempt fits takes what there is: its Latency is another's under concurrency.
     """
-    candidates = {key: attempt for key, attempt in pending.items() if _fits(attempt, call)}
+    candidates = {key: attempt for key, attempt in _recent(call, pending) if _fits(attempt, call)}
     if not candidates and is_last_try and call.event.dialect is Dialect.DOTNET:
         candidates = dict(pending)
     wanted = _wanted(call.event, candidates)
@@ -91,6 +94,23 @@ def choose(
         for other in chains[1:]
     )
     return Choice(best.attempts, wanted - len(best.attempts), ambiguous, best.cost_ms)
+
+
+def _recent(
+    call: Observed[ApiCall], pending: dict[int, Observed[ApiCallAttempt]]
+) -> Iterator[tuple[int, Observed[ApiCallAttempt]]]:
+    """Yield the attempts that came since the call began, the latest first.
+
+    What came before cannot be the call's, and may be much: attempts whose calls were lost stay for long.
+    """
+    if call.event.latency_ms is None:
+        since_ns = 0
+    else:
+        since_ns = call.received_ns - (call.match_end_ns - call.match_start_ns) - _DELIVERY_NS
+    for key in islice(reversed(pending), _MOST_LOOKED_AT):
+        if pending[key].received_ns < since_ns:
+            return
+        yield key, pending[key]
 
 
 def _wanted(call: ApiCall, candidates: Mapping[int, Observed[ApiCallAttempt]]) -> int:

@@ -293,3 +293,24 @@ def test_a_choice_adds_up(
     assert len(choice.attempts) + choice.missing == max(count, 1)
     assert choice.missing >= 0
     assert choice.cost_ms >= 0
+
+
+class Counted(dict[int, Observed[ApiCallAttempt]]):  # ruff: ignore[subclass-builtin] - what the correlator keeps is a dict
+    """Pending attempts that count how often one of them is looked at."""
+
+    looks = 0
+
+    def __getitem__(self, key: int) -> Observed[ApiCallAttempt]:
+        self.looks += 1
+        return super().__getitem__(key)
+
+
+@pytest.mark.parametrize("lost", [0, 100, 10_000], ids="{}-lost".format)
+def test_lost_calls_make_the_next_no_dearer(lost: int) -> None:
+    """However many attempts wait in vain, a call looks only at those that came since it began."""
+    pending = Counted(enumerate([*[observed(-60_000, -59_000)] * lost, observed(2, 27)]))
+
+    choice = choose(observed_call(call(Dialect.BOTOCORE)), pending)
+
+    assert choice.attempts == (lost,)
+    assert pending.looks <= 10
