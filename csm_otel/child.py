@@ -17,6 +17,10 @@ Only the standard library is imported here, because the command is started befor
 - The same thread reaps, on CHLD. Pending signals are taken in the order of their numbers, and CHLD has the highest, so
   a Ctrl-C that ended the command is never mistaken for one that came after its end.
 - What is sent by kill() to the whole group cannot be told from what is sent to us alone: it is forwarded.
+- The signals stay blocked after the end, when they are for this process. The first one only sets `interrupted`, so that
+  what waits for it can give up in order. A second one ends this process at once, whatever it waits for, and without any
+  clean-up; the command's result stands as the exit code. Otherwise nothing but KILL could end a step that does not heed
+  `interrupted`, and KILL would lose that result.
 """
 
 from __future__ import annotations
@@ -56,7 +60,10 @@ class Child:
     signal_number: int | None
     """The signal that ended the command; None before the end and where there was none."""
     interrupted: threading.Event
-    """Set by a HUP, INT, QUIT or TERM that came after the end: somebody wants this process to finish at once."""
+    """Set by the first HUP, INT, QUIT or TERM that came after the end: somebody wants this process to finish at once.
+
+    Whoever waits after the end should heed it; a second such signal exits with ``exit_code`` from under everything.
+    """
 
     def __init__(self, pid: int, *, started_ns: int) -> None:
         self.pid = pid
@@ -114,6 +121,8 @@ class Child:
             number, is_terminals = _take(taken)
             if number == signal.SIGCHLD:
                 self._reap()
+            elif self.interrupted.is_set():
+                os._exit(self.wait())  # which does not wait here: the command has ended
             elif self._ended.is_set():
                 self.interrupted.set()
             elif not is_terminals:

@@ -207,6 +207,34 @@ def test_interrupted_after_the_end(number: signal.Signals, way: dict[str, str]) 
 
 
 @with_each_way
+@with_each_signal
+def test_interrupted_twice_after_the_end(number: signal.Signals, way: dict[str, str]) -> None:
+    """A second signal ends a wrapper that blocks, with the command's exit code."""
+    with started([*WRAPPER, "sh", "-c", "exit 3"], extra={**way, "WRAPPER_STEPS": "2"}) as process:
+        assert next_line(process.stderr).startswith("started ")
+        assert next_line(process.stderr) == "ended 3 False"
+        process.send_signal(fence(number))
+        assert next_line(process.stderr) == "interrupted True"
+        process.send_signal(number)
+        assert process.wait(DEADLINE_SECONDS) == 3
+
+
+@with_each_way
+def test_key_pressed_twice_after_the_end(way: dict[str, str]) -> None:
+    """Where Ctrl-C ended the command, a third one ends a wrapper that blocks, and 130 stands."""
+    command = [*WRAPPER, "sh", "-c", "echo ready; exec sleep 20"]
+    with on_terminal(command, extra={**way, "WRAPPER_STEPS": "2"}) as (process, terminal):
+        assert next_line(terminal).startswith("started ")
+        assert next_line(process.stdout) == "ready"
+        terminal.write(b"\x03")
+        assert "ended 130 False" in next_line(terminal)
+        terminal.write(b"\x03")
+        assert "interrupted True" in next_line(terminal)
+        terminal.write(b"\x03")
+        assert process.wait(DEADLINE_SECONDS) == 130
+
+
+@with_each_way
 def test_key_that_ends_the_command(way: dict[str, str]) -> None:
     """The Ctrl-C that ends the command is no interruption of what follows; a second one is."""
     command = [*WRAPPER, "sh", "-c", "echo ready; exec sleep 20"]

@@ -1,7 +1,8 @@
 """Run ``wrapper.py COMMAND [ARG...]`` as ``csm-otel exec`` would, with nothing but the process control.
 
 Environment: WITHOUT_SIGWAITINFO=1 takes away what macOS has not. COMMAND_PATH is the command's PATH. WRAPPER_STEPS=1
-tells on stderr when the command has been started and has ended, and then waits for an interruption.
+tells on stderr when the command has been started and has ended, and then waits for an interruption. WRAPPER_STEPS=2
+does the same, and then blocks for ever.
 """
 
 from __future__ import annotations
@@ -37,6 +38,8 @@ def main() -> int:
     if steps:
         print(f"ended {exit_code} {child.interrupted.is_set()}", file=sys.stderr, flush=True)
         print(f"interrupted {child.interrupted.wait(DEADLINE_SECONDS)}", file=sys.stderr, flush=True)
+    if steps == "2":
+        os.read(os.pipe()[0], 1)
     receiver.close()
     return exit_code
 

@@ -5,8 +5,11 @@ from __future__ import annotations
 import base64
 import copy
 import json
+import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +28,8 @@ from csm_otel.export.encoding import encode
 from csm_otel.export.jsonfile import OtlpJsonFile, otlp_json
 
 _REQUEST = encode([CALL, ATTEMPT], limits=SpanLimits())
+# As a line several times what a pipe holds.
+_LONG_REQUEST = encode([CALL, ATTEMPT] * 200, limits=SpanLimits())
 
 
 def _lines(path: Path) -> list[Any]:
@@ -159,3 +164,71 @@ def test_after_half_a_line_the_next_one_is_whole(tmp_path: Path) -> None:
     assert json.loads(first) == json.loads(last) == otlp_json(_REQUEST)
     assert first.startswith(torn)
     assert ended.stdout == "2\n"
+
+
+# Named pipes.
+
+
+def _pipe_with_reader(path: Path) -> int:
+    """Make a named pipe and return a descriptor that reads it, for now without waiting for what is not there."""
+    os.mkfifo(path)
+    return os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+
+
+def _read_to_the_end(reader: int) -> bytes:
+    """Read little at a time, so that a writer is faster than this and finds the pipe full."""
+    os.set_blocking(reader, True)
+    with open(reader, "rb", buffering=0) as stream:
+        return b"".join(iter(lambda: stream.read(256), b""))
+
+
+_OPENS = """
+import sys
+from pathlib import Path
+from csm_otel.errors import SettingsError
+from csm_otel.export.jsonfile import OtlpJsonFile
+try:
+    OtlpJsonFile(Path(sys.argv[1]))
+except SettingsError as error:
+    print(*error.faults, sep="\\n")
+"""
+
+
+def test_a_pipe_that_nobody_reads_is_a_settings_error(tmp_path: Path) -> None:
+    """It is told in one line, where a shell would wait for a reader; in a process of its own, which may be ended."""
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    opens = [sys.executable, "-c", _OPENS, str(path)]
+    ended = subprocess.run(opens, check=True, capture_output=True, text=True, timeout=DEADLINE_SECONDS)
+    assert ended.stdout == f"--file {path}: nobody reads this pipe\n"
+
+
+def test_a_pipe_takes_lines_longer_than_it_can_hold(tmp_path: Path) -> None:
+    """A reader that keeps up gets every line whole; many of them, because by luck it may leave room for a long one."""
+    reader = _pipe_with_reader(tmp_path / "pipe")
+    file = OtlpJsonFile(tmp_path / "pipe")
+    with ThreadPoolExecutor() as threads, closing(file):
+        received = threads.submit(_read_to_the_end, reader)
+        assert [file.write(_LONG_REQUEST) for _ in range(20)] == [True] * 20
+    lines = received.result(DEADLINE_SECONDS).splitlines()
+    assert [json.loads(line) for line in lines] == [otlp_json(_LONG_REQUEST)] * 20
+
+
+def test_a_reader_that_stalls_loses_lines(tmp_path: Path) -> None:
+    """Writes fail while nothing is read, told once; when it is read again the next line is whole."""
+    said: list[str] = []
+    path = tmp_path / "pipe"
+    reader = _pipe_with_reader(path)
+    file = OtlpJsonFile(path, say=said.append)
+    assert file.write(_REQUEST)
+    assert [file.write(_LONG_REQUEST), file.write(_LONG_REQUEST), file.write(_REQUEST)] == [False] * 3
+    assert said == [f"cannot write to {path}: its reader has stalled"]
+    held = os.read(reader, 2**20)
+    with ThreadPoolExecutor() as threads, closing(file):
+        received = threads.submit(_read_to_the_end, reader)
+        assert file.write(_LONG_REQUEST)
+    held += received.result(DEADLINE_SECONDS)
+    first, torn, last = held.splitlines()
+    assert json.loads(first) == otlp_json(_REQUEST)
+    assert last.startswith(torn)
+    assert json.loads(last) == otlp_json(_LONG_REQUEST)
