@@ -10,7 +10,7 @@ from opentelemetry.semconv.attributes.service_attributes import SERVICE_NAME
 
 from csm_otel.correlator import CorrelatedCall, OrphanAttempt, Released
 from csm_otel.dialects import application_of_user_agent
-from csm_otel.matching import Observed, same_outcome
+from csm_otel.matching import same_outcome
 from csm_otel.spans.attributes import (
     CSM_OVERRUN_MS,
     CSM_TIME_ADJUSTED,
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from csm_otel.events import ApiCallAttempt, Event, Peer
+    from csm_otel.observed import Observed
 
 _MAX_RESOURCES = 1024  # the applications of one daemon; client ids are a stranger's, so what is kept is bounded
 _UNKNOWN_SERVICE = "unknown_service"
