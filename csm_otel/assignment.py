@@ -8,12 +8,12 @@ come: what else arrives is none of theirs.
 
 from __future__ import annotations
 
-from bisect import bisect_left, insort
+from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
-from csm_otel.chains import Chain, chains_of
+from csm_otel.chains import Chain, chains_of, with_attempt
 from csm_otel.events import ApiCall, Dialect
-from csm_otel.matching import END_MAY_OVERRUN, fits, may_be_last, may_be_retried, slack_ns, wanted_by
+from csm_otel.matching import fits, may_be_last, may_be_retried, wanted_by
 from csm_otel.pending import PendingAttempts
 
 if TYPE_CHECKING:
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 
 _DOUBT = 2.5  # nats: another assignment is at least a twelfth as likely
 _DEPTH = 3  # how many calls are put on in turn
-_STEPS = 500  # how many choices a search tries
+_STEPS = 500  # how many choices a search looks at
 _COMPETITORS = 64  # among how many calls it is looked at whether they are settled
 _WAITING = 32  # how many calls that wait for attempts look at one that comes
+_LOOKING = 4  # and how many of them for all of their attempts anew
 _SENDS_CALL_FIRST = frozenset({Dialect.RUBY})
-_NEVER_NS = 1 << 63
 
 
 class Choice(NamedTuple):
@@ -52,10 +52,6 @@ class _HeldCall:
     @property
     def missing(self) -> int:
         return self.wanted - len(self.chain.attempts)
-
-    @property
-    def ends_by_ns(self) -> int:
-        return _NEVER_NS if self.call.event.latency_ms is None else self.call.match_end_ns
 
     def least_cost_without(self, gone: frozenset[int]) -> float:
         return next(chain.cost for chain in self.chains if gone.isdisjoint(chain.attempts))
@@ -90,8 +86,8 @@ class Group:
         """Begin empty."""
         self._attempts = PendingAttempts()
         self._held: dict[int, _HeldCall] = {}
-        self._waiting: list[tuple[int, int]] = []
-        """The held calls that wait for what they miss, by their ends."""
+        self._waiting: dict[int, None] = {}
+        """The keys of the held calls that wait for what they miss, in order of arrival."""
         self._owners: dict[int, _HeldCall] = {}
         self._suitors: dict[int, set[int]] = {}
         """The calls that have a choice with the attempt in it."""
@@ -105,7 +101,7 @@ class Group:
         """Hold a call and return the keys of the calls that it settles; it ``waits`` for attempts that it misses."""
         held = self._held[key] = _HeldCall(key, call, waits=waits)
         if waits:
-            insort(self._waiting, (held.ends_by_ns, key))
+            self._waiting[key] = None
         self._look(held)
         self._place(held)
         return self._settled(held)
@@ -113,11 +109,20 @@ class Group:
     def add_attempt(self, key: int, attempt: Observed[ApiCallAttempt]) -> list[int]:
         """Keep an attempt and return the keys of the calls that it settles."""
         self._attempts.add(key, attempt)
-        interested = [held for held in self._nearest_waiting(attempt) if _is_interested(held, attempt)]
-        for held in interested:
-            self._look(held)
-            self._place(held)
-        return sorted({settled for held in interested for settled in self._settled(held)})
+        placed: list[_HeldCall] = []
+        for held in self._latest_waiting():
+            if not _is_interested(held, attempt):
+                continue
+            if held.wanted == 1:
+                self._court(held, with_attempt(held.chains, held.call, key, attempt))
+            elif held.missing and len(placed) < _LOOKING:
+                self._look(held)
+            else:
+                continue
+            if held.missing or held.chains[0].cost < held.chain.cost:
+                self._place(held)
+                placed.append(held)
+        return sorted({settled for held in placed for settled in self._settled(held)})
 
     def call(self, key: int) -> Observed[ApiCall]:
         """Return a held call."""
@@ -139,8 +144,7 @@ class Group:
         if held.missing:
             self._take_what_is_free(held)
         del self._held[key]
-        if held.waits:
-            del self._waiting[bisect_left(self._waiting, (held.ends_by_ns, key))]
+        self._waiting.pop(key, None)
         self._forget_suit(held)
         self._disown(held)
         return Choice(held.chain.attempts, held.missing, held.ambiguous)
@@ -149,21 +153,20 @@ class Group:
         """Forget an attempt and return it."""
         return self._attempts.remove(key)
 
-    def _nearest_waiting(self, attempt: Observed[ApiCallAttempt]) -> list[_HeldCall]:
-        dialect = attempt.event.dialect
-        over_ns = attempt.match_start_ns if dialect in END_MAY_OVERRUN else attempt.match_end_ns
-        begin = bisect_left(self._waiting, (over_ns - slack_ns(dialect), 0))
-        if attempt.event.not_sent:
-            begin = max(0, begin - _WAITING)
-        return [self._held[key] for _, key in self._waiting[begin : begin + _WAITING]]
+    def _latest_waiting(self) -> list[_HeldCall]:
+        """Return the calls that came last of those that wait: an attempt comes soon after its call if not before."""
+        return [self._held[key] for key in islice(reversed(self._waiting), _WAITING)]
 
     def _look(self, held: _HeldCall) -> None:
         """Find out what choices a call has."""
-        self._forget_suit(held)
         candidates = self._attempts.candidates(held.call)
         held.wanted = wanted_by(held.call.event, candidates.values())
-        held.chains = chains_of(held.call, candidates, wanted=held.wanted)
-        for chain in held.chains:
+        self._court(held, chains_of(held.call, candidates, wanted=held.wanted))
+
+    def _court(self, held: _HeldCall, chains: list[Chain]) -> None:
+        self._forget_suit(held)
+        held.chains = chains
+        for chain in chains:
             for attempt in chain.attempts:
                 self._suitors.setdefault(attempt, set()).add(held.key)
 
@@ -213,19 +216,21 @@ class Group:
         best = None
         options: list[tuple[float, int, Chain, list[_HeldCall]]] = []
         for chain in held.chains:
-            if chain.cost >= limit:
+            if chain.cost >= limit or not self._steps:
                 break
+            self._steps -= 1
             owners = self._owners_to_put_on(held, chain, so_far)
             if owners is None or (instead_of and self._say_the_same(chain, instead_of)):
                 continue
             gone = so_far.attempts.union(chain.attempts)
             least = chain.cost + sum(owner.least_cost_without(gone) - owner.chain.cost for owner in owners)
             options.append((least, len(options), chain, owners))
+            if not owners:
+                break  # what costs more, and puts others on besides, is no better
         for least, _, chain, owners in sorted(options):
-            if least >= limit or not self._steps:
+            if least >= limit:
                 break
-            self._steps -= 1
-            found = self._put_on(owners, _Moves(chain.cost, ((held, chain),)), limit, so_far)
+            found = self._put_on(owners, held, chain, limit, so_far)
             if found:
                 best, limit = found, found.cost
         return best
@@ -241,12 +246,17 @@ class Group:
                 owners[owner.key] = owner
         return list(owners.values()) if so_far.depth or not owners else None
 
-    def _put_on(self, owners: list[_HeldCall], moves: _Moves, limit: float, so_far: _SoFar) -> _Moves | None:
-        """Return the moves with others that put on the owners of what they take, if that stays below ``limit``."""
-        cost = moves.cost - sum(owner.chain.cost for owner in owners)
-        so_far = so_far.after(moves)._replace(depth=so_far.depth - 1)
-        so_far = so_far._replace(calls=so_far.calls.union(owner.key for owner in owners))
-        calls = moves.calls
+    def _put_on(
+        self, owners: list[_HeldCall], held: _HeldCall, chain: Chain, limit: float, so_far: _SoFar
+    ) -> _Moves | None:
+        """Return the moves that give a call a chain and its owners another, if they stay below ``limit`` in all."""
+        cost = chain.cost - sum(owner.chain.cost for owner in owners)
+        calls: tuple[tuple[_HeldCall, Chain], ...] = ((held, chain),)
+        so_far = _SoFar(
+            so_far.attempts.union(chain.attempts),
+            so_far.calls.union((held.key, *(owner.key for owner in owners))),
+            so_far.depth - 1,
+        )
         for owner in owners:
             found = self._cheapest(owner, limit - cost, so_far)
             if not found:

@@ -47,17 +47,31 @@ def chains_of(call: Observed[ApiCall], candidates: Candidates, *, wanted: int) -
 
     Where no choice has that many, the best have as many as there are.
     """
+    chains: Iterable[Chain] = ()
     if wanted == 1:
-        chains = [
-            Chain((key,), last_cost(attempt, call) + first_cost(attempt, call))
-            for key, attempt in candidates.items()
-            if may_be_last(attempt.event, call.event)
-        ]
-    else:
-        chains = list(_longer_chains(call, candidates, wanted)) if wanted and candidates else []
-    chains = nsmallest(_CHAINS, chains, key=_cost)
-    kept = [chain for chain in chains if chain.cost <= chains[0].cost + _IMPLAUSIBLE]
-    return [*kept, Chain((), MISSING * wanted)]
+        chains = (
+            _only(call, key, attempt) for key, attempt in candidates.items() if may_be_last(attempt.event, call.event)
+        )
+    elif wanted and candidates:
+        chains = _longer_chains(call, candidates, wanted)
+    return [*_best(chains), Chain((), MISSING * wanted)]
+
+
+def with_attempt(
+    chains: list[Chain], call: Observed[ApiCall], key: int, attempt: Observed[ApiCallAttempt]
+) -> list[Chain]:
+    """Return the choices of a call that wants one attempt with one more, that fits and may be the last."""
+    *others, nothing = chains
+    return [*_best([*others, _only(call, key, attempt)]), nothing]
+
+
+def _best(chains: Iterable[Chain]) -> list[Chain]:
+    best = nsmallest(_CHAINS, chains, key=_cost)
+    return [chain for chain in best if chain.cost <= best[0].cost + _IMPLAUSIBLE]
+
+
+def _only(call: Observed[ApiCall], key: int, attempt: Observed[ApiCallAttempt]) -> Chain:
+    return Chain((key,), last_cost(attempt, call) + first_cost(attempt, call))
 
 
 def _longer_chains(call: Observed[ApiCall], candidates: Candidates, wanted: int) -> Iterable[Chain]:

@@ -41,7 +41,9 @@ _REVERSED = 8.0
 # release 1.44 that long after any error. In legacy mode DynamoDB's errors are followed by exactly 50 ms * 2^i.
 _SHORT_BACK_OFF_MS = 50.0
 _LONG_BACK_OFF_MS = 1000.0
-_LONG_BACK_OFF = 5.0  # a back-off spread over 1000 ms is that much less likely at each ms than one over 50
+# Spread over 1000 ms a back-off is less likely by 3 nats at each ms than over 50; and an attempt with a long one before
+# it is likelier to be still waiting for the next, with a call that has not come.
+_LONG_BACK_OFF = 7.0
 _LEGACY_BACK_OFF_MS = 50.0
 _LEGACY = "cfg/retry-mode#legacy"
 _WAKE_MS = 2.0  # by how much a sleep overruns

@@ -94,13 +94,14 @@ def may_precede(attempt: Observed[ApiCallAttempt], successor: Observed[ApiCallAt
     """Whether an attempt was over when another began."""
     dialect = attempt.event.dialect
     over_ns = attempt.match_start_ns if dialect in END_MAY_OVERRUN else attempt.match_end_ns
-    return over_ns <= successor.match_start_ns + slack_ns(dialect) or _is_stale_copy(successor, attempt)
+    in_time = over_ns <= successor.match_start_ns + slack_ns(dialect)
+    return in_time or (dialect is Dialect.JAVA and _is_stale_copy(successor, attempt))
 
 
 def _is_stale_copy(attempt: Observed[ApiCallAttempt], earlier: Observed[ApiCallAttempt]) -> bool:
-    """Whether an attempt repeats the times of one before, as Java's does that died before it had a request."""
+    """Whether an attempt repeats the times of one before: Java's, that died before it had a request."""
     same_times = (attempt.start_ns, attempt.end_ns) == (earlier.start_ns, earlier.end_ns)
-    return attempt.event.dialect is Dialect.JAVA and same_times and earlier.received_ns <= attempt.received_ns
+    return same_times and earlier.received_ns <= attempt.received_ns
 
 
 def _is_redirect(attempt: ApiCallAttempt) -> bool:
