@@ -19,7 +19,7 @@ PACKAGE = Path(csm_otel.__file__).parent
 LAYERS = {
     "core": "__init__ errors events account dialects redaction wire decoding times observed matching evidence chains "
     "pending assignment correlator traceparent tally spans",
-    "edges": "binding child command_name flags head_decision port_owner speaker stop",
+    "edges": "binding child command_name flags head_decision port_owner procfs speaker stop",
     "sockets and destinations": "receiver export report",
     "settings": "settings standard configuration",
     "loop": "exporter agent",
