@@ -31,6 +31,8 @@ class Peer(NamedTuple):
 
     host: str
     port: int
+    era: int = 0
+    """Tells processes apart that had the port one after the other, where somebody watches; else 0."""
 
     @property
     def is_loopback(self) -> bool:
