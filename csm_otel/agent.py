@@ -10,13 +10,16 @@ from csm_otel.correlator import CorrelatedCall, Correlator, Released
 from csm_otel.decoding import decode
 from csm_otel.errors import MalformedDatagramError
 from csm_otel.events import ApiCall
+from csm_otel.origin_hold import OriginHold, peers_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from csm_otel.exporter import Exporter
+    from csm_otel.origin import OriginFinder
     from csm_otel.receiver import Datagram, Receiver
     from csm_otel.spans.mapper import SpanMapper
+    from csm_otel.spans.processes import ProcessTraces
     from csm_otel.speaker import Speaker
     from csm_otel.tally import Tally
 
@@ -43,24 +46,30 @@ class Agent:
         exporter: Exporter,
         tally: Tally,
         speaker: Speaker,
+        origins: OriginFinder | None = None,
+        processes: ProcessTraces | None = None,
     ) -> None:
-        """Take the stages, wired."""
+        """Take the stages, wired; ``origins`` where it matters who sends, ``processes`` where each is a trace."""
         self._receivers = receivers
         self._correlator = correlator
         self._mapper = mapper
         self._exporter = exporter
         self._tally = tally
         self._speaker = speaker
+        self._origins = origins
+        self._processes = processes
+        self._hold = OriginHold(origins)
 
     def run(self, *, until: Callable[[], bool], wake: Wakeable) -> None:
         """Work until ``until()``; ``wake`` becomes readable when that may have changed."""
         with selectors.DefaultSelector() as selector:
-            for readable in (*self._receivers, wake):
+            for readable in (*self._receivers, wake, *([self._origins] if self._origins else [])):
                 selector.register(readable, selectors.EVENT_READ)
             while not until():
                 selector.select(self._seconds_to_deadline())
                 self._receive_all()
-                self._export(self._correlator.expire(now=time.monotonic()))
+                self._export_roots()
+                self._release(self._correlator.expire(now=time.monotonic()))
                 self._exporter.flush_if_due(now=time.monotonic())
 
     def finish(self, *, until_ns: int | None = None) -> None:
@@ -73,7 +82,12 @@ class Agent:
         while self._receive_all(until_ns) and time.monotonic() < deadline:
             continue
         self._look_for_drops()
-        self._export(self._correlator.flush())
+        self._release(self._correlator.flush())
+        self._wait_for_origins()
+        self._export_roots()
+        if self._processes is not None:
+            self._processes.flush()
+            self._export_roots()
         self._exporter.flush()
 
     def count_late(self) -> None:
@@ -110,14 +124,17 @@ class Agent:
                 tally.calls += 1
             else:
                 tally.attempts += 1
-            self._export(self._correlator.receive(event, peer=datagram.peer, received_ns=datagram.received_ns, now=now))
+            peer, received_ns = datagram.peer, datagram.received_ns
+            if self._origins is not None:
+                peer = self._origins.note(event, peer, received_ns=received_ns, now=now)
+            self._release(self._correlator.receive(event, peer=peer, received_ns=received_ns, now=now))
 
     def _reject(self, reason: str) -> None:
         self._tally.malformed[reason] += 1
         self._speaker.warn(f"datagrams that are no CSM events arrive: {reason}", kind=f"malformed:{reason}")
 
-    def _export(self, released: Iterable[Released]) -> None:
-        tally = self._tally
+    def _release(self, released: Iterable[Released]) -> None:
+        tally, now = self._tally, time.monotonic()
         for one in released:
             if isinstance(one, CorrelatedCall):
                 tally.released[one.reason] += 1
@@ -125,7 +142,38 @@ class Agent:
                 tally.ambiguous += one.ambiguous
             else:
                 tally.orphans[one.reason] += 1
-            self._exporter.add(self._mapper.map(one), now=time.monotonic())
+            self._hold.add(one, now=now)
+        self._export(now)
+
+    def _export(self, now: float) -> None:
+        for released, origin in self._hold.take(now=now):
+            if self._origins is not None and origin is None and peers_of(released)[0].is_loopback:
+                self._tally.origins_unknown += 1
+            self._exporter.add(self._mapper.map(released, origin), now=now)
+
+    def _export_roots(self) -> None:
+        """Export the processes that have ended, where each is a trace."""
+        if self._origins is None:
+            return
+        ended = self._origins.ended()
+        if self._processes is None:
+            return
+        for end in ended:
+            self._processes.end(end.origin, end_ns=end.noticed_ns if end.is_exact else None)
+        for root in self._processes.completed():
+            self._exporter.add_decided(root, now=time.monotonic())
+
+    def _wait_for_origins(self) -> None:
+        """Export what is held, after the short time that it may wait."""
+        if self._origins is None:
+            return
+        with selectors.DefaultSelector() as selector:
+            selector.register(self._origins, selectors.EVENT_READ)
+            while (deadline := self._hold.next_deadline()) is not None:
+                selector.select(max(0.0, deadline - time.monotonic()))
+                self._export_roots()
+                self._export(time.monotonic())
+        self._origins.stop()
 
     def _look_for_drops(self) -> None:
         known = [drops for receiver in self._receivers if (drops := receiver.kernel_drops) is not None]
@@ -141,7 +189,11 @@ class Agent:
     def _seconds_to_deadline(self) -> float | None:
         deadlines = [
             deadline
-            for deadline in (self._correlator.next_deadline(), self._exporter.next_deadline())
+            for deadline in (
+                self._correlator.next_deadline(),
+                self._hold.next_deadline(),
+                self._exporter.next_deadline(),
+            )
             if deadline is not None
         ]
         return max(0.0, min(deadlines) - time.monotonic()) if deadlines else None

@@ -28,13 +28,13 @@ from __future__ import annotations
 
 from collections import OrderedDict, deque
 from enum import StrEnum
-from itertools import islice
 from typing import NamedTuple
 
 import msgspec
 
+from csm_otel.assignment import Group
 from csm_otel.events import ApiCall, ApiCallAttempt, Dialect, Event, Peer
-from csm_otel.matching import Choice, Observed, choose
+from csm_otel.observed import Observed
 from csm_otel.times import NS_PER_MS, TimestampMode, interval_of
 
 # One socket for the sender's life, so that the port tells one sender from another on the same host.
@@ -42,7 +42,6 @@ _STEADY_PORT = frozenset({Dialect.BOTOCORE, Dialect.CPP, Dialect.JAVA})
 # Ruby sends the call first; .NET sends from tasks that may swap; JavaScript resolves a host name once a datagram.
 _MAY_REORDER = frozenset({Dialect.RUBY, Dialect.DOTNET, Dialect.JS, Dialect.UNKNOWN})
 # Times further than this from the receipt tell of a stepped or foreign clock, not of a slow delivery.
-_MOST_HELD_LOOKED_AT = 64  # calls of one group that an attempt is offered to, the oldest first
 _PLAUSIBLE_NS = 10 * 60 * 1000 * NS_PER_MS
 
 
@@ -98,14 +97,6 @@ class _Key(NamedTuple):
     dialect: Dialect
 
 
-class _Group:
-    __slots__ = ("attempts", "held")
-
-    def __init__(self) -> None:
-        self.attempts: dict[int, Observed[ApiCallAttempt]] = {}
-        self.held: dict[int, Observed[ApiCall]] = {}
-
-
 class _Pending(NamedTuple):
     deadline: float
     key: _Key
@@ -123,7 +114,7 @@ class Correlator:
     ) -> None:
         self._limits = limits or CorrelatorLimits()
         self._timestamp_mode = timestamp_mode
-        self._groups: dict[_Key, _Group] = {}
+        self._groups: dict[_Key, Group] = {}
         # Both in order of arrival, hence of deadline: the waits are constants.
         self._attempts: OrderedDict[int, _Pending] = OrderedDict()
         self._held: OrderedDict[int, _Pending] = OrderedDict()
@@ -192,71 +183,53 @@ class Correlator:
         )
 
     def _receive_call(self, call: Observed[ApiCall], key: _Key, now: float) -> list[Released]:
-        group = self._groups.get(key)
-        choice = choose(call, group.attempts if group else {})
-        if choice.missing and _may_still_come(call):
-            self._hold(call, key, now)
-            return []
-        return [self._consume(call, choice, key, Reason.COMPLETE)]
-
-    def _receive_attempt(self, attempt: Observed[ApiCallAttempt], key: _Key, now: float) -> list[Released]:
-        group = self._groups.setdefault(key, _Group())
         sequence = self._next_sequence()
-        group.attempts[sequence] = attempt
-        self._attempts[sequence] = _Pending(now + self._limits.attempt_wait_seconds, key, attempt.event.size_bytes)
-        self._pending_bytes += attempt.event.size_bytes
-        if not group.held:
-            return []
-        best: tuple[float, int, Choice] | None = None
-        for held, call in islice(group.held.items(), _MOST_HELD_LOOKED_AT):
-            choice = choose(call, group.attempts)
-            if not choice.missing and (best is None or choice.cost_ms < best[0]):
-                best = (choice.cost_ms, held, choice)
-        if best is None:
-            return []
-        _, held, choice = best
-        call = group.held[held]
-        self._forget_call(held, key)
-        return [self._consume(call, choice, key, Reason.COMPLETE)]
-
-    def _hold(self, call: Observed[ApiCall], key: _Key, now: float) -> None:
-        sequence = self._next_sequence()
-        self._groups.setdefault(key, _Group()).held[sequence] = call
         self._held[sequence] = _Pending(now + self._limits.grace_seconds, key, call.event.size_bytes)
         self._pending_bytes += call.event.size_bytes
+        group = self._groups.setdefault(key, Group())
+        return self._release_settled(group.add_call(sequence, call, waits=_may_still_come(call)))
 
-    def _consume(self, call: Observed[ApiCall], choice: Choice, key: _Key, reason: Reason) -> CorrelatedCall:
-        attempts = tuple(self._forget_attempt(sequence, key) for sequence in choice.attempts)
+    def _receive_attempt(self, attempt: Observed[ApiCallAttempt], key: _Key, now: float) -> list[Released]:
+        sequence = self._next_sequence()
+        self._attempts[sequence] = _Pending(now + self._limits.attempt_wait_seconds, key, attempt.event.size_bytes)
+        self._pending_bytes += attempt.event.size_bytes
+        group = self._groups.setdefault(key, Group())
+        return self._release_settled(group.add_attempt(sequence, attempt))
+
+    def _release_settled(self, settled: list[int]) -> list[Released]:
+        return [self._release_call(sequence, Reason.COMPLETE) for sequence in settled]
+
+    def _release(self, sequence: int, reason: Reason) -> Released:
+        if sequence in self._held:
+            return self._release_call(sequence, reason)
+        owner = self._groups[self._attempts[sequence].key].owner_of(sequence)
+        if owner is not None:
+            return self._release_call(owner, reason)
+        return OrphanAttempt(attempt=self._take_attempt(sequence), reason=reason)
+
+    def _release_call(self, sequence: int, reason: Reason) -> CorrelatedCall:
+        pending = self._held.pop(sequence)
+        self._pending_bytes -= pending.size_bytes
+        group = self._groups[pending.key]
+        if reason is Reason.EXPIRED and not group.misses_attempts(sequence):
+            reason = Reason.COMPLETE  # it was held for doubt only
+        call = group.call(sequence)
+        choice = group.take_call(sequence)
+        attempts = tuple(self._take_attempt(attempt) for attempt in choice.attempts)
+        if not group:
+            self._groups.pop(pending.key, None)
         return CorrelatedCall(
             call=call, attempts=attempts, missing=choice.missing, ambiguous=choice.ambiguous, reason=reason
         )
 
-    def _release(self, sequence: int, reason: Reason) -> Released:
-        if sequence in self._held:
-            key = self._held[sequence].key
-            call = self._forget_call(sequence, key)
-            group = self._groups.get(key)
-            choice = choose(call, group.attempts if group else {}, is_last_try=True)
-            return self._consume(call, choice, key, reason)
-        return OrphanAttempt(attempt=self._forget_attempt(sequence, self._attempts[sequence].key), reason=reason)
-
-    def _forget_attempt(self, sequence: int, key: _Key) -> Observed[ApiCallAttempt]:
-        self._pending_bytes -= self._attempts.pop(sequence).size_bytes
-        group = self._groups[key]
-        attempt = group.attempts.pop(sequence)
-        self._drop_if_empty(key, group)
+    def _take_attempt(self, sequence: int) -> Observed[ApiCallAttempt]:
+        pending = self._attempts.pop(sequence)
+        self._pending_bytes -= pending.size_bytes
+        group = self._groups[pending.key]
+        attempt = group.take_attempt(sequence)
+        if not group:
+            del self._groups[pending.key]
         return attempt
-
-    def _forget_call(self, sequence: int, key: _Key) -> Observed[ApiCall]:
-        self._pending_bytes -= self._held.pop(sequence).size_bytes
-        group = self._groups[key]
-        call = group.held.pop(sequence)
-        self._drop_if_empty(key, group)
-        return call
-
-    def _drop_if_empty(self, key: _Key, group: _Group) -> None:
-        if not group.attempts and not group.held:
-            del self._groups[key]
 
     def _evict(self) -> deque[Released]:
         released: deque[Released] = deque()

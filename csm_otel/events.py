@@ -31,11 +31,33 @@ class Peer(NamedTuple):
 
     host: str
     port: int
+    era: int = 0
+    """Tells processes apart that had the port one after the other, where somebody watches; else 0."""
 
     @property
     def is_loopback(self) -> bool:
         """Whether the sender is on this machine (and in this network namespace)."""
         return self.host.startswith("127.") or self.host == "::1"
+
+
+class Origin(msgspec.Struct, frozen=True, kw_only=True):
+    """The process behind a peer, as its system describes it."""
+
+    pid: int
+    start_ticks: int
+    """When it started, as its kernel counts: with the pid it is one process for good, however clocks are set."""
+    start_ns: int
+    """The same in epoch nanoseconds, as exact as the kernel's ticks (10 ms)."""
+    name: str
+    """What a person would call it."""
+    executable: str = ""
+    """Basename of the program; empty where it may not be known."""
+    container_id: str = ""
+
+    @property
+    def process(self) -> tuple[int, int]:
+        """What identifies the process: another that gets its pid started at another time."""
+        return self.pid, self.start_ticks
 
 
 class Failure(msgspec.Struct, frozen=True):

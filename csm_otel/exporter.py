@@ -48,8 +48,15 @@ class Exporter:
     def add(self, tree: Sequence[SpanData], *, now: float) -> None:
         """Take the spans of one call (or an orphan, or a command), parents first; ``now`` is monotonic seconds."""
         kept = self._sampler.keep(tree)
-        self._tally.spans_made += len(tree)
-        self._tally.spans_unsampled += len(tree) - len(kept)
+        self._take(kept, of=len(tree), now=now)
+
+    def add_decided(self, root: SpanData, *, now: float) -> None:
+        """Take a root span that the sampler was asked about before its children came."""
+        self._take([root] if root.context.sampled else [], of=1, now=now)
+
+    def _take(self, kept: Sequence[SpanData], *, of: int, now: float) -> None:
+        self._tally.spans_made += of
+        self._tally.spans_unsampled += of - len(kept)
         if not kept:
             return
         self._batch.extend(kept)

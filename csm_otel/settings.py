@@ -13,7 +13,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from csm_otel.binding import DEFAULT_BUFFER_BYTES
 from csm_otel.errors import SettingsError
-from csm_otel.spans.options import MessageMode
+from csm_otel.spans.options import MessageMode, TraceGrouping
 from csm_otel.times import TimestampMode
 
 if TYPE_CHECKING:
@@ -39,6 +39,8 @@ class Settings(BaseSettings):
     pending_events: int = Field(default=100_000, ge=1)
     pending_bytes: int = Field(default=64 * _MIB, ge=_MIB)
     timestamps: TimestampMode = TimestampMode.AUTO
+
+    group: TraceGrouping = TraceGrouping.CALL
 
     messages: MessageMode = MessageMode.REDACTED
     account_id: bool = True

@@ -26,6 +26,8 @@ class Tally:
     """Calls that left the correlator, by reason."""
     orphans: Counter[str] = field(default_factory=Counter)
     """Attempts whose call never came, by reason."""
+    origins_unknown: int = 0
+    """Calls and orphans of senders on this host whose process was looked for, or not worth it, and is not known."""
     attempts_missing: int = 0
     """Attempts that calls count and that never came."""
     ambiguous: int = 0

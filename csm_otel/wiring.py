@@ -25,8 +25,10 @@ from csm_otel.export.jsonfile import OtlpJsonFile
 from csm_otel.export.queue import DeliveryQueue
 from csm_otel.export.sampling import HeadSampler, sampler_from
 from csm_otel.exporter import Exporter
+from csm_otel.origin import OriginFinder
 from csm_otel.spans.mapper import SpanMapper
-from csm_otel.spans.options import MappingOptions
+from csm_otel.spans.options import MappingOptions, TraceGrouping
+from csm_otel.spans.processes import ProcessTraces
 from csm_otel.standard import (
     StandardVariables,
     destination_of,
@@ -58,6 +60,7 @@ class Bridge(NamedTuple):
     exporter: Exporter
     queue: DeliveryQueue | None
     file: OtlpJsonFile | None
+    origins: OriginFinder | None
     tally: Tally
     shows: bool
     """Whether a person is to see the spans."""
@@ -84,6 +87,8 @@ class Bridge(NamedTuple):
             self.queue.close(deadline_seconds=deadline_seconds)
         if self.file is not None:
             self.file.close()
+        if self.origins is not None:
+            self.origins.close()
 
 
 def build_bridge(
@@ -98,7 +103,7 @@ def build_bridge(
     service_name: str = "",
     faults: list[str] | None = None,
 ) -> Bridge:
-    """Put the pipeline together.
+    """Put the pipeline together. What has no ``parent`` is traced by who sends it.
 
     Where ``faults`` is given, a line for each part that cannot be had is added to it, and the others do without; spans
     that were to go to a back end are shown then.
@@ -127,12 +132,14 @@ def build_bridge(
         file=file,
         show=show if shows else None,
     )
+    origins, processes = _origins(settings, sampler, speaker) if parent is None else (None, None)
     mapper = SpanMapper(
         ids=RandomIdGenerator(),
         resource=_shared_resource(resource),
         host_name=socket.gethostname(),
         options=_mapping_options(settings, variables, service_name),
         parent=parent,
+        processes=processes,
     )
     agent = Agent(
         receivers=receivers,
@@ -141,19 +148,20 @@ def build_bridge(
         exporter=exporter,
         tally=tally,
         speaker=speaker,
+        origins=origins,
+        processes=processes,
     )
-    places = [back_end, str(settings.file) if file else "", "stdout" if shows else ""]
-    goes_to = ", ".join(filter(None, places)) or "nowhere"
     return Bridge(
         agent,
         mapper,
         exporter,
         queue,
         file,
+        origins,
         tally,
         shows,
         back_end,
-        goes_to,
+        ", ".join(filter(None, [back_end, str(path) if file else "", "stdout" if shows else ""])) or "nowhere",
     )
 
 
@@ -178,6 +186,15 @@ def _queue(
         say=speaker.warn,
     )
     return queue, destination.shown
+
+
+def _origins(settings: Settings, sampler: HeadSampler, speaker: Speaker) -> tuple[OriginFinder, ProcessTraces | None]:
+    origins = OriginFinder()
+    if settings.group is not TraceGrouping.PROCESS:
+        return origins, None
+    if not origins.is_available:
+        speaker.say("--group process: this system does not tell which process sends, so each call is a trace")
+    return origins, ProcessTraces(ids=RandomIdGenerator(), decide=sampler.decide)
 
 
 def _made(make: Callable[[], T], faults: list[str]) -> T | None:

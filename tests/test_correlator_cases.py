@@ -418,7 +418,7 @@ CONCURRENT = [
             tried("a", 1, 23, RUBY, port=5, at=26),
             tried("c", 0, 25, RUBY, port=6, at=27),
         ],
-        ["call@2 [b]", "call@1 [a]", "call@0 [c]"],
+        ["call@1 [a]", "call@2 [b]", "call@0 [c]"],
         id="14-ruby-three-threads",
     ),
     pytest.param(

@@ -106,6 +106,21 @@ def test_a_full_batch_leaves() -> None:
     assert rig.exporter.next_deadline() is None
 
 
+def test_a_decided_root_is_not_asked_about_again() -> None:
+    """A root whose children came first leaves or not as its context says, and is counted."""
+    rig = Rig(sampler="always_off", batch_spans=1)
+    sampled, unsampled = (
+        changed(CALL, context=TraceContext(trace_id=1, span_id=1, sampled=is_sampled)) for is_sampled in (True, False)
+    )
+
+    rig.exporter.add_decided(unsampled, now=0.0)
+    rig.exporter.add_decided(sampled, now=0.0)
+
+    assert rig.shown == [[CALL.name]]
+    assert (rig.tally.spans_made, rig.tally.spans_unsampled) == (2, 1)
+    rig.check_sum()
+
+
 def test_an_old_batch_leaves() -> None:
     """A batch leaves when its first span has waited long enough, and no earlier."""
     rig = Rig()

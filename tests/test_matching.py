@@ -8,9 +8,11 @@ from datagrams import BASE_MS, attempt, call
 from hypothesis import given
 from hypothesis import strategies as st
 
+from csm_otel.assignment import Choice, Group
 from csm_otel.decoding import decode
 from csm_otel.events import ApiCall, ApiCallAttempt, Dialect, Peer
-from csm_otel.matching import Choice, Observed, choose, same_outcome
+from csm_otel.matching import same_outcome
+from csm_otel.observed import Observed
 from csm_otel.times import NS_PER_MS, interval_of
 
 PEER = Peer("127.0.0.1", 40_000)
@@ -55,9 +57,13 @@ def observed(
     )
 
 
-def chosen(payload: bytes, *attempts: Observed[ApiCallAttempt]) -> Choice:
-    """Return the choice that a call makes among attempts numbered from 1."""
-    return choose(observed_call(payload), dict(enumerate(attempts, start=1)))
+def chosen(payload: bytes, *attempts: Observed[ApiCallAttempt], received: int | None = None) -> Choice:
+    """Return the choice that a call makes among attempts numbered from 1 that came before it."""
+    group = Group()
+    for key, one in enumerate(attempts, start=1):
+        group.add_attempt(key, one)
+    group.add_call(0, observed_call(payload, received=received), waits=False)
+    return group.take_call(0)
 
 
 @pytest.mark.parametrize(
@@ -115,8 +121,11 @@ def test_nearest_end_wins() -> None:
     assert (choice.attempts, choice.missing, choice.ambiguous) == ((2,), 0, False)
 
 
-def test_retries_are_chosen_backwards() -> None:
-    """The first is nearest to the call's start, the rest are the latest that do not overlap."""
+def test_retries_follow_each_other() -> None:
+    """The first is nearest to the call's start; of those that may follow, the one that has waited longest is chosen.
+
+    The call of the other may still be waiting to try again, so the choice is in doubt.
+    """
     choice = chosen(
         call(AttemptCount=3, Latency=100),
         observed(1, 10, **FAILED),
@@ -126,7 +135,7 @@ def test_retries_are_chosen_backwards() -> None:
         observed(45, 70, **FAILED),
     )
 
-    assert (choice.attempts, choice.missing) == ((1, 3, 4), 0)
+    assert (choice.attempts, choice.missing, choice.ambiguous) == ((1, 2, 4), 0, True)
 
 
 def test_retries_do_not_overlap() -> None:
@@ -149,7 +158,7 @@ def test_receipt_tells_apart_what_times_do_not() -> None:
         for name, at in (("a", 30), ("b", 40))
     )
 
-    choice = choose(observed_call(call(), received=41), {1: early, 2: late})
+    choice = chosen(call(Latency=40), early, late, received=41)
 
     assert (choice.attempts, choice.ambiguous) == ((2,), False)
 
@@ -268,7 +277,6 @@ outcomes = st.sampled_from([{}, FAILED, {"HttpStatusCode": 301}, {"Region": "eu-
     latency=st.integers(0, 100) | st.none(),
     attempts=st.lists(st.tuples(intervals, outcomes), max_size=8),
     failed=st.booleans(),
-    is_last_try=st.booleans(),
 )
 def test_a_choice_adds_up(
     *,
@@ -277,40 +285,14 @@ def test_a_choice_adds_up(
     latency: int | None,
     attempts: list[tuple[tuple[int, int], dict[str, object]]],
     failed: bool,
-    is_last_try: bool,
 ) -> None:
     """No attempt is chosen twice, none that is not pending, and never more than the call counts."""
     payload = call(dialect, AttemptCount=count, Latency=latency, **(CALL_FAILED if failed else {}))
-    pending = {
-        key: observed(start, start + length, dialect, **changes)
-        for key, ((start, length), changes) in enumerate(attempts)
-    }
+    pending = [observed(start, start + length, dialect, **changes) for (start, length), changes in attempts]
 
-    choice = choose(observed_call(payload), pending, is_last_try=is_last_try)
+    choice = chosen(payload, *pending)
 
     assert len(set(choice.attempts)) == len(choice.attempts)
-    assert set(choice.attempts) <= set(pending)
+    assert set(choice.attempts) <= set(range(1, len(pending) + 1))
     assert len(choice.attempts) + choice.missing == max(count, 1)
     assert choice.missing >= 0
-    assert choice.cost_ms >= 0
-
-
-class Counted(dict[int, Observed[ApiCallAttempt]]):  # ruff: ignore[subclass-builtin] - what the correlator keeps is a dict
-    """Pending attempts that count how often one of them is looked at."""
-
-    looks = 0
-
-    def __getitem__(self, key: int) -> Observed[ApiCallAttempt]:
-        self.looks += 1
-        return super().__getitem__(key)
-
-
-@pytest.mark.parametrize("lost", [0, 100, 10_000], ids="{}-lost".format)
-def test_lost_calls_make_the_next_no_dearer(lost: int) -> None:
-    """However many attempts wait in vain, a call looks only at those that came since it began."""
-    pending = Counted(enumerate([*[observed(-60_000, -59_000)] * lost, observed(2, 27)]))
-
-    choice = choose(observed_call(call(Dialect.BOTOCORE)), pending)
-
-    assert choice.attempts == (lost,)
-    assert pending.looks <= 10

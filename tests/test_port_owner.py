@@ -11,8 +11,8 @@ from children.processes import next_line, python, started
 from loopback import with_ipv6
 from platforms import on_linux
 
-from csm_otel import port_owner
 from csm_otel.port_owner import owner_of_port
+from csm_otel.procfs import sockets
 
 NAMED = r"""
 import socket
@@ -59,7 +59,7 @@ def test_nobody() -> None:
 
 def test_without_proc(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where there is no /proc, as on macOS, the owner is not known."""
-    monkeypatch.setattr(port_owner, "_PROC", tmp_path / "proc")
+    monkeypatch.setattr(sockets, "_PROC", tmp_path / "proc")
 
     with bound() as sock:
         assert owner_of_port(sock.getsockname()[1]) is None
@@ -70,7 +70,7 @@ def test_somebody_elses_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     """A port whose owner hides its descriptors, being another user's, has none that is known."""
     (tmp_path / "net").mkdir()
     (tmp_path / str(os.getpid())).mkdir()
-    monkeypatch.setattr(port_owner, "_PROC", tmp_path)
+    monkeypatch.setattr(sockets, "_PROC", tmp_path)
 
     with bound() as sock:
         (tmp_path / "net" / "udp").write_bytes(Path("/proc/net/udp").read_bytes())

@@ -11,7 +11,7 @@ import pytest
 from csm_otel.errors import SettingsError
 from csm_otel.flags import EXEC_FLAGS, build_parser
 from csm_otel.settings import ENV_PREFIX, Settings, read_settings
-from csm_otel.spans.options import MessageMode
+from csm_otel.spans.options import MessageMode, TraceGrouping
 from csm_otel.times import TimestampMode
 
 pytestmark = pytest.mark.usefixtures("no_variables")
@@ -44,6 +44,7 @@ KNOBS = [
     Knob("pending_events", "1", 1, "5000000", 5_000_000),
     Knob("pending_bytes", "1048576", 2**20, "2097152", 2**21),
     Knob("timestamps", "start", TimestampMode.START, "end", TimestampMode.END),
+    Knob("group", "process", TraceGrouping.PROCESS, "call", TraceGrouping.CALL),
     Knob("messages", "none", MessageMode.NONE, "redacted", MessageMode.REDACTED),
     Knob("account_id", "false", False, "true", True),
     Knob("user_agent", "true", True, "false", False),

@@ -44,17 +44,22 @@ class HeadSampler:
         for span in tree:
             parent = decided.get(span.parent.span_id, span.parent) if span.parent else None
             result = self._ask(span, parent)
-            is_sampled = result.decision is Decision.RECORD_AND_SAMPLE
-            context = msgspec.structs.replace(
-                span.context,
-                sampled=is_sampled,
-                trace_state=result.trace_state.to_header() if result.trace_state else "",
-            )
+            context = _decided(span.context, result)
             decided[context.span_id] = context
-            if is_sampled:
+            if context.sampled:
                 attributes = _merged(span.attributes, result)
                 kept.append(msgspec.structs.replace(span, context=context, parent=parent, attributes=attributes))
         return kept
+
+    def decide(self, root: SpanData) -> SpanData:
+        """Return a root span with what is decided about it, before it is complete.
+
+        Its context then tells its children, which come first; it is not to be given to `keep` any more.
+        """
+        result = self._ask(root, None)
+        return msgspec.structs.replace(
+            root, context=_decided(root.context, result), attributes=_merged(root.attributes, result)
+        )
 
     def _ask(self, span: SpanData, parent: TraceContext | None) -> SamplingResult:
         context = Context()
@@ -112,6 +117,14 @@ def _registered_sampler(name: str, argument: str | None) -> Sampler:
     if not isinstance(sampler, Sampler):
         raise ValueError(f"{name!r} is not a sampler")  # ruff: ignore[type-check-without-type-error] - a setting
     return sampler
+
+
+def _decided(context: TraceContext, result: SamplingResult) -> TraceContext:
+    return msgspec.structs.replace(
+        context,
+        sampled=result.decision is Decision.RECORD_AND_SAMPLE,
+        trace_state=result.trace_state.to_header() if result.trace_state else "",
+    )
 
 
 def _merged(attributes: Attributes, result: SamplingResult) -> Attributes:

@@ -67,6 +67,8 @@ def _losses(tally: Tally) -> list[str]:
         lines.append(f"{counted(tally.spans_made - ended, 'span')} not delivered yet")
     if evicted := tally.released[Reason.EVICTED] + tally.orphans[Reason.EVICTED]:
         lines.append(f"{evicted:,} of the calls and attempts let go early, as too many were waiting")
+    if tally.origins_unknown:
+        lines.append(f"{tally.origins_unknown:,} of the calls and orphans came from a process that could not be found")
     if tally.other_versions:
         lines.append(f"{counted(tally.other_versions, 'event')} of another CSM version, read as well as possible")
     if tally.datagrams_late:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple
 
+from opentelemetry.semconv._incubating.attributes.container_attributes import CONTAINER_ID
 from opentelemetry.semconv._incubating.attributes.host_attributes import HOST_NAME
+from opentelemetry.semconv._incubating.attributes.process_attributes import PROCESS_EXECUTABLE_NAME, PROCESS_PID
 from opentelemetry.semconv.attributes.exception_attributes import EXCEPTION_MESSAGE, EXCEPTION_TYPE
 from opentelemetry.semconv.attributes.service_attributes import SERVICE_NAME
 
 from csm_otel.correlator import CorrelatedCall, OrphanAttempt, Released
 from csm_otel.dialects import application_of_user_agent
-from csm_otel.matching import Observed, same_outcome
+from csm_otel.matching import same_outcome
 from csm_otel.spans.attributes import (
     CSM_OVERRUN_MS,
     CSM_TIME_ADJUSTED,
@@ -29,21 +31,23 @@ from csm_otel.traceparent import split_client_id
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from csm_otel.events import ApiCallAttempt, Event, Peer
+    from csm_otel.events import ApiCallAttempt, Event, Origin
+    from csm_otel.observed import Observed
+    from csm_otel.spans.processes import IdGenerator, ProcessTraces
 
 _MAX_RESOURCES = 1024  # the applications of one daemon; client ids are a stranger's, so what is kept is bounded
 _UNKNOWN_SERVICE = "unknown_service"
 _NO_OUTCOME = Outcome("", None)
 
 
-class IdGenerator(Protocol):
-    """Where ids come from: random when live, seeded when replayed."""
+class _Position(NamedTuple):
+    """Where a span belongs."""
 
-    def generate_trace_id(self) -> int:
-        """Return a new 128-bit trace id."""
-
-    def generate_span_id(self) -> int:
-        """Return a new 64-bit span id."""
+    client_name: str
+    """The name in its client id; empty where there is none."""
+    resource: Resource
+    context: TraceContext
+    parent: TraceContext | None
 
 
 class SpanMapper:
@@ -57,53 +61,59 @@ class SpanMapper:
         host_name: str = "",
         options: MappingOptions | None = None,
         parent: TraceContext | None = None,
+        processes: ProcessTraces | None = None,
     ) -> None:
         """Take what all spans share.
 
         ``resource`` is what every application's resource starts with, ``host_name`` joins it for senders on this host.
-        ``parent`` is the span that everything without a trace context of its own is put below (`exec`), else each call
-        is a trace.
+        ``parent`` is the span that everything without a trace context of its own is put below (`exec`); else
+        ``processes`` has a trace for each process that is known; else each call is a trace.
         """
         self._ids = ids
         self._resource = dict(resource)
         self._host_name = host_name
         self._options = options or MappingOptions()
         self._parent = parent
-        self._resources: dict[tuple[str, bool], Resource] = {}
+        self._processes = processes
+        self._resources: dict[tuple[object, ...], Resource] = {}
 
-    def map(self, released: Released) -> list[SpanData]:
-        """Return the spans of a call, the call's own first and its attempts in order, or an orphan's single span."""
+    def map(self, released: Released, origin: Origin | None = None) -> list[SpanData]:
+        """Return the spans of a call, the call's own first and its attempts in order, or an orphan's single span.
+
+        ``origin`` is the process it came from, where that is known.
+        """
         if isinstance(released, OrphanAttempt):
-            return [self._orphan(released)]
-        return self._call(released)
+            return [self._orphan(released, origin)]
+        return self._call(released, origin)
 
-    def resource_of(self, service_name: str, *, local: bool) -> Resource:
+    def resource_of(self, service_name: str, *, local: bool, origin: Origin | None = None) -> Resource:
         """Return the resource of an application."""
-        known = self._resources.get((service_name, local))
+        process = present(_process_attributes(origin)) if origin else {}
+        key = (service_name, local, *process.items())
+        known = self._resources.get(key)
         if known is None:
             if len(self._resources) >= _MAX_RESOURCES:
                 self._resources.clear()
             host = {HOST_NAME: self._host_name} if local and self._host_name else {}
-            known = Resource(tuple({**host, **self._resource, SERVICE_NAME: service_name}.items()))
-            self._resources[service_name, local] = known
+            known = Resource(tuple({**host, **process, **self._resource, SERVICE_NAME: service_name}.items()))
+            self._resources[key] = known
         return known
 
-    def _call(self, released: CorrelatedCall) -> list[SpanData]:
+    def _call(self, released: CorrelatedCall, origin: Origin | None) -> list[SpanData]:
         observed, call = released.call, released.call.event
         offset_ns = clock_offset_ns(observed)
         where = Placement(_began_ns(released) + offset_ns, observed.end_ns + offset_ns)
         last = _certain_last(released)
-        name, context, parent = self._position(call, observed.peer)
+        position = self._position(observed, last, origin, where.end_ns)
         outcome = _call_outcome(released, last)
-        values = call_attributes(released, last, outcome, name, self._options)
+        values = call_attributes(released, last, outcome, position.client_name, self._options)
         if offset_ns:
             values[CSM_TIME_ADJUSTED] = "timestamp_out_of_range"
-        resource = self.resource_of(self._service_name(name, call, last), local=observed.peer.is_loopback)
-        span = self._span(_name(call), context, parent, where, values, outcome, resource)
-        return [span, *self._attempts(released, where, offset_ns, context, resource)]
+        span = self._span(_name(call), position, where, values, outcome)
+        return [span, *self._attempts(released, where, offset_ns, position)]
 
     def _attempts(
-        self, released: CorrelatedCall, call: Placement, offset_ns: int, parent: TraceContext, resource: Resource
+        self, released: CorrelatedCall, call: Placement, offset_ns: int, position: _Position
     ) -> list[SpanData]:
         in_order = not released.missing and not released.ambiguous
         spans = []
@@ -112,28 +122,30 @@ class SpanMapper:
             outcome = outcome_of(attempt.event)
             values = attempt_attributes(attempt.event, outcome, number if in_order else None, self._options)
             values[CSM_OVERRUN_MS] = where.overrun_ms
-            context = self._context(parent)
-            spans.append(self._span(_attempt_name(attempt.event), context, parent, where, values, outcome, resource))
+            below = position._replace(context=self._context(position.context), parent=position.context)
+            spans.append(self._span(_attempt_name(attempt.event), below, where, values, outcome))
         return spans
 
-    def _orphan(self, released: OrphanAttempt) -> SpanData:
+    def _orphan(self, released: OrphanAttempt, origin: Origin | None) -> SpanData:
         observed, attempt = released.attempt, released.attempt.event
         offset_ns = clock_offset_ns(observed)
-        name, context, parent = self._position(attempt, observed.peer)
+        where = Placement(observed.start_ns + offset_ns, observed.end_ns + offset_ns)
+        position = self._position(observed, attempt, origin, where.end_ns)
         outcome = outcome_of(attempt)
         values = {
             **attempt_attributes(attempt, outcome, None, self._options),
-            **orphan_attributes(attempt, name, self._options),
+            **orphan_attributes(attempt, position.client_name, self._options),
             CSM_TIME_ADJUSTED: "timestamp_out_of_range" if offset_ns else None,
         }
-        where = Placement(observed.start_ns + offset_ns, observed.end_ns + offset_ns)
-        resource = self.resource_of(self._service_name(name, attempt, attempt), local=observed.peer.is_loopback)
-        return self._span(_attempt_name(attempt), context, parent, where, values, outcome, resource)
+        return self._span(_attempt_name(attempt), position, where, values, outcome)
 
-    def _position(self, event: Event, peer: Peer) -> tuple[str, TraceContext, TraceContext | None]:
-        """Return the client's own name, the span's context and its parent, by the first trace rule that applies."""
+    def _position(
+        self, observed: Observed[Event], last: ApiCallAttempt | None, origin: Origin | None, end_ns: int
+    ) -> _Position:
+        """Return where a span belongs, in its application and, by the first trace rule that applies, in its trace."""
+        event, is_local = observed.event, observed.peer.is_loopback
         name, carried = split_client_id(event.client_id)
-        believed = carried if peer.is_loopback or self._options.trust_remote_context else None
+        believed = carried if is_local or self._options.trust_remote_context else None
         parent = self._parent
         if believed and parent and believed[:2] == (parent.trace_id, parent.span_id):
             # what `exec` put there comes back: its own span and name, both with more than a client id can hold
@@ -141,7 +153,10 @@ class SpanMapper:
         elif believed:
             trace_id, span_id, sampled = believed
             parent = TraceContext(trace_id=trace_id, span_id=span_id, sampled=sampled, is_remote=True)
-        return name, self._context(parent), parent
+        resource = self.resource_of(self._service_name(name, event, last, origin), local=is_local, origin=origin)
+        if parent is None and origin is not None and self._processes is not None:
+            parent = self._processes.root_of(origin, resource, last_ns=end_ns)
+        return _Position(name, resource, self._context(parent), parent)
 
     def _context(self, parent: TraceContext | None) -> TraceContext:
         return TraceContext(
@@ -151,40 +166,40 @@ class SpanMapper:
             trace_state=parent.trace_state if parent else "",
         )
 
-    def _service_name(self, client_name: str, event: Event, last: ApiCallAttempt | None) -> str:
+    def _service_name(self, client_name: str, event: Event, last: ApiCallAttempt | None, origin: Origin | None) -> str:
         agents = [agent for agent in (event.user_agent, last.user_agent if last else None) if agent]
         application = next((app for agent in agents if (app := application_of_user_agent(agent))), None)
-        return client_name or application or self._options.service_name or _UNKNOWN_SERVICE
+        own = origin.name if origin else ""
+        return client_name or application or self._options.service_name or own or _UNKNOWN_SERVICE
 
-    def _span(  # ruff: ignore[too-many-positional-arguments] - the parts of a span
-        self,
-        name: str,
-        context: TraceContext,
-        parent: TraceContext | None,
-        where: Placement,
-        values: Values,
-        outcome: Outcome,
-        resource: Resource,
-    ) -> SpanData:
+    def _span(self, name: str, position: _Position, where: Placement, values: Values, outcome: Outcome) -> SpanData:
         message = self._message(outcome)
         return SpanData(
             name=name,
             kind=SpanKind.CLIENT,
-            context=context,
-            parent=parent,
+            context=position.context,
+            parent=position.parent,
             start_ns=where.start_ns,
             end_ns=where.end_ns,
             attributes=present(values),
             events=_exception(outcome, message, where.end_ns),
             is_error=outcome.is_error,
             status_message=message,
-            resource=resource,
+            resource=position.resource,
         )
 
     def _message(self, outcome: Outcome) -> str:
         if outcome.failure is None or self._options.messages is MessageMode.NONE:
             return ""
         return outcome.failure.message
+
+
+def _process_attributes(origin: Origin) -> Values:
+    return {
+        PROCESS_PID: origin.pid,
+        PROCESS_EXECUTABLE_NAME: origin.executable,
+        CONTAINER_ID: origin.container_id,
+    }
 
 
 def _call_outcome(released: CorrelatedCall, last: ApiCallAttempt | None) -> Outcome:

@@ -22,6 +22,13 @@ class MessageMode(StrEnum):
     NONE = "none"
 
 
+class TraceGrouping(StrEnum):
+    """What makes one trace, for calls that neither carry a trace context nor belong to a command of ours."""
+
+    CALL = "call"
+    PROCESS = "process"
+
+
 class MappingOptions(msgspec.Struct, frozen=True, kw_only=True):
     """Choices about attributes and traces."""
 

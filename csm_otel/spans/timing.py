@@ -11,7 +11,7 @@ from csm_otel.times import NS_PER_MS
 
 if TYPE_CHECKING:
     from csm_otel.events import Event
-    from csm_otel.matching import Observed
+    from csm_otel.observed import Observed
 
 _BEHIND_NS = 24 * 60 * 60 * 1000 * NS_PER_MS  # a call reported a day late is a wrong clock
 _AHEAD_NS = 5 * 60 * 1000 * NS_PER_MS

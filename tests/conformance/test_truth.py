@@ -22,9 +22,7 @@ class Exceptions(NamedTuple):
 
 
 SEQUENTIAL: dict[str, Exceptions] = {
-    # `aws s3 cp` uploads from threads: of two PutObjects each attempt fits either call, to 1 ms, by all that the wire
-    # tells; the first of the calls is marked ambiguous.
-    "awscli1": Exceptions(wrong=frozenset({32, 33})),
+    "awscli1": Exceptions(),
     "boto3_errors": Exceptions(),
     "boto3_pagwait": Exceptions(),
     "boto3_redirect": Exceptions(),

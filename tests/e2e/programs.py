@@ -103,12 +103,12 @@ class Serving:
 
 
 @contextlib.contextmanager
-def serving(*flags: str | Path, env: Mapping[str, str]) -> Generator[Serving]:
-    """Run ``csm-otel serve`` on a free port until the block ends."""
+def serving(*flags: str | Path, env: Mapping[str, str], under: Sequence[str] = ()) -> Generator[Serving]:
+    """Run ``csm-otel serve`` on a free port until the block ends, ``under`` another program if one is given."""
     if "--port" not in flags:
         flags = ("--port", "0", *flags)
     process = subprocess.Popen(
-        [*CSM_OTEL, "serve", *map(str, flags)], env=env, stderr=subprocess.PIPE, stdout=subprocess.PIPE
+        [*under, *CSM_OTEL, "serve", *map(str, flags)], env=env, stderr=subprocess.PIPE, stdout=subprocess.PIPE
     )
     try:
         lines = read_until(process, b"listening on")

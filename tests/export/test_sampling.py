@@ -123,6 +123,25 @@ def test_attempts_are_asked_with_what_was_decided_for_their_call() -> None:
     assert [(9, True, True), (CALL.context.span_id, False, False)] == sampler.parents
 
 
+@pytest.mark.parametrize("ratio", ["0", "0.5", "1"])
+def test_a_root_is_decided_before_its_children(ratio: str) -> None:
+    """What is decided about a root that is not complete holds for it, and for the calls whose parent it is."""
+    sampler = HeadSampler(sampler_from("parentbased_traceidratio", ratio))
+    for trace_id in (2**62, 2**63 + 1):
+        root = sampler.decide(changed(CALL, context=TraceContext(trace_id=trace_id, span_id=1)))
+        assert root.context.sampled == (trace_id < float(ratio) * 2**64)
+        child = changed(CALL, context=TraceContext(trace_id=trace_id, span_id=2), parent=root.context)
+        assert bool(sampler.keep([child])) == root.context.sampled
+
+
+def test_what_the_sampler_adds_to_a_decided_root_is_kept() -> None:
+    """Attributes and trace state of the sampler's result are on the root and go on to its children."""
+    result = SamplingResult(Decision.RECORD_AND_SAMPLE, {"sampling.rate": 0.5}, TraceState([("a", "2")]))
+    root = HeadSampler(_Scripted(lambda *_: result)).decide(CALL)
+    assert {**CALL.attributes, "sampling.rate": 0.5} == root.attributes
+    assert root.context.trace_state == "a=2"
+
+
 def test_recorded_is_not_sampled() -> None:
     """RECORD_ONLY must not be exported, so it is left out."""
     assert HeadSampler(_Scripted(lambda *_: SamplingResult(Decision.RECORD_ONLY))).keep([CALL]) == []

@@ -45,6 +45,7 @@ def test_every_loss_is_told() -> None:
         orphans=Counter({"flushed": 1, "evicted": 1}),
         attempts_missing=1,
         ambiguous=2,
+        origins_unknown=9,
         spans_made=40,
         spans_unsampled=2,
         spans_delivered=20,
@@ -60,6 +61,7 @@ def test_every_loss_is_told() -> None:
         "          2 spans not sampled, as their parent or the sampler decided\n"
         "          4 spans not delivered yet\n"
         "          2 of the calls and attempts let go early, as too many were waiting\n"
+        "          9 of the calls and orphans came from a process that could not be found\n"
         "          1 event of another CSM version, read as well as possible\n"
         "          2 datagrams came after the command had ended, from something it left running: not heard\n"
     )

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from csm_otel.events import ApiCall, Dialect, Peer
-from csm_otel.matching import Observed
+from csm_otel.observed import Observed
 from csm_otel.spans.timing import Placement, clock_offset_ns, place
 from csm_otel.times import NS_PER_MS, interval_of
 

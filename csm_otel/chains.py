@@ -1,0 +1,172 @@
+"""The choices a call has among attempts: `chains_of`, each a chain of tries that may be all of the call's, at a cost.
+
+A chain begins at the call's start, ends at its end with the call's outcome, and each try before the last failed and was
+over when the next began. There are many, so only the best parts are combined: some last attempts, some first ones, and
+between them some ways back from the last.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from heapq import nsmallest
+from operator import attrgetter
+from typing import TYPE_CHECKING, NamedTuple
+
+from csm_otel.events import Dialect
+from csm_otel.evidence import first_cost, last_cost, retry_cost
+from csm_otel.matching import END_MAY_OVERRUN, may_be_last, may_be_retried, may_precede, slack_ns
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from csm_otel.events import ApiCall, ApiCallAttempt
+    from csm_otel.observed import Observed
+
+    Candidates = Mapping[int, Observed[ApiCallAttempt]]
+
+MISSING = 100.0  # in nats, for each attempt that is not there: more than any gap costs, so a call takes what it counts
+_CHAINS = 24  # how many choices a call keeps
+_IMPLAUSIBLE = 12.0  # how much worse than the best, in nats, a choice is not kept
+_LASTS, _FIRSTS, _WAYS = 8, 6, 6  # of what chains are made; threads that share a millisecond are fewer
+_FEW_TRIES = 4  # beyond which half of them have to do: there are as many links as tries
+_BACK = 64  # how many attempts are looked at for the one before another
+
+
+class Chain(NamedTuple):
+    """Attempts by their keys, in order of time, the last one last, and what choosing them costs in nats."""
+
+    attempts: tuple[int, ...]
+    cost: float
+
+
+_cost = attrgetter("cost")
+
+
+def chains_of(call: Observed[ApiCall], candidates: Candidates, *, wanted: int) -> list[Chain]:
+    """Return the best choices of ``wanted`` attempts that a call has, the best first, and none at all as the last.
+
+    Where no choice has that many, the best have as many as there are.
+    """
+    chains: Iterable[Chain] = ()
+    if wanted == 1:
+        chains = (
+            _only(call, key, attempt) for key, attempt in candidates.items() if may_be_last(attempt.event, call.event)
+        )
+    elif wanted and candidates:
+        chains = _longer_chains(call, candidates, wanted)
+    return [*_best(chains), Chain((), MISSING * wanted)]
+
+
+def with_attempt(
+    chains: list[Chain], call: Observed[ApiCall], key: int, attempt: Observed[ApiCallAttempt]
+) -> list[Chain]:
+    """Return the choices of a call that wants one attempt with one more, that fits and may be the last."""
+    *others, nothing = chains
+    return [*_best([*others, _only(call, key, attempt)]), nothing]
+
+
+def _best(chains: Iterable[Chain]) -> list[Chain]:
+    best = nsmallest(_CHAINS, chains, key=_cost)
+    return [chain for chain in best if chain.cost <= best[0].cost + _IMPLAUSIBLE]
+
+
+def _only(call: Observed[ApiCall], key: int, attempt: Observed[ApiCallAttempt]) -> Chain:
+    return Chain((key,), last_cost(attempt, call) + first_cost(attempt, call))
+
+
+def _longer_chains(call: Observed[ApiCall], candidates: Candidates, wanted: int) -> Iterable[Chain]:
+    share = 1 if wanted <= _FEW_TRIES else 2
+    lasts = nsmallest(
+        _LASTS // share,
+        (
+            Chain((key,), last_cost(attempt, call))
+            for key, attempt in candidates.items()
+            if may_be_last(attempt.event, call.event)
+        ),
+        key=_cost,
+    )
+    retried = _Retried(candidates)
+    firsts = nsmallest(
+        _FIRSTS // share, (Chain((key,), first_cost(candidates[key], call)) for key in retried.keys), key=_cost
+    )
+    complete = False
+    for last in lasts:
+        yield Chain(last.attempts, last.cost + MISSING * (wanted - 1))
+        for first in firsts:
+            for chain in _between(first, last, candidates, retried, wanted):
+                complete = complete or len(chain.attempts) == wanted
+                yield chain
+    if not complete:
+        # The last attempt may be lost; those before it, all failed, are still the call's.
+        for first in firsts:
+            yield from _between(first, Chain((), MISSING), candidates, retried, wanted)
+
+
+def _between(first: Chain, last: Chain, candidates: Candidates, retried: _Retried, wanted: int) -> Iterable[Chain]:
+    """Yield the chains from a first attempt to a last one, with none to all of the others in between."""
+    (key,) = first.attempts
+    if key in last.attempts:
+        return
+    ends = [last]
+    for room in range(wanted - 2, -1, -1):
+        number = room + 1  # of the attempt at which the ends begin, if all before it are there
+        longer = []
+        for end in ends:
+            cost = _link(candidates, key, end, number)
+            if cost is None:
+                continue
+            yield _in_order(Chain((key, *end.attempts), end.cost + first.cost + cost + MISSING * room), candidates)
+            if room:
+                longer += [
+                    Chain((middle, *end.attempts), end.cost + cost)
+                    for middle in retried.before(end)
+                    if middle != key
+                    and middle not in end.attempts
+                    and may_precede(candidates[key], candidates[middle])
+                    and (cost := _link(candidates, middle, end, number)) is not None
+                ]
+        ends = nsmallest(_WAYS if wanted <= _FEW_TRIES else _WAYS // 2, longer, key=_cost)
+        if not ends:
+            return
+
+
+def _link(candidates: Candidates, key: int, end: Chain, number: int) -> float | None:
+    """Return what it costs that an attempt came before the first of a chain's end, or None if it cannot have."""
+    if not end.attempts:
+        return 0.0
+    attempt, successor = candidates[key], candidates[end.attempts[0]]
+    return retry_cost(attempt, successor, number=number - 1) if may_precede(attempt, successor) else None
+
+
+def _in_order(chain: Chain, candidates: Candidates) -> Chain:
+    if candidates[chain.attempts[0]].event.dialect not in END_MAY_OVERRUN:
+        return chain
+    *before, last = chain.attempts
+    before.sort(key=lambda key: (candidates[key].match_start_ns, candidates[key].match_end_ns, key))
+    return Chain((*before, last), chain.cost)
+
+
+class _Retried:
+    """The candidates after which another may have come, by when they were over."""
+
+    def __init__(self, candidates: Candidates) -> None:
+        self._candidates = candidates
+        self._over = sorted(
+            (attempt.match_start_ns if attempt.event.dialect in END_MAY_OVERRUN else attempt.match_end_ns, key)
+            for key, attempt in candidates.items()
+            if may_be_retried(attempt.event)
+        )
+        self.keys = [key for _, key in self._over]
+
+    def before(self, end: Chain) -> list[int]:
+        """Return the last of those that were over when a chain's end began, the earliest first.
+
+        Of equals the first is taken: the later ones' calls are likelier to be still waiting to try again.
+        """
+        if not end.attempts:
+            return self.keys[-_BACK:]
+        successor = self._candidates[end.attempts[0]]
+        # Java's stale copies repeat the times of the attempt before
+        since_ns = successor.match_end_ns if successor.event.dialect is Dialect.JAVA else successor.match_start_ns
+        after = bisect_right(self._over, (since_ns + slack_ns(successor.event.dialect) + 1, 0))
+        return self.keys[max(0, after - _BACK) : after]

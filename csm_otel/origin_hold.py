@@ -1,0 +1,71 @@
+"""Released calls on their way to the mapping, until it is known who sent them: `OriginHold`."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+from csm_otel.correlator import CorrelatedCall, Released
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from csm_otel.events import Origin, Peer
+
+HOLD_SECONDS = 0.25  # a look starts within 0.2 s, and takes milliseconds; a batch waits for seconds anyway
+_MOST_HELD = 10_000
+
+
+class Origins(Protocol):
+    """Who knows the processes behind peers."""
+
+    def origin_of(self, peer: Peer) -> Origin | None:
+        """Return the process behind a peer, or None where it is not known (yet)."""
+
+    def is_sought(self, peer: Peer) -> bool:
+        """Return whether it may still become known."""
+
+
+class _Held(NamedTuple):
+    released: Released
+    deadline: float
+
+
+class OriginHold:
+    """Lets released calls go in the order in which they came, each once its origin is known or has been waited for."""
+
+    def __init__(self, origins: Origins | None, *, most: int = _MOST_HELD) -> None:
+        """Hold at most ``most``; without ``origins`` nothing is held."""
+        self._origins = origins
+        self._most = most
+        self._held: deque[_Held] = deque()
+
+    def add(self, released: Released, *, now: float) -> None:
+        """Take one in; ``now`` is monotonic seconds."""
+        self._held.append(_Held(released, now + HOLD_SECONDS))
+
+    def next_deadline(self) -> float | None:
+        """Return the monotonic second at which the first will have waited enough, or None while there is none."""
+        return self._held[0].deadline if self._held else None
+
+    def take(self, *, now: float) -> Iterator[tuple[Released, Origin | None]]:
+        """Yield what may go, with its origin where that is known."""
+        while self._held:
+            released, deadline = self._held[0]
+            may_wait = now < deadline and len(self._held) <= self._most
+            origin = None
+            if self._origins is not None:
+                for peer in peers_of(released):
+                    if origin := self._origins.origin_of(peer):
+                        break
+                    if may_wait and self._origins.is_sought(peer):
+                        return
+            self._held.popleft()
+            yield released, origin
+
+
+def peers_of(released: Released) -> list[Peer]:
+    """Return where it came from, the call's own peer first: some SDKs change their port in the middle of a call."""
+    if isinstance(released, CorrelatedCall):
+        return [released.call.peer, *(attempt.peer for attempt in reversed(released.attempts))]
+    return [released.attempt.peer]

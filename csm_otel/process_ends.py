@@ -1,0 +1,107 @@
+"""The ends of processes that are not our children: `ProcessEnds`.
+
+A pidfd tells an end at once. Where there is none (an old kernel, a sandbox, too many of them) the process is looked up
+every second; its end is then known, but not when it was.
+"""
+
+from __future__ import annotations
+
+import os
+import selectors
+import time
+from typing import TYPE_CHECKING, NamedTuple
+
+from csm_otel.procfs.process import read_status
+
+if TYPE_CHECKING:
+    from csm_otel.events import Origin
+    from csm_otel.waker import Waker
+
+_LOOK_SECONDS = 1.0
+_MAX_PIDFDS = 256  # a quarter of the descriptors that a process may usually have
+
+
+class ProcessEnd(NamedTuple):
+    """A process has ended."""
+
+    origin: Origin
+    noticed_ns: int
+    """Epoch nanoseconds."""
+    is_exact: bool
+    """Whether it ended just then, not some time before."""
+
+
+class ProcessEnds:
+    """Watches processes for their ends; for one thread, which a waker can call away."""
+
+    def __init__(self, waker: Waker) -> None:
+        self._waker = waker
+        self._selector = selectors.DefaultSelector()
+        self._selector.register(waker, selectors.EVENT_READ)
+        self._by_pidfd: dict[tuple[int, int], Origin] = {}
+        self._by_look: dict[tuple[int, int], Origin] = {}
+        self._next_look = 0.0
+
+    def watch(self, origin: Origin) -> None:
+        """Watch a process until it ends; again is the same as once."""
+        if origin.process in self._by_pidfd or origin.process in self._by_look:
+            return
+        pidfd = _open_pidfd(origin) if len(self._by_pidfd) < _MAX_PIDFDS else None
+        if pidfd is None:
+            self._by_look[origin.process] = origin
+        else:
+            self._by_pidfd[origin.process] = origin
+            self._selector.register(pidfd, selectors.EVENT_READ, origin)
+
+    def wait(self, seconds: float | None) -> list[ProcessEnd]:
+        """Wait for an end, the waker or the time, whichever is first, and return what has ended."""
+        if self._by_look:
+            to_look = max(0.0, self._next_look - time.monotonic())
+            seconds = to_look if seconds is None else min(seconds, to_look)
+        ended = []
+        for key, _ in self._selector.select(seconds):
+            if key.data is None:
+                self._waker.clear()
+            else:
+                ended.append(ProcessEnd(key.data, time.time_ns(), is_exact=True))
+                self._forget(key)
+        return ended + self._look()
+
+    def close(self) -> None:
+        """Close the descriptors."""
+        for key in list(self._selector.get_map().values()):
+            if key.data is not None:
+                self._forget(key)
+        self._selector.close()
+
+    def _forget(self, key: selectors.SelectorKey) -> None:
+        self._selector.unregister(key.fileobj)
+        os.close(key.fd)
+        del self._by_pidfd[key.data.process]
+
+    def _look(self) -> list[ProcessEnd]:
+        now = time.monotonic()
+        if now < self._next_look:
+            return []
+        self._next_look = now + _LOOK_SECONDS
+        gone = [origin for origin in self._by_look.values() if not _is_alive(origin)]
+        for origin in gone:
+            del self._by_look[origin.process]
+        return [ProcessEnd(origin, time.time_ns(), is_exact=False) for origin in gone]
+
+
+def _open_pidfd(origin: Origin) -> int | None:
+    try:
+        pidfd = os.pidfd_open(origin.pid)
+    except (AttributeError, OSError):
+        return None
+    status = read_status(origin.pid)
+    if status is not None and status.start_ticks == origin.start_ticks:
+        return pidfd
+    os.close(pidfd)  # another process has the pid already
+    return None
+
+
+def _is_alive(origin: Origin) -> bool:
+    status = read_status(origin.pid)
+    return status is not None and not status.has_ended and status.start_ticks == origin.start_ticks

@@ -1,0 +1,39 @@
+"""Which process holds a socket open: inodes in, origins out.
+
+A socket may be held by several, since a forked child shares its parent's; nothing tells which of them sends. The oldest
+is meant, as the others are its doing: from a holder on, each parent that holds the socket as well.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from csm_otel.procfs.process import describe, read_status
+from csm_otel.procfs.sockets import socket_inodes
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from csm_otel.events import Origin
+
+
+def find_holders(inodes: Iterable[int], pids: Iterable[int], found: Callable[[int, Origin], None]) -> None:
+    """Call ``found`` with a socket's inode and its process as soon as it is met among the pids, until all are found."""
+    wanted = set(inodes)
+    for pid in pids:
+        if not wanted:
+            return
+        for inode in wanted.intersection(socket_inodes(pid)):
+            # Described before its parents are looked at: it may not live that long.
+            if origin := describe(pid):
+                wanted.remove(inode)
+                found(inode, _oldest_holder(origin, inode))
+
+
+def _oldest_holder(origin: Origin, inode: int) -> Origin:
+    while (status := read_status(origin.pid)) and inode in socket_inodes(status.parent):
+        parent = describe(status.parent)
+        if parent is None:
+            break
+        origin = parent
+    return origin

@@ -1,0 +1,110 @@
+"""UDP sockets: which socket has a port, and which processes hold it open."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import struct
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator
+
+_PROC = Path("/proc")
+_LOCAL_ADDRESS, _INODE = 1, 9  # columns of /proc/net/udp
+_LAST_PID = 4  # word of /proc/loadavg
+
+
+class UdpSocket(NamedTuple):
+    """A row of the socket tables: what it is bound to, and its inode."""
+
+    host: ipaddress.IPv4Address | ipaddress.IPv6Address
+    port: int
+    inode: int
+
+
+def is_available() -> bool:
+    """Return whether this system tells who has which socket."""
+    return (_PROC / "net" / "udp").exists()
+
+
+def udp_sockets(ports: Collection[int]) -> list[UdpSocket]:
+    """Return the sockets of this network namespace that are bound to one of the ports."""
+    return [row for table in ("udp", "udp6") for row in _rows(table, ports)]
+
+
+def inode_of_sender(host: str, port: int, sockets: Collection[UdpSocket]) -> int | None:
+    """Return the inode of the socket that sends from this address, or None.
+
+    Sockets of one port may differ in their address, so one that is bound to the very address goes before one that is
+    bound to any. A socket of IPv6 may send over IPv4.
+    """
+    address = ipaddress.ip_address(host)
+    ranked = [
+        (rank, socket.inode)
+        for socket in sockets
+        if socket.port == port and (rank := _rank(socket.host, address)) is not None
+    ]
+    return min(ranked)[1] if ranked else None
+
+
+def newest_first() -> list[int]:
+    """Return the pids that can be seen, those of the latest processes first: pids are given in turn, and wrap."""
+    try:
+        pids = [int(entry) for entry in os.listdir(_PROC) if entry.isdecimal()]  # ruff: ignore[os-listdir] - half the cost
+    except OSError:
+        return []
+    last = _last_pid()
+    return sorted(pids, key=lambda pid: (pid > last, -pid))
+
+
+def socket_inodes(pid: int) -> Iterator[int]:
+    """Yield the inodes of the sockets that a process holds open; none where it may not be looked at."""
+    folder = f"{_PROC}/{pid}/fd"
+    try:
+        descriptors = os.listdir(folder)  # ruff: ignore[os-listdir]
+    except OSError:
+        return
+    for descriptor in descriptors:
+        try:
+            link = os.readlink(f"{folder}/{descriptor}")  # ruff: ignore[os-readlink] - the target is no path
+        except OSError:
+            continue
+        if link.startswith("socket:["):
+            yield int(link[len("socket:[") : -1])
+
+
+def _rows(table: str, ports: Collection[int]) -> Iterator[UdpSocket]:
+    try:
+        lines = (_PROC / "net" / table).read_text("ascii", "replace").splitlines()[1:]
+    except OSError:
+        return
+    for line in lines:
+        row = line.split()
+        host, _, port = row[_LOCAL_ADDRESS].rpartition(":")
+        inode = int(row[_INODE])  # 0: closed, and on its way out
+        if inode and int(port, 16) in ports:
+            yield UdpSocket(_address(host), int(port, 16), inode)
+
+
+def _last_pid() -> int:
+    try:
+        return int((_PROC / "loadavg").read_bytes().split()[_LAST_PID])
+    except (OSError, ValueError, IndexError):
+        return 0
+
+
+def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    """Return an address that the kernel printed as words of 32 bits, each in the machine's own byte order."""
+    words = (int(text[at : at + 8], 16) for at in range(0, len(text), 8))
+    address = ipaddress.ip_address(b"".join(struct.pack("=I", word) for word in words))
+    return getattr(address, "ipv4_mapped", None) or address
+
+
+def _rank(bound: ipaddress.IPv4Address | ipaddress.IPv6Address, address: object) -> int | None:
+    if bound == address:
+        return 0
+    if not bound.is_unspecified:
+        return None
+    return 1 if type(bound) is type(address) else 2

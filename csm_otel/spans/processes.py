@@ -1,0 +1,119 @@
+"""One trace per process: the processes themselves as root spans (`ProcessTraces`).
+
+A process's root begins with its first call that has no other place, with the process's own start; so everything below
+it shares one sampling decision. It is complete when the process has ended. Calls may be released before and after that.
+Source: span-mapping, Trace grouping 3.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import TYPE_CHECKING, Protocol
+
+import msgspec
+
+from csm_otel.spans.attributes import CSM_PROCESS_END, CSM_SYNTHETIC
+from csm_otel.spans.data import Resource, SpanData, SpanKind, TraceContext
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from csm_otel.events import Origin
+
+_LAST_EVENT = "last_event"
+_MOST = 4096  # processes whose trace is remembered; calls may come long after their process has ended
+
+
+class IdGenerator(Protocol):
+    """Where ids come from: random when live, seeded when replayed."""
+
+    def generate_trace_id(self) -> int:
+        """Return a new 128-bit trace id."""
+
+    def generate_span_id(self) -> int:
+        """Return a new 64-bit span id."""
+
+
+class _Process:
+    __slots__ = ("end_ns", "has_ended", "is_complete", "last_ns", "root")
+
+    def __init__(self) -> None:
+        self.root: SpanData | None = None
+        self.last_ns = 0
+        self.has_ended = False
+        self.end_ns: int | None = None
+        self.is_complete = False
+
+
+class ProcessTraces:
+    """The traces of processes that live, or lived a while ago."""
+
+    def __init__(self, *, ids: IdGenerator, decide: Callable[[SpanData], SpanData], most: int = _MOST) -> None:
+        """Take the source of ids, and what returns a root as the sampler decided about it.
+
+        Beyond ``most`` processes the one is forgotten that had no call for longest.
+        """
+        self._ids = ids
+        self._decide = decide
+        self._most = most
+        self._processes: OrderedDict[tuple[int, int], _Process] = OrderedDict()
+        self._completed: list[SpanData] = []
+
+    def root_of(self, origin: Origin, resource: Resource, *, last_ns: int) -> TraceContext:
+        """Return the context of a process's root span, which begins now if it has none yet.
+
+        ``resource`` is that of the call it is needed for, which ended at ``last_ns`` (epoch nanoseconds).
+        """
+        process = self._process(origin.process)
+        process.last_ns = max(process.last_ns, last_ns)
+        if process.root is None:
+            process.root = self._decide(self._begin(origin, resource))
+            if process.has_ended:
+                self._complete(process)
+        return process.root.context
+
+    def end(self, origin: Origin, *, end_ns: int | None) -> None:
+        """Note that a process has ended, at ``end_ns`` if that is known; its first call may still be on its way."""
+        process = self._process(origin.process)
+        process.has_ended, process.end_ns = True, end_ns
+        self._complete(process)
+
+    def flush(self) -> None:
+        """Complete the roots of the processes that still live."""
+        for process in self._processes.values():
+            self._complete(process)
+
+    def completed(self) -> list[SpanData]:
+        """Return the root spans that were completed since the last time, each once."""
+        completed, self._completed = self._completed, []
+        return completed
+
+    def _process(self, key: tuple[int, int]) -> _Process:
+        process = self._processes.setdefault(key, _Process())
+        self._processes.move_to_end(key)
+        if len(self._processes) > self._most:
+            _, forgotten = self._processes.popitem(last=False)
+            self._complete(forgotten)
+        return process
+
+    def _begin(self, origin: Origin, resource: Resource) -> SpanData:
+        return SpanData(
+            name=origin.name,
+            kind=SpanKind.INTERNAL,
+            context=TraceContext(trace_id=self._ids.generate_trace_id(), span_id=self._ids.generate_span_id()),
+            parent=None,
+            start_ns=origin.start_ns,
+            end_ns=origin.start_ns,
+            attributes={CSM_SYNTHETIC: True},
+            resource=resource,
+        )
+
+    def _complete(self, process: _Process) -> None:
+        root = process.root
+        if root is None or process.is_complete:
+            return
+        process.is_complete = True
+        end_ns, attributes = process.end_ns, root.attributes
+        if end_ns is None:
+            end_ns, attributes = process.last_ns, {**attributes, CSM_PROCESS_END: _LAST_EVENT}
+        self._completed.append(msgspec.structs.replace(root, end_ns=max(root.start_ns, end_ns), attributes=attributes))

@@ -1,0 +1,304 @@
+"""`csm-otel serve --group process`: real processes, each one trace from its real start to its real end."""
+
+from __future__ import annotations
+
+import os
+import select
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from children.processes import next_line, started
+from e2e.programs import DEADLINE_SECONDS, environment, serving, spans_in
+from platforms import on_linux
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+
+    from e2e.programs import Serving
+
+SENDER = Path(__file__).parent / "told_sender.py"
+AS_ON_MACOS = Path(__file__).parent.parent / "as_on_macos"
+AT_ONCE = {"OTEL_TRACES_EXPORTER": "none", "OTEL_BSP_SCHEDULE_DELAY": "50"}
+TICK_NS = 20_000_000
+CARRIED = "etl;00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+
+CALLS = """
+import boto3, time
+s3 = boto3.client("s3")
+s3.list_buckets()
+s3.list_buckets()
+print(time.time_ns(), flush=True)
+"""
+# The socket is opened by the first call, before the children are there.
+FORKED = """
+import boto3, os
+s3 = boto3.client("s3")
+s3.list_buckets()
+children = []
+for _ in range(2):
+    if not (pid := os.fork()):
+        s3.list_buckets()
+        os._exit(0)
+    children.append(pid)
+for pid in children:
+    os.waitpid(pid, 0)
+"""
+SESSIONS = """
+import boto3
+for _ in range(3):
+    boto3.Session().client("s3").list_buckets()
+"""
+
+
+@contextmanager
+def sender(daemon: Serving, *own_port: str) -> Generator[tuple[subprocess.Popen[bytes], str]]:
+    """Run a process that sends what it is told to, and yield it with its port."""
+    with started([sys.executable, str(SENDER), str(daemon.address[1]), *own_port]) as process:
+        yield process, next_line(process.stdout)
+
+
+def tell(process: subprocess.Popen[bytes], *events: str) -> None:
+    """Have it send these events."""
+    assert process.stdin is not None
+    for event in events:
+        process.stdin.write(f"{event}\n".encode())
+        process.stdin.flush()
+        assert next_line(process.stdout) == "sent"
+
+
+def wait_for(
+    file: Path, count: int, which: Callable[[list[dict[str, Any]]], list[dict[str, Any]]]
+) -> list[dict[str, Any]]:
+    """Return the roots or the calls in the file as soon as there are so many."""
+    end = time.monotonic() + DEADLINE_SECONDS
+    while len(found := which(spans_in(file) if file.exists() else [])) < count:
+        assert time.monotonic() < end, f"only {len(found)}"
+        select.select([], [], [], 0.02)
+    return found
+
+
+def roots_in(spans: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the spans of processes."""
+    return [span for span in spans if span["attributes"].get("csm.synthetic")]
+
+
+def calls_in(spans: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the spans of calls."""
+    return [span for span in spans if span["name"] == "S3.ListBuckets"]
+
+
+def run_script(tmp_path: Path, text: str, env: dict[str, str]) -> None:
+    """Run a script called job.py to its end."""
+    script = tmp_path / "job.py"
+    script.write_text(text, encoding="utf-8")
+    subprocess.run([sys.executable, script], env=env, check=True, timeout=DEADLINE_SECONDS, stdout=subprocess.PIPE)
+
+
+@on_linux
+def test_two_scripts_at_once(moto_port: int, tmp_path: Path) -> None:
+    """Two scripts that know nothing of tracing are two services by name, two traces, each as long as its process."""
+    file = tmp_path / "out.jsonl"
+    truth = {}
+    with serving("--group", "process", "--file", file, env=environment(**AT_ONCE)) as daemon:
+        processes = []
+        for name in ("nightly.py", "backup.py"):
+            (tmp_path / name).write_text(CALLS, encoding="utf-8")
+            before_ns = time.time_ns()
+            process = subprocess.Popen(
+                [sys.executable, tmp_path / name],
+                env=environment(moto_port, **daemon.csm()),
+                stdout=subprocess.PIPE,
+            )
+            processes.append((name, process, before_ns, time.time_ns()))
+        for name, process, before_ns, after_ns in processes:
+            out, _ = process.communicate(timeout=DEADLINE_SECONDS)
+            truth[name] = (process.pid, before_ns, after_ns, int(out))
+        wait_for(file, 2, roots_in)
+        ended_ns = time.time_ns()
+        assert daemon.stop() == 0
+    spans = spans_in(file)
+    assert b"could not be found" not in daemon.rest
+    assert {root["name"] for root in roots_in(spans)} == truth.keys()
+    for root in roots_in(spans):
+        pid, before_ns, after_ns, last_line_ns = truth[root["name"]]
+        assert "parentSpanId" not in root or not root["parentSpanId"]
+        assert root["kind"] == 1
+        assert before_ns - TICK_NS <= int(root["startTimeUnixNano"]) <= after_ns
+        assert last_line_ns <= int(root["endTimeUnixNano"]) <= ended_ns
+        assert "csm.process.end" not in root["attributes"]
+        family = [span for span in spans if span["traceId"] == root["traceId"]]
+        assert [call["parentSpanId"] for call in calls_in(family)] == [root["spanId"]] * 2
+        assert len(family) == 5
+        for span in family:
+            assert span["resource"]["service.name"] == root["name"]
+            assert int(span["resource"]["process.pid"]) == pid
+            assert span["resource"]["process.executable.name"] == Path(sys.executable).resolve().name
+
+
+@on_linux
+@pytest.mark.parametrize(
+    "script", [pytest.param(FORKED, id="forked-children"), pytest.param(SESSIONS, id="sessions-with-own-ports")]
+)
+def test_one_process_is_one_trace(moto_port: int, tmp_path: Path, script: str) -> None:
+    """Children that share the socket are in their parent's trace, and so are sessions with sockets of their own."""
+    file = tmp_path / "out.jsonl"
+    with serving("--group", "process", "--file", file, env=environment(**AT_ONCE)) as daemon:
+        run_script(tmp_path, script, environment(moto_port, **daemon.csm()))
+        wait_for(file, 1, roots_in)
+        assert daemon.stop() == 0
+    spans = spans_in(file)
+    (root,) = roots_in(spans)
+    assert [call["parentSpanId"] for call in calls_in(spans)] == [root["spanId"]] * 3
+    assert {span["resource"]["service.name"] for span in spans} == {"job.py"}
+    assert len({span["resource"]["process.pid"] for span in spans}) == 1
+
+
+@on_linux
+def test_calls_are_named_without_it(moto_port: int, tmp_path: Path) -> None:
+    """Each call is a trace by default, and still known by the script that made it."""
+    file = tmp_path / "out.jsonl"
+    with serving("--file", file, env=environment(**AT_ONCE)) as daemon:
+        run_script(tmp_path, CALLS, environment(moto_port, **daemon.csm()))
+        assert daemon.stop() == 0
+    spans = spans_in(file)
+    assert len({span["traceId"] for span in spans}) == 2
+    assert roots_in(spans) == []
+    assert {span["resource"]["service.name"] for span in spans} == {"job.py"}
+
+
+@on_linux
+def test_a_context_in_the_client_id_wins(moto_port: int, tmp_path: Path) -> None:
+    """A call that names its trace is in that one, and its process gets no root for it."""
+    file = tmp_path / "out.jsonl"
+    with serving("--group", "process", "--file", file, env=environment(**AT_ONCE)) as daemon:
+        run_script(tmp_path, CALLS, environment(moto_port, **daemon.csm(), AWS_CSM_CLIENT_ID=CARRIED))
+        assert daemon.stop() == 0
+    spans = spans_in(file)
+    assert {span["traceId"] for span in spans} == {CARRIED.split("-")[1]}
+    assert {call["parentSpanId"] for call in calls_in(spans)} == {CARRIED.split("-")[2]}
+    assert {span["resource"]["service.name"] for span in spans} == {"etl"}
+    assert all("process.pid" in span["resource"] for span in spans)
+
+
+@on_linux
+def test_a_sender_that_is_killed(tmp_path: Path) -> None:
+    """Its root ends when it was killed, and the attempt whose call it never sent is in its trace."""
+    file = tmp_path / "out.jsonl"
+    with serving("--group", "process", "--file", file, env=environment(**AT_ONCE)) as daemon:
+        with sender(daemon) as (process, _):
+            tell(process, "attempt", "call", "attempt")
+            wait_for(file, 1, calls_in)
+            before_ns = time.time_ns()
+            process.send_signal(signal.SIGKILL)
+            process.wait(DEADLINE_SECONDS)
+        (root,) = wait_for(file, 1, roots_in)
+        assert daemon.stop() == 0
+    spans = spans_in(file)
+    assert {span["traceId"] for span in spans} == {root["traceId"]}
+    (orphan,) = [span for span in spans if "csm.orphan" in span["attributes"]]
+    assert orphan["parentSpanId"] == root["spanId"]
+    assert int(root["endTimeUnixNano"]) >= before_ns
+
+
+@on_linux
+def test_a_port_that_another_process_gets(tmp_path: Path) -> None:
+    """A port that a second process uses right after the first has ended is another trace."""
+    file = tmp_path / "out.jsonl"
+    with serving("--group", "process", "--file", file, env=environment(**AT_ONCE)) as daemon:
+        with sender(daemon) as (first, port):
+            tell(first, "attempt", "call")
+            wait_for(file, 1, calls_in)
+        wait_for(file, 1, roots_in)
+        with sender(daemon, port) as (second, same_port):
+            assert same_port == port
+            tell(second, "attempt", "call")
+            wait_for(file, 2, calls_in)
+        wait_for(file, 2, roots_in)
+        assert daemon.stop() == 0
+    calls = calls_in(spans_in(file))
+    assert [int(call["resource"]["process.pid"]) for call in calls] == [first.pid, second.pid]
+    assert len({call["traceId"] for call in calls}) == 2
+
+
+@on_linux
+def test_a_process_that_never_ends(tmp_path: Path) -> None:
+    """At the daemon's end the root of a process that still runs is exported up to its last call, and says so."""
+    file = tmp_path / "out.jsonl"
+    with (
+        serving("--group", "process", "--file", file, env=environment(**AT_ONCE)) as daemon,
+        sender(daemon) as (process, _),
+    ):
+        tell(process, "attempt", "call")
+        assert daemon.stop() == 0
+        spans = spans_in(file)
+        assert process.poll() is None
+    (root,) = roots_in(spans)
+    (call,) = calls_in(spans)
+    assert call["parentSpanId"] == root["spanId"]
+    assert root["endTimeUnixNano"] == call["endTimeUnixNano"]
+    assert root["attributes"]["csm.process.end"] == "last_event"
+
+
+@on_linux
+def test_without_pidfd(tmp_path: Path) -> None:
+    """Where the system tells no ends, a process that has gone is noticed, and its root ends with its last call."""
+    file = tmp_path / "out.jsonl"
+    env = environment(**AT_ONCE, PYTHONPATH=os.pathsep.join([str(AS_ON_MACOS), os.environ.get("PYTHONPATH", "")]))
+    with serving("--group", "process", "--file", file, env=env) as daemon:
+        with sender(daemon) as (process, _):
+            tell(process, "attempt", "call")
+            wait_for(file, 1, calls_in)
+        (root,) = wait_for(file, 1, roots_in)
+        assert daemon.stop() == 0
+    (call,) = calls_in(spans_in(file))
+    assert root["endTimeUnixNano"] == call["endTimeUnixNano"]
+    assert root["attributes"]["csm.process.end"] == "last_event"
+
+
+@pytest.mark.parametrize("ratio", ["0", "1"])
+@on_linux
+def test_a_trace_is_sampled_as_a_whole(tmp_path: Path, ratio: str) -> None:
+    """Root, calls and attempts are all exported or none of them."""
+    file = tmp_path / "out.jsonl"
+    env = environment(**AT_ONCE, OTEL_TRACES_SAMPLER="parentbased_traceidratio", OTEL_TRACES_SAMPLER_ARG=ratio)
+    with (
+        serving("--group", "process", "--file", file, env=env) as daemon,
+        sender(daemon) as (process, _),
+    ):
+        tell(process, "attempt", "call", "attempt", "call")
+        assert daemon.stop() == 0
+    assert len(spans_in(file)) == (5 if ratio == "1" else 0)
+    assert b"5 spans not sampled" in daemon.rest or ratio == "1"
+
+
+HIDE_PROC = 'mount -t tmpfs none /proc && exec "$@"'
+
+
+def _may_hide_proc() -> bool:
+    command = ["unshare", "--mount", "sh", "-c", HIDE_PROC, "sh", "true"]
+    return shutil.which("unshare") is not None and subprocess.call(command, stderr=subprocess.DEVNULL) == 0
+
+
+@pytest.mark.skipif(not _may_hide_proc(), reason="/proc cannot be hidden here")
+@pytest.mark.may_skip("hiding /proc needs the right to mount")
+def test_without_proc(tmp_path: Path) -> None:
+    """Where there is no /proc it says so once, each call is a trace, and its sender is unknown."""
+    file = tmp_path / "out.jsonl"
+    under = ["unshare", "--mount", "sh", "-c", HIDE_PROC, "sh"]
+    with serving("--group", "process", "--file", file, env=environment(**AT_ONCE), under=under) as daemon:
+        with sender(daemon) as (process, _):
+            tell(process, "attempt", "call", "attempt", "call")
+        assert daemon.stop() == 0
+    assert "each call is a trace" in daemon.line
+    assert b"each call is a trace" not in daemon.rest
+    assert b"2 of the calls and orphans came from a process that could not be found" in daemon.rest
+    spans = spans_in(file)
+    assert len({span["traceId"] for span in spans}) == 2
+    assert {span["resource"]["service.name"] for span in spans} == {"unknown_service"}

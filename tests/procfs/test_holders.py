@@ -1,0 +1,58 @@
+"""Which process a socket belongs to, when one holds it and when several do."""
+
+from __future__ import annotations
+
+import os
+import socket
+from typing import TYPE_CHECKING
+
+from children.processes import next_line, python, started
+from platforms import on_linux
+
+from csm_otel.procfs.holders import find_holders
+from csm_otel.procfs.sockets import inode_of_sender, newest_first, udp_sockets
+
+if TYPE_CHECKING:
+    from csm_otel.events import Origin
+
+
+# The parent opens a socket and forks, the child too; all three hold it.
+FAMILY = r"""
+import os, socket
+sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+sock.bind(("127.0.0.1", 0))
+os.fork() or os.fork()
+os.write(1, f"{sock.getsockname()[1]} {os.getpid()}\n".encode())  # whole, whoever else writes
+os.read(0, 1)
+"""
+
+
+def holders(*inodes: int, pids: tuple[int, ...] = ()) -> list[tuple[int, Origin]]:
+    """Return what is found among the pids, by default all, in the order in which it is found."""
+    found: list[tuple[int, Origin]] = []
+    find_holders(inodes, pids or newest_first(), lambda inode, origin: found.append((inode, origin)))
+    return found
+
+
+@on_linux
+def test_a_process_of_its_own() -> None:
+    """Each socket is found with its process; one that nobody holds is not."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        inode = os.fstat(sock.fileno()).st_ino
+        assert [(inode, os.getpid())] == [(one, origin.pid) for one, origin in holders(inode, 2**40)]
+        assert [os.getpid()] == [origin.pid for _, origin in holders(inode, pids=(2**22 + 1, os.getpid()))]
+
+
+@on_linux
+def test_a_socket_that_children_share() -> None:
+    """A socket that forked children hold as well is their parent's, whichever of them is met first."""
+    with started(python(FAMILY)) as process:
+        lines = [tuple(map(int, next_line(process.stdout).split())) for _ in range(3)]
+        port = lines[0][0]
+        inode = inode_of_sender("127.0.0.1", port, udp_sockets({port}))
+        assert inode is not None
+        pids = [pid for _, pid in lines]
+        assert process.pid in pids
+        for first in pids:
+            assert [process.pid] == [origin.pid for _, origin in holders(inode, pids=(first,))]
+        assert [process.pid] == [origin.pid for _, origin in holders(inode)]

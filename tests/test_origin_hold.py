@@ -1,0 +1,128 @@
+"""The hold: released calls go in order, with their origin or after a short time, and never too many wait."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import pytest
+from arrivals import called, tried
+from mapped import released_by
+
+from csm_otel.correlator import CorrelatedCall, Released
+from csm_otel.events import Origin, Peer
+from csm_otel.origin_hold import HOLD_SECONDS, OriginHold
+
+ONE, TWO = 40_001, 40_002
+FOUND = Origin(pid=7, start_ticks=1, start_ns=0, name="seven.py")
+EIGHT = Origin(pid=8, start_ticks=1, start_ns=0, name="eight.py")
+
+
+class Known(NamedTuple):
+    """What is known of ports."""
+
+    found: dict[int, Origin]
+    sought: set[int]
+
+    def origin_of(self, peer: Peer) -> Origin | None:
+        """Return the port's origin."""
+        return self.found.get(peer.port)
+
+    def is_sought(self, peer: Peer) -> bool:
+        """Return whether it is still looked for."""
+        return peer.port in self.sought
+
+
+def call_from(port: int, attempt_port: int | None = None) -> Released:
+    """Return a call of one attempt, which may have come from another port."""
+    (released,) = released_by(tried("", 2, 27, port=port), called(0, 30, port=port))
+    assert isinstance(released, CorrelatedCall)
+    (attempt,) = released.attempts
+    moved = Peer("127.0.0.1", attempt_port or port)
+    return CorrelatedCall(
+        call=released.call,
+        attempts=(
+            type(attempt)(**{name: getattr(attempt, name) for name in attempt.__struct_fields__} | {"peer": moved}),
+        ),
+        missing=0,
+        ambiguous=False,
+        reason=released.reason,
+    )
+
+
+def taken(hold: OriginHold, now: float) -> list[tuple[int, Origin | None]]:
+    """Return the ports of what may go, and the origins."""
+    return [
+        (one.call.peer.port if isinstance(one, CorrelatedCall) else 0, origin) for one, origin in hold.take(now=now)
+    ]
+
+
+def test_nobody_knows() -> None:
+    """Where nobody looks for origins, nothing waits."""
+    hold = OriginHold(None)
+    hold.add(call_from(ONE), now=0.0)
+
+    assert [(ONE, None)] == taken(hold, 0.0)
+    assert hold.next_deadline() is None
+
+
+def test_what_is_known_goes_at_once() -> None:
+    """Neither a known origin nor one that cannot be known is waited for."""
+    hold = OriginHold(Known({ONE: FOUND}, set()))
+    hold.add(call_from(ONE), now=0.0)
+    hold.add(call_from(TWO), now=0.0)
+
+    assert [(ONE, FOUND), (TWO, None)] == taken(hold, 0.0)
+
+
+def test_order_is_kept() -> None:
+    """A call does not overtake another that waits, and both go when the answer is there."""
+    known = Known({TWO: EIGHT}, {ONE})
+    hold = OriginHold(known)
+    hold.add(call_from(ONE), now=0.0)
+    hold.add(call_from(TWO), now=0.1)
+    assert taken(hold, 0.1) == []
+    assert hold.next_deadline() == HOLD_SECONDS
+
+    known.found[ONE] = FOUND
+
+    assert [(ONE, FOUND), (TWO, EIGHT)] == taken(hold, 0.2)
+
+
+def test_the_deadline() -> None:
+    """What has waited long enough goes without, and holds up nothing longer."""
+    hold = OriginHold(Known({}, {ONE, TWO}))
+    hold.add(call_from(ONE), now=0.0)
+    hold.add(call_from(TWO), now=0.1)
+
+    assert [(ONE, None)] == taken(hold, HOLD_SECONDS)
+    assert [(TWO, None)] == taken(hold, 0.1 + HOLD_SECONDS)
+
+
+def test_the_bound() -> None:
+    """Beyond the bound the oldest goes early."""
+    hold = OriginHold(Known({}, {ONE, TWO}), most=1)
+    hold.add(call_from(ONE), now=0.0)
+    assert taken(hold, 0.0) == []
+    hold.add(call_from(TWO), now=0.0)
+
+    assert [(ONE, None)] == taken(hold, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("found", "sought", "now", "expected"),
+    [
+        pytest.param({ONE: FOUND}, {TWO}, 0.0, [(ONE, FOUND)], id="its-own"),
+        pytest.param({TWO: EIGHT}, set(), 0.0, [(ONE, EIGHT)], id="its-attempts"),
+        pytest.param({TWO: EIGHT}, {ONE}, 0.0, [], id="its-own-is-waited-for"),
+        pytest.param({TWO: EIGHT}, {ONE}, HOLD_SECONDS, [(ONE, EIGHT)], id="but-not-for-long"),
+        pytest.param({ONE: FOUND, TWO: EIGHT}, set(), 0.0, [(ONE, FOUND)], id="its-own-first"),
+    ],
+)
+def test_a_port_that_changes_in_the_middle(
+    found: dict[int, Origin], sought: set[int], now: float, expected: list[tuple[int, Origin]]
+) -> None:
+    """A call whose attempt came from another port is its own peer's, else its attempt's."""
+    hold = OriginHold(Known(found, sought))
+    hold.add(call_from(ONE, TWO), now=0.0)
+
+    assert expected == taken(hold, now)
