@@ -36,7 +36,7 @@ class Decoded(NamedTuple):
 
     events: list[Event]
     rejected: tuple[str, ...] = ()
-    """A reason for each object beside the events that is none."""
+    """A reason for each object beside the events that is none, in order; ``too_many`` is one for all that was cut."""
     other_versions: int = 0
     """How many events carried a Version other than 1; they are decoded all the same."""
 
@@ -46,7 +46,10 @@ def decode(payload: bytes) -> Decoded:
 
     Raises:
         MalformedDatagramError: nothing in it is a CSM event; ``reason`` is ``empty``, ``not_json``, ``not_an_object``,
-            ``too_deep``, ``unknown_type`` or ``unnamed`` (neither Service nor Api).
+            ``too_deep``, ``unknown_type`` or ``unnamed`` (neither Service nor Api), whichever is first.
+
+    Beside events the same reasons are in ``rejected``, and one more that is never alone: ``too_many``, once, where a
+    datagram goes on after 1,024 objects (or after too much that is not JSON) and the rest is not read.
     """
     plain = read_plain(payload)
     if plain is None:
@@ -56,17 +59,15 @@ def decode(payload: bytes) -> Decoded:
 
 
 def _decode_tolerantly(payload: bytes) -> Decoded:
-    objects: list[WireObject] = []
-    rejected: list[str] = []
-    for one in read_anything(payload):
-        if isinstance(one, WireObject):
-            objects.append(one)
-        else:
-            rejected.append(one.reason)
-    redactor = _redactor(objects)
+    read = list(read_anything(payload))
+    redactor = _redactor([one for one in read if isinstance(one, WireObject)])
     events: list[Event] = []
+    rejected: list[str] = []
     other_versions = 0
-    for one in objects:
+    for one in read:
+        if isinstance(one, MalformedDatagramError):
+            rejected.append(one.reason)
+            continue
         try:
             events.append(_event(one, len(payload), redactor))
             other_versions += _is_other_version(one.wire)

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 MAX_OBJECTS = 1024  # in one datagram: 65,535 bytes hold no more than some 900 events of the smallest useful kind
+# After what is not JSON, reading goes on at the next line, which the failed try may have read already. Twice the
+# largest datagram is more than any cut one needs; unbounded, lines nested in each other cost their square.
+_MAX_READ_IN_VAIN = 2 * 65_535  # characters, in one datagram
 _MAX_DIGITS = 19
 _TOO_BIG = 10**18
 _TELLING_KEYS = 7  # the order of so many tells the SDKs apart
@@ -109,9 +112,13 @@ def read_plain(payload: bytes) -> WireObject | None:
 def read_anything(payload: bytes) -> Iterator[WireObject | MalformedDatagramError]:
     """Yield each object of the payload, arrays opened, and an error, not raised, in the place of what is none.
 
-    The errors' reasons are ``not_json``, ``not_an_object`` and ``too_deep``.
+    The errors' reasons are ``not_json``, ``not_an_object``, ``too_deep`` and, once and last, ``too_many``: more than
+    `MAX_OBJECTS`, or too much in vain, lies before the rest, which is not read.
     """
-    for value in _values(payload):
+    for count, value in enumerate(_values(payload)):
+        if count == MAX_OBJECTS:
+            yield MalformedDatagramError("too_many")
+            return
         if isinstance(value, dict):
             yield WireObject(_wire(value), list(value)[:_TELLING_KEYS])
         else:
@@ -123,21 +130,31 @@ def _values(payload: bytes) -> Iterator[object]:
     text = payload.decode("utf-8", "replace").lstrip("\ufeff")
     decoder = json.JSONDecoder(parse_int=_parse_int)
     at = 0
-    count = 0
-    while (at := _skip_blanks(text, at)) < len(text) and count < MAX_OBJECTS:
+    read_in_vain = 0
+    while (at := _skip_blanks(text, at)) < len(text):
+        if read_in_vain > _MAX_READ_IN_VAIN:
+            yield MalformedDatagramError("too_many")
+            return
         try:
             value, at = decoder.raw_decode(text, at)
-        except ValueError:
-            count += 1  # each try may read far: the bound is on tries, not only on finds
+        except json.JSONDecodeError as error:
+            # to the end of the line: of a string without an end the error tells the start
+            read_in_vain += _line_end(text, error.pos) - at
             yield MalformedDatagramError("not_json")
-            at = (text.find("\n", at) + 1) or len(text)
+            at = _line_end(text, at)
             continue
         except RecursionError:
             yield MalformedDatagramError("too_deep")
             return
-        for one in value[:MAX_OBJECTS] if isinstance(value, list) else (value,):
-            count += 1
-            yield one
+        if isinstance(value, list):
+            yield from value
+        else:
+            yield value
+
+
+def _line_end(text: str, at: int) -> int:
+    end = text.find("\n", at)
+    return len(text) if end < 0 else end
 
 
 def _skip_blanks(text: str, at: int) -> int:

@@ -229,7 +229,7 @@ def test_good_events_survive_bad_neighbours() -> None:
     decoded = decode(payload)
 
     assert [event.api for event in decoded.events] == ["One", "Two"]
-    assert sorted(decoded.rejected) == ["not_an_object", "not_json", "not_json", "unknown_type"]
+    assert decoded.rejected == ("not_json", "unknown_type", "not_an_object", "not_json")
 
 
 def test_other_versions_are_counted_and_decoded() -> None:
@@ -249,7 +249,46 @@ def test_many_tries_are_bounded() -> None:
     rejected = decode(call() + b"\n" + b"{\n" * 30_000).rejected
 
     assert raised.value.reason == "not_json"
-    assert len(rejected) <= wire.MAX_OBJECTS
+    assert rejected == ("not_json",) * (wire.MAX_OBJECTS - 1) + ("too_many",)
+
+
+def test_reading_in_vain_is_bounded() -> None:
+    """Lines that each fail at the end of the datagram cost a few readings of it, not one for each of them."""
+    nested = b"[1,\n" * 900 + b"1," * 30_000
+    unfinished = b"[1,\n" * 900 + b'"' + b"a" * 60_000
+
+    for hostile in (nested, unfinished):
+        assert decode(call() + b"\n" + hostile).rejected == ("not_json",) * 3 + ("too_many",)
+
+
+SMALL_CALL = b'{"Type":"ApiCall","Api":"A"}'
+
+
+@pytest.mark.parametrize(
+    ("payload", "rejected"),
+    [
+        pytest.param(SMALL_CALL * 1024 + b" \n\x00", (), id="as-many-as-are-read"),
+        pytest.param(SMALL_CALL * 1025, ("too_many",), id="one-more"),
+        pytest.param(b"\n".join([SMALL_CALL] * 2_000), ("too_many",), id="lines"),
+        pytest.param(b"[" + b",".join([SMALL_CALL] * 1024) + b"]", (), id="array-as-many-as-are-read"),
+        pytest.param(b"[" + b",".join([SMALL_CALL] * 2_000) + b"]", ("too_many",), id="array"),
+        pytest.param((b"[" + b",".join([SMALL_CALL] * 700) + b"]") * 3, ("too_many",), id="arrays"),
+        pytest.param(SMALL_CALL * 1024 + b"junk", ("too_many",), id="what-is-cut-is-not-looked-at"),
+    ],
+)
+def test_too_many_are_cut_and_told(payload: bytes, rejected: tuple[str, ...]) -> None:
+    """A datagram's first 1,024 objects are read, and that there are more is one reason among the rejected."""
+    decoded = decode(payload)
+
+    assert (len(decoded.events), decoded.rejected) == (1024, rejected)
+
+
+def test_too_many_is_never_the_only_reason() -> None:
+    """A datagram without any event is malformed for what its first object is."""
+    with pytest.raises(MalformedDatagramError) as raised:
+        decode(b"{}" * 2_000)
+
+    assert raised.value.reason == "unknown_type"
 
 
 @pytest.mark.parametrize(

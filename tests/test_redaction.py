@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 import strategies
 from datagrams import TOKEN
@@ -187,6 +189,9 @@ def test_secret_goes_by_pattern(text: str, secret: str, kept: str) -> None:
         pytest.param(TOKEN[30:45], TOKEN[30:45], id="too-short-to-be-of-use"),
         pytest.param("a " + TOKEN[-16:] + " b " + TOKEN[:16] + " c", "a [redacted] b [redacted] c", id="two-pieces"),
         pytest.param(("x" * 500 + TOKEN)[: SENT_BY_THE_SDKS + 4], "x" * 500 + "[redacted]", id="cut-by-the-sender"),
+        pytest.param(KEY + TOKEN, "[redacted][redacted]", id="side-by-side"),
+        pytest.param("a " + TOKEN[4:24] + TOKEN[10:30] + " b", "a [redacted][redacted] b", id="out-of-order"),
+        pytest.param("a " + "x" * 20 + TOKEN[400:] + "y", "a " + "x" * 20 + "[redacted]y", id="the-end-of-one"),
         pytest.param("", "", id="empty"),
     ],
 )
@@ -218,6 +223,78 @@ def test_many_short_secrets_are_one_pattern() -> None:
     redactor = ValueRedactor(*(f"s{number}" for number in range(900)))
 
     assert redactor.message("s1 s899 s900") == f"{REDACTED} {REDACTED} s900"
+
+
+class Searched(str):  # ruff: ignore[subclass-builtin] - the rest of what it does is a text's own
+    """A text that counts the characters it is searched through for."""
+
+    __slots__ = ("characters",)
+    characters: int
+
+    def __contains__(self, key: object, /) -> bool:
+        """Count, and search."""
+        self.characters += len(self)
+        return str(key) in str(self)
+
+
+def test_searching_is_bounded() -> None:
+    """However long a secret and the texts of a datagram are, few of their products are searched through."""
+    redactor = ValueRedactor("a" * 30_000)
+    searched = redactor._joined = Searched(redactor._joined)
+    searched.characters = 0
+
+    for text in ["aaaabaaa" * 256, "a" * 2_048] * 8:
+        assert redactor.field(text) == (text if "b" in text else REDACTED)
+    assert searched.characters <= 1 << 20, "32,768 characters in blocks of 8: 122 million, one by one"
+
+
+SMALL = st.text("ab", min_size=16, max_size=60)
+
+
+@given(secrets=st.lists(SMALL, min_size=1, max_size=3), text=st.text("abc", max_size=200), data=st.data())
+def test_pieces_by_definition(secrets: list[str], text: str, data: st.DataObject) -> None:
+    """What goes is every character of every 16 in a row that are in a secret, no more and no less."""
+    for _ in range(data.draw(st.integers(0, 4))):
+        secret = data.draw(st.sampled_from(secrets))
+        at, start = data.draw(st.integers(0, len(text))), data.draw(st.integers(0, len(secret)))
+        text = text[:at] + secret[start : start + data.draw(st.integers(10, 40))] + text[at:]
+
+    assert ValueRedactor(*secrets).field(text) == by_definition(text, secrets)
+
+
+def by_definition(text: str, secrets: list[str]) -> str:
+    """Return ``text`` without its pieces, a marker where one begins that reaches into none before it."""
+    starts = [at for at in range(len(text) - 15) if any(text[at : at + 16] in secret for secret in secrets)]
+    gone = {at + offset for at in starts for offset in range(16)}
+    marked = {at for at in starts if not any(other < at < other + 16 for other in starts)}
+    return "".join(REDACTED if at in marked else "" if at in gone else letter for at, letter in enumerate(text))
+
+
+@st.composite
+def quoted(draw: st.DrawFn, secrets: st.SearchStrategy[str]) -> tuple[list[str], str]:
+    """Return a few secrets, or many, and a text with some of them in it."""
+    known = draw(st.lists(secrets, min_size=1, max_size=4) | st.lists(secrets, min_size=12, max_size=20, unique=True))
+    return known, "".join(draw(st.lists(st.sampled_from([*known, "a", "b", ".", " "]), max_size=20)))
+
+
+@given(quoted(st.text("ab.", min_size=1, max_size=7)))
+def test_short_secrets_by_definition(quoted: tuple[list[str], str]) -> None:
+    """Few or many, short secrets go where they are whole words, the shorter of two that begin at one place."""
+    secrets, text = quoted
+    expected = re.sub(rf"(?<!\w)(?:{'|'.join(map(re.escape, sorted(secrets)))})(?!\w)", REDACTED, text)
+
+    assert ValueRedactor(*secrets).message(text) == expected
+
+
+@given(quoted(st.text("ab", min_size=8, max_size=15)))
+def test_medium_secrets_by_definition(quoted: tuple[list[str], str]) -> None:
+    """Few or many, secrets too short for pieces go wherever they are."""
+    secrets, expected = quoted
+    text = expected
+    for secret in sorted(set(secrets)):
+        expected = expected.replace(secret, REDACTED)
+
+    assert ValueRedactor(*secrets).field(text) == expected
 
 
 def test_repr_holds_nothing() -> None:
