@@ -37,7 +37,7 @@ from awswire import AwsError, Request
 from faultrules import Rule, RuleBook
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
 IDLE_SECONDS = 60  # a connection on which nothing comes for so long is given up, on either side
 MAX_LINE_BYTES = 65_536  # of a chunk's size or a trailer, as http.server has it for a header
@@ -66,16 +66,27 @@ class Answer:
     """The HTTP status; None when the connection ended without an answer."""
     fault: str | None
     """The kind of the rule applied; ``upstream``: the stand-in did not answer; ``malformed``: this was no HTTP."""
+    call: str = ""
+    """Which API call it is an attempt of, as `FaultProxy`'s ``call_of`` tells; empty where it cannot."""
 
 
 class FaultProxy:
     """Serve on a free port of 127.0.0.1, from entering the context to leaving it, in front of ``upstream_port``.
 
     The first of the rules that fits a request and has its turn applies. ``log`` gets each answer as a line of JSON,
-    before the client gets the answer; it stays the caller's.
+    before the client gets the answer; it stays the caller's. ``call_of`` tells from a request which API call it belongs
+    to, where the caller has made its calls recognizable.
     """
 
-    def __init__(self, upstream_port: int, rules: Iterable[Rule] = (), *, log: IO[str] | None = None) -> None:
+    def __init__(
+        self,
+        upstream_port: int,
+        rules: Iterable[Rule] = (),
+        *,
+        log: IO[str] | None = None,
+        call_of: Callable[[Request], str] = lambda _: "",
+    ) -> None:
+        self.call_of = call_of
         self.upstream_port = upstream_port
         self.rules = RuleBook(rules)
         self.released = threading.Event()
@@ -176,6 +187,7 @@ class _Handler(BaseHTTPRequestHandler):
             operation=request.operation,
             status=None,
             fault=rule.kind if rule else None,
+            call=self.server.proxy.call_of(request),
         )
         if rule and (error := rule.error(request)):
             self._answer_error(answer, request, error)

@@ -225,6 +225,19 @@ def test_boto3_retries_until_it_is_served(moto_port: int) -> None:
         assert response["ResponseMetadata"]["RequestId"] == proxy.answers[-1].request_id
 
 
+def test_requests_are_recognized_as_their_caller_says(moto_port: int) -> None:
+    """Each answer names the call that ``call_of`` saw in its request, a retried one several times."""
+    with (
+        FaultProxy(moto_port, [Rule(kind="throttle")], call_of=lambda request: request.body.decode()[-6:-2]) as proxy,
+        client_of(proxy, "dynamodb", attempts=2) as client,
+    ):
+        for table in ("a-one", "b-two"):
+            with pytest.raises(ClientError):
+                client.describe_table(TableName=table)
+
+        assert ["-one", "-one", "-two"] == [answer.call for answer in proxy.answers]
+
+
 def test_an_unknown_kind_is_refused() -> None:
     """A rule with a misspelt kind does not become some other fault."""
     with pytest.raises(ValueError, match="no such kind of fault: trottle"):
