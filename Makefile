@@ -29,9 +29,10 @@ test-portable: $(INSTALLED)
 bench: $(INSTALLED)
 	@$(BIN)/python benchmarks/bench.py
 
-# Real back ends; builds what it needs into a cache folder outside the checkout (CSM_OTEL_CACHE).
+# Real back ends and real SDKs; what it needs is installed into a cache folder outside the checkout (CSM_OTEL_CACHE).
 interop: $(INSTALLED) test-portable
 	$(STEP) "install Jaeger" $(BIN)/python tests/interop/install_jaeger.py
+	$(STEP) "install senders" env PYTHONPATH=tests $(BIN)/python -m interop.install_senders
 	$(STEP) interop $(BIN)/pytest --maxfail=10 tests/interop
 
 $(INSTALLED): requirements-dev.lock pyproject.toml

@@ -1,4 +1,4 @@
-"""Jaeger, for all tests of this folder."""
+"""Jaeger for all tests of this folder, and the table of how the senders came out."""
 
 from __future__ import annotations
 
@@ -10,6 +10,36 @@ from interop.jaeger import Jaeger, running_jaeger
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from interop.exactness import SenderRow
+
+
+SENDER_ROWS: pytest.StashKey[list[SenderRow]] = pytest.StashKey()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Begin an empty table."""
+    config.stash[SENDER_ROWS] = []
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Print the table, if a sender was run."""
+    rows = config.stash[SENDER_ROWS]
+    if not rows:
+        return
+    terminalreporter.section("senders")
+    line = "{:<15}{:<26}{:<15}{:>7}{:>10}{:>7}{:>9}"
+    terminalreporter.write_line(line.format("sender", "version", "scenario", "calls", "attempts", "exact", "share"))
+    for row in rows:
+        found = row.comparison
+        numbers = (found.calls, found.attempts, found.exact, f"{found.share:.1%}")
+        terminalreporter.write_line(line.format(row.sender, row.version, row.scenario, *numbers))
+
+
+@pytest.fixture
+def sender_rows(pytestconfig: pytest.Config) -> list[SenderRow]:
+    """Give the table, to be added to."""
+    return pytestconfig.stash[SENDER_ROWS]
 
 
 @pytest.fixture(scope="session")

@@ -41,12 +41,15 @@ class InstallError(Exception):
     """Raised when Go is there and Jaeger still cannot be built."""
 
 
+def cache_folder() -> Path:
+    """Return the folder in which everything that interoperability tests install is kept, whether or not it exists."""
+    given = os.environ.get("CSM_OTEL_CACHE")
+    return Path(given or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "csm-otel").absolute()
+
+
 def cached_binary() -> Path:
     """Return where this version's binary is kept, whether or not it is there yet."""
-    cache = os.environ.get("CSM_OTEL_CACHE")
-    if not cache:
-        cache = str(Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "csm-otel")
-    return Path(cache).absolute() / f"jaeger-{JAEGER_VERSION}" / "jaeger"
+    return cache_folder() / f"jaeger-{JAEGER_VERSION}" / "jaeger"
 
 
 def find_binary() -> Path | None:

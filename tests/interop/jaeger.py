@@ -91,7 +91,7 @@ class Jaeger:
             if error.code == 404:
                 return []
             raise
-        return sorted(_spans(json.loads(answer)["result"]), key=lambda span: (span.start_ns, -span.end_ns))
+        return sorted(spans_of(json.loads(answer)["result"]), key=lambda span: (span.start_ns, -span.end_ns))
 
 
 @contextlib.contextmanager
@@ -169,7 +169,7 @@ def _get(address: str) -> bytes:
         return bytes(answer.read())
 
 
-def _spans(traces: Mapping[str, Any]) -> Iterator[ShownSpan]:
+def spans_of(traces: Mapping[str, Any]) -> Iterator[ShownSpan]:
     """Flatten OTLP JSON, in which absent means zero or empty."""
     for of_resource in traces["resourceSpans"]:
         resource = _attributes(of_resource["resource"])

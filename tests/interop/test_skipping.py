@@ -1,4 +1,4 @@
-"""What the interoperability tests do on a machine that cannot build Jaeger."""
+"""What the interoperability tests do on a machine that cannot build Jaeger, or has not the toolchain of an SDK."""
 
 from __future__ import annotations
 
@@ -54,6 +54,18 @@ def test_a_skip_fails_in_ci(tmp_path: Path) -> None:
     assert "Jaeger needs the Go toolchain (go >= 1.24.6 on the PATH)" in done.stdout
     assert "2 errors" in done.stdout
     assert done.returncode == pytest.ExitCode.TESTS_FAILED
+
+
+@pytest.mark.parametrize(
+    ("environment", "outcome"),
+    [pytest.param({}, "1 skipped", id="skipped"), pytest.param({"CI": "true"}, "1 failed", id="ci")],
+)
+def test_a_sender_that_is_not_installed(tmp_path: Path, environment: dict[str, str], outcome: str) -> None:
+    """A sender whose toolchain is missing is skipped with the reason, and fails with it in CI."""
+    options = ("-p", "no:cacheprovider", "-k", "javascript-v2-success")
+    done = run_without_go(tmp_path, "-m", "pytest", *options, HERE / "test_senders.py", **environment)
+    assert "javascript-v2 needs node and npm on the PATH" in done.stdout
+    assert outcome in done.stdout.splitlines()[-1]
 
 
 def test_a_wrong_jaeger_bin_is_no_skip(tmp_path: Path) -> None:

@@ -1,0 +1,55 @@
+"""Real SDKs make real calls of which the fault proxy knows the truth: every exported tree is compared with it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from demo import moto_server
+from interop.exactness import SenderRow, compare
+from interop.sdks import Sdk, sdks
+from interop.sending import SCENARIOS, Scenario, Sent, make_bucket_and_table, send
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+@pytest.fixture(scope="module")
+def moto_port() -> Iterator[int]:
+    """Run one moto for all senders, with what their calls need."""
+    with moto_server() as port:
+        make_bucket_and_table(port)
+        yield port
+
+
+@pytest.mark.parametrize("scenario", [pytest.param(scenario, id=scenario.name) for scenario in SCENARIOS])
+@pytest.mark.parametrize("sdk", [pytest.param(sdk, id=sdk.name) for sdk in sdks()])
+def test_what_an_sdk_did_is_what_is_exported(
+    sdk: Sdk, scenario: Scenario, moto_port: int, tmp_path: Path, sender_rows: list[SenderRow]
+) -> None:
+    """Each call has its attempts below it, each with the status and the request id that it got, at its time."""
+    if not sdk.is_installed:
+        missing = sdk.missing()
+        pytest.skip(f"{sdk.name} needs {missing}" if missing else f"{sdk.name} is not installed: make interop does it")
+    sent = send(sdk, scenario, moto_port=moto_port, folder=tmp_path)
+    _is_the_scenario(scenario, sdk, sent)
+    comparison = compare(sent.made, sent.spans)
+    sender_rows.append(SenderRow(sender=sdk.name, version=sdk.version, scenario=scenario.name, comparison=comparison))
+
+    told = f"{comparison.differences}\n{comparison.left_over}\nin {tmp_path}"
+    assert comparison.share >= scenario.least_share, told
+    if not scenario.is_concurrent:
+        assert not comparison.left_over, told
+
+
+def _is_the_scenario(scenario: Scenario, sdk: Sdk, sent: Sent) -> None:
+    """Make sure that the calls went through what the scenario is about, or nothing is shown by it."""
+    assert [] == sent.strangers
+    assert scenario.calls * len(sdk.apis[-scenario.apis :]) == len(sent.made)
+    if scenario.attempts_made is None:
+        assert max(len(call.attempts) for call in sent.made) > 1
+    else:
+        assert {scenario.attempts_made} == {len(call.attempts) for call in sent.made}
+    if scenario.fails is not None:
+        assert {scenario.fails} == {call.failed for call in sent.made}
