@@ -33,7 +33,7 @@ _PRODUCTS: tuple[tuple[str, Dialect], ...] = (
     ("aws-sdk-dotnet", Dialect.DOTNET),
     ("aws-sdk-cpp/", Dialect.CPP),
 )
-_PRODUCT = re.compile(r"(?<![\w-])(?:aws-cli|aiobotocore|Boto3|Botocore|aws-sdk-[a-z]+\d?[\w-]*)/[\w.+-]+")
+_PRODUCT = re.compile(r"(?<![\w-])(?:aws-cli|aiobotocore|Boto3|Botocore|aws-sdk-[a-z][\w-]*)/[\w.+-]+")
 _APPLICATION = re.compile(r"(?:^|\s)app/([^\s]{1,50})")
 
 _FIRST_KEYS: dict[tuple[str, ...], Dialect] = {
