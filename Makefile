@@ -8,7 +8,7 @@ INSTALLED := $(VENV)/.installed
 STEP = @step() { name=$$1; shift; began=$$(date +%s); "$$@"; status=$$?; \
 	echo "$$name: $$(($$(date +%s) - began)) s" >&2; return $$status; }; step
 
-.PHONY: demo test test-portable lint bench interop interop-senders lock clean
+.PHONY: demo test test-portable lint bench accuracy interop interop-senders lock clean
 
 demo: $(INSTALLED)
 	@$(BIN)/python examples/demo.py
@@ -28,6 +28,10 @@ test-portable: $(INSTALLED)
 
 bench: $(INSTALLED)
 	@$(BIN)/python benchmarks/bench.py
+
+# On the recordings that know the truth; those that are not part of the project are in CSM_CONFORMANCE_DIR.
+accuracy: $(INSTALLED)
+	@$(BIN)/python benchmarks/accuracy.py
 
 # A real back end; what it needs is installed into a cache folder outside the checkout (CSM_OTEL_CACHE).
 interop: $(INSTALLED) test-portable

@@ -7,18 +7,22 @@ dialect (the *group*), a time inside the call's own, and, for the last attempt, 
 Final* fields.
 
 - Every SDK but Ruby sends an attempt when it ends and the call right after its last attempt. So a call is matched when
-  it arrives, against the attempts that are *pending* in its group, and nothing waits. The last attempt is the one whose
-  end and receipt are nearest to the call's; the others are chosen backwards from it, each failed, none overlapping the
-  next.
+  it arrives, against the attempts that are *pending* in its group: to *chains* of tries that begin with the call, end
+  with it and its outcome, each over and failed before the next (`chains`). What fits is a matter of likelihood:
+  gaps between clock readings, between receipts, and between one try and the next (`evidence`).
+- A call whose chain nobody else may want leaves at once. Calls of one API that end together want the same attempts:
+  they are *held*, no longer than a grace period, until all that compete have come, and share the attempts at the least
+  cost in all (`group`, `assignment`).
 - Ruby sends the call first, .NET and a JavaScript sender with a host name may swap the two, and a network may reorder
-  anything. Calls from such senders that miss attempts are *held* for a grace period and tried again at each arrival.
+  anything. Calls from such senders that miss attempts are held likewise, and look at each attempt that arrives.
 - The source port is part of the group where one socket serves a sender for life (botocore, Java's clients, C++), and
   only there: Ruby and PHP 8 open a socket for every datagram, JavaScript and Go change theirs in the middle of a call.
 - Identical datagrams are normal under concurrency, so nothing is ever de-duplicated: a call takes as many attempts as
   it counts, and each attempt leaves once.
 - An attempt whose call never comes (lost, or the sender died) leaves as an orphan after a wait longer than the longest
   call. What exceeds the bounds leaves early, oldest first.
-- Where a second choice is as good as the chosen one, the call is marked ambiguous rather than guessed silently.
+- Where another assignment is nearly as likely as the chosen one, every call that it would change and that is still
+  held is marked ambiguous, rather than guessed silently.
 - Clocks are not trusted: events whose own times are far from their receipt are placed by their receipt instead.
 
 The state machine never waits, logs or schedules: `received_ns` is wall time at receipt, `now` is monotonic seconds.
@@ -32,8 +36,8 @@ from typing import NamedTuple
 
 import msgspec
 
-from csm_otel.assignment import Group
 from csm_otel.events import ApiCall, ApiCallAttempt, Dialect, Event, Peer
+from csm_otel.group import Group
 from csm_otel.observed import Observed
 from csm_otel.times import NS_PER_MS, TimestampMode, interval_of
 
@@ -62,7 +66,7 @@ class CorrelatedCall(msgspec.Struct, frozen=True, kw_only=True):
     missing: int
     """How many attempts the call counts that were not found."""
     ambiguous: bool
-    """Whether another choice of attempts was as good as this one."""
+    """Whether another choice of attempts is nearly as likely as this one."""
     reason: Reason
 
 
@@ -80,7 +84,8 @@ class CorrelatorLimits(msgspec.Struct, frozen=True, kw_only=True):
     """How long and how much the correlator keeps."""
 
     grace_seconds: float = 0.25
-    """How long a call that misses attempts waits for them, where its sender or the network may reorder."""
+    """How long a call is held: for attempts that it misses where its sender or the network may reorder, and for calls
+    that compete with it for the same attempts."""
     attempt_wait_seconds: float = 900.0
     """How long an attempt waits for its call: longer than the longest call, since an early try arrives early."""
     pending_events: int = 100_000

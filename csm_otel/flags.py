@@ -53,7 +53,13 @@ _WORDS: dict[type, str] = {int: "whole number", float: "number"}
 COMMON_FLAGS = (
     Flag("file", "PATH", "also write OTLP JSON lines to this file", Path),
     Flag("receive_buffer_bytes", "N", "receive buffer to ask the kernel for", int, lowest=4096, highest=2**30),
-    Flag("grace_seconds", "S", "how long a call waits for attempts that may come after it", float, highest=60),
+    Flag(
+        "grace_seconds",
+        "S",
+        "how long a call waits for late attempts, or for calls that compete for its own",
+        float,
+        highest=60,
+    ),
     Flag("attempt_wait_seconds", "S", "how long an attempt waits for its call", float, lowest=1, highest=86_400),
     Flag("pending_events", "N", "most events that wait for their call", int, lowest=1),
     Flag("pending_bytes", "N", "most bytes of events that wait for their call", int, lowest=_MIB),

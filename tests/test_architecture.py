@@ -18,7 +18,7 @@ PACKAGE = Path(csm_otel.__file__).parent
 # From the inside out; a module imports from its own layer and those before it. Folders stand for all that is in them.
 LAYERS = {
     "core": "__init__ errors events account dialects redaction wire decoding times observed matching evidence chains "
-    "pending assignment correlator traceparent tally spans origin_hold",
+    "pending assignment group correlator traceparent tally spans origin_hold",
     "edges": "binding child command_name flags head_decision port_owner procfs speaker stop waker",
     "sockets and destinations": "receiver process_ends origin export report",
     "settings": "settings standard configuration",

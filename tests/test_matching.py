@@ -8,9 +8,9 @@ from datagrams import BASE_MS, attempt, call
 from hypothesis import given
 from hypothesis import strategies as st
 
-from csm_otel.assignment import Choice, Group
 from csm_otel.decoding import decode
 from csm_otel.events import ApiCall, ApiCallAttempt, Dialect, Peer
+from csm_otel.group import Choice, Group
 from csm_otel.matching import same_outcome
 from csm_otel.observed import Observed
 from csm_otel.times import NS_PER_MS, interval_of

@@ -10,14 +10,13 @@ import base64
 import gzip
 import json
 import os
-from collections import Counter, defaultdict
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 
-from csm_otel.correlator import Correlator, OrphanAttempt, Released
+from csm_otel.correlator import Correlator, Released
 from csm_otel.decoding import decode
 from csm_otel.errors import MalformedDatagramError
 from csm_otel.events import Peer
@@ -72,20 +71,6 @@ class Played(NamedTuple):
         return {id(event): index for event, index in self.events}
 
 
-class Score(NamedTuple):
-    """How a recording's calls came out, by the indexes of their datagrams."""
-
-    calls: int
-    wrong: set[int]
-    """Calls whose set of attempts is not the true one."""
-    orphans: set[int]
-
-    @property
-    def percent_right(self) -> float:
-        """The share of calls with exactly their attempts."""
-        return 100 * (self.calls - len(self.wrong)) / self.calls
-
-
 class CountingIds:
     """Ids that are predictable and never repeat."""
 
@@ -118,11 +103,19 @@ def capture(name: str) -> list[Recorded]:
 
 def truth_recording(name: str) -> list[Recorded]:
     """Return a truth recording, the project's own copy where there is one."""
-    if name.startswith("gt_"):  # in the format of the captures
-        text = (shared_dir() / "captured" / "groundtruth" / f"{name}.jsonl").read_text(encoding="utf-8")
-        return [_captured(json.loads(line), "truth") for line in text.splitlines()]
     own = _CAPTURED / "truth" / f"{name}.jsonl.gz"
-    path = own if own.is_file() else shared_dir() / "captured" / "truth" / own.name
+    if own.is_file():
+        return read_truth(own)
+    folder = shared_dir() / "captured"
+    return read_truth(
+        folder / "groundtruth" / f"{name}.jsonl" if name.startswith("gt_") else folder / "truth" / own.name
+    )
+
+
+def read_truth(path: Path) -> list[Recorded]:
+    """Return a truth recording: with a heading and compressed, or in the format of the captures."""
+    if path.suffix == ".jsonl":
+        return [_captured(json.loads(line), "truth") for line in path.read_text(encoding="utf-8").splitlines()]
     with gzip.open(path, "rt", encoding="utf-8") as lines:
         next(lines)  # the heading
         return [_recorded(json.loads(line)) for line in lines]
@@ -158,32 +151,6 @@ def trees_of(played: Played) -> list[list[SpanData]]:
     """Return the spans of everything that was released, a list for each call and each orphan."""
     mapper = SpanMapper(ids=CountingIds(), resource={})
     return [mapper.map(released) for released in played.released]
-
-
-def score(recorded: list[Recorded], played: Played) -> Score:
-    """Compare what was released with the truth; byte-identical calls are interchangeable."""
-    index_of = played.index_of()
-    true_attempts: defaultdict[str, set[int]] = defaultdict(set)
-    calls: defaultdict[bytes, list[tuple[int, frozenset[int]]]] = defaultdict(list)
-    orphans = set()
-    for released in played.released:
-        if isinstance(released, OrphanAttempt):
-            attempts = {index_of[id(released.attempt.event)]}
-            orphans |= attempts
-        else:
-            attempts = {index_of[id(attempt.event)] for attempt in released.attempts}
-            call = index_of[id(released.call.event)]
-            calls[recorded[call].payload].append((call, frozenset(attempts)))
-        for index in attempts:
-            true_attempts[recorded[index].label].add(index)
-    wrong = set()
-    for twins in calls.values():
-        wanted = Counter(frozenset(true_attempts[recorded[call].label]) for call, _ in twins)
-        for call, attempts_found in twins:
-            if wanted[attempts_found] == 0:
-                wrong.add(call)
-            wanted[attempts_found] -= 1
-    return Score(sum(map(len, calls.values())), wrong, orphans)
 
 
 def _captured(line: dict[str, Any], label: str) -> Recorded:

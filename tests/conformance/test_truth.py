@@ -9,7 +9,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import pytest
-from conformance.recordings import play, score, truth_recording
+from conformance.recordings import play, truth_recording
+from conformance.scoring import score
 
 
 class Exceptions(NamedTuple):
@@ -37,24 +38,37 @@ SEQUENTIAL: dict[str, Exceptions] = {
     "ruby_errors": Exceptions(),
 }
 
-CONCURRENT: dict[str, float] = {
-    "aio_conc8": 97.0,
-    "boto3_fork_after_send": 93.5,
-    "boto3_mp4": 97.0,
-    "boto3_mt32_client_flt": 81.0,
-    "boto3_mt8_client": 94.5,
-    "cpp_mt8": 97.0,
-    "go_conc8": 97.0,
-    "go_conc8_sessions_flt": 92.0,
-    "java_mt8": 95.0,
-    "js_conc8": 97.0,
-    "php_conc8": 93.5,
-    "ruby_mt8_client": 96.0,
-    "gt_t2": 96.0,
-    "gt_t8": 95.0,
-    "gt_legacy": 81.5,
+
+class Floor(NamedTuple):
+    """What a recording of concurrent calls has to come to, in percent of its calls."""
+
+    right: float
+    """At least so many, a point or so below what was measured."""
+    material: float = 1.0
+    """At most so many are off by more than 5 ms, or in status or number."""
+    doubt_told: bool = False
+    """Whether at least half of the wrong calls are marked ambiguous."""
+
+
+CONCURRENT: dict[str, Floor] = {
+    "aio_conc8": Floor(100),
+    "boto3_fork_after_send": Floor(99),
+    "boto3_mp4": Floor(100),
+    "boto3_mt32_client_flt": Floor(95, material=3.0, doubt_told=True),
+    "boto3_mt8_client": Floor(99),
+    "cpp_mt8": Floor(99),
+    "go_conc8": Floor(100),
+    "go_conc8_sessions_flt": Floor(98, material=2.0, doubt_told=True),
+    "java_mt8": Floor(98),
+    "js_conc8": Floor(100),
+    "php_conc8": Floor(97),
+    "ruby_mt8_client": Floor(99),
+    "gt_t2": Floor(99),
+    "gt_t8": Floor(99),
+    "gt_legacy": Floor(97, doubt_told=True),
 }
-"""The least share of calls, in percent, that have to be right: three points below what was measured."""
+_MOST_MISCOUNTED_PERCENT = 0.5
+_MOST_RIGHT_DOUBTED_PERCENT = 5.0
 
 
 @pytest.mark.parametrize(("name", "exceptions"), [pytest.param(*row, id=row[0]) for row in SEQUENTIAL.items()])
@@ -66,9 +80,14 @@ def test_calls_made_one_by_one_get_exactly_their_attempts(name: str, exceptions:
     assert exceptions == Exceptions(frozenset(scored.wrong), frozenset(scored.orphans))
 
 
-@pytest.mark.parametrize(("name", "floor_percent"), [pytest.param(*row, id=row[0]) for row in CONCURRENT.items()])
-def test_concurrent_calls_mostly_get_exactly_their_attempts(name: str, floor_percent: float) -> None:
-    """Of calls to one API at the same time at least so many are right."""
+@pytest.mark.parametrize(("name", "floor"), [pytest.param(*row, id=row[0]) for row in CONCURRENT.items()])
+def test_concurrent_calls_mostly_get_exactly_their_attempts(name: str, floor: Floor) -> None:
+    """Of calls to one API at the same time most are right, few errors show, and doubt is told where it is due."""
     recorded = truth_recording(name)
+    scored = score(recorded, play(recorded))
 
-    assert score(recorded, play(recorded)).percent_right >= floor_percent
+    assert scored.percent_right >= floor.right
+    assert scored.percent(scored.miscounted) <= _MOST_MISCOUNTED_PERCENT
+    assert scored.percent(scored.material) <= floor.material
+    assert scored.percent(scored.doubted - scored.wrong) <= _MOST_RIGHT_DOUBTED_PERCENT
+    assert not floor.doubt_told or 2 * len(scored.wrong & scored.doubted) >= len(scored.wrong)

@@ -1,0 +1,127 @@
+"""How many calls get exactly their own attempts, by recordings that know the truth of every datagram.
+
+    python benchmarks/accuracy.py [--disturbed] [RECORDING ...]
+
+Without a name it takes the recordings that come with the project and those that `CSM_CONFORMANCE_DIR` has. The
+recordings are played as they were received: what is decided is decided then, and no call is held for more than 250 ms.
+With ``--disturbed`` the same is measured on copies: to tell what is known from what was learnt by heart.
+
+Columns: calls right of all calls; of the wrong ones, how many are marked ambiguous and how many are not; right ones
+that are marked; the share of calls with a wrong number of attempts, and of those with a material error: a child that is
+off by more than 5 ms, of another status, or not there. Byte-identical calls are interchangeable.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
+
+from conformance.recordings import TRUTHS, play, read_truth, truth_recording
+from conformance.scoring import Score, score
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from conformance.recordings import Recorded
+
+    Disturb = Callable[[list[Recorded], random.Random], list[Recorded]]
+
+_JITTER_NS = 50_000
+_LATE_NS = 300_000
+_LOST = 0.02
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description="Measure how many calls get exactly their own attempts.")
+    parser.add_argument("recordings", nargs="*", metavar="RECORDING", type=Path, help="files instead of the known ones")
+    parser.add_argument("--disturbed", action="store_true", help="measure disturbed copies too")
+    asked = parser.parse_args()
+    recordings, absent = _recordings(asked.recordings)
+    width = max(map(len, recordings))
+    print(
+        f"{'recording':{width}}       right / total       %   wrong: marked  not   right: marked   count %  material %"
+    )
+    for name, recorded in recordings.items():
+        print(_row(f"{name:{width}}", score(recorded, play(recorded))))
+    if asked.disturbed:
+        print(f"\n{'% right (material)':{width}}" + "".join(f"{name:>19}" for name in DISTURBED))
+        for name, recorded in recordings.items():
+            scores = (_disturbed(recorded, disturb) for disturb in DISTURBED.values())
+            print(f"{name:{width}}" + "".join(_cell(one) for one in scores))
+    if absent:
+        print(f"not here, for want of CSM_CONFORMANCE_DIR: {', '.join(absent)}", file=sys.stderr)
+
+
+def _recordings(paths: list[Path]) -> tuple[dict[str, list[Recorded]], list[str]]:
+    if paths:
+        return {path.name.partition(".")[0]: read_truth(path) for path in paths}, []
+    recordings, absent = {}, []
+    for name in TRUTHS:
+        try:
+            recordings[name] = truth_recording(name)
+        except pytest.skip.Exception:
+            absent.append(name)
+    return recordings, absent
+
+
+def _row(name: str, scored: Score) -> str:
+    wrong, doubted = scored.wrong, scored.doubted
+    return (
+        f"{name} {scored.right:11} / {scored.calls:5} {scored.percent_right:7.2f}"
+        f" {len(wrong & doubted):15} {len(wrong - doubted):4} {len(doubted - wrong):15}"
+        f" {scored.percent(scored.miscounted):9.2f} {scored.percent(scored.material):11.2f}"
+    )
+
+
+def _cell(scored: Score) -> str:
+    return f"{scored.percent_right:11.2f} ({scored.percent(scored.material):5.2f})"
+
+
+def _disturbed(recorded: list[Recorded], disturb: Disturb) -> Score:
+    disturbed = disturb(recorded, random.Random(1))
+    return score(disturbed, play(disturbed))
+
+
+def _jittered(recorded: list[Recorded], rng: random.Random) -> list[Recorded]:
+    """Return a copy with receive times that are inexact, in the same order."""
+    return [one._replace(received_ns=one.received_ns + rng.randint(-_JITTER_NS, _JITTER_NS)) for one in recorded]
+
+
+def _late(recorded: list[Recorded], rng: random.Random) -> list[Recorded]:
+    """Return a copy as a reader sees it that has no time of receipt from the kernel, and comes late."""
+    late, now_ns = [], 0
+    for one in recorded:
+        now_ns = max(now_ns, one.received_ns + round(rng.expovariate(1 / _LATE_NS)))
+        late.append(one._replace(received_ns=now_ns))
+    return late
+
+
+def _halved(recorded: list[Recorded], rng: random.Random) -> list[Recorded]:
+    """Return a copy with every other call and its attempts."""
+    kept = {label for label in sorted({one.label or "" for one in recorded}) if rng.random() < 1 / 2}
+    return [one for one in recorded if (one.label or "") in kept]
+
+
+def _lossy(recorded: list[Recorded], rng: random.Random) -> list[Recorded]:
+    """Return a copy with one datagram in fifty lost, calls and attempts alike."""
+    return [one for one in recorded if rng.random() >= _LOST]
+
+
+DISTURBED: dict[str, Disturb] = {
+    "times +- 50 us": _jittered,
+    "read late": _late,
+    "half the calls": _halved,
+    "2 % lost": _lossy,
+}
+
+
+if __name__ == "__main__":
+    main()
