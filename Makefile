@@ -28,6 +28,7 @@ test-portable: $(INSTALLED)
 
 bench: $(INSTALLED)
 	@$(BIN)/python benchmarks/bench.py
+	@$(BIN)/python benchmarks/concurrency.py
 
 # On the recordings that know the truth; those that are not part of the project are in CSM_CONFORMANCE_DIR.
 accuracy: $(INSTALLED)

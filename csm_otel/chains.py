@@ -116,15 +116,16 @@ def _between(first: Chain, last: Chain, candidates: Candidates, retried: _Retrie
             if cost is None:
                 continue
             yield _in_order(Chain((key, *end.attempts), end.cost + first.cost + cost + MISSING * room), candidates)
-            if room:
-                longer += [
-                    Chain((middle, *end.attempts), end.cost + cost)
-                    for middle in retried.before(end)
-                    if middle != key
-                    and middle not in end.attempts
-                    and may_precede(candidates[key], candidates[middle])
-                    and (cost := _link(candidates, middle, end, number)) is not None
-                ]
+            middles = [
+                middle
+                for middle in (retried.before(end) if room else ())
+                if middle != key and middle not in end.attempts and may_precede(candidates[key], candidates[middle])
+            ]
+            longer += [
+                Chain((middle, *end.attempts), end.cost + cost)
+                for middle in middles[min(room, len(middles)) - 1 :]  # the others leave too few before them
+                if (cost := _link(candidates, middle, end, number)) is not None
+            ]
         ends = nsmallest(_WAYS if wanted <= _FEW_TRIES else _WAYS // 2, longer, key=_cost)
         if not ends:
             return
