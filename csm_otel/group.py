@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 _COMPETITORS = 64  # among how many calls it is looked at whether they are settled
 _WAITING = 32  # how many calls that wait for attempts look at one that comes
 _LOOKING = 4  # and how many of them for all of their attempts anew
-_SENDS_CALL_FIRST = frozenset({Dialect.RUBY})
 
 
 class Choice(NamedTuple):
@@ -151,7 +150,7 @@ class Group:
             for attempt in {attempt for chain in one.chains for attempt in chain.attempts}:
                 if attempt not in self._attempts:
                     continue
-                if one.call.event.dialect not in _SENDS_CALL_FIRST and self._assignment.owner_of(attempt) is None:
+                if self._assignment.owner_of(attempt) is None:
                     return []
                 others = self._suitors[attempt] - seen
                 seen |= others

@@ -2,59 +2,23 @@
 
 from __future__ import annotations
 
-import msgspec
+from typing import TYPE_CHECKING
+
 import pytest
-from datagrams import BASE_MS, attempt, call
+from datagrams import call
 from hypothesis import given
 from hypothesis import strategies as st
+from observations import observed, observed_call, received_at
 
-from csm_otel.decoding import decode
-from csm_otel.events import ApiCall, ApiCallAttempt, Dialect, Peer
+from csm_otel.events import ApiCallAttempt, Dialect
 from csm_otel.group import Choice, Group
 from csm_otel.matching import same_outcome
-from csm_otel.observed import Observed
-from csm_otel.times import NS_PER_MS, interval_of
 
-PEER = Peer("127.0.0.1", 40_000)
+if TYPE_CHECKING:
+    from csm_otel.observed import Observed
+
 FAILED = {"HttpStatusCode": 503, "AwsException": "SlowDown", "AwsExceptionMessage": "slow"}
 CALL_FAILED = {"FinalHttpStatusCode": 503, "FinalAwsException": "SlowDown", "FinalAwsExceptionMessage": "slow"}
-
-
-def observed_call(payload: bytes, *, received: int | None = None) -> Observed[ApiCall]:
-    """Return a call as it was observed, ``received`` ms after `BASE_MS` or when it ended."""
-    (event,) = decode(payload).events
-    assert isinstance(event, ApiCall)
-    received_ns = (BASE_MS + (30 if received is None else received)) * NS_PER_MS
-    start_ns, end_ns = interval_of(event, received_ns=received_ns)
-    return Observed(
-        event=event,
-        peer=PEER,
-        received_ns=received_ns,
-        start_ns=start_ns,
-        end_ns=end_ns,
-        match_start_ns=start_ns,
-        match_end_ns=end_ns,
-    )
-
-
-def observed(
-    start: int, end: int, dialect: Dialect = Dialect.BOTOCORE, /, **changes: object
-) -> Observed[ApiCallAttempt]:
-    """Return an attempt from ``start`` to ``end``, in ms after `BASE_MS`, received when it ended."""
-    stamp = end if dialect is Dialect.GO else start
-    times = {"Timestamp": BASE_MS + stamp, "AttemptLatency": end - start}
-    (event,) = decode(attempt(dialect, **(times | changes))).events
-    assert isinstance(event, ApiCallAttempt)
-    start_ns, end_ns = (BASE_MS + start) * NS_PER_MS, (BASE_MS + end) * NS_PER_MS
-    return Observed(
-        event=event,
-        peer=PEER,
-        received_ns=end_ns,
-        start_ns=start_ns,
-        end_ns=end_ns,
-        match_start_ns=start_ns,
-        match_end_ns=end_ns,
-    )
 
 
 def chosen(payload: bytes, *attempts: Observed[ApiCallAttempt], received: int | None = None) -> Choice:
@@ -153,10 +117,7 @@ def test_retries_do_not_overlap() -> None:
 
 def test_receipt_tells_apart_what_times_do_not() -> None:
     """Of two attempts at the same times, the one that arrived with the call is its own."""
-    early, late = (
-        msgspec.structs.replace(observed(2, 30, XAmznRequestId=name), received_ns=(BASE_MS + at) * NS_PER_MS)
-        for name, at in (("a", 30), ("b", 40))
-    )
+    early, late = (received_at(observed(2, 30, XAmznRequestId=name), at) for name, at in (("a", 30), ("b", 40)))
 
     choice = chosen(call(Latency=40), early, late, received=41)
 

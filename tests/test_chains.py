@@ -1,0 +1,60 @@
+"""The choices that a call has: chains of tries, the likeliest first."""
+
+from __future__ import annotations
+
+import pytest
+from datagrams import call
+from observations import observed, observed_call
+
+from csm_otel.chains import chains_of, with_attempt
+
+FAILED = {"HttpStatusCode": 500, "AwsException": "InternalServerError", "AwsExceptionMessage": "no"}
+
+
+@pytest.mark.parametrize("tries", [2, 3, 4, 5, 10, 60])
+def test_every_try_in_a_row_is_taken(tries: int) -> None:
+    """Of tries one after the other none is left out, however many there were."""
+    candidates = {number: observed(20 * number, 20 * number + 10, **FAILED) for number in range(tries - 1)}
+    candidates[tries - 1] = observed(20 * tries - 20, 20 * tries - 10)
+    the_call = observed_call(call(AttemptCount=tries, Latency=20 * tries - 9), received=20 * tries)
+
+    best, *_, nothing = chains_of(the_call, candidates, wanted=tries)
+
+    assert best.attempts == tuple(range(tries))
+    assert nothing.attempts == ()
+    assert nothing.cost > best.cost
+
+
+def test_absurd_count_takes_what_there_is() -> None:
+    """A call that counts a billion tries is looked at no longer than one that counts those that are there."""
+    candidates = {number: observed(20 * number, 20 * number + 10, **FAILED) for number in range(5)}
+    the_call = observed_call(call(AttemptCount=10**9, Latency=200), received=200)
+
+    best = chains_of(the_call, candidates, wanted=10**9)[0]
+
+    assert best.attempts == (0, 1, 2, 3, 4)
+
+
+def test_choices_are_few() -> None:
+    """Of a thousand attempts that fit alike a call keeps a few choices."""
+    candidates = {number: observed(1, 30) for number in range(1_000)}
+
+    assert len(chains_of(observed_call(call()), candidates, wanted=1)) < 50
+
+
+def test_implausible_choices_are_not_kept() -> None:
+    """What is far less likely than the best is no choice: nobody has to wait for it."""
+    candidates = {1: observed(0, 30), 2: observed(20, 21)}
+
+    best, nothing = chains_of(observed_call(call()), candidates, wanted=1)
+
+    assert (best.attempts, nothing.attempts) == ((1,), ())
+
+
+def test_one_more_attempt() -> None:
+    """An attempt that comes later takes its place among the choices."""
+    the_call = observed_call(call())
+    early, late = observed(2, 28), observed(0, 30)
+    chains = chains_of(the_call, {1: early}, wanted=1)
+
+    assert with_attempt(chains, the_call, 2, late) == chains_of(the_call, {1: early, 2: late}, wanted=1)
