@@ -17,7 +17,7 @@ FROM python:3.13-slim AS build
 WORKDIR /build
 COPY requirements.lock requirements-dev.lock ./
 RUN python -m venv /opt/csm-otel \
-    && /opt/csm-otel/bin/pip install --no-cache-dir --only-binary :all: --require-hashes -r requirements.lock
+    && /opt/csm-otel/bin/pip install --no-cache-dir --only-binary :all: --require-hashes --no-deps -r requirements.lock
 # The build back end and what it needs, by hash as well; pip fails should one be missing here.
 RUN awk '/^[a-z]/ { wanted = /^(hatchling|packaging|pathspec|pluggy|tomlkit|trove-classifiers)==/ } wanted' \
         requirements-dev.lock > requirements-build.lock \

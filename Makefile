@@ -49,7 +49,8 @@ $(INSTALLED): requirements-dev.lock pyproject.toml
 		{ echo "csm-otel needs Python 3.11 or newer; name one with PYTHON=" >&2; exit 1; }
 	@echo "setting up $(VENV)" >&2
 	@$(PYTHON) -m venv $(VENV)
-	$(STEP) install $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	@# --no-deps: the lock is whole, and pip before 23.3 looks for "coverage[toml]" beyond it as soon as there is a newer one
+	$(STEP) install $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements-dev.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
