@@ -1,4 +1,4 @@
-"""The loop: receive, decode, correlate, map, export, expire. The only clock of the pipeline is here."""
+"""The loop: receive, decode, hand on to the pipeline, wait. The only clock of the pipeline is here."""
 
 from __future__ import annotations
 
@@ -6,20 +6,15 @@ import selectors
 import time
 from typing import TYPE_CHECKING, Protocol
 
-from csm_otel.correlator import CorrelatedCall, Correlator, Released
-from csm_otel.decoding import decode
+from csm_otel.decoding import Decoded, decode
 from csm_otel.errors import MalformedDatagramError
-from csm_otel.events import ApiCall
-from csm_otel.origin_hold import OriginHold, peers_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Sequence
 
-    from csm_otel.exporter import Exporter
     from csm_otel.origin import OriginFinder
+    from csm_otel.pipeline import Pipeline
     from csm_otel.receiver import Datagram, Receiver
-    from csm_otel.spans.mapper import SpanMapper
-    from csm_otel.spans.processes import ProcessTraces
     from csm_otel.speaker import Speaker
     from csm_otel.tally import Tally
 
@@ -41,24 +36,17 @@ class Agent:
         self,
         *,
         receivers: Sequence[Receiver],
-        correlator: Correlator,
-        mapper: SpanMapper,
-        exporter: Exporter,
+        pipeline: Pipeline,
         tally: Tally,
         speaker: Speaker,
         origins: OriginFinder | None = None,
-        processes: ProcessTraces | None = None,
     ) -> None:
-        """Take the stages, wired; ``origins`` where it matters who sends, ``processes`` where each is a trace."""
+        """Take the sockets and the pipeline, and ``origins`` where it matters who sends."""
         self._receivers = receivers
-        self._correlator = correlator
-        self._mapper = mapper
-        self._exporter = exporter
+        self._pipeline = pipeline
         self._tally = tally
         self._speaker = speaker
         self._origins = origins
-        self._processes = processes
-        self._hold = OriginHold(origins)
 
     def run(self, *, until: Callable[[], bool], wake: Wakeable) -> None:
         """Work until ``until()``; ``wake`` becomes readable when that may have changed."""
@@ -66,11 +54,9 @@ class Agent:
             for readable in (*self._receivers, wake, *([self._origins] if self._origins else [])):
                 selector.register(readable, selectors.EVENT_READ)
             while not until():
-                selector.select(self._seconds_to_deadline())
+                selector.select(_seconds_to(self._pipeline.next_deadline()))
                 self._receive_all()
-                self._export_roots()
-                self._release(self._correlator.expire(now=time.monotonic()))
-                self._exporter.flush_if_due(now=time.monotonic())
+                self._pipeline.settle(now=time.monotonic())
 
     def finish(self, *, until_ns: int | None = None) -> None:
         """Take what has arrived, release what waits and send it all off.
@@ -82,13 +68,9 @@ class Agent:
         while self._receive_all(until_ns) and time.monotonic() < deadline:
             continue
         self._look_for_drops()
-        self._release(self._correlator.flush())
+        self._pipeline.release_all(now=time.monotonic())
         self._wait_for_origins()
-        self._export_roots()
-        if self._processes is not None:
-            self._processes.flush()
-            self._export_roots()
-        self._exporter.flush()
+        self._pipeline.finish(now=time.monotonic())
 
     def count_late(self) -> None:
         """Count what has come since `finish`, from senders that outlived their command."""
@@ -102,77 +84,22 @@ class Agent:
                     self._tally.datagrams_late += 1
                     break
                 taken += 1
-                self._take(datagram)
+                self._pipeline.take(
+                    _decoded(datagram), peer=datagram.peer, received_ns=datagram.received_ns, now=time.monotonic()
+                )
         if taken:
             self._look_for_drops()
         return taken
 
-    def _take(self, datagram: Datagram) -> None:
-        tally = self._tally
-        tally.datagrams_received += 1
-        try:
-            decoded = decode(datagram.payload)
-        except MalformedDatagramError as error:
-            self._reject(error.reason)
-            return
-        tally.other_versions += decoded.other_versions
-        for reason in decoded.rejected:
-            self._reject(reason)
-        now = time.monotonic()
-        for event in decoded.events:
-            if isinstance(event, ApiCall):
-                tally.calls += 1
-            else:
-                tally.attempts += 1
-            peer, received_ns = datagram.peer, datagram.received_ns
-            if self._origins is not None:
-                peer = self._origins.note(event, peer, received_ns=received_ns, now=now)
-            self._release(self._correlator.receive(event, peer=peer, received_ns=received_ns, now=now))
-
-    def _reject(self, reason: str) -> None:
-        self._tally.malformed[reason] += 1
-        self._speaker.warn(f"datagrams that are no CSM events arrive: {reason}", kind=f"malformed:{reason}")
-
-    def _release(self, released: Iterable[Released]) -> None:
-        tally, now = self._tally, time.monotonic()
-        for one in released:
-            if isinstance(one, CorrelatedCall):
-                tally.released[one.reason] += 1
-                tally.attempts_missing += one.missing
-                tally.ambiguous += one.ambiguous
-            else:
-                tally.orphans[one.reason] += 1
-            self._hold.add(one, now=now)
-        self._export(now)
-
-    def _export(self, now: float) -> None:
-        for released, origin in self._hold.take(now=now):
-            if self._origins is not None and origin is None and peers_of(released)[0].is_loopback:
-                self._tally.origins_unknown += 1
-            self._exporter.add(self._mapper.map(released, origin), now=now)
-
-    def _export_roots(self) -> None:
-        """Export the processes that have ended, where each is a trace."""
-        if self._origins is None:
-            return
-        ended = self._origins.ended()
-        if self._processes is None:
-            return
-        for end in ended:
-            self._processes.end(end.origin, end_ns=end.noticed_ns if end.is_exact else None)
-        for root in self._processes.completed():
-            self._exporter.add_decided(root, now=time.monotonic())
-
     def _wait_for_origins(self) -> None:
-        """Export what is held, after the short time that it may wait."""
+        """Export what waits for its origin, after the short time that it may."""
         if self._origins is None:
             return
         with selectors.DefaultSelector() as selector:
             selector.register(self._origins, selectors.EVENT_READ)
-            while (deadline := self._hold.next_deadline()) is not None:
-                selector.select(max(0.0, deadline - time.monotonic()))
-                self._export_roots()
-                self._export(time.monotonic())
+            while (deadline := self._pipeline.origins_deadline()) is not None:
+                selector.select(_seconds_to(deadline))
+                self._pipeline.settle(now=time.monotonic())
         self._origins.stop()
 
     def _look_for_drops(self) -> None:
@@ -186,14 +113,13 @@ class Agent:
             )
         self._tally.datagrams_dropped_by_kernel = sum(known)
 
-    def _seconds_to_deadline(self) -> float | None:
-        deadlines = [
-            deadline
-            for deadline in (
-                self._correlator.next_deadline(),
-                self._hold.next_deadline(),
-                self._exporter.next_deadline(),
-            )
-            if deadline is not None
-        ]
-        return max(0.0, min(deadlines) - time.monotonic()) if deadlines else None
+
+def _decoded(datagram: Datagram) -> Decoded:
+    try:
+        return decode(datagram.payload)
+    except MalformedDatagramError as error:
+        return Decoded([], (error.reason,))
+
+
+def _seconds_to(deadline: float | None) -> float | None:
+    return None if deadline is None else max(0.0, deadline - time.monotonic())

@@ -26,6 +26,7 @@ from csm_otel.export.queue import DeliveryQueue
 from csm_otel.export.sampling import HeadSampler, sampler_from
 from csm_otel.exporter import Exporter
 from csm_otel.origin import OriginFinder
+from csm_otel.pipeline import Pipeline
 from csm_otel.spans.mapper import SpanMapper
 from csm_otel.spans.options import MappingOptions, TraceGrouping
 from csm_otel.spans.processes import ProcessTraces
@@ -143,13 +144,18 @@ def build_bridge(
     )
     agent = Agent(
         receivers=receivers,
-        correlator=_correlator(settings),
-        mapper=mapper,
-        exporter=exporter,
+        pipeline=Pipeline(
+            correlator=_correlator(settings),
+            mapper=mapper,
+            exporter=exporter,
+            tally=tally,
+            speaker=speaker,
+            origins=origins,
+            processes=processes,
+        ),
         tally=tally,
         speaker=speaker,
         origins=origins,
-        processes=processes,
     )
     return Bridge(
         agent,

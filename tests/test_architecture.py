@@ -22,7 +22,7 @@ LAYERS = {
     "edges": "binding child command_name flags head_decision port_owner procfs speaker stop waker",
     "sockets and destinations": "receiver process_ends origin export report",
     "settings": "settings standard configuration",
-    "loop": "exporter agent",
+    "loop": "exporter pipeline agent",
     "wiring": "wiring",
     "commands": "serve watch exec",
     "command line": "cli __main__",

@@ -1,0 +1,134 @@
+"""From what datagrams held to exported spans: correlate, wait for the origin, map, export. Time is an argument.
+
+`csm_otel.agent` feeds it what the sockets receive.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from csm_otel.correlator import CorrelatedCall, Correlator, Released
+from csm_otel.events import ApiCall
+from csm_otel.origin_hold import OriginHold, peers_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from csm_otel.decoding import Decoded
+    from csm_otel.events import Event, Peer
+    from csm_otel.exporter import Exporter
+    from csm_otel.origin import OriginFinder
+    from csm_otel.spans.mapper import SpanMapper
+    from csm_otel.spans.processes import ProcessTraces
+    from csm_otel.speaker import Speaker
+    from csm_otel.tally import Tally
+
+
+class Pipeline:
+    """The stages in their order. Every ``now`` is monotonic seconds, by the same clock."""
+
+    def __init__(
+        self,
+        *,
+        correlator: Correlator,
+        mapper: SpanMapper,
+        exporter: Exporter,
+        tally: Tally,
+        speaker: Speaker,
+        origins: OriginFinder | None = None,
+        processes: ProcessTraces | None = None,
+    ) -> None:
+        """Take the stages, wired; ``origins`` where it matters who sends, ``processes`` where each is a trace."""
+        self._correlator = correlator
+        self._mapper = mapper
+        self._exporter = exporter
+        self._tally = tally
+        self._speaker = speaker
+        self._origins = origins
+        self._processes = processes
+        self._hold = OriginHold(origins)
+
+    def take(self, decoded: Decoded, *, peer: Peer, received_ns: int, now: float) -> None:
+        """Take in what a datagram held; ``received_ns`` is the wall time of its receipt in epoch nanoseconds."""
+        tally = self._tally
+        tally.datagrams_received += 1
+        tally.other_versions += decoded.other_versions
+        for reason in decoded.rejected:
+            self._reject(reason)
+        events = [(event, self._note(event, peer, received_ns, now)) for event in decoded.events]
+        for event, noted in events:
+            if isinstance(event, ApiCall):
+                tally.calls += 1
+            else:
+                tally.attempts += 1
+            self._release(self._correlator.receive(event, peer=noted, received_ns=received_ns, now=now), now)
+
+    def next_deadline(self) -> float | None:
+        """Return when `settle` has something to do, or None."""
+        deadlines = (self._correlator.next_deadline(), self._hold.next_deadline(), self._exporter.next_deadline())
+        return min((deadline for deadline in deadlines if deadline is not None), default=None)
+
+    def settle(self, *, now: float) -> None:
+        """Do what is due, and what has become possible: origins are found and processes end at any time."""
+        self._end_processes(now)
+        self._release(self._correlator.expire(now=now), now)
+        self._exporter.flush_if_due(now=now)
+
+    def release_all(self, *, now: float) -> None:
+        """Let nothing wait for more datagrams; what waits for its origin waits on, until `origins_deadline`."""
+        self._release(self._correlator.flush(), now)
+
+    def origins_deadline(self) -> float | None:
+        """Return until when what was released first waits for its origin, or None where nothing does."""
+        return self._hold.next_deadline()
+
+    def finish(self, *, now: float) -> None:
+        """Send off what there is, the processes that still live included; after `release_all`."""
+        self._end_processes(now)
+        self._export(now)
+        if self._processes is not None:
+            self._processes.flush()
+            self._export_roots(now)
+        self._exporter.flush()
+
+    def _note(self, event: Event, peer: Peer, received_ns: int, now: float) -> Peer:
+        if self._origins is None:
+            return peer
+        return self._origins.note(event, peer, received_ns=received_ns, now=now)
+
+    def _reject(self, reason: str) -> None:
+        self._tally.malformed[reason] += 1
+        self._speaker.warn(f"datagrams that are no CSM events arrive: {reason}", kind=f"malformed:{reason}")
+
+    def _release(self, released: Iterable[Released], now: float) -> None:
+        tally = self._tally
+        for one in released:
+            if isinstance(one, CorrelatedCall):
+                tally.released[one.reason] += 1
+                tally.attempts_missing += one.missing
+                tally.ambiguous += one.ambiguous
+            else:
+                tally.orphans[one.reason] += 1
+            self._hold.add(one, now=now)
+        self._export(now)
+
+    def _export(self, now: float) -> None:
+        for released, origin in self._hold.take(now=now):
+            if self._origins is not None and origin is None and peers_of(released)[0].is_loopback:
+                self._tally.origins_unknown += 1
+            self._exporter.add(self._mapper.map(released, origin), now=now)
+
+    def _end_processes(self, now: float) -> None:
+        """Note which processes have ended, and export those that are traces."""
+        if self._origins is None:
+            return
+        for end in self._origins.ended():
+            if self._processes is not None:
+                self._processes.end(end.origin, end_ns=end.noticed_ns if end.is_exact else None)
+        self._export_roots(now)
+
+    def _export_roots(self, now: float) -> None:
+        if self._processes is None:
+            return
+        for root in self._processes.completed():
+            self._exporter.add_decided(root, now=now)
