@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from csm_otel.pipeline import Pipeline
     from csm_otel.receiver import Datagram, Receiver
     from csm_otel.speaker import Speaker
-    from csm_otel.tally import Tally
 
 _LONGEST_DRAIN_SECONDS = 1.0
 _AT_A_TIME = 256  # datagrams taken from a socket before deadlines are looked at again
@@ -37,14 +36,12 @@ class Agent:
         *,
         receivers: Sequence[Receiver],
         pipeline: Pipeline,
-        tally: Tally,
         speaker: Speaker,
         origins: OriginFinder | None = None,
     ) -> None:
         """Take the sockets and the pipeline, and ``origins`` where it matters who sends."""
         self._receivers = receivers
         self._pipeline = pipeline
-        self._tally = tally
         self._speaker = speaker
         self._origins = origins
 
@@ -74,14 +71,14 @@ class Agent:
 
     def count_late(self) -> None:
         """Count what has come since `finish`, from senders that outlived their command."""
-        self._tally.datagrams_late += sum(1 for receiver in self._receivers for _ in receiver.drain(_AT_A_TIME))
+        self._pipeline.count_late(sum(1 for receiver in self._receivers for _ in receiver.drain(_AT_A_TIME)))
 
     def _receive_all(self, until_ns: int | None = None) -> int:
         taken = 0
         for receiver in self._receivers:
             for datagram in receiver.drain(_AT_A_TIME):
                 if until_ns is not None and datagram.received_ns > until_ns:
-                    self._tally.datagrams_late += 1
+                    self._pipeline.count_late(1)
                     break
                 taken += 1
                 self._pipeline.take(
@@ -106,12 +103,11 @@ class Agent:
         known = [drops for receiver in self._receivers if (drops := receiver.kernel_drops) is not None]
         if len(known) < len(self._receivers):
             return
-        if sum(known) > (self._tally.datagrams_dropped_by_kernel or 0):
+        if self._pipeline.tell_drops(sum(known), now=time.monotonic()):
             self._speaker.warn(
                 "the kernel drops datagrams: raise --receive-buffer-bytes (and the system's net.core.rmem_max)",
                 kind="kernel_drops",
             )
-        self._tally.datagrams_dropped_by_kernel = sum(known)
 
 
 def _decoded(datagram: Datagram) -> Decoded:

@@ -6,9 +6,10 @@ Standard library only: what `exec` needs not before its command runs is imported
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from csm_otel.errors import ListenError, SettingsError
+from csm_otel.errors import ListenError, RecordingError, SettingsError
 from csm_otel.flags import build_parser
 from csm_otel.speaker import Speaker, silence_libraries
 
@@ -31,25 +32,31 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if subcommand == "exec":
         if not command:
             parser.error("exec: a command is needed: csm-otel exec -- COMMAND [ARG...]")
+        if flags["record"] == Path("-"):
+            parser.error("exec: stdout is the command's: --record needs a file")
         from csm_otel.exec import run_command  # ruff: ignore[import-outside-top-level] - each command loads only what it needs
 
         return run_command(command, flags)
     if command:
-        parser.error(f"serve takes no arguments: {command[0]}")
-    return _serve(flags)
+        parser.error(f"{subcommand} takes no such arguments: {command[0]}")
+    return _run(subcommand, flags)
 
 
-def _serve(flags: dict[str, object]) -> int:
+def _run(subcommand: str, flags: dict[str, Any]) -> int:
     silence_libraries()
-    from csm_otel.serve import serve  # ruff: ignore[import-outside-top-level]
-
     speaker = Speaker()
     try:
-        return serve(flags, speaker)
+        if subcommand == "serve":
+            from csm_otel.serve import serve  # ruff: ignore[import-outside-top-level]
+
+            return serve(flags, speaker)
+        from csm_otel.replay import replay  # ruff: ignore[import-outside-top-level]
+
+        return replay(flags.pop("recording"), flags, speaker)
     except SettingsError as error:
         for fault in error.faults:
             speaker.say(fault)
         return EXIT_USAGE
-    except ListenError as error:
+    except (ListenError, RecordingError) as error:
         speaker.say(str(error))
         return EXIT_FAILURE

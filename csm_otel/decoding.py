@@ -15,16 +15,23 @@ from typing import Any, NamedTuple
 from csm_otel.account import account_of
 from csm_otel.dialects import dialect_of_keys, dialect_of_user_agent
 from csm_otel.errors import MalformedDatagramError
-from csm_otel.events import ApiCall, ApiCallAttempt, Dialect, Event, Failure, Latencies
+from csm_otel.events import (
+    COUNT_LIMIT,
+    HIGHEST_STATUS,
+    LOWEST_STATUS,
+    MAX_LATENCY_MS,
+    MAX_TIMESTAMP_MS,
+    ApiCall,
+    ApiCallAttempt,
+    Dialect,
+    Event,
+    Failure,
+    Latencies,
+)
 from csm_otel.redaction import ValueRedactor
 from csm_otel.wire import Wire, WireObject, read_anything, read_plain
 
 _WIRE_VERSION = 1
-_MAX_LATENCY_MS = 24 * 60 * 60 * 1000
-_TOO_BIG = 10**18
-# Nanoseconds of it, with a day on either side, are a signed 64-bit number: the end of the year 2261.
-_MAX_TIMESTAMP_MS = 9_214_646_400_000
-_LOWEST_STATUS, _HIGHEST_STATUS = 100, 599
 # The longest texts any SDK sends are 512 characters; more is a stranger's.
 _MAX_TEXT = 2048
 
@@ -55,7 +62,7 @@ def decode(payload: bytes) -> Decoded:
     if plain is None:
         return _decode_tolerantly(payload)
     event = _event(plain, len(payload), _redactor([plain]))
-    return Decoded([event], (), _is_other_version(plain.wire))
+    return Decoded([event], (), int(_is_other_version(plain.wire)))
 
 
 def _decode_tolerantly(payload: bytes) -> Decoded:
@@ -164,11 +171,11 @@ def _failure(name: str | int | None, message: str | None, redactor: ValueRedacto
 
 
 def _timestamp(value: float | None) -> int | None:
-    return int(value) if value is not None and 0 < value <= _MAX_TIMESTAMP_MS else None
+    return int(value) if value is not None and 0 < value <= MAX_TIMESTAMP_MS else None
 
 
 def _latency(value: int | None) -> int | None:
-    return min(value, _MAX_LATENCY_MS) if value is not None and 0 <= value < _TOO_BIG else None
+    return min(value, MAX_LATENCY_MS) if value is not None and 0 <= value < COUNT_LIMIT else None
 
 
 def _latencies(wire: Wire) -> Latencies | None:
@@ -187,11 +194,11 @@ _NO_LATENCIES = Latencies()
 
 
 def _status(value: int | None) -> int | None:
-    return value if value is not None and _LOWEST_STATUS <= value <= _HIGHEST_STATUS else None
+    return value if value is not None and LOWEST_STATUS <= value <= HIGHEST_STATUS else None
 
 
 def _count(value: int | None) -> int | None:
-    return value if value is not None and 0 <= value < _TOO_BIG else None
+    return value if value is not None and 0 <= value < COUNT_LIMIT else None
 
 
 def _flag(value: int | None) -> bool | None:

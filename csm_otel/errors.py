@@ -3,6 +3,7 @@
 CsmOtelError
 ├── MalformedDatagramError   the sender: this payload is no CSM event
 ├── SettingsError            the operator: a flag or a variable is wrong
+├── RecordingError           the operator: this is no recording
 ├── ListenError              the operator: the address cannot be listened on
 └── CommandError             the operator: the command of `exec` cannot be executed
     └── CommandNotFoundError     ... or is not there
@@ -37,6 +38,10 @@ class SettingsError(CsmOtelError):
     def __init__(self, faults: Sequence[str]) -> None:
         super().__init__("; ".join(faults))
         self.faults = tuple(faults)
+
+
+class RecordingError(CsmOtelError):
+    """Raised when a recording, or a line of one, cannot be read; the text is short and never holds any part of it."""
 
 
 class ListenError(CsmOtelError):

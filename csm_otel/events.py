@@ -7,9 +7,22 @@ access key is gone but for the account it belongs to, the session token altogeth
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import msgspec
+from msgspec import Meta
+
+# Nanoseconds of it, with a day on either side, are a signed 64-bit number: the end of the year 2261.
+MAX_TIMESTAMP_MS = 9_214_646_400_000
+MAX_LATENCY_MS = 24 * 60 * 60 * 1000
+LOWEST_STATUS, HIGHEST_STATUS = 100, 599
+COUNT_LIMIT = 10**18
+
+# Bounds are kept by decoding; they stand here for those who read events back.
+_Timestamp = Annotated[int, Meta(gt=0, le=MAX_TIMESTAMP_MS)]
+_Latency = Annotated[int, Meta(ge=0, le=MAX_LATENCY_MS)]
+_Status = Annotated[int, Meta(ge=LOWEST_STATUS, le=HIGHEST_STATUS)]
+_Count = Annotated[int, Meta(ge=0, lt=COUNT_LIMIT)]
 
 
 class Dialect(StrEnum):
@@ -40,13 +53,13 @@ class Peer(NamedTuple):
         return self.host.startswith("127.") or self.host == "::1"
 
 
-class Origin(msgspec.Struct, frozen=True, kw_only=True):
+class Origin(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     """The process behind a peer, as its system describes it."""
 
-    pid: int
-    start_ticks: int
+    pid: _Count
+    start_ticks: _Count
     """When it started, as its kernel counts: with the pid it is one process for good, however clocks are set."""
-    start_ns: int
+    start_ns: Annotated[int, Meta(ge=0, le=MAX_TIMESTAMP_MS * 1_000_000)]
     """The same in epoch nanoseconds, as exact as the kernel's ticks (10 ms)."""
     name: str
     """What a person would call it."""
@@ -60,6 +73,16 @@ class Origin(msgspec.Struct, frozen=True, kw_only=True):
         return self.pid, self.start_ticks
 
 
+class ProcessEnd(NamedTuple):
+    """A process has ended."""
+
+    origin: Origin
+    noticed_ns: int
+    """Epoch nanoseconds."""
+    is_exact: bool
+    """Whether it ended just then, not some time before."""
+
+
 class Failure(msgspec.Struct, frozen=True):
     """An exception as the sender named it, redacted by value.
 
@@ -71,43 +94,51 @@ class Failure(msgspec.Struct, frozen=True):
     message: str
 
 
-class Latencies(msgspec.Struct, frozen=True, kw_only=True):
+class Latencies(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     """Parts of an attempt that some SDKs measure, in milliseconds."""
 
-    acquire_connection_ms: int | None = None
-    connect_ms: int | None = None
-    request_ms: int | None = None
-    dns_ms: int | None = None
-    tcp_ms: int | None = None
-    tls_ms: int | None = None
+    acquire_connection_ms: _Latency | None = None
+    connect_ms: _Latency | None = None
+    request_ms: _Latency | None = None
+    dns_ms: _Latency | None = None
+    tcp_ms: _Latency | None = None
+    tls_ms: _Latency | None = None
 
 
-class _Event(msgspec.Struct, frozen=True, kw_only=True):
+class _Event(
+    msgspec.Struct,
+    frozen=True,
+    kw_only=True,
+    omit_defaults=True,
+    forbid_unknown_fields=True,
+    tag_field="type",
+    tag=True,
+):
     dialect: Dialect
     service: str
     api: str
     client_id: str = ""
     """As sent, a trace context at its end included; absent and empty are the same."""
-    timestamp_ms: int | None = None
+    timestamp_ms: _Timestamp | None = None
     """Epoch milliseconds: the start, but for Go (and senders judged like it) the end."""
-    latency_ms: int | None = None
+    latency_ms: _Latency | None = None
     """Milliseconds, 0 to 24 h."""
     region: str | None = None
     user_agent: str | None = None
-    status: int | None = None
+    status: _Status | None = None
     """HTTP status of the (last) response, 100..599; absent when there was none."""
     aws_exception: Failure | None = None
     sdk_exception: Failure | None = None
     account_id: str | None = None
     """12 digits: the account that the access key belongs to."""
-    size_bytes: int = 0
+    size_bytes: _Count = 0
     """Bytes of the payload it came in, as a measure of what keeping it costs."""
 
 
 class ApiCall(_Event, frozen=True, kw_only=True):
     """One call of a client method, sent when it has ended."""
 
-    attempt_count: int | None = None
+    attempt_count: _Count | None = None
     max_retries_exceeded: bool | None = None
     timed_out: bool | None = None
     """Java: the client's own execution timeout ended the call."""

@@ -21,7 +21,7 @@ class Flag(NamedTuple):
     help: str
     type: type[str | bool | int | float | Path] = str
     choices: tuple[str, ...] = ()
-    lowest: int = 0
+    lowest: float = 0
     highest: float = math.inf
 
     @property
@@ -42,7 +42,8 @@ class Flag(NamedTuple):
         except ValueError:
             value = math.nan
         if not self.lowest <= value <= self.highest:
-            limits = f"from {self.lowest} to {self.highest}" if self.highest < math.inf else f"of {self.lowest} or more"
+            lowest, highest = f"{self.lowest:,g}".replace(",", ""), f"{self.highest:,.12g}".replace(",", "")
+            limits = f"from {lowest} to {highest}" if self.highest < math.inf else f"of {lowest} or more"
             raise argparse.ArgumentTypeError(f"{text!r} is not a {_WORDS[self.type]} {limits}")
         return value
 
@@ -52,7 +53,6 @@ _WORDS: dict[type, str] = {int: "whole number", float: "number"}
 
 COMMON_FLAGS = (
     Flag("file", "PATH", "also write OTLP JSON lines to this file", Path),
-    Flag("receive_buffer_bytes", "N", "receive buffer to ask the kernel for", int, lowest=4096, highest=2**30),
     Flag(
         "grace_seconds",
         "S",
@@ -72,11 +72,20 @@ COMMON_FLAGS = (
     Flag("queue_bytes", "N", "most bytes that wait for the back end", int, lowest=_MIB),
     Flag("drain_seconds", "S", "how long delivery may take at the end", float, highest=3600),
 )
+RECEIVE_FLAGS = (
+    Flag("receive_buffer_bytes", "N", "receive buffer to ask the kernel for", int, lowest=4096, highest=2**30),
+    Flag("record", "PATH", "keep what arrives in this file, without its secrets, for `csm-otel replay`", Path),
+)
+GROUP_FLAGS = (
+    Flag("group", None, "what makes one trace: each call, or each process (Linux)", choices=("call", "process")),
+)
+REPLAY_FLAGS = (
+    Flag("speed", "N", "N times as fast as it was (default: as fast as it goes)", float, lowest=0.001, highest=10**6),
+)
 SERVE_FLAGS = (
     Flag("host", "HOST", "address to listen on (default: 127.0.0.1, and ::1 where IPv6 exists)"),
     Flag("port", "PORT", "UDP port to listen on; 0 takes a free one on 127.0.0.1", int, highest=65_535),
     Flag("allow_remote", None, "allow an address that other hosts can reach", bool),
-    Flag("group", None, "what makes one trace: each call, or each process (Linux)", choices=("call", "process")),
 )
 EXEC_FLAGS = (
     Flag("name", "NAME", "the application's name, service.name (default: the command's script, else its program)"),
@@ -84,6 +93,11 @@ EXEC_FLAGS = (
     Flag("output", "FILE", "print waterfall and tally there, not to stderr", Path),
     Flag("command_args", None, "export the command's arguments", bool),
 )
+FLAGS_OF = {
+    "serve": (*SERVE_FLAGS, *GROUP_FLAGS, *RECEIVE_FLAGS, *COMMON_FLAGS),
+    "exec": (*EXEC_FLAGS, *RECEIVE_FLAGS, *COMMON_FLAGS),
+    "replay": (*REPLAY_FLAGS, *GROUP_FLAGS, *COMMON_FLAGS),
+}
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -96,15 +110,18 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"csm-otel {__version__}")
     commands = parser.add_subparsers(dest="subcommand", metavar="COMMAND", required=True)
     serve = commands.add_parser("serve", help="receive from every script on this machine", allow_abbrev=False)
-    _add(serve, (*SERVE_FLAGS, *COMMON_FLAGS))
+    _add(serve, FLAGS_OF["serve"])
     run = commands.add_parser(
         "exec",
         help="run one command and trace its AWS calls",
         usage="csm-otel exec [options] -- COMMAND [ARG...]",
         allow_abbrev=False,
     )
-    _add(run, (*EXEC_FLAGS, *COMMON_FLAGS))
+    _add(run, FLAGS_OF["exec"])
     run.add_argument("command", nargs=argparse.REMAINDER, metavar="COMMAND", help="the command and its arguments")
+    replay = commands.add_parser("replay", help="export what was recorded, as it was then", allow_abbrev=False)
+    _add(replay, FLAGS_OF["replay"])
+    replay.add_argument("recording", type=Path, metavar="FILE", help="what --record wrote; - is stdin")
     return parser
 
 

@@ -20,8 +20,8 @@ import time
 from collections import OrderedDict, deque
 from typing import TYPE_CHECKING
 
-from csm_otel.events import Dialect, Origin, Peer
-from csm_otel.process_ends import ProcessEnd, ProcessEnds
+from csm_otel.events import Dialect, Origin, Peer, ProcessEnd
+from csm_otel.process_ends import ProcessEnds
 from csm_otel.procfs.holders import find_holders
 from csm_otel.procfs.sockets import inode_of_sender, is_available, newest_first, udp_sockets
 from csm_otel.waker import Waker

@@ -16,7 +16,7 @@ HOLD_SECONDS = 0.25  # a look starts within 0.2 s, and takes milliseconds; a bat
 _MOST_HELD = 10_000
 
 
-class Origins(Protocol):
+class KnownOrigins(Protocol):
     """Who knows the processes behind peers."""
 
     def origin_of(self, peer: Peer) -> Origin | None:
@@ -34,7 +34,7 @@ class _Held(NamedTuple):
 class OriginHold:
     """Lets released calls go in the order in which they came, each once its origin is known or has been waited for."""
 
-    def __init__(self, origins: Origins | None, *, most: int = _MOST_HELD) -> None:
+    def __init__(self, origins: KnownOrigins | None, *, most: int = _MOST_HELD) -> None:
         """Hold at most ``most``; without ``origins`` nothing is held."""
         self._origins = origins
         self._most = most

@@ -1,27 +1,38 @@
 """From what datagrams held to exported spans: correlate, wait for the origin, map, export. Time is an argument.
 
-`csm_otel.agent` feeds it what the sockets receive.
+`csm_otel.agent` feeds it what the sockets receive, by the clock of this machine; `csm_otel.replay` what a recording
+holds, by the recording's.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from csm_otel.correlator import CorrelatedCall, Correlator, Released
 from csm_otel.events import ApiCall
-from csm_otel.origin_hold import OriginHold, peers_of
+from csm_otel.origin_hold import KnownOrigins, OriginHold, peers_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from csm_otel.decoding import Decoded
-    from csm_otel.events import Event, Peer
+    from csm_otel.events import Event, Peer, ProcessEnd
     from csm_otel.exporter import Exporter
-    from csm_otel.origin import OriginFinder
+    from csm_otel.recorder import Recorder
     from csm_otel.spans.mapper import SpanMapper
     from csm_otel.spans.processes import ProcessTraces
     from csm_otel.speaker import Speaker
     from csm_otel.tally import Tally
+
+
+class Origins(KnownOrigins, Protocol):
+    """Who finds the processes behind peers."""
+
+    def note(self, event: Event, peer: Peer, *, received_ns: int, now: float) -> Peer:
+        """Return the peer as it is known from now on: told from who had its port before."""
+
+    def ended(self) -> list[ProcessEnd]:
+        """Return the processes that have ended since the last time, of those that were found."""
 
 
 class Pipeline:
@@ -35,8 +46,9 @@ class Pipeline:
         exporter: Exporter,
         tally: Tally,
         speaker: Speaker,
-        origins: OriginFinder | None = None,
+        origins: Origins | None = None,
         processes: ProcessTraces | None = None,
+        recorder: Recorder | None = None,
     ) -> None:
         """Take the stages, wired; ``origins`` where it matters who sends, ``processes`` where each is a trace."""
         self._correlator = correlator
@@ -46,6 +58,7 @@ class Pipeline:
         self._speaker = speaker
         self._origins = origins
         self._processes = processes
+        self._recorder = recorder
         self._hold = OriginHold(origins)
 
     def take(self, decoded: Decoded, *, peer: Peer, received_ns: int, now: float) -> None:
@@ -56,12 +69,27 @@ class Pipeline:
         for reason in decoded.rejected:
             self._reject(reason)
         events = [(event, self._note(event, peer, received_ns, now)) for event in decoded.events]
+        if self._recorder is not None:
+            era = max((noted.era for _, noted in events), default=0)
+            self._recorder.datagram(decoded, peer=peer._replace(era=era), received_ns=received_ns, now=now)
         for event, noted in events:
             if isinstance(event, ApiCall):
                 tally.calls += 1
             else:
                 tally.attempts += 1
             self._release(self._correlator.receive(event, peer=noted, received_ns=received_ns, now=now), now)
+
+    def tell_drops(self, dropped: int, *, now: float) -> bool:
+        """Take in how many datagrams the kernel has dropped in all, and tell whether that is more than before."""
+        before = self._tally.datagrams_dropped_by_kernel
+        self._tally.datagrams_dropped_by_kernel = dropped
+        if before != dropped and self._recorder is not None:
+            self._recorder.drops(dropped, now=now)
+        return dropped > (before or 0)
+
+    def count_late(self, count: int) -> None:
+        """Take in that so many datagrams came when nobody listened any more."""
+        self._tally.datagrams_late += count
 
     def next_deadline(self) -> float | None:
         """Return when `settle` has something to do, or None."""
@@ -114,7 +142,10 @@ class Pipeline:
 
     def _export(self, now: float) -> None:
         for released, origin in self._hold.take(now=now):
-            if self._origins is not None and origin is None and peers_of(released)[0].is_loopback:
+            peer = peers_of(released)[0]
+            if origin is not None and self._recorder is not None:
+                self._recorder.origin(origin, peer=peer, now=now)
+            if self._origins is not None and origin is None and peer.is_loopback:
                 self._tally.origins_unknown += 1
             self._exporter.add(self._mapper.map(released, origin), now=now)
 
@@ -123,6 +154,8 @@ class Pipeline:
         if self._origins is None:
             return
         for end in self._origins.ended():
+            if self._recorder is not None:
+                self._recorder.end(end, now=now)
             if self._processes is not None:
                 self._processes.end(end.origin, end_ns=end.noticed_ns if end.is_exact else None)
         self._export_roots(now)

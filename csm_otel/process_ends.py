@@ -9,8 +9,9 @@ from __future__ import annotations
 import os
 import selectors
 import time
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
+from csm_otel.events import ProcessEnd
 from csm_otel.procfs.process import read_status
 
 if TYPE_CHECKING:
@@ -19,16 +20,6 @@ if TYPE_CHECKING:
 
 _LOOK_SECONDS = 1.0
 _MAX_PIDFDS = 256  # a quarter of the descriptors that a process may usually have
-
-
-class ProcessEnd(NamedTuple):
-    """A process has ended."""
-
-    origin: Origin
-    noticed_ns: int
-    """Epoch nanoseconds."""
-    is_exact: bool
-    """Whether it ended just then, not some time before."""
 
 
 class ProcessEnds:

@@ -16,19 +16,17 @@ from csm_otel.configuration import read_configuration
 from csm_otel.errors import ListenError, SettingsError
 from csm_otel.port_owner import owner_of_port
 from csm_otel.receiver import Receiver
+from csm_otel.report.stdout import show_on_stdout
 from csm_otel.report.tally import render_tally
-from csm_otel.report.waterfall import render_waterfall
 from csm_otel.stop import StopSignal
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from csm_otel.settings import Settings
-    from csm_otel.spans.data import SpanData
     from csm_otel.speaker import Speaker
 
 _DRAIN_SECONDS = 8.0  # docker kills after 10
-_WIDTH = 120  # columns of what goes to a log or a pipe
 _IPV4, _IPV6 = "127.0.0.1", "::1"
 
 
@@ -44,11 +42,16 @@ def serve(flags: Mapping[str, object], speaker: Speaker) -> int:
     settings, variables = read_configuration(flags)
     stop = StopSignal(signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
     receivers = _bind(settings, speaker)
-    from csm_otel.wiring import build_bridge, exporters_for  # ruff: ignore[import-outside-top-level] - a port in use is told at once
+    from csm_otel.wiring import Source, build_bridge, exporters_for  # ruff: ignore[import-outside-top-level] - a port in use is told at once
 
     exporters = [] if variables.sdk_disabled else exporters_for(variables, ["otlp"])
     bridge = build_bridge(
-        settings=settings, variables=variables, receivers=receivers, speaker=speaker, exporters=exporters, show=_show
+        settings=settings,
+        variables=variables,
+        source=Source(receivers=receivers),
+        speaker=speaker,
+        exporters=exporters,
+        show=show_on_stdout,
     )
     speaker.say(f"listening on {_addresses(receivers)}, exporting to {bridge.goes_to}")
     started = time.monotonic()
@@ -58,16 +61,6 @@ def serve(flags: Mapping[str, object], speaker: Speaker) -> int:
         receiver.close()
     speaker.write(render_tally(bridge.tally, seconds=time.monotonic() - started))
     return 0
-
-
-def _show(spans: Sequence[SpanData]) -> None:
-    """Print a batch to stdout, which is data, as a waterfall a trace."""
-    if sys.stdout is None:  # this process was started with stdout closed
-        return
-    ascii_only = "utf" not in (sys.stdout.encoding or "").lower()
-    with contextlib.suppress(OSError):
-        sys.stdout.write(render_waterfall(spans, width=_WIDTH, color=False, ascii_only=ascii_only))
-        sys.stdout.flush()
 
 
 def _bind(settings: Settings, speaker: Speaker) -> list[Receiver]:

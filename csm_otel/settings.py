@@ -49,6 +49,10 @@ class Settings(BaseSettings):
     trust_remote_context: bool = False
 
     file: Path | None = None
+    record: Path | None = None
+    """``-`` is stdout."""
+    speed: float | None = Field(default=None, ge=0.001, le=1_000_000)
+    """How many times as fast as it was recorded; None: as fast as it goes."""
     queue_bytes: int = Field(default=64 * _MIB, ge=_MIB)
     drain_seconds: float | None = Field(default=None, ge=0, le=3600)
     """None: as long as the command has by default."""

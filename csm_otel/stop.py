@@ -19,7 +19,8 @@ class StopSignal:
 
     def __init__(self, *numbers: signal.Signals) -> None:
         """Take over the signals; call it in the main thread."""
-        self._is_set = False
+        self.number = 0
+        """The first signal that came; 0 while none has."""
         self._taken = [number for number in numbers if signal.getsignal(number) is not signal.SIG_IGN]  # nohup means it
         self._readable, self._writable = socket.socketpair()
         for end in (self._readable, self._writable):
@@ -31,16 +32,16 @@ class StopSignal:
 
     def is_set(self) -> bool:
         """Return whether the process was told to stop."""
-        return self._is_set
+        return bool(self.number)
 
     def fileno(self) -> int:
         """Return the descriptor that becomes readable with the first signal."""
         return self._readable.fileno()
 
     def _receive(self, number: int, _frame: FrameType | None) -> None:
-        if self._is_set:
+        if self.number:
             os._exit(_SIGNAL_EXIT + number)
-        self._is_set = True
+        self.number = number
         if os.getpid() != _INIT_PID:  # which the kernel lets nothing end that has no handler
             # From here on the kernel ends us: a handler of Python's has to wait until what it interrupts comes back.
             for taken in self._taken:

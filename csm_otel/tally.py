@@ -15,6 +15,8 @@ class Tally:
     """None where the system does not tell."""
     datagrams_late: int = 0
     """Datagrams that came after the command of `exec` had ended, from something it left behind."""
+    lines_unrecorded: int = 0
+    """Lines that were to be recorded and could not be written."""
     malformed: Counter[str] = field(default_factory=Counter)
     """Datagrams (or objects in one) that are no event, by reason."""
     other_versions: int = 0

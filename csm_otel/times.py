@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from csm_otel.events import ApiCall, Dialect, Event
+from csm_otel.events import MAX_TIMESTAMP_MS, ApiCall, Dialect, Event
 
 NS_PER_MS = 1_000_000
+MAX_WALL_NS = MAX_TIMESTAMP_MS * NS_PER_MS
 _CLEARLY_CLOSER = 4  # how much nearer to its receipt the end reading must be, for a sender that nothing else identifies
 _LONGEST_NS = 24 * 60 * 60 * 1000 * NS_PER_MS
 _TELLING_LATENCY_NS = 20 * NS_PER_MS  # below this the delay of delivery blurs the difference

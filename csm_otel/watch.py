@@ -17,8 +17,8 @@ from csm_otel.errors import SettingsError
 from csm_otel.receiver import Receiver
 from csm_otel.report.tally import render_tally
 from csm_otel.report.waterfall import TraceBuffer
-from csm_otel.spans.command import command_span
-from csm_otel.spans.data import SpanData, TraceContext
+from csm_otel.spans.command import Command, command_span
+from csm_otel.spans.data import context_of
 from csm_otel.speaker import Speaker
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def watch(child: Child, sock: socket.socket, launch: Launch, flags: Mapping[str,
     settings, bridge = _build(receiver, launch, flags, speaker, screen)
     is_early = child.poll() is not None
     bridge.run(until=lambda: child.poll() is not None, wake=child)
-    bridge.add(_root(child, launch, settings, bridge))
+    _end(_command(child, launch, settings), launch, bridge)
     _give_up_when_interrupted(child, bridge)
     # Not where the command ended before the socket was read: the kernel may have stamped nothing yet.
     is_exact = receiver.has_kernel_times and not is_early
@@ -62,7 +62,7 @@ def _build(
     faults: list[str] = []
     settings, variables = read_usable_configuration(flags, faults=faults)
     # not earlier: the SDK chokes on bad limits as it is imported
-    from csm_otel.wiring import build_bridge, exporters_for  # ruff: ignore[import-outside-top-level]
+    from csm_otel.wiring import Source, build_bridge, exporters_for  # ruff: ignore[import-outside-top-level]
 
     try:
         exporters = exporters_for(variables, ["console"])
@@ -72,24 +72,21 @@ def _build(
     bridge = build_bridge(
         settings=settings,
         variables=variables,
-        receivers=[receiver],
+        source=Source(
+            receivers=[receiver],
+            service_name=launch.service_name,
+            context=launch.context,
+            parent=launch.parent,
+            trace_state=launch.trace_state,
+        ),
         speaker=speaker,
         exporters=exporters,
         show=screen.add,
-        parent=_context(launch),
-        service_name=launch.service_name,
         faults=faults,
     )
     for fault in faults:
         speaker.say(fault)
     return settings, bridge
-
-
-def _context(launch: Launch) -> TraceContext:
-    context = launch.context
-    return TraceContext(
-        trace_id=context.trace_id, span_id=context.span_id, sampled=context.sampled, trace_state=launch.trace_state
-    )
 
 
 def _give_up_when_interrupted(child: Child, bridge: Bridge) -> None:
@@ -104,9 +101,8 @@ def _give_up_when_interrupted(child: Child, bridge: Bridge) -> None:
         threading.Thread(target=give_up, name="give-up", daemon=True).start()
 
 
-def _root(child: Child, launch: Launch, settings: Settings, bridge: Bridge) -> SpanData:
-    parent = launch.parent
-    return command_span(
+def _command(child: Child, launch: Launch, settings: Settings) -> Command:
+    return Command(
         name=launch.command_name,
         executable=Path(launch.argv[0]).name,
         pid=child.pid,
@@ -114,19 +110,23 @@ def _root(child: Child, launch: Launch, settings: Settings, bridge: Bridge) -> S
         signal_name=_signal_name(child.signal_number),
         start_ns=child.started_ns,
         end_ns=child.ended_ns or time.time_ns(),
-        context=_context(launch),
-        parent=TraceContext(
-            trace_id=parent.trace_id,
-            span_id=parent.span_id,
-            sampled=parent.sampled,
-            trace_state=launch.trace_state,
-            is_remote=True,
-        )
-        if parent
-        else None,
-        resource=bridge.mapper.resource_of(launch.service_name, local=True),
         arguments=launch.argv if settings.command_args else None,
     )
+
+
+def _end(command: Command, launch: Launch, bridge: Bridge) -> None:
+    """Export the command's own span."""
+    parent = launch.parent
+    resource = bridge.mapper.resource_of(launch.service_name, local=True)
+    span = command_span(
+        command,
+        context=context_of(launch.context, launch.trace_state),
+        parent=context_of(parent, launch.trace_state, is_remote=True) if parent else None,
+        resource=resource,
+    )
+    if bridge.recorder is not None:
+        bridge.recorder.command(command, now=time.monotonic())
+    bridge.add(span, now=time.monotonic())
 
 
 def _signal_name(number: int | None) -> str:

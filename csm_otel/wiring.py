@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
+import secrets
 import socket
-import time
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from opentelemetry.sdk.resources import Resource as SdkResource
@@ -27,6 +27,9 @@ from csm_otel.export.sampling import HeadSampler, sampler_from
 from csm_otel.exporter import Exporter
 from csm_otel.origin import OriginFinder
 from csm_otel.pipeline import Pipeline
+from csm_otel.recorder import STDOUT, Recorder
+from csm_otel.recording import FORMAT, SEED_BITS, Heading
+from csm_otel.spans.data import context_of
 from csm_otel.spans.mapper import SpanMapper
 from csm_otel.spans.options import MappingOptions, TraceGrouping
 from csm_otel.spans.processes import ProcessTraces
@@ -44,19 +47,41 @@ if TYPE_CHECKING:
 
     from csm_otel.agent import Wakeable
     from csm_otel.receiver import Receiver
+    from csm_otel.replayed_origins import ReplayedOrigins
     from csm_otel.settings import Settings
-    from csm_otel.spans.data import AttributeValue, SpanData, TraceContext
+    from csm_otel.spans.data import AttributeValue, SpanData
+    from csm_otel.spans.processes import IdGenerator
     from csm_otel.speaker import Speaker
+    from csm_otel.traceparent import TraceParent
 
 T = TypeVar("T")
 
 _MS = 1000.0
 
 
-class Bridge(NamedTuple):
-    """An agent and what its owner must close, print or ask."""
+class Source(NamedTuple):
+    """Where datagrams come from, and what is known of all who send them."""
 
+    receivers: Sequence[Receiver] = ()
+    ids: IdGenerator = RandomIdGenerator()
+    host_name: str = ""
+    """Of the senders' host; empty: this one's."""
+    origins: ReplayedOrigins | None = None
+    """Who was found behind each peer, where that is known from a recording."""
+    service_name: str = ""
+    context: TraceParent | None = None
+    """Of `exec`: the command's own span, which its calls are put below; without one it is looked for who sends."""
+    parent: TraceParent | None = None
+    """Of `exec`: the span that the command's own is put below."""
+    trace_state: str = ""
+
+
+class Bridge(NamedTuple):
+    """A pipeline with the agent that feeds it, and what its owner must close, print or ask."""
+
+    pipeline: Pipeline
     agent: Agent
+    recorder: Recorder | None
     mapper: SpanMapper
     exporter: Exporter
     queue: DeliveryQueue | None
@@ -74,9 +99,14 @@ class Bridge(NamedTuple):
         """Run the agent; see `Agent.run`."""
         self.agent.run(until=until, wake=wake)
 
-    def add(self, span: SpanData) -> None:
-        """Export a span that comes from no datagram."""
-        self.exporter.add([span], now=time.monotonic())
+    def add(self, span: SpanData, *, now: float) -> None:
+        """Export a span that comes from no datagram; ``now`` is monotonic seconds."""
+        self.exporter.add([span], now=now)
+
+    def wait_for_room(self, *, unless: Callable[[], bool]) -> None:
+        """Wait for the back end, for who can; see `DeliveryQueue.wait_for_room`."""
+        if self.queue is not None:
+            self.queue.wait_for_room(unless=unless)
 
     def close(self, *, deadline_seconds: float, until_ns: int | None = None) -> None:
         """Take what has arrived, send everything off and wait for its delivery, but no longer than the deadline.
@@ -84,27 +114,31 @@ class Bridge(NamedTuple):
         ``until_ns``: see `Agent.finish`.
         """
         self.agent.finish(until_ns=until_ns)
+        self.deliver(deadline_seconds=deadline_seconds)
+        if self.origins is not None:
+            self.origins.close()
+
+    def deliver(self, *, deadline_seconds: float) -> None:
+        """Wait for the delivery of what was sent off, but no longer than the deadline, and close what it went to."""
+        if self.recorder is not None:
+            self.recorder.close()
         if self.queue is not None:
             self.queue.close(deadline_seconds=deadline_seconds)
         if self.file is not None:
             self.file.close()
-        if self.origins is not None:
-            self.origins.close()
 
 
 def build_bridge(
     *,
     settings: Settings,
     variables: StandardVariables,
-    receivers: Sequence[Receiver],
+    source: Source,
     speaker: Speaker,
     exporters: Sequence[str],
     show: Callable[[Sequence[SpanData]], None],
-    parent: TraceContext | None = None,
-    service_name: str = "",
     faults: list[str] | None = None,
 ) -> Bridge:
-    """Put the pipeline together. What has no ``parent`` is traced by who sends it.
+    """Put the pipeline together.
 
     Where ``faults`` is given, a line for each part that cannot be had is added to it, and the others do without; spans
     that were to go to a back end are shown then.
@@ -116,13 +150,11 @@ def build_bridge(
     found: list[str] = [] if faults is None else faults
     sampler = _made(lambda: _sampler(variables), found) or _sampler(StandardVariables.model_construct())
     resource = _made(lambda: resource_attributes_of(variables), found) or {}
-    service_name = service_name or variables.service_name or resource.get(SERVICE_NAME, "")
     queue, back_end = _queue(settings, variables, speaker, tally, found) if "otlp" in exporters else (None, "")
-    path = settings.file
-    file = _made(lambda: OtlpJsonFile(path, say=speaker.warn), found) if path else None
+    shows = "console" in exporters or ("otlp" in exporters and queue is None)
+    file, recorder = _files(settings, source, speaker, tally, found, shows=shows)
     if found and faults is None:
         raise SettingsError(found)
-    shows = "console" in exporters or ("otlp" in exporters and queue is None)
     exporter = Exporter(
         sampler=sampler,
         limits=SpanLimits(),
@@ -133,41 +165,42 @@ def build_bridge(
         file=file,
         show=show if shows else None,
     )
-    origins, processes = _origins(settings, sampler, speaker) if parent is None else (None, None)
+    finder = _finder(settings, source, speaker)
+    processes = _processes(settings, source, sampler)
     mapper = SpanMapper(
-        ids=RandomIdGenerator(),
+        ids=source.ids,
         resource=_shared_resource(resource),
-        host_name=socket.gethostname(),
-        options=_mapping_options(settings, variables, service_name),
-        parent=parent,
+        host_name=source.host_name or socket.gethostname(),
+        options=_mapping_options(
+            settings, variables, source.service_name or variables.service_name or resource.get(SERVICE_NAME, "")
+        ),
+        parent=context_of(source.context, source.trace_state) if source.context else None,
         processes=processes,
     )
-    agent = Agent(
-        receivers=receivers,
-        pipeline=Pipeline(
-            correlator=_correlator(settings),
-            mapper=mapper,
-            exporter=exporter,
-            tally=tally,
-            speaker=speaker,
-            origins=origins,
-            processes=processes,
-        ),
+    pipeline = Pipeline(
+        correlator=_correlator(settings),
+        mapper=mapper,
+        exporter=exporter,
         tally=tally,
         speaker=speaker,
-        origins=origins,
+        origins=finder or source.origins,
+        processes=processes,
+        recorder=recorder,
     )
+    goes_to = ", ".join(filter(None, [back_end, str(settings.file) if file else "", "stdout" if shows else ""]))
     return Bridge(
-        agent,
-        mapper,
-        exporter,
-        queue,
-        file,
-        origins,
-        tally,
-        shows,
-        back_end,
-        ", ".join(filter(None, [back_end, str(path) if file else "", "stdout" if shows else ""])) or "nowhere",
+        pipeline=pipeline,
+        agent=Agent(receivers=source.receivers, pipeline=pipeline, speaker=speaker, origins=finder),
+        recorder=recorder,
+        mapper=mapper,
+        exporter=exporter,
+        queue=queue,
+        file=file,
+        origins=finder,
+        tally=tally,
+        shows=shows,
+        back_end=back_end,
+        goes_to=goes_to or "nowhere",
     )
 
 
@@ -194,13 +227,47 @@ def _queue(
     return queue, destination.shown
 
 
-def _origins(settings: Settings, sampler: HeadSampler, speaker: Speaker) -> tuple[OriginFinder, ProcessTraces | None]:
-    origins = OriginFinder()
-    if settings.group is not TraceGrouping.PROCESS:
-        return origins, None
-    if not origins.is_available:
+def _files(
+    settings: Settings, source: Source, speaker: Speaker, tally: Tally, faults: list[str], *, shows: bool
+) -> tuple[OtlpJsonFile | None, Recorder | None]:
+    path, record = settings.file, settings.record
+    file = _made(lambda: OtlpJsonFile(path, say=speaker.warn), faults) if path else None
+    if record is None:
+        return file, None
+    if record == STDOUT and (shows or source.context is not None):
+        faults.append(
+            f"--record -: stdout is the {'waterfall' if source.context is None else 'command'}'s; name a file"
+        )
+        return file, None
+    return file, _made(lambda: Recorder.open(record, _heading(source), tally, say=speaker.warn), faults)
+
+
+def _heading(source: Source) -> Heading:
+    return Heading(
+        format=FORMAT,
+        seed=secrets.randbits(SEED_BITS),
+        host_name=socket.gethostname(),
+        service_name=source.service_name,
+        context=str(source.context or ""),
+        parent=str(source.parent or ""),
+        trace_state=source.trace_state,
+    )
+
+
+def _finder(settings: Settings, source: Source, speaker: Speaker) -> OriginFinder | None:
+    """Return what finds the senders of a daemon, where they are not known otherwise."""
+    if source.context is not None or source.origins is not None:
+        return None
+    finder = OriginFinder()
+    if settings.group is TraceGrouping.PROCESS and not finder.is_available:
         speaker.say("--group process: this system does not tell which process sends, so each call is a trace")
-    return origins, ProcessTraces(ids=RandomIdGenerator(), decide=sampler.decide)
+    return finder
+
+
+def _processes(settings: Settings, source: Source, sampler: HeadSampler) -> ProcessTraces | None:
+    if source.context is not None or settings.group is not TraceGrouping.PROCESS:
+        return None
+    return ProcessTraces(ids=source.ids, decide=sampler.decide)
 
 
 def _made(make: Callable[[], T], faults: list[str]) -> T | None:

@@ -18,13 +18,13 @@ PACKAGE = Path(csm_otel.__file__).parent
 # From the inside out; a module imports from its own layer and those before it. Folders stand for all that is in them.
 LAYERS = {
     "core": "__init__ errors events account dialects redaction wire decoding times observed matching evidence chains "
-    "pending assignment group correlator traceparent tally spans origin_hold",
-    "edges": "binding child command_name flags head_decision port_owner procfs speaker stop waker",
-    "sockets and destinations": "receiver process_ends origin export report",
+    "pending assignment group correlator traceparent tally spans origin_hold ids recording replayed_origins",
+    "edges": "binding child command_name flags head_decision port_owner procfs speaker stop waker line_file",
+    "sockets and destinations": "receiver process_ends origin export report recorder",
     "settings": "settings standard configuration",
     "loop": "exporter pipeline agent",
     "wiring": "wiring",
-    "commands": "serve watch exec",
+    "commands": "serve watch exec replay",
     "command line": "cli __main__",
 }
 CORE_NEEDS = {"msgspec", "opentelemetry.semconv"}

@@ -17,8 +17,8 @@ import pytest
 import yaml  # type: ignore[import-untyped]
 from packaging.requirements import Requirement
 
-from csm_otel import __version__, serve, watch
-from csm_otel.flags import COMMON_FLAGS, EXEC_FLAGS, SERVE_FLAGS, build_parser
+from csm_otel import __version__, replay, serve, watch
+from csm_otel.flags import FLAGS_OF, build_parser
 from csm_otel.settings import ENV_PREFIX, Settings
 from csm_otel.spans import attributes
 from csm_otel.standard import StandardVariables
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parent.parent
 README, SETTINGS, SPANS = ROOT / "README.md", ROOT / "docs/settings.md", ROOT / "docs/spans.md"
 DOCUMENTS = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md"))]
-FLAGS = {flag.field: flag for flag in (*SERVE_FLAGS, *EXEC_FLAGS, *COMMON_FLAGS)}
+FLAGS = {flag.field: flag for flags in FLAGS_OF.values() for flag in flags}
 
 _CODE = re.compile(r"`([^`]+)`")
 
@@ -79,19 +79,21 @@ def test_the_settings_tables_equal_the_code(document: Path) -> None:
 def test_the_commands_of_each_setting() -> None:
     """The table says which command takes a flag."""
     in_table = {row[1]: row[4] for row in rows(SETTINGS) if row[1].startswith(f"`{ENV_PREFIX}")}
-    for flags, commands in ((SERVE_FLAGS, "serve"), (EXEC_FLAGS, "exec"), (COMMON_FLAGS, "serve, exec")):
-        assert {in_table[f"`{ENV_PREFIX}{flag.field.upper()}`"] for flag in flags} == {commands}
+    for field in FLAGS:
+        commands = [command for command, flags in FLAGS_OF.items() if field in {flag.field for flag in flags}]
+        assert in_table[f"`{ENV_PREFIX}{field.upper()}`"] == ", ".join(commands)
 
 
 @pytest.mark.parametrize("document", [README, SETTINGS], ids=lambda document: document.name)
 def test_the_default_deadlines(document: Path) -> None:
-    """The two deadlines that `--drain-seconds` replaces are told with their commands."""
+    """The deadlines that `--drain-seconds` replaces are told with their commands."""
     (default,) = [row[2] for row in rows(document) if row[0] == "`--drain-seconds`"]
-    for command, seconds in (("serve", serve._DRAIN_SECONDS), ("exec", watch._DRAIN_SECONDS)):
+    for command, module in (("serve", serve), ("exec", watch), ("replay", replay)):
+        seconds = module._DRAIN_SECONDS
         assert re.search(rf"{command} {seconds:g}\b|\b{seconds:g} for {command}", default), default
 
 
-@pytest.mark.parametrize("command", ["serve", "exec"])
+@pytest.mark.parametrize("command", FLAGS_OF)
 def test_every_flag_of_the_help_is_documented(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     """What `--help` lists is in the README's and the settings' tables."""
     with pytest.raises(SystemExit):
@@ -140,6 +142,7 @@ def test_each_exit_code_names_a_test_that_exists() -> None:
     assert {(row[0], row[1]) for row in told} == {
         *(("serve", code) for code in ("0", "1", "2", "128+n")),
         *(("exec", code) for code in ("the command's", "128+n", "127", "126", "2")),
+        *(("replay", code) for code in ("0", "1", "2", "128+n")),
     }
     for row in told:
         found = re.fullmatch(r"`(?P<path>[\w/.]+)::(?P<test>\w+)(?:\[(?P<case>[^]]+)\])?`", row[3])
@@ -168,7 +171,7 @@ def test_the_commands_of_the_readme_are_ones() -> None:
     """Each `csm-otel` line is one that the command line takes, each make target exists."""
     lines = [shlex.split(line, comments=True) for line in commands(README)]
     ours = [line[line.index("csm-otel") + 1 :] for line in lines if "csm-otel" in line]
-    assert {arguments[0] for arguments in ours} == {"serve", "exec"}
+    assert {arguments[0] for arguments in ours} == {"serve", "exec", "replay"}
     for arguments in ours:
         own = arguments[: arguments.index("--")] if "--" in arguments else arguments
         assert build_parser().parse_args(own).subcommand == arguments[0]

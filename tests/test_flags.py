@@ -10,13 +10,14 @@ from enum import StrEnum
 import pytest
 
 from csm_otel import __version__
-from csm_otel.flags import COMMON_FLAGS, EXEC_FLAGS, SERVE_FLAGS, Flag, build_parser
+from csm_otel.flags import FLAGS_OF, Flag, build_parser
 from csm_otel.settings import Settings
 
-FLAGS = {"serve": (*SERVE_FLAGS, *COMMON_FLAGS), "exec": (*EXEC_FLAGS, *COMMON_FLAGS)}
-ALL_FLAGS = (*COMMON_FLAGS, *SERVE_FLAGS, *EXEC_FLAGS)
+OPERANDS = {"serve": [], "exec": [], "replay": ["recording.ndjson"]}
+ALL_FLAGS = tuple({flag.field: flag for flags in FLAGS_OF.values() for flag in flags}.values())
 with_each_flag = pytest.mark.parametrize("flag", [pytest.param(flag, id=flag.field) for flag in ALL_FLAGS])
 NUMBERS = [flag for flag in ALL_FLAGS if flag.type in (int, float)]
+with_each_subcommand = pytest.mark.parametrize("subcommand", [pytest.param(one, id=one) for one in FLAGS_OF])
 with_each_number = pytest.mark.parametrize("flag", [pytest.param(flag, id=flag.field) for flag in NUMBERS])
 
 
@@ -27,7 +28,7 @@ def parse(*words: str) -> dict[str, object]:
 
 def subcommand_of(flag: Flag) -> str:
     """Return a subcommand that has the flag."""
-    return "exec" if flag in EXEC_FLAGS else "serve"
+    return next(subcommand for subcommand, flags in FLAGS_OF.items() if flag in flags)
 
 
 def refuse(capsys: pytest.CaptureFixture[str], *words: str) -> str:
@@ -71,7 +72,7 @@ def test_type_is_the_settings(flag: Flag) -> None:
         assert [flag.type] == kinds
 
 
-@pytest.mark.parametrize("subcommand", [pytest.param("serve", id="serve"), pytest.param("exec", id="exec")])
+@with_each_subcommand
 def test_help(subcommand: str, capsys: pytest.CaptureFixture[str]) -> None:
     """Help goes to stdout, exits with 0, and has each of the subcommand's flags and no other."""
     with pytest.raises(SystemExit) as caught:
@@ -82,7 +83,7 @@ def test_help(subcommand: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert not captured.err
     options = captured.out.partition("options:")[2]
     listed = [word.strip(",") for word in options.split() if word.startswith("--") and not word.startswith("--no-")]
-    assert sorted(["--help", *(flag.name for flag in FLAGS[subcommand])]) == sorted(listed)
+    assert sorted(["--help", *(flag.name for flag in FLAGS_OF[subcommand])]) == sorted(listed)
 
 
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:
@@ -94,13 +95,13 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
     assert f"csm-otel {__version__}\n" == capsys.readouterr().out
 
 
-@pytest.mark.parametrize("subcommand", [pytest.param("serve", id="serve"), pytest.param("exec", id="exec")])
+@with_each_subcommand
 def test_nothing_given(subcommand: str) -> None:
     """A flag that is not given is None, so that its variable holds."""
-    given = parse(subcommand)
+    given = parse(subcommand, *OPERANDS[subcommand])
 
-    assert dict.fromkeys(flag.field for flag in FLAGS[subcommand]) == {
-        name: value for name, value in given.items() if name not in {"subcommand", "command"}
+    assert dict.fromkeys(flag.field for flag in FLAGS_OF[subcommand]) == {
+        name: value for name, value in given.items() if name not in {"subcommand", "command", "recording"}
     }
 
 
@@ -121,7 +122,8 @@ def test_no_number(flag: Flag, capsys: pytest.CaptureFixture[str]) -> None:
 def test_bounds_are_included(flag: Flag) -> None:
     """The bounds themselves can be asked for."""
     for value in (flag.lowest, flag.highest if math.isfinite(flag.highest) else flag.lowest + 1):
-        assert value == parse(subcommand_of(flag), flag.name, str(value))[flag.field]
+        subcommand = subcommand_of(flag)
+        assert value == parse(subcommand, flag.name, str(value), *OPERANDS[subcommand])[flag.field]
 
 
 @pytest.mark.parametrize(
@@ -132,6 +134,8 @@ def test_bounds_are_included(flag: Flag) -> None:
         pytest.param(["exec", "--port", "1"], "unrecognized arguments", id="flag-of-serve"),
         pytest.param(["serve", "--grace", "1"], "unrecognized arguments", id="abbreviation"),
         pytest.param(["serve", "--port"], "argument --port: expected one argument", id="no-value"),
+        pytest.param(["replay"], "the following arguments are required: FILE", id="no-recording"),
+        pytest.param(["replay", "a", "b"], "unrecognized arguments: b", id="two-recordings"),
         pytest.param(["sing"], "argument COMMAND: invalid choice", id="subcommand"),
         pytest.param([], "required: COMMAND", id="nothing"),
     ],

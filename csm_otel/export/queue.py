@@ -27,6 +27,7 @@ _LONGEST_RETRY_AFTER_SECONDS = 300.0  # a mistaken date must not silence the bri
 _CLOSING_BACKOFF_SECONDS = 1.0  # at the end the time is short: rather one try more than a long wait for none
 _REPEAT_SECONDS = 60.0
 _LINES_REMEMBERED = 100
+_LOOK_SECONDS = 0.1
 _THREAD_END_SECONDS = (
     0.2  # a thread inside a hung delivery is left behind; it is a daemon and touches no count any more
 )
@@ -111,6 +112,12 @@ class DeliveryQueue:
             while not self._fits(self._bytes, self._spans):
                 self._drop(self._waiting[0 if self._under_way is None else 1], "queue_full")
             self._changed.notify_all()
+
+    def wait_for_room(self, *, unless: Callable[[], bool]) -> None:
+        """Wait while the queue is more than half full, for who can wait; ``unless`` is looked at all the time."""
+        with self._changed:
+            while not (self._fits(2 * self._bytes, 2 * self._spans) or self._is_stopped or unless()):
+                self._changed.wait(_LOOK_SECONDS)
 
     def close(self, *, deadline_seconds: float) -> None:
         """Deliver what waits, for at most ``deadline_seconds``, then drop the rest and end.

@@ -71,6 +71,8 @@ def _losses(tally: Tally) -> list[str]:
         lines.append(f"{tally.origins_unknown:,} of the calls and orphans came from a process that could not be found")
     if tally.other_versions:
         lines.append(f"{counted(tally.other_versions, 'event')} of another CSM version, read as well as possible")
+    if tally.lines_unrecorded:
+        lines.append(f"{counted(tally.lines_unrecorded, 'line')} of the recording could not be written")
     if tally.datagrams_late:
         late = counted(tally.datagrams_late, "datagram")
         lines.append(f"{late} came after the command had ended, from something it left running: not heard")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Annotated
 
+import msgspec
+from msgspec import Meta
 from opentelemetry.semconv._incubating.attributes.process_attributes import (
     PROCESS_COMMAND_ARGS,
     PROCESS_EXECUTABLE_NAME,
@@ -13,48 +15,58 @@ from opentelemetry.semconv._incubating.attributes.process_attributes import (
 from opentelemetry.semconv.attributes.error_attributes import ERROR_TYPE
 
 from csm_otel.spans.data import AttributeValue, Resource, SpanData, SpanKind, TraceContext
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
+from csm_otel.times import MAX_WALL_NS
 
 
-def command_span(  # ruff: ignore[too-many-arguments] - what is known of a command
-    *,
-    name: str,
-    executable: str,
-    pid: int,
-    exit_code: int,
-    signal_name: str,
-    start_ns: int,
-    end_ns: int,
-    context: TraceContext,
-    parent: TraceContext | None,
-    resource: Resource,
-    arguments: Sequence[str] | None = None,
+class Command(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """What is known of a command that has ended."""
+
+    name: str
+    """What a person would call it."""
+    executable: str
+    pid: Annotated[int, Meta(ge=0, lt=2**31)]
+    exit_code: Annotated[int, Meta(ge=0, le=255)]
+    """As a shell gives it."""
+    signal_name: str = ""
+    """Empty where no signal ended it."""
+    start_ns: Annotated[int, Meta(ge=0, le=MAX_WALL_NS)]
+    end_ns: Annotated[int, Meta(ge=0, le=MAX_WALL_NS)]
+    """Epoch nanoseconds."""
+    arguments: tuple[str, ...] | None = None
+    """Only on request."""
+
+
+def command_span(
+    command: Command, *, context: TraceContext, parent: TraceContext | None, resource: Resource
 ) -> SpanData:
-    """Return the span of a command, from its start to its end in epoch nanoseconds.
+    """Return the span of a command, from its start to its end.
 
-    ``exit_code`` is as a shell gives it, ``signal_name`` empty where no signal ended it, ``arguments`` only on request.
     Source: the conventions for CLI programs (client span).
     """
     attributes: dict[str, AttributeValue] = {
-        PROCESS_EXECUTABLE_NAME: executable,
-        PROCESS_PID: pid,
-        PROCESS_EXIT_CODE: exit_code,
+        PROCESS_EXECUTABLE_NAME: command.executable,
+        PROCESS_PID: command.pid,
+        PROCESS_EXIT_CODE: command.exit_code,
     }
-    if arguments is not None:
-        attributes[PROCESS_COMMAND_ARGS] = tuple(arguments)
-    if exit_code:
-        attributes[ERROR_TYPE] = signal_name or str(exit_code)
+    if command.arguments is not None:
+        attributes[PROCESS_COMMAND_ARGS] = command.arguments
+    if command.exit_code:
+        attributes[ERROR_TYPE] = command.signal_name or str(command.exit_code)
     return SpanData(
-        name=name,
+        name=command.name,
         kind=SpanKind.CLIENT,
         context=context,
         parent=parent,
-        start_ns=start_ns,
-        end_ns=max(start_ns, end_ns),
+        start_ns=command.start_ns,
+        end_ns=max(command.start_ns, command.end_ns),
         attributes=attributes,
-        is_error=bool(exit_code),
-        status_message=(f"ended by {signal_name}" if signal_name else f"exit code {exit_code}") if exit_code else "",
+        is_error=bool(command.exit_code),
+        status_message=_status_message(command),
         resource=resource,
     )
+
+
+def _status_message(command: Command) -> str:
+    if not command.exit_code:
+        return ""
+    return f"ended by {command.signal_name}" if command.signal_name else f"exit code {command.exit_code}"

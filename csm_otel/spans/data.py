@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import IntEnum
+from typing import TYPE_CHECKING
 
 import msgspec
+
+if TYPE_CHECKING:
+    from csm_otel.traceparent import TraceParent
 
 AttributeValue = str | bool | int | float | tuple[str, ...]
 Attributes = Mapping[str, AttributeValue]
@@ -30,6 +34,14 @@ class TraceContext(msgspec.Struct, frozen=True, kw_only=True):
     """The tracestate header as it came, or empty."""
     is_remote: bool = False
     """Whether it was made by another process."""
+
+
+def context_of(position: TraceParent, trace_state: str = "", *, is_remote: bool = False) -> TraceContext:
+    """Return a position in a trace, as it is passed on in text, as a span's context."""
+    trace_id, span_id, sampled = position
+    return TraceContext(
+        trace_id=trace_id, span_id=span_id, sampled=sampled, trace_state=trace_state, is_remote=is_remote
+    )
 
 
 class Resource(msgspec.Struct, frozen=True):

@@ -1,0 +1,114 @@
+"""Keeps what arrives, for `csm-otel replay`: `Recorder`."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from csm_otel.errors import SettingsError
+from csm_otel.line_file import LineFile
+from csm_otel.recording import (
+    Heading,
+    Line,
+    RecordedCommand,
+    RecordedDatagram,
+    RecordedDrops,
+    RecordedEnd,
+    RecordedOrigin,
+    encode_line,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from csm_otel.decoding import Decoded
+    from csm_otel.events import Origin, Peer, ProcessEnd
+    from csm_otel.spans.command import Command
+    from csm_otel.tally import Tally
+
+STDOUT = Path("-")
+
+_NS_PER_SECOND = 1_000_000_000
+
+
+class Recorder:
+    """Writes a recording; what cannot be written is counted, and never stops the pipeline.
+
+    Every ``now`` is monotonic seconds.
+    """
+
+    def __init__(self, file: LineFile, heading: Heading, tally: Tally) -> None:
+        """Begin the recording; the file is the recorder's from now on."""
+        self._file = file
+        self._tally = tally
+        self._began = time.monotonic()
+        self._told: dict[Peer, Origin] = {}
+        self._write(heading)
+
+    @classmethod
+    def open(cls, path: Path, heading: Heading, tally: Tally, *, say: Callable[[str], None]) -> Recorder:
+        """Record to ``path`` (`STDOUT`: to this process's stdout); ``say`` takes a line for the operator.
+
+        Raises:
+            SettingsError: it cannot be opened.
+        """
+        if path != STDOUT:
+            return cls(LineFile.open(path, flag="--record", say=say), heading, tally)
+        if sys.stdout is None:
+            raise SettingsError(["--record -: stdout is closed"])
+        return cls(LineFile(os.dup(sys.stdout.fileno()), "stdout", say=say), heading, tally)
+
+    def datagram(self, decoded: Decoded, *, peer: Peer, received_ns: int, now: float) -> None:
+        """Keep what a datagram held."""
+        self._write(
+            RecordedDatagram(
+                at_ns=self._at_ns(now),
+                received_ns=received_ns,
+                host=peer.host,
+                port=peer.port,
+                era=peer.era,
+                events=tuple(decoded.events),
+                rejected=decoded.rejected,
+                other_versions=decoded.other_versions,
+            )
+        )
+
+    def origin(self, origin: Origin, *, peer: Peer, now: float) -> None:
+        """Keep that a process is behind a peer, unless that was the last thing told of the peer."""
+        if self._told.get(peer) == origin:
+            return
+        if len(self._told) >= _MOST_TOLD:
+            self._told.clear()  # what is told again does no harm
+        self._told[peer] = origin
+        self._write(RecordedOrigin(at_ns=self._at_ns(now), host=peer.host, port=peer.port, era=peer.era, origin=origin))
+
+    def end(self, end: ProcessEnd, *, now: float) -> None:
+        """Keep that a process has ended."""
+        self._write(
+            RecordedEnd(at_ns=self._at_ns(now), origin=end.origin, noticed_ns=end.noticed_ns, is_exact=end.is_exact)
+        )
+
+    def drops(self, dropped: int, *, now: float) -> None:
+        """Keep how many datagrams the kernel has dropped."""
+        self._write(RecordedDrops(at_ns=self._at_ns(now), dropped=dropped))
+
+    def command(self, command: Command, *, now: float) -> None:
+        """Keep what the command of `exec` came to."""
+        self._write(RecordedCommand(at_ns=self._at_ns(now), command=command))
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+    def _at_ns(self, now: float) -> int:
+        return max(0, round((now - self._began) * _NS_PER_SECOND))
+
+    def _write(self, line: Line) -> None:
+        if not self._file.append(encode_line(line)):
+            self._tally.lines_unrecorded += 1
+
+
+_MOST_TOLD = 4096  # peers may be a flood's

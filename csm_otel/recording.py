@@ -1,0 +1,140 @@
+"""A recording, line by line: what arrived, when and from where, as JSON without a secret in it.
+
+The first line is a `Heading`. Then there is a `RecordedDatagram` for each datagram, with the events that decoding made
+of it (so that access key and session token are gone, and messages redacted), a `RecordedOrigin` when the process behind
+a peer became known, a `RecordedEnd` when such a process had ended, a `RecordedDrops` when the kernel had dropped some,
+and a `RecordedCommand` where `exec` ran one. Who goes on with a file begins with another heading.
+
+``at_ns`` is nanoseconds since the heading, by a clock that never steps; ``received_ns`` is wall time.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from csm_otel.errors import RecordingError
+from csm_otel.events import Event, Origin, Peer
+from csm_otel.spans.command import Command
+from csm_otel.times import MAX_WALL_NS
+
+FORMAT = 1
+MAX_LINE_BYTES = 1_048_576
+"""More than the events of the largest datagram take: some 900 in 65,535 bytes, each grown by its fields' names."""
+
+SEED_BITS = 53  # what every reader of JSON keeps exactly
+# A recording may be anybody's; times this side of 1973 leave room for a day's latency before them.
+_Wall = Annotated[int, Meta(ge=10**17, le=MAX_WALL_NS)]
+_Elapsed = Annotated[int, Meta(ge=0, le=2**62)]
+_Port = Annotated[int, Meta(ge=0, le=65_535)]
+_Count = Annotated[int, Meta(ge=0, le=2**31)]
+
+
+class Heading(
+    msgspec.Struct,
+    frozen=True,
+    kw_only=True,
+    tag_field="line",
+    tag="recording",
+    forbid_unknown_fields=True,
+    omit_defaults=True,
+):
+    """How a recording begins: with what its spans have in common."""
+
+    format: int
+    seed: Annotated[int, Meta(ge=0, lt=2**SEED_BITS)]
+    """Where the ids of a replay come from."""
+    host_name: str
+    service_name: str = ""
+    """Of `exec`: the application's name."""
+    context: str = ""
+    """Of `exec`: the traceparent of the command's own span."""
+    parent: str = ""
+    """Of `exec`: the traceparent that the command's span was put below."""
+    trace_state: str = ""
+
+
+class _Line(
+    msgspec.Struct, frozen=True, kw_only=True, tag_field="line", forbid_unknown_fields=True, omit_defaults=True
+):
+    at_ns: _Elapsed
+
+
+class RecordedDatagram(_Line, frozen=True, kw_only=True, tag="datagram"):
+    """What one datagram held."""
+
+    received_ns: _Wall
+    host: str
+    port: _Port
+    era: _Count = 0
+    events: tuple[Event, ...] = ()
+    rejected: tuple[str, ...] = ()
+    """The reason of each object in it that is no event."""
+    other_versions: _Count = 0
+
+    @property
+    def peer(self) -> Peer:
+        """Where it came from."""
+        return Peer(self.host, self.port, self.era)
+
+
+class RecordedOrigin(_Line, frozen=True, kw_only=True, tag="origin"):
+    """A process was found behind a peer."""
+
+    host: str
+    port: _Port
+    era: _Count = 0
+    origin: Origin
+
+    @property
+    def peer(self) -> Peer:
+        """Behind which it was found."""
+        return Peer(self.host, self.port, self.era)
+
+
+class RecordedEnd(_Line, frozen=True, kw_only=True, tag="end"):
+    """A process had ended."""
+
+    origin: Origin
+    noticed_ns: _Wall
+    is_exact: bool
+
+
+class RecordedDrops(_Line, frozen=True, kw_only=True, tag="drops"):
+    """The kernel's count of datagrams that it dropped had changed."""
+
+    dropped: _Count
+
+
+class RecordedCommand(_Line, frozen=True, kw_only=True, tag="command"):
+    """The command of `exec` had ended."""
+
+    command: Command
+
+
+Line = Heading | RecordedDatagram | RecordedOrigin | RecordedEnd | RecordedDrops | RecordedCommand
+
+_encoder = msgspec.json.Encoder()
+_decoder: msgspec.json.Decoder[Line] = msgspec.json.Decoder(Line)
+
+
+def encode_line(line: Line) -> bytes:
+    """Return a line as JSON, with its end."""
+    return _encoder.encode(line) + b"\n"
+
+
+def decode_line(text: bytes) -> Line:
+    """Return what a line of a recording says.
+
+    Raises:
+        RecordingError: it is none, or of another format.
+    """
+    try:
+        line = _decoder.decode(text)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raise RecordingError("not a line of a csm-otel recording") from None  # the cause would quote what was recorded
+    if isinstance(line, Heading) and line.format != FORMAT:
+        raise RecordingError(f"recorded in format {line.format}; this csm-otel reads format {FORMAT}")
+    return line

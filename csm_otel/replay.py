@@ -1,0 +1,245 @@
+"""``csm-otel replay``: a recording through the same pipeline, with the recording as its clock.
+
+What comes out depends on the recording and the settings alone, ids included: not on when or how fast it is played.
+A file may hold several recordings, one after the other; each is played to its end, with its own delivery and tally.
+"""
+
+from __future__ import annotations
+
+import os
+import selectors
+import signal
+import sys
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, BinaryIO, assert_never
+
+from csm_otel.configuration import read_configuration
+from csm_otel.decoding import Decoded
+from csm_otel.errors import RecordingError
+from csm_otel.events import ProcessEnd
+from csm_otel.ids import SeededIds
+from csm_otel.recording import (
+    MAX_LINE_BYTES,
+    Heading,
+    Line,
+    RecordedCommand,
+    RecordedDatagram,
+    RecordedDrops,
+    RecordedEnd,
+    RecordedOrigin,
+    decode_line,
+)
+from csm_otel.replayed_origins import ReplayedOrigins
+from csm_otel.report.stdout import show_on_stdout
+from csm_otel.report.tally import render_tally
+from csm_otel.report.terminal import counted
+from csm_otel.spans.command import command_span
+from csm_otel.spans.data import context_of
+from csm_otel.stop import StopSignal
+from csm_otel.traceparent import parse_traceparent
+from csm_otel.wiring import Source, build_bridge, exporters_for
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterator, Mapping
+    from pathlib import Path
+
+    from csm_otel.settings import Settings
+    from csm_otel.speaker import Speaker
+    from csm_otel.standard import StandardVariables
+    from csm_otel.wiring import Bridge
+
+_Body = RecordedDatagram | RecordedOrigin | RecordedEnd | RecordedDrops | RecordedCommand
+
+_DRAIN_SECONDS = 30.0  # nobody waits for it as for a command
+_NS_PER_SECOND = 1_000_000_000
+_SIGNAL_EXIT = 128
+
+
+def replay(path: Path, flags: Mapping[str, object], speaker: Speaker) -> int:
+    """Play a recording (``-``: stdin) and return 0, or 128+n once signal n has ended it before its end.
+
+    Raises:
+        SettingsError: flags or variables are unusable.
+        RecordingError: the file cannot be read, or is no recording.
+    """
+    for name in [name for name in os.environ if name.startswith("AWS_CSM_")]:
+        del os.environ[name]  # whatever this process loads, it must not report to itself
+    settings, variables = read_configuration(flags)
+    stop = StopSignal(signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+    with _opened(path) as stream:
+        reader = _Reader(stream)
+        heading = reader.next_heading()
+        if heading is None:
+            raise RecordingError(f"{path} is no recording: {reader.fault or 'it is empty'}")
+        while heading is not None and not stop.is_set():
+            _Player(heading, settings, variables, speaker).play(reader, stop)
+            heading = reader.next_heading()
+        if reader.unreadable:
+            speaker.say(f"{counted(reader.unreadable, 'line')} of {path} left out: {reader.fault}")
+    return _SIGNAL_EXIT + stop.number if stop.number else 0
+
+
+class _Reader:
+    """The lines of a file, one after the other; what is none is counted and left out."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+        self._heading: Heading | None = None
+        self.unreadable = 0
+        self.fault = ""
+        """What was wrong with the last line that was left out."""
+
+    def next_heading(self) -> Heading | None:
+        """Return the next recording's heading, or None where there is none; only what is no line is passed over."""
+        heading, self._heading = self._heading, None
+        if heading is not None:
+            return heading
+        for line in self._lines():
+            if isinstance(line, Heading):
+                return line
+            self._leave_out("it does not begin with a recording's first line")
+        return None
+
+    def lines(self) -> Iterator[_Body]:
+        """Yield what follows the heading, up to the next one."""
+        for line in self._lines():
+            if isinstance(line, Heading):
+                self._heading = line
+                return
+            yield line
+
+    def _lines(self) -> Iterator[Line]:
+        while text := self._stream.readline(MAX_LINE_BYTES):
+            if not text.endswith(b"\n") and len(text) == MAX_LINE_BYTES:
+                self._skip_line()
+                self._leave_out("longer than any line of a recording")
+                continue
+            if not text.strip():
+                continue  # a writer begins anew so after a line that it could not finish
+            try:
+                yield decode_line(text)
+            except RecordingError as error:
+                self._leave_out(str(error))
+
+    def _skip_line(self) -> None:
+        while (text := self._stream.readline(MAX_LINE_BYTES)) and not text.endswith(b"\n"):
+            continue
+
+    def _leave_out(self, fault: str) -> None:
+        self.unreadable += 1
+        self.fault = fault
+
+
+class _Player:
+    """Plays one recording."""
+
+    def __init__(self, heading: Heading, settings: Settings, variables: StandardVariables, speaker: Speaker) -> None:
+        self._settings = settings
+        self._speaker = speaker
+        self._origins = ReplayedOrigins()
+        self._now = 0.0
+        """Seconds since the heading, by the recording."""
+        self._source = Source(
+            ids=SeededIds(heading.seed),
+            origins=None if heading.context else self._origins,
+            host_name=heading.host_name,
+            service_name=heading.service_name,
+            context=parse_traceparent(heading.context),
+            parent=parse_traceparent(heading.parent),
+            trace_state=heading.trace_state,
+        )
+        self._bridge: Bridge = build_bridge(
+            settings=settings,
+            variables=variables,
+            source=self._source,
+            speaker=speaker,
+            exporters=[] if variables.sdk_disabled else exporters_for(variables, ["console"]),
+            show=show_on_stdout,
+        )
+
+    def play(self, reader: _Reader, stop: StopSignal) -> None:
+        """Play what follows the heading, deliver it and tell what came of it."""
+        pipeline = self._bridge.pipeline
+        pace = _Pace(self._settings.speed, stop)
+        for line in reader.lines():
+            if stop.is_set():
+                break
+            # a clock that stands still rather than step back: what is due then was due before
+            self._now = max(self._now, line.at_ns / _NS_PER_SECOND)
+            self._advance()
+            pace.wait_until(self._now)
+            self._bridge.wait_for_room(unless=stop.is_set)
+            self._take(line)
+        pipeline.release_all(now=self._now)
+        self._origins.tell_over()
+        pipeline.finish(now=self._now)
+        drain_seconds = self._settings.drain_seconds
+        self._bridge.deliver(deadline_seconds=_DRAIN_SECONDS if drain_seconds is None else drain_seconds)
+        self._speaker.write(render_tally(self._bridge.tally, seconds=self._now))
+
+    def _advance(self) -> None:
+        """Do what was due before now, each at its time."""
+        pipeline = self._bridge.pipeline
+        while (deadline := pipeline.next_deadline()) is not None and deadline <= self._now:
+            pipeline.settle(now=deadline)
+
+    def _take(self, line: _Body) -> None:
+        pipeline = self._bridge.pipeline
+        if isinstance(line, RecordedDatagram):
+            decoded = Decoded(list(line.events), line.rejected, line.other_versions)
+            pipeline.take(decoded, peer=line.peer, received_ns=line.received_ns, now=self._now)
+        elif isinstance(line, RecordedOrigin):
+            self._origins.tell(line.peer, line.origin)
+            pipeline.settle(now=self._now)
+        elif isinstance(line, RecordedEnd):
+            self._origins.tell_end(ProcessEnd(line.origin, line.noticed_ns, line.is_exact))
+            pipeline.settle(now=self._now)
+        elif isinstance(line, RecordedDrops):
+            pipeline.tell_drops(line.dropped, now=self._now)
+        elif isinstance(line, RecordedCommand):
+            self._take_command(line)
+        else:
+            assert_never(line)
+
+    def _take_command(self, line: RecordedCommand) -> None:
+        source, trace_state = self._source, self._source.trace_state
+        if source.context is None:
+            return  # no `exec` wrote this
+        span = command_span(
+            line.command,
+            context=context_of(source.context, trace_state),
+            parent=context_of(source.parent, trace_state, is_remote=True) if source.parent else None,
+            resource=self._bridge.mapper.resource_of(source.service_name, local=True),
+        )
+        self._bridge.add(span, now=self._now)
+
+
+class _Pace:
+    """Waits, where a recording is not to be played as fast as it goes."""
+
+    def __init__(self, speed: float | None, stop: StopSignal) -> None:
+        self._speed = speed
+        self._stop = stop
+        self._began = time.monotonic()
+
+    def wait_until(self, second: float) -> None:
+        """Wait until a second of the recording has come, or the wish to stop."""
+        if self._speed is None:
+            return
+        with selectors.DefaultSelector() as selector:
+            selector.register(self._stop, selectors.EVENT_READ)
+            while not self._stop.is_set() and (left := self._began + second / self._speed - time.monotonic()) > 0:
+                selector.select(left)
+
+
+@contextmanager
+def _opened(path: Path) -> Generator[BinaryIO]:
+    if str(path) == "-" and sys.stdin is not None:
+        yield sys.stdin.buffer
+        return
+    try:
+        with path.open("rb") as stream:
+            yield stream
+    except OSError as error:
+        raise RecordingError(f"{path}: {(error.strerror or 'cannot be read').lower()}") from error

@@ -1,0 +1,292 @@
+"""`--record` and `csm-otel replay`: what was exported live is exported again, the same bytes each time."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+from conformance.recordings import recording
+from e2e.programs import (
+    CSM_OTEL,
+    DEADLINE_SECONDS,
+    SEVERAL_CALLS,
+    environment,
+    has_traceback,
+    lines_of,
+    read_until,
+    run,
+    run_exec,
+    serving,
+    spans_in,
+)
+from otlp_backend import Answer, HttpBackend
+from platforms import on_linux
+
+from csm_otel.recording import FORMAT, Heading, encode_line
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+QUIETLY = {"OTEL_TRACES_EXPORTER": "none"}
+_IDS = re.compile(r'"(traceId|spanId|parentSpanId)":"[0-9a-f]+"')
+
+
+def _sequence(name: str, file: Path, *flags: str) -> list[bytes]:
+    """Send a capture to `serve` and return what its socket counted, recording to a file."""
+    payloads = [datagram.payload for datagram in recording(name)]
+    with serving("--record", file, *flags, env=environment(**QUIETLY)) as daemon:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+            for payload in payloads:
+                sock.sendto(payload, daemon.address)
+        assert daemon.stop() == 0
+    assert b"%d datagrams received" % len(payloads) in daemon.rest
+    return daemon.rest.splitlines()
+
+
+def _replayed(recording: Path, to: Path, *flags: str) -> tuple[bytes, bytes]:
+    """Return the file that a replay writes, and its stderr."""
+    done = run("replay", "--file", to, *flags, recording, env=environment(**QUIETLY))
+    assert done.returncode == 0
+    assert done.stdout == b""
+    return to.read_bytes(), done.stderr
+
+
+def _without_ids(text: bytes) -> str:
+    return _IDS.sub(r'"\1":""', text.decode())
+
+
+def test_a_recording_of_serve_gives_the_same_bytes(moto_port: int, tmp_path: Path) -> None:
+    """Replayed twice it is the same to the byte, and but for the ids what went out when it was recorded."""
+    assert len(_traces_of_two_scripts(moto_port, tmp_path, "call")) == 8
+
+
+@on_linux
+def test_a_recording_tells_the_processes(moto_port: int, tmp_path: Path) -> None:
+    """Each process is a trace again, with the start and the end that it had."""
+    assert len(_traces_of_two_scripts(moto_port, tmp_path, "process")) == 2
+
+
+def _traces_of_two_scripts(moto_port: int, tmp_path: Path, group: str) -> set[str]:
+    """Record two scripts, compare two replays with each other and with what was exported live, return the trace ids."""
+    live, kept = tmp_path / "live", tmp_path / "rec"
+    with serving("--record", kept, "--file", live, "--group", group, env=environment(**QUIETLY)) as daemon:
+        for _ in range(2):
+            script = [sys.executable, "-c", SEVERAL_CALLS]
+            subprocess.run(script, env=environment(moto_port, **daemon.csm()), check=False, capture_output=True)
+        assert daemon.stop() == 0
+    first, told = _replayed(kept, tmp_path / "first", "--group", group)
+    second, _ = _replayed(kept, tmp_path / "second", "--group", group)
+
+    assert first == second
+    assert _without_ids(first) == _without_ids(live.read_bytes())
+    assert told.splitlines()[1:] == daemon.rest.splitlines()[-2:]
+    return {span["traceId"] for span in spans_in(tmp_path / "first")}
+
+
+def test_a_recording_of_exec_has_the_command(moto_port: int, tmp_path: Path) -> None:
+    """The command's span comes back with it, in the trace that it had."""
+    live, kept = tmp_path / "live", tmp_path / "rec"
+    env = environment(moto_port, AWS_SESSION_TOKEN="FQoGCANARY" + "canary" * 40, **QUIETLY)
+    assert run_exec(SEVERAL_CALLS, "--record", kept, "--file", live, env=env).returncode == 3
+    first, _ = _replayed(kept, tmp_path / "first")
+    second, _ = _replayed(kept, tmp_path / "second")
+
+    assert first == second
+    assert _without_ids(first) == _without_ids(live.read_bytes())
+    spans = spans_in(tmp_path / "first")
+    assert {span["traceId"] for span in spans} == {span["traceId"] for span in spans_in(live)}
+    (command,) = [span for span in spans if span["name"].startswith("python")]
+    assert command["spanId"] in {span["parentSpanId"] for span in spans if span is not command}
+    assert b"anary" not in kept.read_bytes()
+
+
+@pytest.mark.parametrize("name", ["aws-sdk-ruby-core-3.211.0", "aws-sdk-php-3.376.2", "aws-sdk-go-1.55.6"])
+def test_what_the_sdks_send_comes_back(tmp_path: Path, name: str) -> None:
+    """What arrives together, is malformed, or waits for its attempts is replayed as it was, counts included."""
+    kept, live = tmp_path / "rec", tmp_path / "live"
+    told = _sequence(name, kept, "--file", str(live))
+    first, again = _replayed(kept, tmp_path / "first")
+
+    assert _replayed(kept, tmp_path / "second")[0] == first
+    assert [line for line in told if b"datagrams" not in line] == [
+        line for line in again.splitlines() if b"datagrams" not in line
+    ]
+    assert sorted(_shapes(tmp_path / "first")) == sorted(_shapes(live))
+
+
+def _shapes(file: Path) -> list[str]:
+    return [
+        json.dumps([span["name"], span["startTimeUnixNano"], span["endTimeUnixNano"], span["attributes"]])
+        for span in spans_in(file)
+    ]
+
+
+def test_a_back_end_gets_the_same_requests(tmp_path: Path) -> None:
+    """The requests of two replays are the same, however fast it is played, though the first try is refused."""
+    kept = tmp_path / "rec"
+    _sequence("botocore-1.44.5", kept)
+    bodies = []
+    for flags in ((), ("--speed", "1000")):
+        with HttpBackend() as backend:
+            backend.script(Answer(status=503))
+            env = environment(OTEL_EXPORTER_OTLP_ENDPOINT=backend.url.removesuffix("/v1/traces"))
+            done = run("replay", *flags, kept, env=env)
+            assert done.returncode == 0
+            bodies.append([request.SerializeToString(deterministic=True) for request in backend.requests])
+        assert b"spans delivered" in done.stderr
+    assert bodies[0] == bodies[1]
+    assert bodies[0]
+
+
+def test_without_a_back_end_it_is_shown(tmp_path: Path) -> None:
+    """Where no endpoint is set the calls go to stdout as waterfalls."""
+    _sequence("botocore-1.44.5", tmp_path / "rec")
+    done = run("replay", tmp_path / "rec", env=environment())
+    assert b"ListTables" in done.stdout
+    assert b"sent nowhere" in done.stderr
+
+
+def test_damage_is_left_out_and_counted(tmp_path: Path) -> None:
+    """What a crash or a stranger left in the file costs the lines it is in, and is told in one line."""
+    kept = tmp_path / "rec"
+    _sequence("botocore-1.44.5", kept)
+    lines = kept.read_bytes().splitlines(keepends=True)
+    damaged = tmp_path / "damaged"
+    damaged.write_bytes(
+        b"".join([lines[0], lines[1], b"\xff\x00garbage\n", b"[" * 200_000 + b"\n", b"x" * 3_000_000 + b"\n"])
+        + b"".join([b"\n", *lines[2:-1], lines[-1][: len(lines[-1]) // 2]])
+    )
+    done = run("replay", damaged, env=environment(**QUIETLY))
+    assert done.returncode == 0
+    assert not has_traceback(done.stderr)
+    assert lines_of(done.stderr)[-1] == (f"csm-otel: 4 lines of {damaged} left out: not a line of a csm-otel recording")
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        pytest.param(b"", "it is empty", id="empty"),
+        pytest.param(b'{"Type":"ApiCall"}\n' * 3, "not a line of a csm-otel recording", id="datagrams"),
+        pytest.param(bytes(range(256)) * 20_000, "not a line of a csm-otel recording", id="binary"),
+        pytest.param(b"\0" * 3_000_000, "longer than any line of a recording", id="one-long-line"),
+        pytest.param(
+            b'{"line":"recording","format":9,"seed":1,"host_name":""}\n',
+            "recorded in format 9; this csm-otel reads format 1",
+            id="later-format",
+        ),
+        pytest.param(
+            b'{"line":"drops","at_ns":1,"dropped":1}\n', "it does not begin with a recording's first line", id="no-head"
+        ),
+        pytest.param(None, "no such file or directory", id="missing"),
+    ],
+)
+def test_what_is_no_recording(tmp_path: Path, content: bytes | None, told: str) -> None:
+    """One line says what is wrong, and the exit code is 1."""
+    path = tmp_path / "rec"
+    if content is not None:
+        path.write_bytes(content)
+    done = run("replay", path, env=environment())
+    assert (done.returncode, done.stdout) == (1, b"")
+    (line,) = done.stderr.decode().splitlines()
+    assert line.startswith(f"csm-otel: {path}")
+    assert line.endswith(told)
+
+
+@pytest.mark.parametrize(
+    ("flags", "env", "told"),
+    [
+        pytest.param(["--speed", "0"], {}, "argument --speed: '0' is not a number from 0.001", id="flag"),
+        pytest.param([], {"CSM_OTEL_SPEED": "fast"}, "CSM_OTEL_SPEED: ", id="variable"),
+        pytest.param([], {"OTEL_TRACES_EXPORTER": "zipkin"}, "OTEL_TRACES_EXPORTER: ", id="standard-variable"),
+    ],
+)
+def test_bad_settings(tmp_path: Path, flags: list[str], env: dict[str, str], told: str) -> None:
+    """A flag or variable that cannot be used ends it with exit code 2 and is named."""
+    path = tmp_path / "rec"
+    path.write_bytes(encode_line(Heading(format=FORMAT, seed=1, host_name="h")))
+    done = run("replay", *flags, path, env=environment(**env))
+    assert (done.returncode, done.stdout) == (2, b"")
+    assert told in done.stderr.decode().splitlines()[-1]
+
+
+def test_several_recordings_in_a_file(tmp_path: Path) -> None:
+    """A daemon that was started again went on in the file: each run is played, told and delivered."""
+    kept = tmp_path / "rec"
+    for _ in range(2):
+        _sequence("aiobotocore-3.10.0", kept)
+    done = run("replay", "--file", tmp_path / "out", kept, env=environment(**QUIETLY))
+    assert len([line for line in lines_of(done.stderr) if "datagrams received" in line]) == 2
+    assert len({span["spanId"] for span in spans_in(tmp_path / "out")}) == len(spans_in(tmp_path / "out")) > 0
+
+
+def test_from_stdout_to_stdin(tmp_path: Path) -> None:
+    """`serve --record -` writes to stdout what `replay -` reads."""
+    with serving("--record", "-", env=environment(**QUIETLY)) as daemon:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+            for datagram in recording("aiobotocore-3.10.0"):
+                sock.sendto(datagram.payload, daemon.address)
+        daemon.process.send_signal(signal.SIGTERM)
+        kept, _ = daemon.process.communicate(timeout=DEADLINE_SECONDS)
+    done = run("replay", "--file", tmp_path / "out", "-", env=environment(**QUIETLY), stdin=kept)
+    assert b"8 datagrams received" in done.stderr
+    assert len(spans_in(tmp_path / "out")) == 8
+
+
+def test_its_pace(tmp_path: Path) -> None:
+    """With `--speed` it takes the recording's time, divided; a signal ends it early, in order."""
+    kept = tmp_path / "rec"
+    _sequence("aiobotocore-3.10.0", kept)
+    lines = kept.read_text(encoding="utf-8").splitlines()
+    late = re.sub(r'"at_ns":\d+', '"at_ns":3600000000000', lines[-1])
+    kept.write_text("\n".join([*lines, late]) + "\n", encoding="utf-8")
+
+    began = time.monotonic()
+    done = run("replay", "--speed", "1800", kept, env=environment(**QUIETLY))
+    assert time.monotonic() - began >= 2
+    assert b"received in 1 h 0 min" in done.stderr
+
+    env = environment(**QUIETLY, OTEL_BSP_SCHEDULE_DELAY="0", CSM_OTEL_FILE=str(tmp_path / "out"))
+    process = subprocess.Popen(
+        [*CSM_OTEL, "replay", "--speed", "1", kept], env=env, stderr=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    try:
+        end = time.monotonic() + DEADLINE_SECONDS
+        while not (tmp_path / "out").exists() or not (tmp_path / "out").stat().st_size:
+            assert time.monotonic() < end
+            assert process.poll() is None
+            time.sleep(0.01)
+        process.send_signal(signal.SIGINT)
+        assert "8 datagrams received" in read_until(process, b"spans")
+        assert process.wait(DEADLINE_SECONDS) == 128 + signal.SIGINT
+    finally:
+        process.kill()
+        process.communicate()
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "told"),
+    [
+        pytest.param(["exec", "--record", "-", "--", "true"], 2, "--record needs a file", id="exec"),
+        pytest.param(["serve", "--port", "0", "--record", "-"], 2, "stdout is the waterfall's", id="console"),
+        pytest.param(["serve", "--port", "0", "--record", "/no/such"], 2, "--record /no/such", id="cannot-be-written"),
+    ],
+)
+def test_where_it_cannot_be_recorded(words: list[str], code: int, told: str) -> None:
+    """It is told before anything is started."""
+    done = run(*words, env=environment(OTEL_TRACES_EXPORTER="console"))
+    assert (done.returncode, done.stdout) == (code, b"")
+    assert told in done.stderr.decode().splitlines()[-1]
+
+
+def test_a_variable_that_cannot_be_used_leaves_the_command_alone() -> None:
+    """Under `exec` the command runs, and a line tells what was not recorded."""
+    done = run_exec("print('ran')", env=environment(CSM_OTEL_RECORD="-", **QUIETLY))
+    assert done.stdout == b"ran\n"
+    assert "--record -: stdout is the command's; name a file" in done.stderr.decode()

@@ -1,0 +1,97 @@
+"""The recorder writes what it is told, with the time since its beginning, and never stops anybody."""
+
+from __future__ import annotations
+
+import stat
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from datagrams import call
+
+from csm_otel.decoding import decode
+from csm_otel.errors import SettingsError
+from csm_otel.events import Origin, Peer
+from csm_otel.recorder import Recorder
+from csm_otel.recording import FORMAT, Heading, Line, RecordedDatagram, RecordedDrops, RecordedOrigin, decode_line
+from csm_otel.tally import Tally
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+HEADING = Heading(format=FORMAT, seed=1, host_name="build-7")
+PEER = Peer("127.0.0.1", 40_000, 2)
+ORIGIN = Origin(pid=7, start_ticks=1, start_ns=0, name="seven.py")
+WALL_NS = 1_795_458_108_269_000_000
+
+
+def recorded(path: Path, *tell: Callable[[Recorder], None]) -> list[Line]:
+    """Return the lines that a recorder writes of what it is told."""
+    recorder = Recorder.open(path, HEADING, Tally(), say=print)
+    for one in tell:
+        one(recorder)
+    recorder.close()
+    return [decode_line(line) for line in path.read_bytes().splitlines()]
+
+
+def test_what_a_datagram_held(tmp_path: Path) -> None:
+    """Events, peer and both times are kept, in a file that only its owner reads."""
+    decoded = decode(call())
+    before = time.monotonic()
+    path = tmp_path / "rec"
+    heading, line = recorded(
+        path, lambda recorder: recorder.datagram(decoded, peer=PEER, received_ns=WALL_NS, now=before + 5)
+    )
+    assert heading == HEADING
+    assert isinstance(line, RecordedDatagram)
+    assert (line.events, line.peer, line.received_ns) == (tuple(decoded.events), PEER, WALL_NS)
+    assert 4_000_000_000 < line.at_ns <= 5_000_000_000
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_an_origin_is_told_once(tmp_path: Path) -> None:
+    """Who is behind a peer stands there once, and again when it is another."""
+    other = Origin(pid=8, start_ticks=1, start_ns=0, name="eight.py")
+    lines = recorded(
+        tmp_path / "rec",
+        *([lambda recorder: recorder.origin(ORIGIN, peer=PEER, now=0.0)] * 3),
+        lambda recorder: recorder.origin(other, peer=PEER, now=0.0),
+    )
+    assert [line.origin for line in lines if isinstance(line, RecordedOrigin)] == [ORIGIN, other]
+
+
+def test_a_file_goes_on(tmp_path: Path) -> None:
+    """What is there already stays: another recording begins behind it."""
+    recorded(tmp_path / "rec")
+    assert recorded(tmp_path / "rec") == [HEADING, HEADING]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+def test_a_full_disk_is_counted() -> None:
+    """Each line that is not there is counted, told once, and nothing is raised."""
+    tally = Tally()
+    said: list[str] = []
+    recorder = Recorder.open(Path("/dev/full"), HEADING, tally, say=said.append)
+    recorder.drops(1, now=0.0)
+    recorder.close()
+    assert tally.lines_unrecorded == 2
+    assert said == ["cannot write to /dev/full: No space left on device"]
+
+
+def test_it_cannot_be_opened(tmp_path: Path) -> None:
+    """A folder that is not there is the operator's to mend."""
+    with pytest.raises(SettingsError, match=r"--record .*: No such file or directory"):
+        Recorder.open(tmp_path / "no" / "rec", HEADING, Tally(), say=print)
+
+
+def test_stdout(capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+    """A dash is this process's stdout, which stays open for others."""
+    recorder = Recorder.open(Path("-"), HEADING, Tally(), say=print)
+    recorder.drops(3, now=0.0)
+    recorder.close()
+    print("more", flush=True)
+    heading, drops, more = capfdbinary.readouterr().out.splitlines()
+    assert decode_line(heading) == HEADING
+    assert isinstance(decode_line(drops), RecordedDrops)
+    assert more == b"more"
