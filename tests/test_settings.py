@@ -9,7 +9,7 @@ from typing import NamedTuple
 import pytest
 
 from csm_otel.errors import SettingsError
-from csm_otel.flags import EXEC_FLAGS, build_parser
+from csm_otel.flags import FLAGS_OF, build_parser
 from csm_otel.settings import ENV_PREFIX, Settings, read_settings
 from csm_otel.spans.options import MessageMode, TraceGrouping
 from csm_otel.times import TimestampMode
@@ -51,6 +51,8 @@ KNOBS = [
     Knob("peer_service", "true", True, "false", False),
     Knob("trust_remote_context", "true", True, "false", False),
     Knob("file", "/tmp/a.jsonl", Path("/tmp/a.jsonl"), "b.jsonl", Path("b.jsonl")),
+    Knob("record", "-", Path("-"), "kept.ndjson", Path("kept.ndjson")),
+    Knob("speed", "0.5", 0.5, "1000000", 1_000_000.0),
     Knob("queue_bytes", "1048576", 2**20, "2097152", 2**21),
     Knob("drain_seconds", "0", 0.0, "2.5", 2.5),
     Knob("name", "nightly", "nightly", "backup", "backup"),
@@ -63,13 +65,14 @@ with_each_knob = pytest.mark.parametrize("knob", [pytest.param(knob, id=knob.fie
 
 def flags_from(knob: Knob, text: str) -> dict[str, object]:
     """Return what the command line makes of a setting's flag."""
-    subcommand = "exec" if knob.field in {flag.field for flag in EXEC_FLAGS} else "serve"
+    subcommand = next(one for one, flags in FLAGS_OF.items() if knob.field in {flag.field for flag in flags})
+    operands = ["kept.ndjson"] if subcommand == "replay" else []
     typed = f"--{knob.field.replace('_', '-')}"
     if isinstance(knob.first_value, bool):
         words = [typed if text == "true" else typed.replace("--", "--no-", 1)]
     else:
         words = [typed, text]
-    return vars(build_parser().parse_args([subcommand, *words]))
+    return vars(build_parser().parse_args([subcommand, *words, *operands]))
 
 
 def test_every_setting_is_in_the_table() -> None:
