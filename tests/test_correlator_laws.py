@@ -1,29 +1,87 @@
-"""The laws of the correlator: it neither loses nor doubles anything."""
+"""The laws of the correlator: whatever arrives, nothing is lost, doubled or kept too long, and no index outlives it.
+
+What arrives are datagrams, decoded: bursts of calls that compete with each other, in any order, some lost, some twice;
+odd ones, and floods of spoofed ones. Each event carries its number as the account id, which no evidence looks at.
+"""
 
 from __future__ import annotations
 
-from collections import Counter
+from bisect import bisect_right
+from collections import Counter, defaultdict
+from itertools import pairwise, starmap
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from arrivals import BOTOCORE, CPP, DOTNET, GO, JAVA, JS, PHP, RUBY
-from datagrams import BASE_MS
+import msgspec
+from arrivals import BOTOCORE, CPP, DOTNET, JAVA, JS, PHP, RUBY, failed, finally_failed
+from datagrams import ABSENT, BASE_MS, TOKEN, attempt, call
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from csm_otel.correlator import Correlator, CorrelatorLimits, OrphanAttempt, Released
-from csm_otel.events import ApiCall, ApiCallAttempt, Dialect, Peer
+from csm_otel.correlator import CorrelatedCall, Correlator, CorrelatorLimits, OrphanAttempt, Reason, Released
+from csm_otel.decoding import decode
+from csm_otel.events import ApiCall, Dialect, Event, Peer
+from csm_otel.matching import fits, may_be_last, may_be_retried, may_precede
 from csm_otel.times import NS_PER_MS
 
-_WAIT, _GRACE, _EVENTS, _BYTES = 5.0, 0.5, 12, 6_000
-_small = st.integers(0, 40)
-_dialects = st.sampled_from([BOTOCORE, GO, RUBY, PHP, JS, DOTNET, JAVA, CPP])
+if TYPE_CHECKING:
+    from csm_otel.group import Group
+
+_WAIT, _GRACE, _EVENTS, _BYTES = 5.0, 0.5, 40, 20_000
+_HOUR_MS = 3_600_000
+_HOSTS = ("127.0.0.1", "10.0.0.7")
+_KEEPS_PORT = {BOTOCORE, CPP, JAVA}
+_MAY_REORDER = {RUBY, DOTNET, JS, Dialect.UNKNOWN}
+
+_dialects = st.sampled_from(sorted(Dialect))
+_peers = st.builds(Peer, st.sampled_from(_HOSTS), st.integers(1, 2))
+
+
+class Sent(NamedTuple):
+    """A datagram before it is sent: its times are in ms of the moment at which its burst begins."""
+
+    is_call: bool
+    start: int
+    end: int
+    changes: dict[str, Any]
+
+
+@st.composite
+def bursts(draw: st.DrawFn) -> list[Sent]:
+    """Return the datagrams of calls that run at about the same time, as the network may deliver them."""
+    sent: list[Sent] = []
+    for _ in range(draw(st.integers(1, 5))):
+        count = draw(st.integers(0, 4))
+        start = at = draw(st.integers(0, 4))
+        fails = draw(st.integers(0, 5)) == 0
+        for number in range(count):
+            begins = at + draw(st.integers(0, 3))
+            at = begins + draw(st.integers(0, 8))
+            sent.append(Sent(False, begins, at, failed() if fails or number < count - 1 else {}))
+        outcome = finally_failed() if fails else {}
+        sent.append(Sent(True, start, at + draw(st.integers(0, 2)), {"AttemptCount": count, **outcome}))
+    if draw(st.booleans()):
+        sent.sort(key=lambda one: (one.end, one.is_call))
+    else:
+        sent = draw(st.permutations(sent))
+    lost = draw(st.sets(st.integers(0, len(sent) - 1), max_size=2))
+    clock_ms = draw(st.sampled_from([0, 0, 0, -_HOUR_MS, _HOUR_MS]))
+    stepped_at = draw(st.integers(0, len(sent)))
+    return [
+        one._replace(start=one.start + clock_ms, end=one.end + clock_ms) if number >= stepped_at else one
+        for number, one in enumerate(sent)
+        if number not in lost
+    ]
+
+
+_clocks_ms = st.sampled_from([0, 1, -_HOUR_MS, _HOUR_MS, -30 * _HOUR_MS, 10**9])
+_latencies = st.sampled_from([ABSENT, None, 0, 5, -5, -_HOUR_MS, 10**8, 10**12, "7", 1.5])
+_statuses = st.sampled_from([ABSENT, 0, 200, 301, 503])
+_counts = st.sampled_from([ABSENT, None, -1, 0, 1, 2, 4, 10**6, 10**17])
 
 
 class CorrelatorMachine(RuleBasedStateMachine):
-    """Anything may arrive in any order, twice or never; nothing is lost, doubled or kept too long.
-
-    Events carry their number as the account id, which nothing in the matching looks at; equal numbers are repeats.
-    """
+    """Anything may arrive in any order, twice or never; nothing is lost, doubled or kept too long."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -33,124 +91,245 @@ class CorrelatorMachine(RuleBasedStateMachine):
             )
         )
         self.now = 0.0
-        self.arrived: Counter[tuple[bool, str]] = Counter()
-        self.left: Counter[tuple[bool, str]] = Counter()
-        self.deadlines: dict[tuple[bool, str], float] = {}
+        self.numbers = 0
+        self.spoofed = 0
+        self.history: list[tuple[Event, Peer]] = []
+        self.deadlines: defaultdict[str, list[float]] = defaultdict(list)
+        """Of each event, one for each time that it has arrived."""
+        self.left: Counter[str] = Counter()
 
-    def _take(self, released: list[Released]) -> None:
-        for one in released:
-            if isinstance(one, OrphanAttempt):
-                self.left[False, one.attempt.event.account_id or ""] += 1
-                continue
-            call = one.call.event
-            self.left[True, call.account_id or ""] += 1
-            self.left.update((False, attempt.event.account_id or "") for attempt in one.attempts)
-            assert one.missing >= 0
-            assert len(one.attempts) + one.missing == max(call.attempt_count or 0, 1)
-            before_last = [attempt.start_ns for attempt in one.attempts[:-1]]
-            assert before_last == sorted(before_last)
-            assert {(a.event.service, a.event.api, a.event.client_id, a.event.dialect) for a in one.attempts} <= {
-                (call.service, call.api, call.client_id, call.dialect)
-            }
+    # What arrives
 
-    def _receive(self, event: ApiCall | ApiCallAttempt, host: str) -> None:
-        name = isinstance(event, ApiCall), event.account_id or ""
-        self.arrived[name] += 1
-        self.deadlines[name] = self.now + (_GRACE if name[0] else _WAIT)
-        received_ns = BASE_MS * NS_PER_MS + int(self.now * 1e9)
-        self._take(self.correlator.receive(event, peer=Peer(host, 1), received_ns=received_ns, now=self.now))
+    @rule(burst=bursts(), dialect=_dialects, peer=_peers, api=st.sampled_from("AB"), gap_ms=st.integers(0, 2))
+    def compete(self, burst: list[Sent], dialect: Dialect, peer: Peer, api: str, gap_ms: int) -> None:
+        """Let calls that run at about the same time send their datagrams."""
+        began_ms = BASE_MS + int(self.now * 1000)
+        for one in burst:
+            self.now += gap_ms / 1000
+            stamp = began_ms + (one.end if dialect is Dialect.GO else one.start)
+            length = one.end - one.start
+            if one.is_call:
+                self._send(call(dialect, Api=api, Timestamp=stamp, Latency=length, **one.changes), peer)
+            else:
+                self._send(attempt(dialect, Api=api, Timestamp=stamp, AttemptLatency=length, **one.changes), peer)
 
     @rule(
-        number=_small,
         dialect=_dialects,
-        api=st.sampled_from("AB"),
-        count=st.integers(0, 3),
-        latency=st.integers(0, 300) | st.none(),
-        status=st.sampled_from([200, 503]),
-        host=st.sampled_from(["127.0.0.1", "10.0.0.7"]),
+        peer=_peers,
+        clock_ms=_clocks_ms | st.none(),
+        latency=_latencies,
+        status=_statuses,
+        count=_counts,
     )
-    def receive_call(
-        self, *, number: int, dialect: Dialect, api: str, count: int, latency: int | None, status: int, host: str
+    def send_an_odd_call(
+        self, dialect: Dialect, peer: Peer, clock_ms: int | None, latency: object, status: object, count: object
     ) -> None:
-        """Let a call arrive."""
-        start_ms = BASE_MS + int(self.now * 1000) - (latency or 0)
-        event = ApiCall(
-            dialect=dialect,
-            service="S3",
-            api=api,
-            timestamp_ms=start_ms,
-            latency_ms=latency,
-            status=status,
-            attempt_count=count,
-            account_id=f"{number}",
-            size_bytes=300,
-        )
-        self._receive(event, host)
+        """Let a call arrive that no SDK would send."""
+        times = {"Timestamp": self._stamp(clock_ms), "Latency": latency}
+        self._send(call(dialect, Api="A", **times, FinalHttpStatusCode=status, AttemptCount=count), peer)
 
     @rule(
-        number=_small,
         dialect=_dialects,
-        api=st.sampled_from("AB"),
-        latency=st.integers(0, 300) | st.none(),
-        status=st.sampled_from([200, 503, None]),
-        size_bytes=st.sampled_from([300, 4_000]),
-        host=st.sampled_from(["127.0.0.1", "10.0.0.7"]),
+        peer=_peers,
+        clock_ms=_clocks_ms | st.none(),
+        latency=_latencies,
+        status=_statuses,
+        token=st.sampled_from([ABSENT, TOKEN * 8]),
     )
-    def receive_attempt(
-        self,
-        *,
-        number: int,
-        dialect: Dialect,
-        api: str,
-        latency: int | None,
-        status: int | None,
-        size_bytes: int,
-        host: str,
+    def send_an_odd_attempt(
+        self, dialect: Dialect, peer: Peer, clock_ms: int | None, latency: object, status: object, token: object
     ) -> None:
-        """Let an attempt arrive."""
-        start_ms = BASE_MS + int(self.now * 1000) - (latency or 0)
-        event = ApiCallAttempt(
-            dialect=dialect,
-            service="S3",
-            api=api,
-            timestamp_ms=start_ms,
-            latency_ms=latency,
-            status=status,
-            account_id=f"{number}",
-            size_bytes=size_bytes,
-        )
-        self._receive(event, host)
+        """Let an attempt arrive that no SDK would send."""
+        times = {"Timestamp": self._stamp(clock_ms), "AttemptLatency": latency}
+        self._send(attempt(dialect, Api="A", **times, HttpStatusCode=status, SessionToken=token), peer)
 
-    @rule(seconds=st.sampled_from([0.0, 0.01, 0.3, 0.5, 4.9, 5.0]))
-    def expire(self, seconds: float) -> None:
-        """Let time pass: afterwards nothing waits beyond its deadline."""
+    @rule(peer=_peers, dialect=_dialects, status=_statuses)
+    def send_an_attempt_of_nulls(self, peer: Peer, dialect: Dialect, status: object) -> None:
+        """Let an attempt arrive that was never sent to AWS, and so has no times."""
+        nulls = {"Timestamp": None, "AttemptLatency": ABSENT, "HttpStatusCode": status}
+        self._send(attempt(dialect, Api="A", **nulls), peer)
+
+    @rule(
+        dialect=_dialects,
+        spoofed=st.sampled_from(["host", "port", "client id", "api", "nothing"]),
+        is_call=st.booleans(),
+        size=st.integers(1, 15),
+    )
+    def flood(self, dialect: Dialect, spoofed: str, size: int, *, is_call: bool) -> None:
+        """Let datagrams arrive that are ever another's, and never have another half."""
+        times = {"Timestamp": self._stamp(0)}
+        for _ in range(size):
+            self.spoofed += 1
+            name = f"{self.spoofed}"
+            peer = Peer(
+                f"10.1.{self.spoofed // 256}.{self.spoofed % 256}" if spoofed == "host" else _HOSTS[0],
+                10_000 + self.spoofed if spoofed == "port" else 1,
+            )
+            group = {"ClientId": name if spoofed == "client id" else "", "Api": name if spoofed == "api" else "A"}
+            if is_call:
+                self._send(call(dialect, **times, **group, AttemptCount=4, **finally_failed()), peer)
+            else:
+                self._send(attempt(dialect, **times, **group, **failed()), peer)
+
+    @rule(back=st.lists(st.integers(1, 20), min_size=1, max_size=6))
+    def repeat(self, back: list[int]) -> None:
+        """Let datagrams arrive once more."""
+        for one in back:
+            if one <= len(self.history):
+                self._receive(*self.history[-one])
+
+    # What passes
+
+    @rule(seconds=st.sampled_from([0.0, 0.001, 0.01, 0.3, 0.5, 4.9, 5.0]))
+    def wait(self, seconds: float) -> None:
+        """Let time pass for a loop that wakes at each deadline: nothing is there for longer than that."""
+        until = self.now + seconds
+        while (deadline := self.correlator.next_deadline()) is not None and deadline <= until:
+            self.now = max(self.now, deadline)
+            self._expire()
+        self.now = until
+        self._expire()
+
+    @rule(seconds=st.sampled_from([0.3, 5.0, 600.0]))
+    def wake_late(self, seconds: float) -> None:
+        """Let time pass for a loop that had no processor: afterwards nothing waits beyond its deadline."""
         self.now += seconds
-        self._take(self.correlator.expire(now=self.now))
-        following = self.correlator.next_deadline()
-        assert following is None or following > self.now
-        late = [name for name, deadline in self.deadlines.items() if deadline <= self.now]
-        assert all(self.left[name] == self.arrived[name] for name in late)
+        self._expire()
 
     @rule()
     def flush(self) -> None:
-        """Empty it: everything that ever arrived has left, exactly as often."""
-        self._take(self.correlator.flush())
-        assert self.left == self.arrived
+        """Empty it: everything that ever arrived has left, exactly as often, and no index knows any of it."""
+        groups = list(self.correlator._groups.values())
+        self._take(self.correlator.flush(), calls={Reason.FLUSHED}, orphans={Reason.FLUSHED})
+        assert self.left == {name: len(arrivals) for name, arrivals in self.deadlines.items()}
         assert (self.correlator.pending_events, self.correlator.pending_bytes) == (0, 0)
-        assert self.correlator._groups == {}
-        assert self.correlator.next_deadline() is None
+        assert (self.correlator._groups, self.correlator.next_deadline()) == ({}, None)
+        for group in groups:
+            assert not len(group)
+            _check_indices(group)
+
+    # What holds always
 
     @invariant()
     def nothing_is_lost_or_doubled(self) -> None:
         """What has arrived has left or waits, and what waits is within the bounds."""
-        assert not self.left - self.arrived
-        assert sum((self.arrived - self.left).values()) == self.correlator.pending_events
+        arrived = sum(len(arrivals) for arrivals in self.deadlines.values())
+        assert all(count <= len(self.deadlines[name]) for name, count in self.left.items())
+        assert arrived - self.left.total() == self.correlator.pending_events
         assert self.correlator.pending_events <= _EVENTS
         assert 0 <= self.correlator.pending_bytes <= _BYTES
+
+    @invariant()
+    def indices_know_only_what_waits(self) -> None:
+        """No group is empty, and none knows of calls or attempts that are gone."""
+        groups = self.correlator._groups.values()
+        assert all(len(group) for group in groups)
+        assert sum(len(group) for group in groups) == self.correlator.pending_events
+        for group in groups:
+            _check_indices(group)
 
     def teardown(self) -> None:
         """End every run empty."""
         self.flush()
+
+    def _stamp(self, clock_ms: int | None) -> object:
+        return ABSENT if clock_ms is None else BASE_MS + int(self.now * 1000) + clock_ms
+
+    def _send(self, payload: bytes, peer: Peer) -> None:
+        self.numbers += 1
+        (event,) = decode(payload).events
+        event = msgspec.structs.replace(event, account_id=f"{self.numbers}")
+        self.history.append((event, peer))
+        self._receive(event, peer)
+
+    def _receive(self, event: Event, peer: Peer) -> None:
+        correlator = self.correlator
+        self.deadlines[event.account_id or ""].append(self.now + (_GRACE if isinstance(event, ApiCall) else _WAIT))
+        has_room = correlator.pending_events < _EVENTS and correlator.pending_bytes + event.size_bytes <= _BYTES
+        received_ns = BASE_MS * NS_PER_MS + int(self.now * 1e9)
+        released = correlator.receive(event, peer=peer, received_ns=received_ns, now=self.now)
+        pushed_out = set() if has_room else {Reason.EVICTED}
+        self._take(released, calls={Reason.COMPLETE} | pushed_out, orphans=pushed_out)
+        for one in released:
+            if isinstance(one, CorrelatedCall) and one.missing and one.reason is Reason.COMPLETE:
+                assert one.call.event.dialect not in _MAY_REORDER
+                assert one.call.peer.is_loopback
+
+    def _expire(self) -> None:
+        released = self.correlator.expire(now=self.now)
+        self._take(released, calls={Reason.COMPLETE, Reason.EXPIRED}, orphans={Reason.EXPIRED})
+        calls = [one for one in released if isinstance(one, CorrelatedCall)]
+        assert not any(one.missing for one in calls if one.reason is Reason.COMPLETE)
+        following = self.correlator.next_deadline()
+        assert following is None or following > self.now
+        for name, deadlines in self.deadlines.items():
+            assert self.left[name] >= bisect_right(deadlines, self.now)
+
+    def _take(self, released: list[Released], *, calls: set[Reason], orphans: set[Reason]) -> None:
+        for one in released:
+            if isinstance(one, OrphanAttempt):
+                name = one.attempt.event.account_id or ""
+                assert one.reason in orphans
+                assert one.reason is not Reason.EXPIRED or self.deadlines[name][self.left[name]] <= self.now
+                self.left[name] += 1
+                continue
+            assert one.reason in calls
+            self.left[one.call.event.account_id or ""] += 1
+            self.left.update(attempt.event.account_id or "" for attempt in one.attempts)
+            _check_call(one)
+
+
+def _check_call(released: CorrelatedCall) -> None:
+    """Check that the attempts of a call may all be its own."""
+    observed, event, attempts = released.call, released.call.event, released.attempts
+    assert released.missing >= 0
+    assert len(attempts) + released.missing in _counted(event)
+    assert attempts or not released.ambiguous
+    assert {_group_of(one.event, one.peer) for one in attempts} <= {_group_of(event, observed.peer)}
+    if event.dialect is not DOTNET:
+        assert all(fits(one, observed) for one in attempts)
+    if not released.missing:
+        assert all(may_be_last(one.event, event) for one in attempts[-1:])
+    assert all(may_be_retried(one.event) for one in attempts[:-1])
+    if event.dialect in {JS, PHP}:
+        starts = [one.match_start_ns for one in attempts[:-1]]
+        assert starts == sorted(starts)
+    else:
+        assert all(starmap(may_precede, pairwise(attempts)))
+
+
+def _counted(event: ApiCall) -> set[int]:
+    """Return how many attempts a call may say that it had."""
+    if event.attempt_count:
+        return {event.attempt_count}
+    if event.attempt_count is None or event.status is not None:
+        return {1}
+    return {0, 1} if event.dialect is PHP else {0}
+
+
+def _group_of(event: Event, peer: Peer) -> tuple[object, ...]:
+    port = peer.port if event.dialect in _KEEPS_PORT else 0
+    return peer.host, port, event.client_id, event.service, event.api, event.dialect
+
+
+def _check_indices(group: Group) -> None:
+    """Check that all that a group knows is about what waits in it."""
+    held, pending, owners = group._held, group._attempts, group._assignment._owners
+    assert group._waiting.keys() <= held.keys()
+    wanted = {key: {attempt for chain in one.chains for attempt in chain.attempts} for key, one in held.items()}
+    assert group._suitors == {
+        attempt: suitors
+        for attempt in set().union(*wanted.values())
+        if (suitors := {key for key, attempts in wanted.items() if attempt in attempts})
+    }
+    had = {attempt: one for one in held.values() for attempt in one.chain.attempts}
+    assert owners == had
+    assert owners.keys() <= pending._attempts.keys()
+    assert sum(len(one.chain.attempts) for one in held.values()) == len(had)
+    timed = {key: one for key, one in pending._attempts.items() if not one.event.not_sent}
+    assert pending._by_start == sorted((one.match_start_ns, key) for key, one in timed.items())
+    assert pending._by_end == sorted((one.match_end_ns, key) for key, one in timed.items())
+    assert pending._timeless == sorted(pending._attempts.keys() - timed.keys())
 
 
 TestCorrelatorMachine = CorrelatorMachine.TestCase
