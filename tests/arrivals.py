@@ -20,6 +20,18 @@ GRACE, WAIT = CorrelatorLimits().grace_seconds, CorrelatorLimits().attempt_wait_
 BOTOCORE, GO, RUBY, PHP, JS = Dialect.BOTOCORE, Dialect.GO, Dialect.RUBY, Dialect.PHP, Dialect.JS
 DOTNET, JAVA, CPP = Dialect.DOTNET, Dialect.JAVA, Dialect.CPP
 
+REFUSED: dict[str, Any] = {
+    "SdkException": "EndpointConnectionError",
+    "SdkExceptionMessage": "refused",
+    "HttpStatusCode": None,
+}
+FINALLY_REFUSED: dict[str, Any] = {
+    "FinalSdkException": "EndpointConnectionError",
+    "FinalSdkExceptionMessage": "refused",
+    "FinalHttpStatusCode": None,
+}
+RUBY_NULLS: dict[str, Any] = dict.fromkeys(["Timestamp", "Fqdn", "Region", "UserAgent", "AccessKey", "XAmznRequestId"])
+
 
 class Arrival(NamedTuple):
     """A datagram, when it comes (ms after `BASE_MS`), and from where."""
@@ -109,10 +121,15 @@ def _name(attempt: ApiCallAttempt) -> str:
 
 def transcript(*arrivals: Arrival) -> list[str]:
     """Return what a correlator releases for these arrivals, and what is left in the end."""
-    correlator = Correlator()
-    released = [line for arrival in arrivals for line in told(arrive(correlator, arrival))]
+    return told(all_released(*arrivals))
+
+
+def all_released(*arrivals: Arrival, limits: CorrelatorLimits | None = None) -> list[Released]:
+    """Return the same before it is told."""
+    correlator = Correlator(limits)
+    released = [one for arrival in arrivals for one in arrive(correlator, arrival)]
     last = arrivals[-1].at / 1000
-    released += told(correlator.expire(now=last + GRACE))
-    released += told(correlator.flush())
+    released += correlator.expire(now=last + GRACE)
+    released += correlator.flush()
     assert (correlator.pending_events, correlator.pending_bytes) == (0, 0)
     return released

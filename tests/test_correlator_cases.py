@@ -9,11 +9,14 @@ import pytest
 from arrivals import (
     CPP,
     DOTNET,
+    FINALLY_REFUSED,
     GO,
     JAVA,
     JS,
     PHP,
+    REFUSED,
     RUBY,
+    RUBY_NULLS,
     Arrival,
     called,
     failed,
@@ -23,17 +26,6 @@ from arrivals import (
 )
 from datagrams import ABSENT, BASE_MS, PHP_CALL_AGENT, TOKEN
 
-REFUSED: dict[str, Any] = {
-    "SdkException": "EndpointConnectionError",
-    "SdkExceptionMessage": "refused",
-    "HttpStatusCode": None,
-}
-FINALLY_REFUSED: dict[str, Any] = {
-    "FinalSdkException": "EndpointConnectionError",
-    "FinalSdkExceptionMessage": "refused",
-    "FinalHttpStatusCode": None,
-}
-RUBY_NULLS: dict[str, Any] = dict.fromkeys(["Timestamp", "Fqdn", "Region", "UserAgent", "AccessKey", "XAmznRequestId"])
 HEADS: dict[str, Any] = {"Api": "HeadBucket"}
 
 SEQUENTIAL = [
