@@ -28,7 +28,7 @@ MISSING = 100.0  # in nats, for each attempt that is not there: more than any ga
 _CHAINS = 24  # how many choices a call keeps
 _IMPLAUSIBLE = 12.0  # how much worse than the best, in nats, a choice is not kept
 _LASTS, _FIRSTS, _WAYS = 8, 6, 6  # of what chains are made; threads that share a millisecond are fewer
-_FEW_TRIES = 4  # beyond which half of them have to do: there are as many links as tries
+_FEW_TRIES = 4  # beyond which fewer have to do, the more tries: there are as many links as tries, and a count may lie
 _BACK = 64  # how many attempts are looked at for the one before another
 
 
@@ -75,9 +75,8 @@ def _only(call: Observed[ApiCall], key: int, attempt: Observed[ApiCallAttempt]) 
 
 
 def _longer_chains(call: Observed[ApiCall], candidates: Candidates, wanted: int) -> Iterable[Chain]:
-    share = 1 if wanted <= _FEW_TRIES else 2
     lasts = nsmallest(
-        _LASTS // share,
+        _share(_LASTS, wanted),
         (
             Chain((key,), last_cost(attempt, call))
             for key, attempt in candidates.items()
@@ -87,7 +86,7 @@ def _longer_chains(call: Observed[ApiCall], candidates: Candidates, wanted: int)
     )
     retried = _Retried(candidates)
     firsts = nsmallest(
-        _FIRSTS // share, (Chain((key,), first_cost(candidates[key], call)) for key in retried.keys), key=_cost
+        _share(_FIRSTS, wanted), (Chain((key,), first_cost(candidates[key], call)) for key in retried.keys), key=_cost
     )
     complete = False
     for last in lasts:
@@ -126,9 +125,14 @@ def _between(first: Chain, last: Chain, candidates: Candidates, retried: _Retrie
                 for middle in middles[min(room, len(middles)) - 1 :]  # the others leave too few before them
                 if (cost := _link(candidates, middle, end, number)) is not None
             ]
-        ends = nsmallest(_WAYS if wanted <= _FEW_TRIES else _WAYS // 2, longer, key=_cost)
+        ends = nsmallest(_share(_WAYS, wanted), longer, key=_cost)
         if not ends:
             return
+
+
+def _share(most: int, wanted: int) -> int:
+    """Return how many of ``most`` are combined where so many tries are wanted."""
+    return max(1, most * _FEW_TRIES // max(_FEW_TRIES, wanted))
 
 
 def _link(candidates: Candidates, key: int, end: Chain, number: int) -> float | None:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections import UserDict
+
 import pytest
 from datagrams import call
 from observations import observed, observed_call
 
 from csm_otel.chains import chains_of, with_attempt
+from csm_otel.events import ApiCallAttempt
+from csm_otel.observed import Observed
 
 FAILED = {"HttpStatusCode": 500, "AwsException": "InternalServerError", "AwsExceptionMessage": "no"}
+FINALLY_FAILED = {f"Final{name}": value for name, value in FAILED.items()}
 
 
 @pytest.mark.parametrize("tries", [2, 3, 4, 5, 10, 60])
@@ -33,6 +38,28 @@ def test_absurd_count_takes_what_there_is() -> None:
     best = chains_of(the_call, candidates, wanted=10**9)[0]
 
     assert best.attempts == (0, 1, 2, 3, 4)
+
+
+class Counting(UserDict[int, Observed[ApiCallAttempt]]):
+    """Candidates that count how often one is looked at."""
+
+    looks = 0
+
+    def __getitem__(self, key: int) -> Observed[ApiCallAttempt]:
+        self.looks += 1
+        return super().__getitem__(key)
+
+
+def test_absurd_count_costs_no_more_than_a_true_one() -> None:
+    """A datagram that counts a thousand tries, where many that failed wait, is no way to keep the processor busy."""
+
+    def looks(wanted: int) -> int:
+        candidates = Counting({number: observed(3 * number, 3 * number + 2, **FAILED) for number in range(192)})
+        the_call = observed_call(call(AttemptCount=wanted, Latency=600, **FINALLY_FAILED), received=600)
+        chains_of(the_call, candidates, wanted=wanted)
+        return candidates.looks
+
+    assert looks(1_000) < looks(4)
 
 
 def test_choices_are_few() -> None:
