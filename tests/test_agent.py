@@ -1,0 +1,282 @@
+"""The whole pipeline in this process, over real sockets, under what nobody should send.
+
+What comes is sent in bursts that the receive buffer has room for, the next one as soon as the loop has taken the last.
+"""
+
+from __future__ import annotations
+
+import io
+import itertools
+import socket
+import time
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from datagrams import ABSENT, attempt, call
+from loopback import HOSTS, send_from_anywhere
+from platforms import on_linux
+
+from csm_otel.events import Dialect
+from csm_otel.receiver import Receiver
+from csm_otel.settings import Settings
+from csm_otel.speaker import Speaker
+from csm_otel.standard import StandardVariables
+from csm_otel.waker import Waker
+from csm_otel.wiring import Source, build_bridge
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from csm_otel.spans.data import SpanData
+
+BOTOCORE, GO, JS = Dialect.BOTOCORE, Dialect.GO, Dialect.JS
+HOUR_MS = 3_600_000
+BURSTS, STRANGERS, BOUND = 20, 80, 150
+FAILED = {"HttpStatusCode": 500, "AwsException": "InternalError"}
+GOOD = "well-behaved"
+EXPECTED = sorted([f"a{number}", f"b{number}"] for number in range(BURSTS))
+"""The attempts of each call of the well-behaved sender."""
+
+
+class Rig:
+    """An agent with all that belongs to it, and the spans that it showed."""
+
+    def __init__(self, *, buffer_bytes: int = 2**20, **settings: Any) -> None:
+        self.receiver = Receiver.bind("127.0.0.1", 0, buffer_bytes=buffer_bytes)
+        self.address = self.receiver.address
+        self.spans: list[SpanData] = []
+        self.said = io.StringIO()
+        self.most_pending = 0
+        self.bridge = build_bridge(
+            settings=Settings(**settings),
+            variables=StandardVariables.model_construct(),
+            source=Source(receivers=[self.receiver]),
+            speaker=Speaker(self.said),
+            exporters=["console"],
+            show=self._show,
+        )
+        self.tally = self.bridge.tally
+
+    def _show(self, spans: Sequence[SpanData]) -> None:
+        self.spans += spans
+
+    def run(self, bursts: Iterator[None]) -> None:
+        """Let the loop take what each step of ``bursts`` sends, then end it in order."""
+        wake = Waker()
+        correlator = self.bridge.agent._pipeline._correlator
+
+        def is_over() -> bool:
+            self.most_pending = max(self.most_pending, correlator.pending_events)
+            return next(bursts, self) is self
+
+        self.bridge.run(until=is_over, wake=wake)
+        self.bridge.close(deadline_seconds=0)
+        self.receiver.close()
+        wake.close()
+
+    def trees(self, client_id: str) -> list[list[str]]:
+        """Return the request ids of each call's attempts, sorted; what is wrong with a call besides."""
+        children: dict[int, list[str]] = {}
+        for span in self.spans:
+            if span.parent is not None:
+                children.setdefault(span.parent.span_id, []).append(_request_id(span))
+        calls = [span for span in self.spans if span.parent is None and "csm.orphan" not in span.attributes]
+        return sorted(
+            children.get(span.context.span_id, [])
+            + [f"{name}={span.attributes[name]}" for name in _WRONG if name in span.attributes]
+            for span in calls
+            if span.attributes.get("csm.client_id") == client_id
+        )
+
+    def attempts(self) -> Counter[str]:
+        """Return how often each attempt came out, by request id."""
+        return Counter(_request_id(span) for span in self.spans if span.name.endswith(" attempt"))
+
+
+_WRONG = ("csm.attempts_missing", "csm.correlation")
+
+
+def _request_id(span: SpanData) -> str:
+    return str(span.attributes.get("aws.request_id"))
+
+
+def now_ms() -> int:
+    """Return wall time as a sender reads it."""
+    return time.time_ns() // 1_000_000
+
+
+def a_good_call(number: int, dialect: Dialect) -> list[bytes]:
+    """Return a call whose first try fails, sent within a millisecond."""
+    common: dict[str, Any] = {"ClientId": GOOD, "Timestamp": now_ms()}
+    return [
+        attempt(dialect, **common, AttemptLatency=0, XAmznRequestId=f"a{number}", **FAILED),
+        attempt(dialect, **common, AttemptLatency=0, XAmznRequestId=f"b{number}"),
+        call(
+            dialect, **common, Latency=0, AttemptCount=2, **({"XAmznRequestId": f"b{number}"} if dialect is GO else {})
+        ),
+    ]
+
+
+def an_attempt(name: str) -> bytes:
+    """Return an attempt whose call never comes."""
+    return attempt(ClientId=name, Timestamp=now_ms(), AttemptLatency=0, XAmznRequestId=name)
+
+
+def an_unfinished_call(name: str) -> bytes:
+    """Return a call that is held for attempts that never come."""
+    return call(JS, ClientId=name, Timestamp=now_ms(), Latency=0, AttemptCount=4)
+
+
+def an_absurd_call(name: str) -> bytes:
+    """Return a call whose length is negative, whose clock is an hour ahead and whose count is nonsense."""
+    return call(JS, ClientId=name, Timestamp=now_ms() + HOUR_MS, Latency=-HOUR_MS, AttemptCount=10**17)
+
+
+_absurd: Iterator[dict[str, object]] = itertools.cycle(
+    [
+        {"Timestamp": 1, "AttemptLatency": 10**12},
+        {"Timestamp": ABSENT, "AttemptLatency": -5},
+        {"Timestamp": None, "AttemptLatency": ABSENT},
+        {"Timestamp": 10**15, "AttemptLatency": None},
+    ]
+)
+
+
+def an_absurd_attempt(name: str) -> bytes:
+    """Return an attempt whose length and clock are nonsense, or not there."""
+    return attempt(ClientId=name, XAmznRequestId=name, **next(_absurd))
+
+
+def a_step(name: str) -> bytes:
+    """Return an attempt of the sender itself, by a clock that was set an hour back or ahead."""
+    off = HOUR_MS if int(name[1:]) % 2 else -HOUR_MS
+    return attempt(ClientId=GOOD, Timestamp=now_ms() + off, AttemptLatency=-off, XAmznRequestId=name)
+
+
+@pytest.mark.parametrize(
+    "stranger",
+    [
+        pytest.param(an_attempt, id="attempts"),
+        pytest.param(an_unfinished_call, id="unfinished-calls"),
+        pytest.param(an_absurd_call, id="absurd-calls"),
+        pytest.param(an_absurd_attempt, id="absurd-attempts"),
+        pytest.param(a_step, id="clocks-stepped-by-an-hour"),
+        pytest.param(lambda _: an_attempt("x0"), id="repeats"),
+    ],
+)
+def test_flood_from_everywhere(stranger: Callable[[str], bytes]) -> None:
+    """A flood of spoofed ports and addresses is bounded and counted, and costs the sender beside it nothing."""
+    rig = Rig(pending_events=BOUND)
+    sent: Counter[str] = Counter()
+    calls = 0
+
+    def bursts(sender: socket.socket) -> Iterator[None]:
+        nonlocal calls
+        for burst in range(BURSTS):
+            good = a_good_call(burst, BOTOCORE)
+            for number in range(STRANGERS):
+                name = f"x{burst * STRANGERS + number}"
+                payload = stranger(name)
+                if b'"ApiCall"' in payload:
+                    calls += 1
+                else:
+                    sent["x0" if b'"x0"' in payload else name] += 1
+                send_from_anywhere(payload, rig.address, host=HOSTS[number % len(HOSTS)])
+                if number % (STRANGERS // 3) == 0 and good:
+                    sender.sendto(good.pop(0), rig.address)
+            for payload in good:
+                sender.sendto(payload, rig.address)
+            yield
+
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+        rig.run(bursts(sender))
+
+    assert rig.trees(GOOD) == EXPECTED
+    assert rig.most_pending <= BOUND
+    assert rig.tally.datagrams_received == BURSTS * (STRANGERS + 3)
+    assert rig.tally.datagrams_dropped_by_kernel in {0, None}
+    assert rig.tally.calls == rig.tally.released.total() == BURSTS + calls
+    assert rig.tally.attempts == 2 * BURSTS + sent.total()
+    assert rig.tally.orphans.total() == sent.total()
+    assert rig.tally.orphans.keys() <= {"evicted", "flushed"}
+    assert rig.tally.orphans["flushed"] <= BOUND
+    assert rig.attempts() == sent + Counter(f"{name}{number}" for number in range(BURSTS) for name in "ab")
+
+
+@pytest.mark.parametrize("dialect", [JS, GO])
+def test_flood_of_the_senders_own_group(dialect: Dialect) -> None:
+    """Where the port is no part of the group, attempts that copy the sender's leave none of its calls without.
+
+    Each attempt still leaves once. Which is whose only Go's request ids tell; of JavaScript's calls it is told that
+    they are in doubt.
+    """
+    rig = Rig(pending_events=BOUND)
+    times = 10
+
+    def bursts(sender: socket.socket) -> Iterator[None]:
+        for burst in range(BURSTS):
+            failing, last, the_call = a_good_call(burst, dialect)
+            sender.sendto(failing, rig.address)
+            for number in range(times):
+                name = f"x{burst * times + number}"
+                copy = {"ClientId": GOOD, "Timestamp": now_ms(), "AttemptLatency": 0, "XAmznRequestId": name}
+                send_from_anywhere(attempt(dialect, **copy), rig.address)
+            sender.sendto(last, rig.address)
+            sender.sendto(the_call, rig.address)
+            yield
+
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+        rig.run(bursts(sender))
+
+    assert rig.tally.attempts_missing == 0
+    assert rig.tally.released.total() == BURSTS
+    assert rig.tally.orphans.total() == BURSTS * times
+    assert rig.most_pending <= BOUND
+    assert set(rig.attempts().values()) == {1}
+    if dialect is GO:
+        assert rig.trees(GOOD) == EXPECTED
+    else:
+        assert rig.tally.ambiguous
+
+
+def test_attempts_and_calls_that_never_meet() -> None:
+    """What has no other half leaves as an orphan, or as a call that misses it; whatever is sent twice leaves twice."""
+    rig = Rig()
+
+    def bursts(sender: socket.socket) -> Iterator[None]:
+        for payload in (an_attempt("x"), an_attempt("x"), call(ClientId=GOOD), call(ClientId=GOOD)):
+            sender.sendto(payload, rig.address)
+        yield
+
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+        rig.run(bursts(sender))
+
+    assert rig.trees(GOOD) == [["csm.attempts_missing=1"]] * 2
+    assert rig.attempts() == {"x": 2}
+    assert (rig.tally.calls, rig.tally.attempts) == (2, 2)
+    assert rig.tally.released == {"complete": 2}
+    assert rig.tally.orphans == {"flushed": 2}
+    assert rig.tally.attempts_missing == 2
+
+
+@on_linux
+def test_kernel_drops() -> None:
+    """What the kernel had no room for is counted, and told once with the remedy; what came is served."""
+    rig = Rig(buffer_bytes=4096)
+    many = 200
+
+    def bursts(sender: socket.socket) -> Iterator[None]:
+        for burst in range(2):
+            for number in range(many):
+                sender.sendto(an_attempt(f"x{burst * many + number}"), rig.address)
+            yield
+
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+        rig.run(bursts(sender))
+
+    dropped = rig.tally.datagrams_dropped_by_kernel
+    assert dropped
+    assert rig.tally.datagrams_received + dropped == 2 * many
+    assert rig.tally.orphans.total() == rig.tally.datagrams_received
+    assert rig.said.getvalue().count("net.core.rmem_max") == 1
