@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from datagrams import attempt, call
 from e2e.programs import (
     CSM_OTEL,
     DEADLINE_SECONDS,
@@ -23,7 +24,10 @@ from e2e.programs import (
     serving,
     spans_in,
 )
+from loopback import HOSTS, send_from_anywhere
 from otlp_backend import Answer, GrpcBackend, HttpBackend
+
+from csm_otel.events import Dialect
 
 
 def _script(script: str, env: dict[str, str]) -> None:
@@ -116,6 +120,27 @@ def test_any_datagram_at_all() -> None:
     warnings = [line for line in lines_of(daemon.rest) if "no CSM events" in line]
     assert len(warnings) == len(set(warnings)) == 6
     assert not has_traceback(daemon.rest)
+
+
+def test_a_flood_beside_a_script(moto_port: int, tmp_path: Path) -> None:
+    """Spoofed calls and attempts from ever new ports and addresses are let go and counted; a script's are whole."""
+    file = tmp_path / "out.jsonl"
+    with serving("--file", file, "--pending-events", "50", env=environment(OTEL_TRACES_EXPORTER="none")) as daemon:
+        for part in range(2):
+            for number in range(100):
+                make = (attempt, call)[number % 2]
+                stranger = make(Dialect.JS, Api="ListBuckets", ClientId=f"{part}-{number}")
+                send_from_anywhere(stranger, daemon.address, host=HOSTS[number % len(HOSTS)])
+            _script(f"{ONE_CALL}\n{ONE_CALL}", environment(moto_port, **daemon.csm(), AWS_CSM_CLIENT_ID="nightly"))
+        assert daemon.stop() == 0
+    assert b"208 datagrams received" in daemon.rest
+    assert b"104 calls with 4 attempts (100 attempts not seen), 100 orphan attempts" in daemon.rest
+    assert b"let go early, as too many were waiting" in daemon.rest
+    spans = [span for span in spans_in(file) if span["resource"]["service.name"] == "nightly"]
+    calls = {span["spanId"] for span in spans if span["name"] == "S3.ListBuckets"}
+    assert len(calls) == 4
+    assert {span["parentSpanId"] for span in spans if span["name"] == "S3.ListBuckets attempt"} == calls
+    assert not any("csm.attempts_missing" in span["attributes"] for span in spans)
 
 
 def test_both_loopback_addresses() -> None:
