@@ -31,7 +31,7 @@ from csm_otel.recording import (
     decode_line,
 )
 from csm_otel.replayed_origins import ReplayedOrigins
-from csm_otel.report.stdout import show_on_stdout
+from csm_otel.report.stdout import Stdout
 from csm_otel.report.tally import render_tally
 from csm_otel.report.terminal import counted
 from csm_otel.spans.command import command_span
@@ -149,13 +149,14 @@ class _Player:
             parent=parse_traceparent(heading.parent),
             trace_state=heading.trace_state,
         )
+        self._stdout = Stdout()
         self._bridge: Bridge = build_bridge(
             settings=settings,
             variables=variables,
             source=self._source,
             speaker=speaker,
             exporters=[] if variables.sdk_disabled else exporters_for(variables, ["console"]),
-            show=show_on_stdout,
+            show=self._stdout.show,
         )
 
     def play(self, reader: _Reader, stop: StopSignal) -> None:
@@ -176,6 +177,7 @@ class _Player:
         pipeline.finish(now=self._now)
         drain_seconds = self._settings.drain_seconds
         self._bridge.deliver(deadline_seconds=_DRAIN_SECONDS if drain_seconds is None else drain_seconds)
+        self._stdout.finish()
         self._speaker.write(render_tally(self._bridge.tally, seconds=self._now))
 
     def _advance(self) -> None:

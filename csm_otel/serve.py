@@ -16,7 +16,7 @@ from csm_otel.configuration import read_configuration
 from csm_otel.errors import ListenError, SettingsError
 from csm_otel.port_owner import owner_of_port
 from csm_otel.receiver import Receiver
-from csm_otel.report.stdout import show_on_stdout
+from csm_otel.report.stdout import Stdout
 from csm_otel.report.tally import render_tally
 from csm_otel.stop import StopSignal
 
@@ -45,18 +45,20 @@ def serve(flags: Mapping[str, object], speaker: Speaker) -> int:
     from csm_otel.wiring import Source, build_bridge, exporters_for  # ruff: ignore[import-outside-top-level] - a port in use is told at once
 
     exporters = [] if variables.sdk_disabled else exporters_for(variables, ["otlp"])
+    stdout = Stdout()
     bridge = build_bridge(
         settings=settings,
         variables=variables,
         source=Source(receivers=receivers),
         speaker=speaker,
         exporters=exporters,
-        show=show_on_stdout,
+        show=stdout.show,
     )
     speaker.say(f"listening on {_addresses(receivers)}, exporting to {bridge.goes_to}")
     started = time.monotonic()
     bridge.run(until=stop.is_set, wake=stop)
     bridge.close(deadline_seconds=_DRAIN_SECONDS if settings.drain_seconds is None else settings.drain_seconds)
+    stdout.finish()
     for receiver in receivers:
         receiver.close()
     speaker.write(render_tally(bridge.tally, seconds=time.monotonic() - started))

@@ -1,4 +1,4 @@
-"""Batches of spans to stdout, which is data, as waterfalls: `show_on_stdout`."""
+"""Batches of spans to stdout, which is data, as waterfalls: `Stdout`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import contextlib
 import sys
 from typing import TYPE_CHECKING
 
-from csm_otel.report.waterfall import render_waterfall
+from csm_otel.report.trace_log import TraceLog
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,11 +16,25 @@ if TYPE_CHECKING:
 _WIDTH = 120  # columns of what goes to a log or a pipe
 
 
-def show_on_stdout(spans: Sequence[SpanData]) -> None:
-    """Print a batch as a waterfall a trace; nothing where nobody can read it."""
-    if sys.stdout is None:  # this process was started with stdout closed
-        return
-    ascii_only = "utf" not in (sys.stdout.encoding or "").lower()
-    with contextlib.suppress(OSError):
-        sys.stdout.write(render_waterfall(spans, width=_WIDTH, color=False, ascii_only=ascii_only))
-        sys.stdout.flush()
+class Stdout:
+    """This process's stdout; nothing where nobody can read it."""
+
+    def __init__(self) -> None:
+        """Begin with nothing printed."""
+        self._stream = sys.stdout  # None where this process was started with stdout closed
+        encoding = (self._stream.encoding or "") if self._stream is not None else ""
+        self._log = TraceLog(width=_WIDTH, ascii_only="utf" not in encoding.lower())
+
+    def show(self, spans: Sequence[SpanData]) -> None:
+        """Print a batch as a waterfall a trace; the traces of processes wait for their roots."""
+        self._print(self._log.add(spans))
+
+    def finish(self) -> None:
+        """Print what waits."""
+        self._print(self._log.flush())
+
+    def _print(self, text: str) -> None:
+        if self._stream is not None:
+            with contextlib.suppress(OSError):
+                self._stream.write(text)
+                self._stream.flush()

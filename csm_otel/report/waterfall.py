@@ -15,7 +15,7 @@ from csm_otel.report.terminal import Segment, Style, Terminal, columns_of, count
 from csm_otel.report.trace import Trace, exit_code, is_process, traces_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from csm_otel.spans.data import SpanData
 
@@ -68,7 +68,13 @@ class TraceBuffer:
 
 
 def render_waterfall(
-    spans: Sequence[SpanData], *, width: int, color: bool, ascii_only: bool = False, max_calls: int = _MAX_CALLS
+    spans: Sequence[SpanData],
+    *,
+    width: int,
+    color: bool,
+    ascii_only: bool = False,
+    max_calls: int = _MAX_CALLS,
+    shown_before: Mapping[int, int] | None = None,
 ) -> str:
     """Return the spans' traces as waterfalls, one after the other in order of start; empty where there is no span.
 
@@ -85,7 +91,8 @@ def render_waterfall(
             rest = f"... and {counted(len(traces) - shown, 'more trace')} with {counted(calls, 'call')}"
             blocks.append(_block(_wrapped(rest, terminal, Style.DIM)))
             break
-        blocks.append(_block(_lines(trace, terminal, max(room, 0))))
+        before = (shown_before or {}).get(trace.trace_id, 0)
+        blocks.append(_block(_lines(trace, terminal, max(room, 0), before)))
         room -= max(len(trace.calls), 1)
     return "\n".join(blocks)
 
@@ -94,7 +101,7 @@ def _block(lines: Iterable[str]) -> str:
     return "".join(f"{line}\n" for line in lines)
 
 
-def _lines(trace: Trace, terminal: Terminal, max_calls: int) -> Iterator[str]:
+def _lines(trace: Trace, terminal: Terminal, max_calls: int, shown_before: int) -> Iterator[str]:
     yield _header(trace, terminal)
     shown, rest = trace.calls[:max_calls], trace.calls[max_calls:]
     yield from _table([row for call in shown for row in rows_of(call, trace.interval[0], terminal)], trace, terminal)
@@ -104,7 +111,9 @@ def _lines(trace: Trace, terminal: Terminal, max_calls: int) -> Iterator[str]:
         yield from _wrapped(more, terminal, Style.DIM)
     if any(call.is_ambiguous for call in shown):
         yield from _wrapped(_LEGEND, terminal, Style.DIM)
-    if trace.root is not None or len(trace.calls) > 1:
+    if shown_before:
+        yield from _wrapped(f"{counted(shown_before, 'call')} of this trace shown before", terminal, Style.DIM)
+    if len(trace.calls) > 1 or (trace.root is not None and (trace.calls or not shown_before)):
         yield from _wrapped(_sum(trace), terminal, Style.BOLD)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import select
 import shutil
 import signal
@@ -205,6 +206,27 @@ def test_a_sender_that_is_killed(tmp_path: Path) -> None:
     (orphan,) = [span for span in spans if "csm.orphan" in span["attributes"]]
     assert orphan["parentSpanId"] == root["spanId"]
     assert int(root["endTimeUnixNano"]) >= before_ns
+
+
+@on_linux
+def test_the_console_shows_it_whole(tmp_path: Path) -> None:
+    """However many batches its calls left in, a process has one waterfall, as soon as it has ended."""
+    file = tmp_path / "out.jsonl"
+    env = environment(OTEL_TRACES_EXPORTER="console", OTEL_BSP_SCHEDULE_DELAY="50")
+    with serving("--group", "process", "--file", file, env=env) as daemon:
+        with sender(daemon) as (process, _):
+            for count in (1, 2):
+                tell(process, "attempt", "call")
+                wait_for(file, count, calls_in)
+        shown = [next_line(daemon.process.stdout) for _ in range(4)]
+        daemon.process.send_signal(signal.SIGTERM)
+        rest, _ = daemon.process.communicate(timeout=DEADLINE_SECONDS)
+    (root,) = roots_in(spans_in(file))
+    assert len(file.read_text("utf-8").splitlines()) == 3
+    assert re.fullmatch(rf"told_sender\.py  .* trace {root['traceId']}", shown[0])
+    assert ["S3.ListBuckets" in line for line in shown] == [False, True, True, False]
+    assert shown[3].startswith("2 calls, 0 failed; ")
+    assert rest == b""
 
 
 @on_linux
