@@ -20,7 +20,7 @@ Final* fields.
 - Identical datagrams are normal under concurrency, so nothing is ever de-duplicated: a call takes as many attempts as
   it counts, and each attempt leaves once.
 - An attempt whose call never comes (lost, or the sender died) leaves as an orphan after a wait longer than the longest
-  call. What exceeds the bounds leaves early, oldest first.
+  call, or as soon as it is told that its sender has ended. What exceeds the bounds leaves early, oldest first.
 - Where another assignment is nearly as likely as the chosen one, every call that it would change and that is still
   held is marked ambiguous, rather than guessed silently.
 - Clocks are not trusted: events whose own times are far from their receipt are placed by their receipt instead.
@@ -32,7 +32,7 @@ from __future__ import annotations
 
 from collections import OrderedDict, deque
 from enum import StrEnum
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
@@ -40,6 +40,9 @@ from csm_otel.events import ApiCall, ApiCallAttempt, Dialect, Event, Peer
 from csm_otel.group import Group
 from csm_otel.observed import Observed
 from csm_otel.times import NS_PER_MS, TimestampMode, interval_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 # One socket for the sender's life, so that the port tells one sender from another on the same host.
 _STEADY_PORT = frozenset({Dialect.BOTOCORE, Dialect.CPP, Dialect.JAVA})
@@ -56,6 +59,8 @@ class Reason(StrEnum):
     EXPIRED = "expired"
     EVICTED = "evicted"
     FLUSHED = "flushed"
+    ENDED = "ended"
+    """Its sender will send no more."""
 
 
 class CorrelatedCall(msgspec.Struct, frozen=True, kw_only=True):
@@ -105,11 +110,15 @@ class _Key(NamedTuple):
 class _Pending(NamedTuple):
     deadline: float
     key: _Key
+    peer: Peer
     size_bytes: int
 
 
 class Correlator:
-    """The state machine: feed it with `receive`, ask `next_deadline`, then `expire`; `flush` at the end."""
+    """The state machine: feed it with `receive`, ask `next_deadline`, then `expire`; `flush` at the end.
+
+    `release_of` is for senders that are known to have ended.
+    """
 
     def __init__(
         self,
@@ -123,6 +132,8 @@ class Correlator:
         # Both in order of arrival, hence of deadline: the waits are constants.
         self._attempts: OrderedDict[int, _Pending] = OrderedDict()
         self._held: OrderedDict[int, _Pending] = OrderedDict()
+        # What waits from peers that somebody watches; an era is theirs alone.
+        self._of_peer: dict[Peer, dict[int, None]] = {}
         self._pending_bytes = 0
         self._sequence = 0
 
@@ -164,6 +175,18 @@ class Correlator:
                 released.append(self._release(next(iter(queue)), Reason.EXPIRED))
         return released
 
+    def release_of(self, peers: Iterable[Peer]) -> list[Released]:
+        """Return what waits from peers that will send no more: calls with what there is, then the orphans.
+
+        Only peers of an era are known here, see `Peer`. All of one sender's belong together: an attempt's call may come
+        from another.
+        """
+        waiting = sorted(sequence for peer in peers for sequence in self._of_peer.get(peer, ()))
+        released: list[Released] = []
+        for queue in (self._held, self._attempts):
+            released += [self._release(sequence, Reason.ENDED) for sequence in waiting if sequence in queue]
+        return released
+
     def flush(self) -> list[Released]:
         """Return everything that waits: held calls first, each with what there is, then the orphans."""
         released: list[Released] = []
@@ -189,15 +212,15 @@ class Correlator:
 
     def _receive_call(self, call: Observed[ApiCall], key: _Key, now: float) -> list[Released]:
         sequence = self._next_sequence()
-        self._held[sequence] = _Pending(now + self._limits.grace_seconds, key, call.event.size_bytes)
-        self._pending_bytes += call.event.size_bytes
+        deadline = now + self._limits.grace_seconds
+        self._keep(self._held, sequence, _Pending(deadline, key, call.peer, call.event.size_bytes))
         group = self._groups.setdefault(key, Group())
         return self._release_settled(group.add_call(sequence, call, waits=_may_still_come(call)))
 
     def _receive_attempt(self, attempt: Observed[ApiCallAttempt], key: _Key, now: float) -> list[Released]:
         sequence = self._next_sequence()
-        self._attempts[sequence] = _Pending(now + self._limits.attempt_wait_seconds, key, attempt.event.size_bytes)
-        self._pending_bytes += attempt.event.size_bytes
+        deadline = now + self._limits.attempt_wait_seconds
+        self._keep(self._attempts, sequence, _Pending(deadline, key, attempt.peer, attempt.event.size_bytes))
         group = self._groups.setdefault(key, Group())
         return self._release_settled(group.add_attempt(sequence, attempt))
 
@@ -213,10 +236,9 @@ class Correlator:
         return OrphanAttempt(attempt=self._take_attempt(sequence), reason=reason)
 
     def _release_call(self, sequence: int, reason: Reason) -> CorrelatedCall:
-        pending = self._held.pop(sequence)
-        self._pending_bytes -= pending.size_bytes
+        pending = self._forget(self._held, sequence)
         group = self._groups[pending.key]
-        if reason is Reason.EXPIRED and not group.misses_attempts(sequence):
+        if reason in (Reason.EXPIRED, Reason.ENDED) and not group.misses_attempts(sequence):
             reason = Reason.COMPLETE  # it was held for doubt only
         call = group.call(sequence)
         choice = group.take_call(sequence)
@@ -228,13 +250,28 @@ class Correlator:
         )
 
     def _take_attempt(self, sequence: int) -> Observed[ApiCallAttempt]:
-        pending = self._attempts.pop(sequence)
-        self._pending_bytes -= pending.size_bytes
+        pending = self._forget(self._attempts, sequence)
         group = self._groups[pending.key]
         attempt = group.take_attempt(sequence)
         if not group:
             del self._groups[pending.key]
         return attempt
+
+    def _keep(self, queue: OrderedDict[int, _Pending], sequence: int, pending: _Pending) -> None:
+        queue[sequence] = pending
+        self._pending_bytes += pending.size_bytes
+        if pending.peer.era:
+            self._of_peer.setdefault(pending.peer, {})[sequence] = None
+
+    def _forget(self, queue: OrderedDict[int, _Pending], sequence: int) -> _Pending:
+        pending = queue.pop(sequence)
+        self._pending_bytes -= pending.size_bytes
+        if pending.peer.era:
+            of_peer = self._of_peer[pending.peer]
+            del of_peer[sequence]
+            if not of_peer:
+                del self._of_peer[pending.peer]
+        return pending
 
     def _evict(self) -> deque[Released]:
         released: deque[Released] = deque()

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from arrivals import DOTNET, GRACE, RUBY, WAIT, arrive, called, failed, told, transcript, tried
+from arrivals import DOTNET, GRACE, JS, RUBY, WAIT, arrive, called, failed, told, transcript, tried
 from datagrams import ABSENT, BASE_MS
 
 from csm_otel.correlator import CorrelatedCall, Correlator, CorrelatorLimits
+from csm_otel.events import Peer
 from csm_otel.times import NS_PER_MS, TimestampMode
 
 # A call that misses attempts waits where its sender or the network may reorder.
@@ -110,6 +111,51 @@ def test_flush_empties() -> None:
 
     assert told(correlator.flush()) == ["call@0 [a] missing 1 flushed", "orphan x flushed"]
     assert correlator.pending_events == 0
+
+
+# Of a sender that has ended nothing waits any longer.
+
+
+def test_attempts_of_a_sender_that_has_ended() -> None:
+    """They leave as orphans in order of arrival; those of others wait on, of the same port in another era too."""
+    correlator = Correlator()
+    for name, era in (("a", 1), ("x", 0), ("b", 1), ("y", 2), ("c", 1)):
+        arrive(correlator, tried(name, 2, 27)._replace(era=era))
+
+    released = correlator.release_of([Peer("127.0.0.1", 40_000, 1), Peer("127.0.0.1", 40_001, 1)])
+
+    assert told(released) == ["orphan a ended", "orphan b ended", "orphan c ended"]
+    assert told(correlator.flush()) == ["orphan x flushed", "orphan y flushed"]
+
+
+def test_a_call_of_a_sender_that_has_ended() -> None:
+    """It leaves with what there is, and is complete if it was held for doubt only."""
+    correlator = Correlator()
+    for arrival in (
+        called(0, 50, RUBY, AttemptCount=2),
+        tried("a", 1, 5, RUBY, at=51, **failed()),
+        tried("b", 0, 40),
+        tried("c", 0, 40),
+        called(0, 40),
+    ):
+        assert arrive(correlator, arrival._replace(era=1)) == []
+
+    released = told(correlator.release_of([Peer("127.0.0.1", 40_000, 1)]))
+
+    assert released == ["call@0 [a] missing 1 ended", "call@0 [b] ambiguous", "orphan c ended"]
+    assert (correlator.pending_events, correlator.pending_bytes) == (0, 0)
+
+
+def test_a_sender_with_several_peers() -> None:
+    """A call takes its attempts along from whichever peer of its sender they came."""
+    correlator = Correlator()
+    arrive(correlator, called(0, 50, JS, port=40_001, AttemptCount=2)._replace(era=2))
+    arrive(correlator, tried("a", 1, 5, JS, at=51, **failed())._replace(era=1))
+
+    peers = [Peer("127.0.0.1", 40_000, 1), Peer("127.0.0.1", 40_001, 2)]
+
+    assert told(correlator.release_of(peers)) == ["call@0 [a] missing 1 ended"]
+    assert correlator.release_of(peers) == []
 
 
 # What waits is bounded by number and by bytes, oldest first out.

@@ -34,7 +34,7 @@ _KEEPS_PORT = {BOTOCORE, CPP, JAVA}
 _MAY_REORDER = {RUBY, DOTNET, JS, Dialect.UNKNOWN}
 
 _dialects = st.sampled_from(sorted(Dialect))
-_peers = st.builds(Peer, st.sampled_from(_HOSTS), st.integers(1, 2))
+_peers = st.builds(Peer, st.sampled_from(_HOSTS), st.integers(1, 2), st.integers(0, 1))
 
 
 class Sent(NamedTuple):
@@ -97,6 +97,7 @@ class CorrelatorMachine(RuleBasedStateMachine):
         self.deadlines: defaultdict[str, list[float]] = defaultdict(list)
         """Of each event, one for each time that it has arrived."""
         self.left: Counter[str] = Counter()
+        self.waiting: Counter[Peer] = Counter()
 
     # What arrives
 
@@ -196,6 +197,12 @@ class CorrelatorMachine(RuleBasedStateMachine):
         self.now += seconds
         self._expire()
 
+    @rule(peers=st.lists(_peers, max_size=3))
+    def end(self, peers: list[Peer]) -> None:
+        """Let senders end: nothing of theirs waits any longer where it was known which era was theirs."""
+        self._take(self.correlator.release_of(peers), calls={Reason.COMPLETE, Reason.ENDED}, orphans={Reason.ENDED})
+        assert not any(self.waiting[peer] for peer in peers if peer.era)
+
     @rule()
     def flush(self) -> None:
         """Empty it: everything that ever arrived has left, exactly as often, and no index knows any of it."""
@@ -203,7 +210,7 @@ class CorrelatorMachine(RuleBasedStateMachine):
         self._take(self.correlator.flush(), calls={Reason.FLUSHED}, orphans={Reason.FLUSHED})
         assert self.left == {name: len(arrivals) for name, arrivals in self.deadlines.items()}
         assert (self.correlator.pending_events, self.correlator.pending_bytes) == (0, 0)
-        assert (self.correlator._groups, self.correlator.next_deadline()) == ({}, None)
+        assert (self.correlator._groups, self.correlator._of_peer, self.correlator.next_deadline()) == ({}, {}, None)
         for group in groups:
             assert not len(group)
             _check_indices(group)
@@ -227,6 +234,8 @@ class CorrelatorMachine(RuleBasedStateMachine):
         assert sum(len(group) for group in groups) == self.correlator.pending_events
         for group in groups:
             _check_indices(group)
+        of_peer = {peer: len(events) for peer, events in self.correlator._of_peer.items()}
+        assert of_peer == {peer: count for peer, count in self.waiting.items() if count and peer.era}
 
     def teardown(self) -> None:
         """End every run empty."""
@@ -245,6 +254,7 @@ class CorrelatorMachine(RuleBasedStateMachine):
     def _receive(self, event: Event, peer: Peer) -> None:
         correlator = self.correlator
         self.deadlines[event.account_id or ""].append(self.now + (_GRACE if isinstance(event, ApiCall) else _WAIT))
+        self.waiting[peer] += 1
         has_room = correlator.pending_events < _EVENTS and correlator.pending_bytes + event.size_bytes <= _BYTES
         received_ns = BASE_MS * NS_PER_MS + int(self.now * 1e9)
         released = correlator.receive(event, peer=peer, received_ns=received_ns, now=self.now)
@@ -272,9 +282,11 @@ class CorrelatorMachine(RuleBasedStateMachine):
                 assert one.reason in orphans
                 assert one.reason is not Reason.EXPIRED or self.deadlines[name][self.left[name]] <= self.now
                 self.left[name] += 1
+                self.waiting[one.attempt.peer] -= 1
                 continue
             assert one.reason in calls
             self.left[one.call.event.account_id or ""] += 1
+            self.waiting.subtract([one.call.peer, *(attempt.peer for attempt in one.attempts)])
             self.left.update(attempt.event.account_id or "" for attempt in one.attempts)
             _check_call(one)
 

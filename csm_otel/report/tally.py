@@ -65,10 +65,14 @@ def _losses(tally: Tally) -> list[str]:
     ended = tally.spans_delivered + tally.spans_shown + dropped + tally.spans_rejected + tally.spans_unsampled
     if tally.spans_made > ended:
         lines.append(f"{counted(tally.spans_made - ended, 'span')} not delivered yet")
-    if evicted := tally.released[Reason.EVICTED] + tally.orphans[Reason.EVICTED]:
-        lines.append(f"{evicted:,} of the calls and attempts let go early, as too many were waiting")
-    if tally.origins_unknown:
-        lines.append(f"{tally.origins_unknown:,} of the calls and orphans came from a process that could not be found")
+    evicted = tally.released[Reason.EVICTED] + tally.orphans[Reason.EVICTED]
+    for number, what in (
+        (evicted, "the calls and attempts let go early, as too many were waiting"),
+        (tally.orphans[Reason.ENDED], "the orphan attempts came from a process that ended before its call did"),
+        (tally.origins_unknown, "the calls and orphans came from a process that could not be found"),
+    ):
+        if number:
+            lines.append(f"{number:,} of {what}")
     if tally.other_versions:
         lines.append(f"{counted(tally.other_versions, 'event')} of another CSM version, read as well as possible")
     if tally.lines_unrecorded:

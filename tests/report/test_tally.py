@@ -42,7 +42,7 @@ def test_every_loss_is_told() -> None:
         calls=14,
         attempts=21,
         released=Counter({"complete": 13, "evicted": 1}),
-        orphans=Counter({"flushed": 1, "evicted": 1}),
+        orphans=Counter({"ended": 1, "evicted": 1}),
         attempts_missing=1,
         ambiguous=2,
         origins_unknown=9,
@@ -61,6 +61,7 @@ def test_every_loss_is_told() -> None:
         "          2 spans not sampled, as their parent or the sampler decided\n"
         "          4 spans not delivered yet\n"
         "          2 of the calls and attempts let go early, as too many were waiting\n"
+        "          1 of the orphan attempts came from a process that ended before its call did\n"
         "          9 of the calls and orphans came from a process that could not be found\n"
         "          1 event of another CSM version, read as well as possible\n"
         "          2 datagrams came after the command had ended, from something it left running: not heard\n"
