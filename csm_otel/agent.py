@@ -51,8 +51,10 @@ class Agent:
             for readable in (*self._receivers, wake, *([self._origins] if self._origins else [])):
                 selector.register(readable, selectors.EVENT_READ)
             while not until():
-                selector.select(_seconds_to(self._pipeline.next_deadline()))
-                self._receive_all()
+                selector.select(_seconds_to(self._next_deadline()))
+                is_drained = self._receive_all() < _AT_A_TIME
+                if self._origins is not None:
+                    self._origins.look_for_ends(now=time.monotonic(), is_drained=is_drained)
                 self._pipeline.settle(now=time.monotonic())
 
     def finish(self, *, until_ns: int | None = None) -> None:
@@ -96,8 +98,13 @@ class Agent:
             selector.register(self._origins, selectors.EVENT_READ)
             while (deadline := self._pipeline.origins_deadline()) is not None:
                 selector.select(_seconds_to(deadline))
+                self._origins.look_for_ends(now=time.monotonic(), is_drained=True)
                 self._pipeline.settle(now=time.monotonic())
         self._origins.stop()
+
+    def _next_deadline(self) -> float | None:
+        deadlines = (self._pipeline.next_deadline(), self._origins.next_end() if self._origins else None)
+        return min((deadline for deadline in deadlines if deadline is not None), default=None)
 
     def _look_for_drops(self) -> None:
         known = [drops for receiver in self._receivers if (drops := receiver.kernel_drops) is not None]

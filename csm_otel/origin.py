@@ -20,7 +20,9 @@ import time
 from collections import OrderedDict, deque
 from typing import TYPE_CHECKING
 
-from csm_otel.events import Dialect, Origin, Peer, ProcessEnd
+from csm_otel.departures import Departures
+from csm_otel.endings import Ended, Endings
+from csm_otel.events import Dialect, Origin, Peer
 from csm_otel.process_ends import ProcessEnds
 from csm_otel.procfs.holders import find_holders
 from csm_otel.procfs.sockets import inode_of_sender, is_available, newest_first, udp_sockets
@@ -60,10 +62,12 @@ class OriginFinder:
         self._current: dict[tuple[str, int], _Sender] = {}
         self._eras = 0
         self._ended_ns: OrderedDict[tuple[int, int], int] = OrderedDict()
-        self._untold: list[ProcessEnd] = []
+        self._untold: list[Ended] = []
+        self._endings = Endings()
+        self._over: list[Ended] = []
         # Between the threads: deques, whose ends may be used by both.
         self._sought: deque[_Sender] = deque(maxlen=_MAX_SENDERS)
-        self._ends: deque[ProcessEnd] = deque()
+        self._ends: deque[Ended] = deque()
         self._news, self._work = Waker(), Waker()
         self._is_stopped = False
         self._thread = threading.Thread(target=self._run, name="origin", daemon=True)
@@ -100,12 +104,26 @@ class OriginFinder:
         sender = self._senders.get(peer)
         return sender is not None and sender.sought and self._thread.is_alive()
 
-    def ended(self) -> list[ProcessEnd]:
-        """Return the processes that have ended since the last time, of those that were found."""
+    def look_for_ends(self, *, now: float, is_drained: bool) -> None:
+        """Take in which processes have ended, to be told once all that they had sent has been received.
+
+        ``is_drained`` tells whether the receive queue has just been empty.
+        """
+        self._over += self._endings.take(now=now, is_drained=is_drained)
         self._news.clear()
         self._take_ends()
-        ended, self._untold = self._untold, []
-        return ended
+        for ended in self._untold:
+            self._endings.add(ended, now=now)
+        self._untold.clear()
+
+    def next_end(self) -> float | None:
+        """Return the monotonic second at which an end that was taken in is due to be told, or None."""
+        return self._endings.next_deadline()
+
+    def ended(self) -> list[Ended]:
+        """Return what has ended since the last time, of what was found."""
+        over, self._over = self._over, []
+        return over
 
     def stop(self) -> None:
         """End the thread; `ended` still tells of every process that has ended until now."""
@@ -113,6 +131,8 @@ class OriginFinder:
         self._work.wake()
         if self._thread.is_alive():
             self._thread.join()
+        self.look_for_ends(now=0.0, is_drained=True)
+        self._over += self._endings.rest()
 
     def close(self) -> None:
         """Close the descriptors, after `stop`."""
@@ -129,10 +149,11 @@ class OriginFinder:
 
     def _take_ends(self) -> None:
         while self._ends:
-            end = self._ends.popleft()
-            self._untold.append(end)
-            self._ended_ns[end.origin.process] = end.noticed_ns
-            if len(self._ended_ns) > _MAX_SENDERS:
+            ended = self._ends.popleft()
+            self._untold.append(ended)
+            for end in ended.processes:
+                self._ended_ns[end.origin.process] = end.noticed_ns
+            while len(self._ended_ns) > _MAX_SENDERS:
                 self._ended_ns.popitem(last=False)
 
     def _seek(self, peer: Peer, now: float) -> _Sender:
@@ -149,8 +170,8 @@ class OriginFinder:
 
     def _run(self) -> None:
         """Look, and wait for ends, until stopped: the thread."""
-        ends = ProcessEnds(self._work)
-        search = _Search(ends)
+        ends, departures = ProcessEnds(self._work), Departures()
+        search = _Search(ends, departures)
         next_look = 0.0
         while not self._is_stopped:
             now = time.monotonic()
@@ -161,18 +182,23 @@ class OriginFinder:
             if search.scan_if_due(now):
                 self._news.wake()
             due = [*([next_look] if self._sought else []), *([search.next_scan()] if search.waits else [])]
-            if ended := ends.wait(max(0.0, min(due) - time.monotonic()) if due else None):
-                self._ends.extend(ended)
+            if (departure := departures.next_look()) is not None:
+                due.append(departure)
+            ended = ends.wait(max(0.0, min(due) - time.monotonic()) if due else None)
+            departures.end(ended)
+            if (departure := departures.next_look()) is not None and departure <= time.monotonic():
+                self._ends.append(Ended(ended, departures.look()))
                 self._news.wake()
-        self._ends.extend(ends.wait(0))
+        self._ends.append(Ended(ends.wait(0), []))
         ends.close()
 
 
 class _Search:
     """Finds the processes of senders, first among those found last, then among all."""
 
-    def __init__(self, ends: ProcessEnds) -> None:
+    def __init__(self, ends: ProcessEnds, departures: Departures) -> None:
         self._ends = ends
+        self._departures = departures
         self._likely: deque[int] = deque(maxlen=_LIKELY_PROCESSES)
         self._scans: deque[float] = deque()
         self._senders: dict[int, list[_Sender]] = {}
@@ -215,4 +241,5 @@ class _Search:
         if origin.pid not in self._likely:
             self._likely.appendleft(origin.pid)
         for sender in self._senders.pop(inode):
+            self._departures.add(origin, sender.peer, inode)
             sender.origin, sender.sought = origin, False

@@ -1,16 +1,19 @@
-"""Released calls on their way to the mapping, until it is known who sent them: `OriginHold`."""
+"""Released calls on their way to the mapping, until it is known who sent them: `OriginHold`.
+
+The end of a process goes the same way, so that it is behind the process's calls.
+"""
 
 from __future__ import annotations
 
 from collections import deque
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from csm_otel.correlator import CorrelatedCall, Released
+from csm_otel.correlator import CorrelatedCall, OrphanAttempt, Released
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from csm_otel.events import Origin, Peer
+    from csm_otel.events import Origin, Peer, ProcessEnd
 
 HOLD_SECONDS = 0.25  # a look starts within 0.2 s, and takes milliseconds; a batch waits for seconds anyway
 _MOST_HELD = 10_000
@@ -27,12 +30,12 @@ class KnownOrigins(Protocol):
 
 
 class _Held(NamedTuple):
-    released: Released
+    released: Released | ProcessEnd
     deadline: float
 
 
 class OriginHold:
-    """Lets released calls go in the order in which they came, each once its origin is known or has been waited for."""
+    """Lets released calls, and ends of processes, go in order, calls once their origin is known or was waited for."""
 
     def __init__(self, origins: KnownOrigins | None, *, most: int = _MOST_HELD) -> None:
         """Hold at most ``most``; without ``origins`` nothing is held."""
@@ -40,7 +43,7 @@ class OriginHold:
         self._most = most
         self._held: deque[_Held] = deque()
 
-    def add(self, released: Released, *, now: float) -> None:
+    def add(self, released: Released | ProcessEnd, *, now: float) -> None:
         """Take one in; ``now`` is monotonic seconds."""
         self._held.append(_Held(released, now + HOLD_SECONDS))
 
@@ -48,7 +51,7 @@ class OriginHold:
         """Return the monotonic second at which the first will have waited enough, or None while there is none."""
         return self._held[0].deadline if self._held else None
 
-    def take(self, *, now: float) -> Iterator[tuple[Released, Origin | None]]:
+    def take(self, *, now: float) -> Iterator[tuple[Released | ProcessEnd, Origin | None]]:
         """Yield what may go, with its origin where that is known."""
         while self._held:
             released, deadline = self._held[0]
@@ -64,8 +67,8 @@ class OriginHold:
             yield released, origin
 
 
-def peers_of(released: Released) -> list[Peer]:
+def peers_of(released: Released | ProcessEnd) -> list[Peer]:
     """Return where it came from, the call's own peer first: some SDKs change their port in the middle of a call."""
     if isinstance(released, CorrelatedCall):
         return [released.call.peer, *(attempt.peer for attempt in reversed(released.attempts))]
-    return [released.attempt.peer]
+    return [released.attempt.peer] if isinstance(released, OrphanAttempt) else []

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from csm_otel.correlator import CorrelatedCall, Correlator, Released
+from csm_otel.correlator import CorrelatedCall, Correlator, OrphanAttempt, Released
 from csm_otel.events import ApiCall
 from csm_otel.origin_hold import KnownOrigins, OriginHold, peers_of
 
@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from csm_otel.decoding import Decoded
-    from csm_otel.events import Event, Peer, ProcessEnd
+    from csm_otel.endings import Ended
+    from csm_otel.events import Event, Peer
     from csm_otel.exporter import Exporter
     from csm_otel.recorder import Recorder
     from csm_otel.spans.mapper import SpanMapper
@@ -31,8 +32,8 @@ class Origins(KnownOrigins, Protocol):
     def note(self, event: Event, peer: Peer, *, received_ns: int, now: float) -> Peer:
         """Return the peer as it is known from now on: told from who had its port before."""
 
-    def ended(self) -> list[ProcessEnd]:
-        """Return the processes that have ended since the last time, of those that were found."""
+    def ended(self) -> list[Ended]:
+        """Return what has ended since the last time, of what was found; all that it had sent has been received."""
 
 
 class Pipeline:
@@ -113,10 +114,9 @@ class Pipeline:
     def finish(self, *, now: float) -> None:
         """Send off what there is, the processes that still live included; after `release_all`."""
         self._end_processes(now)
-        self._export(now)
         if self._processes is not None:
             self._processes.flush()
-            self._export_roots(now)
+            self._export(now)
         self._exporter.flush()
 
     def _note(self, event: Event, peer: Peer, received_ns: int, now: float) -> Peer:
@@ -141,27 +141,26 @@ class Pipeline:
         self._export(now)
 
     def _export(self, now: float) -> None:
-        for released, origin in self._hold.take(now=now):
-            peer = peers_of(released)[0]
+        for one, origin in self._hold.take(now=now):
+            if not isinstance(one, CorrelatedCall | OrphanAttempt):
+                if self._processes is not None:
+                    self._processes.end(one.origin, end_ns=one.noticed_ns if one.is_exact else None)
+                continue
+            peer = peers_of(one)[0]
             if origin is not None and self._recorder is not None:
                 self._recorder.origin(origin, peer=peer, now=now)
             if self._origins is not None and origin is None and peer.is_loopback:
                 self._tally.origins_unknown += 1
-            self._exporter.add(self._mapper.map(released, origin), now=now)
+            self._exporter.add(self._mapper.map(one, origin), now=now)
+        for root in self._processes.completed() if self._processes is not None else ():
+            self._exporter.add_decided(root, now=now)
 
     def _end_processes(self, now: float) -> None:
-        """Note which processes have ended, and export those that are traces."""
-        if self._origins is None:
-            return
-        for end in self._origins.ended():
+        """Let go what processes that have ended left behind, and then their ends."""
+        for ended in self._origins.ended() if self._origins is not None else ():
             if self._recorder is not None:
-                self._recorder.end(end, now=now)
-            if self._processes is not None:
-                self._processes.end(end.origin, end_ns=end.noticed_ns if end.is_exact else None)
-        self._export_roots(now)
-
-    def _export_roots(self, now: float) -> None:
-        if self._processes is None:
-            return
-        for root in self._processes.completed():
-            self._exporter.add_decided(root, now=now)
+                self._recorder.ended(ended, now=now)
+            self._release(self._correlator.release_of(ended.peers), now)
+            for process in ended.processes:
+                self._hold.add(process, now=now)
+        self._export(now)

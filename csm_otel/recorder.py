@@ -15,9 +15,11 @@ from csm_otel.recording import (
     Line,
     RecordedCommand,
     RecordedDatagram,
+    RecordedDeparture,
     RecordedDrops,
     RecordedEnd,
     RecordedOrigin,
+    RecordedPeer,
     encode_line,
 )
 
@@ -25,7 +27,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from csm_otel.decoding import Decoded
-    from csm_otel.events import Origin, Peer, ProcessEnd
+    from csm_otel.endings import Ended
+    from csm_otel.events import Origin, Peer
     from csm_otel.spans.command import Command
     from csm_otel.tally import Tally
 
@@ -85,11 +88,14 @@ class Recorder:
         self._told[peer] = origin
         self._write(RecordedOrigin(at_ns=self._at_ns(now), host=peer.host, port=peer.port, era=peer.era, origin=origin))
 
-    def end(self, end: ProcessEnd, *, now: float) -> None:
-        """Keep that a process has ended."""
-        self._write(
-            RecordedEnd(at_ns=self._at_ns(now), origin=end.origin, noticed_ns=end.noticed_ns, is_exact=end.is_exact)
-        )
+    def ended(self, ended: Ended, *, now: float) -> None:
+        """Keep that processes have ended, behind the peers that have gone."""
+        at_ns = self._at_ns(now)
+        if ended.peers:
+            peers = tuple(RecordedPeer(host=peer.host, port=peer.port, era=peer.era) for peer in ended.peers)
+            self._write(RecordedDeparture(at_ns=at_ns, peers=peers))
+        for end in ended.processes:
+            self._write(RecordedEnd(at_ns=at_ns, origin=end.origin, noticed_ns=end.noticed_ns, is_exact=end.is_exact))
 
     def drops(self, dropped: int, *, now: float) -> None:
         """Keep how many datagrams the kernel has dropped."""

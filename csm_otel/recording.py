@@ -2,7 +2,8 @@
 
 The first line is a `Heading`. Then there is a `RecordedDatagram` for each datagram, with the events that decoding made
 of it (so that access key and session token are gone, and messages redacted), a `RecordedOrigin` when the process behind
-a peer became known, a `RecordedEnd` when such a process had ended, a `RecordedDrops` when the kernel had dropped some,
+a peer became known, a `RecordedEnd` when such a process had ended, a `RecordedDeparture` when peers were known to send
+no more, a `RecordedDrops` when the kernel had dropped some,
 and a `RecordedCommand` where `exec` ran one. Who goes on with a file begins with another heading.
 
 ``at_ns`` is nanoseconds since the heading, by a clock that never steps; ``received_ns`` is wall time.
@@ -102,6 +103,20 @@ class RecordedEnd(_Line, frozen=True, kw_only=True, tag="end"):
     is_exact: bool
 
 
+class RecordedPeer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A sender as it was known."""
+
+    host: str
+    port: _Port
+    era: _Count
+
+
+class RecordedDeparture(_Line, frozen=True, kw_only=True, tag="departure"):
+    """The processes behind peers had ended, and their sockets were closed."""
+
+    peers: tuple[RecordedPeer, ...]
+
+
 class RecordedDrops(_Line, frozen=True, kw_only=True, tag="drops"):
     """The kernel's count of datagrams that it dropped had changed."""
 
@@ -114,7 +129,7 @@ class RecordedCommand(_Line, frozen=True, kw_only=True, tag="command"):
     command: Command
 
 
-Line = Heading | RecordedDatagram | RecordedOrigin | RecordedEnd | RecordedDrops | RecordedCommand
+Line = Heading | RecordedDatagram | RecordedOrigin | RecordedEnd | RecordedDeparture | RecordedDrops | RecordedCommand
 
 _encoder = msgspec.json.Encoder()
 _decoder: msgspec.json.Decoder[Line] = msgspec.json.Decoder(Line)

@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, BinaryIO, assert_never
 
 from csm_otel.configuration import read_configuration
 from csm_otel.decoding import Decoded
+from csm_otel.endings import Ended
 from csm_otel.errors import RecordingError
-from csm_otel.events import ProcessEnd
+from csm_otel.events import Peer, ProcessEnd
 from csm_otel.ids import SeededIds
 from csm_otel.recording import (
     MAX_LINE_BYTES,
@@ -25,6 +26,7 @@ from csm_otel.recording import (
     Line,
     RecordedCommand,
     RecordedDatagram,
+    RecordedDeparture,
     RecordedDrops,
     RecordedEnd,
     RecordedOrigin,
@@ -49,7 +51,7 @@ if TYPE_CHECKING:
     from csm_otel.standard import StandardVariables
     from csm_otel.wiring import Bridge
 
-_Body = RecordedDatagram | RecordedOrigin | RecordedEnd | RecordedDrops | RecordedCommand
+_Body = RecordedDatagram | RecordedOrigin | RecordedEnd | RecordedDeparture | RecordedDrops | RecordedCommand
 
 _DRAIN_SECONDS = 30.0  # nobody waits for it as for a command
 _NS_PER_SECOND = 1_000_000_000
@@ -195,7 +197,10 @@ class _Player:
             self._origins.tell(line.peer, line.origin)
             pipeline.settle(now=self._now)
         elif isinstance(line, RecordedEnd):
-            self._origins.tell_end(ProcessEnd(line.origin, line.noticed_ns, line.is_exact))
+            self._origins.tell_end(Ended([ProcessEnd(line.origin, line.noticed_ns, line.is_exact)], []))
+            pipeline.settle(now=self._now)
+        elif isinstance(line, RecordedDeparture):
+            self._origins.tell_end(Ended([], [Peer(peer.host, peer.port, peer.era) for peer in line.peers]))
             pipeline.settle(now=self._now)
         elif isinstance(line, RecordedDrops):
             pipeline.tell_drops(line.dropped, now=self._now)

@@ -6,7 +6,8 @@ from collections import OrderedDict
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from csm_otel.events import Event, Origin, Peer, ProcessEnd
+    from csm_otel.endings import Ended
+    from csm_otel.events import Event, Origin, Peer
 
 _MOST = 4096  # peers; a recording may be anybody's
 
@@ -17,7 +18,7 @@ class ReplayedOrigins:
     def __init__(self) -> None:
         """Begin knowing nothing."""
         self._found: OrderedDict[Peer, Origin] = OrderedDict()
-        self._ended: list[ProcessEnd] = []
+        self._ended: list[Ended] = []
         self._is_over = False
 
     def tell(self, peer: Peer, origin: Origin) -> None:
@@ -27,9 +28,9 @@ class ReplayedOrigins:
         if len(self._found) > _MOST:
             self._found.popitem(last=False)
 
-    def tell_end(self, end: ProcessEnd) -> None:
-        """Take in that a process had ended."""
-        self._ended.append(end)
+    def tell_end(self, ended: Ended) -> None:
+        """Take in what had ended."""
+        self._ended.append(ended)
 
     def tell_over(self) -> None:
         """Take in that the recording ends here."""
@@ -49,7 +50,7 @@ class ReplayedOrigins:
         """Return whether the recording may still tell; who was looked for has an era."""
         return bool(peer.era) and not self._is_over
 
-    def ended(self) -> list[ProcessEnd]:
-        """Return the processes that have ended since the last time."""
+    def ended(self) -> list[Ended]:
+        """Return what has ended since the last time."""
         ended, self._ended = self._ended, []
         return ended

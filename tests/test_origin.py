@@ -14,6 +14,7 @@ import pytest
 from children.processes import DEADLINE_SECONDS, next_line, python, started
 from platforms import on_linux
 
+from csm_otel.endings import GRACE_SECONDS, Ended
 from csm_otel.events import ApiCall, Dialect, Origin, Peer
 from csm_otel.origin import OriginFinder
 from csm_otel.procfs import sockets
@@ -60,8 +61,19 @@ def answer(finder: OriginFinder, peer: Peer) -> Origin | None:
     while finder.is_sought(peer):
         assert time.monotonic() < deadline
         select.select([finder], [], [], 0.1)
-        finder.ended()
+        finder.look_for_ends(now=time.monotonic(), is_drained=True)
     return finder.origin_of(peer)
+
+
+def next_ended(finder: OriginFinder) -> Ended:
+    """Return what ends within the deadline."""
+    deadline = time.monotonic() + DEADLINE_SECONDS
+    while not (ended := finder.ended()):
+        assert time.monotonic() < deadline
+        select.select([finder], [], [], 0.1)
+        finder.look_for_ends(now=time.monotonic(), is_drained=True)
+    (one,) = ended
+    return one
 
 
 @on_linux
@@ -113,15 +125,33 @@ def test_an_ended_process_sends_no_more(finder: OriginFinder) -> None:
         assert found.pid == process.pid
         before_ns = time.time_ns()
         process.send_signal(signal.SIGKILL)
-        deadline = time.monotonic() + DEADLINE_SECONDS
-        while not (ended := finder.ended()):
-            assert time.monotonic() < deadline
-            select.select([finder], [], [], 0.1)
+        (end,), peers = next_ended(finder)
 
-    (end,) = ended
+    assert peers == [peer]
     assert (end.origin, end.is_exact) == (found, True)
     assert note(finder, port, received_ns=before_ns) == peer
     assert note(finder, port, received_ns=end.noticed_ns + 1) != peer
+
+
+@on_linux
+def test_an_end_is_told_when_it_is_due(finder: OriginFinder) -> None:
+    """It waits for the datagrams that were sent before it; when the finder is stopped it does not."""
+    with started(python(SENDER)) as process:
+        assert answer(finder, note(finder, int(next_line(process.stdout)))) is not None
+    deadline = time.monotonic() + DEADLINE_SECONDS
+    while (due := finder.next_end()) is None:
+        assert time.monotonic() < deadline
+        select.select([finder], [], [], 0.1)
+        finder.look_for_ends(now=100.0, is_drained=True)
+    assert due == pytest.approx(100.0 + GRACE_SECONDS)
+    finder.look_for_ends(now=due, is_drained=False)
+    assert finder.ended() == []
+
+    finder.stop()
+
+    (ended,) = finder.ended()
+    assert [process.pid] == [end.origin.pid for end in ended.processes]
+    assert finder.next_end() is None
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from arrivals import called, tried
 from mapped import released_by
 
 from csm_otel.correlator import CorrelatedCall, Released
-from csm_otel.events import Origin, Peer
+from csm_otel.events import Origin, Peer, ProcessEnd
 from csm_otel.origin_hold import HOLD_SECONDS, OriginHold
 
 ONE, TWO = 40_001, 40_002
@@ -96,6 +96,23 @@ def test_the_deadline() -> None:
 
     assert [(ONE, None)] == taken(hold, HOLD_SECONDS)
     assert [(TWO, None)] == taken(hold, 0.1 + HOLD_SECONDS)
+
+
+def test_the_end_of_a_process() -> None:
+    """It does not overtake what waits, and waits for nothing itself."""
+    end = ProcessEnd(FOUND, noticed_ns=0, is_exact=True)
+    known = Known({}, {ONE})
+    hold = OriginHold(known)
+    hold.add(call_from(ONE), now=0.0)
+    hold.add(end, now=0.0)
+    hold.add(call_from(ONE), now=0.0)
+    assert list(hold.take(now=0.0)) == []
+
+    known.found[ONE] = FOUND
+
+    before, itself, after = hold.take(now=0.0)
+    assert itself == (end, None)
+    assert before[1] == after[1] == FOUND
 
 
 def test_the_bound() -> None:

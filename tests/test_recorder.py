@@ -11,10 +11,21 @@ import pytest
 from datagrams import call
 
 from csm_otel.decoding import decode
+from csm_otel.endings import Ended
 from csm_otel.errors import SettingsError
-from csm_otel.events import Origin, Peer
+from csm_otel.events import Origin, Peer, ProcessEnd
 from csm_otel.recorder import Recorder
-from csm_otel.recording import FORMAT, Heading, Line, RecordedDatagram, RecordedDrops, RecordedOrigin, decode_line
+from csm_otel.recording import (
+    FORMAT,
+    Heading,
+    Line,
+    RecordedDatagram,
+    RecordedDeparture,
+    RecordedDrops,
+    RecordedEnd,
+    RecordedOrigin,
+    decode_line,
+)
 from csm_otel.tally import Tally
 
 if TYPE_CHECKING:
@@ -59,6 +70,19 @@ def test_an_origin_is_told_once(tmp_path: Path) -> None:
         lambda recorder: recorder.origin(other, peer=PEER, now=0.0),
     )
     assert [line.origin for line in lines if isinstance(line, RecordedOrigin)] == [ORIGIN, other]
+
+
+def test_what_has_ended(tmp_path: Path) -> None:
+    """Peers that have gone stand before the processes that have ended, and none where there is none."""
+    end = ProcessEnd(ORIGIN, WALL_NS, is_exact=True)
+    _, departure, first, second = recorded(
+        tmp_path / "rec",
+        lambda recorder: recorder.ended(Ended([end], [PEER]), now=0.0),
+        lambda recorder: recorder.ended(Ended([end], []), now=0.0),
+    )
+    assert isinstance(departure, RecordedDeparture)
+    assert [Peer(peer.host, peer.port, peer.era) for peer in departure.peers] == [PEER]
+    assert first == second == RecordedEnd(at_ns=0, origin=ORIGIN, noticed_ns=WALL_NS, is_exact=True)
 
 
 def test_a_file_goes_on(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from datagrams import call
 
 from csm_otel import replayed_origins
 from csm_otel.decoding import decode
+from csm_otel.endings import Ended
 from csm_otel.events import Origin, Peer, ProcessEnd
 from csm_otel.replayed_origins import ReplayedOrigins
 
@@ -43,7 +44,7 @@ def test_not_looked_for() -> None:
 def test_ends_are_told_once() -> None:
     """An end comes out once."""
     origins = ReplayedOrigins()
-    end = ProcessEnd(ORIGIN, 5, is_exact=True)
+    end = Ended([ProcessEnd(ORIGIN, 5, is_exact=True)], [PEER])
     origins.tell_end(end)
     assert (origins.ended(), origins.ended()) == ([end], [])
 

@@ -95,6 +95,11 @@ def calls_in(spans: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [span for span in spans if span["name"] == "S3.ListBuckets"]
 
 
+def orphans_in(spans: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the spans of attempts without their calls."""
+    return [span for span in spans if "csm.orphan" in span["attributes"]]
+
+
 def run_script(tmp_path: Path, text: str, env: dict[str, str]) -> None:
     """Run a script called job.py to its end."""
     script = tmp_path / "job.py"
@@ -190,7 +195,7 @@ def test_a_context_in_the_client_id_wins(moto_port: int, tmp_path: Path) -> None
 
 @on_linux
 def test_a_sender_that_is_killed(tmp_path: Path) -> None:
-    """Its root ends when it was killed, and the attempt whose call it never sent is in its trace."""
+    """Its root ends when it was killed, and by then the attempt whose call it never sent is in its trace."""
     file = tmp_path / "out.jsonl"
     with serving("--group", "process", "--file", file, env=environment(**AT_ONCE)) as daemon:
         with sender(daemon) as (process, _):
@@ -200,12 +205,33 @@ def test_a_sender_that_is_killed(tmp_path: Path) -> None:
             process.send_signal(signal.SIGKILL)
             process.wait(DEADLINE_SECONDS)
         (root,) = wait_for(file, 1, roots_in)
+        spans = spans_in(file)
         assert daemon.stop() == 0
-    spans = spans_in(file)
     assert {span["traceId"] for span in spans} == {root["traceId"]}
-    (orphan,) = [span for span in spans if "csm.orphan" in span["attributes"]]
+    (orphan,) = orphans_in(spans)
     assert orphan["parentSpanId"] == root["spanId"]
     assert int(root["endTimeUnixNano"]) >= before_ns
+    assert b"1 of the orphan attempts came from a process that ended before its call did" in daemon.rest
+
+
+@on_linux
+def test_a_child_goes_on_with_the_socket(tmp_path: Path) -> None:
+    """An attempt waits for its call while anybody holds the socket that it came from, and no longer."""
+    file = tmp_path / "out.jsonl"
+    with serving("--group", "process", "--file", file, env=environment(**AT_ONCE)) as daemon:
+        with sender(daemon) as (process, _):
+            tell(process, "attempt", "call")
+            wait_for(file, 1, calls_in)
+            tell(process, "attempt", "fork")
+            process.wait(DEADLINE_SECONDS)
+            wait_for(file, 1, roots_in)
+            tell(process, "call", "attempt")
+            first, second = wait_for(file, 2, calls_in)
+        (orphan,) = wait_for(file, 1, orphans_in)
+        assert daemon.stop() == 0
+    assert "csm.attempts_missing" not in second["attributes"]
+    assert first["resource"]["process.pid"] != second["resource"]["process.pid"]
+    assert orphan["traceId"] == second["traceId"]
 
 
 @on_linux

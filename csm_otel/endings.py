@@ -1,0 +1,61 @@
+"""Processes that have ended, and their peers, until all that they had sent has been received: `Endings`."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from csm_otel.events import Peer, ProcessEnd
+
+# What was sent is in the receive queue by then. Calls that compete for attempts are held as long by default.
+GRACE_SECONDS = 0.25
+# Under a flood the queue is never empty: a second is more than it takes to get through the default receive buffer.
+LONGEST_BACKLOG_SECONDS = 1.0
+
+
+class Ended(NamedTuple):
+    """What has ended at about the same time."""
+
+    processes: Sequence[ProcessEnd]
+    peers: Sequence[Peer]
+    """Peers that will send no more, of these processes or of others that ended before."""
+
+
+class _Waiting(NamedTuple):
+    ended: Ended
+    deadline: float
+
+
+class Endings:
+    """Lets the ends of processes wait for a grace and for an empty receive queue, in order."""
+
+    def __init__(self) -> None:
+        """Begin with none."""
+        self._waiting: deque[_Waiting] = deque()
+
+    def add(self, ended: Ended, *, now: float) -> None:
+        """Take what has just ended; ``now`` is monotonic seconds."""
+        if ended.processes or ended.peers:
+            self._waiting.append(_Waiting(ended, now + GRACE_SECONDS))
+
+    def next_deadline(self) -> float | None:
+        """Return the monotonic second at which the first is due, or None while there is none."""
+        return self._waiting[0].deadline if self._waiting else None
+
+    def take(self, *, now: float, is_drained: bool) -> Iterator[Ended]:
+        """Yield what is due; ``is_drained`` tells whether the receive queue has just been empty."""
+        while self._waiting:
+            ended, deadline = self._waiting[0]
+            if now < deadline + (0.0 if is_drained else LONGEST_BACKLOG_SECONDS):
+                return
+            self._waiting.popleft()
+            yield ended
+
+    def rest(self) -> list[Ended]:
+        """Return all that waits, due or not."""
+        rest = [waiting.ended for waiting in self._waiting]
+        self._waiting.clear()
+        return rest
