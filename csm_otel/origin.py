@@ -3,9 +3,10 @@
 Linux, loopback senders. A peer's source port leads to its socket, the socket to the process that holds it, while that
 process lives: so the first datagram of a port has it looked up at once, and the answer is kept for what follows.
 
-- Looking costs milliseconds and is done in a thread of its own; `note` only asks, `origin_of` never waits. Processes
-  that were found before may have opened another socket (Go with every session), so they are looked at first, which is
-  cheap. All processes are scanned at most ten times a second; one scan serves all ports that wait.
+- Looking costs milliseconds and is done in a thread of its own; `note` only glances, `origin_of` never waits. Processes
+  that were found before may have opened another socket (Go with every session), and the latest may end soon, so these
+  are looked at first, which is cheap. All processes are scanned at most ten times a second; one scan serves all ports
+  that wait.
 - Ports are used again. An answer holds while datagrams keep coming, at most as long as the process lives; after five
   seconds of silence the next datagram begins another *era* of the port. An event keeps the peer, era included, that it
   was received with, so what waits in the correlator keeps its sender.
@@ -23,13 +24,15 @@ from typing import TYPE_CHECKING
 from csm_otel.departures import Departures
 from csm_otel.endings import Ended, Endings
 from csm_otel.events import Dialect, Origin, Peer
+from csm_otel.glances import Glances
 from csm_otel.process_ends import ProcessEnds
-from csm_otel.procfs.holders import find_holders
-from csm_otel.procfs.sockets import inode_of_sender, is_available, newest_first, udp_sockets
+from csm_otel.procfs.holders import find_holders, oldest_holder
+from csm_otel.procfs.sockets import inode_of_sender, is_available, latest_pids, newest_first, udp_sockets
 from csm_otel.waker import Waker
 
 if TYPE_CHECKING:
     from csm_otel.events import Event
+    from csm_otel.glances import Glimpse
 
 _SILENCE_SECONDS = 5.0
 # The pause before a scan grows with the number of scans within the last second: several scripts that start at once
@@ -38,16 +41,18 @@ _SCAN_PAUSE_SECONDS = 0.02
 _LOOK_PAUSE_SECONDS = 0.005  # a look at likely processes takes a twentieth of it
 _MAX_SENDERS = 4096  # ports may be a flood's; those that were silent longest are forgotten
 _LIKELY_PROCESSES = 16  # those found last, which may have opened another socket
+_LATEST_PIDS = 32  # a process that is about to end had better be met at once; looking costs a tenth of a millisecond
 _SOCKET_A_DATAGRAM = frozenset({Dialect.RUBY, Dialect.PHP})
 
 
 class _Sender:
     """What is known of a peer in one era."""
 
-    __slots__ = ("first_seen", "last_seen", "origin", "peer", "sought")
+    __slots__ = ("first_seen", "glimpse", "last_seen", "origin", "peer", "sought")
 
-    def __init__(self, peer: Peer, now: float) -> None:
+    def __init__(self, peer: Peer, now: float, glimpse: Glimpse | None) -> None:
         self.peer = peer
+        self.glimpse = glimpse
         self.first_seen = self.last_seen = now
         self.origin: Origin | None = None
         self.sought = True
@@ -61,6 +66,7 @@ class OriginFinder:
         self._senders: OrderedDict[Peer, _Sender] = OrderedDict()
         self._current: dict[tuple[str, int], _Sender] = {}
         self._eras = 0
+        self._glances = Glances()
         self._ended_ns: OrderedDict[tuple[int, int], int] = OrderedDict()
         self._untold: list[Ended] = []
         self._endings = Endings()
@@ -158,7 +164,7 @@ class OriginFinder:
 
     def _seek(self, peer: Peer, now: float) -> _Sender:
         self._eras += 1
-        sender = _Sender(peer._replace(era=self._eras), now)
+        sender = _Sender(peer._replace(era=self._eras), now, self._glances.glance(peer, now=now))
         self._senders[sender.peer] = self._current[peer[:2]] = sender
         if len(self._senders) > _MAX_SENDERS:
             _, forgotten = self._senders.popitem(last=False)
@@ -210,13 +216,18 @@ class _Search:
 
     def look(self, senders: list[_Sender]) -> None:
         """Look for these among the likely processes; a scan is needed for sockets of others."""
+        for sender in senders:
+            if glimpse := sender.glimpse:
+                self._senders.setdefault(glimpse.inode, []).append(sender)
+                self._found(glimpse.inode, oldest_holder(glimpse.origin, glimpse.inode))
+        senders = [sender for sender in senders if sender.origin is None]
         sockets = udp_sockets({sender.peer.port for sender in senders})
         for sender in senders:
             if inode := inode_of_sender(sender.peer.host, sender.peer.port, sockets):
                 self._senders.setdefault(inode, []).append(sender)
             else:
                 sender.sought = False
-        find_holders(list(self._senders), list(self._likely), self._found)
+        find_holders(list(self._senders), [*latest_pids(_LATEST_PIDS), *self._likely], self._found)
 
     def next_scan(self) -> float:
         """Return the monotonic second from which a scan may be."""

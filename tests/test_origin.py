@@ -49,6 +49,12 @@ def own_port() -> Generator[int]:
         yield sock.getsockname()[1]
 
 
+def look_no_further(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let no process be one of the latest."""
+    for module in ("glances", "origin"):
+        monkeypatch.setattr(f"csm_otel.{module}.latest_pids", lambda _: [])
+
+
 def note(finder: OriginFinder, port: int, now: float = 0.0, *, received_ns: int | None = None) -> Peer:
     """Note a datagram of the port."""
     received_ns = time.time_ns() if received_ns is None else received_ns
@@ -189,6 +195,7 @@ def test_a_failure_keeps_nobody_waiting(monkeypatch: pytest.MonkeyPatch, own_por
     def fail(*_: object, **_more: object) -> None:
         raise MemoryError
 
+    look_no_further(monkeypatch)
     monkeypatch.setattr("csm_otel.origin.find_holders", fail)
     monkeypatch.setattr("threading.excepthook", lambda _: None)
     with closing(OriginFinder()) as finder:
@@ -205,6 +212,7 @@ def test_scans_are_shared_and_rare(monkeypatch: pytest.MonkeyPatch, own_port: in
         scans.append(time.monotonic())
         return []
 
+    look_no_further(monkeypatch)
     monkeypatch.setattr("csm_otel.origin.newest_first", counted)
     with closing(OriginFinder()) as finder:
         peers: list[Peer] = []
@@ -218,6 +226,23 @@ def test_scans_are_shared_and_rare(monkeypatch: pytest.MonkeyPatch, own_port: in
 
     assert len(peers) > len(scans) > 1
     assert all(later - earlier >= 1 for earlier, later in zip(scans, scans[10:], strict=False))
+
+
+@on_linux
+def test_a_process_that_ends_at_once(finder: OriginFinder, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is enough that it was there when its datagram was noted; its end is told, though nobody saw it."""
+    monkeypatch.setattr("csm_otel.glances._LATEST_PIDS", 10_000)  # others may start as many in between
+    monkeypatch.setattr("csm_otel.origin.Waker.wake", lambda _: None)
+    with started(python(SENDER)) as process:
+        peer = note(finder, int(next_line(process.stdout)))
+    monkeypatch.undo()
+    finder._work.wake()
+
+    found = answer(finder, peer)
+
+    assert found is not None
+    assert found.pid == process.pid
+    assert [(found, False)] == [(end.origin, end.is_exact) for end in next_ended(finder).processes]
 
 
 @on_linux

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from csm_otel.procfs.process import describe, read_status
+from csm_otel.procfs.process import describe, process_of, read_status
 from csm_otel.procfs.sockets import socket_inodes
 
 if TYPE_CHECKING:
@@ -17,23 +17,43 @@ if TYPE_CHECKING:
     from csm_otel.events import Origin
 
 
+def find_holder(inode: int, pids: Iterable[int]) -> Origin | None:
+    """Return the first process that holds a socket, among pids as `find_holders` takes them.
+
+    It need not be the oldest of all that hold it.
+    """
+    for pid in pids:
+        if inode in socket_inodes(pid) and (origin := _describe(pid)):
+            return origin
+    return None
+
+
 def find_holders(inodes: Iterable[int], pids: Iterable[int], found: Callable[[int, Origin], None]) -> None:
-    """Call ``found`` with a socket's inode and its process as soon as it is met among the pids, until all are found."""
+    """Call ``found`` with a socket's inode and its process as soon as it is met among the pids, until all are found.
+
+    A pid may be a thread's, or nobody's.
+    """
     wanted = set(inodes)
     for pid in pids:
         if not wanted:
             return
         for inode in wanted.intersection(socket_inodes(pid)):
             # Described before its parents are looked at: it may not live that long.
-            if origin := describe(pid):
+            if origin := _describe(pid):
                 wanted.remove(inode)
-                found(inode, _oldest_holder(origin, inode))
+                found(inode, oldest_holder(origin, inode))
 
 
-def _oldest_holder(origin: Origin, inode: int) -> Origin:
+def oldest_holder(origin: Origin, inode: int) -> Origin:
+    """Return the process that had a socket first, of a holder and its parents."""
     while (status := read_status(origin.pid)) and inode in socket_inodes(status.parent):
         parent = describe(status.parent)
         if parent is None:
             break
         origin = parent
     return origin
+
+
+def _describe(pid: int) -> Origin | None:
+    process = process_of(pid)
+    return describe(process) if process is not None else None

@@ -16,6 +16,7 @@ _MAX_NAME_LETTERS = 200
 _DELETED = " (deleted)"  # how the kernel marks a program that was replaced while it runs
 _START_TICKS = 19  # the 22nd of all fields
 _ENDED_STATES = frozenset("ZXx")
+_THREAD_GROUP = re.compile(r"^Tgid:\s*(?P<pid>\d+)$", re.MULTILINE)
 # Docker, containerd, CRI-O and Podman name the cgroup after the container's 64 digits, with or without a prefix and a
 # unit's suffix; Fargate after its task's 32 digits and a number.
 _CONTAINER = re.compile(r"(?:^|[-:])(?P<id>[0-9a-f]{64}|[0-9a-f]{32}-\d{1,20})(?:\.scope)?$")
@@ -37,6 +38,12 @@ def read_status(pid: int) -> Status | None:
     if len(fields) <= _START_TICKS:
         return None
     return Status(fields[0] in _ENDED_STATES, int(fields[1]), int(fields[_START_TICKS]))
+
+
+def process_of(thread: int) -> int | None:
+    """Return the pid of a thread's process, its own for a pid: /proc has threads too, though it does not list them."""
+    found = _THREAD_GROUP.search(_read(f"/proc/{thread}/status"))
+    return int(found["pid"]) if found else None
 
 
 def describe(pid: int) -> Origin | None:

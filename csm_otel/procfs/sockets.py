@@ -59,6 +59,12 @@ def newest_first() -> list[int]:
     return sorted(pids, key=lambda pid: (pid > last, -pid))
 
 
+def latest_pids(count: int) -> list[int]:
+    """Return the pids that were given last, the latest first: of processes, of threads, and of what has ended."""
+    last = _last_pid()
+    return list(range(last, max(last - count, 0), -1))
+
+
 def socket_inodes(pid: int) -> Iterator[int]:
     """Yield the inodes of the sockets that a process holds open; none where it may not be looked at."""
     folder = f"{_PROC}/{pid}/fd"

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import socket
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from children.processes import next_line, python, started
 from platforms import on_linux
 
-from csm_otel.procfs.holders import find_holders
+from csm_otel.procfs.holders import find_holder, find_holders
+from csm_otel.procfs.process import describe
 from csm_otel.procfs.sockets import inode_of_sender, newest_first, udp_sockets
 
 if TYPE_CHECKING:
@@ -41,6 +44,22 @@ def test_a_process_of_its_own() -> None:
         inode = os.fstat(sock.fileno()).st_ino
         assert [(inode, os.getpid())] == [(one, origin.pid) for one, origin in holders(inode, 2**40)]
         assert [os.getpid()] == [origin.pid for _, origin in holders(inode, pids=(2**22 + 1, os.getpid()))]
+
+
+@on_linux
+def test_the_pid_of_a_thread() -> None:
+    """A thread's pid stands for its process, and an unknown one for nobody."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock, ThreadPoolExecutor(1) as pool:
+        inode = os.fstat(sock.fileno()).st_ino
+        thread = pool.submit(threading.get_native_id).result()
+        assert thread != os.getpid()
+        found = find_holder(inode, [2**22 + 1, thread])
+        ((_, same),) = holders(inode, pids=(thread,))
+    own = describe(os.getpid())
+    assert own is not None
+    assert found is not None
+    assert own.process == found.process == same.process
+    assert find_holder(inode, [os.getpid()]) is None
 
 
 @on_linux

@@ -16,6 +16,7 @@ from csm_otel.procfs.sockets import (
     UdpSocket,
     inode_of_sender,
     is_available,
+    latest_pids,
     newest_first,
     socket_inodes,
     udp_sockets,
@@ -83,6 +84,8 @@ def test_the_latest_processes_come_first(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(sockets, "_PROC", tmp_path)
 
     assert newest_first() == [300, 250, 1, 32_000]
+    assert latest_pids(3) == [300, 299, 298]
+    assert latest_pids(1000) == list(range(300, 0, -1))
 
 
 def test_without_proc(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -90,7 +93,7 @@ def test_without_proc(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sockets, "_PROC", tmp_path / "proc")
 
     assert not is_available()
-    assert (udp_sockets({PORT}), newest_first(), list(socket_inodes(os.getpid()))) == ([], [], [])
+    assert (udp_sockets({PORT}), newest_first(), latest_pids(9), list(socket_inodes(os.getpid()))) == ([], [], [], [])
 
 
 @on_linux
