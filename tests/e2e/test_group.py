@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 SENDER = Path(__file__).parent / "told_sender.py"
 AS_ON_MACOS = Path(__file__).parent.parent / "as_on_macos"
 AT_ONCE = {"OTEL_TRACES_EXPORTER": "none", "OTEL_BSP_SCHEDULE_DELAY": "50"}
-TICK_NS = 20_000_000
+TICK_NS = 20_000_000  # two of the kernel's
 CARRIED = "etl;00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 
 CALLS = """
@@ -36,6 +36,20 @@ s3 = boto3.client("s3")
 s3.list_buckets()
 s3.list_buckets()
 print(time.time_ns(), flush=True)
+"""
+ONE_CALL = """
+import boto3, time
+boto3.client("s3").list_buckets()
+print(time.time_ns(), flush=True)
+"""
+# Tells between which instants its child has started, and its pid.
+LAUNCHER = """
+import os, sys, time
+before_ns = time.time_ns()
+if not (pid := os.fork()):
+    print(before_ns, time.time_ns(), os.getpid(), flush=True)
+    os.execv(sys.argv[1], sys.argv[1:])
+os.waitpid(pid, 0)
 """
 # The socket is opened by the first call, before the children are there.
 FORKED = """
@@ -108,40 +122,41 @@ def run_script(tmp_path: Path, text: str, env: dict[str, str]) -> None:
 
 
 @on_linux
-def test_two_scripts_at_once(moto_port: int, tmp_path: Path) -> None:
-    """Two scripts that know nothing of tracing are two services by name, two traces, each as long as its process."""
+def test_two_scripts_and_a_command_at_once(moto_port: int, tmp_path: Path) -> None:
+    """Three that know nothing of tracing are three services by name, three traces, each as long as its process."""
     file = tmp_path / "out.jsonl"
     truth = {}
     with serving("--group", "process", "--file", file, env=environment(**AT_ONCE)) as daemon:
-        processes = []
-        for name in ("nightly.py", "backup.py"):
-            (tmp_path / name).write_text(CALLS, encoding="utf-8")
-            before_ns = time.time_ns()
-            process = subprocess.Popen(
-                [sys.executable, tmp_path / name],
+        processes = {}
+        for name, text in (("nightly.py", CALLS), ("backup.py", CALLS), ("aws", ONE_CALL)):
+            command = tmp_path / name
+            command.write_text(f"#!{sys.executable}\n{text}", encoding="utf-8")
+            command.chmod(0o700)
+            processes[name] = subprocess.Popen(
+                [sys.executable, "-c", LAUNCHER, command, "s3", "ls"],
                 env=environment(moto_port, **daemon.csm()),
                 stdout=subprocess.PIPE,
             )
-            processes.append((name, process, before_ns, time.time_ns()))
-        for name, process, before_ns, after_ns in processes:
+        for name, process in processes.items():
             out, _ = process.communicate(timeout=DEADLINE_SECONDS)
-            truth[name] = (process.pid, before_ns, after_ns, int(out))
-        wait_for(file, 2, roots_in)
+            truth[name] = [int(word) for word in out.split()]
+        wait_for(file, 3, roots_in)
         ended_ns = time.time_ns()
         assert daemon.stop() == 0
     spans = spans_in(file)
     assert b"could not be found" not in daemon.rest
     assert {root["name"] for root in roots_in(spans)} == truth.keys()
     for root in roots_in(spans):
-        pid, before_ns, after_ns, last_line_ns = truth[root["name"]]
+        before_ns, started_ns, pid, last_line_ns = truth[root["name"]]
         assert "parentSpanId" not in root or not root["parentSpanId"]
         assert root["kind"] == 1
-        assert before_ns - TICK_NS <= int(root["startTimeUnixNano"]) <= after_ns
+        assert before_ns - TICK_NS <= int(root["startTimeUnixNano"]) <= started_ns
         assert last_line_ns <= int(root["endTimeUnixNano"]) <= ended_ns
         assert "csm.process.end" not in root["attributes"]
         family = [span for span in spans if span["traceId"] == root["traceId"]]
-        assert [call["parentSpanId"] for call in calls_in(family)] == [root["spanId"]] * 2
-        assert len(family) == 5
+        calls = 1 if root["name"] == "aws" else 2
+        assert [call["parentSpanId"] for call in calls_in(family)] == [root["spanId"]] * calls
+        assert len(family) == 1 + 2 * calls
         for span in family:
             assert span["resource"]["service.name"] == root["name"]
             assert int(span["resource"]["process.pid"]) == pid
