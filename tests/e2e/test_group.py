@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from children.processes import next_line, started
-from e2e.programs import DEADLINE_SECONDS, environment, serving, spans_in
+from e2e.programs import DEADLINE_SECONDS, environment, run, serving, spans_in
 from platforms import on_linux
 
 if TYPE_CHECKING:
@@ -210,9 +210,9 @@ def test_a_context_in_the_client_id_wins(moto_port: int, tmp_path: Path) -> None
 
 @on_linux
 def test_a_sender_that_is_killed(tmp_path: Path) -> None:
-    """Its root ends when it was killed, and by then the attempt whose call it never sent is in its trace."""
-    file = tmp_path / "out.jsonl"
-    with serving("--group", "process", "--file", file, env=environment(**AT_ONCE)) as daemon:
+    """Its root ends when it was killed, and by then the attempt without its call is in its trace, replayed as well."""
+    file, kept, again = (tmp_path / name for name in ("out.jsonl", "rec", "again.jsonl"))
+    with serving("--group", "process", "--file", file, "--record", kept, env=environment(**AT_ONCE)) as daemon:
         with sender(daemon) as (process, _):
             tell(process, "attempt", "call", "attempt")
             wait_for(file, 1, calls_in)
@@ -226,7 +226,15 @@ def test_a_sender_that_is_killed(tmp_path: Path) -> None:
     (orphan,) = orphans_in(spans)
     assert orphan["parentSpanId"] == root["spanId"]
     assert int(root["endTimeUnixNano"]) >= before_ns
-    assert b"1 of the orphan attempts came from a process that ended before its call did" in daemon.rest
+    told = b"1 of the orphan attempts came from a process that ended before its call did"
+    assert told in daemon.rest
+    replayed = run("replay", "--group", "process", "--file", again, kept, env=environment(**AT_ONCE))
+    assert told in replayed.stderr
+    assert [_without_ids(span) for span in spans_in(again)] == [_without_ids(span) for span in spans]
+
+
+def _without_ids(span: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in span.items() if not key.endswith("Id")}
 
 
 @on_linux
