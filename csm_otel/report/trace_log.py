@@ -1,7 +1,7 @@
 """Batches of spans to the text of a log: `TraceLog`.
 
-The trace of a process comes in many batches, its root last: it is told once, whole, when the root is there, so in the
-order in which processes end. Any other trace is told with its batch.
+The trace of a process, or command, comes in many batches, its root last: it is told once, whole, when the root is
+there, so in the order in which processes end. Any other trace is told with its batch.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class TraceLog:
         at_once: list[SpanData] = []
         over: list[SpanData] = []
         for span in batch:
-            if is_process(span) and span.parent is None:
+            if is_process(span) and (span.parent is None or span.parent.is_remote):
                 over.append(span)
             elif self._waits_for_root(span):
                 self._waiting.setdefault(span.context.trace_id, []).append(span)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 from arrivals import called, failed, tried
 from datagrams import BASE_MS
 from mapped import HOST, RESOURCE, CountingIds, released_by
@@ -12,6 +13,7 @@ from mapped import HOST, RESOURCE, CountingIds, released_by
 from csm_otel.events import Origin
 from csm_otel.report.trace_log import TraceLog
 from csm_otel.report.waterfall import render_waterfall
+from csm_otel.spans.data import TraceContext
 from csm_otel.spans.mapper import SpanMapper
 from csm_otel.spans.processes import ProcessTraces
 from csm_otel.times import NS_PER_MS
@@ -69,6 +71,18 @@ def test_a_process_is_told_once_and_whole() -> None:
     whole = render_waterfall([*batches[0], *batches[1], root], width=80, color=False, ascii_only=True)
     assert texts == ["", "", whole]
     assert "2 calls, 0 failed, 1 attempt without its call" in whole
+    assert not rig.log.flush()
+
+
+def test_a_command_below_another_program() -> None:
+    """A root may have a parent elsewhere, as the command of `exec` may."""
+    rig = Rig()
+    calls = rig.call(NIGHTLY)
+    elsewhere = TraceContext(trace_id=1, span_id=1, is_remote=True)
+    root = msgspec.structs.replace(rig.root(NIGHTLY), parent=elsewhere)
+
+    assert not rig.log.add(calls)
+    assert heads(rig.log.add([root])) == ["nightly.py"]
     assert not rig.log.flush()
 
 
