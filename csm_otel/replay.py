@@ -166,12 +166,9 @@ class _Player:
         pipeline = self._bridge.pipeline
         pace = _Pace(self._settings.speed, stop)
         for line in reader.lines():
-            if stop.is_set():
-                break
             # a clock that stands still rather than step back: what is due then was due before
-            self._now = max(self._now, line.at_ns / _NS_PER_SECOND)
-            self._advance()
-            pace.wait_until(self._now)
+            if not self._advance(max(self._now, line.at_ns / _NS_PER_SECOND), pace):
+                break
             self._bridge.wait_for_room(unless=stop.is_set)
             self._take(line)
         pipeline.release_all(now=self._now)
@@ -182,11 +179,18 @@ class _Player:
         self._stdout.finish()
         self._speaker.write(render_tally(self._bridge.tally, seconds=self._now))
 
-    def _advance(self) -> None:
-        """Do what was due before now, each at its time."""
+    def _advance(self, second: float, pace: _Pace) -> bool:
+        """Let time pass, doing what is due at its time, and return False where the wish to stop came first."""
         pipeline = self._bridge.pipeline
-        while (deadline := pipeline.next_deadline()) is not None and deadline <= self._now:
+        while (deadline := pipeline.next_deadline()) is not None and deadline <= second:
+            if not pace.wait_until(deadline):
+                return False
+            self._now = max(self._now, deadline)
             pipeline.settle(now=deadline)
+        if not pace.wait_until(second):
+            return False
+        self._now = second
+        return True
 
     def _take(self, line: _Body) -> None:
         pipeline = self._bridge.pipeline
@@ -230,14 +234,15 @@ class _Pace:
         self._stop = stop
         self._began = time.monotonic()
 
-    def wait_until(self, second: float) -> None:
-        """Wait until a second of the recording has come, or the wish to stop."""
+    def wait_until(self, second: float) -> bool:
+        """Wait until a second of the recording has come, and return False where the wish to stop came first."""
         if self._speed is None:
-            return
+            return not self._stop.is_set()
         with selectors.DefaultSelector() as selector:
             selector.register(self._stop, selectors.EVENT_READ)
             while not self._stop.is_set() and (left := self._began + second / self._speed - time.monotonic()) > 0:
                 selector.select(left)
+        return not self._stop.is_set()
 
 
 @contextmanager
