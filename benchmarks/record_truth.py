@@ -1,0 +1,283 @@
+"""Record what a real boto3 sends, with the truth of every datagram, as `accuracy.py` reads it.
+
+    python benchmarks/record_truth.py [--threads 8] [--mode legacy] [--faults] ... OUT.jsonl.gz
+
+Threads call a stand-in for AWS on loopback, which takes its time and fails as told; nothing leaves the machine. A call
+has an id in its thread, and each datagram is noted with it as it is sent. What is received is looked up there by source
+port and payload: of identical ones the first sent is the first received. The heading names what was asked for.
+
+The stand-in, the receiver and each sender are processes of their own, so that they do not wait for one another's
+interpreter. It ends when all calls are made.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import base64
+import gzip
+import json
+import multiprocessing
+import os
+import random
+import select
+import sys
+import threading
+from collections import defaultdict, deque
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import boto3
+import botocore.exceptions
+import botocore.monitoring
+from botocore.config import Config
+
+from csm_otel.receiver import Receiver
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Callable
+    from multiprocessing.connection import Connection
+
+    from csm_otel.receiver import Datagram
+
+    Noted = list[tuple[int, bytes, str]]
+    """Source port, payload and call of what was sent."""
+
+_MOST_AT_ONCE = 256
+_QUIET_SECONDS = 0.3  # after the last sender has ended; loopback delivers at once
+
+
+class Api(NamedTuple):
+    """A call that can be made without anything in AWS."""
+
+    service: str
+    method: str
+    parameters: dict[str, Any]
+
+
+APIS = {
+    "GetItem": Api("dynamodb", "get_item", {"TableName": "t", "Key": {"k": {"S": "1"}}}),
+    "ListTables": Api("dynamodb", "list_tables", {}),
+    "ListBuckets": Api("s3", "list_buckets", {}),
+    "PutObject": Api("s3", "put_object", {"Bucket": "bucket", "Key": "key", "Body": b"x" * 100}),
+}
+
+# How many requests in a hundred get which answer with --faults; a reset has neither status nor code.
+FAULTS: tuple[tuple[int, int, str], ...] = (
+    (4, 500, "InternalServerError"),
+    (4, 503, "ServiceUnavailable"),
+    (4, 400, "ThrottlingException"),
+    (2, 0, ""),
+    (2, 400, "ValidationException"),
+    (1, 403, "AccessDeniedException"),
+)
+
+
+def main() -> None:
+    """Record and write."""
+    asked = _arguments()
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        del os.environ[name]
+    receiver = Receiver.bind("127.0.0.1", 0)
+    os.environ |= {
+        "AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull, "AWS_EC2_METADATA_DISABLED": "true",
+        "AWS_ACCESS_KEY_ID": "AKIAIOSFODNN7EXAMPLE", "AWS_SECRET_ACCESS_KEY": "not a secret",
+        "AWS_DEFAULT_REGION": "us-east-1", "AWS_RETRY_MODE": asked.mode, "AWS_MAX_ATTEMPTS": str(asked.attempts),
+        "AWS_CSM_ENABLED": "true", "AWS_CSM_HOST": "127.0.0.1", "AWS_CSM_PORT": str(receiver.address[1]),
+    }  # fmt: skip
+    apart = multiprocessing.get_context("spawn")
+    port, for_port = apart.Pipe(duplex=False)
+    stand_in = apart.Process(target=_serve, args=(asked, for_port), daemon=True)
+    stand_in.start()
+    asked.endpoint = f"http://127.0.0.1:{port.recv()}"
+    senders, notes = [], []
+    for number in range(asked.processes):
+        note, for_note = apart.Pipe(duplex=False)
+        senders.append(apart.Process(target=_send, args=(asked, number, for_note), daemon=True))
+        notes.append(note)
+        senders[-1].start()
+        for_note.close()
+    received = _receive(receiver, notes)
+    stand_in.terminate()
+    if receiver.kernel_drops:
+        sys.exit(f"the kernel dropped {receiver.kernel_drops} datagrams")
+    _write(asked, received.datagrams, received.noted)
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description="Record boto3's datagrams with the call that each belongs to.")
+    parser.add_argument("out", type=Path, metavar="OUT.jsonl.gz")
+    parser.add_argument("--processes", type=int, default=1)
+    parser.add_argument("--threads", type=int, default=8, help="in each process")
+    parser.add_argument("--calls", type=int, default=60, help="of each thread")
+    parser.add_argument("--apis", default="GetItem", help=f"separated by commas, of {', '.join(APIS)}")
+    parser.add_argument("--mode", default="standard", choices=("legacy", "standard", "adaptive"), help="of retries")
+    parser.add_argument("--attempts", type=int, default=4, help="of each call at most")
+    parser.add_argument("--latency", default="4-20", metavar="MS-MS", help="how long an answer takes")
+    parser.add_argument("--faults", action="store_true", help="answer one request in six with an error or a reset")
+    parser.add_argument("--sessions", action="store_true", help="a session for each thread instead of one for all")
+    parser.add_argument("--seed", default="1", help="for what is left to chance, but for the threads' timing")
+    return parser.parse_args()
+
+
+class _Received(NamedTuple):
+    datagrams: list[Datagram]
+    noted: Noted
+
+
+def _receive(receiver: Receiver, notes: list[Connection]) -> _Received:
+    """Take in what comes until every sender has handed in its notes or died."""
+    got = _Received([], [])
+    waiting = list(notes)
+    while True:
+        ready, _, _ = select.select([receiver, *waiting], [], [], None if waiting else _QUIET_SECONDS)
+        if not ready:
+            return got
+        got.datagrams.extend(receiver.drain(_MOST_AT_ONCE))
+        for note in [note for note in waiting if note in ready]:
+            with suppress(EOFError):
+                got.noted.extend(note.recv())
+            waiting.remove(note)
+
+
+def _write(asked: argparse.Namespace, datagrams: list[Datagram], noted: Noted) -> None:
+    calls: defaultdict[tuple[int, bytes], deque[str]] = defaultdict(deque)
+    for source_port, payload, call in noted:
+        calls[source_port, payload].append(call)
+    heading = {
+        "scenario": asked.out.name.partition(".")[0],
+        "versions": [{"sdk": "boto3", "boto3": boto3.__version__, "botocore": botocore.__version__}],
+        "truth": "hook",
+        "asked": {name: value for name, value in vars(asked).items() if name not in ("out", "endpoint")},
+    }
+    with gzip.open(asked.out, "wt", encoding="utf-8") as lines:
+        print(json.dumps(heading), file=lines)
+        for index, (payload, peer, received_ns) in enumerate(datagrams):
+            line = {
+                "i": index,
+                "kern_ns": received_ns,
+                "sport": peer.port,
+                "v6": 0,
+                "call": calls[peer.port, payload].popleft(),
+                "b64": base64.b64encode(payload).decode(),
+            }
+            print(json.dumps(line), file=lines)
+    print(f"{asked.out}: {len(datagrams)} datagrams")
+
+
+# --- in the senders ---
+
+
+class _NotingSocket:
+    """The socket of a session's monitor, which notes what it sends."""
+
+    def __init__(self, sock: socket.socket, noted: Noted, call: Callable[[], str]) -> None:
+        self._socket, self._noted, self._call = sock, noted, call
+        sock.bind(("127.0.0.1", 0))  # the first sendto would; asking for the port at each would let go of the GIL
+        self._port = sock.getsockname()[1]
+
+    def sendto(self, payload: bytes, address: tuple[str, int]) -> None:
+        self._noted.append((self._port, payload, self._call()))
+        self._socket.sendto(payload, address)
+
+
+def _send(asked: argparse.Namespace, process: int, note: Connection) -> None:
+    """Make all calls of a process and hand in the notes."""
+    noted: Noted = []
+    current = threading.local()
+
+    class NotingPublisher(botocore.monitoring.SocketPublisher):  # type: ignore[misc]
+        def __init__(self, socket: socket.socket, *args: object, **kwargs: object) -> None:
+            super().__init__(_NotingSocket(socket, noted, lambda: current.call), *args, **kwargs)
+
+    botocore.monitoring.SocketPublisher = NotingPublisher
+    apis = [APIS[name] for name in asked.apis.split(",")]
+    services = {api.service for api in apis}
+    config = Config(max_pool_connections=asked.threads)
+
+    def clients() -> dict[str, Any]:
+        session = boto3.Session()
+        return {service: session.client(service, endpoint_url=asked.endpoint, config=config) for service in services}
+
+    shared = clients()
+    of_thread = [clients() if asked.sessions else shared for _ in range(asked.threads)]
+    start = threading.Barrier(asked.threads)
+
+    def run(thread: int) -> None:
+        rng = random.Random(f"{asked.seed} {process} {thread}")
+        start.wait()
+        for number in range(asked.calls):
+            api = rng.choice(apis)
+            current.call = f"{process}-{thread}-{number}"
+            with suppress(botocore.exceptions.ClientError, botocore.exceptions.BotoCoreError):
+                getattr(of_thread[thread][api.service], api.method)(**api.parameters)
+
+    threads = [threading.Thread(target=run, args=(number,)) for number in range(asked.threads)]
+    for one in threads:
+        one.start()
+    for one in threads:
+        one.join()
+    note.send(noted)
+
+
+# --- in the stand-in ---
+
+
+def _serve(asked: argparse.Namespace, for_port: Connection) -> None:
+    asyncio.run(_listen(asked, for_port))
+
+
+async def _listen(asked: argparse.Namespace, for_port: Connection) -> None:
+    rng = random.Random(asked.seed)
+    shortest_ms, longest_ms = map(float, asked.latency.split("-"))
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(asyncio.IncompleteReadError, ConnectionError):
+            while True:
+                is_json = await _read_request(reader, writer)
+                await asyncio.sleep(rng.uniform(shortest_ms, longest_ms) / 1000)
+                status, code = _outcome(rng) if asked.faults else (200, "")
+                if not status:
+                    writer.transport.abort()
+                    return
+                writer.write(_response(status, code, is_json=is_json, request_id=f"{rng.getrandbits(128):032X}"))
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0, backlog=1024)
+    for_port.send(server.sockets[0].getsockname()[1])
+    await server.serve_forever()
+
+
+async def _read_request(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
+    """Read a request to its end and return whether it is one of a service that speaks JSON."""
+    head = (await reader.readuntil(b"\r\n\r\n")).lower()
+    headers = dict(line.split(b": ", 1) for line in head.split(b"\r\n")[1:-2])
+    if b"expect" in headers:
+        writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+    await reader.readexactly(int(headers.get(b"content-length", 0)))
+    return b"x-amz-target" in headers
+
+
+def _outcome(rng: random.Random) -> tuple[int, str]:
+    weights = [weight for weight, _, _ in FAULTS]
+    (_, status, code), *_ = rng.choices([*FAULTS, (0, 200, "")], [*weights, 100 - sum(weights)])
+    return status, code
+
+
+def _response(status: int, code: str, *, is_json: bool, request_id: str) -> bytes:
+    if is_json:
+        body = json.dumps({"__type": code, "message": "as told"} if code else {})
+    elif code:
+        body = f"<Error><Code>{code}</Code><Message>as told</Message></Error>"
+    else:
+        body = "<ListAllMyBucketsResult><Buckets/></ListAllMyBucketsResult>"
+    return (
+        f"HTTP/1.1 {status} -\r\nx-amzn-RequestId: {request_id}\r\nx-amz-request-id: {request_id}\r\n"
+        f"Content-Type: {'application/x-amz-json-1.0' if is_json else 'application/xml'}\r\n"
+        f"Content-Length: {len(body)}\r\n\r\n{body}"
+    ).encode()
+
+
+if __name__ == "__main__":
+    main()
