@@ -84,7 +84,7 @@ def _longer_chains(call: Observed[ApiCall], candidates: Candidates, wanted: int)
         ),
         key=_cost,
     )
-    retried = _Retried(candidates)
+    retried = _Retried(call, candidates)
     firsts = nsmallest(
         _share(_FIRSTS, wanted), (Chain((key,), first_cost(candidates[key], call)) for key in retried.keys), key=_cost
     )
@@ -111,7 +111,7 @@ def _between(first: Chain, last: Chain, candidates: Candidates, retried: _Retrie
         number = room + 1  # of the attempt at which the ends begin, if all before it are there
         longer = []
         for end in ends:
-            cost = _link(candidates, key, end, number)
+            cost = retried.link_cost(key, end, number)
             if cost is None:
                 continue
             yield _in_order(Chain((key, *end.attempts), end.cost + first.cost + cost + MISSING * room), candidates)
@@ -123,7 +123,7 @@ def _between(first: Chain, last: Chain, candidates: Candidates, retried: _Retrie
             longer += [
                 Chain((middle, *end.attempts), end.cost + cost)
                 for middle in middles[min(room, len(middles)) - 1 :]  # the others leave too few before them
-                if (cost := _link(candidates, middle, end, number)) is not None
+                if (cost := retried.link_cost(middle, end, number)) is not None
             ]
         ends = nsmallest(_share(_WAYS, wanted), longer, key=_cost)
         if not ends:
@@ -133,14 +133,6 @@ def _between(first: Chain, last: Chain, candidates: Candidates, retried: _Retrie
 def _share(most: int, wanted: int) -> int:
     """Return how many of ``most`` are combined where so many tries are wanted."""
     return max(1, most * _FEW_TRIES // max(_FEW_TRIES, wanted))
-
-
-def _link(candidates: Candidates, key: int, end: Chain, number: int) -> float | None:
-    """Return what it costs that an attempt came before the first of a chain's end, or None if it cannot have."""
-    if not end.attempts:
-        return 0.0
-    attempt, successor = candidates[key], candidates[end.attempts[0]]
-    return retry_cost(attempt, successor, number=number - 1) if may_precede(attempt, successor) else None
 
 
 def _in_order(chain: Chain, candidates: Candidates) -> Chain:
@@ -154,7 +146,8 @@ def _in_order(chain: Chain, candidates: Candidates) -> Chain:
 class _Retried:
     """The candidates after which another may have come, by when they were over."""
 
-    def __init__(self, candidates: Candidates) -> None:
+    def __init__(self, call: Observed[ApiCall], candidates: Candidates) -> None:
+        self._call = call
         self._candidates = candidates
         self._over = sorted(
             (attempt.match_start_ns if attempt.event.dialect in END_MAY_OVERRUN else attempt.match_end_ns, key)
@@ -175,3 +168,12 @@ class _Retried:
         since_ns = successor.match_end_ns if successor.event.dialect is Dialect.JAVA else successor.match_start_ns
         after = bisect_right(self._over, (since_ns + slack_ns(successor.event.dialect) + 1, 0))
         return self.keys[max(0, after - _BACK) : after]
+
+    def link_cost(self, key: int, end: Chain, number: int) -> float | None:
+        """Return what it costs that an attempt, the ``number``-th, came before a chain's end; None if it cannot."""
+        if not end.attempts:
+            return 0.0
+        attempt, successor = self._candidates[key], self._candidates[end.attempts[0]]
+        if not may_precede(attempt, successor):
+            return None
+        return retry_cost(attempt, successor, self._call, number=number - 1)

@@ -14,8 +14,10 @@ Source: csm-protocol.md 2.4, 3.1, 3.2 and 9; for the back-off, botocore's retrie
 
 from __future__ import annotations
 
-from math import log1p
-from typing import TYPE_CHECKING
+import re
+from functools import lru_cache
+from math import log, log1p
+from typing import TYPE_CHECKING, NamedTuple
 
 from csm_otel.events import Dialect
 from csm_otel.times import NS_PER_MS
@@ -37,16 +39,27 @@ _EARLY = 5.0  # a start before the call's own, read off the same clock, is more 
 _REVERSED_PER_MS = 20.0
 _REVERSED = 8.0
 
-# botocore sleeps rand * 50 ms * 2^i after an error (25 for DynamoDB), and rand * 1 s * 2^i when throttled; before
-# release 1.44 that long after any error. In legacy mode DynamoDB's errors are followed by exactly 50 ms * 2^i.
+# botocore sleeps rand * 50 ms * 2^i after an error (25 for DynamoDB), rand * 1 s * 2^i when throttled, 20 s at most;
+# before release 1.44 rand * 1 s * 2^i after either. In legacy mode as well, but for DynamoDB, whose errors are followed
+# by exactly 50 ms * 2^i.
 _SHORT_BACK_OFF_MS = 50.0
+_DYNAMODB_BACK_OFF_MS = 25.0
 _LONG_BACK_OFF_MS = 1000.0
+_LONGEST_BACK_OFF_MS = 20_000.0
+_LEGACY_BACK_OFF_MS = 50.0
+_SHORT_SINCE = (1, 44)
+_BOTOCORE = re.compile(r"[Bb]otocore[/#](\d+)\.(\d+)")
+_DYNAMODB = frozenset({"DynamoDB", "DynamoDB Streams"})
 # Spread over 1000 ms a back-off is less likely by 3 nats at each ms than over 50; and an attempt with a long one before
 # it is likelier to be still waiting for the next, with a call that has not come.
-_LONG_BACK_OFF = 7.0
-_LEGACY_BACK_OFF_MS = 50.0
+_LONG_BACK_OFF = 7.0  # where nothing else is known
+_STILL_WAITING = 2.0
+_FAILS_AGAIN = 0.15  # of tries that follow a failure, so that a call is not there yet though its back-off is over
+_MODE = "cfg/retry-mode#"
 _LEGACY = "cfg/retry-mode#legacy"
 _WAKE_MS = 2.0  # by how much a sleep overruns
+_LATE_MS = 5.0  # and what more is usual of a thread that waits for the interpreter;
+_LATE_POWER = 4.0
 _MOST_DOUBLINGS = 10
 _THROTTLED = frozenset({
     "BandwidthLimitExceeded", "EC2ThrottledException", "LimitExceededException", "PriorRequestNotComplete",
@@ -85,25 +98,64 @@ def last_cost(attempt: Observed[ApiCallAttempt], call: Observed[ApiCall]) -> flo
     return _gap_cost(receipts_ms, usual_ms) + _gap_cost(ends_ms - 1.0, _READINGS_MS)
 
 
-def retry_cost(attempt: Observed[ApiCallAttempt], successor: Observed[ApiCallAttempt], *, number: int) -> float:
+def retry_cost(
+    attempt: Observed[ApiCallAttempt], successor: Observed[ApiCallAttempt], call: Observed[ApiCall], *, number: int
+) -> float:
     """Return what it costs that ``successor`` followed an attempt, the ``number``-th of its call, counted from 0."""
     if attempt.event.dialect is not Dialect.BOTOCORE:
         return 0.0  # the others' back-offs are settings of their own
     back_off_ms = (successor.match_start_ns - attempt.match_end_ns) / NS_PER_MS
-    cost = _back_off_cost(attempt.event, back_off_ms, 2.0 ** min(number, _MOST_DOUBLINGS))
+    # Another call's next try would have been over by now if it took as long as this one and its back-off none
+    spare_ms = (call.match_end_ns - attempt.match_end_ns - (attempt.match_end_ns - attempt.match_start_ns)) / NS_PER_MS
+    cost = _back_off_cost(attempt.event, back_off_ms, spare_ms, 2.0 ** min(number, _MOST_DOUBLINGS))
     if attempt.peer.is_loopback:
         cost += _order_cost(attempt.received_ns, successor.match_start_ns + NS_PER_MS)
     return cost
 
 
-def _back_off_cost(event: ApiCallAttempt, back_off_ms: float, scale: float) -> float:
-    if event.service == "DynamoDB" and _LEGACY in (event.user_agent or ""):
-        late_ms = back_off_ms - _LEGACY_BACK_OFF_MS * scale
-        return _gap_cost(late_ms - _WAKE_MS, 1.0) if late_ms >= 0 else _EARLY + _gap_cost(-late_ms, 1.0)
+class _BackOffs(NamedTuple):
+    """How long a sender sleeps before its first retry, in ms: at most, or exactly."""
+
+    after_error_ms: float
+    when_throttled_ms: float
+    is_exact: bool = False
+
+
+@lru_cache(maxsize=1024)
+def _back_offs_of(user_agent: str, service: str) -> _BackOffs | None:
+    """Return the back-offs of a sender, or None if its user agent does not tell."""
+    version = _BOTOCORE.search(user_agent)
+    if _LEGACY in user_agent:
+        if service in _DYNAMODB:
+            return _BackOffs(_LEGACY_BACK_OFF_MS, _LEGACY_BACK_OFF_MS, is_exact=True)
+    elif version is None or _MODE not in user_agent:
+        return None
+    elif (int(version[1]), int(version[2])) >= _SHORT_SINCE:
+        return _BackOffs(_DYNAMODB_BACK_OFF_MS if service in _DYNAMODB else _SHORT_BACK_OFF_MS, _LONG_BACK_OFF_MS)
+    return _BackOffs(_LONG_BACK_OFF_MS, _LONG_BACK_OFF_MS)
+
+
+def _back_off_cost(event: ApiCallAttempt, back_off_ms: float, spare_ms: float, scale: float) -> float:
     is_throttled = event.aws_exception is not None and event.aws_exception.name in _THROTTLED
-    if back_off_ms <= _SHORT_BACK_OFF_MS * scale and not is_throttled:
-        return 0.0
-    return _LONG_BACK_OFF + _gap_cost(back_off_ms - _LONG_BACK_OFF_MS * scale, _LONG_BACK_OFF_MS)
+    back_offs = _back_offs_of(event.user_agent or "", event.service)
+    if back_offs is None:
+        if back_off_ms <= _SHORT_BACK_OFF_MS * scale and not is_throttled:
+            return 0.0
+        return _LONG_BACK_OFF + _gap_cost(back_off_ms - _LONG_BACK_OFF_MS * scale, _LONG_BACK_OFF_MS)
+    longest_ms = (back_offs.when_throttled_ms if is_throttled else back_offs.after_error_ms) * scale
+    if back_offs.is_exact:
+        late_ms = back_off_ms - longest_ms
+        return _gap_cost(late_ms - _WAKE_MS, 1.0) if late_ms >= 0 else _EARLY + _gap_cost(-late_ms, 1.0)
+    longest_ms = min(longest_ms, _LONGEST_BACK_OFF_MS)
+    cost = log(longest_ms / _DYNAMODB_BACK_OFF_MS) + _late_cost(back_off_ms - longest_ms - _WAKE_MS)
+    if longest_ms >= _LONG_BACK_OFF_MS:
+        cost += _STILL_WAITING
+    still_sleeps = 1.0 - min(1.0, max(0.0, spare_ms / longest_ms))
+    return cost + log((_FAILS_AGAIN + (1.0 - _FAILS_AGAIN) * still_sleeps) / _FAILS_AGAIN)  # never below 0
+
+
+def _late_cost(late_ms: float) -> float:
+    return _LATE_POWER * log1p(late_ms / _LATE_MS) if late_ms > 0 else 0.0
 
 
 def _gap_cost(gap_ms: float, usual_ms: float) -> float:

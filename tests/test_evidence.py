@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 LEGACY = {"Service": "DynamoDB", "UserAgent": "Boto3/1.26.27 md/Botocore cfg/retry-mode#legacy Botocore/1.29.27"}
 REFUSED: dict[str, Any] = {"HttpStatusCode": 500, "AwsException": "InternalServerError"}
+RETRIES_OF = "Boto3/{0} md/Botocore#{0} cfg/retry-mode#standard Botocore/{0}"
+RECENT = {"UserAgent": RETRIES_OF.format("1.44.5")}
+EARLIER = {"UserAgent": RETRIES_OF.format("1.43.117")}
 THROTTLED: dict[str, Any] = {"HttpStatusCode": 400, "AwsException": "ThrottlingException"}
 
 
@@ -74,6 +77,12 @@ def test_queued_senders_may_be_late() -> None:
         pytest.param(REFUSED, 0, 40, 60, id="up-to-50-ms"),
         pytest.param(REFUSED, 1, 90, 110, id="doubled"),
         pytest.param(THROTTLED, 0, 900, 5_000, id="throttled-up-to-a-second"),
+        pytest.param({**REFUSED, **RECENT, "Service": "DynamoDB"}, 0, 20, 40, id="dynamodb-up-to-25-ms"),
+        pytest.param({**REFUSED, **RECENT, "Service": "S3"}, 0, 40, 70, id="others-up-to-50-ms"),
+        pytest.param({**THROTTLED, **RECENT}, 1, 1_900, 2_100, id="throttled-doubled"),
+        pytest.param({**THROTTLED, **RECENT}, 10, 19_900, 20_100, id="20-s-at-most"),
+        pytest.param({**REFUSED, **EARLIER}, 0, 900, 1_100, id="before-1.44-up-to-a-second"),
+        pytest.param({**REFUSED, **LEGACY, "Service": "S3"}, 0, 900, 1_100, id="legacy-up-to-a-second"),
         pytest.param({**REFUSED, **LEGACY}, 0, 51, 40, id="legacy-dynamodb-not-sooner-than-50-ms"),
         pytest.param({**REFUSED, **LEGACY}, 0, 51, 90, id="legacy-dynamodb-not-later-either"),
         pytest.param({**REFUSED, **LEGACY}, 2, 201, 51, id="legacy-dynamodb-doubled-twice"),
@@ -82,8 +91,9 @@ def test_queued_senders_may_be_late() -> None:
 def test_botocore_back_off(changes: dict[str, object], number: int, likelier_ms: int, than_ms: int) -> None:
     """How long botocore waits before it tries again is known, by mode, error and try."""
     failed = observed(0, 10, **changes)
+    the_call = observed_call(call(Latency=30_000))
 
-    likelier, than = (retry_cost(failed, after(failed, gap), number=number) for gap in (likelier_ms, than_ms))
+    likelier, than = (retry_cost(failed, after(failed, gap), the_call, number=number) for gap in (likelier_ms, than_ms))
 
     assert likelier < than
 
@@ -98,14 +108,36 @@ def test_next_try_begins_after_the_last_was_received() -> None:
     """A thread sends what it knows of one try before it begins the next."""
     failed = observed(0, 10, **REFUSED)
     successor = observed(12, 20)
+    the_call = observed_call(call())
 
-    in_time, too_late = (retry_cost(received_at(failed, at), successor, number=0) for at in (12.5, 13.5))
+    in_time, too_late = (retry_cost(received_at(failed, at), successor, the_call, number=0) for at in (12.5, 13.5))
 
     assert in_time < too_late
+
+
+def test_a_short_back_off_is_likelier_than_a_part_of_a_long_one() -> None:
+    """What is spread over a second is less likely at each ms than what is spread over 25."""
+    the_call = observed_call(call())
+    refused, throttled = (
+        retry_cost(after_failed, observed(20, 30), the_call, number=0)
+        for after_failed in (observed(0, 10, **kind, **RECENT) for kind in (REFUSED, THROTTLED))
+    )
+
+    assert refused < throttled
+
+
+def test_an_attempt_that_is_overdue_is_likelier() -> None:
+    """Another call would have taken an attempt by now whose back-off is over."""
+    soon, late = (
+        retry_cost(observed(0, 10, **REFUSED, **RECENT), observed(20, 30), observed_call(call(Latency=end)), number=0)
+        for end in (25, 90)
+    )
+
+    assert late < soon
 
 
 def test_other_back_offs_tell_nothing() -> None:
     """Other SDKs' back-offs are settings, of which nothing is known."""
     failed = observed(0, 10, Dialect.GO, **REFUSED)
 
-    assert not retry_cost(failed, observed(500, 510, Dialect.GO), number=0)
+    assert not retry_cost(failed, observed(500, 510, Dialect.GO), observed_call(call(Dialect.GO)), number=0)
