@@ -361,7 +361,7 @@ SEQUENTIAL = [
     pytest.param(
         [
             tried("a", 2, 27, Service="S3"),
-            tried("b", 3, 27, Service="SQS"),
+            tried("b", 2, 27, Service="SQS"),
             called(0, 30, Service="SQS"),
             called(0, 30),
         ],

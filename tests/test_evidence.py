@@ -136,6 +136,14 @@ def test_an_attempt_that_is_overdue_is_likelier() -> None:
     assert late < soon
 
 
+def test_of_two_that_wait_for_the_interpreter_neither_is_likelier() -> None:
+    """At once is far likelier than a ms late; after that it hardly matters which of two waited longer."""
+    the_call = observed_call(call(), received=40)
+    at_once, later, much_later = (last_cost(received_at(observed(2, 29), at), the_call) for at in (39.95, 38, 36))
+
+    assert later - at_once > much_later - later
+
+
 def test_other_back_offs_tell_nothing() -> None:
     """Other SDKs' back-offs are settings, of which nothing is known."""
     failed = observed(0, 10, Dialect.GO, **REFUSED)
