@@ -14,6 +14,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -107,23 +108,31 @@ def environment_for(port: int, inherited: Mapping[str, str]) -> dict[str, str]:
 def run(command: list[str], environment: Mapping[str, str]) -> int:
     """Run the command to its end, which Ctrl-C or SIGTERM may bring, and return its exit code (128+n for a signal)."""
     with subprocess.Popen(command, env=environment) as process:
+        ended = threading.Event()
+
+        # In a thread, since what a signal raises, it raises in the main one: had that just reaped the command, the exit
+        # code would be lost before Popen has it, and 0 be taken for it.
+        def wait() -> None:
+            process.wait()
+            ended.set()
+
+        threading.Thread(target=wait, daemon=True).start()
         try:
-            code = process.wait()
+            ended.wait()
         except KeyboardInterrupt:  # the terminal has told the command too, so let it end its own way first
-            code = _end(process, signal.SIGTERM, signal.SIGKILL, first_wait_seconds=END_SECONDS)
+            _end(process, ended, first_wait_seconds=END_SECONDS)
         except SystemExit:
-            code = _end(process, signal.SIGTERM, signal.SIGKILL, first_wait_seconds=0)
+            _end(process, ended, first_wait_seconds=0)
+    code = process.returncode
     return code if code >= 0 else 128 - code
 
 
-def _end(process: subprocess.Popen[bytes], *signals: signal.Signals, first_wait_seconds: float) -> int:
-    wait_seconds = first_wait_seconds
-    for signal_to_send in signals:
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            return process.wait(wait_seconds)
-        process.send_signal(signal_to_send)
-        wait_seconds = END_SECONDS
-    return process.wait()
+def _end(process: subprocess.Popen[bytes], ended: threading.Event, *, first_wait_seconds: float) -> None:
+    ended.wait(first_wait_seconds)
+    process.terminate()  # nothing to a process that has ended
+    ended.wait(END_SECONDS)
+    process.kill()
+    ended.wait()
 
 
 def main() -> int:

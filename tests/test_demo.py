@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import demo
 import pytest
+from children.processes import next_line, started
 from faultproxy import Answer, FaultProxy
 
 if TYPE_CHECKING:
@@ -37,6 +38,14 @@ MADE = {
     "CreateQueue": 1,
     "SendMessage": 1,
 }
+# The signal is taken by the thread that does not block it, so the wait of the other one is not interrupted.
+TOLD_AT_THE_END = """
+import demo, os, signal, sys, threading
+threading.Thread(target=threading.Event().wait, daemon=True).start()
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+command = "import os, signal; os.kill(os.getppid(), signal.SIGINT); os._exit(7)"
+sys.exit(demo.run([sys.executable, "-c", command], os.environ))
+"""
 
 
 class Backup:
@@ -161,6 +170,12 @@ def test_the_exit_code_is_the_commands(program: str, expected: int) -> None:
     assert demo.run([sys.executable, "-c", program], os.environ) == expected
 
 
+def test_a_signal_as_the_command_ends_does_not_cost_the_exit_code() -> None:
+    """The code is passed on also where Ctrl-C is noticed only as the wait for the command comes back."""
+    with started([sys.executable, "-c", TOLD_AT_THE_END], extra={"PYTHONPATH": str(DEMO.parent)}) as process:
+        assert process.wait(DEADLINE_SECONDS) == 7
+
+
 def test_moto_that_does_not_start_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     """The last words of a moto that fails come with the error, its traceback does not."""
     monkeypatch.setattr(demo, "MOTO", "import no_such_moto")
@@ -215,26 +230,15 @@ def test_a_demo_that_is_stopped_leaves_nothing(tmp_path: Path, signal_sent: sign
         if "done" not in printed:
             break
 
-    # with Ctrl-C the script itself decides, which gets it from the terminal: it may be past caring
-    assert to_group or code == 128 + signal_sent
+    assert code == 128 + signal_sent
     assert list(tmp_path.iterdir()) == []
 
 
 def _stopped(tmp_path: Path, signal_sent: signal.Signals, *, to_group: bool) -> tuple[int, str]:
-    with subprocess.Popen(
-        [sys.executable, DEMO],
-        env=os.environ | {"TMPDIR": str(tmp_path), "PYTHONUNBUFFERED": "1"},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    ) as process:
-        try:
-            assert process.stdout is not None
-            assert process.stdout.readline().startswith("backup as ")
-            send = os.killpg if to_group else os.kill
-            send(process.pid, signal_sent)
-            printed, _ = process.communicate(timeout=DEADLINE_SECONDS)  # ends when nobody holds the pipes any more
-        finally:
-            process.kill()
-    return process.returncode, printed
+    extra = {"TMPDIR": str(tmp_path), "PYTHONUNBUFFERED": "1"}
+    with started([sys.executable, str(DEMO)], extra=extra) as process:
+        assert next_line(process.stdout).startswith("backup as ")
+        send = os.killpg if to_group else os.kill
+        send(process.pid, signal_sent)
+        printed, _ = process.communicate(timeout=DEADLINE_SECONDS)  # ends when nobody holds the pipes any more
+        return process.returncode, printed.decode()
