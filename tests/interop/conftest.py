@@ -1,12 +1,14 @@
-"""Jaeger for all tests of this folder, and the table of how the senders came out."""
+"""Jaeger and moto for all tests of this folder, and the table of how the senders came out."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 import pytest
+from demo import moto_server
 from interop.install_jaeger import find_binary, missing_toolchain
 from interop.jaeger import Jaeger, running_jaeger
+from interop.sending import make_bucket_and_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -51,3 +53,11 @@ def jaeger(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Jaeger]:
         pytest.skip(f"Jaeger needs {missing}" if missing else "Jaeger is not installed: make interop does it")
     with running_jaeger(binary, tmp_path_factory.mktemp("jaeger") / "log") as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def moto_port() -> Iterator[int]:
+    """Run one moto for the whole session, with what the senders' calls need."""
+    with moto_server() as port:
+        make_bucket_and_table(port)
+        yield port

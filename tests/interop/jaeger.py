@@ -83,6 +83,10 @@ class Jaeger:
             traces.setdefault(span.trace_id, []).append(span)
         return traces
 
+    def services(self) -> set[str]:
+        """Return the services that a person could choose from."""
+        return set(json.loads(_get(f"{self.query}/api/services"))["data"])
+
     def _ask(self, path: str) -> list[ShownSpan]:
         try:
             answer = _get(self.query + path)

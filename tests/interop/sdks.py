@@ -8,6 +8,7 @@ where each CALL is ``PutObject/LABEL`` or ``GetItem/LABEL``: put an object of th
 the item of that ``id`` from the table ``interop``. WORKERS calls are made at once, each in at most ATTEMPTS tries. Once
 a call has ended, stdout gets a line of JSON: its ``api`` and ``label``, when it ``began`` and ``ended`` by the
 program's own clock (epoch seconds), and the name of its ``error`` or null. A failed call is no failure of the program.
+The Go sender also takes ``NewSession`` among the calls: it goes on with a new session, and says nothing of it.
 """
 
 from __future__ import annotations
@@ -78,6 +79,13 @@ class Sdk:
     def is_installed(self) -> bool:
         """Whether an installation was brought to its end."""
         return (self.folder / "installed").exists()
+
+    def why_not(self) -> str | None:
+        """Tell a person why it cannot be run; None where it can."""
+        if self.is_installed:
+            return None
+        missing = self.missing()
+        return f"{self.name} needs {missing}" if missing else f"{self.name} is not installed: make interop does it"
 
 
 def sdks() -> tuple[Sdk, ...]:

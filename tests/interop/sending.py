@@ -46,6 +46,8 @@ class Scenario:
     """Gives what goes wrong, of the number of calls of one API."""
     calls: int = 3
     """Of each API."""
+    halfway: tuple[str, ...] = ()
+    """What the sender is told between the calls of the first half and the others."""
     apis: int = 2
     """How many of the SDK's APIs are called."""
     workers: int = 1
@@ -163,14 +165,20 @@ def label_of(request: Request) -> str:
     return found[0].decode() if found else ""
 
 
-def _run(sdk: Sdk, scenario: Scenario, port: int, exported: Path) -> subprocess.CompletedProcess[str]:
+def command_of(sdk: Sdk, scenario: Scenario, port: int) -> tuple[str | Path, ...]:
+    """Return the command that goes through a scenario with AWS at a port of 127.0.0.1."""
     apis = sdk.apis[-scenario.apis :]
     calls = [f"{api}/call-{turn * len(apis) + at}" for turn in range(scenario.calls) for at, api in enumerate(apis)]
+    middle = len(calls) // 2
+    calls[middle:middle] = scenario.halfway
     numbers = (str(scenario.attempts), str(scenario.read_timeout_ms), str(scenario.workers))
-    command = (*sdk.command(sdk.folder), f"http://127.0.0.1:{port}", *numbers, *calls)
+    return (*sdk.command(sdk.folder), f"http://127.0.0.1:{port}", *numbers, *calls)
+
+
+def _run(sdk: Sdk, scenario: Scenario, port: int, exported: Path) -> subprocess.CompletedProcess[str]:
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(FOREIGN)}
     return subprocess.run(
-        (sys.executable, "-m", "csm_otel", "exec", "--file", exported, "--", *command),
+        (sys.executable, "-m", "csm_otel", "exec", "--file", exported, "--", *command_of(sdk, scenario, port)),
         # Go, JavaScript and Java know the region by the shorter name.
         env={**environment_for(port, inherited), "AWS_REGION": "us-east-1", "OTEL_TRACES_EXPORTER": "none"},
         stdin=subprocess.DEVNULL,

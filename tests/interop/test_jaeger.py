@@ -11,11 +11,10 @@ from collections import Counter
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import boto3
 import pytest
-from demo import SCRIPT, moto_server
+from demo import SCRIPT
 from interop.jaeger import Jaeger, ShownSpan
 from interop.legacy_run import ACCESS_KEY, SESSION_TOKEN, Command, LegacyRun, Protocol, run_legacy_script
 from opentelemetry.context import Context
@@ -25,9 +24,6 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.trace import SpanKind, StatusCode, format_span_id, format_trace_id
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 UNSET, ERROR = 0, 2
 CLIENT = 3
@@ -41,16 +37,15 @@ RunLegacyScript = Callable[[Command, Protocol], LegacyRun]
 
 
 @pytest.fixture(scope="session")
-def run_once(jaeger: Jaeger, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunLegacyScript]:
+def run_once(jaeger: Jaeger, moto_port: int, tmp_path_factory: pytest.TempPathFactory) -> RunLegacyScript:
     """Run the script under a command and over a protocol, each combination when first asked for."""
-    with moto_server() as moto_port:
 
-        @functools.cache
-        def run(command: Command, protocol: Protocol) -> LegacyRun:
-            folder = tmp_path_factory.mktemp(command)
-            return run_legacy_script(command, protocol, moto_port=moto_port, jaeger=jaeger, folder=folder)
+    @functools.cache
+    def run(command: Command, protocol: Protocol) -> LegacyRun:
+        folder = tmp_path_factory.mktemp(command)
+        return run_legacy_script(command, protocol, moto_port=moto_port, jaeger=jaeger, folder=folder)
 
-        yield run
+    return run
 
 
 @pytest.fixture(params=["exec", "serve"])

@@ -5,22 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from demo import moto_server
 from interop.exactness import SenderRow, compare
 from interop.sdks import Sdk, sdks
-from interop.sending import SCENARIOS, Scenario, Sent, make_bucket_and_table, send
+from interop.sending import SCENARIOS, Scenario, Sent, send
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
-
-
-@pytest.fixture(scope="module")
-def moto_port() -> Iterator[int]:
-    """Run one moto for all senders, with what their calls need."""
-    with moto_server() as port:
-        make_bucket_and_table(port)
-        yield port
 
 
 @pytest.mark.parametrize("scenario", [pytest.param(scenario, id=scenario.name) for scenario in SCENARIOS])
@@ -29,9 +19,8 @@ def test_what_an_sdk_did_is_what_is_exported(
     sdk: Sdk, scenario: Scenario, moto_port: int, tmp_path: Path, sender_rows: list[SenderRow]
 ) -> None:
     """Each call has its attempts below it, each with the status and the request id that it got, at its time."""
-    if not sdk.is_installed:
-        missing = sdk.missing()
-        pytest.skip(f"{sdk.name} needs {missing}" if missing else f"{sdk.name} is not installed: make interop does it")
+    if reason := sdk.why_not():
+        pytest.skip(reason)
     sent = send(sdk, scenario, moto_port=moto_port, folder=tmp_path)
     _is_the_scenario(scenario, sdk, sent)
     comparison = compare(sent.made, sent.spans)

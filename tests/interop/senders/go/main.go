@@ -20,7 +20,8 @@ import (
 const (
 	bucket = "interop"
 	table  = "interop"
-	// The SDK reports from a goroutine that nothing can wait for; what is still queued when main returns is lost.
+	// The SDK reports from a goroutine that nothing can wait for; what is still queued is lost
+	// when main returns, and when a new session closes the port that the last one had.
 	reporting = 300 * time.Millisecond
 )
 
@@ -46,15 +47,19 @@ func now() float64 {
 
 func main() {
 	endpoint, attempts, timeoutMs, workers := os.Args[1], number(os.Args[2]), number(os.Args[3]), number(os.Args[4])
-	open := session.Must(session.NewSession(&aws.Config{
+	config := &aws.Config{
 		Endpoint:         aws.String(endpoint),
 		MaxRetries:       aws.Int(attempts - 1),
 		HTTPClient:       &http.Client{Timeout: time.Duration(timeoutMs) * time.Millisecond},
 		S3ForcePathStyle: aws.Bool(true),
 		// With CSM on the default logger says so on stdout.
 		Logger: aws.LoggerFunc(log.Println),
-	}))
-	s3Client, dynamodbClient := s3.New(open), dynamodb.New(open)
+	}
+	connect := func() (*s3.S3, *dynamodb.DynamoDB) {
+		open := session.Must(session.NewSession(config))
+		return s3.New(open), dynamodb.New(open)
+	}
+	s3Client, dynamodbClient := connect()
 
 	call := func(api, label string) error {
 		if api == "PutObject" {
@@ -78,6 +83,11 @@ func main() {
 		go func() {
 			defer working.Done()
 			for named := range calls {
+				if named == "NewSession" { // for one worker only
+					time.Sleep(reporting)
+					s3Client, dynamodbClient = connect()
+					continue
+				}
 				parts := strings.SplitN(named, "/", 2)
 				made := report{API: parts[0], Label: parts[1], Began: now()}
 				if err := call(made.API, made.Label); err != nil {
