@@ -4,6 +4,7 @@ UV ?= uv
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+INSTALL_SENDERS := env PYTHONPATH=tests $(BIN)/python -m interop.install_senders
 # Runs a step and prints how long it took; the step's own exit status is kept.
 STEP = @step() { name=$$1; shift; began=$$(date +%s); "$$@"; status=$$?; \
 	echo "$$name: $$(($$(date +%s) - began)) s" >&2; return $$status; }; step
@@ -34,14 +35,15 @@ bench: $(INSTALLED)
 accuracy: $(INSTALLED)
 	@$(BIN)/python benchmarks/accuracy.py
 
-# A real back end; what it needs is installed into a cache folder outside the checkout (CSM_OTEL_CACHE).
+# A real back end and real SDKs; what they need is installed into a cache folder outside the checkout (CSM_OTEL_CACHE).
 interop: $(INSTALLED) test-portable
 	$(STEP) "install Jaeger" $(BIN)/python tests/interop/install_jaeger.py
-	$(STEP) interop $(BIN)/pytest --maxfail=10 --ignore=tests/interop/test_senders.py tests/interop
+	$(STEP) "install senders" $(INSTALL_SENDERS)
+	$(STEP) interop $(BIN)/pytest --maxfail=10 tests/interop
 
-# Real SDKs, installed into the same folder.
+# A short cut to the SDKs alone.
 interop-senders: $(INSTALLED)
-	$(STEP) "install senders" env PYTHONPATH=tests $(BIN)/python -m interop.install_senders
+	$(STEP) "install senders" $(INSTALL_SENDERS)
 	$(STEP) senders $(BIN)/pytest --maxfail=10 tests/interop/test_senders.py
 
 $(INSTALLED): requirements-dev.lock pyproject.toml
