@@ -14,6 +14,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from children.processes import as_from_a_terminal
 from demo import environment_for
 
 if TYPE_CHECKING:
@@ -107,9 +108,10 @@ def serving(*flags: str | Path, env: Mapping[str, str], under: Sequence[str] = (
     """Run ``csm-otel serve`` on a free port until the block ends, ``under`` another program if one is given."""
     if "--port" not in flags:
         flags = ("--port", "0", *flags)
-    process = subprocess.Popen(
-        [*under, *CSM_OTEL, "serve", *map(str, flags)], env=env, stderr=subprocess.PIPE, stdout=subprocess.PIPE
-    )
+    with as_from_a_terminal():
+        process = subprocess.Popen(
+            [*under, *CSM_OTEL, "serve", *map(str, flags)], env=env, stderr=subprocess.PIPE, stdout=subprocess.PIPE
+        )
     try:
         lines = read_until(process, b"listening on")
         found = re.search(r"listening on (?:\[(?P<six>[^]]+)\]|(?P<four>[\d.]+)):(?P<port>\d+)", lines)
