@@ -4,6 +4,7 @@ CsmOtelError
 ├── MalformedDatagramError   the sender: this payload is no CSM event
 ├── SettingsError            the operator: a flag or a variable is wrong
 ├── RecordingError           the operator: this is no recording
+├── SpoolError               the operator: what waits cannot be kept on disk
 ├── ListenError              the operator: the address cannot be listened on
 └── CommandError             the operator: the command of `exec` cannot be executed
     └── CommandNotFoundError     ... or is not there
@@ -42,6 +43,10 @@ class SettingsError(CsmOtelError):
 
 class RecordingError(CsmOtelError):
     """Raised when a recording, or a line of one, cannot be read; the text is short and never holds any part of it."""
+
+
+class SpoolError(CsmOtelError):
+    """Raised when the spool's folder cannot be used; the text is a few words for the operator."""
 
 
 class ListenError(CsmOtelError):

@@ -37,6 +37,12 @@ class Tally:
     spans_unsampled: int = 0
     spans_delivered: int = 0
     """Accepted by the back end, or written to the file where no back end is asked for."""
+    spans_recovered: int = 0
+    """Found in the spool when this run began."""
+    spans_spooled: int = 0
+    """Left in the spool when this run ended, for the next."""
+    spans_repeated: int = 0
+    """Sent again because it was not known whether they had arrived; their ids are the same. Also counted elsewhere."""
     spans_shown: int = 0
     """Gone to the screen (or nowhere), where neither back end nor file is asked for."""
     spans_dropped: Counter[str] = field(default_factory=Counter)

@@ -17,7 +17,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from csm_otel import __version__
 from csm_otel.errors import SettingsError
 from csm_otel.export.credentials import Credentials
-from csm_otel.export.outcome import Delivered, Outcome, Refused, Unavailable, one_line
+from csm_otel.export.outcome import Delivered, Outcome, Refused, TooLarge, Unavailable, one_line
 
 if TYPE_CHECKING:
     from csm_otel.export.destination import Compression, Destination
@@ -42,8 +42,9 @@ _HINTS = {
     grpc.StatusCode.UNAUTHENTICATED: "check OTEL_EXPORTER_OTLP_HEADERS",
     grpc.StatusCode.PERMISSION_DENIED: "check OTEL_EXPORTER_OTLP_HEADERS",
     grpc.StatusCode.UNIMPLEMENTED: "check OTEL_EXPORTER_OTLP_ENDPOINT and OTEL_EXPORTER_OTLP_COMPRESSION",
-    grpc.StatusCode.RESOURCE_EXHAUSTED: "too much for the back end, set OTEL_BSP_MAX_EXPORT_BATCH_SIZE lower",
 }
+# Texts of gRPC's libraries for what is larger than the receiver takes; the code is that of a quota as well.
+_TOO_LARGE = re.compile(r"larger than max|message (?:is )?too large|exceeds (?:the )?max", re.IGNORECASE)
 _CHECK_TLS = "TLS failed, check OTEL_EXPORTER_OTLP_CERTIFICATE and the scheme of OTEL_EXPORTER_OTLP_ENDPOINT"
 _UNAVAILABLE = {  # pieces of gRPC's text, and what they come to: the first that fits
     "connection refused": "connection refused",
@@ -55,6 +56,7 @@ _UNAVAILABLE = {  # pieces of gRPC's text, and what they come to: the first that
     "socket closed": "connection closed without an answer",
     "connection reset": "connection closed without an answer",
 }
+_AFTER_SENDING = ("socket closed", "connection reset", "stream", "goaway")  # pieces of texts: it may have arrived
 # A "-bin" key would need bytes, which no variable can hold; "grpc-" is gRPC's own.
 _METADATA_KEY = re.compile(r"(?!grpc-)[0-9A-Za-z_.-]+(?<!-bin)")
 _RECONNECT_MILLISECONDS = 4_000  # the queue's own longest wait; gRPC's is two minutes, and it does not try before
@@ -98,15 +100,19 @@ class GrpcDeliverer:
 
     def _failure(self, error: grpc.RpcError, timeout_seconds: float) -> Outcome:
         assert isinstance(error, grpc.Call)
-        code = error.code()
-        if code is grpc.StatusCode.UNAVAILABLE:
-            return Unavailable(f"{_why_unavailable(error.details() or '')}: {self._shown}", _retry_after_seconds(error))
-        if code is grpc.StatusCode.DEADLINE_EXCEEDED:
-            return Unavailable(f"no answer within {timeout_seconds:g} s: {self._shown}", _retry_after_seconds(error))
-        reason = f"gRPC {code.name} from {self._shown}"
+        code, details = error.code(), error.details() or ""
         wait = _retry_after_seconds(error)
+        if code is grpc.StatusCode.UNAVAILABLE:
+            is_cut = any(piece in details.lower() for piece in _AFTER_SENDING)
+            return Unavailable(f"{_why_unavailable(details)}: {self._shown}", wait, may_have_arrived=is_cut)
+        if code is grpc.StatusCode.DEADLINE_EXCEEDED:
+            reason = f"no answer within {timeout_seconds:g} s: {self._shown}"
+            return Unavailable(reason, wait, may_have_arrived=True)
+        reason = f"gRPC {code.name} from {self._shown}"
+        if code is grpc.StatusCode.RESOURCE_EXHAUSTED and wait is None and _TOO_LARGE.search(details):
+            return TooLarge(f"{reason}: a single span is too large for the back end")
         if code in _RETRYABLE or (code is grpc.StatusCode.RESOURCE_EXHAUSTED and wait is not None):
-            return Unavailable(reason, wait)
+            return Unavailable(reason, wait, may_have_arrived=True)
         hint = _HINTS.get(code)
         return Refused(f"{reason}: {hint}" if hint else reason)
 

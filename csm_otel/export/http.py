@@ -23,7 +23,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from csm_otel import __version__
 from csm_otel.errors import SettingsError
 from csm_otel.export.credentials import Credentials
-from csm_otel.export.outcome import Delivered, Outcome, Refused, Unavailable, one_line
+from csm_otel.export.outcome import Delivered, Outcome, Refused, TooLarge, Unavailable, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -31,6 +31,15 @@ if TYPE_CHECKING:
     from csm_otel.export.destination import Compression, Destination
 
 _RETRYABLE = frozenset({429, 502, 503, 504})
+_FROM_A_GATEWAY = frozenset({502, 504})  # which cannot tell what became of it behind itself
+# Whatever comes of these, the request was not sent.
+_BEFORE_SENDING = (
+    socket.gaierror,
+    ConnectionRefusedError,
+    requests.exceptions.ConnectTimeout,
+    requests.exceptions.ProxyError,
+    requests.exceptions.SSLError,
+)
 _COMPRESS: dict[Compression, Callable[[bytes], bytes]] = {
     "none": bytes,
     "gzip": gzip.compress,
@@ -50,7 +59,6 @@ _HINTS = {
     403: "check OTEL_EXPORTER_OTLP_HEADERS",
     404: "check OTEL_EXPORTER_OTLP_ENDPOINT",
     405: "check OTEL_EXPORTER_OTLP_ENDPOINT",
-    413: "the request is too large for the back end, set OTEL_BSP_MAX_EXPORT_BATCH_SIZE lower",
     415: "check OTEL_EXPORTER_OTLP_PROTOCOL and OTEL_EXPORTER_OTLP_COMPRESSION",
 }
 
@@ -102,7 +110,10 @@ class HttpDeliverer:
             ) as response:
                 return self._outcome(response)
         except (requests.RequestException, OSError) as error:
-            return Unavailable(f"{_what_failed(error, timeout_seconds)}: {self._shown}{_hint_for(error)}")
+            return Unavailable(
+                f"{_what_failed(error, timeout_seconds)}: {self._shown}{_hint_for(error)}",
+                may_have_arrived=not any(isinstance(cause, _BEFORE_SENDING) for cause in _causes(error)),
+            )
 
     def close(self) -> None:
         """Close idle connections and remove temporary files."""
@@ -123,7 +134,10 @@ class HttpDeliverer:
         if status < http.HTTPStatus.BAD_REQUEST:
             return Refused(f"{reason} redirects to {self._target(response)}: check OTEL_EXPORTER_OTLP_ENDPOINT")
         if status in _RETRYABLE:
-            return Unavailable(reason, _retry_after_seconds(response.headers.get("Retry-After", "")))
+            wait = _retry_after_seconds(response.headers.get("Retry-After", ""))
+            return Unavailable(reason, wait, may_have_arrived=status in _FROM_A_GATEWAY)
+        if status == http.HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+            return TooLarge(f"{reason}: a single span is too large for the back end")
         hint = _HINTS.get(status)
         return Refused(f"{reason}: {hint}" if hint else reason)
 

@@ -1,4 +1,4 @@
-"""What came of one delivery, in the three ways that ask for different behaviour."""
+"""What came of one delivery, in the ways that ask for different behaviour."""
 
 from __future__ import annotations
 
@@ -25,6 +25,8 @@ class Unavailable:
     """One line for the operator."""
     retry_after_seconds: float | None = None
     """How long the back end wants to be left alone, where it says so."""
+    may_have_arrived: bool = False
+    """Whether the back end may have taken it all the same: no answer is no refusal."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +37,15 @@ class Refused:
     """One line for the operator: what to check."""
 
 
-Outcome = Delivered | Unavailable | Refused
+@dataclass(frozen=True, slots=True)
+class TooLarge:
+    """The back end would take it in smaller pieces."""
+
+    reason: str
+    """One line for the operator, should it be a piece of one span."""
+
+
+Outcome = Delivered | Unavailable | Refused | TooLarge
 
 
 def one_line(text: str) -> str:

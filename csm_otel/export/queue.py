@@ -1,57 +1,56 @@
 """What waits for the back end: encoded requests, in order, bounded, each accounted for.
 
-One thread delivers, so that a slow back end never slows the receiving of datagrams down. Every span put ends in exactly
-one count of the tally: delivered, rejected, or dropped with a reason (``queue_full``, ``refused``, ``shutdown``).
+One thread delivers, so that a slow back end never slows the receiving of datagrams down. Without a spool all waits in
+memory. With one, a second thread moves what was put to disk within moments, and what is delivered comes from there;
+while the disk refuses, memory is what there is, and is delivered after what the disk still has: the order stays.
+
+A request is gone only when the back end has taken it. Every span put, and every span found in the spool, ends in
+exactly one count of the tally: delivered, rejected, spooled (waits on disk for the next process), or dropped with a
+reason (``queue_full``, ``refused``, ``too_large``, ``spool_damaged``, ``shutdown``).
 """
 
 from __future__ import annotations
 
-import random
+import contextlib
 import threading
 import time
-from collections import deque
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from csm_otel.export.outcome import Delivered, Outcome, Refused, Unavailable
+from csm_otel.errors import SpoolError
+from csm_otel.export.backoff import Backoff
+from csm_otel.export.memory import Memory, Waiting
+from csm_otel.export.outcome import Delivered, Outcome, Refused, TooLarge, Unavailable
+from csm_otel.export.splitting import split
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from csm_otel.export.deliverer import Deliverer
+    from csm_otel.export.spool import Spool
     from csm_otel.tally import Tally
 
-FIRST_BACKOFF_SECONDS = 0.25
-LONGEST_BACKOFF_SECONDS = 4.0  # a back end that restarts is found again soon, and one POST in 4 s hurts nobody
-_LONGEST_RETRY_AFTER_SECONDS = 300.0  # a mistaken date must not silence the bridge for a day
-_CLOSING_BACKOFF_SECONDS = 1.0  # at the end the time is short: rather one try more than a long wait for none
 _REPEAT_SECONDS = 60.0
 _LINES_REMEMBERED = 100
 _LOOK_SECONDS = 0.1
-_THREAD_END_SECONDS = (
-    0.2  # a thread inside a hung delivery is left behind; it is a daemon and touches no count any more
-)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Waiting:
-    request: bytes
-    spans: int
+_DISK_RETRY_SECONDS = 1.0  # a full disk is often a log that is about to be rotated
+_AT_A_TIME = 64  # requests written to disk in one go, which is what a put costs most
+# a thread inside a hung delivery is left behind; it is a daemon and touches no count any more
+_THREAD_END_SECONDS = 0.2
 
 
 class DeliveryQueue:
-    """A first-in first-out queue of encoded requests with the thread that delivers them.
+    """A first-in first-out queue of encoded requests with the threads that keep and deliver them.
 
     Args:
         deliverer: Belongs to the queue from now on, which closes it.
         tally: Its span counts past encoding are the queue's to change until `close` has returned.
-        limit_bytes: Bound on the encoded bytes kept, the request under way included.
-        limit_spans: Bound on the spans kept, or None.
+        limit_bytes: Bound on the encoded bytes kept in memory, the request under way included.
+        limit_spans: Bound on the spans kept in memory, or None.
         timeout_seconds: For one delivery.
-        say: Takes a line for the operator; called from the delivery thread.
+        say: Takes a line for the operator; called from the queue's threads.
+        spool: Where requests are kept on disk; belongs to the queue from now on.
+        backoff: When the next try may be.
         clock: Monotonic seconds.
-        jitter: A random number from 0 to 1.
-        first_backoff_seconds: Before the first repeat; it doubles from there.
     """
 
     def __init__(
@@ -63,79 +62,95 @@ class DeliveryQueue:
         limit_spans: int | None,
         timeout_seconds: float,
         say: Callable[[str], None],
+        spool: Spool | None = None,
+        backoff: Backoff | None = None,
         clock: Callable[[], float] = time.monotonic,
-        jitter: Callable[[], float] = random.random,  # ruff: ignore[suspicious-non-cryptographic-random-usage]
-        first_backoff_seconds: float = FIRST_BACKOFF_SECONDS,
     ) -> None:
         self._deliverer = deliverer
         self._tally = tally
-        self._limit_bytes = limit_bytes
-        self._limit_spans = limit_spans
         self._timeout_seconds = timeout_seconds
         self._clock = clock
-        self._jitter = jitter
-        self._first_backoff_seconds = first_backoff_seconds
         self._said = _Said(say, clock)
+        self._spool = spool
         # Guards all below and the tally. Its lock is re-entrant, so that a signal handler may call `cancel` wherever
         # the thread it interrupts is.
         self._changed = threading.Condition()
-        self._waiting: deque[_Waiting] = deque()
-        self._under_way: _Waiting | None = None
-        """Always the first of those waiting; it may be dropped only while it is not under way."""
-        self._bytes = 0
-        self._spans = 0
-        self._failures = 0
-        """How often in a row the back end was unavailable."""
-        self._backoff_until = float("-inf")
-        """Our own patience, which ends when closing begins."""
-        self._alone_until = float("-inf")
-        """What the back end asked for."""
+        self._backoff = backoff or Backoff()
+        self._memory = Memory(limit_bytes=limit_bytes, limit_spans=limit_spans)
+        self._under_way: Waiting | None = None
+        """In memory it is always the first; it may be dropped only while it is not under way."""
+        self._moving = 0
+        """How many of those in memory, from the first on, are being written to disk."""
+        self._is_disk_failing = False
+        self._damages = 0
+        self._put = 0
+        """Spans taken in, those found on disk included."""
+        self._settled = 0
+        """Spans of them that wait no more."""
         self._deadline: float | None = None
         """Set when closing."""
         self._is_cancelled = False
         self._is_stopped = False
-        self._thread = threading.Thread(target=self._run, name="csm-otel-delivery", daemon=True)
-        self._thread.start()
+        self._threads = [threading.Thread(target=self._deliver_all, name="csm-otel-delivery", daemon=True)]
+        if spool is not None:
+            tally.spans_recovered += spool.spans_found
+            self._put += spool.spans_found
+            self._account_for_damage()
+            self._threads.append(threading.Thread(target=self._move_all, name="csm-otel-spool", daemon=True))
+        for thread in self._threads:
+            thread.start()
+
+    @property
+    def spans_waiting(self) -> int:
+        """How many spans wait, on disk and in memory."""
+        with self._changed:
+            return self._put - self._settled
+
+    def mark(self) -> int:
+        """Return where what was put up to now ends, for `is_settled`."""
+        with self._changed:
+            return self._put
+
+    def is_settled(self, mark: int) -> bool:
+        """Return whether nothing that was put before the mark waits any more."""
+        with self._changed:
+            return self._settled >= mark
 
     def put(self, request: bytes, spans: int) -> None:
         """Take in an encoded request of ``spans`` spans; never blocks. Where it does not fit the oldest are dropped."""
         with self._changed:
-            if self._is_stopped:
-                self._tally.spans_dropped["shutdown"] += spans
+            self._put += spans
+            if self._is_stopped or not self._memory.fits(request, spans):
+                self._drop(spans, "shutdown" if self._is_stopped else "queue_full")
                 return
-            if not self._fits(len(request), spans):  # not even alone: nothing is gained by dropping the others
-                self._tally.spans_dropped["queue_full"] += spans
-                return
-            self._waiting.append(_Waiting(request, spans))
-            self._bytes += len(request)
-            self._spans += spans
-            while not self._fits(self._bytes, self._spans):
-                self._drop(self._waiting[0 if self._under_way is None else 1], "queue_full")
+            spared = max(self._moving, int(self._is_memory_under_way()))
+            for pushed_out in self._memory.put(Waiting(request, spans), spared=spared):
+                self._drop(pushed_out.spans, "queue_full")
             self._changed.notify_all()
 
     def wait_for_room(self, *, unless: Callable[[], bool]) -> None:
         """Wait while the queue is more than half full, for who can wait; ``unless`` is looked at all the time."""
         with self._changed:
-            while not (self._fits(2 * self._bytes, 2 * self._spans) or self._is_stopped or unless()):
+            while not (self._has_room() or self._is_stopped or unless()):
                 self._changed.wait(_LOOK_SECONDS)
 
     def close(self, *, deadline_seconds: float) -> None:
-        """Deliver what waits, for at most ``deadline_seconds``, then drop the rest and end.
+        """Deliver what waits, for at most ``deadline_seconds``, then keep the rest on disk, or drop it, and end.
 
         Ends early where trying on is pointless: the back end wants to be left alone for longer than there is time.
         """
         with self._changed:
             self._deadline = self._clock() + deadline_seconds
-            self._backoff_until = float("-inf")
+            self._backoff.hurry()
             self._changed.notify_all()
-            while self._waiting and not self._is_hopeless():
-                self._changed.wait(max(self._deadline - self._clock(), 0))
+            while self._has_work() and not self._is_hopeless():
+                self._changed.wait(min(max(self._deadline - self._clock(), 0), _LOOK_SECONDS))
             self._is_stopped = True
-            for left in tuple(self._waiting):
-                self._drop(left, "shutdown")
             self._changed.notify_all()
         self._deliverer.close()
-        self._thread.join(_THREAD_END_SECONDS)
+        for thread in self._threads:
+            thread.join(_THREAD_END_SECONDS)
+        self._keep_the_rest()
 
     def cancel(self) -> None:
         """Make a running or a later `close` end at once. May be called from a signal handler."""
@@ -143,25 +158,48 @@ class DeliveryQueue:
             self._is_cancelled = True
             self._changed.notify_all()
 
-    def _run(self) -> None:
+    # The delivering thread.
+
+    def _deliver_all(self) -> None:
         while waiting := self._next():
-            try:
-                outcome = self._deliverer.deliver(waiting.request, timeout_seconds=self._timeout())
-            except Exception as error:  # ruff: ignore[blind-except] - one request must not end the delivery of all others
-                outcome = Refused(f"delivery failed: {type(error).__name__}")
-            for line in self._settle(waiting, outcome):
+            for line in self._settle(waiting, self._deliver(waiting)):
                 self._said.say(line)
 
-    def _next(self) -> _Waiting | None:
+    def _next(self) -> Waiting | None:
         """Wait for a request whose turn it is and mark it as under way; None at the end."""
-        with self._changed:
-            while not self._is_stopped:
-                wait_seconds = self._not_before() - self._clock()
-                if self._waiting and wait_seconds <= 0:
-                    self._under_way = self._waiting[0]
+        while True:
+            with self._changed:
+                while not self._is_stopped:
+                    wait_seconds = self._backoff.until - self._clock()
+                    if self._has_work() and wait_seconds <= 0:
+                        break
+                    self._changed.wait(wait_seconds if self._has_work() else None)
+                if self._is_stopped:
+                    return None
+            if spooled := self._first_on_disk():
+                with self._changed:
+                    self._under_way = spooled
+                    return spooled
+            with self._changed:
+                if self._memory and not self._moving and (self._spool is None or self._is_disk_failing):
+                    (self._under_way,) = self._memory.first(1)
                     return self._under_way
-                self._changed.wait(wait_seconds if self._waiting else None)
-            return None
+                self._changed.wait(_LOOK_SECONDS)
+
+    def _deliver(self, waiting: Waiting) -> Outcome:
+        """Try once, and tell what came of it."""
+        if waiting.tries:
+            with self._changed:
+                self._tally.spans_repeated += waiting.spans
+        # Before it is tried: should this process end meanwhile, the next one knows.
+        self._note_tries(waiting, waiting.tries + 1)
+        try:
+            outcome = self._deliverer.deliver(waiting.request, timeout_seconds=self._timeout())
+        except Exception as error:  # ruff: ignore[blind-except] - one request must not end the delivery of all others
+            return Refused(f"delivery failed: {type(error).__name__}")
+        if isinstance(outcome, Unavailable) and not outcome.may_have_arrived:
+            self._note_tries(waiting, waiting.tries - 1)
+        return outcome
 
     def _timeout(self) -> float:
         if self._deadline is None:
@@ -169,30 +207,41 @@ class DeliveryQueue:
         # Not zero, which requests and gRPC take for a mistake; `close` does not wait for it anyway.
         return min(self._timeout_seconds, max(self._deadline - self._clock(), 0.1))
 
-    def _settle(self, waiting: _Waiting, outcome: Outcome) -> list[str]:
+    def _settle(self, waiting: Waiting, outcome: Outcome) -> list[str]:
         """Account for an outcome and return the lines that it is worth."""
+        if isinstance(outcome, Unavailable):
+            return self._wait(outcome)
+        halves = split(waiting.request) if isinstance(outcome, TooLarge) and waiting.spans > 1 else []
         with self._changed:
             if self._is_stopped:  # given up and counted already
                 return []
+        self._forget_on_disk(waiting, halves)
+        with self._changed:
+            lines = ["back end available again"] if self._backoff.failures else []
+            self._backoff.succeed()
             self._under_way = None
-            lines: list[str] = []
-            if isinstance(outcome, Unavailable):
-                if self._failures == 0:
-                    lines.append(f"back end unavailable, trying again: {outcome.reason}")
-                self._wait(outcome.retry_after_seconds)
-            else:
-                if self._failures:
-                    lines.append("back end available again")
-                self._failures = 0
-                lines += self._finish(waiting, outcome)
+            if waiting.key is None:
+                self._memory.replace_first(halves)
+            if not halves:
+                lines += self._account(waiting, outcome)
             self._changed.notify_all()
             return lines
 
-    def _finish(self, waiting: _Waiting, outcome: Delivered | Refused) -> list[str]:
-        if isinstance(outcome, Refused):
-            self._drop(waiting, "refused")
+    def _wait(self, outcome: Unavailable) -> list[str]:
+        with self._changed:
+            if self._is_stopped:
+                return []
+            is_first = self._backoff.failures == 0
+            self._backoff.fail(self._clock(), outcome.retry_after_seconds)
+            self._under_way = None
+            self._changed.notify_all()
+        return [f"back end unavailable, trying again: {outcome.reason}"] if is_first else []
+
+    def _account(self, waiting: Waiting, outcome: Delivered | Refused | TooLarge) -> list[str]:
+        if not isinstance(outcome, Delivered):
+            self._drop(waiting.spans, "refused" if isinstance(outcome, Refused) else "too_large")
             return [f"back end refused spans: {outcome.reason}"]
-        self._forget(waiting)
+        self._settled += waiting.spans
         rejected = min(outcome.rejected_spans, waiting.spans)
         self._tally.spans_rejected += rejected
         self._tally.spans_delivered += waiting.spans - rejected
@@ -200,38 +249,117 @@ class DeliveryQueue:
             return [f"back end rejected {rejected} of {waiting.spans} spans: {outcome.message or 'no reason given'}"]
         return [f"back end says: {outcome.message}"] if outcome.message else []
 
-    def _wait(self, retry_after_seconds: float | None) -> None:
-        """Set when the next try may be, after another failure."""
-        if retry_after_seconds is not None:
-            self._alone_until = self._clock() + min(retry_after_seconds, _LONGEST_RETRY_AFTER_SECONDS)
-        else:
-            longest = LONGEST_BACKOFF_SECONDS if self._deadline is None else _CLOSING_BACKOFF_SECONDS
-            doublings = min(self._failures, 10)  # past the longest wait long ago
-            backoff_seconds = min(self._first_backoff_seconds * 2**doublings, longest)
-            self._backoff_until = self._clock() + backoff_seconds * (0.5 + self._jitter() / 2)
-        self._failures += 1
+    # The disk. None of this is done with the lock held: a disk may take its time.
 
-    def _not_before(self) -> float:
-        return max(self._backoff_until, self._alone_until)
+    def _move_all(self) -> None:
+        """Move what was put from memory to disk, as it comes: the spool's thread."""
+        while True:
+            with self._changed:
+                while not (self._is_stopped or (self._memory and not self._is_memory_under_way())):
+                    self._changed.wait()
+                if self._is_stopped:
+                    return
+                batch = self._memory.first(_AT_A_TIME)
+                self._moving = len(batch)
+            self._move(batch)
+
+    def _move(self, batch: Sequence[Waiting]) -> None:
+        assert self._spool is not None
+        try:
+            dropped = self._spool.put([(one.request, one.spans) for one in batch])
+            fault = ""
+        except SpoolError as error:
+            fault = str(error)
+        with self._changed:
+            self._moving = 0
+            if fault:
+                self._is_disk_failing = True
+            else:
+                self._is_disk_failing = False
+                self._memory.forget(batch)
+                self._drop(dropped, "queue_full")
+            self._changed.notify_all()
+            if fault and not self._is_stopped:
+                self._changed.wait_for(lambda: self._is_stopped, _DISK_RETRY_SECONDS)
+        if fault:
+            self._said.say(f"spool cannot be written, keeping spans in memory: {fault}")
+        self._account_for_damage()
+
+    def _first_on_disk(self) -> Waiting | None:
+        if self._spool is None:
+            return None
+        try:
+            spooled = self._spool.first()
+        except SpoolError as error:
+            self._said.say(f"spool cannot be read: {error}")
+            return None
+        self._account_for_damage()
+        return spooled and Waiting(spooled.request, spooled.spans, spooled.key, spooled.tries)
+
+    def _note_tries(self, waiting: Waiting, tries: int) -> None:
+        waiting.tries = tries
+        if self._spool is not None and waiting.key is not None:
+            with contextlib.suppress(SpoolError):  # at worst a repeat is not counted
+                self._spool.note_tries(waiting.key, tries)
+
+    def _forget_on_disk(self, waiting: Waiting, halves: Sequence[tuple[bytes, int]]) -> None:
+        if self._spool is None or waiting.key is None:
+            return
+        try:
+            self._spool.replace_first(waiting.key, halves)
+        except SpoolError as error:
+            self._said.say(f"spool cannot be written, some spans may be delivered again: {error}")
+
+    def _keep_the_rest(self) -> None:
+        """At the end, put what is in memory to disk, or count it as dropped."""
+        with self._changed:
+            if self._spool is not None:
+                if not self._moving:  # else the disk hangs, and would hold us up as well
+                    self._put_the_rest(self._spool)
+                self._tally.spans_spooled += self._spool.spans
+            self._drop(sum(one.spans for one in self._memory.first(len(self._memory))), "shutdown")
+
+    def _put_the_rest(self, spool: Spool) -> None:
+        rest = self._memory.first(len(self._memory))
+        with contextlib.suppress(SpoolError):
+            self._drop(spool.put([(one.request, one.spans) for one in rest]), "queue_full")
+            self._memory.forget(rest)
+        self._account_for_damage()
+        spool.close()
+
+    def _account_for_damage(self) -> None:
+        assert self._spool is not None
+        with self._changed:
+            lost = self._spool.spans_lost - self._tally.spans_dropped["spool_damaged"]
+            is_news = self._spool.damages > self._damages
+            self._damages = self._spool.damages
+            self._drop(lost, "spool_damaged")
+        if is_news:
+            self._said.say("spool was damaged; what could be read of it is kept")
+
+    # All of these with the lock held.
+
+    def _is_memory_under_way(self) -> bool:
+        return self._under_way is not None and self._under_way.key is None
+
+    def _has_work(self) -> bool:
+        return bool(self._memory) or (self._spool is not None and self._spool.bytes > 0)
+
+    def _has_room(self) -> bool:
+        is_half_empty = self._spool is None or 2 * self._spool.bytes <= self._spool.limit_bytes
+        return is_half_empty and self._memory.is_half_empty
 
     def _is_hopeless(self) -> bool:
         """Tell whether nothing more will be delivered before the deadline."""
         assert self._deadline is not None
         is_over = self._clock() >= self._deadline
-        comes_too_late = self._under_way is None and self._not_before() >= self._deadline
-        return self._is_cancelled or is_over or comes_too_late or not self._thread.is_alive()
+        comes_too_late = self._under_way is None and self._backoff.until >= self._deadline
+        return self._is_cancelled or is_over or comes_too_late or not self._threads[0].is_alive()
 
-    def _fits(self, size_bytes: int, spans: int) -> bool:
-        return size_bytes <= self._limit_bytes and (self._limit_spans is None or spans <= self._limit_spans)
-
-    def _drop(self, waiting: _Waiting, reason: str) -> None:
-        self._forget(waiting)
-        self._tally.spans_dropped[reason] += waiting.spans
-
-    def _forget(self, waiting: _Waiting) -> None:
-        self._waiting.remove(waiting)
-        self._bytes -= len(waiting.request)
-        self._spans -= waiting.spans
+    def _drop(self, spans: int, reason: str) -> None:
+        if spans:
+            self._tally.spans_dropped[reason] += spans
+            self._settled += spans
 
 
 class _Said:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import socket
 from concurrent import futures
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import grpc
@@ -19,7 +20,7 @@ from csm_otel.errors import SettingsError
 from csm_otel.export.destination import Destination
 from csm_otel.export.encoding import encode
 from csm_otel.export.grpc import GrpcDeliverer
-from csm_otel.export.outcome import Delivered, Outcome, Refused, Unavailable
+from csm_otel.export.outcome import Delivered, Outcome, Refused, TooLarge, Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -82,15 +83,25 @@ def test_configured_headers_are_metadata(backend: GrpcBackend) -> None:
     [
         pytest.param(Answer(), Delivered(), id="ok"),
         pytest.param(Answer(rejected_spans=1, message="too\nold"), Delivered(1, "too old"), id="partial-success"),
-        pytest.param(Answer(code=grpc.StatusCode.CANCELLED), Unavailable("gRPC CANCELLED from HOST"), id="CANCELLED"),
+        pytest.param(
+            Answer(code=grpc.StatusCode.CANCELLED),
+            Unavailable("gRPC CANCELLED from HOST", may_have_arrived=True),
+            id="CANCELLED",
+        ),
         pytest.param(
             Answer(code=grpc.StatusCode.DEADLINE_EXCEEDED),
-            Unavailable("no answer within 10 s: HOST"),
+            Unavailable("no answer within 10 s: HOST", may_have_arrived=True),
             id="DEADLINE_EXCEEDED",
         ),
-        pytest.param(Answer(code=grpc.StatusCode.ABORTED), Unavailable("gRPC ABORTED from HOST"), id="ABORTED"),
         pytest.param(
-            Answer(code=grpc.StatusCode.OUT_OF_RANGE), Unavailable("gRPC OUT_OF_RANGE from HOST"), id="OUT_OF_RANGE"
+            Answer(code=grpc.StatusCode.ABORTED),
+            Unavailable("gRPC ABORTED from HOST", may_have_arrived=True),
+            id="ABORTED",
+        ),
+        pytest.param(
+            Answer(code=grpc.StatusCode.OUT_OF_RANGE),
+            Unavailable("gRPC OUT_OF_RANGE from HOST", may_have_arrived=True),
+            id="OUT_OF_RANGE",
         ),
         pytest.param(Answer(code=grpc.StatusCode.UNAVAILABLE), Unavailable("gRPC UNAVAILABLE: HOST"), id="UNAVAILABLE"),
         pytest.param(
@@ -98,18 +109,25 @@ def test_configured_headers_are_metadata(backend: GrpcBackend) -> None:
             Unavailable("gRPC UNAVAILABLE: HOST", 1.5),
             id="UNAVAILABLE-with-RetryInfo",
         ),
-        pytest.param(Answer(code=grpc.StatusCode.DATA_LOSS), Unavailable("gRPC DATA_LOSS from HOST"), id="DATA_LOSS"),
+        pytest.param(
+            Answer(code=grpc.StatusCode.DATA_LOSS),
+            Unavailable("gRPC DATA_LOSS from HOST", may_have_arrived=True),
+            id="DATA_LOSS",
+        ),
         pytest.param(
             Answer(code=grpc.StatusCode.RESOURCE_EXHAUSTED, retry_after_seconds=2),
-            Unavailable("gRPC RESOURCE_EXHAUSTED from HOST", 2.0),
+            Unavailable("gRPC RESOURCE_EXHAUSTED from HOST", 2.0, may_have_arrived=True),
             id="RESOURCE_EXHAUSTED-with-RetryInfo",
         ),
         pytest.param(
             Answer(code=grpc.StatusCode.RESOURCE_EXHAUSTED),
-            Refused(
-                "gRPC RESOURCE_EXHAUSTED from HOST: too much for the back end, set OTEL_BSP_MAX_EXPORT_BATCH_SIZE lower"
-            ),
+            Refused("gRPC RESOURCE_EXHAUSTED from HOST"),
             id="RESOURCE_EXHAUSTED",
+        ),
+        pytest.param(
+            Answer(code=grpc.StatusCode.RESOURCE_EXHAUSTED, message="Received message larger than max (9 vs. 4)"),
+            TooLarge("gRPC RESOURCE_EXHAUSTED from HOST: a single span is too large for the back end"),
+            id="RESOURCE_EXHAUSTED-by-size",
         ),
         pytest.param(
             Answer(code=grpc.StatusCode.UNAUTHENTICATED),
@@ -143,9 +161,7 @@ def test_what_an_answer_comes_to(backend: GrpcBackend, answer: Answer, expected:
     backend.script(answer)
     if not isinstance(expected, Delivered):
         reason = expected.reason.replace("HOST", backend.url.removeprefix("http://"))
-        expected = (
-            Refused(reason) if isinstance(expected, Refused) else Unavailable(reason, expected.retry_after_seconds)
-        )
+        expected = replace(expected, reason=reason)
     assert expected == _deliver(backend.url)
 
 
@@ -187,7 +203,9 @@ def test_a_back_end_that_hangs_is_no_answer(backend: GrpcBackend) -> None:
     """The timeout ends a delivery that is never answered."""
     backend.script(Answer(delay_seconds=FOREVER_SECONDS))
     where = backend.url.removeprefix("http://")
-    assert _deliver(backend.url, timeout_seconds=_SHORT_SECONDS) == Unavailable(f"no answer within 0.2 s: {where}")
+    assert _deliver(backend.url, timeout_seconds=_SHORT_SECONDS) == Unavailable(
+        f"no answer within 0.2 s: {where}", may_have_arrived=True
+    )
 
 
 def test_an_http_port_is_recognised() -> None:

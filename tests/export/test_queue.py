@@ -18,6 +18,7 @@ from opentelemetry.sdk.trace import SpanLimits
 from otlp_backend import DEADLINE_SECONDS, FOREVER_SECONDS, Answer, GrpcBackend, HttpBackend, wait_until
 
 from csm_otel.export import open_deliverer
+from csm_otel.export.backoff import Backoff
 from csm_otel.export.destination import Destination, Protocol
 from csm_otel.export.encoding import encode
 from csm_otel.export.outcome import Delivered, Outcome, Refused, Unavailable
@@ -84,7 +85,7 @@ class _Run:
                 "limit_bytes": _PLENTY,
                 "limit_spans": None,
                 "timeout_seconds": 10.0,
-                "first_backoff_seconds": _BACKOFF_SECONDS,
+                "backoff": Backoff(first_seconds=_BACKOFF_SECONDS),
                 **settings,
             },
         )
@@ -212,7 +213,7 @@ def test_an_unavailable_back_end_is_tried_until_it_takes_the_request() -> None:
 def test_tries_are_spaced_by_a_doubling_jittered_backoff() -> None:
     """No wait is shorter than half the doubled one: 10, 20, 40 ms."""
     deliverer = _Scripted([Unavailable("away")] * 3)
-    run = _Run(deliverer, first_backoff_seconds=0.02, jitter=lambda: 0.0)
+    run = _Run(deliverer, backoff=Backoff(first_seconds=0.02, jitter=lambda: 0.0))
     run.put(b"1")
     wait_until(lambda: run.tally.spans_delivered)
     run.close()
@@ -224,7 +225,7 @@ def test_the_backoff_is_capped() -> None:
     """However long the outage, four seconds on there is another try."""
     tries = 20
     deliverer = _Scripted([Unavailable("away")] * tries)
-    run = _Run(deliverer, first_backoff_seconds=1.0, jitter=lambda: 1.0)
+    run = _Run(deliverer, backoff=Backoff(first_seconds=1.0, jitter=lambda: 1.0))
     run.put(b"1")
 
     def is_tried_again_when_four_seconds_have_passed() -> bool:
@@ -309,7 +310,9 @@ def test_a_defect_in_delivery_costs_one_request() -> None:
 def test_closing_ends_our_own_backoff() -> None:
     """At the end there is no time for patience: the next try is at once, though the backoff outlasts the deadline."""
     deliverer = _Scripted([Unavailable("away")])
-    run = _Run(deliverer, jitter=lambda: FOREVER_SECONDS / _BACKOFF_SECONDS)
+    run = _Run(
+        deliverer, backoff=Backoff(first_seconds=_BACKOFF_SECONDS, jitter=lambda: FOREVER_SECONDS / _BACKOFF_SECONDS)
+    )
     run.put(b"1")
     wait_until(lambda: run.said)
     run.close()
@@ -338,7 +341,7 @@ def test_what_is_put_after_closing_is_dropped() -> None:
 def test_a_delivery_gets_no_more_time_than_is_left() -> None:
     """While closing, the deadline bounds each try; before, the configured timeout does."""
     deliverer = _Scripted([Unavailable("away")])
-    run = _Run(deliverer, timeout_seconds=50.0, first_backoff_seconds=FOREVER_SECONDS)
+    run = _Run(deliverer, timeout_seconds=50.0, backoff=Backoff(first_seconds=FOREVER_SECONDS))
     run.put(b"1")
     wait_until(lambda: run.said)
     run.close(DEADLINE_SECONDS)
@@ -418,4 +421,4 @@ def _is_between_tries(run: _Run) -> bool:
 
 
 def _is_alive(run: _Run) -> bool:
-    return run.queue._thread.is_alive()
+    return run.queue._threads[0].is_alive()

@@ -1,0 +1,312 @@
+"""What waits for the back end, on disk: `Spool`, a first-in first-out store of encoded requests in one folder.
+
+SQLite with a write-ahead log: a put is in the operating system's hands when it returns, so it outlives this process
+however that ends. (After a power failure the last moments may be missing; what is there is whole.) Order is that of the
+keys, so a clock that steps changes nothing. SQLite notices most damage, and each request has a checksum for the rest.
+
+Source: "Write-Ahead Logging" and "How To Corrupt An SQLite Database File" in the SQLite documentation.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import sqlite3
+import threading
+import zlib
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
+
+from csm_otel.errors import SpoolError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Iterator, Sequence
+    from pathlib import Path
+
+T = TypeVar("T")
+
+_NAME, _LOCK, _DAMAGED = "requests.sqlite", "lock", "damaged.sqlite"
+_LAYOUT = 1
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS requests (
+    key INTEGER PRIMARY KEY AUTOINCREMENT,  -- AUTOINCREMENT: a key is never given twice
+    spans INTEGER NOT NULL,
+    tries INTEGER NOT NULL DEFAULT 0,
+    checksum INTEGER NOT NULL,
+    request BLOB NOT NULL
+)
+"""
+_PRAGMAS = (
+    "PRAGMA auto_vacuum = INCREMENTAL",
+    "PRAGMA locking_mode = EXCLUSIVE",  # our own lock keeps others out already; so no shared memory is needed
+    "PRAGMA journal_mode = WAL",
+    "PRAGMA synchronous = NORMAL",
+    "PRAGMA journal_size_limit = 4194304",  # what the log is cut to once it has been written back
+)
+_FROM_BOTH_ENDS = (
+    "SELECT key, spans, tries, checksum, request FROM requests ORDER BY key",
+    "SELECT key, spans, tries, checksum, request FROM requests ORDER BY key DESC",
+)
+_DAMAGE_CODES = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
+_BEFORE_ALL, _AFTER_ALL = -(2**62), 2**62
+_ROW_BYTES = 64  # what a request costs beside its own bytes: key, counts and their share of a page
+
+
+class _Size(NamedTuple):
+    key: int
+    spans: int
+    size: int
+    """Bytes."""
+
+
+class Spooled(NamedTuple):
+    """A request that waits."""
+
+    key: int
+    request: bytes
+    spans: int
+    tries: int
+    """How many deliveries of it may have reached the back end, this process's and those of others before it."""
+
+
+class Spool:
+    """Encoded requests in one folder, for one process at a time. Any thread may use it.
+
+    Where the disk does not do what is asked (full, read-only, broken) a method raises SpoolError, and what was there is
+    there still. A file that turns out to be damaged is put aside and begun anew with what can be read of it: no error
+    then, but ``spans_lost`` has grown.
+    """
+
+    def __init__(self, folder: Path, *, limit_bytes: int) -> None:
+        """Open the spool of a folder, which is made, for its owner only, where it is not there.
+
+        Raises:
+            SpoolError: it cannot be used, or another process uses it.
+        """
+        self._folder = folder
+        self.limit_bytes = limit_bytes
+        self._mutex = threading.Lock()
+        self._done = _BEFORE_ALL
+        """The keys up to this one are delivered, whether the disk could be told or not."""
+        self._returned: int | None = None
+        self.bytes = 0
+        """Of what waits, with what it costs beside."""
+        self.spans = 0
+        """Of what waits."""
+        self.spans_lost = 0
+        """Known to have been in what was damaged and cannot be read."""
+        self.damages = 0
+        """How often a file or a request in it was damaged."""
+        with _as_spool_errors():
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._lock = _lock(folder / _LOCK)
+        try:
+            with _as_spool_errors():
+                self._open_or_mend()
+        except SpoolError:
+            os.close(self._lock)
+            raise
+        self.spans_found = self.spans
+        """What a process before this one had left."""
+
+    def put(self, requests: Sequence[tuple[bytes, int]]) -> int:
+        """Keep requests, each with its number of spans, all or none, and return how many spans they pushed out.
+
+        Beyond the bound the oldest go, but not the one that `first` returned last: it may be under way.
+        """
+
+        def change() -> int:
+            added = sum(len(request) + _ROW_BYTES for request, _ in requests)
+            excess = self._oldest(self.bytes + added - self.limit_bytes)
+            dropped = sum(row.spans for row in excess)
+            self._database.executemany("DELETE FROM requests WHERE key = ?", [(row.key,) for row in excess])
+            self._database.executemany(
+                "INSERT INTO requests (spans, checksum, request) VALUES (?, ?, ?)",
+                [(spans, zlib.crc32(request), request) for request, spans in requests],
+            )
+            self.bytes += added - sum(row.size for row in excess)
+            self.spans += sum(spans for _, spans in requests) - dropped
+            return dropped
+
+        return self._change(change)
+
+    def first(self) -> Spooled | None:
+        """Return the request that has waited longest, or None where none waits."""
+
+        def look() -> tuple[int, bytes, int, int, int] | None:
+            query = "SELECT key, request, spans, tries, checksum FROM requests WHERE key > ? ORDER BY key LIMIT 1"
+            row: tuple[int, bytes, int, int, int] | None = self._database.execute(query, (self._done,)).fetchone()
+            self._returned = row and row[0]
+            return row
+
+        while row := self._change(look):
+            spooled = Spooled(*row[:-1])
+            if zlib.crc32(spooled.request) == row[-1]:
+                return spooled
+            self.damages += 1
+            self.spans_lost += spooled.spans
+            self.replace_first(spooled.key)
+        return None
+
+    def note_tries(self, key: int, tries: int) -> None:
+        """Keep how many deliveries of a request may have reached the back end."""
+        self._change(lambda: self._database.execute("UPDATE requests SET tries = ? WHERE key = ?", (tries, key)))
+
+    def replace_first(self, key: int, halves: Sequence[tuple[bytes, int]] = ()) -> None:
+        """Forget the request that `first` returned, or put its halves, each with its number of spans, in its place.
+
+        Raises:
+            SpoolError: the disk refuses. It is not returned again all the same: it would be delivered for ever.
+        """
+
+        def change() -> None:
+            for row in self._sizes(up_to=key):
+                self._database.execute("DELETE FROM requests WHERE key = ?", (row.key,))
+                self.bytes -= row.size
+                self.spans -= row.spans
+            for at, (request, spans) in enumerate(halves, start=key - len(halves) + 1):
+                self._database.execute(
+                    "INSERT INTO requests (key, spans, checksum, request) VALUES (?, ?, ?, ?)",
+                    (at, spans, zlib.crc32(request), request),
+                )
+                self.bytes += len(request) + _ROW_BYTES
+                self.spans += spans
+            if not self.bytes:
+                self._database.execute("PRAGMA incremental_vacuum").fetchall()
+
+        try:
+            self._change(change)
+        except SpoolError:
+            self._done = key
+            raise
+
+    def close(self) -> None:
+        """Give the folder free for others; what waits stays."""
+        with self._mutex, contextlib.suppress(sqlite3.Error):
+            self._database.close()
+        os.close(self._lock)
+
+    def _sizes(self, *, up_to: int = _AFTER_ALL) -> list[_Size]:
+        query = "SELECT key, spans, length(request) FROM requests WHERE key <= ? ORDER BY key"
+        rows = self._database.execute(query, (up_to,))
+        return [_Size(key, spans, length + _ROW_BYTES) for key, spans, length in rows]
+
+    def _oldest(self, excess_bytes: int) -> list[_Size]:
+        """Return the oldest requests that make up for what is too much."""
+        found: list[_Size] = []
+        for row in self._sizes() if excess_bytes > 0 else ():
+            if excess_bytes <= 0:
+                break
+            if row.key != self._returned:
+                found.append(row)
+                excess_bytes -= row.size
+        return found
+
+    def _change(self, change: Callable[[], T]) -> T:
+        """Make a change, whole or not at all, once more where the file had to be mended for it."""
+        with self._mutex:
+            try:
+                return self._transact(change)
+            except _DamagedError:
+                self._mend()
+                return self._transact(change)
+
+    def _transact(self, change: Callable[[], T]) -> T:
+        counts = self.bytes, self.spans
+        try:
+            with _as_spool_errors():
+                self._database.execute("BEGIN IMMEDIATE")
+                result = change()
+                self._database.execute("COMMIT")
+        except SpoolError:
+            self.bytes, self.spans = counts
+            with contextlib.suppress(sqlite3.Error):
+                self._database.execute("ROLLBACK")
+            raise
+        return result
+
+    def _open_or_mend(self) -> None:
+        try:
+            self._open()
+        except _DamagedError:
+            self._mend()
+
+    def _open(self) -> None:
+        path = self._folder / _NAME
+        with _as_spool_errors():
+            # SQLite gives the log the mode of the file
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+            self._database = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=1)
+            for pragma in _PRAGMAS:
+                self._database.execute(pragma).fetchall()
+            (layout,) = self._database.execute("PRAGMA user_version").fetchone()
+            if layout not in {0, _LAYOUT}:
+                raise SpoolError(f"{path} was written by another version of csm-otel")
+            (verdict,) = self._database.execute("PRAGMA quick_check(1)").fetchone()
+            if verdict != "ok":
+                raise _DamagedError("damaged")
+            self._database.execute(_SCHEMA)
+            self._database.execute(f"PRAGMA user_version = {_LAYOUT}")
+            sizes = self._sizes()
+        self._done = _BEFORE_ALL
+        self.bytes, self.spans = sum(row.size for row in sizes), sum(row.spans for row in sizes)
+
+    def _mend(self) -> None:
+        """Put the file aside and begin anew with what can be read of it."""
+        spans = self.spans
+        with _as_spool_errors():
+            self._database.close()
+            for suffix in ("", "-wal"):
+                with contextlib.suppress(FileNotFoundError):
+                    (self._folder / f"{_NAME}{suffix}").replace(self._folder / f"{_DAMAGED}{suffix}")
+            self._open()
+            for row in _readable(self._folder / _DAMAGED):
+                self._database.execute(
+                    "INSERT OR IGNORE INTO requests (key, spans, tries, checksum, request) VALUES (?, ?, ?, ?, ?)", row
+                )
+            self._database.close()
+            self._open()  # counts
+        self.damages += 1
+        self.spans_lost += max(spans - self.spans, 0)
+
+
+class _DamagedError(SpoolError):
+    """Raised when the file is not what SQLite has written."""
+
+
+def _readable(path: Path) -> Iterator[tuple[int, int, int, int, bytes]]:
+    """Yield the rows of a damaged file, from both ends as far as they can be read."""
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as database:
+        for query in _FROM_BOTH_ENDS:
+            with contextlib.suppress(sqlite3.Error):
+                yield from filter(_is_row, database.execute(query))
+
+
+def _is_row(row: tuple[object, ...]) -> bool:
+    *numbers, request = row
+    return (
+        all(isinstance(number, int) for number in numbers)
+        and isinstance(request, bytes)
+        and zlib.crc32(request) == row[3]
+    )
+
+
+def _lock(path: Path) -> int:
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        os.close(descriptor)
+        raise SpoolError("another csm-otel uses it") from error
+    return descriptor
+
+
+@contextlib.contextmanager
+def _as_spool_errors() -> Generator[None]:
+    try:
+        yield
+    except sqlite3.Error as error:
+        kind = _DamagedError if getattr(error, "sqlite_errorcode", 0) & 0xFF in _DAMAGE_CODES else SpoolError
+        raise kind(str(error)) from error
+    except OSError as error:
+        raise SpoolError((error.strerror or type(error).__name__).lower()) from error

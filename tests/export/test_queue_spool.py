@@ -1,0 +1,240 @@
+"""The queue with a spool: what waits outlives the process, the disk's faults cost no order, all is counted."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from export.samples import CALL, changed
+from export.test_queue import _outcomes, _Run, _Scripted
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.sdk.trace import SpanLimits
+from otlp_backend import wait_until
+
+from csm_otel.errors import SpoolError
+from csm_otel.export.encoding import encode
+from csm_otel.export.outcome import Outcome, TooLarge, Unavailable
+from csm_otel.export.spool import Spool
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+AWAY = Unavailable("away", retry_after_seconds=300.0)
+PLENTY = 10_000_000
+
+
+def run_on(folder: Path, deliverer: _Scripted, *, limit_bytes: int = PLENTY, **settings: Any) -> _Run:
+    """Return a queue with the spool of a folder."""
+    return _Run(deliverer, spool=Spool(folder, limit_bytes=limit_bytes), **settings)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Give the folder of a spool."""
+    return tmp_path / "spool"
+
+
+@pytest.fixture(params=["memory", "disk"])
+def spools(request: pytest.FixtureRequest, folder: Path) -> dict[str, Any]:
+    """Give the settings of a queue without a spool and of one with."""
+    return {} if request.param == "memory" else {"spool": Spool(folder, limit_bytes=PLENTY)}
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    runs=st.lists(
+        st.tuples(
+            st.lists(st.tuples(st.integers(0, 300), st.integers(0, 4)), max_size=10),
+            st.lists(_outcomes, max_size=10),
+            st.booleans(),
+        ),
+        min_size=1,
+        max_size=3,
+    ),
+    limit_bytes=st.integers(300, 900),
+)
+def test_every_span_is_counted_once_over_all_runs(
+    tmp_path_factory: pytest.TempPathFactory, runs: list[Any], limit_bytes: int
+) -> None:
+    """Whatever the back end does, what a run took in or found ends in one count; what it leaves, the next one finds."""
+    folder = tmp_path_factory.mktemp("spool")
+    left = 0
+    for puts, outcomes, is_cancelled in runs:
+        run = run_on(folder, _Scripted(list(outcomes)), limit_bytes=limit_bytes)
+        assert run.tally.spans_recovered == left
+        for size, spans in puts:
+            run.put(bytes(size), spans=spans)
+        if is_cancelled:
+            run.queue.cancel()
+        run.close()
+        tally = run.tally
+        left = tally.spans_spooled
+        ended = tally.spans_delivered + tally.spans_rejected + tally.spans_dropped.total() + left
+        assert tally.spans_recovered + sum(spans for _, spans in puts) == ended
+        assert "spool_damaged" not in tally.spans_dropped
+        assert is_cancelled or not left
+
+
+def test_what_is_left_is_delivered_by_the_next_process(folder: Path) -> None:
+    """A back end that stays away costs nothing: all is spooled, and delivered in order when it is back."""
+    run = run_on(folder, _Scripted([AWAY]))
+    run.put(b"a", b"b", b"c", spans=2)
+    run.close(0.1)
+    assert (run.tally.spans_spooled, run.dropped) == (6, {})
+
+    deliverer = _Scripted()
+    run = run_on(folder, deliverer)
+    run.put(b"d")
+    run.close()
+    assert deliverer.delivered == [b"a", b"b", b"c", b"d"]
+    assert (run.tally.spans_recovered, run.tally.spans_delivered, run.tally.spans_repeated) == (6, 7, 0)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "repeated"),
+    [
+        pytest.param(Unavailable("timed out", may_have_arrived=True), 5, id="no-answer"),
+        pytest.param(Unavailable("refused"), 0, id="refused"),
+    ],
+)
+def test_repeats_are_counted(spools: dict[str, Any], outcome: Outcome, repeated: int) -> None:
+    """Spans that may have arrived already are counted when they are sent again, others are not."""
+    run = _Run(_Scripted([outcome]), **spools)
+    run.put(b"a", spans=5)
+    run.close()
+    assert (run.tally.spans_delivered, run.tally.spans_repeated) == (5, repeated)
+
+
+def test_a_process_that_died_in_a_delivery_may_have_delivered(folder: Path) -> None:
+    """What was under way when the process ended counts as repeated when the next one sends it."""
+    deliverer = _Scripted(is_open=False)
+    run = run_on(folder, deliverer)
+    run.put(b"a", b"b")
+    wait_until(lambda: deliverer.tried == [b"a"])
+    run.close(0.0)
+    deliverer.gate.set()
+    assert run.tally.spans_spooled == 2
+
+    second = _Scripted()
+    run = run_on(folder, second)
+    run.close()
+    assert second.delivered == [b"a", b"b"]
+    assert run.tally.spans_repeated == 1
+
+
+def test_a_full_spool_drops_the_oldest(folder: Path) -> None:
+    """Its bound is kept; what goes for it is counted, and is what has waited longest behind the one being tried."""
+    deliverer = _Scripted([AWAY])
+    run = run_on(folder, deliverer, limit_bytes=3_000)
+    for number in range(10):
+        run.put(b"%d" % number * 900)
+        wait_until(lambda: not len(run.queue._memory))
+    run.close(0.1)
+    assert (run.dropped, run.tally.spans_spooled) == ({"queue_full": 7}, 3)
+    second = _Scripted()
+    run_on(folder, second).close()
+    assert [request[:1] for request in second.delivered] == [b"0", b"8", b"9"]
+
+
+class _Failing(Spool):
+    """A spool whose disk refuses at times."""
+
+    fault = ""
+
+    def put(self, requests: Sequence[tuple[bytes, int]]) -> int:
+        if self.fault:
+            raise SpoolError(self.fault)
+        return super().put(requests)
+
+
+def test_while_the_disk_refuses_memory_is_what_there_is(folder: Path) -> None:
+    """What cannot be written waits in memory and is delivered from there, behind what the disk has."""
+    deliverer = _Scripted(is_open=False)
+    spool = _Failing(folder, limit_bytes=PLENTY)
+    run = _Run(deliverer, spool=spool)
+    run.put(b"on disk", b"too")
+    wait_until(lambda: spool.spans == 2)
+    spool.fault = "database or disk is full"
+    run.put(b"in memory")
+    wait_until(lambda: bool(run.said))
+    deliverer.gate.set()
+    run.close()
+    assert deliverer.delivered == [b"on disk", b"too", b"in memory"]
+    assert run.said == ["spool cannot be written, keeping spans in memory: database or disk is full"]
+    assert (run.dropped, run.tally.spans_delivered) == ({}, 3)
+
+
+def test_a_disk_that_recovers_is_used_again(folder: Path) -> None:
+    """What waited in memory goes to disk as soon as there is room."""
+    spool = _Failing(folder, limit_bytes=PLENTY)
+    spool.fault = "database or disk is full"
+    run = _Run(_Scripted([AWAY]), spool=spool)
+    run.put(b"a", b"b")
+    wait_until(lambda: bool(run.said))
+    spool.fault = ""
+    wait_until(lambda: spool.spans == 2)
+    run.close(0.1)
+    assert (run.dropped, run.tally.spans_spooled) == ({}, 2)
+
+
+def test_what_the_disk_refuses_at_the_end_is_counted(folder: Path) -> None:
+    """Neither delivered nor spooled is dropped, with its reason."""
+    spool = _Failing(folder, limit_bytes=PLENTY)
+    spool.fault = "database or disk is full"
+    run = _Run(_Scripted([AWAY]), spool=spool)
+    run.put(b"a", spans=3)
+    run.close(0.1)
+    assert (run.dropped, run.tally.spans_spooled) == ({"shutdown": 3}, 0)
+
+
+class _Picky(_Scripted):
+    """A back end that takes no request beyond a length."""
+
+    longest = 0
+
+    def deliver(self, request: bytes, *, timeout_seconds: float) -> Outcome:
+        if len(request) > self.longest:
+            return TooLarge("too large")
+        return super().deliver(request, timeout_seconds=timeout_seconds)
+
+
+def test_what_is_too_large_is_split(spools: dict[str, Any]) -> None:
+    """Halves are tried until they fit, in order; what a single span makes too large is dropped and told."""
+    small = [changed(CALL, name=f"call {number}") for number in range(7)]
+    large = changed(CALL, name="x" * 3_000)
+    request = encode([*small[:5], large, *small[5:]], limits=SpanLimits())
+    deliverer = _Picky()
+    deliverer.longest = len(encode(small[:3], limits=SpanLimits()))
+    run = _Run(deliverer, **spools)
+    run.put(request, spans=8)
+    run.put(encode([CALL], limits=SpanLimits()))
+    run.close()
+    names = [span.name for taken in deliverer.delivered for span in _spans(taken)]
+    assert names == [*(f"call {number}" for number in range(7)), CALL.name]
+    assert (run.tally.spans_delivered, run.dropped) == (8, {"too_large": 1})
+    assert run.said == ["back end refused spans: too large"]
+
+
+def _spans(request: bytes) -> Iterator[Any]:
+    for resource_spans in ExportTraceServiceRequest.FromString(request).resource_spans:
+        for scope_spans in resource_spans.scope_spans:
+            yield from scope_spans.spans
+
+
+def test_marks(spools: dict[str, Any]) -> None:
+    """What was put before a mark is settled once it is delivered, whatever came after it."""
+    deliverer = _Scripted(is_open=False)
+    run = _Run(deliverer, **spools)
+    assert run.queue.is_settled(run.queue.mark())
+    run.put(b"a", b"b", spans=2)
+    mark = run.queue.mark()
+    run.put(b"c")
+    assert not run.queue.is_settled(mark)
+    assert run.queue.spans_waiting == 5
+    deliverer.gate.set()
+    wait_until(lambda: run.queue.is_settled(mark))
+    run.close()
+    assert run.queue.spans_waiting == 0
