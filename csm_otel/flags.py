@@ -70,6 +70,8 @@ COMMON_FLAGS = (
     Flag("peer_service", None, "export peer.service on calls", bool),
     Flag("trust_remote_context", None, "join trace contexts that other hosts send in the client id", bool),
     Flag("queue_bytes", "N", "most bytes that wait for the back end", int, lowest=_MIB),
+    Flag("spool", "DIR", "keep what waits for the back end in this folder, not in memory", Path),
+    Flag("spool_bytes", "N", "most bytes that wait there", int, lowest=_MIB),
     Flag("drain_seconds", "S", "how long delivery may take at the end", float, highest=3600),
 )
 RECEIVE_FLAGS = (

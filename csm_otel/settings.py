@@ -54,6 +54,9 @@ class Settings(BaseSettings):
     speed: float | None = Field(default=None, ge=0.001, le=1_000_000)
     """How many times as fast as it was recorded; None: as fast as it goes."""
     queue_bytes: int = Field(default=64 * _MIB, ge=_MIB)
+    spool: Path | None = None
+    """Folder where what waits for the back end is kept on disk; None: it waits in memory."""
+    spool_bytes: int = Field(default=256 * _MIB, ge=_MIB)
     drain_seconds: float | None = Field(default=None, ge=0, le=3600)
     """None: as long as the command has by default."""
 

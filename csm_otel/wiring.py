@@ -19,16 +19,18 @@ from opentelemetry.semconv.attributes.service_attributes import SERVICE_NAME
 from csm_otel import __version__
 from csm_otel.agent import Agent
 from csm_otel.correlator import Correlator, CorrelatorLimits
-from csm_otel.errors import SettingsError
+from csm_otel.errors import SettingsError, SpoolError
 from csm_otel.export import open_deliverer
 from csm_otel.export.jsonfile import OtlpJsonFile
 from csm_otel.export.queue import DeliveryQueue
 from csm_otel.export.sampling import HeadSampler, sampler_from
+from csm_otel.export.spool import Spool
 from csm_otel.exporter import Exporter
 from csm_otel.origin import OriginFinder
 from csm_otel.pipeline import Pipeline
 from csm_otel.recorder import STDOUT, Recorder
 from csm_otel.recording import FORMAT, SEED_BITS, Heading
+from csm_otel.report.terminal import counted
 from csm_otel.spans.data import context_of
 from csm_otel.spans.mapper import SpanMapper
 from csm_otel.spans.options import MappingOptions, TraceGrouping
@@ -218,6 +220,7 @@ def _queue(
         return None, ""
     queue = DeliveryQueue(
         deliverer,
+        spool=_spool(settings, speaker),
         tally=tally,
         limit_bytes=settings.queue_bytes,
         limit_spans=variables.bsp_max_queue_size,
@@ -225,6 +228,20 @@ def _queue(
         say=speaker.warn,
     )
     return queue, destination.shown
+
+
+def _spool(settings: Settings, speaker: Speaker) -> Spool | None:
+    """Return the spool that is asked for; one that cannot be had is told, and memory does."""
+    if settings.spool is None:
+        return None
+    try:
+        spool = Spool(settings.spool, limit_bytes=settings.spool_bytes)
+    except SpoolError as error:
+        speaker.say(f"--spool {settings.spool}: {error}; what waits for the back end waits in memory")
+        return None
+    if spool.spans_found:
+        speaker.say(f"{counted(spool.spans_found, 'span')} from before in {settings.spool}")
+    return spool
 
 
 def _files(

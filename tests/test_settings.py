@@ -54,6 +54,8 @@ KNOBS = [
     Knob("record", "-", Path("-"), "kept.ndjson", Path("kept.ndjson")),
     Knob("speed", "0.5", 0.5, "1000000", 1_000_000.0),
     Knob("queue_bytes", "1048576", 2**20, "2097152", 2**21),
+    Knob("spool", "/tmp/s", Path("/tmp/s"), "spool", Path("spool")),
+    Knob("spool_bytes", "1048576", 2**20, "2097152", 2**21),
     Knob("drain_seconds", "0", 0.0, "2.5", 2.5),
     Knob("name", "nightly", "nightly", "backup", "backup"),
     Knob("quiet", "true", True, "false", False),

@@ -55,32 +55,31 @@ def _spans(tally: Tally) -> str:
 
 
 def _losses(tally: Tally) -> list[str]:
-    lines = []
-    if dropped := tally.spans_dropped.total():
-        lines.append(f"{counted(dropped, 'span')} dropped{_reasons(tally.spans_dropped)}")
-    if tally.spans_rejected:
-        lines.append(f"{counted(tally.spans_rejected, 'span')} rejected by the back end")
-    if tally.spans_unsampled:
-        lines.append(f"{counted(tally.spans_unsampled, 'span')} not sampled, as their parent or the sampler decided")
+    """Return a line for each count that is not zero, whatever is unusual."""
+    dropped = tally.spans_dropped.total()
     ended = tally.spans_delivered + tally.spans_shown + dropped + tally.spans_rejected + tally.spans_unsampled
-    if tally.spans_made > ended:
-        lines.append(f"{counted(tally.spans_made - ended, 'span')} not delivered yet")
+    waiting = max(tally.spans_made + tally.spans_recovered - ended - tally.spans_spooled, 0)
     evicted = tally.released[Reason.EVICTED] + tally.orphans[Reason.EVICTED]
-    for number, what in (
-        (evicted, "the calls and attempts let go early, as too many were waiting"),
-        (tally.orphans[Reason.ENDED], "the orphan attempts came from a process that ended before its call did"),
-        (tally.origins_unknown, "the calls and orphans came from a process that could not be found"),
-    ):
-        if number:
-            lines.append(f"{number:,} of {what}")
-    if tally.other_versions:
-        lines.append(f"{counted(tally.other_versions, 'event')} of another CSM version, read as well as possible")
-    if tally.lines_unrecorded:
-        lines.append(f"{counted(tally.lines_unrecorded, 'line')} of the recording could not be written")
-    if tally.datagrams_late:
-        late = counted(tally.datagrams_late, "datagram")
-        lines.append(f"{late} came after the command had ended, from something it left running: not heard")
-    return lines
+    lines = (
+        (dropped, "span", f"dropped{_reasons(tally.spans_dropped)}"),
+        (tally.spans_rejected, "span", "rejected by the back end"),
+        (tally.spans_unsampled, "span", "not sampled, as their parent or the sampler decided"),
+        (tally.spans_recovered, "span", "among these from the spool, where a run before had left them"),
+        (tally.spans_repeated, "span", "sent again, as it was not known whether they had arrived"),
+        (tally.spans_spooled, "span", "kept in the spool for the next run"),
+        (waiting, "span", "not delivered yet"),
+        (evicted, "", "of the calls and attempts let go early, as too many were waiting"),
+        (tally.orphans[Reason.ENDED], "", "of the orphan attempts came from a process that ended before its call did"),
+        (tally.origins_unknown, "", "of the calls and orphans came from a process that could not be found"),
+        (tally.other_versions, "event", "of another CSM version, read as well as possible"),
+        (tally.lines_unrecorded, "line", "of the recording could not be written"),
+        (
+            tally.datagrams_late,
+            "datagram",
+            "came after the command had ended, from something it left running: not heard",
+        ),
+    )
+    return [f"{counted(number, noun) if noun else f'{number:,}'} {what}" for number, noun, what in lines if number]
 
 
 def _reasons(counts: Counter[str]) -> str:
