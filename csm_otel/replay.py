@@ -36,11 +36,12 @@ from csm_otel.replayed_origins import ReplayedOrigins
 from csm_otel.report.stdout import Stdout
 from csm_otel.report.tally import render_tally
 from csm_otel.report.terminal import counted
+from csm_otel.source import Source
 from csm_otel.spans.command import command_span
 from csm_otel.spans.data import context_of
 from csm_otel.stop import StopSignal
 from csm_otel.traceparent import parse_traceparent
-from csm_otel.wiring import Source, build_bridge, exporters_for
+from csm_otel.wiring import build_bridge, exporters_for
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Mapping
@@ -169,13 +170,14 @@ class _Player:
             # a clock that stands still rather than step back: what is due then was due before
             if not self._advance(max(self._now, line.at_ns / _NS_PER_SECOND), pace):
                 break
-            self._bridge.wait_for_room(unless=stop.is_set)
+            if self._bridge.outlets.queue is not None:
+                self._bridge.outlets.queue.wait_for_room(unless=stop.is_set)
             self._take(line)
         pipeline.release_all(now=self._now)
         self._origins.tell_over()
         pipeline.finish(now=self._now)
         drain_seconds = self._settings.drain_seconds
-        self._bridge.deliver(deadline_seconds=_DRAIN_SECONDS if drain_seconds is None else drain_seconds)
+        self._bridge.outlets.close(deadline_seconds=_DRAIN_SECONDS if drain_seconds is None else drain_seconds)
         self._stdout.finish()
         self._speaker.write(render_tally(self._bridge.tally, seconds=self._now))
 

@@ -42,7 +42,8 @@ def serve(flags: Mapping[str, object], speaker: Speaker) -> int:
     settings, variables = read_configuration(flags)
     stop = StopSignal(signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
     receivers = _bind(settings, speaker)
-    from csm_otel.wiring import Source, build_bridge, exporters_for  # ruff: ignore[import-outside-top-level] - a port in use is told at once
+    from csm_otel.source import Source  # ruff: ignore[import-outside-top-level]
+    from csm_otel.wiring import build_bridge, exporters_for  # ruff: ignore[import-outside-top-level] - a port in use is told at once
 
     exporters = [] if variables.sdk_disabled else exporters_for(variables, ["otlp"])
     stdout = Stdout()
@@ -54,7 +55,7 @@ def serve(flags: Mapping[str, object], speaker: Speaker) -> int:
         exporters=exporters,
         show=stdout.show,
     )
-    speaker.say(f"listening on {_addresses(receivers)}, exporting to {bridge.goes_to}")
+    speaker.say(f"listening on {_addresses(receivers)}, exporting to {bridge.outlets.goes_to}")
     started = time.monotonic()
     bridge.run(until=stop.is_set, wake=stop)
     bridge.close(deadline_seconds=_DRAIN_SECONDS if settings.drain_seconds is None else settings.drain_seconds)

@@ -62,7 +62,8 @@ def _build(
     faults: list[str] = []
     settings, variables = read_usable_configuration(flags, faults=faults)
     # not earlier: the SDK chokes on bad limits as it is imported
-    from csm_otel.wiring import Source, build_bridge, exporters_for  # ruff: ignore[import-outside-top-level]
+    from csm_otel.source import Source  # ruff: ignore[import-outside-top-level]
+    from csm_otel.wiring import build_bridge, exporters_for  # ruff: ignore[import-outside-top-level]
 
     try:
         exporters = exporters_for(variables, ["console"])
@@ -91,7 +92,7 @@ def _build(
 
 def _give_up_when_interrupted(child: Child, bridge: Bridge) -> None:
     """End the delivery at once when a signal comes after the command's end."""
-    queue = bridge.queue
+    queue = bridge.outlets.queue
     if queue is not None:
 
         def give_up() -> None:
@@ -124,8 +125,8 @@ def _end(command: Command, launch: Launch, bridge: Bridge) -> None:
         parent=context_of(parent, launch.trace_state, is_remote=True) if parent else None,
         resource=resource,
     )
-    if bridge.recorder is not None:
-        bridge.recorder.command(command, now=time.monotonic())
+    if bridge.outlets.recorder is not None:
+        bridge.outlets.recorder.command(command, now=time.monotonic())
     bridge.add(span, now=time.monotonic())
 
 
@@ -143,12 +144,12 @@ def _tell(
 ) -> None:
     stream = _open(settings, speaker)
     speaker.release(stream)
-    if bridge.shows:
+    if bridge.outlets.shows:
         speaker.write(_waterfall(screen, stream or sys.stderr))
     speaker.write(render_tally(bridge.tally, seconds=_length_ns(child) / 1e9))
-    if bridge.queue is not None:
+    if bridge.outlets.queue is not None:
         went = "went" if bridge.tally.spans_delivered else "did not get"
-        speaker.say(f"trace {launch.context.trace_id:032x} {went} to {bridge.back_end}")
+        speaker.say(f"trace {launch.context.trace_id:032x} {went} to {bridge.outlets.back_end}")
     if stream is not None:
         with contextlib.suppress(OSError):
             stream.close()

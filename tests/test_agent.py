@@ -20,10 +20,11 @@ from platforms import on_linux
 from csm_otel.events import Dialect
 from csm_otel.receiver import Receiver
 from csm_otel.settings import Settings
+from csm_otel.source import Source
 from csm_otel.speaker import Speaker
 from csm_otel.standard import StandardVariables
 from csm_otel.waker import Waker
-from csm_otel.wiring import Source, build_bridge
+from csm_otel.wiring import build_bridge
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

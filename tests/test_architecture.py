@@ -23,7 +23,7 @@ LAYERS = {
     "sockets and destinations": "receiver process_ends departures glances origin export report recorder",
     "settings": "settings standard configuration",
     "loop": "exporter pipeline agent",
-    "wiring": "wiring",
+    "wiring": "source outlets wiring",
     "commands": "serve watch exec replay",
     "command line": "cli __main__",
 }

@@ -1,0 +1,149 @@
+"""Where spans go, and what arrived: back end, file, screen, recording (`Outlets`)."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import socket
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
+
+from csm_otel.errors import SettingsError, SpoolError
+from csm_otel.export import open_deliverer
+from csm_otel.export.jsonfile import OtlpJsonFile
+from csm_otel.export.queue import DeliveryQueue
+from csm_otel.export.spool import Spool
+from csm_otel.recorder import STDOUT, Recorder
+from csm_otel.recording import FORMAT, SEED_BITS, Heading
+from csm_otel.report.terminal import counted
+from csm_otel.standard import StandardVariables, destination_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from csm_otel.settings import Settings
+    from csm_otel.source import Source
+    from csm_otel.speaker import Speaker
+    from csm_otel.tally import Tally
+
+T = TypeVar("T")
+
+_MS = 1000.0
+
+
+class Outlets(NamedTuple):
+    """Where spans go, and what arrived."""
+
+    queue: DeliveryQueue | None
+    """To the back end."""
+    file: OtlpJsonFile | None
+    recorder: Recorder | None
+    shows: bool
+    """Whether a person is to see the spans."""
+    back_end: str
+    """The back end's URL as it may be shown; empty where there is none."""
+    goes_to: str
+    """Where spans go, for the line that says so."""
+
+    def close(self, *, deadline_seconds: float) -> None:
+        """Wait for the delivery of what was sent off, but no longer than the deadline, and close all."""
+        if self.recorder is not None:
+            self.recorder.close()
+        if self.queue is not None:
+            self.queue.close(deadline_seconds=deadline_seconds)
+        if self.file is not None:
+            self.file.close()
+
+
+def open_outlets(
+    *,
+    settings: Settings,
+    variables: StandardVariables,
+    source: Source,
+    speaker: Speaker,
+    tally: Tally,
+    exporters: Sequence[str],
+    faults: list[str],
+) -> Outlets:
+    """Open what the settings ask for; a line for each that cannot be had is added to ``faults``.
+
+    Where the back end cannot be used, spans are to be shown.
+    """
+    queue, back_end = _queue(settings, variables, speaker, tally, faults) if "otlp" in exporters else (None, "")
+    shows = "console" in exporters or ("otlp" in exporters and queue is None)
+    file, recorder = _files(settings, source, speaker, tally, faults, shows=shows)
+    goes_to = ", ".join(filter(None, [back_end, str(settings.file) if file else "", "stdout" if shows else ""]))
+    return Outlets(queue, file, recorder, shows, back_end, goes_to or "nowhere")
+
+
+def made(make: Callable[[], T], faults: list[str]) -> T | None:
+    """Return what is made, or None where it cannot be, which is added to ``faults``."""
+    try:
+        return make()
+    except SettingsError as error:
+        faults += error.faults
+        return None
+
+
+def _queue(
+    settings: Settings, variables: StandardVariables, speaker: Speaker, tally: Tally, faults: list[str]
+) -> tuple[DeliveryQueue | None, str]:
+    """Return the queue to the back end and the URL to show for it; neither where it cannot be used."""
+    warnings: list[str] = []
+    destination = made(lambda: destination_of(variables, warn=warnings), faults)
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # its C core writes to stderr on its own
+    deliverer = made(lambda: open_deliverer(destination), faults) if destination else None
+    for line in warnings:
+        speaker.warn(line)
+    if destination is None or deliverer is None:
+        return None, ""
+    queue = DeliveryQueue(
+        deliverer,
+        spool=_spool(settings, speaker),
+        tally=tally,
+        limit_bytes=settings.queue_bytes,
+        limit_spans=variables.bsp_max_queue_size,
+        timeout_seconds=min(destination.timeout_seconds, variables.bsp_export_timeout / _MS),
+        say=speaker.warn,
+    )
+    return queue, destination.shown
+
+
+def _spool(settings: Settings, speaker: Speaker) -> Spool | None:
+    """Return the spool that is asked for; one that cannot be had is told, and memory does."""
+    if settings.spool is None:
+        return None
+    try:
+        spool = Spool(settings.spool, limit_bytes=settings.spool_bytes)
+    except SpoolError as error:
+        speaker.say(f"--spool {settings.spool}: {error}; what waits for the back end waits in memory")
+        return None
+    if spool.spans_found:
+        speaker.say(f"{counted(spool.spans_found, 'span')} from before in {settings.spool}")
+    return spool
+
+
+def _files(
+    settings: Settings, source: Source, speaker: Speaker, tally: Tally, faults: list[str], *, shows: bool
+) -> tuple[OtlpJsonFile | None, Recorder | None]:
+    path, record = settings.file, settings.record
+    file = made(lambda: OtlpJsonFile(path, say=speaker.warn), faults) if path else None
+    if record is None:
+        return file, None
+    if record == STDOUT and (shows or source.context is not None):
+        faults.append(
+            f"--record -: stdout is the {'waterfall' if source.context is None else 'command'}'s; name a file"
+        )
+        return file, None
+    return file, made(lambda: Recorder.open(record, _heading(source), tally, say=speaker.warn), faults)
+
+
+def _heading(source: Source) -> Heading:
+    return Heading(
+        format=FORMAT,
+        seed=secrets.randbits(SEED_BITS),
+        host_name=socket.gethostname(),
+        service_name=source.service_name,
+        context=str(source.context or ""),
+        parent=str(source.parent or ""),
+        trace_state=source.trace_state,
+    )
