@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from csm_otel.assignment import Assignment, HeldCall
 from csm_otel.chains import Chain, chains_of, with_attempt
 from csm_otel.events import ApiCall, Dialect
-from csm_otel.matching import fits, may_be_last, may_be_retried, wanted_by
+from csm_otel.matching import comes_first, fits, may_be_last, may_be_retried, wanted_by
 from csm_otel.pending import PendingAttempts
 
 if TYPE_CHECKING:
@@ -62,18 +62,24 @@ class Group:
         """Keep an attempt and return the keys of the calls that it settles."""
         self._attempts.add(key, attempt)
         placed: list[HeldCall] = []
+        looking = 0
         for held in self._latest_waiting():
             if not _is_interested(held, attempt):
                 continue
             if held.wanted == 1:
                 self._court(held, with_attempt(held.chains, held.call, key, attempt))
-            elif held.missing and len(placed) < _LOOKING:
+            elif looking < _LOOKING:  # also one that has all: it may have another's for want of this
+                looking += 1
                 self._look(held)
             else:
                 continue
             if held.missing or held.chains[0].cost < held.chain.cost:
                 self._assignment.place(held)
                 placed.append(held)
+            # It may do without what it has now, which others may want for want of any.
+            for other in self._missing_suitors(held)[:_LOOKING]:
+                self._assignment.place(other)
+                placed.append(other)
         return sorted({settled for held in placed for settled in self._settled(held)})
 
     def call(self, key: int) -> Observed[ApiCall]:
@@ -111,9 +117,22 @@ class Group:
 
     def _look(self, held: HeldCall) -> None:
         """Find out what choices a call has."""
-        candidates = self._attempts.candidates(held.call)
+        candidates = self._candidates(held)
         held.wanted = wanted_by(held.call.event, candidates.values())
         self._court(held, chains_of(held.call, candidates, wanted=held.wanted))
+
+    def _candidates(self, held: HeldCall) -> dict[int, Observed[ApiCallAttempt]]:
+        """Return the attempts that a call may choose from.
+
+        Of a call that comes before its attempts none that was there already is its own: it would be a straggler of
+        another call, whose attempt the next one would then want in turn, and so on.
+        """
+        return self._attempts.candidates(held.call, behind=held.key if comes_first(held.call) else -1)
+
+    def _missing_suitors(self, held: HeldCall) -> list[HeldCall]:
+        """Return the other calls that miss attempts and have a choice with one that a call has."""
+        keys = {key for attempt in held.chain.attempts for key in self._suitors.get(attempt, ())}
+        return [other for key in sorted(keys - {held.key}) if (other := self._held[key]).missing]
 
     def _court(self, held: HeldCall, chains: list[Chain]) -> None:
         self._forget_suit(held)
@@ -131,7 +150,7 @@ class Group:
     def _take_what_is_free(self, held: HeldCall) -> None:
         """Give a call that leaves whatever nobody has."""
         self._assignment.disown(held)
-        candidates = self._attempts.candidates(held.call)
+        candidates = self._candidates(held)
         if not candidates and held.call.event.dialect is Dialect.DOTNET:
             candidates = self._attempts.latest()  # its Latency is another's under concurrency: nothing may fit
         free = {key: attempt for key, attempt in candidates.items() if self._assignment.owner_of(key) is None}

@@ -46,6 +46,11 @@ def start_is_known(call: Observed[ApiCall]) -> bool:
     return call.event.timestamp_ms is not None and call.match_start_ns == call.start_ns
 
 
+def comes_first(call: Observed[ApiCall]) -> bool:
+    """Whether a call was received before all of its attempts: Ruby sends it so, and loopback keeps the order."""
+    return call.event.dialect is Dialect.RUBY and call.peer.is_loopback
+
+
 def fits(attempt: Observed[ApiCallAttempt], call: Observed[ApiCall]) -> bool:
     """Whether an attempt lies inside a call, as far as its dialect's clock readings tell."""
     if attempt.event.not_sent:

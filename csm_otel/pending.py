@@ -57,8 +57,8 @@ class PendingAttempts:
         del self._by_end[bisect_left(self._by_end, (attempt.match_end_ns, key))]
         return attempt
 
-    def candidates(self, call: Observed[ApiCall]) -> dict[int, Observed[ApiCallAttempt]]:
-        """Return those that fit a call, as many as it looks at, in order of arrival."""
+    def candidates(self, call: Observed[ApiCall], *, behind: int = -1) -> dict[int, Observed[ApiCallAttempt]]:
+        """Return those that fit a call, as many as it looks at, in order of arrival, behind a key."""
         slack = slack_ns(call.event.dialect)
         starts, ends = self._by_start, self._by_end
         begin, until, after = 0, len(starts), len(ends)
@@ -73,7 +73,7 @@ class PendingAttempts:
         else:
             keys.update(key for _, key in ends[max(0, after - _AT_THE_END) : after])
         keys.update(self._timeless[-_AT_THE_END:])
-        return {key: attempt for key in sorted(keys) if fits(attempt := self._attempts[key], call)}
+        return {key: attempt for key in sorted(keys) if key > behind and fits(attempt := self._attempts[key], call)}
 
     def latest(self) -> dict[int, Observed[ApiCallAttempt]]:
         """Return those that ended last, as many as a call looks at, in order of arrival."""

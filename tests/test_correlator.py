@@ -213,3 +213,35 @@ def test_timestamp_mode_is_taken() -> None:
 
     assert isinstance(released, CorrelatedCall)
     assert released.call.end_ns == BASE_MS * NS_PER_MS
+
+
+def test_a_straggler_is_no_other_calls() -> None:
+    """Ruby's attempt that comes when its call has gone stays without one; the calls behind it keep their own."""
+    lines = transcript(
+        called(0, 400, RUBY, at=400),
+        tried("of the first", 5, 399, RUBY, at=700),
+        called(4, 400, RUBY, at=700),
+        tried("of the second", 6, 400, RUBY, at=701),
+        called(5, 402, RUBY, at=702),
+        tried("of the third", 6, 401, RUBY, at=702),
+    )
+
+    assert lines == [
+        "call@0 [] missing 1 expired",
+        "call@4 [of the second]",
+        "call@5 [of the third]",
+        "orphan of the first flushed",
+    ]
+
+
+def test_a_call_that_has_all_takes_what_is_better() -> None:
+    """A retried call that has another's attempt for want of its own last one gives it back when that comes."""
+    lines = transcript(
+        called(0, 100, RUBY, AttemptCount=2, at=102),
+        called(60, 101, RUBY, at=102),
+        tried("a1", 5, 10, RUBY, at=103, **failed()),
+        tried("b", 61, 99, RUBY, at=103),
+        tried("a2", 50, 100, RUBY, at=104),
+    )
+
+    assert lines == ["call@0 [a1 a2]", "call@60 [b]"]
