@@ -11,6 +11,7 @@ import os
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,7 +23,11 @@ from csm_otel.correlator import Correlator
 from csm_otel.decoding import decode
 from csm_otel.events import Peer
 from csm_otel.export.encoding import encode
+from csm_otel.export.spool import Spool
+from csm_otel.recorder import Recorder
+from csm_otel.recording import FORMAT, Heading
 from csm_otel.spans.mapper import SpanMapper
+from csm_otel.tally import Tally
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -52,9 +57,11 @@ def main() -> None:
     stages: dict[str, Callable[[], object]] = {
         "json.loads alone (baseline)": lambda: [json.loads(payload) for payload in payloads],
         "decode": lambda: [decode(payload) for payload in payloads],
+        "decode, record (--record)": lambda: _recorded(datagrams),
         "decode, correlate": lambda: _released(datagrams),
         "decode, correlate, map": lambda: _mapped(datagrams),
         "decode, correlate, map, encode": lambda: _encoded(datagrams),
+        "the same, put to disk (--spool)": lambda: _spooled(datagrams),
     }
     baseline = 0.0
     for name, stage in stages.items():
@@ -101,10 +108,28 @@ def _mapped(datagrams: list[tuple[bytes, Peer, int]]) -> list[SpanData]:
     return [span for released in _released(datagrams) for span in mapper.map(released)]
 
 
-def _encoded(datagrams: list[tuple[bytes, Peer, int]]) -> int:
+def _recorded(datagrams: list[tuple[bytes, Peer, int]]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        heading = Heading(format=FORMAT, seed=1, host_name="host")
+        recorder = Recorder.open(Path(folder, "recording"), heading, Tally(), say=print)
+        for payload, peer, received_ns in datagrams:
+            recorder.datagram(decode(payload), peer=peer, received_ns=received_ns, now=received_ns / 1e9)
+        recorder.close()
+
+
+def _encoded(datagrams: list[tuple[bytes, Peer, int]]) -> list[tuple[bytes, int]]:
     spans = _mapped(datagrams)
     limits = SpanLimits()
-    return sum(len(encode(spans[at : at + BATCH_SPANS], limits=limits)) for at in range(0, len(spans), BATCH_SPANS))
+    batches = (spans[at : at + BATCH_SPANS] for at in range(0, len(spans), BATCH_SPANS))
+    return [(encode(batch, limits=limits), len(batch)) for batch in batches]
+
+
+def _spooled(datagrams: list[tuple[bytes, Peer, int]]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        spool = Spool(Path(folder), limit_bytes=2**30)
+        for request in _encoded(datagrams):
+            spool.put([request])
+        spool.close()
 
 
 if __name__ == "__main__":
