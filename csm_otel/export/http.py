@@ -23,6 +23,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from csm_otel import __version__
 from csm_otel.errors import SettingsError
 from csm_otel.export.credentials import Credentials
+from csm_otel.export.cutoff import Cutoff, CutoffAdapter
 from csm_otel.export.outcome import Delivered, Outcome, Refused, TooLarge, Unavailable, one_line
 
 if TYPE_CHECKING:
@@ -38,7 +39,6 @@ _BEFORE_SENDING = (
     ConnectionRefusedError,
     requests.exceptions.ConnectTimeout,
     requests.exceptions.ProxyError,
-    requests.exceptions.SSLError,
 )
 _COMPRESS: dict[Compression, Callable[[bytes], bytes]] = {
     "none": bytes,
@@ -78,7 +78,10 @@ class HttpDeliverer:
         self._shown = destination.shown
         self._compress = _COMPRESS[destination.compression]
         self._credentials = Credentials(destination)
+        self._cutoff = Cutoff()
         self._session = _Session()
+        for scheme in ("http://", "https://"):
+            self._session.mount(scheme, CutoffAdapter(self._cutoff))
         self._session.headers["User-Agent"] = f"csm-otel/{__version__}"
         self._session.headers.update(dict(destination.headers))
         self._session.headers["Content-Type"] = "application/x-protobuf"
@@ -94,35 +97,44 @@ class HttpDeliverer:
             raise SettingsError([f"{name}: nothing that HTTP can send"]) from None  # its text quotes values
 
     def deliver(self, request: bytes, *, timeout_seconds: float) -> Outcome:
-        """Post one request. ``timeout_seconds`` bounds the connection and each wait for bytes of the answer."""
+        """Post one request, within ``timeout_seconds`` altogether; only each address of a host name has it anew."""
         try:
             # The CA file goes with each request: requests lets REQUESTS_CA_BUNDLE win over the session's.
-            with self._session.post(
-                self._destination.url,
-                data=self._compress(request),
-                timeout=timeout_seconds,
-                allow_redirects=False,
-                stream=True,
-                verify=str(self._credentials.certificate) if self._credentials.certificate else True,
-                cert=self._client_certificate(),
-                # An empty proxy counts as given, so that those of the environment are not used.
-                proxies={"http": "", "https": ""} if self._destination.is_loopback else None,
-            ) as response:
+            with (
+                self._cutoff.within(timeout_seconds),
+                self._session.post(
+                    self._destination.url,
+                    data=self._compress(request),
+                    timeout=timeout_seconds,
+                    allow_redirects=False,
+                    stream=True,
+                    verify=str(self._credentials.certificate) if self._credentials.certificate else True,
+                    cert=self._client_certificate(),
+                    # An empty proxy counts as given, so that those of the environment are not used.
+                    proxies={"http": "", "https": ""} if self._destination.is_loopback else None,
+                ) as response,
+            ):
                 return self._outcome(response)
         except (requests.RequestException, OSError) as error:
-            return Unavailable(
-                f"{_what_failed(error, timeout_seconds)}: {self._shown}{_hint_for(error)}",
-                may_have_arrived=not any(isinstance(cause, _BEFORE_SENDING) for cause in _causes(error)),
-            )
+            return self._failure(error, timeout_seconds)
 
     def close(self) -> None:
-        """Close idle connections and remove temporary files."""
+        """End a delivery under way, unless it is still connecting, and give back connections and temporary files."""
+        self._cutoff.close()
         self._session.close()
         self._credentials.close()
 
     def _client_certificate(self) -> tuple[str, str] | None:
         certificate, key = self._credentials.client_certificate, self._credentials.client_key
         return (str(certificate), str(key)) if certificate and key else None
+
+    def _failure(self, error: Exception, timeout_seconds: float) -> Unavailable:
+        if self._cutoff.is_cut:
+            what, hint = _no_answer(timeout_seconds), ""
+        else:
+            what, hint = _what_failed(error, timeout_seconds), _hint_for(error)
+        was_sent = not any(isinstance(cause, _BEFORE_SENDING) for cause in _causes(error))
+        return Unavailable(f"{what}: {self._shown}{hint}", may_have_arrived=was_sent and not self._cutoff.is_connecting)
 
     def _outcome(self, response: requests.Response) -> Outcome:
         status = response.status_code
@@ -173,7 +185,11 @@ def _authentication(destination: Destination) -> requests.auth.AuthBase:
 
 
 def _delivered(response: requests.Response) -> Delivered:
-    """Return what the answer says; one that cannot be read (some back ends say "ok") is a success all the same."""
+    """Return what the answer says; one that cannot be read (some back ends say "ok") is a success all the same.
+
+    One whose body is cut off or never ends is a success, too: its status said that the request was taken, and to send
+    it again would store every span twice. Whether some were rejected cannot be known then.
+    """
     body = bytearray()
     try:
         for chunk in response.iter_content(_ANSWER_CHUNK_BYTES):
@@ -181,7 +197,7 @@ def _delivered(response: requests.Response) -> Delivered:
             if len(body) > _ANSWER_BYTES:
                 break
         answer = ExportTraceServiceResponse.FromString(bytes(body))
-    except (DecodeError, requests.RequestException):
+    except (DecodeError, requests.RequestException, OSError):
         return Delivered()
     partial = answer.partial_success
     return Delivered(max(partial.rejected_spans, 0), one_line(partial.error_message))
@@ -202,9 +218,19 @@ def _what_failed(error: Exception, timeout_seconds: float) -> str:
     """Name the cause under requests' layers, in words: their own texts are Python objects, printed."""
     causes = list(_causes(error))
     if any(isinstance(cause, requests.Timeout | TimeoutError) for cause in causes):
-        return f"no answer within {timeout_seconds:g} s"
+        return _no_answer(timeout_seconds)
     words = (_words_for(cause) for cause in causes)
     return next((text for text in words if text), "connection failed")
+
+
+def _no_answer(timeout_seconds: float) -> str:
+    return f"no answer within {timeout_seconds:g} s"
+
+
+def _is_before_reading(cause: BaseException) -> bool:
+    """Tell whether the back end cannot have read the request; of TLS 1.3 a refusal comes after it was sent."""
+    is_alert = isinstance(cause, ssl.SSLError) and "ALERT" in (cause.reason or "")
+    return is_alert or isinstance(cause, _BEFORE_SENDING)
 
 
 def _words_for(cause: BaseException) -> str | None:

@@ -1,0 +1,151 @@
+"""One time limit for a whole HTTP delivery, and an end to it from another thread: `Cutoff`.
+
+The timeouts of requests and urllib3 are for each read: an answer of a byte a second never runs into one, and the
+delivering thread would be held for ever. Neither has a limit for all of it. So the connections tell which socket they
+use, and at the deadline it is shut down: whatever waits for it then returns at once.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+from typing import TYPE_CHECKING, Any
+
+from requests.adapters import HTTPAdapter
+from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, PoolManager
+from urllib3.connection import HTTPConnection, HTTPSConnection
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+
+class Cutoff:
+    """Ends the delivery under way at its deadline, or for good. One delivery at a time."""
+
+    def __init__(self) -> None:
+        self._mutex = threading.Lock()
+        self._socket: socket.socket | None = None
+        """The connection in use; kept between deliveries, as it is."""
+        self._is_closed = False
+        self.is_cut = False
+        """Whether the delivery under way, or the last one, was ended."""
+        self.is_connecting = False
+        """Whether a connection was begun and never made, its TLS included: nothing has been sent over it."""
+
+    @contextlib.contextmanager
+    def within(self, seconds: float) -> Generator[None]:
+        """End what is done inside after so many seconds.
+
+        Raises:
+            ConnectionAbortedError: `close` was called.
+        """
+        with self._mutex:
+            if self._is_closed:
+                raise ConnectionAbortedError("closed")
+            self.is_cut = self.is_connecting = False
+        watchdog = threading.Timer(min(seconds, threading.TIMEOUT_MAX), self._cut)
+        watchdog.daemon = True
+        watchdog.start()
+        try:
+            yield
+        finally:
+            watchdog.cancel()
+            watchdog.join()  # it must not cut the next delivery
+
+    def close(self) -> None:
+        """End a delivery under way, unless it still connects, and let no more begin."""
+        with self._mutex:
+            self._is_closed = True
+        self._cut()
+
+    def connecting(self) -> None:
+        """Take in that a connection is begun."""
+        with self._mutex:
+            self._socket = None
+            self.is_connecting = True
+
+    def connected(self, sock: socket.socket) -> None:
+        """Take in the socket of a new connection, or of one whose TLS is still to come.
+
+        Raises:
+            TimeoutError: it comes too late.
+        """
+        with self._mutex:
+            self._socket = sock
+            if self.is_cut:
+                raise TimeoutError("connected too late")
+
+    def ready(self, sock: socket.socket) -> None:
+        """Take in the socket that the request is going to be sent over.
+
+        Raises:
+            TimeoutError: it comes too late.
+        """
+        self.connected(sock)
+        self.is_connecting = False
+
+    def _cut(self) -> None:
+        with self._mutex:
+            self.is_cut = True
+            if self._socket is not None:
+                with contextlib.suppress(OSError):  # it has ended by itself
+                    # Not the method of a TLS socket, which would have the other thread read on without TLS.
+                    socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
+
+
+class CutoffAdapter(HTTPAdapter):
+    """Makes connections that a `Cutoff` can end."""
+
+    def __init__(self, cutoff: Cutoff) -> None:
+        self._pools = _pools(cutoff)
+        super().__init__()
+
+    def init_poolmanager(self, connections: int, maxsize: int, block: bool = False, **settings: Any) -> None:  # ruff: ignore[boolean-type-hint-positional-argument, boolean-default-value-positional-argument]
+        """Make the connections to a back end itself."""
+        super().init_poolmanager(connections, maxsize, block, **settings)
+        self._use(self.poolmanager)
+
+    def proxy_manager_for(self, proxy: str, **settings: Any) -> Any:
+        """Make the connections through a proxy; those of SOCKS are of a kind of their own and stay."""
+        manager = super().proxy_manager_for(proxy, **settings)
+        if not proxy.lower().startswith("socks"):
+            self._use(manager)
+        return manager
+
+    def _use(self, manager: PoolManager) -> None:
+        manager.pool_classes_by_scheme = self._pools
+
+
+def _pools(cutoff: Cutoff) -> dict[str, type[HTTPConnectionPool]]:
+    """Return urllib3's pools with connections that tell of their sockets."""
+
+    class Plain(HTTPConnection):
+        def connect(self) -> None:
+            cutoff.connecting()
+            super().connect()
+            cutoff.ready(self.sock)
+
+        def _new_conn(self) -> socket.socket:
+            sock = super()._new_conn()
+            cutoff.connected(sock)
+            return sock
+
+    class Secure(HTTPSConnection):
+        def connect(self) -> None:
+            cutoff.connecting()
+            super().connect()
+            cutoff.ready(self.sock)
+
+        def _new_conn(self) -> socket.socket:
+            sock = super()._new_conn()
+            cutoff.connected(sock)
+            return sock
+
+    class PlainPool(HTTPConnectionPool):
+        ConnectionCls = Plain
+
+    class SecurePool(HTTPSConnectionPool):
+        ConnectionCls = Secure
+
+    return {"http": PlainPool, "https": SecurePool}
