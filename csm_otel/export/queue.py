@@ -2,7 +2,8 @@
 
 One thread delivers, so that a slow back end never slows the receiving of datagrams down. Without a spool all waits in
 memory. With one, a second thread moves what was put to disk within moments, and what is delivered comes from there;
-while the disk refuses, memory is what there is, and is delivered after what the disk still has: the order stays.
+while the disk refuses, memory is what there is, and is delivered after what the disk still has: the order stays, unless
+the disk cannot even be read.
 
 A request is gone only when the back end has taken it. Every span put, and every span found in the spool, ends in
 exactly one count of the tally: delivered, rejected, spooled (waits on disk for the next process), or dropped with a
@@ -36,6 +37,7 @@ _DISK_RETRY_SECONDS = 1.0  # a full disk is often a log that is about to be rota
 _AT_A_TIME = 64  # requests written to disk in one go, which is what a put costs most
 # a thread inside a hung delivery is left behind; it is a daemon and touches no count any more
 _THREAD_END_SECONDS = 0.2
+_DISK_PATIENCE_SECONDS = 1.0  # for what the disk is at when the queue ends; a disk that hangs is left alone
 
 
 class DeliveryQueue:
@@ -81,6 +83,10 @@ class DeliveryQueue:
         """In memory it is always the first; it may be dropped only while it is not under way."""
         self._moving = 0
         """How many of those in memory, from the first on, are being written to disk."""
+        self._moves = 0
+        """How often some were."""
+        self._is_settling = False
+        """Whether an outcome is being accounted for, on disk and in the tally."""
         self._is_disk_failing = False
         self._damages = 0
         self._put = 0
@@ -147,6 +153,8 @@ class DeliveryQueue:
                 self._changed.wait(min(max(self._deadline - self._clock(), 0), _LOOK_SECONDS))
             self._is_stopped = True
             self._changed.notify_all()
+            # what is being taken off the disk is neither spooled nor counted yet
+            self._changed.wait_for(lambda: not (self._is_settling or self._moving), _DISK_PATIENCE_SECONDS)
         self._deliverer.close()
         for thread in self._threads:
             thread.join(_THREAD_END_SECONDS)
@@ -176,12 +184,17 @@ class DeliveryQueue:
                     self._changed.wait(wait_seconds if self._has_work() else None)
                 if self._is_stopped:
                     return None
-            if spooled := self._first_on_disk():
-                with self._changed:
+                moves = self._moves
+            spooled = self._first_on_disk()
+            with self._changed:
+                if self._is_stopped:  # given up and counted already
+                    return None
+                if spooled:
                     self._under_way = spooled
                     return spooled
-            with self._changed:
-                if self._memory and not self._moving and (self._spool is None or self._is_disk_failing):
+                # What has moved since we looked is older than what is in memory now.
+                is_memory_next = self._spool is None or (self._is_disk_failing and moves == self._moves)
+                if self._memory and not self._moving and is_memory_next:
                     (self._under_way,) = self._memory.first(1)
                     return self._under_way
                 self._changed.wait(_LOOK_SECONDS)
@@ -190,7 +203,8 @@ class DeliveryQueue:
         """Try once, and tell what came of it."""
         if waiting.tries:
             with self._changed:
-                self._tally.spans_repeated += waiting.spans
+                if not self._is_stopped:
+                    self._tally.spans_repeated += waiting.spans
         # Before it is tried: should this process end meanwhile, the next one knows.
         self._note_tries(waiting, waiting.tries + 1)
         try:
@@ -215,26 +229,35 @@ class DeliveryQueue:
         with self._changed:
             if self._is_stopped:  # given up and counted already
                 return []
-        self._forget_on_disk(waiting, halves)
+            self._is_settling = True
+        try:
+            is_known = self._forget_on_disk(waiting, halves)
+        except SpoolError as error:
+            if halves:  # they are nowhere: the whole is tried again, and split again once the disk does as it is told
+                return self._wait(Unavailable(f"too large, and the spool cannot be written: {error}"))
+            is_known = True
+            self._said.say(f"spool cannot be written, some spans may be delivered again: {error}")
         with self._changed:
             lines = ["back end available again"] if self._backoff.failures else []
             self._backoff.succeed()
             self._under_way = None
+            self._is_settling = False
             if waiting.key is None:
                 self._memory.replace_first(halves)
-            if not halves:
+            if not halves and is_known:
                 lines += self._account(waiting, outcome)
             self._changed.notify_all()
             return lines
 
     def _wait(self, outcome: Unavailable) -> list[str]:
         with self._changed:
+            self._is_settling = False
+            self._changed.notify_all()
             if self._is_stopped:
                 return []
             is_first = self._backoff.failures == 0
             self._backoff.fail(self._clock(), outcome.retry_after_seconds)
             self._under_way = None
-            self._changed.notify_all()
         return [f"back end unavailable, trying again: {outcome.reason}"] if is_first else []
 
     def _account(self, waiting: Waiting, outcome: Delivered | Refused | TooLarge) -> list[str]:
@@ -266,7 +289,7 @@ class DeliveryQueue:
     def _move(self, batch: Sequence[Waiting]) -> None:
         assert self._spool is not None
         try:
-            dropped = self._spool.put([(one.request, one.spans) for one in batch])
+            dropped = _put(self._spool, batch)
             fault = ""
         except SpoolError as error:
             fault = str(error)
@@ -276,6 +299,7 @@ class DeliveryQueue:
                 self._is_disk_failing = True
             else:
                 self._is_disk_failing = False
+                self._moves += 1
                 self._memory.forget(batch)
                 self._drop(dropped, "queue_full")
             self._changed.notify_all()
@@ -302,19 +326,17 @@ class DeliveryQueue:
             with contextlib.suppress(SpoolError):  # at worst a repeat is not counted
                 self._spool.note_tries(waiting.key, tries)
 
-    def _forget_on_disk(self, waiting: Waiting, halves: Sequence[tuple[bytes, int]]) -> None:
+    def _forget_on_disk(self, waiting: Waiting, halves: Sequence[tuple[bytes, int]]) -> bool:
+        """Tell whether the request still was what it was; one lost to damage meanwhile is counted already."""
         if self._spool is None or waiting.key is None:
-            return
-        try:
-            self._spool.replace_first(waiting.key, halves)
-        except SpoolError as error:
-            self._said.say(f"spool cannot be written, some spans may be delivered again: {error}")
+            return True
+        return self._spool.replace_first(waiting.key, halves)
 
     def _keep_the_rest(self) -> None:
         """At the end, put what is in memory to disk, or count it as dropped."""
         with self._changed:
             if self._spool is not None:
-                if not self._moving:  # else the disk hangs, and would hold us up as well
+                if not self._spool.hangs(_DISK_PATIENCE_SECONDS):  # else the disk hangs, and would hold us up as well
                     self._put_the_rest(self._spool)
                 self._tally.spans_spooled += self._spool.spans
             self._drop(sum(one.spans for one in self._memory.first(len(self._memory))), "shutdown")
@@ -322,7 +344,7 @@ class DeliveryQueue:
     def _put_the_rest(self, spool: Spool) -> None:
         rest = self._memory.first(len(self._memory))
         with contextlib.suppress(SpoolError):
-            self._drop(spool.put([(one.request, one.spans) for one in rest]), "queue_full")
+            self._drop(_put(spool, rest), "queue_full")
             self._memory.forget(rest)
         self._account_for_damage()
         spool.close()
@@ -360,6 +382,10 @@ class DeliveryQueue:
         if spans:
             self._tally.spans_dropped[reason] += spans
             self._settled += spans
+
+
+def _put(spool: Spool, requests: Sequence[Waiting]) -> int:
+    return spool.put([(one.request, one.spans) for one in requests], tries=[one.tries for one in requests])
 
 
 class _Said:

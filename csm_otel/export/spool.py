@@ -47,6 +47,8 @@ _FROM_BOTH_ENDS = (
     "SELECT key, spans, tries, checksum, request FROM requests ORDER BY key",
     "SELECT key, spans, tries, checksum, request FROM requests ORDER BY key DESC",
 )
+# A row of its own, deleted again, is how AUTOINCREMENT learns of a key that is not to be given any more.
+_SKIP = "INSERT OR IGNORE INTO requests (key, spans, checksum, request) VALUES (?, 0, -1, X'')"
 _DAMAGE_CODES = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 _BEFORE_ALL, _AFTER_ALL = -(2**62), 2**62
 _ROW_BYTES = 64  # what a request costs beside its own bytes: key, counts and their share of a page
@@ -88,7 +90,8 @@ class Spool:
         self._mutex = threading.Lock()
         self._done = _BEFORE_ALL
         """The keys up to this one are delivered, whether the disk could be told or not."""
-        self._returned: int | None = None
+        self._returned: _Size | None = None
+        """What `first` returned last."""
         self.bytes = 0
         """Of what waits, with what it costs beside."""
         self.spans = 0
@@ -109,8 +112,10 @@ class Spool:
         self.spans_found = self.spans
         """What a process before this one had left."""
 
-    def put(self, requests: Sequence[tuple[bytes, int]]) -> int:
+    def put(self, requests: Sequence[tuple[bytes, int]], *, tries: Sequence[int] = ()) -> int:
         """Keep requests, each with its number of spans, all or none, and return how many spans they pushed out.
+
+        ``tries`` has, for as many of them as had any, how many deliveries may have reached the back end.
 
         Beyond the bound the oldest go, but not the one that `first` returned last: it may be under way.
         """
@@ -119,10 +124,14 @@ class Spool:
             added = sum(len(request) + _ROW_BYTES for request, _ in requests)
             excess = self._oldest(self.bytes + added - self.limit_bytes)
             dropped = sum(row.spans for row in excess)
+            all_tries = [*tries, *[0] * (len(requests) - len(tries))]
             self._database.executemany("DELETE FROM requests WHERE key = ?", [(row.key,) for row in excess])
             self._database.executemany(
-                "INSERT INTO requests (spans, checksum, request) VALUES (?, ?, ?)",
-                [(spans, zlib.crc32(request), request) for request, spans in requests],
+                "INSERT INTO requests (spans, tries, checksum, request) VALUES (?, ?, ?, ?)",
+                [
+                    (spans, tried, zlib.crc32(request), request)
+                    for (request, spans), tried in zip(requests, all_tries, strict=True)
+                ],
             )
             self.bytes += added - sum(row.size for row in excess)
             self.spans += sum(spans for _, spans in requests) - dropped
@@ -136,7 +145,7 @@ class Spool:
         def look() -> tuple[int, bytes, int, int, int] | None:
             query = "SELECT key, request, spans, tries, checksum FROM requests WHERE key > ? ORDER BY key LIMIT 1"
             row: tuple[int, bytes, int, int, int] | None = self._database.execute(query, (self._done,)).fetchone()
-            self._returned = row and row[0]
+            self._returned = row and _Size(row[0], row[2], len(row[1]) + _ROW_BYTES)
             return row
 
         while row := self._change(look):
@@ -144,41 +153,62 @@ class Spool:
             if zlib.crc32(spooled.request) == row[-1]:
                 return spooled
             self.damages += 1
-            self.spans_lost += spooled.spans
-            self.replace_first(spooled.key)
+            is_counted = False
+            try:
+                is_counted = not self.replace_first(spooled.key)
+            finally:
+                self.spans_lost += 0 if is_counted else spooled.spans
         return None
 
     def note_tries(self, key: int, tries: int) -> None:
         """Keep how many deliveries of a request may have reached the back end."""
         self._change(lambda: self._database.execute("UPDATE requests SET tries = ? WHERE key = ?", (tries, key)))
 
-    def replace_first(self, key: int, halves: Sequence[tuple[bytes, int]] = ()) -> None:
+    def hangs(self, patience_seconds: float) -> bool:
+        """Return whether the disk is at something that it does not come to an end with."""
+        has_ended = self._mutex.acquire(timeout=patience_seconds)
+        if has_ended:
+            self._mutex.release()
+        return not has_ended
+
+    def replace_first(self, key: int, halves: Sequence[tuple[bytes, int]] = ()) -> bool:
         """Forget the request that `first` returned, or put its halves, each with its number of spans, in its place.
 
+        Return False where damage has cost the request meanwhile; it is among ``spans_lost`` then.
+
         Raises:
-            SpoolError: the disk refuses. It is not returned again all the same: it would be delivered for ever.
+            SpoolError: the disk refuses. Without halves it is not returned again all the same, as it would be delivered
+                for ever, nor does it count as waiting any more; with halves it stays as it was.
         """
 
-        def change() -> None:
-            for row in self._sizes(up_to=key):
-                self._database.execute("DELETE FROM requests WHERE key = ?", (row.key,))
-                self.bytes -= row.size
-                self.spans -= row.spans
-            for at, (request, spans) in enumerate(halves, start=key - len(halves) + 1):
+        def change() -> bool:
+            rows = self._sizes(up_to=key)
+            self._database.execute("DELETE FROM requests WHERE key <= ?", (key,))
+            self._count(-1, [row for row in rows if row.key > self._done])
+            self._done = _BEFORE_ALL  # gone from the disk, too; halves may get keys like theirs
+            is_there = any(row.key == key for row in rows)
+            for at, (request, spans) in enumerate(halves if is_there else (), start=key - len(halves) + 1):
                 self._database.execute(
                     "INSERT INTO requests (key, spans, checksum, request) VALUES (?, ?, ?, ?)",
                     (at, spans, zlib.crc32(request), request),
                 )
-                self.bytes += len(request) + _ROW_BYTES
-                self.spans += spans
+                self._count(1, [_Size(at, spans, len(request) + _ROW_BYTES)])
             if not self.bytes:
                 self._database.execute("PRAGMA incremental_vacuum").fetchall()
+            return is_there
 
         try:
-            self._change(change)
+            return self._change(change)
         except SpoolError:
-            self._done = key
+            with self._mutex:
+                if not halves and self._returned is not None and self._returned.key == key > self._done:
+                    self._done = key
+                    self._count(-1, [self._returned])
             raise
+
+    def _count(self, sign: int, rows: Sequence[_Size]) -> None:
+        self.bytes += sign * sum(row.size for row in rows)
+        self.spans += sign * sum(row.spans for row in rows)
 
     def close(self) -> None:
         """Give the folder free for others; what waits stays."""
@@ -186,18 +216,19 @@ class Spool:
             self._database.close()
         os.close(self._lock)
 
-    def _sizes(self, *, up_to: int = _AFTER_ALL) -> list[_Size]:
-        query = "SELECT key, spans, length(request) FROM requests WHERE key <= ? ORDER BY key"
-        rows = self._database.execute(query, (up_to,))
+    def _sizes(self, *, beyond: int = _BEFORE_ALL, up_to: int = _AFTER_ALL) -> list[_Size]:
+        query = "SELECT key, spans, length(request) FROM requests WHERE key > ? AND key <= ? ORDER BY key"
+        rows = self._database.execute(query, (beyond, up_to))
         return [_Size(key, spans, length + _ROW_BYTES) for key, spans, length in rows]
 
     def _oldest(self, excess_bytes: int) -> list[_Size]:
         """Return the oldest requests that make up for what is too much."""
         found: list[_Size] = []
-        for row in self._sizes() if excess_bytes > 0 else ():
+        spared = self._returned and self._returned.key
+        for row in self._sizes(beyond=self._done) if excess_bytes > 0 else ():
             if excess_bytes <= 0:
                 break
-            if row.key != self._returned:
+            if row.key != spared:
                 found.append(row)
                 excess_bytes -= row.size
         return found
@@ -212,14 +243,14 @@ class Spool:
                 return self._transact(change)
 
     def _transact(self, change: Callable[[], T]) -> T:
-        counts = self.bytes, self.spans
+        before = self.bytes, self.spans, self._done
         try:
             with _as_spool_errors():
                 self._database.execute("BEGIN IMMEDIATE")
                 result = change()
                 self._database.execute("COMMIT")
         except SpoolError:
-            self.bytes, self.spans = counts
+            self.bytes, self.spans, self._done = before
             with contextlib.suppress(sqlite3.Error):
                 self._database.execute("ROLLBACK")
             raise
@@ -253,7 +284,7 @@ class Spool:
 
     def _mend(self) -> None:
         """Put the file aside and begin anew with what can be read of it."""
-        spans = self.spans
+        spans, done = self.spans, self._done
         with _as_spool_errors():
             self._database.close()
             for suffix in ("", "-wal"):
@@ -261,9 +292,14 @@ class Spool:
                     (self._folder / f"{_NAME}{suffix}").replace(self._folder / f"{_DAMAGED}{suffix}")
             self._open()
             for row in _readable(self._folder / _DAMAGED):
-                self._database.execute(
-                    "INSERT OR IGNORE INTO requests (key, spans, tries, checksum, request) VALUES (?, ?, ?, ?, ?)", row
-                )
+                if row[0] > done:
+                    self._database.execute(
+                        "INSERT OR IGNORE INTO requests (key, spans, tries, checksum, request) VALUES (?, ?, ?, ?, ?)",
+                        row,
+                    )
+            if self._returned is not None:  # its key must not be given again: what is returned may be under way
+                self._database.execute(_SKIP, (self._returned.key,))
+                self._database.execute("DELETE FROM requests WHERE checksum = -1")
             self._database.close()
             self._open()  # counts
         self.damages += 1

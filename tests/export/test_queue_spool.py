@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import threading
+import time
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import pytest
 from export.samples import CALL, changed
@@ -11,16 +13,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.sdk.trace import SpanLimits
-from otlp_backend import wait_until
+from otlp_backend import DEADLINE_SECONDS, wait_until
 
 from csm_otel.errors import SpoolError
+from csm_otel.export import queue
 from csm_otel.export.encoding import encode
 from csm_otel.export.outcome import Outcome, TooLarge, Unavailable
 from csm_otel.export.spool import Spool
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
+
+T = TypeVar("T")
 
 AWAY = Unavailable("away", retry_after_seconds=300.0)
 PLENTY = 10_000_000
@@ -125,6 +130,23 @@ def test_a_process_that_died_in_a_delivery_may_have_delivered(folder: Path) -> N
     assert run.tally.spans_repeated == 1
 
 
+def test_a_repeat_is_one_though_the_request_went_to_disk_meanwhile(folder: Path) -> None:
+    """What was tried from memory while the disk refused is known to have been when it is sent from the disk."""
+    deliverer = _Scripted([Unavailable("no answer", retry_after_seconds=300.0, may_have_arrived=True)], is_open=False)
+    spool = _Failing(folder, limit_bytes=PLENTY)
+    spool.fault = "database or disk is full"
+    run = _Run(deliverer, spool=spool)
+    run.put(b"a", spans=2)
+    wait_until(lambda: deliverer.tried)
+    deliverer.gate.set()
+    spool.fault = ""
+    wait_until(lambda: spool.spans == 2)
+    run.close(0.1)
+    run = run_on(folder, _Scripted())
+    run.close()
+    assert (run.tally.spans_delivered, run.tally.spans_repeated) == (2, 2)
+
+
 def test_a_full_spool_drops_the_oldest(folder: Path) -> None:
     """Its bound is kept; what goes for it is counted, and is what has waited longest behind the one being tried."""
     deliverer = _Scripted([AWAY])
@@ -144,10 +166,10 @@ class _Failing(Spool):
 
     fault = ""
 
-    def put(self, requests: Sequence[tuple[bytes, int]]) -> int:
+    def put(self, requests: Sequence[tuple[bytes, int]], *, tries: Sequence[int] = ()) -> int:
         if self.fault:
             raise SpoolError(self.fault)
-        return super().put(requests)
+        return super().put(requests, tries=tries)
 
 
 def test_while_the_disk_refuses_memory_is_what_there_is(folder: Path) -> None:
@@ -238,3 +260,123 @@ def test_marks(spools: dict[str, Any]) -> None:
     wait_until(lambda: run.queue.is_settled(mark))
     run.close()
     assert run.queue.spans_waiting == 0
+
+
+class _Stuck(Spool):
+    """A spool whose disk takes its time, from some moment on."""
+
+    def __init__(self, folder: Path) -> None:
+        self.is_slow = False
+        self.waits = threading.Event()
+        self.goes_on = threading.Event()
+        super().__init__(folder, limit_bytes=PLENTY)
+
+    def _transact(self, change: Callable[[], T]) -> T:
+        if self.is_slow:
+            self.waits.set()
+            self.goes_on.wait(DEADLINE_SECONDS)
+        return super()._transact(change)
+
+
+def test_what_is_being_accounted_for_is_so_when_closing_returns(folder: Path) -> None:
+    """A delivery that succeeded in the last moment is delivered and not spooled, though the disk is slow to forget."""
+    deliverer = _Scripted(is_open=False)
+    spool = _Stuck(folder)
+    run = _Run(deliverer, spool=spool)
+    run.put(b"a")
+    wait_until(lambda: deliverer.tried)
+    spool.is_slow = True
+    deliverer.gate.set()
+    spool.waits.wait(DEADLINE_SECONDS)
+    threading.Timer(queue._THREAD_END_SECONDS * 2, spool.goes_on.set).start()
+    run.close(0.0)
+    assert (run.tally.spans_delivered, run.tally.spans_spooled, run.dropped) == (1, 0, {})
+
+
+def test_a_disk_that_hangs_does_not_hold_up_the_end(folder: Path) -> None:
+    """Closing returns soon after its deadline; what is in memory is counted as dropped."""
+    spool = _Stuck(folder)
+    run = _Run(_Scripted(), spool=spool)
+    spool.is_slow = True
+    run.put(b"a", spans=2)
+    spool.waits.wait(DEADLINE_SECONDS)
+    begin = time.monotonic()
+    run.close(0.1)
+    assert time.monotonic() - begin < DEADLINE_SECONDS / 2
+    assert run.dropped == {"shutdown": 2}
+    spool.goes_on.set()
+    for thread in run.queue._threads:
+        thread.join(DEADLINE_SECONDS)
+    spool.close()
+
+
+class _Keeping(Spool):
+    """A spool whose disk does not let go of what was delivered, for a number of times."""
+
+    refusals = 0
+    _is_replacing = False
+
+    def replace_first(self, key: int, halves: Sequence[tuple[bytes, int]] = ()) -> bool:
+        self._is_replacing = True
+        try:
+            return super().replace_first(key, halves)
+        finally:
+            self._is_replacing = False
+
+    def _transact(self, change: Callable[[], T]) -> T:
+        if self._is_replacing and self.refusals:
+            self.refusals -= 1
+            raise SpoolError("disk I/O error")
+        return super()._transact(change)
+
+
+def test_what_the_disk_does_not_forget_waits_no_more(folder: Path) -> None:
+    """It is delivered once by this process, closing waits for nothing, and the next one counts it as a repeat."""
+    spool = _Keeping(folder, limit_bytes=PLENTY)
+    spool.refusals = 1
+    run = _Run(_Scripted(), spool=spool)
+    run.put(b"a", spans=2)
+    wait_until(lambda: run.tally.spans_delivered)
+    begin = time.monotonic()
+    run.close()
+    assert time.monotonic() - begin < DEADLINE_SECONDS / 2
+    assert (run.tally.spans_delivered, run.tally.spans_spooled) == (2, 0)
+    assert run.said == ["spool cannot be written, some spans may be delivered again: disk I/O error"]
+
+    second = _Scripted()
+    run = run_on(folder, second)
+    run.close()
+    assert second.delivered == [b"a"]
+    assert (run.tally.spans_recovered, run.tally.spans_delivered, run.tally.spans_repeated) == (2, 2, 2)
+
+
+@pytest.mark.parametrize("refusals", [0, 3])
+def test_halves_come_in_place_of_the_whole_or_not_at_all(folder: Path, refusals: int) -> None:
+    """Where the disk refuses them the whole is tried again: nothing is lost between the two."""
+    calls = [changed(CALL, name=f"call {number}") for number in range(4)]
+    deliverer = _Picky()
+    deliverer.longest = len(encode(calls[:1], limits=SpanLimits()))
+    spool = _Keeping(folder, limit_bytes=PLENTY)
+    spool.refusals = refusals
+    run = _Run(deliverer, spool=spool)
+    run.put(encode(calls, limits=SpanLimits()), spans=4)
+    wait_until(lambda: run.tally.spans_delivered >= 4)
+    run.close()
+    assert [span.name for taken in deliverer.delivered for span in _spans(taken)] == [call.name for call in calls]
+    assert (run.tally.spans_delivered, run.dropped, run.tally.spans_spooled) == (4, {}, 0)
+
+
+def test_halves_after_something_that_the_disk_did_not_forget(folder: Path) -> None:
+    """Their keys may be like those of what was delivered before them; they are delivered all the same."""
+    calls = [changed(CALL, name=f"call {number}") for number in range(4)]
+    deliverer = _Picky()
+    deliverer.longest = len(encode(calls[:2], limits=SpanLimits()))
+    spool = _Keeping(folder, limit_bytes=PLENTY)
+    spool.refusals = 1
+    run = _Run(deliverer, spool=spool)
+    run.put(encode([CALL], limits=SpanLimits()))
+    run.put(encode(calls, limits=SpanLimits()), spans=4)
+    run.close()
+    names = [span.name for taken in deliverer.delivered for span in _spans(taken)]
+    assert names == [CALL.name, *(call.name for call in calls)]
+    assert (run.tally.spans_delivered, run.tally.spans_spooled) == (5, 0)
