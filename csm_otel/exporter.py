@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from opentelemetry.sdk.trace import SpanLimits
 
-    from csm_otel.export.jsonfile import OtlpJsonFile
+    from csm_otel.export.filewriter import FileWriter
     from csm_otel.export.queue import DeliveryQueue
     from csm_otel.export.sampling import HeadSampler
     from csm_otel.spans.data import SpanData
@@ -30,7 +30,7 @@ class Exporter:
         batch_spans: int,
         delay_seconds: float,
         queue: DeliveryQueue | None = None,
-        file: OtlpJsonFile | None = None,
+        file: FileWriter | None = None,
         show: Callable[[Sequence[SpanData]], None] | None = None,
     ) -> None:
         """Take the destinations; a batch leaves when it holds ``batch_spans`` or is ``delay_seconds`` old."""
@@ -85,10 +85,7 @@ class Exporter:
             self._tally.spans_shown += len(batch)
             return
         request = encode(batch, limits=self._limits)
-        is_written = self._file is None or self._file.write(request)
+        if self._file is not None:
+            self._file.put(request, len(batch))
         if self._queue is not None:
             self._queue.put(request, len(batch))
-        elif is_written:
-            self._tally.spans_delivered += len(batch)
-        else:
-            self._tally.spans_dropped["file"] += len(batch)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import secrets
 import socket
+import time
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from csm_otel.errors import SettingsError, SpoolError
 from csm_otel.export import open_deliverer
+from csm_otel.export.filewriter import FileWriter
 from csm_otel.export.jsonfile import OtlpJsonFile
 from csm_otel.export.queue import DeliveryQueue
 from csm_otel.export.spool import Spool
@@ -35,7 +37,7 @@ class Outlets(NamedTuple):
 
     queue: DeliveryQueue | None
     """To the back end."""
-    file: OtlpJsonFile | None
+    file: FileWriter | None
     recorder: Recorder | None
     shows: bool
     """Whether a person is to see the spans."""
@@ -46,12 +48,13 @@ class Outlets(NamedTuple):
 
     def close(self, *, deadline_seconds: float) -> None:
         """Wait for the delivery of what was sent off, but no longer than the deadline, and close all."""
+        deadline = time.monotonic() + deadline_seconds
         if self.recorder is not None:
             self.recorder.close()
         if self.queue is not None:
             self.queue.close(deadline_seconds=deadline_seconds)
         if self.file is not None:
-            self.file.close()
+            self.file.close(deadline_seconds=max(deadline - time.monotonic(), 0.0))
 
 
 def open_outlets(
@@ -71,8 +74,9 @@ def open_outlets(
     queue, back_end = _queue(settings, variables, speaker, tally, faults) if "otlp" in exporters else (None, "")
     shows = "console" in exporters or ("otlp" in exporters and queue is None)
     file, recorder = _files(settings, source, speaker, tally, faults, shows=shows)
+    writer = FileWriter(file, tally=None if queue else tally) if file else None
     goes_to = ", ".join(filter(None, [back_end, str(settings.file) if file else "", "stdout" if shows else ""]))
-    return Outlets(queue, file, recorder, shows, back_end, goes_to or "nowhere")
+    return Outlets(queue, writer, recorder, shows, back_end, goes_to or "nowhere")
 
 
 def made(make: Callable[[], T], faults: list[str]) -> T | None:

@@ -6,6 +6,7 @@ A file may hold several recordings, one after the other; each is played to its e
 
 from __future__ import annotations
 
+import math
 import os
 import selectors
 import signal
@@ -161,6 +162,9 @@ class _Player:
             exporters=[] if variables.sdk_disabled else exporters_for(variables, ["console"]),
             show=self._stdout.show,
         )
+
+        if self._bridge.outlets.file is not None:
+            self._bridge.outlets.file.have_patience(until=math.inf)
 
     def play(self, reader: _Reader, stop: StopSignal) -> None:
         """Play what follows the heading, deliver it and tell what came of it."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import time
 from typing import TYPE_CHECKING, NamedTuple
 
 from opentelemetry.sdk.resources import Resource as SdkResource
@@ -70,6 +71,8 @@ class Bridge(NamedTuple):
 
         ``until_ns``: see `Agent.finish`.
         """
+        if self.outlets.file is not None:
+            self.outlets.file.have_patience(until=time.monotonic() + deadline_seconds)
         self.agent.finish(until_ns=until_ns)
         self.outlets.close(deadline_seconds=deadline_seconds)
         if self.origins is not None:

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 import pytest
 from export.samples import ATTEMPT, CALL, changed
 from opentelemetry.sdk.trace import SpanLimits
-from otlp_backend import HttpBackend
+from otlp_backend import DEADLINE_SECONDS, HttpBackend
 
 from csm_otel.export import open_deliverer
 from csm_otel.export.destination import Destination
+from csm_otel.export.filewriter import FileWriter
 from csm_otel.export.jsonfile import OtlpJsonFile
 from csm_otel.export.queue import DeliveryQueue
 from csm_otel.export.sampling import HeadSampler, sampler_from
@@ -21,7 +22,7 @@ from csm_otel.spans.data import SpanData, TraceContext
 from csm_otel.tally import Tally
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
 TREE = [CALL, ATTEMPT]
@@ -45,6 +46,7 @@ class Rig:
         self.tally = Tally()
         self.shown: list[list[str]] = []
         self.queue = queue(self.tally) if queue else None
+        self.writer = FileWriter(file, tally=None if queue else self.tally) if file else None
         self.exporter = Exporter(
             sampler=HeadSampler(sampler_from(sampler, ratio)),
             limits=SpanLimits(),
@@ -52,12 +54,17 @@ class Rig:
             batch_spans=batch_spans,
             delay_seconds=DELAY_SECONDS,
             queue=self.queue,
-            file=file,
+            file=self.writer,
             show=self._show if is_shown else None,
         )
 
     def _show(self, spans: Sequence[SpanData]) -> None:
         self.shown.append([span.name for span in spans])
+
+    def close_file(self) -> None:
+        """Wait for what was handed to the file."""
+        assert self.writer is not None
+        self.writer.close(deadline_seconds=DEADLINE_SECONDS)
 
     def check_sum(self) -> None:
         """Check that each span made is in exactly one count."""
@@ -67,15 +74,14 @@ class Rig:
 
 
 @pytest.fixture
-def broken_file(tmp_path: Path) -> Generator[OtlpJsonFile]:
-    """Yield a file that can be opened and not be written: a pipe whose reader has gone."""
+def broken_file(tmp_path: Path) -> OtlpJsonFile:
+    """Return a file that can be opened and not be written: a pipe whose reader has gone."""
     path = tmp_path / "pipe"
     os.mkfifo(path)
     reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
     file = OtlpJsonFile(path)
     os.close(reader)
-    yield file
-    file.close()
+    return file
 
 
 def names_in(path: Path) -> list[list[str]]:
@@ -220,7 +226,7 @@ def test_file(tmp_path: Path) -> None:
     for _ in range(2):
         rig.exporter.add(TREE, now=0.0)
         rig.exporter.flush()
-    file.close()
+    rig.close_file()
 
     assert names_in(path) == [[CALL.name, ATTEMPT.name]] * 2
     assert len(rig.shown) == 2
@@ -235,6 +241,7 @@ def test_a_file_that_fails(broken_file: OtlpJsonFile) -> None:
     for _ in range(3):
         rig.exporter.add(TREE, now=0.0)
         rig.exporter.flush()
+    rig.close_file()
 
     assert dict(rig.tally.spans_dropped) == {"file": 6}
     assert rig.tally.spans_delivered == 0
@@ -284,6 +291,7 @@ def test_the_back_end_counts(broken_file: OtlpJsonFile) -> None:
         backend.wait_for_accepted(1)
         assert rig.queue is not None
         rig.queue.close(deadline_seconds=10.0)
+    rig.close_file()
 
     assert rig.tally.spans_delivered == 2
     assert not rig.tally.spans_dropped

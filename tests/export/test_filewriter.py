@@ -1,0 +1,137 @@
+"""What waits for the file, and its accounting."""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+from export.samples import CALL, changed
+from opentelemetry.sdk.trace import SpanLimits
+from otlp_backend import DEADLINE_SECONDS, wait_until
+
+from csm_otel.export.encoding import encode
+from csm_otel.export.filewriter import FileWriter
+from csm_otel.export.jsonfile import OtlpJsonFile
+from csm_otel.tally import Tally
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+REQUESTS = [encode([changed(CALL, name=str(number))], limits=SpanLimits()) for number in range(50)]
+FOUR_REQUESTS_BYTES = 4 * len(REQUESTS[-1])
+
+
+class _Gated(OtlpJsonFile):
+    """A file on a disk that stands still until told to go on."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self.is_writing = threading.Event()
+        self.goes_on = threading.Event()
+        self.is_closed = False
+
+    def write(self, request: bytes) -> bool:
+        self.is_writing.set()
+        self.goes_on.wait(DEADLINE_SECONDS)
+        return super().write(request)
+
+    def close(self) -> None:
+        super().close()
+        self.is_closed = True
+
+
+def names_in(path: Path) -> list[int]:
+    """Return the names of the spans in a file."""
+    lines = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+    return [int(line["resourceSpans"][0]["scopeSpans"][0]["spans"][0]["name"]) for line in lines]
+
+
+def test_all_is_written_in_order_when_it_is_closed(tmp_path: Path) -> None:
+    """What was put is in the file when closing returns, and delivered."""
+    tally = Tally()
+    writer = FileWriter(OtlpJsonFile(tmp_path / "file"), tally=tally)
+    for request in REQUESTS:
+        writer.put(request, 1)
+    writer.close(deadline_seconds=DEADLINE_SECONDS)
+    assert names_in(tmp_path / "file") == list(range(50))
+    assert (tally.spans_delivered, dict(tally.spans_dropped)) == (50, {})
+
+
+def test_what_does_not_fit_is_dropped(tmp_path: Path) -> None:
+    """Putting never waits for a slow disk; what waits is bounded, and each span is in one count."""
+    file, tally = _Gated(tmp_path / "file"), Tally()
+    writer = FileWriter(file, tally=tally, limit_bytes=FOUR_REQUESTS_BYTES)
+    for request in REQUESTS[10:]:
+        writer.put(request, 2)
+    assert dict(tally.spans_dropped) == {"file": 72}
+    file.goes_on.set()
+    writer.close(deadline_seconds=DEADLINE_SECONDS)
+    assert names_in(tmp_path / "file") == [10, 11, 12, 13]
+    assert tally.spans_delivered == 8
+
+
+def test_what_is_longer_than_the_bound_is_written_alone(tmp_path: Path) -> None:
+    """The bound is for what waits: a single request is never too long."""
+    tally = Tally()
+    writer = FileWriter(OtlpJsonFile(tmp_path / "file"), tally=tally, limit_bytes=1)
+    writer.put(REQUESTS[0], 1)
+    writer.close(deadline_seconds=DEADLINE_SECONDS)
+    assert tally.spans_delivered == 1
+
+
+def test_who_may_wait_loses_nothing(tmp_path: Path) -> None:
+    """With patience a put waits until there is room: a file that is slower than the recording costs time only."""
+    tally = Tally()
+    writer = FileWriter(OtlpJsonFile(tmp_path / "file"), tally=tally, limit_bytes=FOUR_REQUESTS_BYTES)
+    writer.have_patience(until=float("inf"))
+    for request in REQUESTS[10:]:
+        writer.put(request, 1)
+    writer.close(deadline_seconds=DEADLINE_SECONDS)
+    assert names_in(tmp_path / "file") == list(range(10, 50))
+
+
+def test_patience_ends(tmp_path: Path) -> None:
+    """A disk that stands still is waited for until the deadline, and no longer."""
+    file, tally = _Gated(tmp_path / "file"), Tally()
+    writer = FileWriter(file, tally=tally, limit_bytes=1)
+    writer.put(REQUESTS[0], 1)
+    begin = time.monotonic()
+    writer.have_patience(until=begin + 0.1)
+    writer.put(REQUESTS[1], 1)
+    assert time.monotonic() - begin >= 0.1
+    assert dict(tally.spans_dropped) == {"file": 1}
+    file.goes_on.set()
+    writer.close(deadline_seconds=DEADLINE_SECONDS)
+
+
+def test_closing_ends_at_its_deadline_though_the_disk_stands_still(tmp_path: Path) -> None:
+    """What is not written then is dropped and counted, once, also when the disk goes on later."""
+    file, tally = _Gated(tmp_path / "file"), Tally()
+    writer = FileWriter(file, tally=tally)
+    for request in REQUESTS[:3]:
+        writer.put(request, 1)
+    file.is_writing.wait(DEADLINE_SECONDS)
+    writer.close(deadline_seconds=0.05)
+    writer.put(REQUESTS[3], 1)
+    assert (tally.spans_delivered, dict(tally.spans_dropped)) == (0, {"file": 4})
+    file.goes_on.set()
+    wait_until(lambda: file.is_closed)
+    assert (tally.spans_delivered, dict(tally.spans_dropped)) == (0, {"file": 4})
+
+
+@pytest.mark.parametrize("has_tally", [True, False])
+def test_what_cannot_be_written_counts_only_where_the_file_is_all_there_is(tmp_path: Path, *, has_tally: bool) -> None:
+    """Beside a back end, whose word counts, a file that fails costs no span."""
+    os.mkfifo(tmp_path / "pipe")
+    reader = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
+    file = OtlpJsonFile(tmp_path / "pipe")
+    os.close(reader)
+    tally = Tally()
+    writer = FileWriter(file, tally=tally if has_tally else None)
+    writer.put(REQUESTS[0], 3)
+    writer.close(deadline_seconds=DEADLINE_SECONDS)
+    assert tally.spans_dropped.total() == (3 if has_tally else 0)
