@@ -1,0 +1,164 @@
+"""Why delivery is our own: what the official exporters do, each defect pinned against a real server.
+
+A test that fails here is good news: its docstring says what of ours may go.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import TYPE_CHECKING, Any
+
+import grpc
+import pytest
+from export.samples import CALL
+from faulty_proxy import FaultyProxy, Flow, Plan
+from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter as GrpcExporter
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter as HttpExporter
+from opentelemetry.sdk.trace import SpanLimits
+from opentelemetry.sdk.trace.export import SpanExportResult
+from otlp_backend import Answer, Certificate, GrpcBackend, HttpBackend
+
+from csm_otel.export.encoding import _readable, encode
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+pytestmark = pytest.mark.usefixtures("no_proxy", "silence")
+
+_SPANS = [_readable(CALL, SpanLimits())]
+_SECONDS = 0.5
+Exporter = HttpExporter | GrpcExporter
+
+
+@pytest.fixture
+def silence() -> Iterator[None]:
+    """Keep what the exporters log out of the way."""
+    logging.disable(logging.CRITICAL)
+    yield
+    logging.disable(logging.NOTSET)
+
+
+def _export(exporter: Exporter) -> SpanExportResult:
+    try:
+        return exporter.export(_SPANS)
+    finally:
+        exporter.shutdown()
+
+
+def _exporter_to(backend: HttpBackend | GrpcBackend, timeout: float = 5) -> Exporter:
+    if isinstance(backend, GrpcBackend):
+        return GrpcExporter(backend.url, insecure=True, timeout=timeout)
+    return HttpExporter(backend.url, timeout=timeout)
+
+
+@pytest.mark.parametrize("backend_type", [HttpBackend, GrpcBackend])
+def test_they_take_spans_only(backend_type: type[HttpBackend | GrpcBackend]) -> None:
+    """When this fails they can deliver encoded bytes, and `HttpDeliverer` and `GrpcDeliverer` may be theirs.
+
+    A spool holds bytes of a process that is no more; there are no spans to give to them.
+    """
+    with backend_type() as backend:
+        exporter = _exporter_to(backend)
+        public = [name for name in dir(exporter) if not name.startswith("_")]
+        assert public == ["export", "force_flush", "shutdown"]
+        bytes_of_spans: Any = encode([CALL], limits=SpanLimits())
+        try:
+            result = exporter.export(bytes_of_spans)
+        except (AttributeError, TypeError):
+            result = SpanExportResult.FAILURE
+        exporter.shutdown()
+        assert result is SpanExportResult.FAILURE
+        assert backend.requests == []
+
+
+@pytest.mark.parametrize("status", [302, 307])
+def test_a_redirect_to_nothing_counts_as_success(status: int) -> None:
+    """When this fails a 3xx is a failure for them too, and `HttpDeliverer._target` and what uses it may go."""
+    with HttpBackend() as backend:
+        backend.script(Answer(status=status))
+        assert _export(_exporter_to(backend)) is SpanExportResult.SUCCESS
+        assert len(backend.accepted) == 0
+
+
+@pytest.mark.parametrize("backend_type", [HttpBackend, GrpcBackend])
+def test_a_partial_success_is_ignored(backend_type: type[HttpBackend | GrpcBackend]) -> None:
+    """When this fails they tell of rejected spans, and `Delivered.rejected_spans` may come from them."""
+    with backend_type() as backend:
+        backend.script(Answer(rejected_spans=1, message="too old"))
+        assert _export(_exporter_to(backend)) is SpanExportResult.SUCCESS
+        assert len(backend.requests) == 1
+
+
+@pytest.mark.parametrize("exporter", [HttpExporter, GrpcExporter])
+def test_the_timeout_is_read_as_seconds(exporter: type[Exporter], monkeypatch: pytest.MonkeyPatch) -> None:
+    """When this fails OTEL_EXPORTER_OTLP_TIMEOUT is in milliseconds for them too, and `_timeout_seconds` may go."""
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "300")
+    made: Any = exporter(endpoint="http://127.0.0.1:1")
+    timeout = made._client._timeout if exporter is HttpExporter else made._timeout
+    made.shutdown()
+    assert timeout == pytest.approx(300.0)
+
+
+@pytest.mark.parametrize(
+    ("backend_type", "answer"),
+    [
+        pytest.param(HttpBackend, Answer(status=503), id="http"),
+        pytest.param(GrpcBackend, Answer(code=grpc.StatusCode.UNAVAILABLE), id="grpc"),
+    ],
+)
+def test_they_give_up_at_their_deadline(backend_type: type[HttpBackend | GrpcBackend], answer: Answer) -> None:
+    """When this fails they keep a batch until it is delivered, and `DeliveryQueue` may be theirs."""
+    with backend_type() as backend:
+        backend.script(*[answer] * 10)
+        began = time.monotonic()
+        assert _export(_exporter_to(backend, timeout=_SECONDS)) is SpanExportResult.FAILURE
+        assert time.monotonic() - began < 5
+        assert backend.accepted == []
+
+
+@pytest.mark.parametrize(
+    ("backend_type", "answer"),
+    [
+        pytest.param(HttpBackend, Answer(status=413), id="http"),
+        pytest.param(
+            GrpcBackend,
+            Answer(code=grpc.StatusCode.RESOURCE_EXHAUSTED, message="Received message larger than max"),
+            id="grpc",
+        ),
+    ],
+)
+def test_what_is_too_large_is_given_up(backend_type: type[HttpBackend | GrpcBackend], answer: Answer) -> None:
+    """When this fails they send it in pieces, and `split` may go."""
+    with backend_type() as backend:
+        backend.script(answer)
+        exporter = _exporter_to(backend, timeout=_SECONDS)
+        assert exporter.export(_SPANS * 2) is SpanExportResult.FAILURE
+        exporter.shutdown()
+        assert backend.accepted == []
+
+
+def test_their_http_timeout_is_for_each_read() -> None:
+    """When this fails they have one time limit for the whole of a delivery, and `Cutoff` may go."""
+    with HttpBackend() as backend, FaultyProxy(backend.endpoint) as proxy:
+        proxy.plan = Plan(answer=Flow(byte_seconds=0.02))
+        began = time.monotonic()
+        _export(HttpExporter(f"{proxy.endpoint}/v1/traces", timeout=_SECONDS))
+    assert time.monotonic() - began > 2 * _SECONDS
+
+
+@pytest.mark.parametrize("exporter", [HttpExporter, GrpcExporter])
+def test_pem_text_is_taken_for_a_path(
+    exporter: type[Exporter], certificate: Certificate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """When this fails they take PEM text, as Jenkins gives it, and `Credentials._path` may go."""
+    backend_type = HttpBackend if exporter is HttpExporter else GrpcBackend
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_CERTIFICATE", certificate.text)
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE", str(certificate.path))
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_CLIENT_KEY", str(certificate.key_path))
+    with backend_type(certificate=certificate) as backend:
+        try:
+            result = _export(exporter(endpoint=backend.url, timeout=_SECONDS))
+        except OSError:
+            return
+        assert result is SpanExportResult.FAILURE
