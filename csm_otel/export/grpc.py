@@ -6,6 +6,7 @@ Source: OTLP specification 1.x, "OTLP/gRPC Response" and "Failures".
 from __future__ import annotations
 
 import re
+import threading
 from typing import TYPE_CHECKING
 
 import grpc
@@ -76,27 +77,50 @@ class GrpcDeliverer:
         self._shown = destination.authority
         self._metadata = tuple((key.lower(), value) for key, value in destination.headers)
         self._compression = _COMPRESSION[destination.compression]
-        self._channel = _channel(destination)
-        self._export: grpc.UnaryUnaryMultiCallable[bytes, ExportTraceServiceResponse] = self._channel.unary_unary(
-            _METHOD,
-            request_serializer=None,
-            response_deserializer=ExportTraceServiceResponse.FromString,
-        )
+        self._destination = destination
+        self._credentials = _credentials(destination)
+        self._mutex = threading.Lock()
+        """Guards the two below."""
+        self._channel = self._connect()
+        self._is_closed = False
 
     def deliver(self, request: bytes, *, timeout_seconds: float) -> Outcome:
         """Send one request, within ``timeout_seconds`` altogether."""
         try:
-            answer = self._export(
-                request, timeout=timeout_seconds, metadata=self._metadata, compression=self._compression
-            )
+            with self._mutex:
+                export: grpc.UnaryUnaryMultiCallable[bytes, ExportTraceServiceResponse] = self._channel.unary_unary(
+                    _METHOD,
+                    request_serializer=None,
+                    response_deserializer=ExportTraceServiceResponse.FromString,
+                )
+            answer = export(request, timeout=timeout_seconds, metadata=self._metadata, compression=self._compression)
         except grpc.RpcError as error:
             return self._failure(error, timeout_seconds)
+        except ValueError:  # the channel was closed before the call
+            return Unavailable(f"closed: {self._shown}")
         partial = answer.partial_success
         return Delivered(max(partial.rejected_spans, 0), one_line(partial.error_message))
 
     def close(self) -> None:
         """Close the channel; a delivery under way ends at once."""
-        self._channel.close()
+        with self._mutex:
+            self._is_closed = True
+            self._channel.close()
+
+    def _connect(self) -> grpc.Channel:
+        if self._credentials is None:
+            return grpc.insecure_channel(self._shown, _options(self._destination))
+        return grpc.secure_channel(self._shown, self._credentials, _options(self._destination))
+
+    def _connect_anew(self) -> None:
+        """Leave a connection that may be dead: gRPC would keep to it until the system gives it up, which takes hours.
+
+        Nor may it send pings to find out: servers take more than one in five minutes for abuse.
+        """
+        with self._mutex:
+            if not self._is_closed:
+                self._channel.close()
+                self._channel = self._connect()
 
     def _failure(self, error: grpc.RpcError, timeout_seconds: float) -> Outcome:
         assert isinstance(error, grpc.Call)
@@ -106,6 +130,7 @@ class GrpcDeliverer:
             is_cut = any(piece in details.lower() for piece in _AFTER_SENDING)
             return Unavailable(f"{_why_unavailable(details)}: {self._shown}", wait, may_have_arrived=is_cut)
         if code is grpc.StatusCode.DEADLINE_EXCEEDED:
+            self._connect_anew()
             reason = f"no answer within {timeout_seconds:g} s: {self._shown}"
             return Unavailable(reason, wait, may_have_arrived=True)
         reason = f"gRPC {code.name} from {self._shown}"
@@ -117,26 +142,31 @@ class GrpcDeliverer:
         return Refused(f"{reason}: {hint}" if hint else reason)
 
 
-def _channel(destination: Destination) -> grpc.Channel:
-    options = (
+def _options(destination: Destination) -> tuple[tuple[str, str | int], ...]:
+    return (
         ("grpc.primary_user_agent", f"csm-otel/{__version__}"),
         ("grpc.initial_reconnect_backoff_ms", 250),
         ("grpc.max_reconnect_backoff_ms", _RECONNECT_MILLISECONDS),
         # No proxy can reach a back end on this machine.
         ("grpc.enable_http_proxy", 0 if destination.is_loopback else 1),
+        # Else a new channel would be given the connection of the one before.
+        ("grpc.use_local_subchannel_pool", 1),
     )
+
+
+def _credentials(destination: Destination) -> grpc.ChannelCredentials | None:
+    """Return what TLS needs, where it is used."""
     if not destination.is_secure:
-        return grpc.insecure_channel(destination.authority, options)
+        return None
     files = Credentials(destination)
     try:
-        credentials = grpc.ssl_channel_credentials(
+        return grpc.ssl_channel_credentials(
             root_certificates=files.certificate.read_bytes() if files.certificate else None,
             private_key=files.client_key.read_bytes() if files.client_key else None,
             certificate_chain=files.client_certificate.read_bytes() if files.client_certificate else None,
         )
     finally:
         files.close()
-    return grpc.secure_channel(destination.authority, credentials, options)
 
 
 def _why_unavailable(details: str) -> str:
