@@ -76,8 +76,7 @@ class FaultyProxy:
 
     def __init__(self, endpoint: str) -> None:
         """Take the server's URL, of which scheme, host and port count."""
-        parts = urlsplit(endpoint)
-        self._target = (parts.hostname or "127.0.0.1", parts.port or 0)
+        self.target(endpoint)
         self._mutex = threading.Lock()
         self._script: list[Plan] = []
         self._open: set[_Connection] = set()
@@ -89,7 +88,7 @@ class FaultyProxy:
         self.connections = 0
         """How many were accepted."""
         self.listen()
-        self.endpoint = f"{parts.scheme}://127.0.0.1:{self._port}"
+        self.endpoint = f"{urlsplit(endpoint).scheme}://127.0.0.1:{self._port}"
 
     def __enter__(self) -> Self:
         return self
@@ -99,6 +98,11 @@ class FaultyProxy:
         self.end_connections("close")
         for thread in self._threads:
             thread.join(_PATIENCE_SECONDS)
+
+    def target(self, endpoint: str) -> None:
+        """Connect to another server from now on."""
+        parts = urlsplit(endpoint)
+        self._target = (parts.hostname or "127.0.0.1", parts.port or 0)
 
     def script(self, *plans: Plan) -> None:
         """Give these plans to the next connections."""

@@ -154,7 +154,10 @@ class HttpBackend(_Backend):
         self._server = _HttpServer(self, port)
         scheme = "http"
         if certificate is not None:
-            self._server.socket = certificate.server_context().wrap_socket(self._server.socket, server_side=True)
+            # The handshake is for the thread of the connection: one that hangs would keep all others out.
+            self._server.socket = certificate.server_context().wrap_socket(
+                self._server.socket, server_side=True, do_handshake_on_connect=False
+            )
             scheme = "https"
         self.endpoint = f"{scheme}://127.0.0.1:{self._server.server_port}"
         """The base, as OTEL_EXPORTER_OTLP_ENDPOINT has it."""
