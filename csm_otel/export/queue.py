@@ -211,7 +211,7 @@ class DeliveryQueue:
             outcome = self._deliverer.deliver(waiting.request, timeout_seconds=self._timeout())
         except Exception as error:  # ruff: ignore[blind-except] - one request must not end the delivery of all others
             return Refused(f"delivery failed: {type(error).__name__}")
-        if isinstance(outcome, Unavailable) and not outcome.may_have_arrived:
+        if isinstance(outcome, TooLarge) or (isinstance(outcome, Unavailable) and not outcome.may_have_arrived):
             self._note_tries(waiting, waiting.tries - 1)
         return outcome
 

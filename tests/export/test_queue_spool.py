@@ -364,6 +364,7 @@ def test_halves_come_in_place_of_the_whole_or_not_at_all(folder: Path, refusals:
     run.close()
     assert [span.name for taken in deliverer.delivered for span in _spans(taken)] == [call.name for call in calls]
     assert (run.tally.spans_delivered, run.dropped, run.tally.spans_spooled) == (4, {}, 0)
+    assert run.tally.spans_repeated == 0
 
 
 def test_halves_after_something_that_the_disk_did_not_forget(folder: Path) -> None:
