@@ -15,10 +15,14 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from csm_otel.line_file import LineFile
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from pathlib import Path
 
-_ID_KEYS = ("traceId", "spanId", "parentSpanId")
+    from google.protobuf.message import Message
+    from opentelemetry.proto.common.v1.common_pb2 import KeyValue
+    from opentelemetry.proto.trace.v1.trace_pb2 import Span
+
+_ID_KEYS = ("traceId", "spanId")
 
 
 class OtlpJsonFile:
@@ -43,17 +47,83 @@ class OtlpJsonFile:
 
 
 def otlp_json(request: bytes) -> dict[str, Any]:
-    """Return an encoded request as OTLP/JSON."""
-    message: dict[str, Any] = MessageToDict(ExportTraceServiceRequest.FromString(request), use_integers_for_enums=True)
-    for span in _spans(message):
-        for item in (span, *span.get("links", ())):
-            for key in _ID_KEYS:
-                if key in item:
-                    item[key] = base64.b64decode(item[key]).hex()
-    return message
+    """Return an encoded request as OTLP/JSON.
+
+    Spans are worded here and not by protobuf, which takes more than twice as long for them.
+    """
+    message = ExportTraceServiceRequest.FromString(request)
+    spans = [[list(map(_span, scope.spans)) for scope in resource.scope_spans] for resource in message.resource_spans]
+    for resource in message.resource_spans:
+        for scope in resource.scope_spans:
+            del scope.spans[:]
+    worded: dict[str, Any] = _worded(message)
+    for resource_spans, of_resource in zip(worded.get("resourceSpans", ()), spans, strict=True):
+        for scope_spans, of_scope in zip(resource_spans.get("scopeSpans", ()), of_resource, strict=True):
+            if of_scope:
+                scope_spans["spans"] = of_scope
+    return worded
 
 
-def _spans(message: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    for resource_spans in message.get("resourceSpans", ()):
-        for scope_spans in resource_spans.get("scopeSpans", ()):
-            yield from scope_spans.get("spans", ())
+def _worded(message: Message) -> dict[str, Any]:
+    worded: dict[str, Any] = MessageToDict(message, use_integers_for_enums=True)
+    return worded
+
+
+def _span(span: Span) -> dict[str, Any]:
+    items = (
+        ("traceId", span.trace_id.hex()),
+        ("spanId", span.span_id.hex()),
+        ("traceState", span.trace_state),
+        ("parentSpanId", span.parent_span_id.hex()),
+        ("flags", span.flags),
+        ("name", span.name),
+        ("kind", span.kind),
+        ("startTimeUnixNano", _integer(span.start_time_unix_nano)),
+        ("endTimeUnixNano", _integer(span.end_time_unix_nano)),
+        ("attributes", [_attribute(attribute) for attribute in span.attributes]),
+        ("droppedAttributesCount", span.dropped_attributes_count),
+        ("events", [_event(event) for event in span.events]),
+        ("droppedEventsCount", span.dropped_events_count),
+        ("links", [_link(link) for link in span.links]),
+        ("droppedLinksCount", span.dropped_links_count),
+    )
+    worded: dict[str, Any] = {key: value for key, value in items if value}  # JSON has no defaults
+    if span.HasField("status"):
+        status = (("message", span.status.message), ("code", span.status.code))
+        worded["status"] = {key: value for key, value in status if value}
+    return worded
+
+
+def _event(event: Span.Event) -> dict[str, Any]:
+    items = (
+        ("timeUnixNano", _integer(event.time_unix_nano)),
+        ("name", event.name),
+        ("attributes", [_attribute(attribute) for attribute in event.attributes]),
+        ("droppedAttributesCount", event.dropped_attributes_count),
+    )
+    return {key: value for key, value in items if value}
+
+
+def _link(link: Span.Link) -> dict[str, Any]:
+    worded = _worded(link)
+    for key in _ID_KEYS:
+        if key in worded:
+            worded[key] = base64.b64decode(worded[key]).hex()
+    return worded
+
+
+def _attribute(attribute: KeyValue) -> dict[str, Any]:
+    value = attribute.value
+    kind = value.WhichOneof("value")
+    if kind == "string_value":
+        return {"key": attribute.key, "value": {"stringValue": value.string_value}}
+    if kind == "int_value":
+        return {"key": attribute.key, "value": {"intValue": str(value.int_value)}}
+    if kind == "bool_value":
+        return {"key": attribute.key, "value": {"boolValue": value.bool_value}}
+    return _worded(attribute)
+
+
+def _integer(number: int) -> str:
+    """Return a number of 64 bits as protobuf's JSON has it."""
+    return str(number) if number else ""

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 from export.samples import ATTEMPT, CALL, CALL_ID, START_NS, TRACE_ID, spans
-from google.protobuf.json_format import ParseDict
+from google.protobuf.json_format import MessageToDict, ParseDict
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
@@ -83,6 +83,19 @@ def test_reading_a_line_gives_the_request_back(given_spans: list[Any]) -> None:
             if key in span:
                 span[key] = base64.b64encode(bytes.fromhex(span[key])).decode()
     assert ExportTraceServiceRequest.FromString(encoded) == ParseDict(worded, ExportTraceServiceRequest())
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(spans, max_size=3))
+def test_it_is_worded_as_protobuf_would(given_spans: list[Any]) -> None:
+    """But for the ids it is the JSON that protobuf itself makes, key by key."""
+    encoded = encode(given_spans, limits=SpanLimits(max_span_attributes=2, max_events=1))
+    expected = MessageToDict(ExportTraceServiceRequest.FromString(encoded), use_integers_for_enums=True)
+    for span in _spans(expected) if expected else []:
+        for key in ("traceId", "spanId", "parentSpanId"):
+            if key in span:
+                span[key] = base64.b64decode(span[key]).hex()
+    assert expected == otlp_json(encoded)
 
 
 def test_a_new_file_is_its_owners_only(tmp_path: Path) -> None:
