@@ -1,7 +1,7 @@
 """Encoded requests to the file, in a thread of its own: `FileWriter`.
 
-To word a span as JSON takes longer than all the rest that is done for a datagram, so the loop that receives datagrams
-only hands over what is encoded already. What waits is bounded in bytes; what does not fit is dropped.
+To word spans as JSON takes its time and a disk may take any, so the loop that receives datagrams only hands over what
+is encoded already. What waits is bounded in bytes; what does not fit is dropped.
 """
 
 from __future__ import annotations
