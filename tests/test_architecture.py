@@ -20,7 +20,8 @@ LAYERS = {
     "core": "__init__ errors events account dialects redaction wire decoding times observed matching evidence chains "
     "pending assignment group correlator traceparent tally snapshot spans endings origin_hold ids recording "
     "replayed_origins",
-    "edges": "binding child command_name flags head_decision port_owner procfs speaker stop waker line_file clients",
+    "edges": "binding child command_name flags head_decision port_owner procfs speaker stop waker line_file "
+    "clients sd_notify",
     "sockets and destinations": "receiver process_ends departures glances origin export report recorder",
     "settings": "settings standard configuration",
     "loop": "exporter pipeline agent",
