@@ -22,7 +22,7 @@ LAYERS = {
     "replayed_origins",
     "edges": "binding child command_name flags head_decision port_owner procfs speaker stop waker line_file "
     "clients sd_notify",
-    "sockets and destinations": "receiver process_ends departures glances origin export report recorder",
+    "sockets and destinations": "receiver process_ends departures glances origin export report recorder health",
     "settings": "settings standard configuration",
     "loop": "exporter pipeline agent",
     "wiring": "source outlets wiring",
