@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from csm_otel.speaker import Speaker
 
 _LONGEST_DRAIN_SECONDS = 1.0
+# Of the time that there is for stopping. What is released is delivered meanwhile; the rest of it is for its end.
+_DRAIN_SHARE, _RELEASE_SHARE = 0.5, 0.75
+_LEAST_SECONDS = 0.25  # for both, whatever the deadline: what a few scripts left behind is released in a tenth of it
 _AT_A_TIME = 256  # datagrams taken from a socket before deadlines are looked at again
 
 
@@ -47,6 +50,7 @@ class Agent:
 
     def run(self, *, until: Callable[[], bool], wake: Wakeable) -> None:
         """Work until ``until()``; ``wake`` becomes readable when that may have changed."""
+        self._look_for_drops()
         with selectors.DefaultSelector() as selector:
             for readable in (*self._receivers, wake, *([self._origins] if self._origins else [])):
                 selector.register(readable, selectors.EVENT_READ)
@@ -57,18 +61,23 @@ class Agent:
                     self._origins.look_for_ends(now=time.monotonic(), is_drained=is_drained)
                 self._pipeline.settle(now=time.monotonic())
 
-    def finish(self, *, until_ns: int | None = None) -> None:
-        """Take what has arrived, release what waits and send it all off.
+    def finish(self, *, deadline: float, until_ns: int | None = None) -> None:
+        """Take what has arrived, release what waits and send it all off, in time to be delivered by ``deadline``.
 
-        What was received after ``until_ns``, wall time in epoch nanoseconds, is only counted, as late. Whoever goes on
-        sending is listened to for a second at most.
+        That is in monotonic seconds. What was received after ``until_ns``, wall time in epoch nanoseconds, is only
+        counted, as late. Whoever goes on sending is listened to for a second at most. What cannot be released in time
+        is counted as dropped.
         """
-        deadline = time.monotonic() + _LONGEST_DRAIN_SECONDS
-        while self._receive_all(until_ns) and time.monotonic() < deadline:
+        now = time.monotonic()
+        left_seconds = max(deadline - now, _LEAST_SECONDS)
+        drain_deadline = now + min(left_seconds * _DRAIN_SHARE, _LONGEST_DRAIN_SECONDS)
+        while self._receive_all(until_ns) and time.monotonic() < drain_deadline:
             continue
         self._look_for_drops()
-        self._pipeline.release_all(now=time.monotonic())
-        self._wait_for_origins()
+        self._pipeline.let_go()
+        self._release(now + left_seconds * _RELEASE_SHARE)
+        if self._origins is not None:
+            self._origins.stop(deadline=now + left_seconds)
         self._pipeline.finish(now=time.monotonic())
 
     def count_late(self) -> None:
@@ -90,20 +99,24 @@ class Agent:
             self._look_for_drops()
         return taken
 
-    def _wait_for_origins(self) -> None:
-        """Export what waits for its origin, after the short time that it may."""
-        if self._origins is None:
-            return
+    def _release(self, deadline: float) -> None:
+        """Export what has been let go, after the short time that it may wait for its origin."""
+        pipeline = self._pipeline
         with selectors.DefaultSelector() as selector:
-            selector.register(self._origins, selectors.EVENT_READ)
-            while (deadline := self._pipeline.origins_deadline()) is not None:
-                selector.select(_seconds_to(deadline))
-                self._origins.look_for_ends(now=time.monotonic(), is_drained=True)
-                self._pipeline.settle(now=time.monotonic())
-        self._origins.stop()
+            if self._origins is not None:
+                selector.register(self._origins, selectors.EVENT_READ)
+            while pipeline.is_leaving or pipeline.origins_deadline() is not None:
+                if time.monotonic() >= deadline:
+                    pipeline.give_up()
+                    pipeline.wait_for_no_origin()
+                elif not pipeline.is_leaving:
+                    selector.select(_seconds_to(min(deadline, pipeline.origins_deadline() or deadline)))
+                if self._origins is not None:
+                    self._origins.look_for_ends(now=time.monotonic(), is_drained=True)
+                pipeline.settle(now=time.monotonic())
 
     def _next_deadline(self) -> float | None:
-        deadlines = (self._pipeline.next_deadline(), self._origins.next_end() if self._origins else None)
+        deadlines = [self._pipeline.next_deadline(), self._origins.next_end() if self._origins else None]
         return min((deadline for deadline in deadlines if deadline is not None), default=None)
 
     def _look_for_drops(self) -> None:

@@ -131,19 +131,23 @@ class OriginFinder:
         over, self._over = self._over, []
         return over
 
-    def stop(self) -> None:
-        """End the thread; `ended` still tells of every process that has ended until now."""
+    def stop(self, *, deadline: float | None = None) -> None:
+        """End the thread; `ended` still tells of every process that has ended until now.
+
+        A look that takes longer than to ``deadline``, in monotonic seconds, is not waited for.
+        """
         self._is_stopped = True
         self._work.wake()
         if self._thread.is_alive():
-            self._thread.join()
+            self._thread.join(None if deadline is None else max(0.0, deadline - time.monotonic()))
         self.look_for_ends(now=0.0, is_drained=True)
         self._over += self._endings.rest()
 
     def close(self) -> None:
-        """Close the descriptors, after `stop`."""
-        self._news.close()
-        self._work.close()
+        """Close the descriptors, after `stop`; a thread that is still looking keeps them."""
+        if not self._thread.is_alive():
+            self._news.close()
+            self._work.close()
 
     def _is_stale(self, sender: _Sender, received_ns: int, now: float) -> bool:
         if now - sender.last_seen > _SILENCE_SECONDS:

@@ -5,6 +5,7 @@ The end of a process goes the same way, so that it is behind the process's calls
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
@@ -50,6 +51,10 @@ class OriginHold:
     def next_deadline(self) -> float | None:
         """Return the monotonic second at which the first will have waited enough, or None while there is none."""
         return self._held[0].deadline if self._held else None
+
+    def hurry(self) -> None:
+        """Let nothing that is in wait any longer."""
+        self._held = deque(held._replace(deadline=-math.inf) for held in self._held)
 
     def take(self, *, now: float) -> Iterator[tuple[Released | ProcessEnd, Origin | None]]:
         """Yield what may go, with its origin where that is known."""

@@ -6,6 +6,7 @@ holds, by the recording's.
 
 from __future__ import annotations
 
+from collections import deque
 from typing import TYPE_CHECKING, Protocol
 
 from csm_otel.correlator import CorrelatedCall, Correlator, OrphanAttempt, Released
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
     from csm_otel.spans.processes import ProcessTraces
     from csm_otel.speaker import Speaker
     from csm_otel.tally import Tally
+
+_AT_A_TIME = 256  # released in one go, so that receiving goes on meanwhile: each has to be mapped and encoded
+_AT_ONCE = 0.0  # a monotonic second that has long been
 
 
 class Origins(KnownOrigins, Protocol):
@@ -61,6 +65,8 @@ class Pipeline:
         self._processes = processes
         self._recorder = recorder
         self._hold = OriginHold(origins)
+        self._leaving: deque[Released] = deque()
+        """Left the correlator by `let_go`."""
 
     def take(self, decoded: Decoded, *, peer: Peer, received_ns: int, now: float) -> None:
         """Take in what a datagram held; ``received_ns`` is the wall time of its receipt in epoch nanoseconds."""
@@ -94,6 +100,8 @@ class Pipeline:
 
     def next_deadline(self) -> float | None:
         """Return when `settle` has something to do, or None."""
+        if self._leaving:
+            return _AT_ONCE
         deadlines = (self._correlator.next_deadline(), self._hold.next_deadline(), self._exporter.next_deadline())
         return min((deadline for deadline in deadlines if deadline is not None), default=None)
 
@@ -101,15 +109,47 @@ class Pipeline:
         """Do what is due, and what has become possible: origins are found and processes end at any time."""
         self._end_processes(now)
         self._release(self._correlator.expire(now=now), now)
+        if self._leaving:
+            self._release([self._leaving.popleft() for _ in range(min(_AT_A_TIME, len(self._leaving)))], now)
         self._exporter.flush_if_due(now=now)
+
+    @property
+    def events_pending(self) -> int:
+        """How many events wait: for more datagrams, or for their turn to leave."""
+        return self._correlator.pending_events + len(self._leaving)
+
+    @property
+    def is_leaving(self) -> bool:
+        """Whether some of what `let_go` has let go has not had its turn yet."""
+        return bool(self._leaving)
+
+    def let_go(self) -> None:
+        """Let nothing wait for more datagrams: all of it leaves, a part with each `settle`."""
+        self._leaving.extend(self._correlator.flush())
 
     def release_all(self, *, now: float) -> None:
         """Let nothing wait for more datagrams; what waits for its origin waits on, until `origins_deadline`."""
-        self._release(self._correlator.flush(), now)
+        self.let_go()
+        leaving, self._leaving = self._leaving, deque()
+        self._release(leaving, now)
+
+    def give_up(self) -> None:
+        """Count as dropped what has not left in time."""
+        spans = sum(1 + len(one.attempts) if isinstance(one, CorrelatedCall) else 1 for one in self._leaving)
+        self._tally.spans_made += spans
+        if spans:
+            self._tally.spans_dropped["shutdown"] += spans
+        for one in self._leaving:
+            self._count(one)
+        self._leaving.clear()
 
     def origins_deadline(self) -> float | None:
         """Return until when what was released first waits for its origin, or None where nothing does."""
         return self._hold.next_deadline()
+
+    def wait_for_no_origin(self) -> None:
+        """Let what waits for its origin go with the next `settle`."""
+        self._hold.hurry()
 
     def finish(self, *, now: float) -> None:
         """Send off what there is, the processes that still live included; after `release_all`."""
@@ -129,16 +169,19 @@ class Pipeline:
         self._speaker.warn(f"datagrams that are no CSM events arrive: {reason}", kind=f"malformed:{reason}")
 
     def _release(self, released: Iterable[Released], now: float) -> None:
-        tally = self._tally
         for one in released:
-            if isinstance(one, CorrelatedCall):
-                tally.released[one.reason] += 1
-                tally.attempts_missing += one.missing
-                tally.ambiguous += one.ambiguous
-            else:
-                tally.orphans[one.reason] += 1
+            self._count(one)
             self._hold.add(one, now=now)
         self._export(now)
+
+    def _count(self, one: Released) -> None:
+        tally = self._tally
+        if isinstance(one, CorrelatedCall):
+            tally.released[one.reason] += 1
+            tally.attempts_missing += one.missing
+            tally.ambiguous += one.ambiguous
+        else:
+            tally.orphans[one.reason] += 1
 
     def _export(self, now: float) -> None:
         for one, origin in self._hold.take(now=now):

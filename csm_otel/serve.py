@@ -58,7 +58,9 @@ def serve(flags: Mapping[str, object], speaker: Speaker) -> int:
     speaker.say(f"listening on {_addresses(receivers)}, exporting to {bridge.outlets.goes_to}")
     started = time.monotonic()
     bridge.run(until=stop.is_set, wake=stop)
-    bridge.close(deadline_seconds=_DRAIN_SECONDS if settings.drain_seconds is None else settings.drain_seconds)
+    # From the signal on, however long the loop took to see it.
+    deadline = stop.came_at + (_DRAIN_SECONDS if settings.drain_seconds is None else settings.drain_seconds)
+    bridge.close(deadline=deadline)
     stdout.finish()
     for receiver in receivers:
         receiver.close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import time
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -21,6 +22,8 @@ class StopSignal:
         """Take over the signals; call it in the main thread."""
         self.number = 0
         """The first signal that came; 0 while none has."""
+        self.came_at = 0.0
+        """When that was, in monotonic seconds."""
         self._taken = [number for number in numbers if signal.getsignal(number) is not signal.SIG_IGN]  # nohup means it
         self._readable, self._writable = socket.socketpair()
         for end in (self._readable, self._writable):
@@ -41,7 +44,7 @@ class StopSignal:
     def _receive(self, number: int, _frame: FrameType | None) -> None:
         if self.number:
             os._exit(_SIGNAL_EXIT + number)
-        self.number = number
+        self.number, self.came_at = number, time.monotonic()
         if os.getpid() != _INIT_PID:  # which the kernel lets nothing end that has no handler
             # From here on the kernel ends us: a handler of Python's has to wait until what it interrupts comes back.
             for taken in self._taken:

@@ -48,7 +48,7 @@ def watch(child: Child, sock: socket.socket, launch: Launch, flags: Mapping[str,
     # Not where the command ended before the socket was read: the kernel may have stamped nothing yet.
     is_exact = receiver.has_kernel_times and not is_early
     bridge.close(
-        deadline_seconds=_DRAIN_SECONDS if settings.drain_seconds is None else settings.drain_seconds,
+        deadline=time.monotonic() + (_DRAIN_SECONDS if settings.drain_seconds is None else settings.drain_seconds),
         until_ns=child.ended_ns if is_exact else None,
     )
     bridge.agent.count_late()

@@ -66,15 +66,15 @@ class Bridge(NamedTuple):
         """Export a span that comes from no datagram; ``now`` is monotonic seconds."""
         self.exporter.add([span], now=now)
 
-    def close(self, *, deadline_seconds: float, until_ns: int | None = None) -> None:
-        """Take what has arrived, send everything off and wait for its delivery, but no longer than the deadline.
+    def close(self, *, deadline: float, until_ns: int | None = None) -> None:
+        """Take what has arrived, send everything off and wait for its delivery, until ``deadline`` for all of it.
 
-        ``until_ns``: see `Agent.finish`.
+        That is in monotonic seconds. ``until_ns``: see `Agent.finish`.
         """
         if self.outlets.file is not None:
-            self.outlets.file.have_patience(until=time.monotonic() + deadline_seconds)
-        self.agent.finish(until_ns=until_ns)
-        self.outlets.close(deadline_seconds=deadline_seconds)
+            self.outlets.file.have_patience(until=deadline)
+        self.agent.finish(deadline=deadline, until_ns=until_ns)
+        self.outlets.close(deadline_seconds=max(0.0, deadline - time.monotonic()))
         if self.origins is not None:
             self.origins.close()
 

@@ -72,7 +72,7 @@ class Rig:
             return next(bursts, self) is self
 
         self.bridge.run(until=is_over, wake=wake)
-        self.bridge.close(deadline_seconds=0)
+        self.bridge.close(deadline=time.monotonic() + 60)
         self.receiver.close()
         wake.close()
 

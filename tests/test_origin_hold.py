@@ -143,3 +143,14 @@ def test_a_port_that_changes_in_the_middle(
     hold.add(call_from(ONE, TWO), now=0.0)
 
     assert expected == taken(hold, now)
+
+
+def test_in_a_hurry() -> None:
+    """Once told not to wait it lets all go at once, in order, with what is known by then."""
+    hold = OriginHold(Known({TWO: EIGHT}, {ONE}))
+    hold.add(call_from(ONE), now=1.0)
+    hold.add(call_from(TWO), now=1.0)
+    assert taken(hold, now=1.0) == []
+    hold.hurry()
+    assert taken(hold, now=1.0) == [(ONE, None), (TWO, EIGHT)]
+    assert hold.next_deadline() is None
