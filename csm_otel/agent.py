@@ -31,6 +31,19 @@ class Wakeable(Protocol):
         """Return the descriptor."""
 
 
+class Attendant(Protocol):
+    """Who has something to do beside the pipeline, in the loop's thread, and never takes long."""
+
+    def fileno(self) -> int:
+        """Return a descriptor that is readable when there is something to do, or -1."""
+
+    def next_deadline(self) -> float | None:
+        """Return the monotonic second at which there is something to do in any case, or None."""
+
+    def attend(self, *, now: float) -> None:
+        """Do it; called each turn of the loop."""
+
+
 class Agent:
     """Runs the pipeline over its sockets until told to stop."""
 
@@ -48,18 +61,21 @@ class Agent:
         self._speaker = speaker
         self._origins = origins
 
-    def run(self, *, until: Callable[[], bool], wake: Wakeable) -> None:
+    def run(self, *, until: Callable[[], bool], wake: Wakeable, attendants: Sequence[Attendant] = ()) -> None:
         """Work until ``until()``; ``wake`` becomes readable when that may have changed."""
         self._look_for_drops()
+        awaited = [attendant for attendant in attendants if attendant.fileno() >= 0]
         with selectors.DefaultSelector() as selector:
-            for readable in (*self._receivers, wake, *([self._origins] if self._origins else [])):
+            for readable in (*self._receivers, wake, *awaited, *([self._origins] if self._origins else [])):
                 selector.register(readable, selectors.EVENT_READ)
             while not until():
-                selector.select(_seconds_to(self._next_deadline()))
+                selector.select(_seconds_to(self._next_deadline(attendants)))
                 is_drained = self._receive_all() < _AT_A_TIME
                 if self._origins is not None:
                     self._origins.look_for_ends(now=time.monotonic(), is_drained=is_drained)
                 self._pipeline.settle(now=time.monotonic())
+                for attendant in attendants:
+                    attendant.attend(now=time.monotonic())
 
     def finish(self, *, deadline: float, until_ns: int | None = None) -> None:
         """Take what has arrived, release what waits and send it all off, in time to be delivered by ``deadline``.
@@ -115,8 +131,9 @@ class Agent:
                     self._origins.look_for_ends(now=time.monotonic(), is_drained=True)
                 pipeline.settle(now=time.monotonic())
 
-    def _next_deadline(self) -> float | None:
+    def _next_deadline(self, attendants: Sequence[Attendant]) -> float | None:
         deadlines = [self._pipeline.next_deadline(), self._origins.next_end() if self._origins else None]
+        deadlines += [attendant.next_deadline() for attendant in attendants]
         return min((deadline for deadline in deadlines if deadline is not None), default=None)
 
     def _look_for_drops(self) -> None:

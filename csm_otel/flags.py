@@ -88,6 +88,16 @@ SERVE_FLAGS = (
     Flag("host", "HOST", "address to listen on (default: 127.0.0.1, and ::1 where IPv6 exists)"),
     Flag("port", "PORT", "UDP port to listen on; 0 takes a free one on 127.0.0.1", int, highest=65_535),
     Flag("allow_remote", None, "allow an address that other hosts can reach", bool),
+    Flag(
+        "health",
+        "PORT",
+        "answer /healthz and /readyz on this TCP port of 127.0.0.1; 0 takes a free one",
+        int,
+        highest=65_535,
+    ),
+    Flag(
+        "report_seconds", "S", "how often to say what was counted, if anything changed; 0: never", float, highest=86_400
+    ),
 )
 EXEC_FLAGS = (
     Flag("name", "NAME", "the application's name, service.name (default: the command's script, else its program)"),

@@ -56,6 +56,11 @@ class LineFile:
             raise SettingsError([f"{flag} {path}: {why}"]) from error
         return cls(descriptor, str(path), say=say)
 
+    @property
+    def is_failing(self) -> bool:
+        """Whether the last line could not be written."""
+        return self._is_failing
+
     def append(self, line: bytes) -> bool:
         """Append a line, its end included, and tell whether it is there when this returns.
 

@@ -45,6 +45,22 @@ class Outlets(NamedTuple):
     """The back end's URL as it may be shown; empty where there is none."""
     goes_to: str
     """Where spans go, for the line that says so."""
+    wants_spool: bool
+
+    @property
+    def troubles(self) -> list[str]:
+        """What of this does not work, in words."""
+        troubles = []
+        if self.wants_spool and self.queue is not None and not self.queue.keeps_on_disk:
+            troubles.append("spool cannot be used")
+        if self.file is not None and self.file.is_failing:
+            troubles.append("file cannot be written")
+        return troubles
+
+    @property
+    def keeps(self) -> bool:
+        """Whether a span gets anywhere."""
+        return self.queue is not None or self.shows or self.file is None or not self.file.is_failing
 
     def close(self, *, deadline_seconds: float) -> None:
         """Wait for the delivery of what was sent off, but no longer than the deadline, and close all."""
@@ -76,7 +92,7 @@ def open_outlets(
     file, recorder = _files(settings, source, speaker, tally, faults, shows=shows)
     writer = FileWriter(file, tally=None if queue else tally) if file else None
     goes_to = ", ".join(filter(None, [back_end, str(settings.file) if file else "", "stdout" if shows else ""]))
-    return Outlets(queue, writer, recorder, shows, back_end, goes_to or "nowhere")
+    return Outlets(queue, writer, recorder, shows, back_end, goes_to or "nowhere", settings.spool is not None)
 
 
 def made(make: Callable[[], T], faults: list[str]) -> T | None:

@@ -14,10 +14,12 @@ from typing import TYPE_CHECKING
 
 from csm_otel.configuration import read_configuration
 from csm_otel.errors import ListenError, SettingsError
+from csm_otel.health import Health
 from csm_otel.port_owner import owner_of_port
 from csm_otel.receiver import Receiver
 from csm_otel.report.stdout import Stdout
 from csm_otel.report.tally import render_tally
+from csm_otel.sd_notify import ServiceManager
 from csm_otel.stop import StopSignal
 
 if TYPE_CHECKING:
@@ -37,11 +39,14 @@ def serve(flags: Mapping[str, object], speaker: Speaker) -> int:
         SettingsError: flags or variables are unusable.
         ListenError: an address cannot be listened on.
     """
+    manager = ServiceManager(os.environ)
     for name in [name for name in os.environ if name.startswith("AWS_CSM_")]:
         del os.environ[name]  # whatever this process loads, it must not report to itself
     settings, variables = read_configuration(flags)
     stop = StopSignal(signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
     receivers = _bind(settings, speaker)
+    health = None if settings.health is None else Health(settings.health)
+    from csm_otel.heartbeat import Heartbeat  # ruff: ignore[import-outside-top-level]
     from csm_otel.source import Source  # ruff: ignore[import-outside-top-level]
     from csm_otel.wiring import build_bridge, exporters_for  # ruff: ignore[import-outside-top-level] - a port in use is told at once
 
@@ -55,15 +60,31 @@ def serve(flags: Mapping[str, object], speaker: Speaker) -> int:
         exporters=exporters,
         show=stdout.show,
     )
+    if health is not None:
+        speaker.say(f"health at {health.url}/healthz and /readyz")
     speaker.say(f"listening on {_addresses(receivers)}, exporting to {bridge.outlets.goes_to}")
     started = time.monotonic()
-    bridge.run(until=stop.is_set, wake=stop)
+    heartbeat = Heartbeat(
+        bridge,
+        health=health,
+        manager=manager,
+        report_seconds=settings.report_seconds,
+        say=speaker.say,
+        now=started,
+    )
+    manager.ready()
+    bridge.run(until=stop.is_set, wake=stop, attendants=[heartbeat])
     # From the signal on, however long the loop took to see it.
     deadline = stop.came_at + (_DRAIN_SECONDS if settings.drain_seconds is None else settings.drain_seconds)
+    manager.stopping()
+    if health is not None:
+        health.stop(deadline=deadline)
     bridge.close(deadline=deadline)
     stdout.finish()
     for receiver in receivers:
         receiver.close()
+    if health is not None:
+        health.close()
     speaker.write(render_tally(bridge.tally, seconds=time.monotonic() - started))
     return 0
 

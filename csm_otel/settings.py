@@ -60,6 +60,11 @@ class Settings(BaseSettings):
     drain_seconds: float | None = Field(default=None, ge=0, le=3600)
     """None: as long as the command has by default."""
 
+    health: int | None = Field(default=None, ge=0, le=65_535)
+    """Port of 127.0.0.1 for probes; None: there is none."""
+    report_seconds: float = Field(default=60.0, ge=0, le=86_400)
+    """0: no report."""
+
     name: str = ""
     quiet: bool = False
     output: Path | None = None

@@ -23,6 +23,7 @@ from csm_otel.exporter import Exporter
 from csm_otel.origin import OriginFinder
 from csm_otel.outlets import Outlets, made, open_outlets
 from csm_otel.pipeline import Pipeline
+from csm_otel.snapshot import Snapshot, snapshot_of
 from csm_otel.spans.data import context_of
 from csm_otel.spans.mapper import SpanMapper
 from csm_otel.spans.options import MappingOptions, TraceGrouping
@@ -38,7 +39,7 @@ from csm_otel.tally import Tally
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from csm_otel.agent import Wakeable
+    from csm_otel.agent import Attendant, Wakeable
     from csm_otel.settings import Settings
     from csm_otel.source import Source
     from csm_otel.spans.data import AttributeValue, SpanData
@@ -58,9 +59,13 @@ class Bridge(NamedTuple):
     origins: OriginFinder | None
     tally: Tally
 
-    def run(self, *, until: Callable[[], bool], wake: Wakeable) -> None:
+    def run(self, *, until: Callable[[], bool], wake: Wakeable, attendants: Sequence[Attendant] = ()) -> None:
         """Run the agent; see `Agent.run`."""
-        self.agent.run(until=until, wake=wake)
+        self.agent.run(until=until, wake=wake, attendants=attendants)
+
+    def snapshot(self) -> Snapshot:
+        """Return the counts as they are now."""
+        return snapshot_of(self.tally, events_pending=self.pipeline.events_pending)
 
     def add(self, span: SpanData, *, now: float) -> None:
         """Export a span that comes from no datagram; ``now`` is monotonic seconds."""

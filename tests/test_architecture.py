@@ -24,7 +24,7 @@ LAYERS = {
     "clients sd_notify",
     "sockets and destinations": "receiver process_ends departures glances origin export report recorder health",
     "settings": "settings standard configuration",
-    "loop": "exporter pipeline agent",
+    "loop": "exporter pipeline agent heartbeat",
     "wiring": "source outlets wiring",
     "commands": "serve watch exec replay",
     "command line": "cli __main__",

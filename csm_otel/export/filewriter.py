@@ -45,6 +45,11 @@ class FileWriter:
         self._thread = threading.Thread(target=self._write_all, name="csm-otel-file", daemon=True)
         self._thread.start()
 
+    @property
+    def is_failing(self) -> bool:
+        """Whether the last request could not be written."""
+        return self._file.is_failing
+
     def have_patience(self, *, until: float) -> None:
         """Let `put` wait for room from now on, up to a monotonic second: nothing is received meanwhile."""
         with self._changed:

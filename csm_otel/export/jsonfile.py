@@ -41,6 +41,11 @@ class OtlpJsonFile:
         line = json.dumps(otlp_json(request), separators=(",", ":"), ensure_ascii=False) + "\n"
         return self._lines.append(line.encode())
 
+    @property
+    def is_failing(self) -> bool:
+        """Whether the last request could not be written."""
+        return self._lines.is_failing
+
     def close(self) -> None:
         """Close the file."""
         self._lines.close()

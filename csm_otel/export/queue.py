@@ -112,6 +112,11 @@ class DeliveryQueue:
         with self._changed:
             return self._put - self._settled
 
+    @property
+    def keeps_on_disk(self) -> bool:
+        """Whether what is put gets to disk."""
+        return self._spool is not None and not self._is_disk_failing
+
     def mark(self) -> int:
         """Return where what was put up to now ends, for `is_settled`."""
         with self._changed:

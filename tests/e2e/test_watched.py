@@ -1,0 +1,108 @@
+"""A daemon as those who watch it see it: probes, a service manager, whoever reads its log."""
+
+from __future__ import annotations
+
+import re
+import socket
+from typing import TYPE_CHECKING
+
+import pytest
+from e2e.lifecycle import probe, send_attempts, send_calls
+from e2e.programs import DEADLINE_SECONDS, environment, lines_of, read_until, run, serving
+from otlp_backend import Answer, HttpBackend, wait_until
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def test_probes() -> None:
+    """It is alive and ready once it listens, with counts that follow; while stopping it is alive but not ready."""
+    with HttpBackend() as backend:
+        backend.script(Answer(delay_seconds=60))
+        env = environment(OTEL_EXPORTER_OTLP_ENDPOINT=backend.endpoint)
+        with serving("--health", "0", "--drain-seconds", "30", env=env) as daemon:
+            assert probe(daemon, "/healthz")[0] == 200
+            wait_until(lambda: probe(daemon, "/readyz")[0] == 200)
+            send_calls(daemon, 3)
+            wait_until(lambda: probe(daemon, "/readyz")[1].get("datagrams_received") == 3)
+            daemon.process.terminate()
+            wait_until(lambda: probe(daemon, "/readyz")[0] == 503)
+            status, body = probe(daemon, "/healthz")
+            assert (200, "stopping") == (status, body["status"])
+
+
+@pytest.mark.parametrize("broken", ["spool", "file"])
+def test_troubles(broken: str, tmp_path: Path) -> None:
+    """Without the spool that was asked for it is degraded; where no span gets anywhere it is not ready."""
+    if broken == "spool":
+        (tmp_path / "file").write_text("", encoding="utf-8")
+        flags, exporter = ["--spool", str(tmp_path / "file")], "otlp"
+    else:
+        flags, exporter = ["--file", "/dev/full"], "none"
+    env = environment(OTEL_TRACES_EXPORTER=exporter, OTEL_BSP_SCHEDULE_DELAY="1")
+    with serving("--health", "0", "--drain-seconds", "0", *flags, env=env) as daemon:
+        send_calls(daemon, 1)
+        word = "degraded" if broken == "spool" else "failing"
+        wait_until(lambda: probe(daemon, "/readyz")[1]["status"] == word)
+        status, body = probe(daemon, "/readyz")
+        assert (200 if broken == "spool" else 503) == status
+        assert body["troubles"] == ["spool cannot be used" if broken == "spool" else "file cannot be written"]
+        assert probe(daemon, "/healthz")[0] == 200
+
+
+def test_a_health_port_in_use() -> None:
+    """Probes that would ask another program are no start: it ends with 1 and one line."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        done = run("serve", "--port", "0", "--health", str(port), env=environment(OTEL_TRACES_EXPORTER="none"))
+    assert done.returncode == 1
+    assert lines_of(done.stderr) == [
+        f"csm-otel: --health: cannot listen on 127.0.0.1:{port}: address already in use",
+    ]
+
+
+def test_a_service_manager_hears_of_it(tmp_path: Path) -> None:
+    """It is told when datagrams are received, that the loop turns, what was counted, and that it stops."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(tmp_path / "notify"))
+        manager.settimeout(DEADLINE_SECONDS)
+        env = environment(OTEL_TRACES_EXPORTER="none", NOTIFY_SOCKET=str(tmp_path / "notify"), WATCHDOG_USEC="400000")
+        with serving(env=env) as daemon:
+            assert manager.recv(4096) == b"READY=1"
+            send_calls(daemon, 3)
+            told = [""]
+            while not told[-1].startswith("WATCHDOG=1\nSTATUS=3 datagrams received, "):
+                told.append(manager.recv(4096).decode())
+            assert [manager.recv(4096) for _ in range(2)] == [b"WATCHDOG=1"] * 2
+            assert daemon.stop() == 0
+            last = b""
+            while last != b"STOPPING=1":
+                last = manager.recv(4096)
+                assert last.startswith((b"WATCHDOG=1", b"STOPPING=1"))
+
+
+def test_a_line_now_and_then() -> None:
+    """When something has changed since the last time, it is told in one line; else nothing is."""
+    env = environment(OTEL_TRACES_EXPORTER="none", OTEL_BSP_SCHEDULE_DELAY="1")
+    with serving("--report-seconds", "0.2", "--health", "0", env=env) as daemon:
+        send_attempts(daemon, 2)
+        line = read_until(daemon.process, b"pending")
+        wait_until(lambda: probe(daemon, "/readyz")[1].get("datagrams_received") == 2)
+        assert daemon.stop() == 0
+    said = [one for one in (line + daemon.rest.decode()).splitlines() if "pending" in one]
+    assert len(said) == len(set(said)) <= 2
+    assert re.fullmatch(
+        r"csm-otel: 2 datagrams received, (0 dropped by the kernel|kernel drops unknown), 0 malformed, "
+        r"2 events pending, 0 spans delivered, 0 waiting, 0 dropped",
+        said[-1],
+    )
+
+
+def test_no_line_at_all() -> None:
+    """With --report-seconds 0 nothing is told but the tally."""
+    env = environment(OTEL_TRACES_EXPORTER="none")
+    with serving("--report-seconds", "0", "--health", "0", env=env) as daemon:
+        send_attempts(daemon, 2)
+        wait_until(lambda: probe(daemon, "/readyz")[1].get("datagrams_received") == 2)
+        assert daemon.stop() == 0
+    assert b"pending" not in daemon.rest
