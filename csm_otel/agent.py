@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import selectors
 import time
 from typing import TYPE_CHECKING, Protocol
@@ -60,6 +61,8 @@ class Agent:
         self._pipeline = pipeline
         self._speaker = speaker
         self._origins = origins
+        self._taken_to_ns = [-math.inf] * len(receivers)
+        """Of each socket, when the last datagram that was taken had been received; infinite where none was left."""
 
     def run(self, *, until: Callable[[], bool], wake: Wakeable, attendants: Sequence[Attendant] = ()) -> None:
         """Work until ``until()``; ``wake`` becomes readable when that may have changed."""
@@ -76,6 +79,13 @@ class Agent:
                 self._pipeline.settle(now=time.monotonic())
                 for attendant in attendants:
                     attendant.attend(now=time.monotonic())
+
+    def has_taken_all_until(self, until_ns: int) -> bool:
+        """Return whether all that was received until then, wall time in epoch nanoseconds, has been taken.
+
+        Of each socket the last turn has taken something later, or left nothing.
+        """
+        return all(taken_ns > until_ns for taken_ns in self._taken_to_ns)
 
     def finish(self, *, deadline: float, until_ns: int | None = None) -> None:
         """Take what has arrived, release what waits and send it all off, in time to be delivered by ``deadline``.
@@ -102,7 +112,8 @@ class Agent:
 
     def _receive_all(self, until_ns: int | None = None) -> int:
         taken = 0
-        for receiver in self._receivers:
+        for number, receiver in enumerate(self._receivers):
+            before, taken_to_ns = taken, -math.inf
             for datagram in receiver.drain(_AT_A_TIME):
                 if until_ns is not None and datagram.received_ns > until_ns:
                     self._pipeline.count_late(1)
@@ -111,6 +122,12 @@ class Agent:
                 self._pipeline.take(
                     _decoded(datagram), peer=datagram.peer, received_ns=datagram.received_ns, now=time.monotonic()
                 )
+                taken_to_ns = datagram.received_ns
+            if taken - before < _AT_A_TIME:
+                taken_to_ns = math.inf
+            elif not receiver.has_kernel_times:
+                taken_to_ns = -math.inf  # that is when it was read
+            self._taken_to_ns[number] = taken_to_ns
         if taken:
             self._look_for_drops()
         return taken

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from csm_otel.errors import ListenError, RecordingError, SettingsError
+from csm_otel.errors import ControlError, ListenError, RecordingError, SettingsError
 from csm_otel.flags import build_parser
 from csm_otel.speaker import Speaker, silence_libraries
 
@@ -50,6 +50,10 @@ def _run(subcommand: str, flags: dict[str, Any]) -> int:
             from csm_otel.serve import serve  # ruff: ignore[import-outside-top-level]
 
             return serve(flags, speaker)
+        if subcommand == "flush":
+            from csm_otel.flush import flush  # ruff: ignore[import-outside-top-level]
+
+            return flush(flags, speaker)
         from csm_otel.replay import replay  # ruff: ignore[import-outside-top-level]
 
         return replay(flags.pop("recording"), flags, speaker)
@@ -57,6 +61,6 @@ def _run(subcommand: str, flags: dict[str, Any]) -> int:
         for fault in error.faults:
             speaker.say(fault)
         return EXIT_USAGE
-    except (ListenError, RecordingError) as error:
+    except (ControlError, ListenError, RecordingError) as error:
         speaker.say(str(error))
         return EXIT_FAILURE

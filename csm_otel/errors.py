@@ -5,6 +5,7 @@ CsmOtelError
 ├── SettingsError            the operator: a flag or a variable is wrong
 ├── RecordingError           the operator: this is no recording
 ├── SpoolError               the operator: what waits cannot be kept on disk
+├── ControlError             the operator: no control socket to listen at, or no daemon behind it
 ├── ListenError              the operator: the address cannot be listened on
 └── CommandError             the operator: the command of `exec` cannot be executed
     └── CommandNotFoundError     ... or is not there
@@ -49,8 +50,12 @@ class SpoolError(CsmOtelError):
     """Raised when the spool's folder cannot be used; the text is a few words for the operator."""
 
 
+class ControlError(CsmOtelError):
+    """Raised when a control socket cannot be had, or nobody answers there; the text is one line for the operator."""
+
+
 class ListenError(CsmOtelError):
-    """Raised when a UDP address cannot be bound; the text is one line for the operator.
+    """Raised when an address cannot be bound; the text is one line for the operator.
 
     ``errno`` is the system's reason, where there is one.
     """

@@ -99,6 +99,11 @@ SERVE_FLAGS = (
         "report_seconds", "S", "how often to say what was counted, if anything changed; 0: never", float, highest=86_400
     ),
 )
+CONTROL_FLAGS = (Flag("control", "PATH", "socket of the daemon for `csm-otel flush`; none: without it", Path),)
+FLUSH_FLAGS = (
+    Flag("port", "PORT", "UDP port of the daemon", int, highest=65_535),
+    Flag("timeout", "S", "how long it may take", float, highest=3600),
+)
 EXEC_FLAGS = (
     Flag("name", "NAME", "the application's name, service.name (default: the command's script, else its program)"),
     Flag("quiet", None, "print nothing", bool),
@@ -106,9 +111,10 @@ EXEC_FLAGS = (
     Flag("command_args", None, "export the command's arguments", bool),
 )
 FLAGS_OF = {
-    "serve": (*SERVE_FLAGS, *GROUP_FLAGS, *RECEIVE_FLAGS, *COMMON_FLAGS),
+    "serve": (*SERVE_FLAGS, *CONTROL_FLAGS, *GROUP_FLAGS, *RECEIVE_FLAGS, *COMMON_FLAGS),
     "exec": (*EXEC_FLAGS, *RECEIVE_FLAGS, *COMMON_FLAGS),
     "replay": (*REPLAY_FLAGS, *GROUP_FLAGS, *COMMON_FLAGS),
+    "flush": (*CONTROL_FLAGS, *FLUSH_FLAGS),
 }
 
 
@@ -134,6 +140,8 @@ def build_parser() -> argparse.ArgumentParser:
     replay = commands.add_parser("replay", help="export what was recorded, as it was then", allow_abbrev=False)
     _add(replay, FLAGS_OF["replay"])
     replay.add_argument("recording", type=Path, metavar="FILE", help="what --record wrote; - is stdin")
+    flush = commands.add_parser("flush", help="have the daemon deliver what has arrived", allow_abbrev=False)
+    _add(flush, FLAGS_OF["flush"])
     return parser
 
 

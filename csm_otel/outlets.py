@@ -62,6 +62,15 @@ class Outlets(NamedTuple):
         """Whether a span gets anywhere."""
         return self.queue is not None or self.shows or self.file is None or not self.file.is_failing
 
+    def mark(self) -> tuple[int, ...]:
+        """Return where what was sent off up to now ends, for `is_settled`."""
+        return tuple(one.mark() for one in (self.queue, self.file) if one is not None)
+
+    def is_settled(self, marks: tuple[int, ...]) -> bool:
+        """Return whether nothing that was sent off before waits any more."""
+        carriers = [one for one in (self.queue, self.file) if one is not None]
+        return all(one.is_settled(mark) for one, mark in zip(carriers, marks, strict=True))
+
     def close(self, *, deadline_seconds: float) -> None:
         """Wait for the delivery of what was sent off, but no longer than the deadline, and close all."""
         deadline = time.monotonic() + deadline_seconds

@@ -13,7 +13,8 @@ import time
 from typing import TYPE_CHECKING
 
 from csm_otel.configuration import read_configuration
-from csm_otel.errors import ListenError, SettingsError
+from csm_otel.control_socket import default_paths, is_off
+from csm_otel.errors import ControlError, ListenError, SettingsError
 from csm_otel.health import Health
 from csm_otel.port_owner import owner_of_port
 from csm_otel.receiver import Receiver
@@ -25,8 +26,10 @@ from csm_otel.stop import StopSignal
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from csm_otel.control import Control
     from csm_otel.settings import Settings
     from csm_otel.speaker import Speaker
+    from csm_otel.wiring import Bridge
 
 _DRAIN_SECONDS = 8.0  # docker kills after 10
 _IPV4, _IPV6 = "127.0.0.1", "::1"
@@ -60,6 +63,7 @@ def serve(flags: Mapping[str, object], speaker: Speaker) -> int:
         exporters=exporters,
         show=stdout.show,
     )
+    control = _open_control(settings, receivers, bridge, speaker)
     if health is not None:
         speaker.say(f"health at {health.url}/healthz and /readyz")
     speaker.say(f"listening on {_addresses(receivers)}, exporting to {bridge.outlets.goes_to}")
@@ -73,12 +77,14 @@ def serve(flags: Mapping[str, object], speaker: Speaker) -> int:
         now=started,
     )
     manager.ready()
-    bridge.run(until=stop.is_set, wake=stop, attendants=[heartbeat])
+    bridge.run(until=stop.is_set, wake=stop, attendants=[heartbeat, *([control] if control else [])])
     # From the signal on, however long the loop took to see it.
     deadline = stop.came_at + (_DRAIN_SECONDS if settings.drain_seconds is None else settings.drain_seconds)
     manager.stopping()
     if health is not None:
         health.stop(deadline=deadline)
+    if control is not None:
+        control.close()
     bridge.close(deadline=deadline)
     stdout.finish()
     for receiver in receivers:
@@ -87,6 +93,19 @@ def serve(flags: Mapping[str, object], speaker: Speaker) -> int:
         health.close()
     speaker.write(render_tally(bridge.tally, seconds=time.monotonic() - started))
     return 0
+
+
+def _open_control(settings: Settings, receivers: list[Receiver], bridge: Bridge, speaker: Speaker) -> Control | None:
+    """Return what `csm-otel flush` talks to; without it all else goes on."""
+    if is_off(settings.control):
+        return None
+    from csm_otel.control import Control  # ruff: ignore[import-outside-top-level]
+
+    try:
+        return Control.open(settings.control or default_paths(receivers[0].address[1])[0], bridge)
+    except ControlError as error:
+        speaker.say(f"`csm-otel flush` will not work: {error}")
+        return None
 
 
 def _bind(settings: Settings, speaker: Speaker) -> list[Receiver]:

@@ -60,6 +60,10 @@ class Settings(BaseSettings):
     drain_seconds: float | None = Field(default=None, ge=0, le=3600)
     """None: as long as the command has by default."""
 
+    control: Path | None = None
+    """Of the daemon's socket; None: see `csm_otel.control_socket.default_paths`; ``none``: there is none."""
+    timeout: float = Field(default=10.0, ge=0, le=3600)
+    """Of `flush`, in seconds."""
     health: int | None = Field(default=None, ge=0, le=65_535)
     """Port of 127.0.0.1 for probes; None: there is none."""
     report_seconds: float = Field(default=60.0, ge=0, le=86_400)

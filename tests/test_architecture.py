@@ -21,12 +21,12 @@ LAYERS = {
     "pending assignment group correlator traceparent tally snapshot spans endings origin_hold ids recording "
     "replayed_origins",
     "edges": "binding child command_name flags head_decision port_owner procfs speaker stop waker line_file "
-    "clients sd_notify",
+    "clients sd_notify control_socket",
     "sockets and destinations": "receiver process_ends departures glances origin export report recorder health",
     "settings": "settings standard configuration",
-    "loop": "exporter pipeline agent heartbeat",
+    "loop": "exporter pipeline agent flushing control heartbeat",
     "wiring": "source outlets wiring",
-    "commands": "serve watch exec replay",
+    "commands": "serve watch exec replay flush",
     "command line": "cli __main__",
 }
 CORE_NEEDS = {"msgspec", "opentelemetry.semconv"}

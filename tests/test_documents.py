@@ -143,6 +143,7 @@ def test_each_exit_code_names_a_test_that_exists() -> None:
         *(("serve", code) for code in ("0", "1", "2", "128+n")),
         *(("exec", code) for code in ("the command's", "128+n", "127", "126", "2")),
         *(("replay", code) for code in ("0", "1", "2", "128+n")),
+        *(("flush", code) for code in ("0", "1", "2")),
     }
     for row in told:
         found = re.fullmatch(r"`(?P<path>[\w/.]+)::(?P<test>\w+)(?:\[(?P<case>[^]]+)\])?`", row[3])
@@ -171,7 +172,7 @@ def test_the_commands_of_the_readme_are_ones() -> None:
     """Each `csm-otel` line is one that the command line takes, each make target exists."""
     lines = [shlex.split(line, comments=True) for line in commands(README)]
     ours = [line[line.index("csm-otel") + 1 :] for line in lines if "csm-otel" in line]
-    assert {arguments[0] for arguments in ours} == {"serve", "exec", "replay"}
+    assert {arguments[0] for arguments in ours} == {"serve", "exec", "replay", "flush"}
     for arguments in ours:
         own = arguments[: arguments.index("--")] if "--" in arguments else arguments
         assert build_parser().parse_args(own).subcommand == arguments[0]

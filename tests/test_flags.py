@@ -13,7 +13,7 @@ from csm_otel import __version__
 from csm_otel.flags import FLAGS_OF, Flag, build_parser
 from csm_otel.settings import Settings
 
-OPERANDS = {"serve": [], "exec": [], "replay": ["recording.ndjson"]}
+OPERANDS = {"serve": [], "exec": [], "replay": ["recording.ndjson"], "flush": []}
 ALL_FLAGS = tuple({flag.field: flag for flags in FLAGS_OF.values() for flag in flags}.values())
 with_each_flag = pytest.mark.parametrize("flag", [pytest.param(flag, id=flag.field) for flag in ALL_FLAGS])
 NUMBERS = [flag for flag in ALL_FLAGS if flag.type in (int, float)]

@@ -57,6 +57,8 @@ KNOBS = [
     Knob("spool", "/tmp/s", Path("/tmp/s"), "spool", Path("spool")),
     Knob("spool_bytes", "1048576", 2**20, "2097152", 2**21),
     Knob("drain_seconds", "0", 0.0, "2.5", 2.5),
+    Knob("control", "none", Path("none"), "/tmp/c.sock", Path("/tmp/c.sock")),
+    Knob("timeout", "0", 0.0, "2.5", 2.5),
     Knob("health", "0", 0, "65535", 65_535),
     Knob("report_seconds", "0", 0.0, "2.5", 2.5),
     Knob("name", "nightly", "nightly", "backup", "backup"),

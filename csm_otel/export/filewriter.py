@@ -39,6 +39,8 @@ class FileWriter:
         self._waiting: deque[tuple[bytes, int]] = deque()
         """Requests with their numbers of spans; the first is being written."""
         self._bytes = 0
+        self._put = self._settled = 0
+        """Spans taken in, and those of them that wait no more."""
         self._patient_until = float("-inf")
         self._is_closing = False
         self._is_over = False
@@ -50,6 +52,16 @@ class FileWriter:
         """Whether the last request could not be written."""
         return self._file.is_failing
 
+    def mark(self) -> int:
+        """Return where what was put up to now ends, for `is_settled`."""
+        with self._changed:
+            return self._put
+
+    def is_settled(self, mark: int) -> bool:
+        """Return whether nothing that was put before the mark waits any more."""
+        with self._changed:
+            return self._settled >= mark
+
     def have_patience(self, *, until: float) -> None:
         """Let `put` wait for room from now on, up to a monotonic second: nothing is received meanwhile."""
         with self._changed:
@@ -58,6 +70,7 @@ class FileWriter:
     def put(self, request: bytes, spans: int) -> None:
         """Take in an encoded request of ``spans`` spans; one that does not fit is dropped. Waits only if told to."""
         with self._changed:
+            self._put += spans
             while not (self._fits(request) or self._is_over) and (left := self._patient_until - time.monotonic()) > 0:
                 self._changed.wait(min(left, threading.TIMEOUT_MAX))
             if self._is_over or not self._fits(request):
@@ -103,6 +116,7 @@ class FileWriter:
         return not self._waiting or self._bytes + len(request) <= self._limit_bytes
 
     def _count(self, spans: int, *, is_written: bool) -> None:
+        self._settled += spans
         if self._tally is None:
             return
         if is_written:

@@ -45,7 +45,7 @@ def environment(aws_port: int = 9, /, **more: str) -> dict[str, str]:
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(("OTEL_", "CSM_OTEL_"))}
     for name in ("TRACEPARENT", "TRACESTATE", "BAGGAGE"):
         inherited.pop(name, None)
-    return {**environment_for(aws_port, inherited), **more}
+    return {**environment_for(aws_port, inherited), "CSM_OTEL_CONTROL": "none", **more}
 
 
 def run(*arguments: str | Path, env: Mapping[str, str], stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:

@@ -135,3 +135,17 @@ def test_what_cannot_be_written_counts_only_where_the_file_is_all_there_is(tmp_p
     writer.put(REQUESTS[0], 3)
     writer.close(deadline_seconds=DEADLINE_SECONDS)
     assert tally.spans_dropped.total() == (3 if has_tally else 0)
+
+
+def test_what_was_put_before_a_mark(tmp_path: Path) -> None:
+    """It is settled once it has been written, whatever came after it."""
+    file = _Gated(tmp_path / "file")
+    writer = FileWriter(file, tally=None)
+    assert writer.is_settled(writer.mark())
+    writer.put(REQUESTS[0], 1)
+    mark = writer.mark()
+    assert not writer.is_settled(mark)
+    file.goes_on.set()
+    wait_until(lambda: writer.is_settled(mark))
+    assert names_in(tmp_path / "file") == [0]
+    writer.close(deadline_seconds=DEADLINE_SECONDS)

@@ -1,0 +1,163 @@
+"""Where the daemon's control socket is, who may use it, and whose it is: both sides' view of the path.
+
+Without ``--control`` it is ``PORT.sock`` in a folder that both sides derive: ``csm-otel`` in the user's runtime folder
+($XDG_RUNTIME_DIR, else /run/user/UID, as a cron job has no such variable), else ``csm-otel-UID`` in the temporary one.
+The socket has mode 0600 and its folder 0700: whoever may connect is its owner, or root.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import os
+import socket
+import stat
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from csm_otel.errors import ControlError
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+_OFF = (Path("none"), Path())  # `Path("")` is the latter
+_BACKLOG = 64
+_OTHERS = 0o077
+_AGAIN_SECONDS = 0.02
+
+
+def is_off(control: Path | None) -> bool:
+    """Return whether the setting asks for no control socket."""
+    return control in _OFF
+
+
+def default_paths(port: int) -> list[Path]:
+    """Return where the socket of the daemon on a port may be; the daemon takes the first."""
+    name, user = f"{port}.sock", os.geteuid()
+    runtime = Path(os.environ.get("XDG_RUNTIME_DIR") or f"/run/user/{user}")
+    paths = [Path(tempfile.gettempdir()) / f"csm-otel-{user}" / name]
+    with contextlib.suppress(OSError):
+        if runtime.is_absolute() and runtime.is_dir() and runtime.stat().st_uid == user:
+            paths.insert(0, runtime / "csm-otel" / name)
+    return paths
+
+
+def open_control_socket(path: Path) -> socket.socket:
+    """Return a socket that listens at ``path``, in place of one that a daemon left behind when it ended.
+
+    Raises:
+        ControlError: it cannot be had there: the folder is not private, or a living daemon has the path.
+    """
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with _private_folder(path.parent):
+            _remove_what_is_dead(path)
+            return _listen(path)
+    except OSError as error:
+        raise ControlError(f"{path}: {_why(error)}") from error
+
+
+def connect(path: Path, *, timeout_seconds: float) -> socket.socket:
+    """Return a connection to the daemon at ``path``.
+
+    Raises:
+        ControlError: none answers there, or it may be another user's.
+    """
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    sock.settimeout(timeout_seconds)
+    try:
+        # In a temporary folder anybody may have been first.
+        is_ours = os.geteuid() in (0, path.stat().st_uid)
+        _connect(sock, path, time.monotonic() + timeout_seconds)
+    except OSError as error:
+        sock.close()
+        raise ControlError(f"{path}: {_why(error)}") from error
+    if not is_ours:
+        sock.close()
+        raise ControlError(f"{path}: it belongs to another user")
+    return sock
+
+
+def remove(path: Path, inode: int) -> None:
+    """Remove the socket if it is still the one of that inode."""
+    with contextlib.suppress(OSError):
+        if path.lstat().st_ino == inode:
+            path.unlink()
+
+
+@contextlib.contextmanager
+def _private_folder(folder: Path) -> Generator[None]:
+    """Hold a lock on the folder, so that of two daemons that find a dead socket one is first.
+
+    Raises:
+        ControlError: others may write there.
+    """
+    # Not through a link, which could be another user's in a temporary folder.
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        _check(os.fstat(descriptor), folder)
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _check(folder: os.stat_result, path: Path) -> None:
+    if folder.st_uid != os.geteuid():
+        raise ControlError(f"{path} belongs to another user")
+    if stat.S_IMODE(folder.st_mode) & _OTHERS:
+        raise ControlError(f"{path} is open to others, it needs mode 0700")
+
+
+def _remove_what_is_dead(path: Path) -> None:
+    if not path.is_symlink() and not path.exists():
+        return
+    if not stat.S_ISSOCK(path.lstat().st_mode):
+        raise ControlError(f"{path}: it exists and is no socket")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.setblocking(False)
+        try:
+            probe.connect(str(path))
+        except ConnectionRefusedError:
+            path.unlink(missing_ok=True)
+            return
+        except BlockingIOError:  # alive, and its backlog full
+            pass
+    raise ControlError(f"{path}: another csm-otel has it")
+
+
+def _listen(path: Path) -> socket.socket:
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    umask = os.umask(0o177)
+    try:
+        sock.bind(str(path))
+        sock.listen(_BACKLOG)
+    except OSError:
+        sock.close()
+        raise
+    finally:
+        os.umask(umask)
+    return sock
+
+
+def _connect(sock: socket.socket, path: Path, deadline: float) -> None:
+    while True:
+        try:
+            sock.connect(str(path))
+        except BlockingIOError:  # more than a few wait to be accepted; a unix socket with a timeout does not wait
+            if time.monotonic() >= deadline:
+                raise
+            time.sleep(_AGAIN_SECONDS)
+        else:
+            return
+
+
+def _why(error: OSError) -> str:
+    if error.errno in (errno.ELOOP, errno.ENOTDIR):
+        return "its folder is a link or a file"
+    if isinstance(error, TimeoutError | BlockingIOError):
+        return "no answer"
+    return (error.strerror or str(error)).lower()

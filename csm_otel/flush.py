@@ -1,0 +1,90 @@
+"""``csm-otel flush``: have a running daemon deliver what has arrived, and tell whether it did."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+from csm_otel import control_socket
+from csm_otel.errors import ControlError, SettingsError
+from csm_otel.report.status import render_status
+from csm_otel.settings import read_settings
+from csm_otel.snapshot import Snapshot
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from csm_otel.speaker import Speaker
+
+_ANSWER_BYTES = 65_536
+_LEAST_SECONDS = 0.001  # 0 would be no waiting at all, another thing to a socket
+_PATIENCE_SECONDS = 5.0  # beyond the timeout, for a loop that is busy
+
+
+def flush(flags: Mapping[str, object], speaker: Speaker) -> int:
+    """Print the daemon's counts, and return 0 when everything that had arrived was delivered, else 1.
+
+    Raises:
+        SettingsError: flags or variables are unusable.
+        ControlError: no daemon answers.
+    """
+    settings = read_settings(flags)
+    if control_socket.is_off(settings.control):
+        raise SettingsError(["--control: it is switched off, so there is nobody to ask"])
+    paths = [settings.control] if settings.control is not None else control_socket.default_paths(settings.port)
+    answer = _ask(paths, settings.timeout)
+    try:
+        is_delivered, why_not = bool(answer["delivered"]), str(answer["why_not"])
+        counts = Snapshot(**{name: answer[name] for name in Snapshot._fields})
+    except KeyError as error:
+        raise ControlError(f"{paths[0]}: {answer.get('error', 'no answer to a flush')}") from error
+    with contextlib.suppress(OSError):
+        print(render_status(counts), file=sys.stdout, flush=True)  # ruff: ignore[print] - the answer is data
+    if not is_delivered:
+        speaker.say(f"not all was delivered: {why_not}")
+    return 0 if is_delivered else 1
+
+
+def _ask(paths: Sequence[Path], timeout_seconds: float) -> dict[str, Any]:
+    """Return the answer of the first daemon that is there.
+
+    Raises:
+        ControlError: none is.
+    """
+    errors = []
+    for path in paths:
+        try:
+            sock = control_socket.connect(path, timeout_seconds=_PATIENCE_SECONDS)
+        except ControlError as error:
+            errors.append(error)
+            continue
+        with sock:
+            return _answer(sock, path, timeout_seconds)
+    raise ControlError(f"no daemon answers: {'; '.join(map(str, errors))}")
+
+
+def _answer(sock: socket.socket, path: Path, timeout_seconds: float) -> dict[str, Any]:
+    asked = {"do": "flush", "timeout_seconds": timeout_seconds}
+    try:
+        sock.sendall(f"{json.dumps(asked)}\n".encode())
+        told = json.loads(_line(sock, time.monotonic() + timeout_seconds + _PATIENCE_SECONDS))
+    except (OSError, ValueError) as error:
+        raise ControlError(f"the daemon at {path} gives no answer") from error
+    if not isinstance(told, dict):
+        raise ControlError(f"the daemon at {path} gives no answer")
+    return told
+
+
+def _line(sock: socket.socket, deadline: float) -> bytes:
+    line = b""
+    while not line.endswith(b"\n") and len(line) < _ANSWER_BYTES:
+        sock.settimeout(max(deadline - time.monotonic(), _LEAST_SECONDS))
+        if not (piece := sock.recv(_ANSWER_BYTES)):
+            break
+        line += piece
+    return line

@@ -1,0 +1,63 @@
+"""One flush of a running daemon, a step each turn of the loop: `Flushing`.
+
+Everything that had arrived when it began is decoded, released, waited for as long as its origin may take, sent off, and
+followed until the back end has it. The loop goes on receiving meanwhile; what comes later is not part of it.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from csm_otel.origin_hold import HOLD_SECONDS
+from csm_otel.report.terminal import counted
+
+if TYPE_CHECKING:
+    from csm_otel.wiring import Bridge
+
+
+class Flushing:
+    """Goes on with each `advance`; there has to be a turn of the loop between two."""
+
+    def __init__(self, bridge: Bridge, *, timeout_seconds: float, now: float) -> None:
+        """Take how long it may take from ``now``, monotonic seconds."""
+        self._bridge = bridge
+        self._timeout_seconds = timeout_seconds
+        self._deadline = now + timeout_seconds
+        self._lost = bridge.snapshot().spans_lost
+        self._asked_ns = time.time_ns()
+        self._is_begun = self._is_drained = False
+        self._held_until: float | None = None
+        self._marks: tuple[int, ...] | None = None
+        """Where what it sent off ends, see `Outlets.mark`."""
+
+    def advance(self, *, now: float) -> str | None:
+        """Go on, and return None while it is undecided, an empty text when all was delivered, and else why not."""
+        if not self._is_drained:
+            # What came while the loop was here it has not seen yet.
+            self._is_drained = self._is_begun and self._bridge.agent.has_taken_all_until(self._asked_ns)
+            self._is_begun = True
+            if self._is_drained:
+                self._bridge.pipeline.let_go()
+        elif self._marks is None:
+            self._send_off(now)
+        if self._marks is not None and self._bridge.outlets.is_settled(self._marks):
+            lost = self._bridge.snapshot().spans_lost - self._lost
+            return f"{counted(lost, 'span')} dropped or rejected" if lost else ""
+        return f"not within {self._timeout_seconds:g} s" if now >= self._deadline else None
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether only time, or the back end, brings it on."""
+        return self._is_drained and not self._bridge.pipeline.is_leaving
+
+    def _send_off(self, now: float) -> None:
+        pipeline = self._bridge.pipeline
+        if pipeline.is_leaving:
+            return
+        if self._held_until is None:
+            self._held_until = now + HOLD_SECONDS
+        if pipeline.origins_deadline() is None or now >= self._held_until:
+            pipeline.settle(now=now)
+            self._bridge.exporter.flush()
+            self._marks = self._bridge.outlets.mark()
