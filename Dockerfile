@@ -30,8 +30,20 @@ RUN pip wheel --no-deps --no-build-isolation --no-index --wheel-dir dist . \
 FROM python:3.13-slim
 COPY --from=build /opt/csm-otel /opt/csm-otel
 ENV PATH=/opt/csm-otel/bin:$PATH PYTHONDONTWRITEBYTECODE=1
-# No user of the image's own; it binds a port above 1023 and writes no file unless --file or --output says so.
+# What waits for the back end outlives the container where this is a volume with a name:
+#   docker run -v csm-otel-spool:/var/lib/csm-otel ...
+RUN install -d -o 65532 -g 65532 -m 0700 /var/lib/csm-otel
+VOLUME /var/lib/csm-otel
+# Variables, so that they hold for other arguments of `serve` as well. The port is the container's loopback only.
+ENV CSM_OTEL_SPOOL=/var/lib/csm-otel CSM_OTEL_HEALTH=31001
+# No user of the image's own; it binds ports above 1023 and writes no file elsewhere unless --file or --output says so.
 USER 65532:65532
 EXPOSE 31000/udp
+# Not by urllib, which would ask a proxy of the environment.
+HEALTHCHECK --interval=30s --timeout=5s --start-period=10s CMD ["python", "-c", "\
+import http.client, os, sys; \
+client = http.client.HTTPConnection('127.0.0.1', int(os.environ['CSM_OTEL_HEALTH']), timeout=3); \
+client.request('GET', '/healthz'); \
+sys.exit(client.getresponse().status != 200)"]
 ENTRYPOINT ["csm-otel"]
 CMD ["serve"]

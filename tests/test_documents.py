@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import ast
 import importlib.metadata
+import json
+import os
 import re
 import shlex
+import shutil
 import subprocess
+import sys
+from contextlib import closing
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,6 +24,7 @@ from packaging.requirements import Requirement
 
 from csm_otel import __version__, replay, serve, watch
 from csm_otel.flags import FLAGS_OF, build_parser
+from csm_otel.health import Health
 from csm_otel.settings import ENV_PREFIX, Settings
 from csm_otel.spans import attributes
 from csm_otel.standard import StandardVariables
@@ -232,6 +238,72 @@ def test_the_image() -> None:
     copied = {name for line in lines if re.match(r"COPY (?!--from)", line) for name in line.split()[1:-1]}
     assert copied == kept
     assert [name for name in copied if not (ROOT / name).exists()] == []
+
+
+def test_the_image_asks_for_its_health() -> None:
+    """Its health check is a program that ends with 0 while `/healthz` is 200; its spool is a volume of its user's."""
+    text = (ROOT / "Dockerfile").read_text(encoding="utf-8").replace("\\\n", "")
+    (variables,) = re.findall(r"^ENV (CSM_OTEL.*)$", text, re.MULTILINE)
+    settings = dict(word.split("=") for word in variables.split())
+    assert {f"{ENV_PREFIX}SPOOL", f"{ENV_PREFIX}HEALTH"} == settings.keys()
+    assert f"\nVOLUME {settings['CSM_OTEL_SPOOL']}\n" in text
+    assert f"install -d -o 65532 -g 65532 -m 0700 {settings['CSM_OTEL_SPOOL']}\n" in text
+    (command,) = re.findall(r"^HEALTHCHECK .*CMD (\[.*\])$", text, re.MULTILINE)
+    python, *words = json.loads(command)
+    assert python == "python"
+    with closing(Health(0)) as health:
+        environ = {**os.environ, "CSM_OTEL_HEALTH": health.url.rpartition(":")[2], "http_proxy": "http://127.0.0.1:9"}
+        assert subprocess.run([sys.executable, *words], env=environ, check=False, timeout=60).returncode == 0
+    done = subprocess.run([sys.executable, *words], env=environ, check=False, timeout=60, capture_output=True)
+    assert done.returncode == 1
+
+
+def unit() -> dict[str, list[str]]:
+    """Return the settings of the systemd unit, each with its values."""
+    told: dict[str, list[str]] = {}
+    for line in (ROOT / "packaging/csm-otel.service").read_text(encoding="utf-8").splitlines():
+        if "=" in line and not line.startswith("#"):
+            name, _, value = line.partition("=")
+            told.setdefault(name, []).append(value)
+    return told
+
+
+def test_the_unit_starts_what_there_is() -> None:
+    """Its command line is one, its folders are those it makes, and it waits for longer than the daemon takes to end."""
+    told = unit()
+    assert [name for name, values in told.items() if len(values) != 1] == []
+    program, *words = shlex.split(told["ExecStart"][0])
+    assert program.endswith("/csm-otel")
+    given = vars(build_parser().parse_args(words))
+    assert given["subcommand"] == "serve"
+    assert str(given["spool"]) == f"%S/{told['StateDirectory'][0]}"
+    assert str(given["control"].parent) == f"%t/{told['RuntimeDirectory'][0]}"
+    assert told["StateDirectoryMode"] == told["RuntimeDirectoryMode"] == ["0700"]
+    assert told["Type"] == ["notify"]
+    assert int(told["TimeoutStopSec"][0]) > serve._DRAIN_SECONDS
+    assert int(told["WatchdogSec"][0]) > serve._DRAIN_SECONDS
+
+
+def test_the_unit_lets_senders_be_found() -> None:
+    """What would hide other processes, or the machine's loopback address, is not switched on."""
+    told = unit()
+    assert told["AmbientCapabilities"] == told["CapabilityBoundingSet"]
+    assert {"CAP_SYS_PTRACE", "CAP_DAC_READ_SEARCH"} == set(told["AmbientCapabilities"][0].split())
+    assert (["default"], ["all"]) == (told["ProtectProc"], told["ProcSubset"])
+    assert not {"PrivateUsers", "PrivateNetwork", "PrivatePIDs", "User"} & told.keys()
+    assert {"AF_INET", "AF_INET6", "AF_UNIX"} == set(told["RestrictAddressFamilies"][0].split())
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="no systemd here")
+@pytest.mark.may_skip("not every system has systemd")
+def test_systemd_understands_the_unit(tmp_path: Path) -> None:
+    """Each line is one that systemd knows."""
+    text = (ROOT / "packaging/csm-otel.service").read_text(encoding="utf-8")
+    path = tmp_path / "csm-otel.service"
+    path.write_text(text.replace(shlex.split(unit()["ExecStart"][0])[0], "/bin/true"), encoding="utf-8")
+    done = subprocess.run(["systemd-analyze", "verify", path], check=False, capture_output=True, text=True, timeout=60)
+    assert [line for line in (done.stdout + done.stderr).splitlines() if path.name in line] == []
+    assert done.returncode == 0
 
 
 def test_the_image_builds_with_all_that_the_build_back_end_needs() -> None:
