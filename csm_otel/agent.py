@@ -7,12 +7,14 @@ import selectors
 import time
 from typing import TYPE_CHECKING, Protocol
 
+from csm_otel.binding import DEFAULT_BUFFER_BYTES
 from csm_otel.decoding import Decoded, decode
 from csm_otel.errors import MalformedDatagramError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from csm_otel.events import Peer
     from csm_otel.origin import OriginFinder
     from csm_otel.pipeline import Pipeline
     from csm_otel.receiver import Datagram, Receiver
@@ -55,14 +57,22 @@ class Agent:
         pipeline: Pipeline,
         speaker: Speaker,
         origins: OriginFinder | None = None,
+        buffer_bytes: int = DEFAULT_BUFFER_BYTES,
+        is_allowed: Callable[[Peer], bool] | None = None,
     ) -> None:
-        """Take the sockets and the pipeline, and ``origins`` where it matters who sends."""
+        """Take the sockets and the pipeline, and ``origins`` where it matters who sends.
+
+        ``buffer_bytes`` is what was asked of the kernel for each socket. Where ``is_allowed`` says no, nobody looks
+        into a datagram.
+        """
         self._receivers = receivers
         self._pipeline = pipeline
         self._speaker = speaker
         self._origins = origins
         self._taken_to_ns = [-math.inf] * len(receivers)
         """Of each socket, when the last datagram that was taken had been received; infinite where none was left."""
+        self._buffer_bytes = buffer_bytes
+        self._is_allowed = is_allowed
 
     def run(self, *, until: Callable[[], bool], wake: Wakeable, attendants: Sequence[Attendant] = ()) -> None:
         """Work until ``until()``; ``wake`` becomes readable when that may have changed."""
@@ -109,6 +119,7 @@ class Agent:
     def count_late(self) -> None:
         """Count what has come since `finish`, from senders that outlived their command."""
         self._pipeline.count_late(sum(1 for receiver in self._receivers for _ in receiver.drain(_AT_A_TIME)))
+        self._pipeline.tell_intakes([receiver.intake for receiver in self._receivers])
 
     def _receive_all(self, until_ns: int | None = None) -> int:
         taken = 0
@@ -119,6 +130,9 @@ class Agent:
                     self._pipeline.count_late(1)
                     break
                 taken += 1
+                if self._is_allowed is not None and not self._is_allowed(datagram.peer):
+                    self._pipeline.turn_away()
+                    continue
                 self._pipeline.take(
                     _decoded(datagram), peer=datagram.peer, received_ns=datagram.received_ns, now=time.monotonic()
                 )
@@ -154,14 +168,22 @@ class Agent:
         return min((deadline for deadline in deadlines if deadline is not None), default=None)
 
     def _look_for_drops(self) -> None:
-        known = [drops for receiver in self._receivers if (drops := receiver.kernel_drops) is not None]
-        if len(known) < len(self._receivers):
-            return
-        if self._pipeline.tell_drops(sum(known), now=time.monotonic()):
-            self._speaker.warn(
-                "the kernel drops datagrams: raise --receive-buffer-bytes (and the system's net.core.rmem_max)",
-                kind="kernel_drops",
-            )
+        intakes = [receiver.intake for receiver in self._receivers]
+        dropping = self._pipeline.tell_intakes(intakes)
+        known = [intake.dropped_by_kernel for intake in intakes if intake.dropped_by_kernel is not None]
+        if len(known) == len(intakes):
+            self._pipeline.tell_drops(sum(known), now=time.monotonic())
+        for receiver in self._receivers:
+            if receiver.address in dropping:
+                self._warn_of_drops(receiver)
+
+    def _warn_of_drops(self, receiver: Receiver) -> None:
+        given = receiver.buffer_bytes
+        if receiver.is_capped(self._buffer_bytes):
+            remedy = f"raise net.core.rmem_max, which capped it at {given:,} bytes"
+        else:
+            remedy = f"raise --receive-buffer-bytes, which is {self._buffer_bytes:,}"
+        self._speaker.warn(f"the kernel drops datagrams, the receive buffer is full: {remedy}", kind="kernel_drops")
 
 
 def _decoded(datagram: Datagram) -> Decoded:

@@ -88,6 +88,7 @@ SERVE_FLAGS = (
     Flag("host", "HOST", "address to listen on (default: 127.0.0.1, and ::1 where IPv6 exists)"),
     Flag("port", "PORT", "UDP port to listen on; 0 takes a free one on 127.0.0.1", int, highest=65_535),
     Flag("allow_remote", None, "allow an address that other hosts can reach", bool),
+    Flag("allow_from", "CIDR[,CIDR...]", "take other hosts' datagrams from these networks only"),
     Flag(
         "health",
         "PORT",

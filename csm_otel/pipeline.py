@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from csm_otel.spans.mapper import SpanMapper
     from csm_otel.spans.processes import ProcessTraces
     from csm_otel.speaker import Speaker
-    from csm_otel.tally import Tally
+    from csm_otel.tally import Intake, Tally
 
 _AT_A_TIME = 256  # released in one go, so that receiving goes on meanwhile: each has to be mapped and encoded
 _AT_ONCE = 0.0  # a monotonic second that has long been
@@ -73,8 +73,12 @@ class Pipeline:
         tally = self._tally
         tally.datagrams_received += 1
         tally.other_versions += decoded.other_versions
-        for reason in decoded.rejected:
-            self._reject(reason)
+        if decoded.events:
+            tally.datagrams_decoded += 1
+            for reason in decoded.rejected:
+                self._reject(reason, tally.objects_rejected)
+        else:
+            self._reject(decoded.rejected[0] if decoded.rejected else "empty", tally.malformed)
         events = [(event, self._note(event, peer, received_ns, now)) for event in decoded.events]
         if self._recorder is not None:
             era = max((noted.era for _, noted in events), default=0)
@@ -86,13 +90,24 @@ class Pipeline:
                 tally.attempts += 1
             self._release(self._correlator.receive(event, peer=noted, received_ns=received_ns, now=now), now)
 
-    def tell_drops(self, dropped: int, *, now: float) -> bool:
-        """Take in how many datagrams the kernel has dropped in all, and tell whether that is more than before."""
+    def turn_away(self) -> None:
+        """Take in that a datagram came from where none may come from."""
+        self._tally.datagrams_received += 1
+        self._tally.datagrams_not_allowed += 1
+        self._speaker.warn("datagrams arrive from outside the networks of --allow-from", kind="not_allowed")
+
+    def tell_intakes(self, intakes: Sequence[Intake]) -> set[tuple[str, int]]:
+        """Take in what each socket has taken in, and return the addresses of those that lost more than before."""
+        before = {intake.address: intake.dropped_by_kernel or 0 for intake in self._tally.intakes}
+        self._tally.intakes = tuple(intakes)
+        return {one.address for one in intakes if (one.dropped_by_kernel or 0) > before.get(one.address, 0)}
+
+    def tell_drops(self, dropped: int, *, now: float) -> None:
+        """Take in how many datagrams the kernel has dropped in all."""
         before = self._tally.datagrams_dropped_by_kernel
         self._tally.datagrams_dropped_by_kernel = dropped
         if before != dropped and self._recorder is not None:
             self._recorder.drops(dropped, now=now)
-        return dropped > (before or 0)
 
     def count_late(self, count: int) -> None:
         """Take in that so many datagrams came when nobody listened any more."""
@@ -164,8 +179,8 @@ class Pipeline:
             return peer
         return self._origins.note(event, peer, received_ns=received_ns, now=now)
 
-    def _reject(self, reason: str) -> None:
-        self._tally.malformed[reason] += 1
+    def _reject(self, reason: str, counts: Counter[str]) -> None:
+        counts[reason] += 1
         self._speaker.warn(f"datagrams that are no CSM events arrive: {reason}", kind=f"malformed:{reason}")
 
     def _release(self, released: Iterable[Released], now: float) -> None:
@@ -184,6 +199,7 @@ class Pipeline:
             tally.orphans[one.reason] += 1
 
     def _export(self, now: float) -> None:
+                tally.attempts_in_calls += len(one.attempts)
         for one, origin in self._hold.take(now=now):
             if not isinstance(one, CorrelatedCall | OrphanAttempt):
                 if self._processes is not None:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from csm_otel.binding import DEFAULT_BUFFER_BYTES, bind_socket, try_option
 from csm_otel.events import Peer
+from csm_otel.tally import Intake
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,6 +28,7 @@ _MEMINFO_DROPS = 8
 _TIMESPEC = struct.Struct("@qq")
 _ANCILLARY_BYTES = socket.CMSG_SPACE(_TIMESPEC.size)
 _ON_LINUX = sys.platform == "linux"
+_LARGEST_BUFFER_BYTES = 2**30 - 1  # Linux halves what a signed 32-bit number holds, and doubles it again
 
 
 class Datagram(NamedTuple):
@@ -45,6 +47,9 @@ class Receiver:
         self._socket = sock
         sock.setblocking(False)
         self._has_timestamps = _ON_LINUX and try_option(sock, _SO_TIMESTAMPNS, 1)
+        self._read = 0
+        host, port = sock.getsockname()[:2]
+        self._address = str(host), int(port)
 
     @classmethod
     def bind(cls, host: str, port: int, *, buffer_bytes: int = DEFAULT_BUFFER_BYTES) -> Receiver:
@@ -62,8 +67,7 @@ class Receiver:
     @property
     def address(self) -> tuple[str, int]:
         """The host and port it listens on."""
-        host, port = self._socket.getsockname()[:2]
-        return str(host), int(port)
+        return self._address
 
     @property
     def buffer_bytes(self) -> int:
@@ -86,6 +90,16 @@ class Receiver:
             return None
         return int(_MEMINFO.unpack(info)[_MEMINFO_DROPS]) if len(info) >= _MEMINFO.size else None
 
+    @property
+    def intake(self) -> Intake:
+        """What it has taken in so far."""
+        return Intake(self.address, self._read, self.kernel_drops, self.buffer_bytes)
+
+    def is_capped(self, asked_bytes: int) -> bool:
+        """Return whether the system gave less buffer than the ``asked_bytes``: Linux gives twice as much."""
+        factor = 2 if _ON_LINUX else 1
+        return self.buffer_bytes < factor * min(asked_bytes, _LARGEST_BUFFER_BYTES)
+
     def drain(self, most: int) -> Iterator[Datagram]:
         """Yield what waits in the socket, at most ``most`` datagrams."""
         for _ in range(most):
@@ -97,6 +111,7 @@ class Receiver:
                 if error.errno in (errno.EBADF, errno.ENOTSOCK):
                     return
                 continue
+            self._read += 1
             yield Datagram(payload, Peer(str(address[0]), int(address[1])), self._received_ns(ancillary))
 
     def _received_ns(self, ancillary: list[tuple[int, int, bytes]]) -> int:

@@ -8,9 +8,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, field_validator
+from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from csm_otel.allowed import parse_networks
 from csm_otel.binding import DEFAULT_BUFFER_BYTES
 from csm_otel.errors import SettingsError
 from csm_otel.spans.options import MessageMode, TraceGrouping
@@ -32,6 +34,8 @@ class Settings(BaseSettings):
     """Empty: 127.0.0.1 and, where IPv6 exists, ::1."""
     port: int = Field(default=31000, ge=0, le=65_535)
     allow_remote: bool = False
+    allow_from: str = ""
+    """Networks, separated by commas, that other hosts' datagrams are taken from; empty: any."""
     receive_buffer_bytes: int = Field(default=DEFAULT_BUFFER_BYTES, ge=4096, le=2**30)
 
     grace_seconds: float = Field(default=0.25, ge=0, le=60)
@@ -73,6 +77,15 @@ class Settings(BaseSettings):
     quiet: bool = False
     output: Path | None = None
     command_args: bool = False
+
+    @field_validator("allow_from")
+    @classmethod
+    def _are_networks(cls, value: str) -> str:
+        try:
+            parse_networks(value)
+        except ValueError as error:
+            raise PydanticCustomError("network", "{reason}", {"reason": str(error)}) from error
+        return value
 
 
 def read_settings(flags: Mapping[str, Any]) -> Settings:

@@ -1,9 +1,31 @@
-"""The tally: what came in, what became of it, and what was lost, by reason."""
+"""The tally: what came in, what became of it, and what was lost, by reason.
+
+What comes in adds up, at any moment between two datagrams:
+
+    sent, of senders whose sends succeeded = read + dropped by the kernel, for each socket
+    read, of all sockets                   = received + late
+    received                               = decoded + malformed, by reason + not allowed
+    calls                                  = released, by reason + pending calls
+    attempts                               = attempts in calls + orphans, by reason + pending attempts
+"""
 
 from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
+from typing import NamedTuple
+
+
+class Intake(NamedTuple):
+    """What one socket took in."""
+
+    address: tuple[str, int]
+    read: int
+    """Datagrams read from it, whatever became of them."""
+    dropped_by_kernel: int | None
+    """Those that the kernel had no room for; None where it does not tell."""
+    buffer_bytes: int
+    """The receive buffer that the kernel gave, in its own accounting."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -12,13 +34,21 @@ class Tally:
 
     datagrams_received: int = 0
     datagrams_dropped_by_kernel: int | None = None
-    """None where the system does not tell."""
+    """Of all sockets; None where the system does not tell."""
+    datagrams_decoded: int = 0
+    """Those with an event in them."""
+    datagrams_not_allowed: int = 0
+    """Those from outside the networks that are allowed; nobody has looked into them."""
     datagrams_late: int = 0
-    """Datagrams that came after the command of `exec` had ended, from something it left behind."""
+    """Datagrams that came after the command of `exec` had ended, from something it left behind; not received."""
+    intakes: tuple[Intake, ...] = ()
+    """Of each socket."""
     lines_unrecorded: int = 0
     """Lines that were to be recorded and could not be written."""
     malformed: Counter[str] = field(default_factory=Counter)
-    """Datagrams (or objects in one) that are no event, by reason."""
+    """Datagrams without an event, by what is wrong with the first object."""
+    objects_rejected: Counter[str] = field(default_factory=Counter)
+    """Objects beside events, in datagrams that were decoded, by reason."""
     other_versions: int = 0
     calls: int = 0
     """ApiCall events decoded."""
@@ -30,6 +60,8 @@ class Tally:
     """Attempts whose call never came, by reason."""
     origins_unknown: int = 0
     """Calls and orphans of senders on this host whose process was looked for, or not worth it, and is not known."""
+    attempts_in_calls: int = 0
+    """Attempts that left the correlator with their call."""
     attempts_missing: int = 0
     """Attempts that calls count and that never came."""
     ambiguous: int = 0

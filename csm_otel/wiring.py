@@ -19,6 +19,7 @@ from csm_otel.agent import Agent
 from csm_otel.correlator import Correlator, CorrelatorLimits
 from csm_otel.errors import SettingsError
 from csm_otel.export.sampling import HeadSampler, sampler_from
+from csm_otel.allowed import AllowedNetworks
 from csm_otel.exporter import Exporter
 from csm_otel.origin import OriginFinder
 from csm_otel.outlets import Outlets, made, open_outlets
@@ -52,6 +53,7 @@ class Bridge(NamedTuple):
     """A pipeline with the agent that feeds it, and what its owner must close, print or ask."""
 
     pipeline: Pipeline
+_LAST_METRICS_SECONDS = 1.0  # of the deadline, kept for them where the spans' back end is away and theirs is not
     agent: Agent
     mapper: SpanMapper
     exporter: Exporter
@@ -151,7 +153,14 @@ def build_bridge(
     )
     return Bridge(
         pipeline=pipeline,
-        agent=Agent(receivers=source.receivers, pipeline=pipeline, speaker=speaker, origins=finder),
+        agent=Agent(
+            receivers=source.receivers,
+            pipeline=pipeline,
+            speaker=speaker,
+            origins=finder,
+            buffer_bytes=settings.receive_buffer_bytes,
+            is_allowed=AllowedNetworks(settings.allow_from) if settings.allow_from else None,
+        ),
         mapper=mapper,
         exporter=exporter,
         outlets=outlets,

@@ -43,16 +43,16 @@ EXPECTED = sorted([f"a{number}", f"b{number}"] for number in range(BURSTS))
 class Rig:
     """An agent with all that belongs to it, and the spans that it showed."""
 
-    def __init__(self, *, buffer_bytes: int = 2**20, **settings: Any) -> None:
-        self.receiver = Receiver.bind("127.0.0.1", 0, buffer_bytes=buffer_bytes)
-        self.address = self.receiver.address
+    def __init__(self, *, buffer_bytes: int = 2**20, also: Receiver | None = None, **settings: Any) -> None:
+        self.receivers = [Receiver.bind("127.0.0.1", 0, buffer_bytes=buffer_bytes), *filter(None, [also])]
+        self.address = self.receivers[0].address
         self.spans: list[SpanData] = []
         self.said = io.StringIO()
         self.most_pending = 0
         self.bridge = build_bridge(
             settings=Settings(**settings),
             variables=StandardVariables.model_construct(),
-            source=Source(receivers=[self.receiver]),
+            source=Source(receivers=self.receivers),
             speaker=Speaker(self.said),
             exporters=["console"],
             show=self._show,
@@ -73,7 +73,8 @@ class Rig:
 
         self.bridge.run(until=is_over, wake=wake)
         self.bridge.close(deadline=time.monotonic() + 60)
-        self.receiver.close()
+        for receiver in self.receivers:
+            receiver.close()
         wake.close()
 
     def trees(self, client_id: str) -> list[list[str]]:
@@ -262,9 +263,16 @@ def test_attempts_and_calls_that_never_meet() -> None:
 
 
 @on_linux
-def test_kernel_drops() -> None:
-    """What the kernel had no room for is counted, and told once with the remedy; what came is served."""
-    rig = Rig(buffer_bytes=4096)
+@pytest.mark.parametrize(
+    ("asked", "remedy"),
+    [
+        pytest.param(4096, "raise --receive-buffer-bytes, which is 4,096", id="as-asked-for"),
+        pytest.param(2**20, "raise net.core.rmem_max, which capped it at 8,192 bytes", id="capped"),
+    ],
+)
+def test_kernel_drops(asked: int, remedy: str) -> None:
+    """What the kernel had no room for is counted, and told once with what helps; what came is served."""
+    rig = Rig(buffer_bytes=4096, receive_buffer_bytes=asked)
     many = 200
 
     def bursts(sender: socket.socket) -> Iterator[None]:
@@ -280,4 +288,61 @@ def test_kernel_drops() -> None:
     assert dropped
     assert rig.tally.datagrams_received + dropped == 2 * many
     assert rig.tally.orphans.total() == rig.tally.datagrams_received
-    assert rig.said.getvalue().count("net.core.rmem_max") == 1
+    assert rig.said.getvalue() == f"csm-otel: the kernel drops datagrams, the receive buffer is full: {remedy}\n"
+
+
+@on_linux
+def test_the_intake_is_exact() -> None:
+    """Of every datagram that was sent to either socket it is known what became of it."""
+    rig = Rig(buffer_bytes=4096, also=Receiver.bind("127.0.0.1", 0, buffer_bytes=8192))
+    first, second = (receiver.address for receiver in rig.receivers)
+    garbage = (b"", b"junk", b"[" * 2000, call(Type="Other"))
+    sent: Counter[tuple[str, int]] = Counter()
+
+    def bursts(sender: socket.socket) -> Iterator[None]:
+        for burst in range(1, 11):
+            for number in range(10 * burst):
+                for address, payload in (
+                    (first, an_attempt(f"x{burst}-{number}")),
+                    (second, garbage[number % len(garbage)]),
+                ):
+                    sender.sendto(payload, address)
+                    sent[address] += 1
+            yield
+
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+        rig.run(bursts(sender))
+
+    tally = rig.tally
+    for intake in tally.intakes:
+        assert intake.dropped_by_kernel
+        assert intake.read + intake.dropped_by_kernel == sent[intake.address]
+    assert {intake.address for intake in tally.intakes} == {first, second}
+    assert tally.datagrams_received == sum(intake.read for intake in tally.intakes)
+    assert tally.datagrams_dropped_by_kernel == sent.total() - tally.datagrams_received
+    assert tally.datagrams_received == tally.datagrams_decoded + tally.malformed.total()
+    assert tally.malformed.keys() == {"empty", "not_json", "too_deep", "unknown_type"}
+    assert tally.attempts == tally.orphans.total() == tally.datagrams_decoded
+
+
+@pytest.mark.skipif(len(HOSTS) == 1, reason="only one address here")
+@pytest.mark.may_skip("macOS has one loopback address")
+def test_who_is_not_allowed_is_not_looked_into() -> None:
+    """What comes from elsewhere is counted and told once; whether it is an event nobody knows."""
+    rig = Rig()
+    rig.bridge.agent._is_allowed = lambda peer: peer.host != HOSTS[1]  # what is not loopback, tests cannot send from
+
+    def bursts(_sender: socket.socket) -> Iterator[None]:
+        for number, host in enumerate([*HOSTS, *HOSTS]):
+            send_from_anywhere(an_attempt(f"x{number}"), rig.address, host=host)
+        send_from_anywhere(b"junk", rig.address, host=HOSTS[1])
+        yield
+
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+        rig.run(bursts(sender))
+
+    assert rig.tally.datagrams_received == 2 * len(HOSTS) + 1
+    assert rig.tally.datagrams_not_allowed == 3
+    assert rig.tally.datagrams_decoded == len(rig.spans) == 2 * len(HOSTS) - 2
+    assert not rig.tally.malformed
+    assert rig.said.getvalue() == "csm-otel: datagrams arrive from outside the networks of --allow-from\n"

@@ -6,7 +6,9 @@ import errno
 import select
 import socket
 import time
+from collections import Counter
 from contextlib import closing
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -191,6 +193,57 @@ def test_every_loss_is_counted(sender: socket.socket) -> None:
         assert drops is not None
         assert drops > 0
         assert received + drops == MANY
+
+
+@on_linux
+@with_each_family
+def test_the_intake_is_exact(host: str) -> None:
+    """Of two sockets each knows what it read, what the kernel dropped for it, and what buffer it was given."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with (
+        closing(Receiver.bind(host, 0, buffer_bytes=4096)) as small,
+        closing(Receiver.bind(host, 0, buffer_bytes=16_384)) as larger,
+        socket.socket(family, socket.SOCK_DGRAM) as sender,
+    ):
+        sent: Counter[tuple[str, int]] = Counter()
+        for burst in range(50):
+            for one in (small, larger):
+                for _ in range(burst):
+                    sender.sendto(b"x" * 700, one.address)
+                    sent[one.address] += 1
+                # not all of it, so that the next burst finds less room
+                assert len(list(one.drain(5))) <= 5
+        for one in (small, larger):
+            assert len(list(one.drain(MANY))) < MANY
+            intake = one.intake
+            assert intake.dropped_by_kernel
+            assert intake.read + intake.dropped_by_kernel == sent[one.address]
+            assert (intake.address, intake.buffer_bytes) == (one.address, one.buffer_bytes)
+        assert small.intake.read < larger.intake.read
+
+
+def test_the_intake_where_nobody_tells(listening: Receiver, sender: socket.socket, system: str) -> None:
+    """What was read is known everywhere, what was dropped only where the system tells."""
+    sender.sendto(b"x", listening.address)
+    receive(listening, 1)
+
+    assert listening.intake.read == 1
+    assert listening.intake.dropped_by_kernel == (0 if system == "this" and ON_LINUX else None)
+
+
+@pytest.mark.parametrize("is_forced", [True, False], ids=["forced", "not-allowed-to"])
+def test_capped(is_forced: bool, monkeypatch: pytest.MonkeyPatch) -> None:  # ruff: ignore[boolean-type-hint-positional-argument] - a column of the table
+    """A buffer that the system made smaller than asked for is capped; where it may be forced, none is."""
+    if not is_forced:
+        monkeypatch.setattr(binding, "_SO_RCVBUFFORCE", NO_OPTION)
+    with closing(Receiver.bind("127.0.0.1", 0, buffer_bytes=65_536)) as modest:
+        assert not modest.is_capped(65_536)
+        assert modest.is_capped(2 * 65_536 + 1)
+    with closing(Receiver.bind("127.0.0.1", 0, buffer_bytes=2**30)) as greedy:
+        may_force = is_forced and ON_LINUX and greedy.buffer_bytes == 2**31 - 2
+        limit = Path("/proc/sys/net/core/rmem_max")
+        if may_force or not limit.exists() or int(limit.read_text(encoding="ascii")) < 2**30 - 1:
+            assert greedy.is_capped(2**30) == (not may_force)
 
 
 def test_nobody_tells_the_losses(listening: Receiver, system: str) -> None:

@@ -38,6 +38,7 @@ KNOBS = [
     Knob("host", "127.0.0.2", "127.0.0.2", "::1", "::1"),
     Knob("port", "0", 0, "65535", 65_535),
     Knob("allow_remote", "true", True, "false", False),
+    Knob("allow_from", "10.0.0.0/8", "10.0.0.0/8", "192.0.2.1, fd00::/8", "192.0.2.1, fd00::/8"),
     Knob("receive_buffer_bytes", "4096", 4096, "1073741824", 2**30),
     Knob("grace_seconds", "0", 0.0, "1.5", 1.5),
     Knob("attempt_wait_seconds", "1", 1.0, "86400", 86_400.0),
@@ -166,6 +167,20 @@ def test_fault(field: str, text: str, monkeypatch: pytest.MonkeyPatch) -> None:
     assert flag_fault.startswith(f"--{field.replace('_', '-')}: input should ")
     assert variable_fault.startswith(f"CSM_OTEL_{field.upper()}: input should ")
     assert "\n" not in flag_fault + variable_fault
+
+
+@pytest.mark.parametrize("text", ["10.0.0.1/8", "intranet", "10.0.0.0/8,::/129"])
+def test_no_network(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A network that is none is named."""
+    monkeypatch.setenv("CSM_OTEL_ALLOW_FROM", text)
+
+    with pytest.raises(SettingsError) as caught:
+        read_settings({})
+
+    (fault,) = caught.value.faults
+    assert fault.startswith("CSM_OTEL_ALLOW_FROM: ")
+    assert text.rpartition(",")[2] in fault
+    assert "\n" not in fault
 
 
 def test_a_line_for_each_fault(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from csm_otel.tally import Tally
 
 _HEAD = "csm-otel: "
+_SEVERAL = 2
 _NS_PER_SECOND = 1_000_000_000
 
 
@@ -21,7 +22,7 @@ def render_tally(tally: Tally, *, seconds: float | None = None) -> str:
 
     The first lines are always there, zero losses included; what else was lost has a line where there is any.
     """
-    lines = [_datagrams(tally, seconds), _calls(tally), _spans(tally)]
+    lines = [_datagrams(tally, seconds), *_intakes(tally), _calls(tally), _spans(tally)]
     lines += _losses(tally)
     return "".join(f"{' ' * len(_HEAD) if n else _HEAD}{line}\n" for n, line in enumerate(lines))
 
@@ -32,6 +33,21 @@ def _datagrams(tally: Tally, seconds: float | None) -> str:
     by_kernel = "kernel drops unknown" if dropped is None else f"{dropped:,} dropped by the kernel"
     malformed = f"{tally.malformed.total():,} malformed{_reasons(tally.malformed)}"
     return f"{counted(tally.datagrams_received, 'datagram')} received{within}, {by_kernel}, {malformed}"
+
+
+def _intakes(tally: Tally) -> list[str]:
+    """Return a line for each socket that got something, where that is more than one."""
+    busy = [intake for intake in tally.intakes if intake.read or intake.dropped_by_kernel]
+    if len(busy) < _SEVERAL:
+        return []
+    lines = []
+    for intake in busy:
+        host, port = intake.address
+        dropped = intake.dropped_by_kernel
+        by_kernel = "kernel drops unknown" if dropped is None else f"{dropped:,} dropped by the kernel"
+        where = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        lines.append(f"{intake.read:,} at {where}, {by_kernel}, receive buffer {intake.buffer_bytes:,} bytes")
+    return lines
 
 
 def _calls(tally: Tally) -> str:
@@ -71,6 +87,12 @@ def _losses(tally: Tally) -> list[str]:
         (evicted, "", "of the calls and attempts let go early, as too many were waiting"),
         (tally.orphans[Reason.ENDED], "", "of the orphan attempts came from a process that ended before its call did"),
         (tally.origins_unknown, "", "of the calls and orphans came from a process that could not be found"),
+        (tally.datagrams_not_allowed, "datagram", "not looked into, from outside the networks that are allowed"),
+        (
+            tally.objects_rejected.total(),
+            "object",
+            f"beside events in one datagram and none themselves{_reasons(tally.objects_rejected)}",
+        ),
         (tally.other_versions, "event", "of another CSM version, read as well as possible"),
         (tally.lines_unrecorded, "line", "of the recording could not be written"),
         (

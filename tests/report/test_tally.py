@@ -8,7 +8,7 @@ from dataclasses import fields
 import pytest
 
 from csm_otel.report.tally import render_tally
-from csm_otel.tally import Tally
+from csm_otel.tally import Intake, Tally
 
 CLEAN = """\
 csm-otel: 0 datagrams received, 0 dropped by the kernel, 0 malformed
@@ -36,8 +36,10 @@ def test_every_loss_is_told() -> None:
     tally = Tally(
         datagrams_received=1234,
         datagrams_dropped_by_kernel=7,
+        datagrams_not_allowed=4,
         datagrams_late=2,
         malformed=Counter({"not_json": 1, "too_large": 2}),
+        objects_rejected=Counter({"too_many": 1}),
         other_versions=1,
         calls=14,
         attempts=21,
@@ -63,6 +65,8 @@ def test_every_loss_is_told() -> None:
         "          2 of the calls and attempts let go early, as too many were waiting\n"
         "          1 of the orphan attempts came from a process that ended before its call did\n"
         "          9 of the calls and orphans came from a process that could not be found\n"
+        "          4 datagrams not looked into, from outside the networks that are allowed\n"
+        "          1 object beside events in one datagram and none themselves (1 too many)\n"
         "          1 event of another CSM version, read as well as possible\n"
         "          2 datagrams came after the command had ended, from something it left running: not heard\n"
     )
@@ -73,11 +77,32 @@ def test_unknown_kernel_drops_are_not_called_zero() -> None:
     assert render_tally(Tally()) == CLEAN.replace("0 dropped by the kernel", "kernel drops unknown")
 
 
-@pytest.mark.parametrize("name", [each.name for each in fields(Tally)])
+def test_the_intake_of_each_socket() -> None:
+    """Where more than one socket got something each has a line; one that got nothing has none."""
+    four = Intake(("127.0.0.1", 31000), 1200, 7, 8_388_608)
+    six, idle = Intake(("::1", 31000), 34, None, 425_984), Intake(("10.0.0.1", 31000), 0, 0, 1)
+
+    text = render_tally(_clean(intakes=(four, six, idle)))
+
+    assert text.splitlines()[1:3] == [
+        "          1,200 at 127.0.0.1:31000, 7 dropped by the kernel, receive buffer 8,388,608 bytes",
+        "          34 at [::1]:31000, kernel drops unknown, receive buffer 425,984 bytes",
+    ]
+    assert "10.0.0.1" not in text
+    assert render_tally(_clean(intakes=(four, idle))) == CLEAN
+
+
+# Each is what others that are told add up to.
+_SUMS = {"datagrams_decoded", "attempts_in_calls"}
+
+
+@pytest.mark.parametrize("name", [each.name for each in fields(Tally) if each.name not in _SUMS])
 def test_no_count_is_left_out(name: str) -> None:
     """Whatever the tally counts shows in its words: a field that is added cannot be forgotten."""
-    if name in {"released", "orphans", "malformed", "spans_dropped"}:
-        value: object = Counter({"evicted": 41})
+    if name == "intakes":
+        value: object = (Intake(("::1", 1), 41, 0, 1), Intake(("::2", 1), 1, 0, 1))
+    elif name in {"released", "orphans", "malformed", "objects_rejected", "spans_dropped"}:
+        value = Counter({"evicted": 41})
     else:
         value = 41
     text = render_tally(_clean(**{name: value}))

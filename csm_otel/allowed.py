@@ -1,0 +1,42 @@
+"""From which networks datagrams are taken: `AllowedNetworks`."""
+
+from __future__ import annotations
+
+import ipaddress
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from csm_otel.events import Peer
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+_HOSTS = 4096  # remembered; hosts may be a flood's
+
+
+def parse_networks(text: str) -> tuple[Network, ...]:
+    """Return the networks of a list like ``10.0.0.0/8,fd00::/8``; an address alone is a network of one.
+
+    Raises:
+        ValueError: one is none; the text says which.
+    """
+    return tuple(ipaddress.ip_network(part.strip()) for part in text.split(",") if part.strip())
+
+
+class AllowedNetworks:
+    """Tells whether a datagram may come from a peer; from this machine it always may."""
+
+    def __init__(self, text: str) -> None:
+        """Take the list as `parse_networks` does."""
+        networks = parse_networks(text)
+
+        @lru_cache(maxsize=_HOSTS)
+        def is_allowed(host: str) -> bool:
+            address = ipaddress.ip_address(host)
+            return any(address in network for network in networks)
+
+        self._is_allowed = is_allowed
+
+    def __call__(self, peer: Peer) -> bool:
+        """Return whether a datagram may come from there."""
+        return peer.is_loopback or self._is_allowed(peer.host)

@@ -1,0 +1,93 @@
+"""What comes in adds up, whatever it is: the sums that the tally promises."""
+
+from __future__ import annotations
+
+import io
+from typing import TYPE_CHECKING
+
+import strategies
+from datagrams import BASE_MS, call
+from hypothesis import given
+from hypothesis import strategies as st
+
+from csm_otel.decoding import Decoded, decode
+from csm_otel.errors import MalformedDatagramError
+from csm_otel.events import Peer
+from csm_otel.settings import Settings
+from csm_otel.source import Source
+from csm_otel.speaker import Speaker
+from csm_otel.standard import StandardVariables
+from csm_otel.times import NS_PER_MS
+from csm_otel.wiring import build_bridge
+
+if TYPE_CHECKING:
+    from csm_otel.correlator import Correlator
+    from csm_otel.tally import Tally
+    from csm_otel.wiring import Bridge
+
+_payloads = strategies.any_payload | st.lists(strategies.any_payload, min_size=2, max_size=4).map(b"\n".join)
+_peers = st.builds(Peer, st.sampled_from(["127.0.0.1", "10.0.0.7"]), st.integers(1, 3))
+
+
+def bridge() -> Bridge:
+    """Return a pipeline without a socket that keeps five events at most, and shows its spans to nobody."""
+    return build_bridge(
+        settings=Settings(pending_events=5),
+        variables=StandardVariables.model_construct(),
+        source=Source(),
+        speaker=Speaker(io.StringIO()),
+        exporters=["console"],
+        show=lambda _spans: None,
+    )
+
+
+def decoded(payload: bytes) -> Decoded:
+    """Return what the loop hands on of a payload."""
+    try:
+        return decode(payload)
+    except MalformedDatagramError as error:
+        return Decoded([], (error.reason,))
+
+
+def assert_adds_up(tally: Tally, correlator: Correlator) -> None:
+    """Assert the sums, with what is pending as the correlator has it."""
+    assert tally.datagrams_received == (tally.datagrams_decoded + tally.malformed.total() + tally.datagrams_not_allowed)
+    assert tally.calls == tally.released.total() + len(correlator._held)
+    assert tally.attempts == tally.attempts_in_calls + tally.orphans.total() + len(correlator._attempts)
+    assert correlator.pending_events == len(correlator._held) + len(correlator._attempts) <= 5
+
+
+@given(arrivals=st.lists(st.tuples(_payloads, _peers, st.floats(0, 400)), max_size=12))
+def test_what_comes_in_adds_up(arrivals: list[tuple[bytes, Peer, float]]) -> None:
+    """At any moment each datagram is decoded, malformed or turned away, each event released or pending."""
+    one = bridge()
+    pipeline, tally, correlator = one.pipeline, one.tally, one.pipeline._correlator
+    objects, now = 0, 0.0
+    for number, (payload, peer, seconds) in enumerate(arrivals):
+        now += seconds
+        if number % 4 == 3:
+            pipeline.turn_away()
+        held = decoded(payload)
+        objects += len(held.rejected) if held.events else 0
+        pipeline.take(held, peer=peer, received_ns=BASE_MS * NS_PER_MS + int(now * 1e9), now=now)
+        assert_adds_up(tally, correlator)
+        pipeline.settle(now=now)
+        assert_adds_up(tally, correlator)
+
+    assert tally.datagrams_received == len(arrivals) + len(arrivals) // 4
+    assert tally.objects_rejected.total() == objects
+    pipeline.release_all(now=now)
+    assert_adds_up(tally, correlator)
+    assert correlator.pending_events == 0
+
+
+def test_events_and_garbage_in_one_datagram() -> None:
+    """A datagram with an event is decoded; what else is in it is told apart from malformed datagrams."""
+    one = bridge()
+    event = call()
+    for payload in (event + b"\njunk\n7", b"junk\n7", b"", event):
+        one.pipeline.take(decoded(payload), peer=Peer("127.0.0.1", 1), received_ns=BASE_MS * NS_PER_MS, now=0.0)
+
+    assert (one.tally.datagrams_received, one.tally.datagrams_decoded) == (4, 2)
+    assert one.tally.malformed == {"not_json": 1, "empty": 1}
+    assert one.tally.objects_rejected == {"not_json": 1, "not_an_object": 1}
