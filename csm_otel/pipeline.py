@@ -11,15 +11,18 @@ from typing import TYPE_CHECKING, Protocol
 
 from csm_otel.correlator import CorrelatedCall, Correlator, OrphanAttempt, Released
 from csm_otel.events import ApiCall
+from csm_otel.measures import measure
 from csm_otel.origin_hold import KnownOrigins, OriginHold, peers_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections import Counter
+    from collections.abc import Callable, Iterable, Sequence
 
     from csm_otel.decoding import Decoded
     from csm_otel.endings import Ended
     from csm_otel.events import Event, Peer
     from csm_otel.exporter import Exporter
+    from csm_otel.measures import Measurement
     from csm_otel.recorder import Recorder
     from csm_otel.spans.mapper import SpanMapper
     from csm_otel.spans.processes import ProcessTraces
@@ -54,8 +57,12 @@ class Pipeline:
         origins: Origins | None = None,
         processes: ProcessTraces | None = None,
         recorder: Recorder | None = None,
+        record: Callable[[Iterable[Measurement]], None] | None = None,
     ) -> None:
-        """Take the stages, wired; ``origins`` where it matters who sends, ``processes`` where each is a trace."""
+        """Take the stages, wired; ``origins`` where it matters who sends, ``processes`` where each is a trace.
+
+        ``record`` takes what is measured of what is released, where metrics are wanted.
+        """
         self._correlator = correlator
         self._mapper = mapper
         self._exporter = exporter
@@ -64,6 +71,7 @@ class Pipeline:
         self._origins = origins
         self._processes = processes
         self._recorder = recorder
+        self._record = record
         self._hold = OriginHold(origins)
         self._leaving: deque[Released] = deque()
         """Left the correlator by `let_go`."""
@@ -193,13 +201,13 @@ class Pipeline:
         tally = self._tally
         if isinstance(one, CorrelatedCall):
             tally.released[one.reason] += 1
+            tally.attempts_in_calls += len(one.attempts)
             tally.attempts_missing += one.missing
             tally.ambiguous += one.ambiguous
         else:
             tally.orphans[one.reason] += 1
 
     def _export(self, now: float) -> None:
-                tally.attempts_in_calls += len(one.attempts)
         for one, origin in self._hold.take(now=now):
             if not isinstance(one, CorrelatedCall | OrphanAttempt):
                 if self._processes is not None:
@@ -210,7 +218,10 @@ class Pipeline:
                 self._recorder.origin(origin, peer=peer, now=now)
             if self._origins is not None and origin is None and peer.is_loopback:
                 self._tally.origins_unknown += 1
-            self._exporter.add(self._mapper.map(one, origin), now=now)
+            tree = self._mapper.map(one, origin)
+            if self._record is not None:
+                self._record(measure(one, tree))
+            self._exporter.add(tree, now=now)
         for root in self._processes.completed() if self._processes is not None else ():
             self._exporter.add_decided(root, now=now)
 

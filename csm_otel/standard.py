@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 from urllib.parse import unquote, urlsplit
 
 from pydantic import Field, ValidationError, field_validator
@@ -28,7 +28,6 @@ _COMPRESSIONS = {_HTTP: ("none", "gzip", "deflate"), _GRPC: ("none", "gzip")}
 _EXPORTERS = ("otlp", "console", "none")
 _DEFAULT_ENDPOINTS = {_HTTP: "http://localhost:4318", _GRPC: "http://localhost:4317"}
 _GRPC_PORT = 4317
-_TRACES_PATH = "v1/traces"
 _DEFAULT_TIMEOUT_MS = 10_000.0
 # OTEL_EXPORTER_OTLP_TIMEOUT is milliseconds; the Python SDK has always read seconds. Nobody means under 0.1 s.
 _SHORTEST_TIMEOUT_MS = 100.0
@@ -36,6 +35,9 @@ _SHORTEST_TIMEOUT_MS = 100.0
 _NO_TIMEOUT_MS = 2**31 - 1
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9a-z-]+")  # RFC 9110, 5.6.2; others end in an error at every delivery
 _LIMIT = re.compile(r"OTEL_(?:ATTRIBUTE|SPAN|EVENT|LINK)_\w*LIMIT")
+
+
+Signal = Literal["traces", "metrics"]
 
 
 class StandardVariables(BaseSettings):
@@ -77,19 +79,32 @@ class StandardVariables(BaseSettings):
     exporter_otlp_insecure: str = ""
     exporter_otlp_traces_insecure: str = ""
 
+    metrics_exporter: str = ""
+    metric_export_interval: int = Field(default=60_000, ge=1)
+    metric_export_timeout: int = Field(default=30_000, ge=0)
+    exporter_otlp_metrics_endpoint: str = ""
+    exporter_otlp_metrics_protocol: str = ""
+    exporter_otlp_metrics_headers: str = ""
+    exporter_otlp_metrics_timeout: str = ""
+    exporter_otlp_metrics_compression: str = ""
+    exporter_otlp_metrics_certificate: str = ""
+    exporter_otlp_metrics_client_key: str = ""
+    exporter_otlp_metrics_client_certificate: str = ""
+    exporter_otlp_metrics_insecure: str = ""
+
     @field_validator("sdk_disabled", mode="before")
     @classmethod
     def _only_true_is_true(cls, value: object) -> bool:
         return str(value).strip().lower() == "true"
 
-    @field_validator("bsp_export_timeout")
+    @field_validator("bsp_export_timeout", "metric_export_timeout")
     @classmethod
     def _zero_is_no_timeout(cls, value: int) -> int:
         return value or _NO_TIMEOUT_MS
 
-    def otlp(self, name: str) -> tuple[str, str]:
-        """Return the name and value of an OTLP variable, its traces form first."""
-        for field in (f"exporter_otlp_traces_{name}", f"exporter_otlp_{name}"):
+    def otlp(self, name: str, signal: Signal = "traces") -> tuple[str, str]:
+        """Return the name and value of an OTLP variable, the signal's own form first."""
+        for field in (f"exporter_otlp_{signal}_{name}", f"exporter_otlp_{name}"):
             if value := str(getattr(self, field)).strip():
                 return f"OTEL_{field.upper()}", value
         return f"OTEL_EXPORTER_OTLP_{name.upper()}", ""
@@ -122,26 +137,40 @@ def exporters_of(variables: StandardVariables) -> list[str] | None:
     return ["otlp"] if variables.otlp("endpoint")[1] else None
 
 
-def destination_of(variables: StandardVariables, *, warn: list[str]) -> Destination:
+def exports_metrics(variables: StandardVariables) -> bool:
+    """Return whether metrics are asked for.
+
+    Raises:
+        SettingsError: an exporter is unknown.
+    """
+    names = {name.strip().lower() for name in variables.metrics_exporter.split(",") if name.strip()}
+    if unknown := sorted(names - {"otlp", "none"}):
+        raise SettingsError([f"OTEL_METRICS_EXPORTER: {unknown[0]!r} is none of otlp, none"])
+    return "otlp" in names
+
+
+def destination_of(variables: StandardVariables, *, warn: list[str], signal: Signal = "traces") -> Destination:
     """Return where OTLP goes. Lines for what is read otherwise than it looks are added to ``warn``.
 
     Raises:
         SettingsError: a line for each variable that cannot be used.
     """
     faults: list[str] = []
-    endpoint_name, endpoint = variables.otlp("endpoint")
-    protocol = _protocol(variables, endpoint, faults)
-    insecure = variables.otlp("insecure")[1].lower() == "true"
+    endpoint_name, endpoint = variables.otlp("endpoint", signal)
+    protocol = _protocol(*variables.otlp("protocol", signal), endpoint, faults)
+    insecure = variables.otlp("insecure", signal)[1].lower() == "true"
     url = _url(endpoint_name, endpoint, protocol, insecure=insecure, faults=faults)
+    if protocol == _HTTP and not faults and endpoint_name != f"OTEL_EXPORTER_OTLP_{signal.upper()}_ENDPOINT":
+        url = _with_path(url, f"v1/{signal}")
     destination = Destination(
         url=url,
         protocol=protocol,  # type: ignore[arg-type]
-        headers=_headers(*variables.otlp("headers"), faults),
-        timeout_seconds=_timeout_seconds(*variables.otlp("timeout"), faults, warn),
-        compression=_compression(*variables.otlp("compression"), protocol, faults),  # type: ignore[arg-type]
-        certificate=variables.otlp("certificate")[1] or None,
-        client_key=variables.otlp("client_key")[1] or None,
-        client_certificate=variables.otlp("client_certificate")[1] or None,
+        headers=_headers(*variables.otlp("headers", signal), faults),
+        timeout_seconds=_timeout_seconds(*variables.otlp("timeout", signal), faults, warn),
+        compression=_compression(*variables.otlp("compression", signal), protocol, faults),  # type: ignore[arg-type]
+        certificate=variables.otlp("certificate", signal)[1] or None,
+        client_key=variables.otlp("client_key", signal)[1] or None,
+        client_certificate=variables.otlp("client_certificate", signal)[1] or None,
     )
     if faults:
         raise SettingsError(faults)
@@ -172,8 +201,7 @@ def rpc_conventions_of(variables: StandardVariables) -> RpcConventions:
     return RpcConventions.OLD_WITH_SYSTEM_NAME
 
 
-def _protocol(variables: StandardVariables, endpoint: str, faults: list[str]) -> str:
-    name, protocol = variables.otlp("protocol")
+def _protocol(name: str, protocol: str, endpoint: str, faults: list[str]) -> str:
     if not protocol:
         # Jenkins sets a :4317 endpoint and no protocol; nothing but gRPC listens there
         return _GRPC if _port(endpoint) == _GRPC_PORT else _HTTP
@@ -202,9 +230,12 @@ def _url(name: str, endpoint: str, protocol: str, *, insecure: bool, faults: lis
     if not usable:
         faults.append(f"{name}: not a URL like {_DEFAULT_ENDPOINTS[protocol]}")  # it may hold a password
         return url
-    if protocol == _HTTP and not name.endswith("TRACES_ENDPOINT"):
-        return parts._replace(path=f"{parts.path.rstrip('/')}/{_TRACES_PATH}").geturl()
     return url
+
+
+def _with_path(url: str, path: str) -> str:
+    parts = urlsplit(url)
+    return parts._replace(path=f"{parts.path.rstrip('/')}/{path}").geturl()
 
 
 def _headers(name: str, text: str, faults: list[str]) -> tuple[tuple[str, str], ...]:

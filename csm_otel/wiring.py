@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import socket
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from opentelemetry.sdk.resources import Resource as SdkResource
 from opentelemetry.sdk.trace import SpanLimits
+from opentelemetry.semconv._incubating.attributes.host_attributes import HOST_NAME
 from opentelemetry.semconv._incubating.attributes.telemetry_attributes import (
     TELEMETRY_DISTRO_NAME,
     TELEMETRY_DISTRO_VERSION,
@@ -16,10 +18,10 @@ from opentelemetry.semconv.attributes.service_attributes import SERVICE_NAME
 
 from csm_otel import __version__
 from csm_otel.agent import Agent
+from csm_otel.allowed import AllowedNetworks
 from csm_otel.correlator import Correlator, CorrelatorLimits
 from csm_otel.errors import SettingsError
 from csm_otel.export.sampling import HeadSampler, sampler_from
-from csm_otel.allowed import AllowedNetworks
 from csm_otel.exporter import Exporter
 from csm_otel.origin import OriginFinder
 from csm_otel.outlets import Outlets, made, open_outlets
@@ -31,35 +33,39 @@ from csm_otel.spans.options import MappingOptions, TraceGrouping
 from csm_otel.spans.processes import ProcessTraces
 from csm_otel.standard import (
     StandardVariables,
+    destination_of,
     exporters_of,
+    exports_metrics,
     resource_attributes_of,
     rpc_conventions_of,
 )
 from csm_otel.tally import Tally
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from csm_otel.agent import Attendant, Wakeable
+    from csm_otel.export.metrics import Metrics
     from csm_otel.settings import Settings
     from csm_otel.source import Source
     from csm_otel.spans.data import AttributeValue, SpanData
     from csm_otel.speaker import Speaker
 
 _MS = 1000.0
+_LAST_METRICS_SECONDS = 1.0  # of the deadline, kept for them where the spans' back end is away and theirs is not
 
 
 class Bridge(NamedTuple):
     """A pipeline with the agent that feeds it, and what its owner must close, print or ask."""
 
     pipeline: Pipeline
-_LAST_METRICS_SECONDS = 1.0  # of the deadline, kept for them where the spans' back end is away and theirs is not
     agent: Agent
     mapper: SpanMapper
     exporter: Exporter
     outlets: Outlets
     origins: OriginFinder | None
     tally: Tally
+    metrics: Metrics | None
 
     def run(self, *, until: Callable[[], bool], wake: Wakeable, attendants: Sequence[Attendant] = ()) -> None:
         """Run the agent; see `Agent.run`."""
@@ -81,7 +87,11 @@ _LAST_METRICS_SECONDS = 1.0  # of the deadline, kept for them where the spans' b
         if self.outlets.file is not None:
             self.outlets.file.have_patience(until=deadline)
         self.agent.finish(deadline=deadline, until_ns=until_ns)
-        self.outlets.close(deadline_seconds=max(0.0, deadline - time.monotonic()))
+        left_seconds = max(0.0, deadline - time.monotonic())
+        kept_seconds = min(left_seconds / 4, _LAST_METRICS_SECONDS) if self.metrics is not None else 0.0
+        self.outlets.close(deadline_seconds=left_seconds - kept_seconds)
+        if self.metrics is not None:  # after the spans, so that it counts what became of them
+            self.metrics.close(deadline_seconds=max(0.0, deadline - time.monotonic()))
         if self.origins is not None:
             self.origins.close()
 
@@ -117,6 +127,13 @@ def build_bridge(
         exporters=exporters,
         faults=found,
     )
+    correlator = _correlator(settings)
+    shared = _shared_resource(resource)
+    host_name = source.host_name or socket.gethostname()
+    metrics = None
+    if source.receivers and not variables.sdk_disabled:  # what is replayed was measured when it happened
+        own = {HOST_NAME: host_name, **shared}
+        metrics = made(lambda: _metrics(variables, tally, correlator, outlets, resource=own, speaker=speaker), found)
     if found and faults is None:
         raise SettingsError(found)
     exporter = Exporter(
@@ -133,8 +150,8 @@ def build_bridge(
     processes = _processes(settings, source, sampler)
     mapper = SpanMapper(
         ids=source.ids,
-        resource=_shared_resource(resource),
-        host_name=source.host_name or socket.gethostname(),
+        resource=shared,
+        host_name=host_name,
         options=_mapping_options(
             settings, variables, source.service_name or variables.service_name or resource.get(SERVICE_NAME, "")
         ),
@@ -142,7 +159,7 @@ def build_bridge(
         processes=processes,
     )
     pipeline = Pipeline(
-        correlator=_correlator(settings),
+        correlator=correlator,
         mapper=mapper,
         exporter=exporter,
         tally=tally,
@@ -150,6 +167,7 @@ def build_bridge(
         origins=finder or source.origins,
         processes=processes,
         recorder=outlets.recorder,
+        record=metrics.record if metrics is not None else None,
     )
     return Bridge(
         pipeline=pipeline,
@@ -166,6 +184,43 @@ def build_bridge(
         outlets=outlets,
         origins=finder,
         tally=tally,
+        metrics=metrics,
+    )
+
+
+def _metrics(
+    variables: StandardVariables,
+    tally: Tally,
+    correlator: Correlator,
+    outlets: Outlets,
+    *,
+    resource: Mapping[str, AttributeValue],
+    speaker: Speaker,
+) -> Metrics | None:
+    """Return the metrics that are asked for, or None where none are.
+
+    Raises:
+        SettingsError: their back end cannot be used.
+    """
+    if not exports_metrics(variables):
+        return None
+    # they cost a tenth of a second and some megabytes
+    from csm_otel.export.metrics import Metrics, open_metric_exporter  # ruff: ignore[import-outside-top-level]
+
+    warnings: list[str] = []
+    destination = destination_of(variables, warn=warnings, signal="metrics")
+    for line in warnings:
+        speaker.warn(line)
+    timeout_seconds = min(destination.timeout_seconds, variables.metric_export_timeout / _MS)
+    queue = outlets.queue
+    return Metrics(
+        open_metric_exporter(replace(destination, timeout_seconds=timeout_seconds)),
+        tally=tally,
+        pending=lambda: correlator.pending_events,
+        waiting=lambda: queue.spans_waiting if queue is not None else 0,
+        resource=resource,
+        interval_seconds=variables.metric_export_interval / _MS,
+        say=speaker.warn,
     )
 
 

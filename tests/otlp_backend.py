@@ -28,6 +28,11 @@ from cryptography.x509.oid import NameOID
 from google.protobuf.duration_pb2 import Duration
 from google.rpc.error_details_pb2 import RetryInfo  # type: ignore[import-untyped]
 from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]
+from opentelemetry.proto.collector.metrics.v1 import metrics_service_pb2_grpc
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
+    ExportMetricsServiceRequest,
+    ExportMetricsServiceResponse,
+)
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2_grpc
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTracePartialSuccess,
@@ -39,6 +44,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
+    from opentelemetry.proto.metrics.v1.metrics_pb2 import HistogramDataPoint, NumberDataPoint
     from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 DEADLINE_SECONDS = 20.0
@@ -86,6 +92,8 @@ class _Backend:
         """Every request that came, also those that were not answered with success."""
         self.accepted: list[ExportTraceServiceRequest] = []
         """Those answered with success."""
+        self.metric_requests: list[ExportMetricsServiceRequest] = []
+        """Those for metrics, which are answered with success."""
         self.headers: list[dict[str, str]] = []
         """Of each request; names in lower case."""
         self.peers: list[str] = []
@@ -123,6 +131,25 @@ class _Backend:
                 for scope_spans in resource_spans.scope_spans
                 for span in scope_spans.spans
             ]
+
+    def points(self, name: str) -> list[NumberDataPoint | HistogramDataPoint]:
+        """All points of a metric in the last request that came for metrics."""
+        with self._changed:
+            last = self.metric_requests[-1:]
+        return [
+            point
+            for request in last
+            for resource_metrics in request.resource_metrics
+            for scope_metrics in resource_metrics.scope_metrics
+            for metric in scope_metrics.metrics
+            if metric.name == name
+            for point in getattr(metric, str(metric.WhichOneof("data"))).data_points
+        ]
+
+    def _receive_metrics(self, request: ExportMetricsServiceRequest) -> None:
+        with self._changed:
+            self.metric_requests.append(request)
+            self._changed.notify_all()
 
     def _wait_for(self, what: Sequence[ExportTraceServiceRequest], count: int, deadline_seconds: float) -> None:
         with self._changed:
@@ -210,6 +237,11 @@ class _HttpHandler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         """Take an export."""
         body = self.rfile.read(int(self.headers["Content-Length"]))
+        if self.path.partition("?")[0] == "/v1/metrics":
+            body = _DECOMPRESS[self.headers.get("Content-Encoding", "")](body)
+            self.server.backend._receive_metrics(ExportMetricsServiceRequest.FromString(body))
+            self._send(Answer(body=b""))
+            return
         if self.path.partition("?")[0] != "/v1/traces":
             self._send(Answer(status=404, body=b""))
             return
@@ -255,6 +287,9 @@ class GrpcBackend(_Backend):
         trace_service_pb2_grpc.add_TraceServiceServicer_to_server(  # type: ignore[no-untyped-call]
             _TraceService(self), self._server
         )
+        metrics_service_pb2_grpc.add_MetricsServiceServicer_to_server(  # type: ignore[no-untyped-call]
+            _MetricsService(self), self._server
+        )
         if certificate is None:
             port = self._server.add_insecure_port(f"127.0.0.1:{port}")
             self.url = f"http://127.0.0.1:{port}"
@@ -287,6 +322,17 @@ class _TraceService(trace_service_pb2_grpc.TraceServiceServicer):
         details = _retry_details(answer) if answer.status_details is None else answer.status_details
         context.set_trailing_metadata((("grpc-status-details-bin", details),))
         return context.abort(answer.code, answer.message)
+
+
+class _MetricsService(metrics_service_pb2_grpc.MetricsServiceServicer):
+    def __init__(self, backend: GrpcBackend) -> None:
+        self._backend = backend
+
+    def Export(  # ruff: ignore[invalid-function-name]
+        self, request: ExportMetricsServiceRequest, _context: grpc.ServicerContext
+    ) -> ExportMetricsServiceResponse:
+        self._backend._receive_metrics(request)
+        return ExportMetricsServiceResponse()
 
 
 def _response(answer: Answer) -> ExportTraceServiceResponse:

@@ -18,6 +18,7 @@ from csm_otel.standard import (
     StandardVariables,
     destination_of,
     exporters_of,
+    exports_metrics,
     prepare_limits,
     read_standard_variables,
     resource_attributes_of,
@@ -454,3 +455,61 @@ def test_sdk_can_be_imported(text: str) -> None:
 
     assert (0, "") == (done.returncode, done.stderr)
     assert ("7" if text == "7" else "128") == done.stdout.strip()
+
+
+# Metrics
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        pytest.param("", False, id="unset-is-none"),
+        pytest.param("none", False, id="none"),
+        pytest.param("otlp", True, id="otlp"),
+        pytest.param(" OTLP , none", True, id="list"),
+    ],
+)
+def test_metrics_are_on_where_asked_for(text: str, expected: bool) -> None:  # ruff: ignore[boolean-type-hint-positional-argument] - a column of the table
+    """Nothing but otlp switches metrics on."""
+    assert exports_metrics(read({"METRICS_EXPORTER": text})) is expected
+
+
+def test_unknown_metrics_exporter() -> None:
+    """An exporter that there is not is a fault."""
+    assert faults(lambda: exports_metrics(read({"METRICS_EXPORTER": "otlp,prometheus"}))) == (
+        "OTEL_METRICS_EXPORTER: 'prometheus' is none of otlp, none",
+    )
+
+
+@pytest.mark.parametrize(
+    ("variables", "url"),
+    [
+        pytest.param({}, "http://localhost:4318/v1/metrics", id="default"),
+        pytest.param({"ENDPOINT": "http://c/x"}, "http://c/x/v1/metrics", id="general"),
+        pytest.param({"METRICS_ENDPOINT": "http://c/m"}, "http://c/m", id="as-it-is"),
+        pytest.param(
+            {"TRACES_ENDPOINT": "http://t/v1/traces"}, "http://localhost:4318/v1/metrics", id="traces-are-others"
+        ),
+        pytest.param({"TRACES_PROTOCOL": "grpc"}, "http://localhost:4318/v1/metrics", id="their-protocol-too"),
+        pytest.param({"METRICS_PROTOCOL": "grpc", "ENDPOINT": "http://c:1"}, "http://c:1", id="grpc"),
+    ],
+)
+def test_metrics_endpoint(variables: dict[str, str], url: str) -> None:
+    """Metrics have variables of their own, and share the general ones with traces."""
+    given = read({f"EXPORTER_OTLP_{name}": value for name, value in variables.items()})
+
+    assert destination_of(given, warn=[], signal="metrics").url == url
+
+
+def test_metrics_timeout_and_headers() -> None:
+    """Milliseconds and percent-decoded pairs, as for traces."""
+    given = read(
+        {
+            "EXPORTER_OTLP_METRICS_TIMEOUT": "1500",
+            "EXPORTER_OTLP_TIMEOUT": "9000",
+            "EXPORTER_OTLP_METRICS_HEADERS": "k=a%20b",
+        }
+    )
+    destination = destination_of(given, warn=[], signal="metrics")
+
+    assert (destination.timeout_seconds, destination.headers) == (1.5, (("k", "a b"),))

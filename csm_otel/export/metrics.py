@@ -1,0 +1,228 @@
+"""Metrics over OTLP, by the official SDK and its exporter: `Metrics`.
+
+The counters are read off the tally whenever the SDK collects, so that they cost a datagram nothing and say the same as
+the tally does. The histograms are told each released call.
+
+Nothing here may disturb the tracing: the exporter's failures are a line now and then, and closing keeps its deadline.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import uuid
+from typing import TYPE_CHECKING, Any
+
+from opentelemetry.metrics import CallbackOptions, Observation
+from opentelemetry.sdk.metrics import (
+    AlwaysOffExemplarFilter,
+    Counter,
+    Histogram,
+    MeterProvider,
+    ObservableCounter,
+    ObservableGauge,
+)
+from opentelemetry.sdk.metrics.export import (
+    MetricExporter,
+    MetricExportResult,
+    MetricsData,
+    PeriodicExportingMetricReader,
+)
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.semconv._incubating.attributes.service_attributes import SERVICE_INSTANCE_ID
+from opentelemetry.semconv.attributes.error_attributes import ERROR_TYPE
+from opentelemetry.semconv.attributes.network_attributes import NETWORK_LOCAL_ADDRESS, NETWORK_LOCAL_PORT
+from opentelemetry.semconv.attributes.service_attributes import SERVICE_NAME, SERVICE_VERSION
+
+from csm_otel import __version__
+from csm_otel.export.encoding import SCOPE
+from csm_otel.measures import ATTEMPT_DURATION, CALL_ATTEMPTS, CALL_DURATION
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from csm_otel.export.destination import Destination
+    from csm_otel.measures import Measurement
+    from csm_otel.spans.data import AttributeValue
+    from csm_otel.tally import Intake, Tally
+
+SERIES = 2000
+"""The most sets of attributes that an instrument keeps; the rest goes to one that says ``otel.metric.overflow``."""
+
+_LIMITS: dict[type, int] = dict.fromkeys((Counter, Histogram, ObservableCounter, ObservableGauge), SERIES)
+# "Semantic conventions for RPC metrics" advise these, in seconds.
+_DURATIONS = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10)
+_ATTEMPTS = (0, 1, 2, 3, 4, 5, 10, 25)
+
+
+class Metrics:
+    """The meter of one run, and the thread that exports what it counts."""
+
+    def __init__(
+        self,
+        exporter: MetricExporter,
+        *,
+        tally: Tally,
+        pending: Callable[[], int],
+        waiting: Callable[[], int],
+        resource: Mapping[str, AttributeValue],
+        interval_seconds: float,
+        say: Callable[[str], None],
+    ) -> None:
+        """Export each ``interval_seconds`` by ``exporter``, which belongs to this from now on.
+
+        ``pending`` tells how many events wait for their call, ``waiting`` how many spans for the back end; they and
+        the tally are read by another thread. ``say`` takes a line for the operator, from that thread.
+        """
+        self._tally = tally
+        reader = PeriodicExportingMetricReader(
+            _Telling(exporter, say), export_interval_millis=interval_seconds * 1000, cardinality_limits=_LIMITS
+        )
+        self._provider = MeterProvider(
+            [reader],
+            resource=_resource(resource),
+            exemplar_filter=AlwaysOffExemplarFilter(),  # no measurement is made within a span
+            shutdown_on_exit=False,
+        )
+        meter = self._provider.get_meter(SCOPE.name, SCOPE.version, SCOPE.schema_url)
+        self._histograms = {
+            name: meter.create_histogram(name, unit, text, explicit_bucket_boundaries_advisory=bounds)
+            for name, unit, text, bounds in (
+                (CALL_DURATION, "s", "Duration of AWS calls, all attempts and back-off included.", _DURATIONS),
+                (ATTEMPT_DURATION, "s", "Duration of the HTTP attempts of AWS calls.", _DURATIONS),
+                (CALL_ATTEMPTS, "{attempt}", "HTTP attempts of an AWS call.", _ATTEMPTS),
+            )
+        }
+        for name, unit, text, observe in (
+            ("csm_otel.datagrams.received", "{datagram}", "Read from a socket.", self._received),
+            ("csm_otel.datagrams.invalid", "{datagram}", "Without an event in them.", self._invalid),
+            ("csm_otel.datagrams.dropped", "{datagram}", "Not looked into.", self._dropped),
+            ("csm_otel.calls", "{call}", "Calls decoded.", lambda: [Observation(tally.calls)]),
+            ("csm_otel.attempts", "{attempt}", "Attempts decoded.", lambda: [Observation(tally.attempts)]),
+            ("csm_otel.orphans", "{attempt}", "Attempts whose call never came.", self._orphans),
+            ("csm_otel.spans.exported", "{span}", "Spans by what became of them.", self._exported),
+        ):
+            meter.create_observable_counter(name, [_callback(observe)], unit, text)
+        for name, unit, text, observe in (
+            ("csm_otel.events.pending", "{event}", "Waiting for their call.", lambda: [Observation(pending())]),
+            ("csm_otel.spans.waiting", "{span}", "Waiting for the back end.", lambda: [Observation(waiting())]),
+            ("csm_otel.receive_buffer.size", "By", "Given by the kernel, in its accounting.", self._buffers),
+        ):
+            meter.create_observable_gauge(name, [_callback(observe)], unit, text)
+
+    def record(self, measurements: Iterable[Measurement]) -> None:
+        """Take in what a released call came to."""
+        for name, value, attributes in measurements:
+            self._histograms[name].record(value, attributes)
+
+    def close(self, *, deadline_seconds: float) -> None:
+        """Export a last time, and end; not later than the deadline."""
+        with contextlib.suppress(Exception):
+            self._provider.shutdown(timeout_millis=deadline_seconds * 1000)
+
+    # What the SDK's thread reads while the loop counts on; a copy of a dict is made in one go.
+
+    def _received(self) -> list[Observation]:
+        return [Observation(intake.read, _where(intake)) for intake in self._tally.intakes]
+
+    def _invalid(self) -> list[Observation]:
+        return _by("reason", self._tally.malformed)
+
+    def _dropped(self) -> list[Observation]:
+        tally = self._tally
+        others = {"not_allowed": tally.datagrams_not_allowed, "late": tally.datagrams_late}
+        return [
+            *(
+                Observation(intake.dropped_by_kernel, {**_where(intake), "reason": "receive_buffer_full"})
+                for intake in tally.intakes
+                if intake.dropped_by_kernel is not None
+            ),
+            *_by("reason", {reason: count for reason, count in others.items() if count}),
+        ]
+
+    def _orphans(self) -> list[Observation]:
+        return _by("reason", self._tally.orphans)
+
+    def _exported(self) -> list[Observation]:
+        tally = self._tally
+        outcomes = {
+            "delivered": tally.spans_delivered,
+            "rejected": tally.spans_rejected,
+            "not_sampled": tally.spans_unsampled,
+            "shown": tally.spans_shown,
+            "spooled": tally.spans_spooled,
+        }
+        dropped = [
+            Observation(count, {"outcome": "dropped", ERROR_TYPE: reason})
+            for reason, count in dict(tally.spans_dropped).items()
+        ]
+        return [*_by("outcome", {name: count for name, count in outcomes.items() if count}), *dropped]
+
+    def _buffers(self) -> list[Observation]:
+        return [Observation(intake.buffer_bytes, _where(intake)) for intake in self._tally.intakes]
+
+
+class _Telling(MetricExporter):
+    """Passes on to an exporter, raises nothing, and tells when metrics are not taken and when they are again."""
+
+    def __init__(self, exporter: MetricExporter, say: Callable[[str], None]) -> None:
+        super().__init__(
+            preferred_temporality=exporter._preferred_temporality,  # ruff: ignore[private-member-access] - as the reader does
+            preferred_aggregation=exporter._preferred_aggregation,  # ruff: ignore[private-member-access]
+        )
+        self._exporter = exporter
+        self._say = say
+        self._is_failing = False
+
+    def export(self, metrics_data: MetricsData, timeout_millis: float = 10_000, **more: Any) -> MetricExportResult:
+        try:
+            result = self._exporter.export(metrics_data, timeout_millis, **more)
+        except Exception:  # ruff: ignore[blind-except] - whatever it is, the next time comes
+            result = MetricExportResult.FAILURE
+        is_failing = result is not MetricExportResult.SUCCESS
+        if is_failing != self._is_failing:
+            self._is_failing = is_failing
+            self._say("metrics are not taken by the back end" if is_failing else "metrics are taken again")
+        return result
+
+    def force_flush(self, timeout_millis: float = 10_000) -> bool:
+        return self._exporter.force_flush(timeout_millis)
+
+    def shutdown(self, timeout_millis: float = 30_000, **more: Any) -> None:
+        self._exporter.shutdown(timeout_millis, **more)
+
+
+def open_metric_exporter(destination: Destination) -> MetricExporter:
+    """Return the official exporter of the destination's protocol, told everything that it would else look up itself.
+
+    A certificate, URL or header that cannot be used is a SettingsError.
+    """
+    # The libraries of the protocol that is not in use would cost a tenth of a second and tens of megabytes.
+    if destination.protocol == "grpc":
+        os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # its C core writes to stderr on its own
+        from csm_otel.export.grpc import metric_exporter as over_grpc  # ruff: ignore[import-outside-top-level]
+
+        return over_grpc(destination)
+    from csm_otel.export.http import metric_exporter as over_http  # ruff: ignore[import-outside-top-level]
+
+    return over_http(destination)
+
+
+def _resource(given: Mapping[str, AttributeValue]) -> Resource:
+    """Return the resource of this process: it is the daemon that counts, never an application."""
+    others = {name: value for name, value in given.items() if not name.startswith("service.")}
+    own = {SERVICE_NAME: "csm-otel", SERVICE_VERSION: __version__, SERVICE_INSTANCE_ID: str(uuid.uuid4())}
+    return Resource({**others, **own})
+
+
+def _where(intake: Intake) -> dict[str, AttributeValue]:
+    host, port = intake.address
+    return {NETWORK_LOCAL_ADDRESS: host, NETWORK_LOCAL_PORT: port}
+
+
+def _by(name: str, counts: Mapping[str, int]) -> list[Observation]:
+    return [Observation(count, {name: value}) for value, count in dict(counts).items()]
+
+
+def _callback(observe: Callable[[], list[Observation]]) -> Callable[[CallbackOptions], list[Observation]]:
+    return lambda _options: observe()

@@ -1,0 +1,73 @@
+"""What is measured of each released call and orphan: `measure`.
+
+Every value and attribute is one that the spans have as well, so that the two never contradict each other. Source:
+span-mapping, Metrics; "Semantic conventions for RPC metrics".
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from opentelemetry.semconv._incubating.attributes.cloud_attributes import CLOUD_REGION
+from opentelemetry.semconv._incubating.attributes.rpc_attributes import RPC_METHOD, RPC_SYSTEM_NAME
+from opentelemetry.semconv.attributes.error_attributes import ERROR_TYPE
+from opentelemetry.semconv.attributes.http_attributes import HTTP_RESPONSE_STATUS_CODE
+
+from csm_otel.correlator import CorrelatedCall
+from csm_otel.spans.attributes import CSM_NOT_SENT
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from csm_otel.correlator import Released
+    from csm_otel.events import Event
+    from csm_otel.spans.data import AttributeValue, SpanData
+
+CALL_DURATION = "rpc.client.call.duration"
+ATTEMPT_DURATION = "csm_otel.attempt.duration"
+CALL_ATTEMPTS = "csm_otel.call.attempts"
+
+_NS_PER_SECOND = 1_000_000_000
+# No application, account, host name or request id: each set of values is a series that lives as long as the process.
+_OF_CALLS = (RPC_SYSTEM_NAME, CLOUD_REGION, ERROR_TYPE)
+_OF_ATTEMPTS = (CLOUD_REGION, ERROR_TYPE, HTTP_RESPONSE_STATUS_CODE)
+
+
+class Measurement(NamedTuple):
+    """One value of a histogram."""
+
+    name: str
+    value: float
+    """Seconds, or attempts."""
+    attributes: Mapping[str, AttributeValue]
+
+
+def measure(released: Released, tree: Sequence[SpanData]) -> Iterator[Measurement]:
+    """Yield what is measured of a call with its attempts, or of an orphan; ``tree`` is its spans, in their order."""
+    if not isinstance(released, CorrelatedCall):
+        yield from _of_attempts(released.attempt.event, tree[0], tree)
+        return
+    call, *attempts = tree
+    attributes = _attributes(released.call.event, call, call, _OF_CALLS)
+    yield Measurement(CALL_DURATION, _seconds(call), attributes)
+    yield Measurement(CALL_ATTEMPTS, len(released.attempts) + released.missing, attributes)
+    yield from _of_attempts(released.call.event, call, attempts)
+
+
+def _of_attempts(event: Event, call: SpanData, attempts: Sequence[SpanData]) -> Iterator[Measurement]:
+    for attempt in attempts:
+        if CSM_NOT_SENT not in attempt.attributes:
+            yield Measurement(ATTEMPT_DURATION, _seconds(attempt), _attributes(event, call, attempt, _OF_ATTEMPTS))
+
+
+def _attributes(event: Event, call: SpanData, span: SpanData, names: Sequence[str]) -> dict[str, AttributeValue]:
+    """Return the operation and what of the named attributes a span has."""
+    return {
+        RPC_SYSTEM_NAME: call.attributes[RPC_SYSTEM_NAME],
+        RPC_METHOD: f"{event.service}/{event.api}",
+        **{name: span.attributes[name] for name in names if name in span.attributes},
+    }
+
+
+def _seconds(span: SpanData) -> float:
+    return (span.end_ns - span.start_ns) / _NS_PER_SECOND

@@ -1,0 +1,241 @@
+"""The metrics of `csm-otel serve` and `exec` at a real OTLP server: they equal what was sent."""
+
+from __future__ import annotations
+
+import re
+import signal
+import socket
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+from datagrams import ABSENT, attempt, call
+from e2e.programs import ONE_CALL, environment, has_traceback, lines_of, run_exec, serving
+from otlp_backend import GrpcBackend, HttpBackend, wait_until
+
+from csm_otel import __version__
+from csm_otel.events import Dialect
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from e2e.programs import Serving
+    from opentelemetry.proto.metrics.v1.metrics_pb2 import HistogramDataPoint, NumberDataPoint
+
+with_each_protocol = pytest.mark.parametrize("backend_type", [HttpBackend, GrpcBackend], ids=["http", "grpc"])
+NOWHERE = "http://127.0.0.1:9"
+
+
+def metrics_to(backend: HttpBackend | GrpcBackend, /, **more: str) -> dict[str, str]:
+    """Return an environment whose metrics go to a back end, and spans with them."""
+    protocol = "grpc" if isinstance(backend, GrpcBackend) else "http/protobuf"
+    otel = {
+        "OTEL_METRICS_EXPORTER": "otlp",
+        "OTEL_EXPORTER_OTLP_ENDPOINT": backend.endpoint,
+        "OTEL_EXPORTER_OTLP_PROTOCOL": protocol,
+        "OTEL_BSP_SCHEDULE_DELAY": "20",
+    }
+    return environment(**(otel | more))
+
+
+def send(daemon: Serving, payloads: Sequence[bytes]) -> None:
+    """Send datagrams to a daemon."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        for payload in payloads:
+            sock.sendto(payload, daemon.address)
+
+
+def said(point: NumberDataPoint | HistogramDataPoint) -> dict[str, str | int]:
+    """Return a point's attributes."""
+    return {
+        item.key: item.value.string_value if item.value.HasField("string_value") else item.value.int_value
+        for item in point.attributes
+    }
+
+
+def counts(backend: HttpBackend | GrpcBackend, name: str, by: str = "") -> dict[str | int, int]:
+    """Return the counts of a metric by one attribute, those without it under an empty text."""
+    return {said(point).get(by, ""): point.as_int for point in backend.points(name)}  # type: ignore[union-attr]
+
+
+def values(backend: HttpBackend | GrpcBackend, name: str) -> list[tuple[dict[str, str | int], int, float]]:
+    """Return the attributes, count and sum of each series of a histogram, in an order of their own."""
+    series = [(said(point), point.count, point.sum) for point in backend.points(name)]  # type: ignore[union-attr]
+    return sorted(series, key=_set)
+
+
+def _set(series: tuple[dict[str, str | int], int, float]) -> str:
+    return str(sorted((key, str(value)) for key, value in series[0].items()))
+
+
+def times(start_ms: int, length_ms: int, name: str) -> dict[str, object]:
+    """Return when something was, a while after now began."""
+    return {"Timestamp": time.time_ns() // 10**6 + start_ms, name: length_ms}
+
+
+@with_each_protocol
+def test_the_counters_equal_what_was_sent(backend_type: type[HttpBackend | GrpcBackend]) -> None:
+    """Datagrams, calls, attempts, orphans and spans are counted each, and the resource is the daemon's."""
+    failed = {"HttpStatusCode": 500, "AwsException": "InternalError"}
+    sent = [
+        attempt(**times(0, 10, "AttemptLatency"), **failed),
+        attempt(**times(20, 20, "AttemptLatency")),
+        call(**times(0, 40, "Latency"), AttemptCount=2),
+        attempt(Api="PutObject", **times(0, 5, "AttemptLatency")),
+        b"garbage",
+        b"",
+        call(Api="CopyObject", AttemptCount=0, FinalHttpStatusCode=ABSENT, **times(0, 1, "Latency")) + b"\ngarbage",
+    ]
+    with backend_type() as backend, serving(env=metrics_to(backend)) as daemon:
+        send(daemon, sent)
+        assert daemon.stop() == 0
+
+        where = {"network.local.address": daemon.address[0], "network.local.port": daemon.address[1]}
+        assert [said(point) for point in backend.points("csm_otel.datagrams.received")] == [where]
+        assert counts(backend, "csm_otel.datagrams.received") == {"": len(sent)}
+        assert counts(backend, "csm_otel.datagrams.invalid", "reason") == {"not_json": 1, "empty": 1}
+        assert set(counts(backend, "csm_otel.datagrams.dropped", "reason").values()) <= {0}
+        assert counts(backend, "csm_otel.calls") == {"": 2}
+        assert counts(backend, "csm_otel.attempts") == {"": 3}
+        assert counts(backend, "csm_otel.orphans", "reason") == {"flushed": 1}
+        assert counts(backend, "csm_otel.spans.exported", "outcome") == {"delivered": len(backend.spans)}
+        assert len(backend.spans) == 5
+        assert counts(backend, "csm_otel.events.pending") == {"": 0}
+        assert counts(backend, "csm_otel.spans.waiting") == {"": 0}
+        (buffer,) = counts(backend, "csm_otel.receive_buffer.size").values()
+        assert f"receive buffer {buffer:,} bytes" in daemon.line
+
+        common: dict[str, str | int] = {"rpc.system.name": "aws-api", "cloud.region": "us-east-1"}
+        get, put, copy = ({**common, "rpc.method": f"S3/{api}Object"} for api in ("Get", "Put", "Copy"))
+        assert values(backend, "rpc.client.call.duration") == sorted([(get, 1, 0.04), (copy, 1, 0.001)], key=_set)
+        assert values(backend, "csm_otel.call.attempts") == sorted([(get, 1, 2.0), (copy, 1, 0.0)], key=_set)
+        ok, error = {"http.response.status_code": 200}, {"http.response.status_code": 500}
+        expected = [
+            (get | error | {"error.type": "InternalError"}, 1, 0.01),
+            (get | ok, 1, 0.02),
+            (put | ok, 1, 0.005),
+        ]
+        assert sorted(expected, key=_set) == values(backend, "csm_otel.attempt.duration")
+        resource = backend.metric_requests[-1].resource_metrics[0].resource
+        told = {item.key: item.value.string_value for item in resource.attributes}
+        assert told.pop("service.instance.id")
+        assert (told["service.name"], told["service.version"]) == ("csm-otel", __version__)
+        assert told["host.name"] == socket.gethostname()
+    assert not has_traceback(daemon.rest)
+
+
+@with_each_protocol
+def test_the_interval(backend_type: type[HttpBackend | GrpcBackend]) -> None:
+    """With OTEL_METRIC_EXPORT_INTERVAL they come while it runs, and what waits shows as it is then."""
+    with backend_type() as backend, serving(env=metrics_to(backend, OTEL_METRIC_EXPORT_INTERVAL="50")) as daemon:
+        began_ms = time.time_ns() // 10**6
+        send(daemon, [attempt(Dialect.JS, Timestamp=began_ms, AttemptLatency=1)])
+        wait_until(lambda: backend.metric_requests and counts(backend, "csm_otel.events.pending") == {"": 1})
+        send(daemon, [call(Dialect.JS, Timestamp=began_ms, Latency=time.time_ns() // 10**6 - began_ms)])
+        wait_until(lambda: counts(backend, "csm_otel.events.pending") == {"": 0})
+        wait_until(lambda: counts(backend, "csm_otel.spans.exported", "outcome") == {"delivered": 2})
+        assert daemon.stop() == 0
+
+
+@pytest.mark.parametrize("protocol", ["http/protobuf", "grpc"])
+def test_a_back_end_that_is_away_costs_only_metrics(protocol: str) -> None:
+    """Spans are delivered, a line tells that metrics are not, and the end comes within its deadline."""
+    with HttpBackend() as backend:
+        away = {
+            "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT": NOWHERE,
+            "OTEL_EXPORTER_OTLP_METRICS_PROTOCOL": protocol,
+            "OTEL_EXPORTER_OTLP_METRICS_TIMEOUT": "200",
+            "OTEL_METRIC_EXPORT_INTERVAL": "50",
+        }
+        with serving("--drain-seconds", "2", env=metrics_to(backend, **away)) as daemon:
+            send(daemon, [call(AttemptCount=0)])
+            backend.wait_for_accepted(1)
+            began = time.monotonic()
+            assert daemon.stop() == 0
+            assert time.monotonic() - began < 6  # the deadline, and what the interpreter takes to end
+        assert len(backend.spans) == 1
+        assert backend.metric_requests == []
+    assert b"1 span delivered" in daemon.rest
+    lines = lines_of(daemon.rest)
+    assert "csm-otel: metrics are not taken by the back end" in lines
+    assert len(lines) == 2  # that one and the tally
+    assert not has_traceback(daemon.rest)
+
+
+def test_a_back_end_that_hangs_holds_up_nothing() -> None:
+    """A server that takes the connection and never answers is left behind when the deadline is over."""
+    with socket.create_server(("127.0.0.1", 0)) as silent, HttpBackend() as backend:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}/v1/metrics"
+        more = {"OTEL_EXPORTER_OTLP_METRICS_ENDPOINT": url, "OTEL_METRIC_EXPORT_INTERVAL": "20"}
+        with serving("--drain-seconds", "1", env=metrics_to(backend, **more)) as daemon:
+            send(daemon, [call(AttemptCount=0)])
+            backend.wait_for_accepted(1)
+            connection, _ = silent.accept()
+            with connection:
+                began = time.monotonic()
+                assert daemon.stop() == 0
+                assert time.monotonic() - began < 6
+    assert b"1 span delivered" in daemon.rest
+    assert not has_traceback(daemon.rest)
+
+
+def test_they_are_off_unless_asked_for() -> None:
+    """An endpoint alone sends no metrics."""
+    with HttpBackend() as backend:
+        with serving(env=metrics_to(backend, OTEL_METRICS_EXPORTER="", OTEL_METRIC_EXPORT_INTERVAL="10")) as daemon:
+            send(daemon, [call(AttemptCount=0)])
+            backend.wait_for_accepted(1)
+            assert daemon.stop() == 0
+        assert backend.metric_requests == []
+
+
+@with_each_protocol
+def test_metrics_of_a_command(moto_port: int, backend_type: type[HttpBackend | GrpcBackend], tmp_path: Path) -> None:
+    """`exec` has them too, and its command's result stands."""
+    with backend_type() as backend:
+        env = {**environment(moto_port), **{k: v for k, v in metrics_to(backend).items() if k.startswith("OTEL_")}}
+        done = run_exec(ONE_CALL, "--output", tmp_path / "out", env=env)
+        assert (done.returncode, done.stderr) == (0, b"")
+        assert counts(backend, "csm_otel.calls") == {"": 1}
+        ((attributes, count, seconds),) = values(backend, "rpc.client.call.duration")
+        assert (attributes["rpc.method"], count) == ("S3/ListBuckets", 1)
+        assert seconds > 0
+        assert counts(backend, "csm_otel.spans.exported", "outcome") == {"delivered": 3}
+
+
+def test_two_sockets_are_told_apart() -> None:
+    """Where datagrams come to both addresses, the tally and the metrics have the counts of each."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    with HttpBackend() as backend, serving("--port", str(port), env=metrics_to(backend)) as daemon:
+        if f"[::1]:{port}" not in daemon.line:
+            pytest.skip("no IPv6 here")
+        send(daemon, [b"x"] * 3)
+        with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as sock:
+            sock.sendto(b"x", ("::1", port))
+        assert daemon.stop(signal.SIGINT) == 0
+        assert counts(backend, "csm_otel.datagrams.received", "network.local.address") == {"127.0.0.1": 3, "::1": 1}
+    told = re.findall(r" +(\d) at (\S+), .*, receive buffer [\d,]+ bytes", daemon.rest.decode())
+    assert told == [("3", f"127.0.0.1:{port}"), ("1", f"[::1]:{port}")]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        pytest.param("OTEL_METRICS_EXPORTER", "prometheus", id="exporter"),
+        pytest.param("OTEL_METRIC_EXPORT_INTERVAL", "soon", id="interval"),
+        pytest.param("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", "nowhere", id="endpoint"),
+        pytest.param("OTEL_EXPORTER_OTLP_METRICS_PROTOCOL", "smoke", id="protocol"),
+    ],
+)
+def test_bad_settings_of_metrics(moto_port: int, name: str, value: str) -> None:
+    """Under `exec` what is unusable is told, and the command's calls are traced."""
+    with HttpBackend() as backend:
+        env = {**environment(moto_port), **metrics_to(backend, **{name: value})}
+        done = run_exec("", env=env)
+        assert done.returncode == 0
+        assert len([line for line in lines_of(done.stderr) if line.startswith(f"csm-otel: {name}: ")]) == 1
+        assert len(backend.spans) == 1
+    assert not has_traceback(done.stderr)

@@ -1,0 +1,110 @@
+"""What is measured of released calls and orphans, as values."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import strategies
+from arrivals import RUBY, RUBY_NULLS, Arrival, called, failed, finally_failed, tried
+from datagrams import ABSENT, attempt
+from hypothesis import given
+from hypothesis import strategies as st
+from mapped import mapper, released_by
+
+from csm_otel.decoding import decode
+from csm_otel.errors import MalformedDatagramError
+from csm_otel.measures import ATTEMPT_DURATION, CALL_ATTEMPTS, CALL_DURATION, Measurement, measure
+from csm_otel.spans.options import MappingOptions, RpcConventions
+
+GET: dict[str, Any] = {"rpc.system.name": "aws-api", "rpc.method": "S3/GetObject", "cloud.region": "us-east-1"}
+OK, ERROR = {"http.response.status_code": 200}, {"http.response.status_code": 503, "error.type": "SlowDown"}
+
+
+def measured(*arrivals: Arrival, options: MappingOptions | None = None) -> list[Measurement]:
+    """Return what is measured of all that a correlator makes of these arrivals."""
+    using = mapper(options=options)
+    return [one for released in released_by(*arrivals) for one in measure(released, using.map(released))]
+
+
+def test_call() -> None:
+    """A call is measured once, with its number of attempts, and each attempt by its own outcome."""
+    assert measured(tried("a", 1, 11, **failed()), tried("b", 20, 45), called(0, 50, AttemptCount=2)) == [
+        Measurement(CALL_DURATION, 0.05, GET),
+        Measurement(CALL_ATTEMPTS, 2, GET),
+        Measurement(ATTEMPT_DURATION, 0.01, GET | ERROR),
+        Measurement(ATTEMPT_DURATION, 0.025, GET | OK),
+    ]
+
+
+def test_failed_call() -> None:
+    """A failed call has its error's type, not its status."""
+    call = called(0, 50, AttemptCount=1, **finally_failed())
+
+    assert measured(tried("a", 1, 11, **failed()), call)[:2] == [
+        Measurement(CALL_DURATION, 0.05, GET | {"error.type": "SlowDown"}),
+        Measurement(CALL_ATTEMPTS, 1, GET | {"error.type": "SlowDown"}),
+    ]
+
+
+def test_what_never_came_is_counted_as_attempt() -> None:
+    """Attempts that the call counts and that were lost are attempts, of which no duration is known."""
+    assert measured(called(0, 50, AttemptCount=3)) == [
+        Measurement(CALL_DURATION, 0.05, GET),
+        Measurement(CALL_ATTEMPTS, 3, GET),
+    ]
+
+
+def test_orphan() -> None:
+    """An orphan is an attempt of a call that nothing is known of."""
+    assert measured(tried("a", 1, 11)) == [Measurement(ATTEMPT_DURATION, 0.01, GET | OK)]
+
+
+def test_attempts_that_were_not_sent_took_no_time() -> None:
+    """Ruby's attempts without a request have no duration to be measured."""
+    nulls = Arrival(attempt(RUBY, **RUBY_NULLS, AttemptLatency=None, HttpStatusCode=None), at=30)
+
+    assert measured(nulls) == []
+
+
+@pytest.mark.parametrize("conventions", RpcConventions)
+def test_the_method_is_qualified(conventions: RpcConventions) -> None:
+    """Whatever names the spans have, metrics have the new ones."""
+    options = MappingOptions(rpc_conventions=conventions)
+
+    assert {one.attributes["rpc.method"] for one in measured(tried("", 2, 27), called(0, 30), options=options)} == {
+        "S3/GetObject"
+    }
+    assert all("rpc.service" not in one.attributes for one in measured(called(0, 30), options=options))
+
+
+def test_what_names_a_single_thing_is_no_attribute() -> None:
+    """Applications, hosts, accounts and ids would each make a series of their own."""
+    arrivals = (
+        tried("id", 2, 27, AccessKey="ASIAY34FZKBOKMUTVV7A", ClientId="etl-4711"),
+        called(0, 30, ClientId="etl-4711"),
+    )
+
+    assert {name for one in measured(*arrivals) for name in one.attributes} == GET.keys() | OK.keys()
+
+
+def test_unknown_is_absent() -> None:
+    """A region that nobody tells, an operation without a service: what there is."""
+    (duration, _) = measured(called(0, 30, AttemptCount=0, Region=ABSENT, Service="", FinalHttpStatusCode=ABSENT))
+
+    assert duration.attributes == {"rpc.system.name": "aws-api", "rpc.method": "/GetObject"}
+
+
+@given(payloads=st.lists(strategies.any_payload, max_size=6))
+def test_every_measurement_is_one(payloads: list[bytes]) -> None:
+    """Whatever arrives, no duration is negative and every attribute is a text or a status."""
+    arrivals = []
+    for number, payload in enumerate(payloads):
+        try:
+            decode(payload)
+        except MalformedDatagramError:
+            continue
+        arrivals.append(Arrival(payload, at=number))
+    for one in measured(*arrivals):
+        assert one.value >= 0
+        assert all(isinstance(value, str | int) for value in one.attributes.values())
