@@ -143,7 +143,7 @@ def _event(read: WireObject, size_bytes: int, redactor: ValueRedactor) -> Event:
 
 
 def _text(value: str | None, redactor: ValueRedactor) -> str | None:
-    return redactor.field(_printable(value)) or None if value else None
+    return redactor.name(_printable(value)) or None if value else None
 
 
 def _free_text(value: str | None, redactor: ValueRedactor) -> str | None:

@@ -324,3 +324,25 @@ def test_redacting_twice_changes_nothing(text: str) -> None:
     once = without_patterns(text)
 
     assert without_patterns(once) == once
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        pytest.param("AKIAY34FZKBOKMUTVV7A", REDACTED, id="key"),
+        pytest.param("AKIAY34FZKBO", REDACTED, id="cut-to-what-a-pattern-knows"),
+        pytest.param("AKIAY34FZKB", "AKIAY34FZKB", id="cut-to-what-is-useless"),
+        pytest.param("IQoJb3JpZ2luX2VjEPTO", REDACTED, id="token"),
+        pytest.param(
+            "b.s3.amazonaws.com/k?X-Amz-Signature=0123456789abcdef",
+            f"b.s3.amazonaws.com/k?X-Amz-Signature={REDACTED}",
+            id="presigned",
+        ),
+        pytest.param("b.s3.eu-west-1.amazonaws.com", "b.s3.eu-west-1.amazonaws.com", id="host-name"),
+        pytest.param("6bbefeea-f58f-47cf-83b8-bab78d52af5c", "6bbefeea-f58f-47cf-83b8-bab78d52af5c", id="request-id"),
+        pytest.param("test", "test", id="short-secret-stays"),
+    ],
+)
+def test_ids_and_names(text: str, kept: str) -> None:
+    """What should be an id, a name or an address is no place for anybody's credentials either."""
+    assert ValueRedactor("test").name(text) == kept
