@@ -18,10 +18,10 @@ PACKAGE = Path(csm_otel.__file__).parent
 # From the inside out; a module imports from its own layer and those before it. Folders stand for all that is in them.
 LAYERS = {
     "core": "__init__ errors events account dialects redaction wire decoding times observed matching evidence chains "
-    "pending assignment group correlator traceparent tally snapshot allowed measures spans endings origin_hold ids recording "
-    "replayed_origins",
+    "pending assignment group correlator traceparent tally snapshot allowed measures spans endings origin_hold ids "
+    "recording replayed_origins",
     "edges": "binding child command_name flags head_decision port_owner procfs speaker stop waker line_file "
-    "clients sd_notify control_socket",
+    "clients sd_notify control_socket crash",
     "sockets and destinations": "receiver process_ends departures glances origin export report recorder health",
     "settings": "settings standard configuration",
     "loop": "exporter pipeline agent flushing control heartbeat",

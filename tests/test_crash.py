@@ -1,0 +1,41 @@
+"""What is told of an error that nobody foresaw."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+_SECRET = "AKIAQAAAAAAAGMKEM7X5"
+_THREAD = "import threading; t = threading.Thread(target=fail); t.start(); t.join()"
+_UNRAISABLE = "class C:\n  __del__ = lambda self: fail()\nc = C(); del c"
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        pytest.param("fail()", 1, id="main"),
+        pytest.param(_THREAD, 0, id="thread"),
+        pytest.param(_UNRAISABLE, 0, id="unraisable"),
+    ],
+)
+def test_which_and_where(body: str, code: int) -> None:
+    """Whichever thread it ends, an error is one line with its type and its places; its text is not told."""
+    script = f"import csm_otel.crash as c; c.hide_texts()\ndef fail(): raise KeyError('{_SECRET}')\n{body}"
+
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False, timeout=60)
+
+    (line,) = done.stderr.splitlines()
+    assert (done.returncode, done.stdout) == (code, "")
+    assert line.startswith("csm-otel: internal error: KeyError at <string>:2")
+    assert _SECRET not in line
+
+
+def test_an_exit_is_no_error() -> None:
+    """Whoever exits says nothing."""
+    script = "import sys, csm_otel.crash as c; c.hide_texts(); sys.exit(3)"
+
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, check=False, timeout=60)
+
+    assert (done.returncode, done.stdout, done.stderr) == (3, b"", b"")
