@@ -12,7 +12,7 @@ from csm_otel.decoding import Decoded, decode
 from csm_otel.errors import MalformedDatagramError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from csm_otel.events import Peer
     from csm_otel.origin import OriginFinder
@@ -24,6 +24,7 @@ _LONGEST_DRAIN_SECONDS = 1.0
 # Of the time that there is for stopping. What is released is delivered meanwhile; the rest of it is for its end.
 _DRAIN_SHARE, _RELEASE_SHARE = 0.5, 0.75
 _LEAST_SECONDS = 0.25  # for both, whatever the deadline: what a few scripts left behind is released in a tenth of it
+_LAST_LOOK_SECONDS = 0.25  # to read a full default buffer takes a tenth of it
 _AT_A_TIME = 256  # datagrams taken from a socket before deadlines are looked at again
 
 
@@ -101,14 +102,21 @@ class Agent:
         """Take what has arrived, release what waits and send it all off, in time to be delivered by ``deadline``.
 
         That is in monotonic seconds. What was received after ``until_ns``, wall time in epoch nanoseconds, is only
-        counted, as late. Whoever goes on sending is listened to for a second at most. What cannot be released in time
-        is counted as dropped.
+        counted, as late. All that waits in the sockets is read before any of it is decoded, so that who goes on sending
+        gains nothing by our being slow. What cannot be decoded or released in time is counted.
         """
         now = time.monotonic()
         left_seconds = max(deadline - now, _LEAST_SECONDS)
-        drain_deadline = now + min(left_seconds * _DRAIN_SHARE, _LONGEST_DRAIN_SECONDS)
-        while self._receive_all(until_ns) and time.monotonic() < drain_deadline:
-            continue
+        read_deadline = now + min(left_seconds * _DRAIN_SHARE, _LONGEST_DRAIN_SECONDS)
+        backlog = [one for receiver in self._receivers for one in _backlog(receiver, read_deadline)]
+        for number, datagram in enumerate(backlog):
+            if until_ns is not None and datagram.received_ns > until_ns:
+                self._pipeline.count_late(1)
+            elif time.monotonic() < now + left_seconds * _DRAIN_SHARE:
+                self._take(datagram)
+            else:
+                self._pipeline.count_undecoded(len(backlog) - number)
+                break
         self._look_for_drops()
         self._pipeline.let_go()
         self._release(now + left_seconds * _RELEASE_SHARE)
@@ -117,25 +125,18 @@ class Agent:
         self._pipeline.finish(now=time.monotonic())
 
     def count_late(self) -> None:
-        """Count what has come since `finish`, from senders that outlived their command."""
-        self._pipeline.count_late(sum(1 for receiver in self._receivers for _ in receiver.drain(_AT_A_TIME)))
+        """Count what has come since `finish`, before the sockets are closed."""
+        deadline = time.monotonic() + _LAST_LOOK_SECONDS
+        self._pipeline.count_late(sum(1 for receiver in self._receivers for _ in _backlog(receiver, deadline)))
         self._pipeline.tell_intakes([receiver.intake for receiver in self._receivers])
 
-    def _receive_all(self, until_ns: int | None = None) -> int:
+    def _receive_all(self) -> int:
         taken = 0
         for number, receiver in enumerate(self._receivers):
             before, taken_to_ns = taken, -math.inf
             for datagram in receiver.drain(_AT_A_TIME):
-                if until_ns is not None and datagram.received_ns > until_ns:
-                    self._pipeline.count_late(1)
-                    break
                 taken += 1
-                if self._is_allowed is not None and not self._is_allowed(datagram.peer):
-                    self._pipeline.turn_away()
-                    continue
-                self._pipeline.take(
-                    _decoded(datagram), peer=datagram.peer, received_ns=datagram.received_ns, now=time.monotonic()
-                )
+                self._take(datagram)
                 taken_to_ns = datagram.received_ns
             if taken - before < _AT_A_TIME:
                 taken_to_ns = math.inf
@@ -145,6 +146,14 @@ class Agent:
         if taken:
             self._look_for_drops()
         return taken
+
+    def _take(self, datagram: Datagram) -> None:
+        if self._is_allowed is not None and not self._is_allowed(datagram.peer):
+            self._pipeline.turn_away()
+            return
+        self._pipeline.take(
+            _decoded(datagram), peer=datagram.peer, received_ns=datagram.received_ns, now=time.monotonic()
+        )
 
     def _release(self, deadline: float) -> None:
         """Export what has been let go, after the short time that it may wait for its origin."""
@@ -184,6 +193,17 @@ class Agent:
         else:
             remedy = f"raise --receive-buffer-bytes, which is {self._buffer_bytes:,}"
         self._speaker.warn(f"the kernel drops datagrams, the receive buffer is full: {remedy}", kind="kernel_drops")
+
+
+def _backlog(receiver: Receiver, deadline: float) -> Iterator[Datagram]:
+    """Yield what waits in a socket: until it is empty, or so much has been read that all of it was sent meanwhile."""
+    most_bytes = receiver.buffer_bytes
+    while most_bytes > 0 and time.monotonic() < deadline:
+        some = list(receiver.drain(_AT_A_TIME))
+        yield from some
+        most_bytes -= sum(len(datagram.payload) for datagram in some)
+        if len(some) < _AT_A_TIME:
+            return
 
 
 def _decoded(datagram: Datagram) -> Decoded:

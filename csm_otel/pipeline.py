@@ -117,6 +117,11 @@ class Pipeline:
         if before != dropped and self._recorder is not None:
             self._recorder.drops(dropped, now=now)
 
+    def count_undecoded(self, count: int) -> None:
+        """Take in that so many datagrams had arrived at the end, and that there was no time for them."""
+        self._tally.datagrams_received += count
+        self._tally.datagrams_undecoded += count
+
     def count_late(self, count: int) -> None:
         """Take in that so many datagrams came when nobody listened any more."""
         self._tally.datagrams_late += count

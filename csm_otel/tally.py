@@ -4,7 +4,7 @@ What comes in adds up, at any moment between two datagrams:
 
     sent, of senders whose sends succeeded = read + dropped by the kernel, for each socket
     read, of all sockets                   = received + late
-    received                               = decoded + malformed, by reason + not allowed
+    received                               = decoded + malformed, by reason + not allowed + undecoded
     calls                                  = released, by reason + pending calls
     attempts                               = attempts in calls + orphans, by reason + pending attempts
 """
@@ -39,6 +39,8 @@ class Tally:
     """Those with an event in them."""
     datagrams_not_allowed: int = 0
     """Those from outside the networks that are allowed; nobody has looked into them."""
+    datagrams_undecoded: int = 0
+    """Those that were in the sockets at the end, when there was no time left to decode them."""
     datagrams_late: int = 0
     """Datagrams that came after the command of `exec` had ended, from something it left behind; not received."""
     intakes: tuple[Intake, ...] = ()

@@ -17,6 +17,7 @@ from datagrams import ABSENT, attempt, call
 from loopback import HOSTS, send_from_anywhere
 from platforms import on_linux
 
+from csm_otel import agent
 from csm_otel.events import Dialect
 from csm_otel.receiver import Receiver
 from csm_otel.settings import Settings
@@ -323,6 +324,28 @@ def test_the_intake_is_exact() -> None:
     assert tally.datagrams_received == tally.datagrams_decoded + tally.malformed.total()
     assert tally.malformed.keys() == {"empty", "not_json", "too_deep", "unknown_type"}
     assert tally.attempts == tally.orphans.total() == tally.datagrams_decoded
+
+
+def test_a_slow_end_loses_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What had arrived when the end came is taken in, however long that takes."""
+    rig = Rig(buffer_bytes=2**20)
+    monkeypatch.setattr(agent, "_LONGEST_DRAIN_SECONDS", 0.2)
+    take = rig.bridge.pipeline.take
+
+    def slowly(*args: Any, **kwargs: Any) -> None:
+        end = time.monotonic() + 0.001
+        while time.monotonic() < end:
+            continue
+        take(*args, **kwargs)
+
+    monkeypatch.setattr(rig.bridge.pipeline, "take", slowly)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+        for number in range(700):
+            sender.sendto(an_attempt(f"x{number}"), rig.address)
+    rig.bridge.close(deadline_seconds=0)
+    rig.receivers[0].close()
+
+    assert rig.tally.datagrams_received == rig.tally.orphans.total() == 700
 
 
 @pytest.mark.skipif(len(HOSTS) == 1, reason="only one address here")
