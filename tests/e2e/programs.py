@@ -104,13 +104,21 @@ class Serving:
 
 
 @contextlib.contextmanager
-def serving(*flags: str | Path, env: Mapping[str, str], under: Sequence[str] = ()) -> Generator[Serving]:
-    """Run ``csm-otel serve`` on a free port until the block ends, ``under`` another program if one is given."""
+def serving(
+    *flags: str | Path, env: Mapping[str, str], under: Sequence[str] = (), stdout: Path | None = None
+) -> Generator[Serving]:
+    """Run ``csm-otel serve`` on a free port until the block ends, ``under`` another program if one is given.
+
+    Its stdout goes to a file if one is given.
+    """
     if "--port" not in flags:
         flags = ("--port", "0", *flags)
-    with as_from_a_terminal():
+    with as_from_a_terminal(), stdout.open("wb") if stdout else contextlib.nullcontext() as file:
         process = subprocess.Popen(
-            [*under, *CSM_OTEL, "serve", *map(str, flags)], env=env, stderr=subprocess.PIPE, stdout=subprocess.PIPE
+            [*under, *CSM_OTEL, "serve", *map(str, flags)],
+            env=env,
+            stderr=subprocess.PIPE,
+            stdout=file or subprocess.PIPE,
         )
     try:
         lines = read_until(process, b"listening on")
