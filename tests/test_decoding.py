@@ -283,6 +283,38 @@ def test_too_many_are_cut_and_told(payload: bytes, rejected: tuple[str, ...]) ->
     assert (len(decoded.events), decoded.rejected) == (1024, rejected)
 
 
+@pytest.mark.parametrize(
+    "odd",
+    [
+        pytest.param(b"[" * 30_000 + b"]" * 30_000, id="arrays"),
+        pytest.param(b'{"a":' * 6_000 + b"1" + b"}" * 6_000, id="objects"),
+    ],
+)
+def test_what_is_too_deep_ends_the_reading(odd: bytes) -> None:
+    """Nesting that nobody needs is told once, and what came before it is kept."""
+    decoded = decode(call() + b"\n" + odd + b"\n" + call())
+
+    assert (len(decoded.events), decoded.rejected) == (1, ("too_deep",))
+
+
+@pytest.mark.parametrize("digits", [19, 20, 4_300, 60_000])
+def test_numbers_of_any_length(digits: int) -> None:
+    """A number longer than any count is no value; the event is kept, on either path."""
+    for shape in (b"%b", b"[%b]"):
+        (event,) = decode(shape % call(Latency=0).replace(b'"Latency":0', b'"Latency":' + b"9" * digits)).events
+        assert event.latency_ms is None
+
+
+@pytest.mark.parametrize(("length", "kept"), [(2_047, 2_047), (2_048, 2_048), (2_049, 2_048), (60_000, 2_048)])
+def test_texts_are_cut(length: int, kept: int) -> None:
+    """No text is longer than 2,048 characters."""
+    event = only_call(call(Api="A" * length, ClientId="c" * length, FinalAwsExceptionMessage="m " * (length // 2)))
+
+    assert (len(event.api), len(event.client_id)) == (kept, kept)
+    assert event.aws_exception is not None
+    assert len(event.aws_exception.message) <= kept
+
+
 def test_too_many_is_never_the_only_reason() -> None:
     """A datagram without any event is malformed for what its first object is."""
     with pytest.raises(MalformedDatagramError) as raised:

@@ -6,7 +6,7 @@ import io
 from typing import TYPE_CHECKING
 
 import strategies
-from datagrams import BASE_MS, call
+from datagrams import BASE_MS, attempt, call
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -91,3 +91,16 @@ def test_events_and_garbage_in_one_datagram() -> None:
     assert (one.tally.datagrams_received, one.tally.datagrams_decoded) == (4, 2)
     assert one.tally.malformed == {"not_json": 1, "empty": 1}
     assert one.tally.objects_rejected == {"not_json": 1, "not_an_object": 1}
+
+
+def test_pending_groups_are_bounded() -> None:
+    """Events that each make a group of their own are as many groups as events may wait, not more."""
+    one = bridge()
+    correlator = one.pipeline._correlator
+    for number in range(50):
+        payload = attempt(ClientId=f"stranger-{number}")
+        peer = Peer("127.0.0.1", number + 1)
+        one.pipeline.take(decoded(payload), peer=peer, received_ns=BASE_MS * NS_PER_MS, now=0.0)
+        assert len(correlator._groups) == min(number + 1, 5)
+
+    assert one.tally.orphans == {"evicted": 45}

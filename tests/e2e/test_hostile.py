@@ -1,0 +1,85 @@
+"""`csm-otel serve` under what strangers send: bounded talk, bounded networks."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import time
+from collections import Counter
+
+import pytest
+from datagrams import call
+from e2e.programs import environment, has_traceback, lines_of, serving
+from loopback import send_from_anywhere
+
+FLOOD_SECONDS = 3.0
+GARBAGE = (
+    b"",
+    b"\xff\xfe",
+    b'{"STRANGER',
+    b"[" * 60_000,
+    b'{"a":' * 8_000,
+    b'"STRANGER"',
+    b'{"Type":"STRANGER"}',
+    b'{"Type":"ApiCall"}',
+    b"{}" * 2_000,
+    b"9" * 5_000,
+    call() + b"STRANGER",
+    call(Latency=10**400, Timestamp="9" * 5_000, Api="A" * 50_000),
+)
+
+
+def test_a_flood_is_told_now_and_then() -> None:
+    """Every kind of garbage from ever new ports is a line for each kind in a minute, without a word of it."""
+    sent = 0
+    with serving("--pending-events", "50", env=environment(OTEL_TRACES_EXPORTER="none")) as daemon:
+        end = time.monotonic() + FLOOD_SECONDS
+        while time.monotonic() < end:
+            for payload in GARBAGE:
+                send_from_anywhere(payload, daemon.address)
+                sent += 1
+        assert daemon.stop() == 0
+    lines = Counter(lines_of(daemon.rest))
+    assert sent > 10 * len(GARBAGE)
+    assert set(lines.values()) == {1}
+    assert 5 <= sum("no CSM events" in line for line in lines) <= len(GARBAGE)
+    assert b"STRANGER" not in daemon.rest
+    assert not has_traceback(daemon.rest)
+
+
+def _own_address() -> str:
+    """Return an address of this machine that is not loopback, or nothing; connecting UDP sends nothing."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock, contextlib.suppress(OSError):
+        sock.connect(("192.0.2.1", 9))
+        host = str(sock.getsockname()[0])
+        return "" if host.startswith("127.") or host == "0.0.0.0" else host
+    return ""
+
+
+OWN = _own_address()
+OTHERS = "198.51.100.0/24" if OWN.startswith("203.") else "203.0.113.0/24"
+"""A network of nobody's."""
+
+
+@pytest.mark.skipif(not OWN, reason="no network here")
+@pytest.mark.may_skip("a machine without a network has loopback addresses only")
+@pytest.mark.parametrize("networks", [OTHERS, f"{OTHERS},{OWN}"], ids=["others", "own"])
+def test_allowed_networks(networks: str) -> None:
+    """What comes from outside the networks is counted, told once and not decoded; loopback is always taken."""
+    flags = ("--host", "0.0.0.0", "--allow-remote", "--allow-from", networks)
+    with serving(*flags, env=environment(OTEL_TRACES_EXPORTER="none")) as daemon:
+        port = daemon.address[1]
+        for payload in (call(AttemptCount=0), b"STRANGER") * 3:
+            send_from_anywhere(payload, (OWN, port), host=OWN)
+        send_from_anywhere(call(AttemptCount=0), ("127.0.0.1", port))
+        assert daemon.stop() == 0
+    told = "csm-otel: datagrams arrive from outside the networks of --allow-from"
+    assert b"7 datagrams received" in daemon.rest
+    if OWN in networks:
+        assert b"4 calls" in daemon.rest
+        assert b"3 malformed" in daemon.rest
+        assert told not in lines_of(daemon.rest)
+    else:
+        assert b"1 call with" in daemon.rest
+        assert b"6 datagrams not looked into" in daemon.rest
+        assert lines_of(daemon.rest).count(told) == 1
