@@ -9,7 +9,7 @@ INSTALL_SENDERS := env PYTHONPATH=tests $(BIN)/python -m interop.install_senders
 STEP = @step() { name=$$1; shift; began=$$(date +%s); "$$@"; status=$$?; \
 	echo "$$name: $$(($$(date +%s) - began)) s" >&2; return $$status; }; step
 
-.PHONY: demo test test-portable lint bench accuracy interop interop-senders lock clean
+.PHONY: demo test test-portable lint bench accuracy soak interop interop-senders lock clean
 
 demo: $(INSTALLED)
 	@$(BIN)/python examples/demo.py
@@ -34,6 +34,10 @@ bench: $(INSTALLED)
 # On the recordings that know the truth; those that are not part of the project are in CSM_CONFORMANCE_DIR.
 accuracy: $(INSTALLED)
 	@$(BIN)/python benchmarks/accuracy.py
+
+# Long runs against what goes wrong outside: half an hour and more; SOAK="--minutes 1 long" for one of them.
+soak: $(INSTALLED)
+	@env PYTHONPATH=.:tests:examples $(BIN)/python -m soak $(SOAK)
 
 # A real back end and real SDKs; what they need is installed into a cache folder outside the checkout (CSM_OTEL_CACHE).
 interop: $(INSTALLED) test-portable

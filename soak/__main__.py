@@ -1,0 +1,92 @@
+"""``python -m soak``: the scenarios one after the other, a table of what came of them, 1 where a bar was missed."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from soak import commands, history, loads, outages
+from soak.table import heading, rendered
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from soak.table import Row
+
+_LARGE_BUFFER, _SMALL_BUFFER = 4 * 1024 * 1024, 106_496  # what we ask for by default, and Linux's default
+_MOST_MB = 100.0
+_MOST_GROWTH_MB = 8.0
+_BATCH_DELAY_MS = 5000  # the default, which is what a kill loses
+_DRAIN_SECONDS = 8.0  # serve's own
+
+
+def main() -> int:
+    """Run what is asked for and return the exit code."""
+    scenarios = _scenarios()
+    parser = argparse.ArgumentParser(prog="python -m soak", description="Long runs against what goes wrong outside.")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"all unless given: {', '.join(scenarios)}")
+    parser.add_argument("--minutes", type=float, default=10.0, help="of the long outage")
+    asked = parser.parse_args()
+    if unknown := set(asked.names) - scenarios.keys():
+        parser.error(f"no such scenario: {', '.join(sorted(unknown))}")
+    print(f"{os.cpu_count()} processors, Python {sys.version.partition(' ')[0]}\n\n{heading()}", flush=True)
+    rows: list[Row] = []
+    for name in asked.names or scenarios:
+        began = time.monotonic()
+        with tempfile.TemporaryDirectory(prefix="csm-otel-soak-") as folder:
+            found = scenarios[name](asked, Path(folder))
+        rows += found
+        print(rendered(found), flush=True)
+        print(f"{name}: {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
+    missed = sum(row.is_held is False for row in rows)
+    print(f"\n{len(rows)} bars, {missed} missed, {sum(row.is_held is None for row in rows)} skipped")
+    return 1 if missed else 0
+
+
+def _scenarios() -> dict[str, Callable[[argparse.Namespace, Path], list[Row]]]:
+    return {
+        "refused": lambda _, __: outages.refused(seconds=60, per_second=200, within_seconds=5),
+        "refused-spool": lambda _, folder: outages.refused(
+            seconds=60, per_second=200, within_seconds=5, flags=("--spool", folder / "spool")
+        ),
+        "faulty": lambda _, __: outages.faulty(seconds=60, per_second=200),
+        "faulty-spool": lambda _, folder: outages.faulty(
+            seconds=60, per_second=200, flags=("--spool", folder / "spool")
+        ),
+        "killed": lambda _, folder: outages.killed(
+            seconds=33, per_second=200, delay_ms=_BATCH_DELAY_MS, window_seconds=6, folder=folder / "spool"
+        ),
+        "paused": lambda _, __: loads.paused(count=2500, buffer_bytes=_LARGE_BUFFER, loses=False),
+        "paused-small": lambda _, __: loads.paused(count=2500, buffer_bytes=_SMALL_BUFFER, loses=True),
+        "terminated": lambda _, __: _terminated(None),
+        "terminated-spool": lambda _, folder: _terminated(folder / "spool"),
+        "fuzzed": lambda _, __: loads.fuzzed(count=1_000_000, most_growth_mb=_MOST_GROWTH_MB),
+        "replayed": lambda _, __: history.replayed(hours=8, calls_per_second=20, most_growth_mb=_MOST_GROWTH_MB),
+        "executed": lambda _, folder: commands.executed(with_boto3=100, with_sender=900, at_once=2, folder=folder),
+        "long": lambda asked, folder: outages.long(
+            minutes=asked.minutes, per_second=1000, folder=folder / "spool", most_mb=_MOST_MB
+        ),
+        "long-memory": lambda asked, _: outages.long(
+            minutes=asked.minutes, per_second=1000, folder=None, most_mb=_MOST_MB
+        ),
+    }
+
+
+def _terminated(folder: Path | None) -> list[Row]:
+    return loads.terminated(
+        seconds=10,
+        per_second=500,
+        answer_seconds=2,
+        drain_seconds=_DRAIN_SECONDS,
+        slack_seconds=0.5,
+        folder=folder,
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,150 @@
+"""What can be seen of a running `csm-otel` from outside: what it told, its memory, its files."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import socket
+import sqlite3
+import tempfile
+import time
+from contextlib import closing
+from pathlib import Path
+from typing import NamedTuple, Self
+
+from e2e.programs import has_traceback
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+
+MB = 1_000_000
+_KIB = 1024
+_COUNT = r"([\d,]+) "
+_SPOOL_DEADLINE_SECONDS = 20.0
+
+
+class Told(NamedTuple):
+    """The counts of the tally that was printed."""
+
+    received: int
+    dropped_by_kernel: int | None
+    calls: int
+    attempts: int
+    """Those of calls and orphans."""
+    delivered: int
+    dropped: int
+    rejected: int
+    repeated: int
+    spooled: int
+    waiting: int
+    """Spans that the tally cannot place: 0, or something was lost silently."""
+
+    @classmethod
+    def read(cls, output: bytes) -> Self:
+        """Read the tally at the end of what a daemon said."""
+        text = output.decode()
+
+        def count(words: str, before: str = "") -> int:
+            found = re.search(before + _COUNT + words, text)
+            return int(found[1].replace(",", "")) if found else 0
+
+        assert re.search(_COUNT + "datagrams? received", text), f"no tally in {text!r}"
+        return cls(
+            received=count("datagrams? received"),
+            dropped_by_kernel=None if "kernel drops unknown" in text else count("dropped by the kernel"),
+            calls=count("calls? with"),
+            attempts=count("attempts?", before="with ") + count("orphan attempts?"),
+            delivered=count("spans? delivered"),
+            dropped=count("spans? dropped"),
+            rejected=count("spans? rejected"),
+            repeated=count("spans? sent again"),
+            spooled=count("spans? kept in the spool"),
+            waiting=count("spans? not delivered yet"),
+        )
+
+    @property
+    def spans_accounted(self) -> int:
+        """Spans in some outcome."""
+        return self.delivered + self.dropped + self.rejected + self.spooled
+
+
+class Memory:
+    """The resident memory of a process, as it was looked at."""
+
+    def __init__(self, pid: int) -> None:
+        """Watch a process of Linux."""
+        self._status = Path(f"/proc/{pid}/status")
+        self.seen: list[int] = []
+        """Bytes, one for each look."""
+
+    def look(self) -> None:
+        """Look once more."""
+        found = re.search(r"VmRSS:\s+(\d+) kB", self._status.read_text("ascii"))
+        if found:
+            self.seen.append(int(found[1]) * _KIB)
+
+    @property
+    def peak_mb(self) -> float:
+        """The most that was seen."""
+        return max(self.seen, default=0) / MB
+
+    def growth_mb(self) -> float:
+        """Return by how much the most after the first tenth is above the most within it."""
+        tenth = max(1, len(self.seen) // 10)
+        return (max(self.seen[tenth:], default=0) - max(self.seen[:tenth], default=0)) / MB
+
+
+def said_of(output: bytes) -> str:
+    """Return what the table has to say of exceptions in an output."""
+    return "some" if has_traceback(output) else "none"
+
+
+def free_port() -> int:
+    """Return a port of 127.0.0.1 where nobody listens."""
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return int(sock.getsockname()[1])
+
+
+def waiting_in_kernel(port: int) -> int:
+    """Return how many bytes wait in the receive buffer of a UDP port of 127.0.0.1, as the kernel counts them."""
+    for line in Path("/proc/net/udp").read_text("ascii").splitlines()[1:]:
+        fields = line.split()
+        if int(fields[1].rpartition(":")[2], 16) == port:
+            return int(fields[4].partition(":")[2], 16)
+    return 0
+
+
+def files_bytes(folder: Path) -> int:
+    """Return the size of all files in a folder."""
+    return sum(path.stat().st_size for path in folder.iterdir())
+
+
+def spooled_names(folder: Path) -> set[str]:
+    """Return the names of the spans that a spool holds, its owner being at work on it or dead.
+
+    Raises:
+        TimeoutError: it cannot be read.
+    """
+    end = time.monotonic() + _SPOOL_DEADLINE_SECONDS
+    while (requests := _spooled(folder)) is None:
+        if time.monotonic() > end:
+            raise TimeoutError("the spool cannot be read")
+        time.sleep(0.01)
+    return {
+        span.name
+        for request in requests
+        for resource_spans in ExportTraceServiceRequest.FromString(request).resource_spans
+        for scope_spans in resource_spans.scope_spans
+        for span in scope_spans.spans
+    }
+
+
+def _spooled(folder: Path) -> list[bytes] | None:
+    with tempfile.TemporaryDirectory() as copy:
+        for name in ("requests.sqlite-wal", "requests.sqlite"):  # what moves from the log to the file is in both then
+            if (folder / name).exists():
+                shutil.copy(folder / name, copy)
+        with closing(sqlite3.connect(Path(copy, "requests.sqlite"))) as database:
+            try:
+                return [request for (request,) in database.execute("SELECT request FROM requests")]
+            except sqlite3.Error:  # copied while it was being written
+                return None

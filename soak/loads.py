@@ -1,0 +1,145 @@
+"""More than it can take, garbage, a pause, an end under load: what the daemon counts and what it costs."""
+
+from __future__ import annotations
+
+import re
+import signal
+import threading
+import time
+from typing import TYPE_CHECKING
+
+from conformance.recordings import CAPTURES, capture
+from e2e.programs import environment, has_traceback, serving
+
+from soak.backend import CountingBackend
+from soak.daemon import Memory, Told, said_of
+from soak.table import Row
+from soak.traffic import damaged, send, send_as_read
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_TRUESIZE_BYTES = 2_500  # what a datagram of 1 kB takes in the kernel's accounting, at most
+
+
+def captured() -> list[bytes]:
+    """Return the datagrams that real SDKs sent."""
+    return [datagram.payload for name in CAPTURES for datagram in capture(name)]
+
+
+def fuzzed(*, count: int, most_growth_mb: float) -> list[Row]:
+    """Send damaged datagrams; what waits for its call is bounded so that the bound is reached in the first tenth."""
+    pending = max(100, count // 50)
+    with (
+        CountingBackend(keeps_names=False) as backend,
+        serving(
+            "--pending-events", str(pending), env=environment(OTEL_EXPORTER_OTLP_ENDPOINT=backend.endpoint)
+        ) as daemon,
+    ):
+        memory = Memory(daemon.process.pid)
+        began = time.monotonic()
+        sent = send_as_read(daemon.address, damaged(captured(), count), watch=memory.look)
+        took = time.monotonic() - began
+        code = daemon.stop()
+    told = Told.read(daemon.rest)
+    lines = daemon.rest.decode().count("\n")
+    dropped = told.dropped_by_kernel or 0
+    events = told.calls + told.attempts
+    growth_mb = memory.growth_mb()
+    about = f"{count:,} damaged datagrams, {sent / took:,.0f}/s"
+    return [
+        Row(f"{about}: exceptions", "none", said_of(daemon.rest), _is_well(code, daemon.rest)),
+        Row(
+            f"{about}: received + dropped by the kernel",
+            "= sent",
+            f"{told.received:,} + {dropped:,} = {sent:,}",
+            told.received + dropped == sent,
+        ),
+        Row(
+            f"{about}: delivered + dropped spans",
+            "= events",
+            f"{told.delivered:,} + {told.dropped:,} = {events:,}",
+            told.spans_accounted == events and backend.spans_arrived == told.delivered > 0,
+        ),
+        Row(
+            f"{about}: RSS after the first tenth",
+            f"grows <= {most_growth_mb:g} MB",
+            f"{growth_mb:+.1f} MB to {memory.peak_mb:.1f} MB",
+            growth_mb <= most_growth_mb,
+        ),
+        Row(f"{about}: lines of log", "<= 1 a second, and the tally", f"{lines} in {took:.0f} s", lines <= took + 10),
+    ]
+
+
+def paused(*, count: int, buffer_bytes: int, loses: bool) -> list[Row]:
+    """Stop the daemon for a second under load; ``loses``: whether the buffer is too small for that."""
+    with serving("--receive-buffer-bytes", str(buffer_bytes), env=environment(OTEL_TRACES_EXPORTER="none")) as daemon:
+        found = re.search(r"receive buffer ([\d,]+) bytes", daemon.line)
+        effective = int(found[1].replace(",", "")) if found else 0
+        about = f"SIGSTOP 1 s under {count:,} datagrams of 1 kB, {effective:,} bytes of buffer"
+        if not loses and effective < count * _TRUESIZE_BYTES:
+            return [Row(f"{about}: lost", "0", "net.core.rmem_max allows no more", None)]
+        daemon.process.send_signal(signal.SIGSTOP)
+        try:
+            sent = send(daemon.address, count, per_second=count, size=1000)
+        finally:
+            daemon.process.send_signal(signal.SIGCONT)
+        daemon.stop()
+    told = Told.read(daemon.rest)
+    dropped = told.dropped_by_kernel
+    if dropped is None:
+        return [Row(f"{about}: lost", "counted", "this system does not tell", None)]
+    is_exact = told.received + dropped == sent and (dropped > 0) is loses
+    bar = "counted exactly" if loses else "0 lost"
+    return [Row(about, bar, f"{told.received:,} received + {dropped:,} dropped = {sent:,} sent", is_exact)]
+
+
+def terminated(
+    *,
+    seconds: float,
+    per_second: float,
+    answer_seconds: float,
+    drain_seconds: float,
+    slack_seconds: float,
+    folder: Path | None,
+) -> list[Row]:
+    """End the daemon under load while its back end is slow."""
+    flags: list[str | Path] = ["--drain-seconds", str(drain_seconds)]
+    flags += ["--spool", folder] if folder else []
+    over = threading.Event()
+    with CountingBackend(delay_seconds=answer_seconds) as backend:
+        env = environment(OTEL_EXPORTER_OTLP_ENDPOINT=backend.endpoint, OTEL_BSP_SCHEDULE_DELAY="200")
+        with serving(*flags, env=env) as daemon:
+            load = threading.Thread(
+                target=send, args=(daemon.address, 10**9), kwargs={"per_second": per_second, "until": over.is_set}
+            )
+            load.start()
+            try:
+                over.wait(seconds)
+                began = time.monotonic()
+                code = daemon.stop()
+                took = time.monotonic() - began
+            finally:
+                over.set()
+                load.join()
+    told = Told.read(daemon.rest)
+    made = told.calls + told.attempts
+    about = f"SIGTERM under {per_second:g}/s, answers take {answer_seconds:g} s, {'spool' if folder else 'memory'}"
+    return [
+        Row(
+            f"{about}: ends",
+            f"<= {drain_seconds:g} s + {slack_seconds:g}",
+            f"{took:.2f} s",
+            took <= drain_seconds + slack_seconds and _is_well(code, daemon.rest),
+        ),
+        Row(
+            f"{about}: delivered + spooled + dropped",
+            "= made",
+            f"{told.delivered:,} + {told.spooled:,} + {told.dropped:,} = {made:,}",
+            told.spans_accounted == made == told.received > 0 and told.waiting == 0,
+        ),
+    ]
+
+
+def _is_well(code: int, said: bytes) -> bool:
+    return code == 0 and not has_traceback(said)

@@ -1,0 +1,192 @@
+"""The back end is away, or all but: what waits, what is lost, what comes twice."""
+
+from __future__ import annotations
+
+import signal
+import time
+from typing import TYPE_CHECKING
+
+from e2e.programs import environment, has_traceback, serving
+
+from soak.backend import CountingBackend
+from soak.daemon import MB, Memory, Told, files_bytes, free_port, said_of, spooled_names
+from soak.proxy import FaultyProxy
+from soak.table import Row
+from soak.traffic import name_of, names_of, send
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+_DELAY_MS = 1000
+_LEAST_SPOOL_BYTES = 1_048_576
+_GIVE_UP_SECONDS = 30.0
+_TIMEOUT_MS = 1000
+_SPOOL_BYTES_PER_SPAN = 100  # less than half of what a span takes, so that the bound is reached
+# What SQLite's pages and its log (cut to 4 MiB once it is written back) may add to what waits.
+_FILES_SHARE, _FILES_MB = 1.1, 12.0
+
+
+def _to(port: int, delay_ms: int = _DELAY_MS) -> dict[str, str]:
+    return environment(
+        OTEL_EXPORTER_OTLP_ENDPOINT=f"http://127.0.0.1:{port}",
+        OTEL_BSP_SCHEDULE_DELAY=str(delay_ms),
+        OTEL_EXPORTER_OTLP_TIMEOUT=str(_TIMEOUT_MS),
+    )
+
+
+def refused(
+    *,
+    seconds: float,
+    per_second: float,
+    within_seconds: float,
+    give_up_seconds: float = _GIVE_UP_SECONDS,
+    flags: Sequence[str | Path] = (),
+) -> list[Row]:
+    """Refuse connections while datagrams come, then take them."""
+    port, count = free_port(), int(seconds * per_second)
+    with serving(*flags, env=_to(port)) as daemon:
+        sent = send(daemon.address, count, per_second=per_second)
+        with CountingBackend(port=port) as backend:
+            took = backend.wait_for_spans(sent, deadline_seconds=give_up_seconds)
+            daemon.stop()
+        lost = len(names_of(sent) - backend.names)
+        twice = backend.spans_arrived - len(backend.names)
+    about = f"back end away {seconds:g} s at {per_second:g} datagrams/s"
+    return [
+        Row(f"{about}: lost", "0", f"{lost:,} of {sent:,}", lost == 0),
+        Row(f"{about}: delivered twice", "0", f"{twice:,}", twice == 0),
+        Row(
+            f"{about}: all delivered",
+            f"<= {within_seconds:g} s after its return",
+            f"{took:.1f} s",
+            took <= within_seconds,
+        ),
+        _sane(about, daemon.rest),
+    ]
+
+
+def faulty(*, seconds: float, per_second: float, flags: Sequence[str | Path] = ()) -> list[Row]:
+    """Cut, reset and stall connections while datagrams come, then pass everything on."""
+    count = int(seconds * per_second)
+    with (
+        CountingBackend() as backend,
+        FaultyProxy(backend.port, stall_seconds=1.5 * _TIMEOUT_MS / 1000) as proxy,
+        serving(*flags, env=_to(proxy.port, delay_ms=200)) as daemon,
+    ):
+        sent = send(daemon.address, count, per_second=per_second)
+        proxy.heal()
+        backend.wait_for_spans(sent, deadline_seconds=_GIVE_UP_SECONDS)
+        daemon.stop()
+    told = Told.read(daemon.rest)
+    lost = len(names_of(sent) - backend.names)
+    other_ids = len(backend.arrivals) - len(backend.names)
+    twice = backend.spans_arrived - len(backend.arrivals)
+    about = f"back end cuts, resets, stalls {seconds:g} s at {per_second:g}/s ({proxy.faults.total()} faults)"
+    return [
+        Row(f"{about}: lost", "0", f"{lost:,} of {sent:,}", lost == 0),
+        Row(f"{about}: repeats with another id", "0", f"{other_ids:,}", other_ids == 0),
+        Row(
+            f"{about}: arrived twice",
+            'all among the tally\'s "sent again"',
+            f"{twice:,} of {told.repeated:,}",
+            twice <= told.repeated and proxy.faults.total() > 0,
+        ),
+        _accounted(about, told, sent, backend.spans_arrived - twice),
+        _sane(about, daemon.rest),
+    ]
+
+
+def killed(*, seconds: float, per_second: float, delay_ms: int, window_seconds: float, folder: Path) -> list[Row]:
+    """Kill the daemon in the outage, and let another go on with its spool."""
+    port, count = free_port(), int(seconds * per_second)
+    with serving("--spool", folder, env=_to(port, delay_ms)) as daemon:
+        sent = send(daemon.address, count, per_second=per_second)
+        kept = spooled_names(folder)
+        daemon.stop(signal.SIGKILL)
+        kept |= spooled_names(folder)  # what it could still write
+    with CountingBackend(port=port) as backend, serving("--spool", folder, env=_to(port, delay_ms)) as daemon:
+        backend.wait_for_spans(len(kept), deadline_seconds=_GIVE_UP_SECONDS)
+        daemon.stop()
+    lost = len(kept - backend.names)
+    missing = [number for number in range(sent) if name_of(number) not in backend.names]
+    window = (sent - missing[0]) / per_second if missing else 0.0
+    about = f"kill -9 after {seconds:g} s of outage at {per_second:g}/s"
+    return [
+        Row(f"{about}: lost of what the spool held", "0", f"{lost:,} of {len(kept):,}", lost == 0 and bool(kept)),
+        Row(
+            f"{about}: lost of what it did not hold yet",
+            f"only the last {window_seconds:g} s (batch delay {delay_ms / 1000:g} s)",
+            f"{len(missing):,} of {sent:,}, the last {window:.2f} s",
+            window <= window_seconds,
+        ),
+        Row(f"{about}: delivered twice", "0", f"{(n := backend.spans_arrived - len(backend.names)):,}", n == 0),
+    ]
+
+
+def long(*, minutes: float, per_second: float, folder: Path | None, most_mb: float) -> list[Row]:
+    """Let the back end be away until what waits is bounded, and account for every span."""
+    port, count = free_port(), int(minutes * 60 * per_second)
+    spool_bytes = max(_LEAST_SPOOL_BYTES, count * _SPOOL_BYTES_PER_SPAN)
+    flags: list[str | Path] = ["--drain-seconds", "50"]
+    flags += ["--spool", folder, "--spool-bytes", str(spool_bytes)] if folder else []
+    files: list[int] = []
+    with serving(*flags, env=_to(port)) as daemon:
+        memory = Memory(daemon.process.pid)
+
+        def watch() -> None:
+            memory.look()
+            if folder:
+                files.append(files_bytes(folder))
+
+        sent = send(daemon.address, count, per_second=per_second, watch=watch)
+        began = time.monotonic()
+        with CountingBackend(port=port) as backend:
+            daemon.stop()
+        took = time.monotonic() - began
+    told = Told.read(daemon.rest)
+    about = f"back end away {minutes:g} min at {per_second:,.0f}/s, {'spool' if folder else 'memory'}"
+    rows = [
+        Row(f"{about}: memory", f"RSS <= {most_mb:g} MB", f"{memory.peak_mb:.1f} MB", memory.peak_mb <= most_mb),
+        _accounted(about, told, sent, backend.spans_arrived),
+        _sane(about, daemon.rest),
+    ]
+    if folder:
+        most = spool_bytes / MB * _FILES_SHARE + _FILES_MB
+        peak = max(files) / MB
+        rows += [
+            Row(
+                f"{about}: files of a spool of {spool_bytes / MB:.1f} MB",
+                f"<= {most:.1f} MB",
+                f"{peak:.1f} MB",
+                peak <= most,
+            ),
+            Row(
+                f"{about}: the bound was reached",
+                "spans dropped",
+                f"{told.dropped:,}, rest in {took:.1f} s",
+                told.dropped > 0,
+            ),
+        ]
+    return rows
+
+
+def _accounted(about: str, told: Told, sent: int, arrived: int) -> Row:
+    lost_by_kernel = told.dropped_by_kernel or 0
+    is_exact = (
+        told.spans_accounted + lost_by_kernel == sent
+        and told.received + lost_by_kernel == sent
+        and told.waiting == 0
+        and arrived == told.delivered
+    )
+    return Row(
+        f"{about}: sent = delivered + dropped + spooled",
+        "to the span",
+        f"{sent:,} = {told.delivered:,} + {told.dropped:,} + {told.spooled:,}, {arrived:,} arrived, "
+        f"{lost_by_kernel:,} lost by the kernel",
+        is_exact,
+    )
+
+
+def _sane(about: str, said: bytes) -> Row:
+    return Row(f"{about}: exceptions", "none", said_of(said), not has_traceback(said))
