@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from soak import commands, history, loads, outages
+from soak.fuzz import fuzz
 from soak.table import heading, rendered
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m soak", description="Long runs against what goes wrong outside.")
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"all unless given: {', '.join(scenarios)}")
     parser.add_argument("--minutes", type=float, default=10.0, help="of the long outage")
+    parser.add_argument("--seconds", type=int, default=60, help="of the fuzzing of each law")
     asked = parser.parse_args()
     if unknown := set(asked.names) - scenarios.keys():
         parser.error(f"no such scenario: {', '.join(sorted(unknown))}")
@@ -65,6 +67,8 @@ def _scenarios() -> dict[str, Callable[[argparse.Namespace, Path], list[Row]]]:
         "paused-small": lambda _, __: loads.paused(count=2500, buffer_bytes=_SMALL_BUFFER, loses=True),
         "terminated": lambda _, __: _terminated(None),
         "terminated-spool": lambda _, folder: _terminated(folder / "spool"),
+        "fuzz-decoding": lambda asked, _: fuzz("decoding", seconds=asked.seconds),
+        "fuzz-correlator": lambda asked, _: fuzz("correlator", seconds=asked.seconds),
         "fuzzed": lambda _, __: loads.fuzzed(count=1_000_000, most_growth_mb=_MOST_GROWTH_MB),
         "replayed": lambda _, __: history.replayed(hours=8, calls_per_second=20, most_growth_mb=_MOST_GROWTH_MB),
         "executed": lambda _, folder: commands.executed(with_boto3=100, with_sender=900, at_once=2, folder=folder),
