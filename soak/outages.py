@@ -40,12 +40,13 @@ def refused(
     seconds: float,
     per_second: float,
     within_seconds: float,
+    delay_ms: int = _DELAY_MS,
     give_up_seconds: float = _GIVE_UP_SECONDS,
     flags: Sequence[str | Path] = (),
 ) -> list[Row]:
     """Refuse connections while datagrams come, then take them."""
     port, count = free_port(), int(seconds * per_second)
-    with serving(*flags, env=_to(port)) as daemon:
+    with serving(*flags, env=_to(port, delay_ms)) as daemon:
         sent = send(daemon.address, count, per_second=per_second)
         with CountingBackend(port=port) as backend:
             took = backend.wait_for_spans(sent, deadline_seconds=give_up_seconds)

@@ -25,7 +25,9 @@ def flags(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[str | Path, .
 
 def test_a_back_end_that_was_away_gets_everything_once(flags: tuple[str | Path, ...]) -> None:
     """After an outage nothing is lost, and nothing comes twice."""
-    assert not missed(outages.refused(seconds=1, per_second=400, within_seconds=GENEROUS_SECONDS, flags=flags))
+    assert not missed(
+        outages.refused(seconds=1, per_second=400, delay_ms=50, within_seconds=GENEROUS_SECONDS, flags=flags)
+    )
 
 
 def test_a_network_that_fails_loses_nothing(flags: tuple[str | Path, ...]) -> None:
