@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 _LARGE_BUFFER, _SMALL_BUFFER = 4 * 1024 * 1024, 106_496  # what we ask for by default, and Linux's default
 _MOST_MB = 100.0
+_MOST_MEMORY_MB = 150.0  # without a spool what waits, up to 64 MiB, is in memory itself
+_MEMORY_MINUTES = 4.0  # 64 MiB are full after three
 _MOST_GROWTH_MB = 8.0
 _BATCH_DELAY_MS = 5000  # the default, which is what a kill loses
 _DRAIN_SECONDS = 8.0  # serve's own
@@ -76,7 +78,7 @@ def _scenarios() -> dict[str, Callable[[argparse.Namespace, Path], list[Row]]]:
             minutes=asked.minutes, per_second=1000, folder=folder / "spool", most_mb=_MOST_MB
         ),
         "long-memory": lambda asked, _: outages.long(
-            minutes=asked.minutes, per_second=1000, folder=None, most_mb=_MOST_MB
+            minutes=min(asked.minutes, _MEMORY_MINUTES), per_second=1000, folder=None, most_mb=_MOST_MEMORY_MB
         ),
     }
 

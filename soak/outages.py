@@ -53,7 +53,7 @@ def refused(
             daemon.stop()
         lost = len(names_of(sent) - backend.names)
         twice = backend.spans_arrived - len(backend.names)
-    about = f"back end away {seconds:g} s at {per_second:g} datagrams/s"
+    about = f"back end away {seconds:g} s at {per_second:g} datagrams/s, {'spool' if flags else 'memory'}"
     return [
         Row(f"{about}: lost", "0", f"{lost:,} of {sent:,}", lost == 0),
         Row(f"{about}: delivered twice", "0", f"{twice:,}", twice == 0),
@@ -83,7 +83,8 @@ def faulty(*, seconds: float, per_second: float, flags: Sequence[str | Path] = (
     lost = len(names_of(sent) - backend.names)
     other_ids = len(backend.arrivals) - len(backend.names)
     twice = backend.spans_arrived - len(backend.arrivals)
-    about = f"back end cuts, resets, stalls {seconds:g} s at {per_second:g}/s ({proxy.faults.total()} faults)"
+    where = "spool" if flags else "memory"
+    about = f"back end cuts, resets, stalls {seconds:g} s at {per_second:g}/s ({proxy.faults.total()} faults), {where}"
     return [
         Row(f"{about}: lost", "0", f"{lost:,} of {sent:,}", lost == 0),
         Row(f"{about}: repeats with another id", "0", f"{other_ids:,}", other_ids == 0),
