@@ -63,12 +63,13 @@ def _scenarios() -> dict[str, Callable[[argparse.Namespace, Path], list[Row]]]:
             seconds=60, per_second=200, flags=("--spool", folder / "spool")
         ),
         "killed": lambda _, folder: outages.killed(
-            seconds=33, per_second=200, delay_ms=_BATCH_DELAY_MS, window_seconds=6, folder=folder / "spool"
+            seconds=34, per_second=50, delay_ms=_BATCH_DELAY_MS, window_seconds=6, folder=folder / "spool"
         ),
         "paused": lambda _, __: loads.paused(count=2500, buffer_bytes=_LARGE_BUFFER, loses=False),
         "paused-small": lambda _, __: loads.paused(count=2500, buffer_bytes=_SMALL_BUFFER, loses=True),
         "terminated": lambda _, __: _terminated(None),
         "terminated-spool": lambda _, folder: _terminated(folder / "spool"),
+        "terminated-flood": lambda _, __: _terminated(None, seconds=3, per_second=20_000),
         "fuzz-decoding": lambda asked, _: fuzz("decoding", seconds=asked.seconds),
         "fuzz-correlator": lambda asked, _: fuzz("correlator", seconds=asked.seconds),
         "fuzzed": lambda _, __: loads.fuzzed(count=1_000_000, most_growth_mb=_MOST_GROWTH_MB),
@@ -83,10 +84,10 @@ def _scenarios() -> dict[str, Callable[[argparse.Namespace, Path], list[Row]]]:
     }
 
 
-def _terminated(folder: Path | None) -> list[Row]:
+def _terminated(folder: Path | None, *, seconds: float = 10, per_second: float = 500) -> list[Row]:
     return loads.terminated(
-        seconds=10,
-        per_second=500,
+        seconds=seconds,
+        per_second=per_second,
         answer_seconds=2,
         drain_seconds=_DRAIN_SECONDS,
         slack_seconds=0.5,
