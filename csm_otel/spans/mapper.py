@@ -25,7 +25,7 @@ from csm_otel.spans.attributes import (
 from csm_otel.spans.data import AttributeValue, Resource, SpanData, SpanEvent, SpanKind, TraceContext
 from csm_otel.spans.options import MappingOptions, MessageMode
 from csm_otel.spans.outcome import Outcome, outcome_of
-from csm_otel.spans.timing import Placement, clock_offset_ns, place
+from csm_otel.spans.timing import Placement, attempt_offset_ns, clock_offset_ns, place
 from csm_otel.traceparent import split_client_id
 
 if TYPE_CHECKING:
@@ -118,10 +118,13 @@ class SpanMapper:
         in_order = not released.missing and not released.ambiguous
         spans = []
         for number, attempt in enumerate(released.attempts, start=1):
-            where = _within(attempt, call, offset_ns if attempt.event.timestamp_ms is not None else 0)
+            own_offset_ns = attempt_offset_ns(attempt, offset_ns)
+            where = _within(attempt, call, own_offset_ns)
             outcome = outcome_of(attempt.event)
             values = attempt_attributes(attempt.event, outcome, number if in_order else None, self._options)
             values[CSM_OVERRUN_MS] = where.overrun_ms
+            if own_offset_ns not in {0, offset_ns}:
+                values[CSM_TIME_ADJUSTED] = "timestamp_out_of_range"
             below = position._replace(context=self._context(position.context), parent=position.context)
             spans.append(self._span(_attempt_name(attempt.event), below, where, values, outcome))
         return spans
@@ -215,7 +218,7 @@ def _began_ns(released: CorrelatedCall) -> int:
     call = released.call
     if call.event.timestamp_ms is not None or call.event.latency_ms is not None:
         return call.start_ns
-    return min([call.start_ns, *(attempt.start_ns for attempt in released.attempts)])
+    return min([call.start_ns, *(one.start_ns + attempt_offset_ns(one, 0) for one in released.attempts)])
 
 
 def _certain_last(released: CorrelatedCall) -> ApiCallAttempt | None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from csm_otel.times import NS_PER_MS
 
 if TYPE_CHECKING:
-    from csm_otel.events import Event
+    from csm_otel.events import ApiCallAttempt, Event
     from csm_otel.observed import Observed
 
 _BEHIND_NS = 24 * 60 * 60 * 1000 * NS_PER_MS  # a call reported a day late is a wrong clock
@@ -35,6 +35,18 @@ def clock_offset_ns(observed: Observed[Event]) -> int:
     if -_BEHIND_NS <= stamp_ns - observed.received_ns <= _AHEAD_NS:
         return 0
     return observed.received_ns - observed.end_ns
+
+
+def attempt_offset_ns(attempt: Observed[ApiCallAttempt], call_offset_ns: int) -> int:
+    """Return what to add to an attempt's times: what its call's are moved by, so that they stay together.
+
+    But where the two were stamped by clocks that are more than a day apart, so that one of them would land anywhere,
+    before 1970 included, the attempt is judged by itself.
+    """
+    if attempt.event.timestamp_ms is None:
+        return 0
+    own_ns = clock_offset_ns(attempt)
+    return own_ns if abs(own_ns - call_offset_ns) > _BEHIND_NS else call_offset_ns
 
 
 def place(start_ns: int, end_ns: int, *, within: Placement) -> Placement:

@@ -198,6 +198,24 @@ def test_attempt_without_a_stamp_is_not_moved() -> None:
     assert places(spans) == [(0, 30), (2, 22)]
 
 
+@pytest.mark.parametrize(
+    ("attempt_days", "call_days"),
+    [
+        pytest.param(-20_000, 50_000, id="both off, each its own way"),
+        pytest.param(-20_000, 0, id="the attempt's alone"),
+        pytest.param(0, 50_000, id="the call's alone"),
+    ],
+)
+def test_clocks_that_disagree(attempt_days: int, call_days: int) -> None:
+    """A call and an attempt whose clocks are years apart are each placed by their own receipt, never before 1970."""
+    tried_at, called_at = attempt_days * DAY_MS, call_days * DAY_MS
+    spans = mapped(tried("", tried_at + 2, tried_at + 27, at=27), called(called_at, called_at + 30, at=30))
+
+    assert places(spans) == [(0, 30), (2, 27)]
+    adjusted = ["timestamp_out_of_range" if days else None for days in (call_days, attempt_days)]
+    assert [span.attributes.get("csm.time.adjusted") for span in spans] == adjusted
+
+
 def test_hour_off_is_a_matter_of_the_sender() -> None:
     """A clock within bounds is taken at its word."""
     spans = mapped(tried("", -3_600_000, -3_599_975, at=25), called(-3_600_000, -3_599_970, at=30))
