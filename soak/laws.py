@@ -10,12 +10,24 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+from opentelemetry.sdk.trace import SpanLimits
 
 from csm_otel.correlator import CorrelatedCall, Correlator, CorrelatorLimits
 from csm_otel.decoding import decode
 from csm_otel.errors import MalformedDatagramError
-from csm_otel.events import ApiCall, ApiCallAttempt, Dialect, Failure, Peer
+from csm_otel.events import (
+    MAX_LATENCY_MS,
+    MAX_TIMESTAMP_MS,
+    ApiCall,
+    ApiCallAttempt,
+    Dialect,
+    Failure,
+    Peer,
+)
+from csm_otel.export.encoding import encode
+from csm_otel.ids import SeededIds
 from csm_otel.recording import MAX_LINE_BYTES, RecordedDatagram, decode_line, encode_line
+from csm_otel.spans.mapper import SpanMapper
 from csm_otel.wire import WireObject, read_anything
 
 if TYPE_CHECKING:
@@ -23,12 +35,15 @@ if TYPE_CHECKING:
 
     from csm_otel.correlator import Released
     from csm_otel.events import Event
+    from csm_otel.spans.data import SpanData
 
 _PIECE = 16  # characters of a secret in a row that are too many, as the hypothesis laws have it
 _MAX_DATAGRAM_BYTES = 65_535
 _REASONS = frozenset({"empty", "not_json", "not_an_object", "too_deep", "unknown_type", "unnamed", "too_many"})
 _NOW_NS = 1_795_458_108_000_000_000
 _NOW_MS = _NOW_NS // 1_000_000
+_NEAR_NS = 4 * 24 * 3600 * 1_000_000_000
+"""A day of latency before a clock that is a day behind, and another between the clocks of a call and its attempt."""
 
 
 def decoding(payload: bytes) -> None:
@@ -86,8 +101,12 @@ _STATUSES = (200, 200, 500, 503, 400, None)
 
 
 def correlator(script: bytes) -> None:
-    """Whatever events come and however time passes, each leaves exactly once, in time, and flush leaves nothing."""
+    """Whatever events come and however time passes, each leaves exactly once, in time, and flush leaves nothing.
+
+    What leaves becomes spans that lie near their receipt and can be encoded.
+    """
     machine = Correlator(_LIMITS)
+    spans = _Spans()
     arrived: Counter[str] = Counter()
     left: Counter[str] = Counter()
     now = 0.0
@@ -96,23 +115,24 @@ def correlator(script: bytes) -> None:
         peer = Peer(("127.0.0.1", "10.0.0.7")[who & 1], 1 + (who >> 1 & 3), who >> 3 & 1)
         if what & 7 == _WAIT:
             now += abs(length) / 1000
-            left.update(_names(machine.expire(now=now)))
+            left.update(spans.names(machine.expire(now=now)))
             deadline = machine.next_deadline()
             assert deadline is None or deadline > now, "something waits beyond its deadline"
         elif what & 7 == _END:
-            left.update(_names(machine.release_of([peer])))
+            left.update(spans.names(machine.release_of([peer])))
         else:
             now += abs(start % 7) / 1000
             event = _event(step, name=f"{number}", now_ms=_NOW_MS + int(now * 1000))
             arrived[f"{number}"] += 1
             received_ns = _NOW_NS + int(now * 1e9)
-            left.update(_names(machine.receive(event, peer=peer, received_ns=received_ns, now=now)))
+            left.update(spans.names(machine.receive(event, peer=peer, received_ns=received_ns, now=now)))
         assert machine.pending_events == arrived.total() - left.total()
         assert machine.pending_events <= _LIMITS.pending_events
         assert 0 <= machine.pending_bytes <= _LIMITS.pending_bytes
-    left.update(_names(machine.flush()))
+    left.update(spans.names(machine.flush()))
     assert left == arrived, "lost or doubled"
     assert (machine.pending_events, machine.pending_bytes, machine.next_deadline()) == (0, 0, None)
+    spans.check()
 
 
 def _event(step: tuple[int, ...], *, name: str, now_ms: int) -> Event:
@@ -123,8 +143,8 @@ def _event(step: tuple[int, ...], *, name: str, now_ms: int) -> Event:
         "service": "S3",
         "api": "AB"[api & 1],
         "client_id": ("", "etl")[who >> 4 & 1],
-        "timestamp_ms": None if outcome & 128 else now_ms + start,
-        "latency_ms": None if outcome & 64 else abs(length),
+        "timestamp_ms": None if outcome & 128 else _anywhen(start) if outcome & 8 else now_ms + start,
+        "latency_ms": None if outcome & 64 else _any_latency(length) if outcome & 8 else abs(length),
         "status": _STATUSES[outcome % len(_STATUSES)],
         "aws_exception": Failure("SlowDown", "") if outcome & 32 else None,
         "sdk_exception": Failure("Timeout", "") if outcome & 16 else None,
@@ -134,6 +154,37 @@ def _event(step: tuple[int, ...], *, name: str, now_ms: int) -> Event:
     if what & 1:
         return ApiCall(**fields, attempt_count=None if dialect & 128 else what >> 3 & 7)
     return ApiCallAttempt(**fields, not_sent=bool(dialect & 64))
+
+
+class _Spans:
+    """What became of what has left."""
+
+    def __init__(self) -> None:
+        self._mapper = SpanMapper(ids=SeededIds(1), resource={})
+        self._made: list[SpanData] = []
+
+    def names(self, released: Iterable[Released]) -> Iterator[str]:
+        """Map what was released, and yield the names of its events."""
+        for one in released:
+            self._made += self._mapper.map(one)
+            yield from _names([one])
+
+    def check(self) -> None:
+        """Check all spans that were made."""
+        for span in self._made:
+            assert span.start_ns <= span.end_ns
+            assert abs(span.start_ns - _NOW_NS) < _NEAR_NS, "a span lies days from its receipt"
+            assert abs(span.end_ns - _NOW_NS) < _NEAR_NS, "a span lies days from its receipt"
+        encode(self._made, limits=SpanLimits())
+
+
+def _anywhen(number: int) -> int:
+    """Return a time of no clock: anything that decoding lets through."""
+    return max(1, (number + 2**15) * MAX_TIMESTAMP_MS // 2**16)
+
+
+def _any_latency(number: int) -> int:
+    return abs(number) * MAX_LATENCY_MS // 2**15
 
 
 def _names(released: Iterable[Released]) -> Iterator[str]:
