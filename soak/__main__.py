@@ -35,6 +35,7 @@ def main() -> int:
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"all unless given: {', '.join(scenarios)}")
     parser.add_argument("--minutes", type=float, default=10.0, help="of the long outage")
     parser.add_argument("--seconds", type=int, default=60, help="of the fuzzing of each law")
+    parser.add_argument("--datagrams", type=int, default=1_000_000, help="that are damaged")
     asked = parser.parse_args()
     if unknown := set(asked.names) - scenarios.keys():
         parser.error(f"no such scenario: {', '.join(sorted(unknown))}")
@@ -72,7 +73,7 @@ def _scenarios() -> dict[str, Callable[[argparse.Namespace, Path], list[Row]]]:
         "terminated-flood": lambda _, __: _terminated(None, seconds=3, per_second=20_000),
         "fuzz-decoding": lambda asked, _: fuzz("decoding", seconds=asked.seconds),
         "fuzz-correlator": lambda asked, _: fuzz("correlator", seconds=asked.seconds),
-        "fuzzed": lambda _, __: loads.fuzzed(count=1_000_000, most_growth_mb=_MOST_GROWTH_MB),
+        "fuzzed": lambda asked, _: loads.fuzzed(count=asked.datagrams, most_growth_mb=_MOST_GROWTH_MB),
         "replayed": lambda _, __: history.replayed(hours=8, calls_per_second=20, most_growth_mb=_MOST_GROWTH_MB),
         "executed": lambda _, folder: commands.executed(with_boto3=100, with_sender=900, at_once=2, folder=folder),
         "long": lambda asked, folder: outages.long(
