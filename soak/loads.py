@@ -14,7 +14,7 @@ from e2e.programs import environment, has_traceback, serving
 from soak.backend import CountingBackend
 from soak.daemon import Memory, Told, said_of
 from soak.table import Row
-from soak.traffic import damaged, send, send_as_read
+from soak.traffic import damaged, send, send_as_read, wait_until_read
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -40,6 +40,7 @@ def fuzzed(*, count: int, most_growth_mb: float) -> list[Row]:
         began = time.monotonic()
         sent = send_as_read(daemon.address, damaged(captured(), count), watch=memory.look)
         took = time.monotonic() - began
+        wait_until_read(daemon.address[1])
         code = daemon.stop()
     told = Told.read(daemon.rest)
     lines = daemon.rest.decode().count("\n")
@@ -84,6 +85,7 @@ def paused(*, count: int, buffer_bytes: int, loses: bool) -> list[Row]:
             sent = send(daemon.address, count, per_second=count, size=1000)
         finally:
             daemon.process.send_signal(signal.SIGCONT)
+        wait_until_read(daemon.address[1])
         daemon.stop()
     told = Told.read(daemon.rest)
     dropped = told.dropped_by_kernel

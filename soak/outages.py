@@ -12,7 +12,7 @@ from soak.backend import CountingBackend
 from soak.daemon import MB, Memory, Told, files_bytes, free_port, said_of, spooled_names
 from soak.proxy import FaultyProxy
 from soak.table import Row
-from soak.traffic import name_of, names_of, send
+from soak.traffic import name_of, names_of, send, wait_until_read
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -142,6 +142,7 @@ def long(*, minutes: float, per_second: float, folder: Path | None, most_mb: flo
                 files.append(files_bytes(folder))
 
         sent = send(daemon.address, count, per_second=per_second, watch=watch)
+        wait_until_read(daemon.address[1])
         began = time.monotonic()
         with CountingBackend(port=port) as backend:
             daemon.stop()

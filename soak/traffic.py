@@ -92,7 +92,7 @@ def send_as_read(address: Address, payloads: Iterator[bytes], *, watch: Callable
             sockets[sent % _SOCKETS].sendto(payload, address)
             sent += 1
             if sent % _AT_A_TIME == 0:
-                _wait_for_room(address[1])
+                wait_until_read(address[1], but_for_bytes=_MOST_WAITING_BYTES)
                 watch()
     finally:
         for sock in sockets:
@@ -100,9 +100,14 @@ def send_as_read(address: Address, payloads: Iterator[bytes], *, watch: Callable
     return sent
 
 
-def _wait_for_room(port: int) -> None:
+def wait_until_read(port: int, *, but_for_bytes: int = 0) -> None:
+    """Wait until a daemon has read what was sent to its port: told to end, it reads on for a second at most.
+
+    Raises:
+        TimeoutError: it has stopped reading.
+    """
     end = time.monotonic() + _QUIET_SECONDS
-    while waiting_in_kernel(port) > _MOST_WAITING_BYTES:
+    while waiting_in_kernel(port) > but_for_bytes:
         if time.monotonic() > end:
             raise TimeoutError("the daemon reads nothing")
         time.sleep(0.002)
