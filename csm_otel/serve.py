@@ -87,6 +87,7 @@ def serve(flags: Mapping[str, object], speaker: Speaker) -> int:
         control.close()
     bridge.close(deadline=deadline)
     stdout.finish()
+    bridge.agent.count_late()
     for receiver in receivers:
         receiver.close()
     if health is not None:

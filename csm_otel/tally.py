@@ -42,7 +42,7 @@ class Tally:
     datagrams_undecoded: int = 0
     """Those that were in the sockets at the end, when there was no time left to decode them."""
     datagrams_late: int = 0
-    """Datagrams that came after the command of `exec` had ended, from something it left behind; not received."""
+    """Datagrams that came after the command of `exec` or the daemon had ended, but for this count; not received."""
     intakes: tuple[Intake, ...] = ()
     """Of each socket."""
     lines_unrecorded: int = 0

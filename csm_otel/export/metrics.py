@@ -130,7 +130,11 @@ class Metrics:
 
     def _dropped(self) -> list[Observation]:
         tally = self._tally
-        others = {"not_allowed": tally.datagrams_not_allowed, "late": tally.datagrams_late, "undecoded": tally.datagrams_undecoded}
+        others = {
+            "not_allowed": tally.datagrams_not_allowed,
+            "late": tally.datagrams_late,
+            "undecoded": tally.datagrams_undecoded,
+        }
         return [
             *(
                 Observation(intake.dropped_by_kernel, {**_where(intake), "reason": "receive_buffer_full"})

@@ -95,11 +95,8 @@ def _losses(tally: Tally) -> list[str]:
         ),
         (tally.other_versions, "event", "of another CSM version, read as well as possible"),
         (tally.lines_unrecorded, "line", "of the recording could not be written"),
-        (
-            tally.datagrams_late,
-            "datagram",
-            "came after the command had ended, from something it left running: not heard",
-        ),
+        (tally.datagrams_undecoded, "datagram", "given up at the end, for want of time to decode them"),
+        (tally.datagrams_late, "datagram", "came too late to be heard, after the end of the command or of the daemon"),
     )
     return [f"{counted(number, noun) if noun else f'{number:,}'} {what}" for number, noun, what in lines if number]
 

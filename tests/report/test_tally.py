@@ -68,7 +68,7 @@ def test_every_loss_is_told() -> None:
         "          4 datagrams not looked into, from outside the networks that are allowed\n"
         "          1 object beside events in one datagram and none themselves (1 too many)\n"
         "          1 event of another CSM version, read as well as possible\n"
-        "          2 datagrams came after the command had ended, from something it left running: not heard\n"
+        "          2 datagrams came too late to be heard, after the end of the command or of the daemon\n"
     )
 
 
