@@ -84,8 +84,22 @@ class Exporter:
         if self._queue is None and self._file is None:
             self._tally.spans_shown += len(batch)
             return
-        request = encode(batch, limits=self._limits)
-        if self._file is not None:
-            self._file.put(request, len(batch))
-        if self._queue is not None:
-            self._queue.put(request, len(batch))
+        for request, spans in self._encoded(batch):
+            if self._file is not None:
+                self._file.put(request, spans)
+            if self._queue is not None:
+                self._queue.put(request, spans)
+
+    def _encoded(self, batch: Sequence[SpanData]) -> list[tuple[bytes, int]]:
+        """Return the batch as requests, each with its number of spans: one, unless a span in it cannot be encoded.
+
+        Such a one is a defect of ours, but what somebody sent led to it, and it must not cost more than itself.
+        """
+        try:
+            return [(encode(batch, limits=self._limits), len(batch))]
+        except Exception:  # ruff: ignore[blind-except] - protobuf raises whatever it likes
+            if len(batch) > 1:
+                half = len(batch) // 2
+                return [*self._encoded(batch[:half]), *self._encoded(batch[half:])]
+            self._tally.spans_dropped["unencodable"] += 1
+            return []

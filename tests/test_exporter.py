@@ -296,3 +296,20 @@ def test_the_back_end_counts(broken_file: OtlpJsonFile) -> None:
     assert rig.tally.spans_delivered == 2
     assert not rig.tally.spans_dropped
     rig.check_sum()
+
+
+@pytest.mark.parametrize("at", range(4))
+def test_a_span_that_cannot_be_encoded_costs_itself(tmp_path: Path, at: int) -> None:
+    """What no request can hold is dropped and counted; the spans around it go where they were to go."""
+    path = tmp_path / "out.jsonl"
+    rig = Rig(file=OtlpJsonFile(path), is_shown=False)
+    for number in range(4):
+        rig.exporter.add(
+            [changed(CALL, name=f"call {number}", start_ns=-1 if number == at else CALL.start_ns)], now=0.0
+        )
+    rig.close_file()
+
+    assert rig.tally.spans_dropped == {"unencodable": 1}
+    assert rig.tally.spans_delivered == 3
+    names = [name for line in names_in(path) for name in line]
+    assert names == [f"call {number}" for number in range(4) if number != at]
