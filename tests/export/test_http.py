@@ -144,6 +144,11 @@ def test_one_connection_serves_many_requests(backend: HttpBackend) -> None:
             Answer(status=503, headers={"Retry-After": "soon"}), Unavailable("HTTP 503 from URL"), id="odd-retry-after"
         ),
         pytest.param(
+            Answer(status=503, headers={"Retry-After": f"Wed, 21 Oct {'9' * 20} 07:28:00 GMT"}),
+            Unavailable("HTTP 503 from URL"),
+            id="retry-after-beyond-numbers",
+        ),
+        pytest.param(
             Answer(status=503, headers={"Retry-After": "Wed, 21 Oct 2015 07:28:00 GMT"}),
             Unavailable("HTTP 503 from URL", 0.0),
             id="retry-after-in-the-past",
