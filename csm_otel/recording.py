@@ -31,6 +31,7 @@ _Wall = Annotated[int, Meta(ge=10**17, le=MAX_WALL_NS)]
 _Elapsed = Annotated[int, Meta(ge=0, le=2**62)]
 _Port = Annotated[int, Meta(ge=0, le=65_535)]
 _Count = Annotated[int, Meta(ge=0, le=2**31)]
+_Reason = Annotated[str, Meta(pattern=r"^[a-z_]{1,20}\Z")]  # it is shown, and a recording may be anybody's
 
 
 class Heading(
@@ -71,7 +72,7 @@ class RecordedDatagram(_Line, frozen=True, kw_only=True, tag="datagram"):
     port: _Port
     era: _Count = 0
     events: tuple[Event, ...] = ()
-    rejected: tuple[str, ...] = ()
+    rejected: tuple[_Reason, ...] = ()
     """The reason of each object in it that is no event."""
     other_versions: _Count = 0
 

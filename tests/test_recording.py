@@ -140,6 +140,8 @@ def _event(**changes: object) -> bytes:
         pytest.param(_changed(received_ns=0), id="epoch"),
         pytest.param(_changed(received_ns=2**63), id="far-future"),
         pytest.param(_changed(port=65_536), id="port"),
+        pytest.param(_changed(rejected=["\x1b[31mnot_json"]), id="reason"),
+        pytest.param(_changed(rejected=["not_json\n"]), id="reason-and-a-line"),
         pytest.param(_changed(AccessKey="AKIAIOSFODNN7EXAMPLE"), id="unknown-field"),
         pytest.param(_event(latency_ms=-1), id="latency"),
         pytest.param(_event(timestamp_ms=10**18), id="timestamp"),
@@ -160,6 +162,7 @@ def test_what_is_no_line_is_refused(text: bytes) -> None:
 def test_the_changed_lines_are_lines_before_the_change() -> None:
     """What is refused above is refused for its change."""
     assert isinstance(decode_line(_changed()), RecordedDatagram)
+    assert isinstance(decode_line(_changed(rejected=["not_json"])), RecordedDatagram)
     assert isinstance(decode_line(_event(latency_ms=1)), RecordedDatagram)
 
 
