@@ -135,7 +135,7 @@ class HttpDeliverer:
             what, hint = _no_answer(timeout_seconds), ""
         else:
             what, hint = _what_failed(error, timeout_seconds), _hint_for(error)
-        was_sent = not any(isinstance(cause, _BEFORE_SENDING) for cause in _causes(error))
+        was_sent = not any(map(_is_before_reading, _causes(error)))
         return Unavailable(f"{what}: {self._shown}{hint}", may_have_arrived=was_sent and not self._cutoff.is_connecting)
 
     def _outcome(self, response: requests.Response) -> Outcome:

@@ -365,6 +365,15 @@ def test_tls_that_fails_is_unavailable(certificate: Certificate, names: tuple[st
     assert "object at" not in outcome.reason
 
 
+def test_a_tls_refusal_is_no_repeat(certificate: Certificate) -> None:
+    """A back end that refuses the client has read nothing, though with TLS 1.3 it says so after all was sent."""
+    with HttpBackend(certificate=certificate) as backend:
+        # Now and then the end of the connection overtakes the alert, and then it is not known.
+        outcomes = (_deliver(backend.url, certificate=certificate.text) for _ in range(100))
+        outcome = next(one for one in outcomes if isinstance(one, Unavailable) and "alert" in one.reason)
+    assert not outcome.may_have_arrived
+
+
 def test_https_to_a_plain_port_is_one_clear_line(backend: HttpBackend) -> None:
     """The wrong scheme is named as a possible cause."""
     reason = _reason(_deliver(backend.url.replace("http:", "https:")))
