@@ -36,7 +36,8 @@ RUN install -d -o 65532 -g 65532 -m 0700 /var/lib/csm-otel
 VOLUME /var/lib/csm-otel
 # Variables, so that they hold for other arguments of `serve` as well. The port is the container's loopback only.
 ENV CSM_OTEL_SPOOL=/var/lib/csm-otel CSM_OTEL_HEALTH=31001
-# No user of the image's own; it binds ports above 1023 and writes no file elsewhere unless --file or --output says so.
+# No user of the image's own; it binds ports above 1023. Elsewhere it writes nothing but the control socket, which is in
+# /tmp, unless --file, --record or --output says so.
 USER 65532:65532
 EXPOSE 31000/udp
 # Not by urllib, which would ask a proxy of the environment.
