@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 STDOUT = Path("-")
 
 _NS_PER_SECOND = 1_000_000_000
+_MOST_TOLD = 4096  # peers may be a flood's
 
 
 class Recorder:
@@ -115,6 +116,3 @@ class Recorder:
     def _write(self, line: Line) -> None:
         if not self._file.append(encode_line(line)):
             self._tally.lines_unrecorded += 1
-
-
-_MOST_TOLD = 4096  # peers may be a flood's

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 LIMIT_BYTES = 16 * 1024 * 1024
 """Some 40,000 spans, or a few seconds of writing, which is what there is time for at the end."""
 
-
 _THREAD_END_SECONDS = 0.2  # a thread that the disk does not let go is left behind; it is a daemon
 
 
