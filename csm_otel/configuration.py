@@ -22,6 +22,12 @@ class Configuration(NamedTuple):
     variables: StandardVariables
 
 
+def forget_csm_variables() -> None:
+    """Take CSM's own variables out of the environment: whatever this process loads, it must not report to itself."""
+    for name in [name for name in os.environ if name.startswith("AWS_CSM_")]:
+        del os.environ[name]
+
+
 def read_configuration(flags: Mapping[str, Any]) -> Configuration:
     """Return the configuration of this process.
 

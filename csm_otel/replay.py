@@ -7,7 +7,6 @@ A file may hold several recordings, one after the other; each is played to its e
 from __future__ import annotations
 
 import math
-import os
 import selectors
 import signal
 import sys
@@ -15,7 +14,7 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, BinaryIO, assert_never
 
-from csm_otel.configuration import read_configuration
+from csm_otel.configuration import forget_csm_variables, read_configuration
 from csm_otel.decoding import Decoded
 from csm_otel.endings import Ended
 from csm_otel.errors import RecordingError
@@ -67,8 +66,7 @@ def replay(path: Path, flags: Mapping[str, object], speaker: Speaker) -> int:
         SettingsError: flags or variables are unusable.
         RecordingError: the file cannot be read, or is no recording.
     """
-    for name in [name for name in os.environ if name.startswith("AWS_CSM_")]:
-        del os.environ[name]  # whatever this process loads, it must not report to itself
+    forget_csm_variables()
     settings, variables = read_configuration(flags)
     stop = StopSignal(signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
     with _opened(path) as stream:

@@ -12,7 +12,7 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
-from csm_otel.configuration import read_configuration
+from csm_otel.configuration import forget_csm_variables, read_configuration
 from csm_otel.control_socket import default_paths, is_off
 from csm_otel.errors import ControlError, ListenError, SettingsError
 from csm_otel.health import Health
@@ -43,8 +43,7 @@ def serve(flags: Mapping[str, object], speaker: Speaker) -> int:
         ListenError: an address cannot be listened on.
     """
     manager = ServiceManager(os.environ)
-    for name in [name for name in os.environ if name.startswith("AWS_CSM_")]:
-        del os.environ[name]  # whatever this process loads, it must not report to itself
+    forget_csm_variables()
     settings, variables = read_configuration(flags)
     stop = StopSignal(signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
     receivers = _bind(settings, speaker)

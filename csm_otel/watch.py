@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
-from csm_otel.configuration import read_usable_configuration
+from csm_otel.configuration import forget_csm_variables, read_usable_configuration
 from csm_otel.errors import SettingsError
 from csm_otel.receiver import Receiver
 from csm_otel.report.tally import render_tally
@@ -36,8 +36,7 @@ _FALLBACK_WIDTH = 100  # columns, where the output is no terminal
 
 def watch(child: Child, sock: socket.socket, launch: Launch, flags: Mapping[str, object], speaker: Speaker) -> None:
     """Trace the command until it ends, deliver, and tell what was seen."""
-    for name in [name for name in os.environ if name.startswith("AWS_CSM_")]:
-        del os.environ[name]  # whatever this process loads, it must not report to itself
+    forget_csm_variables()
     receiver = Receiver(sock)
     screen = TraceBuffer()
     settings, bridge = _build(receiver, launch, flags, speaker, screen)
