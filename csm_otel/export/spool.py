@@ -278,9 +278,8 @@ class Spool:
                 raise _DamagedError("damaged")
             self._database.execute(_SCHEMA)
             self._database.execute(f"PRAGMA user_version = {_LAYOUT}")
-            sizes = self._sizes()
+            self._count_all()
         self._done = _BEFORE_ALL
-        self.bytes, self.spans = sum(row.size for row in sizes), sum(row.spans for row in sizes)
 
     def _mend(self) -> None:
         """Put the file aside and begin anew with what can be read of it."""
@@ -291,19 +290,29 @@ class Spool:
                 with contextlib.suppress(FileNotFoundError):
                     (self._folder / f"{_NAME}{suffix}").replace(self._folder / f"{_DAMAGED}{suffix}")
             self._open()
-            for row in _readable(self._folder / _DAMAGED):
-                if row[0] > done:
-                    self._database.execute(
-                        "INSERT OR IGNORE INTO requests (key, spans, tries, checksum, request) VALUES (?, ?, ?, ?, ?)",
-                        row,
-                    )
-            if self._returned is not None:  # its key must not be given again: what is returned may be under way
-                self._database.execute(_SKIP, (self._returned.key,))
-                self._database.execute("DELETE FROM requests WHERE checksum = -1")
+            try:
+                self._take_over(done)
+            finally:  # a full disk does not take all of them
+                self.damages += 1
+                self._count_all()
+                self.spans_lost += max(spans - self.spans, 0)
             self._database.close()
-            self._open()  # counts
-        self.damages += 1
-        self.spans_lost += max(spans - self.spans, 0)
+            self._open()
+
+    def _take_over(self, done: int) -> None:
+        """Put what can be read of the file that was put aside into the new one, but for what is delivered."""
+        if self._returned is not None:  # its key must not be given again: what is returned may be under way
+            self._database.execute(_SKIP, (self._returned.key,))
+            self._database.execute("DELETE FROM requests WHERE checksum = -1")
+        for row in _readable(self._folder / _DAMAGED):
+            if row[0] > done:
+                self._database.execute(
+                    "INSERT OR IGNORE INTO requests (key, spans, tries, checksum, request) VALUES (?, ?, ?, ?, ?)", row
+                )
+
+    def _count_all(self) -> None:
+        sizes = self._sizes()
+        self.bytes, self.spans = sum(row.size for row in sizes), sum(row.spans for row in sizes)
 
 
 class _DamagedError(SpoolError):

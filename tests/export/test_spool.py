@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from otlp_backend import DEADLINE_SECONDS
 
 from csm_otel.errors import SpoolError
-from csm_otel.export.spool import Spool
+from csm_otel.export.spool import _PRAGMAS, Spool
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -32,9 +32,9 @@ def opened(folder: Path, limit_bytes: int = PLENTY) -> Spool:
     return Spool(folder / "spool", limit_bytes=limit_bytes)
 
 
-def drained(spool: Spool) -> list[bytes]:
-    """Return what waits, in order, and take it out."""
-    requests = []
+def drained(spool: Spool, *, into: list[bytes] | None = None) -> list[bytes]:
+    """Return what waits, in order, and take it out; ``into`` a list that has it should the spool raise."""
+    requests = [] if into is None else into
     while spooled := spool.first():
         requests.append(spooled.request)
         spool.replace_first(spooled.key)
@@ -126,7 +126,7 @@ def test_one_process_at_a_time(tmp_path: Path) -> None:
 _PUTS_FOR_EVER = """
 import sys
 from pathlib import Path
-from csm_otel.export.spool import Spool
+from csm_otel.export.spool import _PRAGMAS, Spool
 spool = Spool(Path(sys.argv[1]), limit_bytes=100_000_000)
 for number in range(10**9):
     spool.put([(b"%d" % number + bytes(20_000), 1)])
@@ -220,6 +220,24 @@ def test_damage_under_way(tmp_path: Path) -> None:
         assert found == sorted(found)
 
 
+def test_a_full_disk_while_it_is_mended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What has no room in the file that is begun anew is counted, and the rest is there."""
+    with closing(opened(tmp_path)) as spool:
+        spool.put([(b"%04d" % number * 5_000, 1) for number in range(100)])
+        spool._database.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        spool._database.execute("PRAGMA shrink_memory").fetchall()
+        _garble_the_middle(tmp_path / "spool" / FILE)
+        spool._database.execute("PRAGMA cache_size = 1").fetchall()
+        found: list[bytes] = []
+        monkeypatch.setattr("csm_otel.export.spool._PRAGMAS", (*_PRAGMAS, "PRAGMA max_page_count = 100"))
+        with pytest.raises(SpoolError, match="full"):
+            drained(spool, into=found)
+        drained(spool, into=found)
+        assert spool.spans_lost > 0
+        assert len(found) + spool.spans_lost == 100
+        assert found == sorted(set(found))
+
+
 def test_a_spool_of_a_later_version_is_left_alone(tmp_path: Path) -> None:
     """What this program does not know it does not touch."""
     filled(tmp_path, [b"a"])
@@ -241,7 +259,7 @@ _FILLS_UP = """
 import resource, signal, sys
 from pathlib import Path
 from csm_otel.errors import SpoolError
-from csm_otel.export.spool import Spool
+from csm_otel.export.spool import _PRAGMAS, Spool
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 spool = Spool(Path(sys.argv[1]), limit_bytes=100_000_000)
 spool.put([(b"before", 1)])
