@@ -87,18 +87,16 @@ class GrpcDeliverer:
         """Send one request, within ``timeout_seconds`` altogether."""
         try:
             with self._mutex:
-                export: grpc.UnaryUnaryMultiCallable[bytes, ExportTraceServiceResponse] = self._channel.unary_unary(
-                    _METHOD,
-                    request_serializer=None,
-                    response_deserializer=ExportTraceServiceResponse.FromString,
+                # Not decoded by gRPC, for which an answer that cannot be is a failure of the call.
+                export: grpc.UnaryUnaryMultiCallable[bytes, bytes] = self._channel.unary_unary(
+                    _METHOD, request_serializer=None, response_deserializer=None
                 )
             answer = export(request, timeout=timeout_seconds, metadata=self._metadata, compression=self._compression)
         except grpc.RpcError as error:
             return self._failure(error, timeout_seconds)
         except ValueError:  # the channel was closed before the call
             return Unavailable(f"closed: {self._shown}")
-        partial = answer.partial_success
-        return Delivered(max(partial.rejected_spans, 0), one_line(partial.error_message))
+        return _delivered(answer)
 
     def close(self) -> None:
         """Close the channel; a delivery under way ends at once."""
@@ -158,6 +156,15 @@ def metric_exporter(destination: Destination) -> OTLPMetricExporter:
         compression=_COMPRESSION[destination.compression],
         channel_options=_options(destination),  # type: ignore[arg-type]
     )
+
+
+def _delivered(answer: bytes) -> Delivered:
+    """Return what the answer says; one that cannot be read is a success all the same, by its status."""
+    try:
+        partial = ExportTraceServiceResponse.FromString(answer).partial_success
+    except DecodeError:
+        return Delivered()
+    return Delivered(max(partial.rejected_spans, 0), one_line(partial.error_message))
 
 
 def _metadata(destination: Destination) -> tuple[tuple[str, str], ...]:

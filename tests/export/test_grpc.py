@@ -72,6 +72,24 @@ def test_compression_is_on_the_wire(compression: str, *, is_taken: bool) -> None
     assert outcome == (Delivered() if is_taken else refused)
 
 
+def test_an_answer_that_cannot_be_read_is_a_success() -> None:
+    """The status says that the spans were taken, so they are neither sent again nor counted as lost."""
+    server = grpc.server(futures.ThreadPoolExecutor(1))
+
+    def answer(_request: bytes, _context: grpc.ServicerContext) -> bytes:
+        return b"\xff"
+
+    service = "opentelemetry.proto.collector.trace.v1.TraceService"
+    handlers: dict[str, Any] = {"Export": grpc.unary_unary_rpc_method_handler(answer)}
+    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, handlers),))
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    try:
+        assert _deliver(f"http://127.0.0.1:{port}") == Delivered()
+    finally:
+        server.stop(grace=None).wait(DEADLINE_SECONDS)
+
+
 def test_configured_headers_are_metadata(backend: GrpcBackend) -> None:
     """OTEL_EXPORTER_OTLP_HEADERS arrive, their names in lower case as HTTP/2 asks."""
     _deliver(backend.url, headers=(("X-Tenant", "a b"),))
