@@ -68,7 +68,6 @@ def test_load_that_does_not_stop(drain_seconds: float) -> None:
     received = count(daemon.rest, "datagrams received")
     assert received > 8000
     decoded = count(daemon.rest, "orphan attempts,?\n")
-    assert decoded >= 8000
     undecoded = count(daemon.rest, "datagrams given up at the end") if b"given up" in daemon.rest else 0
     assert decoded + undecoded == received
     assert count(daemon.rest, "spans dropped") == decoded
