@@ -70,7 +70,7 @@ def replay(path: Path, flags: Mapping[str, object], speaker: Speaker) -> int:
     settings, variables = read_configuration(flags)
     stop = StopSignal(signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
     with _opened(path) as stream:
-        reader = _Reader(stream)
+        reader = _Reader(stream, path)
         heading = reader.next_heading()
         if heading is None:
             raise RecordingError(f"{path} is no recording: {reader.fault or 'it is empty'}")
@@ -85,8 +85,9 @@ def replay(path: Path, flags: Mapping[str, object], speaker: Speaker) -> int:
 class _Reader:
     """The lines of a file, one after the other; what is none is counted and left out."""
 
-    def __init__(self, stream: BinaryIO) -> None:
+    def __init__(self, stream: BinaryIO, path: Path) -> None:
         self._stream = stream
+        self._path = path
         self._heading: Heading | None = None
         self.unreadable = 0
         self.fault = ""
@@ -112,7 +113,7 @@ class _Reader:
             yield line
 
     def _lines(self) -> Iterator[Line]:
-        while text := self._stream.readline(MAX_LINE_BYTES):
+        while text := self._read():
             if not text.endswith(b"\n") and len(text) == MAX_LINE_BYTES:
                 self._skip_line()
                 self._leave_out("longer than any line of a recording")
@@ -125,8 +126,14 @@ class _Reader:
                 self._leave_out(str(error))
 
     def _skip_line(self) -> None:
-        while (text := self._stream.readline(MAX_LINE_BYTES)) and not text.endswith(b"\n"):
+        while (text := self._read()) and not text.endswith(b"\n"):
             continue
+
+    def _read(self) -> bytes:
+        try:
+            return self._stream.readline(MAX_LINE_BYTES)
+        except OSError as error:
+            raise _unreadable(self._path, error) from error
 
     def _leave_out(self, fault: str) -> None:
         self.unreadable += 1
@@ -255,7 +262,12 @@ def _opened(path: Path) -> Generator[BinaryIO]:
         yield sys.stdin.buffer
         return
     try:
-        with path.open("rb") as stream:
-            yield stream
+        stream = path.open("rb")
     except OSError as error:
-        raise RecordingError(f"{path}: {(error.strerror or 'cannot be read').lower()}") from error
+        raise _unreadable(path, error) from error
+    with stream:
+        yield stream
+
+
+def _unreadable(path: Path, error: OSError) -> RecordingError:
+    return RecordingError(f"{path}: {(error.strerror or 'cannot be read').lower()}")

@@ -99,7 +99,7 @@ class FileWriter:
                 if not self._waiting:
                     break
                 request, spans = self._waiting[0]
-            is_written = self._file.write(request)
+            is_written = self._write(request)
             with self._changed:
                 if self._is_over:  # given up and counted already
                     break
@@ -108,6 +108,12 @@ class FileWriter:
                 self._count(spans, is_written=is_written)
                 self._changed.notify_all()
         self._file.close()
+
+    def _write(self, request: bytes) -> bool:
+        try:
+            return self._file.write(request)
+        except Exception:  # ruff: ignore[blind-except] - one request must not end the writing of all others
+            return False
 
     # Both with the lock held.
 

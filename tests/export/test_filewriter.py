@@ -149,3 +149,23 @@ def test_what_was_put_before_a_mark(tmp_path: Path) -> None:
     wait_until(lambda: writer.is_settled(mark))
     assert names_in(tmp_path / "file") == [0]
     writer.close(deadline_seconds=DEADLINE_SECONDS)
+
+
+class _Defective(OtlpJsonFile):
+    """A file that cannot word one of the requests."""
+
+    def write(self, request: bytes) -> bool:
+        if request == REQUESTS[1]:
+            raise ValueError("a defect")
+        return super().write(request)
+
+
+def test_a_defect_in_writing_costs_one_request(tmp_path: Path) -> None:
+    """A request that raises is dropped and counted; those behind it are written."""
+    tally = Tally()
+    writer = FileWriter(_Defective(tmp_path / "file"), tally=tally)
+    for request in REQUESTS[:4]:
+        writer.put(request, 1)
+    writer.close(deadline_seconds=DEADLINE_SECONDS)
+    assert names_in(tmp_path / "file") == [0, 2, 3]
+    assert (tally.spans_delivered, tally.spans_dropped) == (3, {"file": 1})
