@@ -42,7 +42,7 @@ class Flag(NamedTuple):
         except ValueError:
             value = math.nan
         if not self.lowest <= value <= self.highest:
-            lowest, highest = f"{self.lowest:,g}".replace(",", ""), f"{self.highest:,.12g}".replace(",", "")
+            lowest, highest = f"{self.lowest:.12g}", f"{self.highest:.12g}"
             limits = f"from {lowest} to {highest}" if self.highest < math.inf else f"of {lowest} or more"
             raise argparse.ArgumentTypeError(f"{text!r} is not a {_WORDS[self.type]} {limits}")
         return value

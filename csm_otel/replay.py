@@ -158,7 +158,7 @@ class _Player:
             parent=parse_traceparent(heading.parent),
             trace_state=heading.trace_state,
         )
-        self._stdout = Stdout()
+        self._stdout = Stdout(say=speaker.warn)
         self._bridge: Bridge = build_bridge(
             settings=settings,
             variables=variables,
@@ -258,7 +258,9 @@ class _Pace:
 
 @contextmanager
 def _opened(path: Path) -> Generator[BinaryIO]:
-    if str(path) == "-" and sys.stdin is not None:
+    if str(path) == "-":
+        if sys.stdin is None:
+            raise RecordingError("-: stdin is closed")
         yield sys.stdin.buffer
         return
     try:

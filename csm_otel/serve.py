@@ -53,7 +53,7 @@ def serve(flags: Mapping[str, object], speaker: Speaker) -> int:
     from csm_otel.wiring import build_bridge, exporters_for  # ruff: ignore[import-outside-top-level] - a port in use is told at once
 
     exporters = [] if variables.sdk_disabled else exporters_for(variables, ["otlp"])
-    stdout = Stdout()
+    stdout = Stdout(say=speaker.warn)
     bridge = build_bridge(
         settings=settings,
         variables=variables,
@@ -112,9 +112,7 @@ def _bind(settings: Settings, speaker: Speaker) -> list[Receiver]:
     hosts = [settings.host or _IPV4]
     if settings.host and not _is_loopback(settings.host):
         if not settings.allow_remote:
-            raise SettingsError(
-                [f"--host: {settings.host} can be reached by other hosts; add --allow-remote to mean it"]
-            )
+            raise SettingsError([f"--host: {settings.host} is no loopback address; add --allow-remote to mean it"])
         speaker.say(f"warning: {settings.host} takes unauthenticated datagrams with credentials in clear text")
     if not settings.host and settings.port and socket.has_ipv6:
         hosts.append(_IPV6)

@@ -130,6 +130,7 @@ def test_bounds_are_included(flag: Flag) -> None:
     ("words", "expected"),
     [
         pytest.param(["serve", "--timestamps", "middle"], "argument --timestamps: invalid choice", id="choice"),
+        pytest.param(["serve", "--pending-bytes", "1"], "'1' is not a whole number of 1048576 or more", id="bound"),
         pytest.param(["serve", "--quiet"], "unrecognized arguments: --quiet", id="flag-of-exec"),
         pytest.param(["exec", "--port", "1"], "unrecognized arguments", id="flag-of-serve"),
         pytest.param(["serve", "--grace", "1"], "unrecognized arguments", id="abbreviation"),

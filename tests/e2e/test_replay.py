@@ -217,6 +217,13 @@ def test_bad_settings(tmp_path: Path, flags: list[str], env: dict[str, str], tol
     assert told in done.stderr.decode().splitlines()[-1]
 
 
+def test_a_closed_stdin_is_no_recording() -> None:
+    """It is told as such."""
+    command = ["sh", "-c", 'exec "$@" <&-', "sh", *CSM_OTEL, "replay", "-"]
+    done = subprocess.run(command, env=environment(), capture_output=True, timeout=DEADLINE_SECONDS, check=False)
+    assert (done.returncode, done.stderr) == (1, b"csm-otel: -: stdin is closed\n")
+
+
 def test_several_recordings_in_a_file(tmp_path: Path) -> None:
     """A daemon that was started again went on in the file: each run is played, told and delivered."""
     kept = tmp_path / "rec"

@@ -234,6 +234,26 @@ def test_a_closed_stdout_ends_nothing() -> None:
     assert not has_traceback(err)
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+def test_a_stdout_that_cannot_be_written_is_told() -> None:
+    """What the console exporter cannot show is told in a line, and the daemon goes on."""
+    env = environment(OTEL_TRACES_EXPORTER="console", OTEL_BSP_SCHEDULE_DELAY="1")
+    with Path("/dev/full").open("wb") as full:
+        process = subprocess.Popen([*CSM_OTEL, "serve", "--port", "0"], env=env, stderr=subprocess.PIPE, stdout=full)
+    try:
+        line = read_until(process, b"listening on")
+        port = int(re.search(r":(\d+)", line)[1])  # type: ignore[index]
+        _send(("127.0.0.1", port), _CALL)
+        assert "cannot write to stdout: No space left on device" in read_until(process, b"cannot write")
+        process.terminate()
+        _, err = process.communicate(timeout=DEADLINE_SECONDS)
+    finally:
+        process.kill()
+    assert process.returncode == 0
+    assert b"1 datagram received" in err
+    assert not has_traceback(err)
+
+
 def test_disabled_exports_nothing(moto_port: int) -> None:
     """With OTEL_SDK_DISABLED=true it listens, counts and sends nothing."""
     with HttpBackend() as backend:
