@@ -41,12 +41,15 @@ class Told(NamedTuple):
     def read(cls, output: bytes) -> Self:
         """Read the tally at the end of what a daemon said."""
         text = output.decode()
+        # A line a minute tells the same things before it, but not how long the run was.
+        found = list(re.finditer(_COUNT + "datagrams? received in ", text))
+        assert found, f"no tally in {text!r}"
+        text = text[found[-1].start() :]
 
         def count(words: str, before: str = "") -> int:
             found = re.search(before + _COUNT + words, text)
             return int(found[1].replace(",", "")) if found else 0
 
-        assert re.search(_COUNT + "datagrams? received", text), f"no tally in {text!r}"
         return cls(
             received=count("datagrams? received"),
             dropped_by_kernel=None if "kernel drops unknown" in text else count("dropped by the kernel"),
