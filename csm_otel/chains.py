@@ -27,9 +27,9 @@ if TYPE_CHECKING:
 MISSING = 100.0  # in nats, for each attempt that is not there: more than any gap costs, so a call takes what it counts
 _CHAINS = 24  # how many choices a call keeps
 _IMPLAUSIBLE = 12.0  # how much worse than the best, in nats, a choice is not kept
-_LASTS, _FIRSTS, _WAYS = 8, 6, 6  # of what chains are made; threads that share a millisecond are fewer
+_LASTS, _FIRSTS, _WAYS = 12, 8, 8  # of what chains are made; threads that share a millisecond are fewer
 _FEW_TRIES = 4  # beyond which fewer have to do, the more tries: there are as many links as tries, and a count may lie
-_BACK = 64  # how many attempts are looked at for the one before another
+_BACK = 128  # how many attempts are looked at for the one before another
 
 
 class Chain(NamedTuple):
@@ -111,7 +111,7 @@ def _between(first: Chain, last: Chain, candidates: Candidates, retried: _Retrie
         number = room + 1  # of the attempt at which the ends begin, if all before it are there
         longer = []
         for end in ends:
-            cost = retried.link_cost(key, end, number)
+            cost = retried.link_cost(key, end.attempts, number)
             if cost is None:
                 continue
             yield _in_order(Chain((key, *end.attempts), end.cost + first.cost + cost + MISSING * room), candidates)
@@ -121,13 +121,22 @@ def _between(first: Chain, last: Chain, candidates: Candidates, retried: _Retrie
                 if middle != key and middle not in end.attempts and may_precede(candidates[key], candidates[middle])
             ]
             longer += [
-                Chain((middle, *end.attempts), end.cost + cost)
+                (end.cost + cost + ahead, Chain((middle, *end.attempts), end.cost + cost))
                 for middle in middles[min(room, len(middles)) - 1 :]  # the others leave too few before them
-                if (cost := retried.link_cost(middle, end, number)) is not None
+                if (cost := retried.link_cost(middle, end.attempts, number)) is not None
+                and (ahead := _cost_ahead(key, middle, room, retried)) is not None
             ]
-        ends = nsmallest(_share(_WAYS, wanted), longer, key=_cost)
+        ends = [end for _, end in nsmallest(_share(_WAYS, wanted), longer)]
         if not ends:
             return
+
+
+def _cost_ahead(first: int, middle: int, room: int, retried: _Retried) -> float | None:
+    """Return what is known already of the cost of what is to come before a middle attempt; None if that cannot be.
+
+    Else what fits well to the end would crowd out what fits to both.
+    """
+    return retried.link_cost(first, (middle,), number=1) if room == 1 else 0.0
 
 
 def _share(most: int, wanted: int) -> int:
@@ -149,6 +158,7 @@ class _Retried:
     def __init__(self, call: Observed[ApiCall], candidates: Candidates) -> None:
         self._call = call
         self._candidates = candidates
+        self._link_costs: dict[tuple[int, int, int], float | None] = {}
         self._over = sorted(
             (attempt.match_start_ns if attempt.event.dialect in END_MAY_OVERRUN else attempt.match_end_ns, key)
             for key, attempt in candidates.items()
@@ -169,11 +179,18 @@ class _Retried:
         after = bisect_right(self._over, (since_ns + slack_ns(successor.event.dialect) + 1, 0))
         return self.keys[max(0, after - _BACK) : after]
 
-    def link_cost(self, key: int, end: Chain, number: int) -> float | None:
+    def link_cost(self, key: int, end: tuple[int, ...], number: int) -> float | None:
         """Return what it costs that an attempt, the ``number``-th, came before a chain's end; None if it cannot."""
-        if not end.attempts:
+        if not end:
             return 0.0
-        attempt, successor = self._candidates[key], self._candidates[end.attempts[0]]
+        link = key, end[0], number
+        if link not in self._link_costs:
+            self._link_costs[link] = self._link_cost(self._candidates[key], self._candidates[end[0]], number)
+        return self._link_costs[link]
+
+    def _link_cost(
+        self, attempt: Observed[ApiCallAttempt], successor: Observed[ApiCallAttempt], number: int
+    ) -> float | None:
         if not may_precede(attempt, successor):
             return None
         return retry_cost(attempt, successor, self._call, number=number - 1)

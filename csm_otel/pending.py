@@ -12,8 +12,9 @@ if TYPE_CHECKING:
     from csm_otel.observed import Observed
 
 # How many attempts a call looks at, from its end backwards and from its start forwards: more than threads come to the
-# same point within milliseconds, and a bound on what each call costs under a flood of attempts without calls.
-_AT_THE_END, _AT_THE_START = 128, 64
+# same point within milliseconds, those included that calls hold already, and a bound on what each call costs under a
+# flood of attempts without calls.
+_AT_THE_END, _AT_THE_START = 256, 256
 
 
 class PendingAttempts:

@@ -85,3 +85,18 @@ def test_one_more_attempt() -> None:
     chains = chains_of(the_call, {1: early}, wanted=1)
 
     assert with_attempt(chains, the_call, 2, late) == chains_of(the_call, {1: early, 2: late}, wanted=1)
+
+
+@pytest.mark.parametrize("others", [0, 20])
+def test_a_try_long_before_the_last_is_found(others: int) -> None:
+    """Tries that were throttled lie far apart, and those of others end much closer to the last."""
+    agent = {"UserAgent": "Boto3/1.44.5 md/Botocore#1.44.5 cfg/retry-mode#standard Botocore/1.44.5"}
+    throttled = {"HttpStatusCode": 400, "AwsException": "ThrottlingException", "AwsExceptionMessage": "slow down"}
+    candidates = {
+        0: observed(0, 10, **throttled, **agent),
+        1: observed(500, 510, **throttled, **agent),
+        2: observed(1400, 1410, **agent),
+    } | {3 + other: observed(1360 + other, 1370 + other, **FAILED, **agent) for other in range(others)}
+    the_call = observed_call(call(AttemptCount=3, Latency=1410, **agent), received=1411)
+
+    assert chains_of(the_call, candidates, wanted=3)[0].attempts == (0, 1, 2)
