@@ -9,7 +9,7 @@ INSTALL_SENDERS := env PYTHONPATH=tests $(BIN)/python -m interop.install_senders
 STEP = @step() { name=$$1; shift; began=$$(date +%s); "$$@"; status=$$?; \
 	echo "$$name: $$(($$(date +%s) - began)) s" >&2; return $$status; }; step
 
-.PHONY: demo test test-portable lint bench accuracy soak interop interop-senders lock clean
+.PHONY: demo test test-portable lint bench accuracy accuracy-senders soak interop interop-senders lock clean
 
 demo: $(INSTALLED)
 	@$(BIN)/python examples/demo.py
@@ -51,6 +51,11 @@ interop: $(INSTALLED) test-portable
 interop-senders: $(INSTALLED)
 	$(STEP) "install senders" $(INSTALL_SENDERS)
 	$(STEP) senders $(BIN)/pytest --maxfail=10 tests/interop/test_senders.py
+
+# How the SDKs' calls come out when many of one API are under way; ACCURACY="--workers 64 boto3" for some of them.
+accuracy-senders: $(INSTALLED)
+	$(STEP) "install senders" $(INSTALL_SENDERS)
+	@env PYTHONPATH=tests:examples $(BIN)/python benchmarks/senders.py $(ACCURACY)
 
 $(INSTALLED): requirements-dev.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
