@@ -131,16 +131,8 @@ def _pools(cutoff: Cutoff) -> dict[str, type[HTTPConnectionPool]]:
             cutoff.connected(sock)
             return sock
 
-    class Secure(HTTPSConnection):
-        def connect(self) -> None:
-            cutoff.connecting()
-            super().connect()
-            cutoff.ready(self.sock)
-
-        def _new_conn(self) -> socket.socket:
-            sock = super()._new_conn()
-            cutoff.connected(sock)
-            return sock
+    class Secure(Plain, HTTPSConnection):  # in this order: "super" in Plain then is HTTPSConnection
+        pass
 
     class PlainPool(HTTPConnectionPool):
         ConnectionCls = Plain
