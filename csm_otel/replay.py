@@ -37,8 +37,6 @@ from csm_otel.report.stdout import Stdout
 from csm_otel.report.tally import render_tally
 from csm_otel.report.terminal import counted
 from csm_otel.source import Source
-from csm_otel.spans.command import command_span
-from csm_otel.spans.data import context_of
 from csm_otel.stop import StopSignal
 from csm_otel.traceparent import parse_traceparent
 from csm_otel.wiring import build_bridge, exporters_for
@@ -149,7 +147,7 @@ class _Player:
         self._origins = ReplayedOrigins()
         self._now = 0.0
         """Seconds since the heading, by the recording."""
-        self._source = Source(
+        source = Source(
             ids=SeededIds(heading.seed),
             origins=None if heading.context else self._origins,
             host_name=heading.host_name,
@@ -162,7 +160,7 @@ class _Player:
         self._bridge: Bridge = build_bridge(
             settings=settings,
             variables=variables,
-            source=self._source,
+            source=source,
             speaker=speaker,
             exporters=[] if variables.sdk_disabled else exporters_for(variables, ["console"]),
             show=self._stdout.show,
@@ -220,21 +218,9 @@ class _Player:
         elif isinstance(line, RecordedDrops):
             pipeline.tell_drops(line.dropped, now=self._now)
         elif isinstance(line, RecordedCommand):
-            self._take_command(line)
+            self._bridge.add_command(line.command, now=self._now)
         else:
             assert_never(line)
-
-    def _take_command(self, line: RecordedCommand) -> None:
-        source, trace_state = self._source, self._source.trace_state
-        if source.context is None:
-            return  # no `exec` wrote this
-        span = command_span(
-            line.command,
-            context=context_of(source.context, trace_state),
-            parent=context_of(source.parent, trace_state, is_remote=True) if source.parent else None,
-            resource=self._bridge.mapper.resource_of(source.service_name, local=True),
-        )
-        self._bridge.add(span, now=self._now)
 
 
 class _Pace:

@@ -17,8 +17,7 @@ from csm_otel.errors import SettingsError
 from csm_otel.receiver import Receiver
 from csm_otel.report.tally import render_tally
 from csm_otel.report.waterfall import TraceBuffer
-from csm_otel.spans.command import Command, command_span
-from csm_otel.spans.data import context_of
+from csm_otel.spans.command import Command
 from csm_otel.speaker import Speaker
 
 if TYPE_CHECKING:
@@ -42,7 +41,7 @@ def watch(child: Child, sock: socket.socket, launch: Launch, flags: Mapping[str,
     settings, bridge = _build(receiver, launch, flags, speaker, screen)
     is_early = child.poll() is not None
     bridge.run(until=lambda: child.poll() is not None, wake=child)
-    _end(_command(child, launch, settings), launch, bridge)
+    bridge.add_command(_command(child, launch, settings), now=time.monotonic())
     _give_up_when_interrupted(child, bridge)
     # Not where the command ended before the socket was read: the kernel may have stamped nothing yet.
     is_exact = receiver.has_kernel_times and not is_early
@@ -112,21 +111,6 @@ def _command(child: Child, launch: Launch, settings: Settings) -> Command:
         end_ns=child.ended_ns or time.time_ns(),
         arguments=launch.argv if settings.command_args else None,
     )
-
-
-def _end(command: Command, launch: Launch, bridge: Bridge) -> None:
-    """Export the command's own span."""
-    parent = launch.parent
-    resource = bridge.mapper.resource_of(launch.service_name, local=True)
-    span = command_span(
-        command,
-        context=context_of(launch.context, launch.trace_state),
-        parent=context_of(parent, launch.trace_state, is_remote=True) if parent else None,
-        resource=resource,
-    )
-    if bridge.outlets.recorder is not None:
-        bridge.outlets.recorder.command(command, now=time.monotonic())
-    bridge.add(span, now=time.monotonic())
 
 
 def _signal_name(number: int | None) -> str:

@@ -27,6 +27,7 @@ from csm_otel.origin import OriginFinder
 from csm_otel.outlets import Outlets, made, open_outlets
 from csm_otel.pipeline import Pipeline
 from csm_otel.snapshot import Snapshot, snapshot_of
+from csm_otel.spans.command import Command, command_span
 from csm_otel.spans.data import context_of
 from csm_otel.spans.mapper import SpanMapper
 from csm_otel.spans.options import MappingOptions, TraceGrouping
@@ -58,6 +59,7 @@ _LAST_METRICS_SECONDS = 1.0  # of the deadline, kept for them where the spans' b
 class Bridge(NamedTuple):
     """A pipeline with the agent that feeds it, and what its owner must close, print or ask."""
 
+    source: Source
     pipeline: Pipeline
     agent: Agent
     mapper: SpanMapper
@@ -75,8 +77,19 @@ class Bridge(NamedTuple):
         """Return the counts as they are now."""
         return snapshot_of(self.tally, events_pending=self.pipeline.events_pending)
 
-    def add(self, span: SpanData, *, now: float) -> None:
-        """Export a span that comes from no datagram; ``now`` is monotonic seconds."""
+    def add_command(self, command: Command, *, now: float) -> None:
+        """Keep what the command of `exec` came to, and export its span; ``now`` is monotonic seconds."""
+        source = self.source
+        if source.context is None:
+            return  # what was received is no command's
+        span = command_span(
+            command,
+            context=context_of(source.context, source.trace_state),
+            parent=context_of(source.parent, source.trace_state, is_remote=True) if source.parent else None,
+            resource=self.mapper.resource_of(source.service_name, local=True),
+        )
+        if self.outlets.recorder is not None:
+            self.outlets.recorder.command(command, now=now)
         self.exporter.add([span], now=now)
 
     def close(self, *, deadline: float, until_ns: int | None = None) -> None:
@@ -170,6 +183,7 @@ def build_bridge(
         record=metrics.record if metrics is not None else None,
     )
     return Bridge(
+        source=source,
         pipeline=pipeline,
         agent=Agent(
             receivers=source.receivers,
