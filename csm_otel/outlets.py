@@ -156,7 +156,7 @@ def _files(
 ) -> tuple[OtlpJsonFile | None, Recorder | None]:
     path, record = settings.file, settings.record
     file = made(lambda: OtlpJsonFile(path, say=speaker.warn), faults) if path else None
-    if record is None:
+    if record is None or not source.receivers:  # what is replayed was recorded already, perhaps in that file
         return file, None
     if record == STDOUT and (shows or source.context is not None):
         faults.append(

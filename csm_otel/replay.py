@@ -7,11 +7,11 @@ A file may hold several recordings, one after the other; each is played to its e
 from __future__ import annotations
 
 import math
+import os
 import selectors
 import signal
 import sys
 import time
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, BinaryIO, assert_never
 
 from csm_otel.configuration import forget_csm_variables, read_configuration
@@ -20,6 +20,7 @@ from csm_otel.endings import Ended
 from csm_otel.errors import RecordingError
 from csm_otel.events import Peer, ProcessEnd
 from csm_otel.ids import SeededIds
+from csm_otel.interruptible import interruptible
 from csm_otel.recording import (
     MAX_LINE_BYTES,
     Heading,
@@ -42,7 +43,7 @@ from csm_otel.traceparent import parse_traceparent
 from csm_otel.wiring import build_bridge, exporters_for
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from csm_otel.settings import Settings
@@ -67,10 +68,10 @@ def replay(path: Path, flags: Mapping[str, object], speaker: Speaker) -> int:
     forget_csm_variables()
     settings, variables = read_configuration(flags)
     stop = StopSignal(signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
-    with _opened(path) as stream:
-        reader = _Reader(stream, path)
+    with _opened(path, stop) as stream:
+        reader = _Reader(stream, path, stop)
         heading = reader.next_heading()
-        if heading is None:
+        if heading is None and not stop.is_set():
             raise RecordingError(f"{path} is no recording: {reader.fault or 'it is empty'}")
         while heading is not None and not stop.is_set():
             _Player(heading, settings, variables, speaker).play(reader, stop)
@@ -81,11 +82,12 @@ def replay(path: Path, flags: Mapping[str, object], speaker: Speaker) -> int:
 
 
 class _Reader:
-    """The lines of a file, one after the other; what is none is counted and left out."""
+    """The lines of a file, up to the wish to stop; what is none is counted and left out."""
 
-    def __init__(self, stream: BinaryIO, path: Path) -> None:
+    def __init__(self, stream: BinaryIO, path: Path, stop: StopSignal) -> None:
         self._stream = stream
         self._path = path
+        self._stop = stop
         self._heading: Heading | None = None
         self.unreadable = 0
         self.fault = ""
@@ -129,9 +131,10 @@ class _Reader:
 
     def _read(self) -> bytes:
         try:
-            return self._stream.readline(MAX_LINE_BYTES)
+            line = self._stream.readline(MAX_LINE_BYTES)
         except OSError as error:
             raise _unreadable(self._path, error) from error
+        return b"" if self._stop.is_set() else line  # which may be cut in two by it
 
     def _leave_out(self, fault: str) -> None:
         self.unreadable += 1
@@ -242,19 +245,16 @@ class _Pace:
         return not self._stop.is_set()
 
 
-@contextmanager
-def _opened(path: Path) -> Generator[BinaryIO]:
-    if str(path) == "-":
-        if sys.stdin is None:
-            raise RecordingError("-: stdin is closed")
-        yield sys.stdin.buffer
-        return
+def _opened(path: Path, stop: StopSignal) -> BinaryIO:
+    is_stdin = str(path) == "-"
+    if is_stdin and sys.stdin is None:
+        raise RecordingError("-: stdin is closed")
     try:
-        stream = path.open("rb")
+        # Non-blocking: to open a pipe that nobody writes to would take for ever.
+        descriptor = os.dup(sys.stdin.fileno()) if is_stdin else os.open(path, os.O_RDONLY | os.O_NONBLOCK)
     except OSError as error:
         raise _unreadable(path, error) from error
-    with stream:
-        yield stream
+    return interruptible(descriptor, stop)
 
 
 def _unreadable(path: Path, error: OSError) -> RecordingError:

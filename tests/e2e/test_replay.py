@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import signal
 import socket
@@ -26,7 +27,7 @@ from e2e.programs import (
     serving,
     spans_in,
 )
-from otlp_backend import Answer, HttpBackend
+from otlp_backend import Answer, HttpBackend, wait_until
 from platforms import on_linux
 
 from csm_otel.recording import FORMAT, Heading, encode_line
@@ -60,6 +61,13 @@ def _replayed(recording: Path, to: Path, *flags: str) -> tuple[bytes, bytes]:
 
 def _without_ids(text: bytes) -> str:
     return _IDS.sub(r'"\1":""', text.decode())
+
+
+def _late_line(recording: Path) -> str:
+    """Return the line of the first datagram, as if it had come an hour after the beginning."""
+    lines = recording.read_text(encoding="utf-8").splitlines()
+    datagram = next(line for line in lines if '"line":"datagram"' in line)
+    return re.sub(r'"at_ns":\d+', '"at_ns":3600000000000', datagram)
 
 
 def test_a_recording_of_serve_gives_the_same_bytes(moto_port: int, tmp_path: Path) -> None:
@@ -251,10 +259,7 @@ def test_its_pace(tmp_path: Path) -> None:
     """With `--speed` it takes the recording's time, divided; a signal ends it early, in order."""
     kept = tmp_path / "rec"
     _sequence("aiobotocore-3.10.0", kept)
-    lines = kept.read_text(encoding="utf-8").splitlines()
-    datagram = next(line for line in lines if '"line":"datagram"' in line)
-    late = re.sub(r'"at_ns":\d+', '"at_ns":3600000000000', datagram)
-    kept.write_text("\n".join([*lines, late]) + "\n", encoding="utf-8")
+    kept.write_text(f"{kept.read_text(encoding='utf-8')}{_late_line(kept)}\n", encoding="utf-8")
 
     began = time.monotonic()
     done = run("replay", "--speed", "1800", kept, env=environment(**QUIETLY))
@@ -279,6 +284,52 @@ def test_its_pace(tmp_path: Path) -> None:
     finally:
         process.kill()
         process.communicate()
+
+
+@pytest.mark.parametrize(
+    ("is_named", "has_begun"),
+    [
+        pytest.param(False, True, id="stdin, after some"),
+        pytest.param(True, True, id="named pipe, after some"),
+        pytest.param(True, False, id="named pipe, before any"),
+    ],
+)
+def test_a_signal_ends_the_wait_for_lines(tmp_path: Path, *, is_named: bool, has_begun: bool) -> None:
+    """Where the recording comes through a pipe that has nothing more to say, the first signal ends it in order."""
+    kept, pipe = tmp_path / "rec", tmp_path / "pipe"
+    _sequence("aiobotocore-3.10.0", kept)
+    os.mkfifo(pipe)
+    process = subprocess.Popen(
+        [*CSM_OTEL, "replay", "--file", tmp_path / "out", pipe if is_named else "-"],
+        env=environment(**QUIETLY),
+        stdin=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    assert process.stdin is not None
+    # which waits for the reader, who takes signals by then
+    writer = os.open(pipe, os.O_WRONLY) if is_named else os.dup(process.stdin.fileno())
+    try:
+        if has_begun:
+            os.write(writer, f"{kept.read_text(encoding='utf-8')}{_late_line(kept)}\ncut in t".encode())
+            wait_until(lambda: (tmp_path / "out").exists() and len(spans_in(tmp_path / "out")) == 8)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(DEADLINE_SECONDS) == 128 + signal.SIGINT
+        assert process.stderr is not None
+        told = lines_of(process.stderr.read())
+        assert [line.partition(" in ")[0] for line in told] == ["csm-otel: 9 datagrams received"] * has_begun
+    finally:
+        os.close(writer)
+        process.kill()
+        process.communicate()
+
+
+def test_a_recording_is_not_recorded_again(tmp_path: Path) -> None:
+    """Where the variable names the file that is played, it does not grow, and each datagram is played once."""
+    kept = tmp_path / "rec"
+    _sequence("aiobotocore-3.10.0", kept)
+    before = kept.read_bytes()
+    done = run("replay", kept, env=environment(**QUIETLY, CSM_OTEL_RECORD=str(kept)))
+    assert (done.returncode, kept.read_bytes()) == (0, before)
 
 
 @pytest.mark.parametrize(
