@@ -8,6 +8,7 @@ number of clients and their time.
 from __future__ import annotations
 
 import contextlib
+import select
 import selectors
 import socket
 import time
@@ -25,7 +26,7 @@ _PAUSE_SECONDS = 1.0  # without a descriptor left there is no use in trying at o
 class Client:
     """One client; ``said`` is what it says, and complete once `Clients.wait` has returned it."""
 
-    __slots__ = ("deadline", "is_answered", "said", "sock")
+    __slots__ = ("deadline", "is_answered", "is_gone", "said", "sock")
 
     def __init__(self, sock: socket.socket, deadline: float) -> None:
         self.sock = sock
@@ -33,6 +34,8 @@ class Client:
         self.deadline: float | None = deadline
         """When it is sent away, in monotonic seconds; None while it is us it waits for."""
         self.is_answered = False
+        self.is_gone = False
+        """Whether it has hung up, or was sent away: it gets no answer."""
 
 
 class Clients:
@@ -72,7 +75,11 @@ class Clients:
         return min([*deadlines, *([] if self._paused_until is None else [self._paused_until])], default=None)
 
     def wait(self, seconds: float) -> list[Client]:
-        """Wait for what clients say, and return those who have said it; each is to get its `answer`."""
+        """Wait for what clients say, and return those who have said it; each is to get its `answer`.
+
+        A client that hangs up while it waits for it is noticed by the next call, see `Client.is_gone`.
+        """
+        self._look_for_hangups()
         deadline = self.next_deadline()
         if deadline is not None:
             seconds = min(seconds, max(0.0, deadline - time.monotonic()))
@@ -89,6 +96,8 @@ class Clients:
 
     def answer(self, client: Client, text: bytes) -> None:
         """Answer a client; a short text, which a socket's empty buffer takes."""
+        if client.is_gone:
+            return
         client.is_answered = True
         client.deadline = time.monotonic() + _PARTING_SECONDS
         try:
@@ -122,6 +131,8 @@ class Clients:
             return False
         sock.setblocking(False)
         if len(self._clients) >= _MOST_CLIENTS:
+            self._look_for_hangups()
+        if len(self._clients) >= _MOST_CLIENTS:
             waiting = [client for client in self._clients if client.deadline is not None]
             if not waiting:
                 sock.close()
@@ -152,6 +163,19 @@ class Clients:
         client.deadline = None
         return True
 
+    def _look_for_hangups(self) -> None:
+        """Free the places of those who do not wait for their answer any more.
+
+        A client that only has nothing more to say looks the same to a selector, but not to poll: POLLHUP comes unasked.
+        """
+        waiting = {one.sock.fileno(): one for one in self._clients if one.deadline is None}
+        if waiting:
+            poller = select.poll()
+            for descriptor in waiting:
+                poller.register(descriptor, 0)
+            for descriptor, _ in poller.poll(0):
+                self._forget(waiting[descriptor])
+
     def _send_away(self, now: float) -> None:
         for client in [one for one in self._clients if one.deadline is not None and one.deadline <= now]:
             self._forget(client)
@@ -160,6 +184,7 @@ class Clients:
             self._selector.register(self._listener, selectors.EVENT_READ)
 
     def _forget(self, client: Client) -> None:
+        client.is_gone = True
         self._clients.remove(client)
         with contextlib.suppress(KeyError, ValueError):
             self._selector.unregister(client.sock)

@@ -6,7 +6,8 @@ The protocol: a client connects, says one line of JSON, and gets one line of JSO
     {"delivered": true, "why_not": "", "datagrams_received": 12, ... the counts of `csm_otel.snapshot.Snapshot`}
 
 ``delivered`` tells whether everything that had arrived by then was taken by where it goes, within the time that the
-client gave. A line that is not understood gets ``{"error": "..."}``; a client that takes its time is sent away.
+client gave. A line that is not understood gets ``{"error": "..."}``. A client that takes its time is sent away; where
+one hangs up, its flush is given up.
 """
 
 from __future__ import annotations
@@ -64,7 +65,7 @@ class Control:
         for client in self._clients.wait(0):
             self._begin(client, now)
         for client, flushing in list(self._flushings):
-            why_not = flushing.advance(now=time.monotonic())
+            why_not = "" if client.is_gone else flushing.advance(now=time.monotonic())
             if why_not is not None:
                 self._flushings.remove((client, flushing))
                 self._tell(client, why_not)

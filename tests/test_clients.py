@@ -106,6 +106,20 @@ def test_who_has_gone_is_answered_in_vain(reception: Reception) -> None:
     assert reception.clients.next_deadline() is None
 
 
+def test_who_hangs_up_frees_its_place(reception: Reception) -> None:
+    """A client that waits for its answer and hangs up is forgotten; one that has nothing more to say is not."""
+    leaving, staying = reception.connect(b"one\n"), reception.connect(b"two\n")
+    clients = sorted(reception.hear(2), key=lambda client: bytes(client.said))
+    staying.shutdown(socket.SHUT_WR)
+    leaving.close()
+    reception.clients.wait(0)
+    assert [client.is_gone for client in clients] == [True, False]
+    assert reception.clients._clients == [clients[1]]
+    for client in clients:
+        reception.clients.answer(client, b"you, too\n")
+    assert staying.recv(100) == b"you, too\n"
+
+
 def test_silence_is_borne_for_a_while(reception: Reception) -> None:
     """Who drips is sent away in time, whatever it says; who waits for an answer is not."""
     waiting = reception.connect(b"hi\n")

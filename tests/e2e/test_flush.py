@@ -119,6 +119,23 @@ def test_the_daemon_goes_on_meanwhile(tmp_path: Path) -> None:
     assert lines_of(err) == ["csm-otel: not all was delivered: the daemon is being stopped"]
 
 
+def test_clients_that_hang_up_keep_nobody_out(tmp_path: Path) -> None:
+    """Whoever asks for a flush that takes long and hangs up leaves its place to others."""
+    control = tmp_path / "folder/sock"
+    with broken_backend("hangs") as endpoint:
+        env = environment(OTEL_EXPORTER_OTLP_ENDPOINT=endpoint, CSM_OTEL_CONTROL=str(control))
+        with serving("--drain-seconds", "0", env=env) as daemon:
+            send_calls(daemon, 1)
+            for _ in range(70):  # more than there are places
+                with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
+                    sock.connect(str(control))
+                    sock.sendall(b'{"do": "flush", "timeout_seconds": 3600}\n')
+            quick = b'{"do": "flush", "timeout_seconds": 0}\n'
+            wait_until(lambda: counts_in(ask(control, quick).decode())["calls"] == 1)
+            assert daemon.stop() == 0
+    assert not has_traceback(daemon.rest)
+
+
 @on_linux  # elsewhere it is not known when a datagram came that has waited
 def test_load_that_does_not_stop(tmp_path: Path) -> None:
     """What had arrived when it was asked is delivered, though more comes than can be taken."""
