@@ -55,6 +55,8 @@ class Outlets(NamedTuple):
             troubles.append("spool cannot be used")
         if self.file is not None and self.file.is_failing:
             troubles.append("file cannot be written")
+        if self.recorder is not None and self.recorder.is_failing:
+            troubles.append("recording cannot be written")
         return troubles
 
     @property

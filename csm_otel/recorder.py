@@ -65,6 +65,11 @@ class Recorder:
             raise SettingsError(["--record -: stdout is closed"])
         return cls(LineFile(os.dup(sys.stdout.fileno()), "stdout", say=say), heading, tally)
 
+    @property
+    def is_failing(self) -> bool:
+        """Whether the last line could not be written."""
+        return self._file.is_failing
+
     def datagram(self, decoded: Decoded, *, peer: Peer, received_ns: int, now: float) -> None:
         """Keep what a datagram held."""
         self._write(

@@ -31,22 +31,23 @@ def test_probes() -> None:
             assert (200, "stopping") == (status, body["status"])
 
 
-@pytest.mark.parametrize("broken", ["spool", "file"])
-def test_troubles(broken: str, tmp_path: Path) -> None:
-    """Without the spool that was asked for it is degraded; where no span gets anywhere it is not ready."""
-    if broken == "spool":
-        (tmp_path / "file").write_text("", encoding="utf-8")
-        flags, exporter = ["--spool", str(tmp_path / "file")], "otlp"
-    else:
-        flags, exporter = ["--file", "/dev/full"], "none"
+@pytest.mark.parametrize(
+    ("flag", "exporter", "status", "word", "trouble"),
+    [
+        pytest.param("--spool", "otlp", 200, "degraded", "spool cannot be used", id="spool"),
+        pytest.param("--record", "console", 200, "degraded", "recording cannot be written", id="recording"),
+        pytest.param("--file", "console", 200, "degraded", "file cannot be written", id="file"),
+        pytest.param("--file", "none", 503, "failing", "file cannot be written", id="file-alone"),
+    ],
+)
+def test_troubles(flag: str, exporter: str, status: int, word: str, trouble: str) -> None:
+    """Without something that was asked for it is degraded; where no span gets anywhere it is not ready."""
     env = environment(OTEL_TRACES_EXPORTER=exporter, OTEL_BSP_SCHEDULE_DELAY="1")
-    with serving("--health", "0", "--drain-seconds", "0", *flags, env=env) as daemon:
+    with serving("--health", "0", "--drain-seconds", "0", flag, "/dev/full", env=env) as daemon:
         send_calls(daemon, 1)
-        word = "degraded" if broken == "spool" else "failing"
         wait_until(lambda: probe(daemon, "/readyz")[1]["status"] == word)
-        status, body = probe(daemon, "/readyz")
-        assert (200 if broken == "spool" else 503) == status
-        assert body["troubles"] == ["spool cannot be used" if broken == "spool" else "file cannot be written"]
+        got, body = probe(daemon, "/readyz")
+        assert (status, [trouble]) == (got, body["troubles"])
         assert probe(daemon, "/healthz")[0] == 200
 
 
