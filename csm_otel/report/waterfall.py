@@ -125,9 +125,9 @@ def _header(trace: Trace, terminal: Terminal) -> str:
     if code is not None:
         facts.append(Segment(f"exit {code}", Style.LOUD if code else Style.PLAIN))
     facts.append(Segment(f"trace {trace.trace_id:032x}", Style.DIM))
-    name = head.name
-    if trace.root is None and head.resource.service_name != _UNKNOWN_SERVICE:
-        name = f"{head.resource.service_name}: {name}"
+    name, service_name = head.name, head.resource.service_name
+    if service_name not in {name, _UNKNOWN_SERVICE}:
+        name = f"{service_name}: {name}"
     taken = sum(len(_GAP) + len(fact.text) for fact in facts)
     name = terminal.cut(terminal.printable(name), max(terminal.width - taken, _SHORTEST_NAME))
     return terminal.line(Segment(name, Style.BOLD), *(part for fact in facts for part in (Segment(_GAP), fact)))

@@ -59,7 +59,7 @@ def _span(
 
 
 def _command(end_ms: int = 1000, code: int = 0, name: str = "legacy.py") -> SpanData:
-    return _span(name, 0, end_ms, process__exit__code=code)
+    return _span(name, 0, end_ms, process__exit__code=code, resource=Resource((("service.name", name),)))
 
 
 def _call(
@@ -393,6 +393,13 @@ def test_traces_come_one_after_the_other() -> None:
         2 calls, 0 failed; 150 ms of 160 ms in AWS calls
         """
     )
+
+
+def test_the_application_is_named() -> None:
+    """Where the application has another name than its command, given by ``--name`` or by itself, both are there."""
+    root = _span("deploy.sh", 0, 1000, process__exit__code=0, resource=Resource((("service.name", "deploy"),)))
+    (header, _) = render_waterfall([root], width=100, color=False).splitlines()
+    assert header == f"deploy: deploy.sh  1.00 s  exit 0  trace {TRACE_ID:032x}"
 
 
 def test_only_the_first_calls_are_shown() -> None:
