@@ -15,6 +15,24 @@ if TYPE_CHECKING:
 _HEAD = "csm-otel: "
 _SEVERAL = 2
 _NS_PER_SECOND = 1_000_000_000
+_WORDS = {
+    # of spans that were dropped
+    "queue_full": "as the queue was full",
+    "refused": "refused by the back end",
+    "too_large": "too large for the back end",
+    "spool_damaged": "lost to damage of the spool",
+    "file": "not written to the file",
+    "unencodable": "not encodable",
+    "shutdown": "not delivered in time at the end",
+    # of datagrams, and of objects in them, that are no event
+    "not_json": "not JSON",
+    "not_an_object": "not a JSON object",
+    "too_deep": "nested too deeply",
+    "too_many": "too many in one datagram",
+    "unknown_type": "of an unknown type",
+    "unnamed": "naming no operation",
+}
+"""What follows the number of each reason; one that is not here is its own word."""
 
 
 def render_tally(tally: Tally, *, seconds: float | None = None) -> str:
@@ -103,5 +121,5 @@ def _losses(tally: Tally) -> list[str]:
 
 def _reasons(counts: Counter[str]) -> str:
     """Return `` (2 one reason, 1 another)``, the most frequent first, or nothing."""
-    told = [f"{number:,} {reason.replace('_', ' ')}" for reason, number in counts.most_common() if number]
+    told = [f"{number:,} {_WORDS.get(reason, reason)}" for reason, number in counts.most_common() if number]
     return f" ({', '.join(told)})" if told else ""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from dataclasses import fields
+from pathlib import Path
 
 import pytest
 
@@ -38,7 +40,7 @@ def test_every_loss_is_told() -> None:
         datagrams_dropped_by_kernel=7,
         datagrams_not_allowed=4,
         datagrams_late=2,
-        malformed=Counter({"not_json": 1, "too_large": 2}),
+        malformed=Counter({"not_json": 1, "empty": 2}),
         objects_rejected=Counter({"too_many": 1}),
         other_versions=1,
         calls=14,
@@ -51,14 +53,14 @@ def test_every_loss_is_told() -> None:
         spans_made=40,
         spans_unsampled=2,
         spans_delivered=20,
-        spans_dropped=Counter({"queue_full": 5, "deadline": 6}),
+        spans_dropped=Counter({"queue_full": 5, "shutdown": 6}),
         spans_rejected=3,
     )
     assert render_tally(tally, seconds=3.4) == (
-        "csm-otel: 1,234 datagrams received in 3.40 s, 7 dropped by the kernel, 3 malformed (2 too large, 1 not json)\n"
+        "csm-otel: 1,234 datagrams received in 3.40 s, 7 dropped by the kernel, 3 malformed (2 empty, 1 not JSON)\n"
         "          14 calls with 19 attempts (1 attempt not seen, 2 calls ambiguous), 2 orphan attempts\n"
         "          20 spans delivered\n"
-        "          11 spans dropped (6 deadline, 5 queue full)\n"
+        "          11 spans dropped (6 not delivered in time at the end, 5 as the queue was full)\n"
         "          3 spans rejected by the back end\n"
         "          2 spans not sampled, as their parent or the sampler decided\n"
         "          4 spans not delivered yet\n"
@@ -66,10 +68,21 @@ def test_every_loss_is_told() -> None:
         "          1 of the orphan attempts came from a process that ended before its call did\n"
         "          9 of the calls and orphans came from a process that could not be found\n"
         "          4 datagrams not looked into, from outside the networks that are allowed\n"
-        "          1 object beside events in one datagram and none themselves (1 too many)\n"
+        "          1 object beside events in one datagram and none themselves (1 too many in one datagram)\n"
         "          1 event of another CSM version, read as well as possible\n"
         "          2 datagrams came too late to be heard, after the end of the command or of the daemon\n"
     )
+
+
+def test_each_reason_has_words() -> None:
+    """Why spans were dropped, or datagrams malformed, is told in words, not by the names that metrics have for it."""
+    metrics = Path(__file__).parents[2].joinpath("docs/metrics.md").read_text(encoding="utf-8")
+    lists = re.findall(r"(?:no event in it|as `error.type`): (.*) \|", metrics)
+    invalid, dropped = (re.findall(r"`(\w+)`", one) for one in lists)
+    assert {"not_json", "shutdown"} <= {*invalid, *dropped}
+    text = render_tally(_clean(malformed=Counter(invalid), spans_dropped=Counter(dropped)))
+    assert "_" not in text
+    assert "1 not delivered in time at the end" in text
 
 
 def test_unknown_kernel_drops_are_not_called_zero() -> None:
