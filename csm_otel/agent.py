@@ -124,11 +124,13 @@ class Agent:
             self._origins.stop(deadline=now + left_seconds)
         self._pipeline.finish(now=time.monotonic())
 
-    def count_late(self) -> None:
-        """Count what has come since `finish`, before the sockets are closed."""
+    def close(self) -> None:
+        """Count what has come since `finish`, and close the sockets."""
         deadline = time.monotonic() + _LAST_LOOK_SECONDS
         self._pipeline.count_late(sum(1 for receiver in self._receivers for _ in _backlog(receiver, deadline)))
         self._pipeline.tell_intakes([receiver.intake for receiver in self._receivers])
+        for receiver in self._receivers:
+            receiver.close()
 
     def _receive_all(self) -> int:
         taken = 0

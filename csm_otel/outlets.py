@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import secrets
 import socket
 import time
@@ -121,7 +120,6 @@ def _queue(
     """Return the queue to the back end and the URL to show for it; neither where it cannot be used."""
     warnings: list[str] = []
     destination = made(lambda: destination_of(variables, warn=warnings), faults)
-    os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # its C core writes to stderr on its own
     deliverer = made(lambda: open_deliverer(destination), faults) if destination else None
     for line in warnings:
         speaker.warn(line)

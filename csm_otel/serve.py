@@ -86,9 +86,6 @@ def serve(flags: Mapping[str, object], speaker: Speaker) -> int:
         control.close()
     bridge.close(deadline=deadline)
     stdout.finish()
-    bridge.agent.count_late()
-    for receiver in receivers:
-        receiver.close()
     if health is not None:
         health.close()
     speaker.write(render_tally(bridge.tally, seconds=time.monotonic() - started))

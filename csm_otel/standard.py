@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import math
 import re
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from csm_otel.errors import SettingsError
-from csm_otel.export.destination import Destination
+from csm_otel.export.destination import Destination, Signal
 from csm_otel.spans.options import RpcConventions
 
 if TYPE_CHECKING:
@@ -26,6 +26,8 @@ _HTTP, _GRPC = "http/protobuf", "grpc"
 _PROTOCOLS = (_HTTP, _GRPC)
 _COMPRESSIONS = {_HTTP: ("none", "gzip", "deflate"), _GRPC: ("none", "gzip")}
 _EXPORTERS = ("otlp", "console", "none")
+_TEMPORALITIES = ("cumulative", "delta", "lowmemory")
+_HISTOGRAMS = ("explicit_bucket_histogram", "base2_exponential_bucket_histogram")
 _DEFAULT_ENDPOINTS = {_HTTP: "http://localhost:4318", _GRPC: "http://localhost:4317"}
 _GRPC_PORT = 4317
 _DEFAULT_TIMEOUT_MS = 10_000.0
@@ -35,9 +37,6 @@ _SHORTEST_TIMEOUT_MS = 100.0
 _NO_TIMEOUT_MS = 2**31 - 1
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9a-z-]+")  # RFC 9110, 5.6.2; others end in an error at every delivery
 _LIMIT = re.compile(r"OTEL_(?:ATTRIBUTE|SPAN|EVENT|LINK)_\w*LIMIT")
-
-
-Signal = Literal["traces", "metrics"]
 
 
 class StandardVariables(BaseSettings):
@@ -91,6 +90,8 @@ class StandardVariables(BaseSettings):
     exporter_otlp_metrics_client_key: str = ""
     exporter_otlp_metrics_client_certificate: str = ""
     exporter_otlp_metrics_insecure: str = ""
+    exporter_otlp_metrics_temporality_preference: str = ""
+    exporter_otlp_metrics_default_histogram_aggregation: str = ""
 
     @field_validator("sdk_disabled", mode="before")
     @classmethod
@@ -149,6 +150,27 @@ def exports_metrics(variables: StandardVariables) -> bool:
     return "otlp" in names
 
 
+def metric_preferences_of(variables: StandardVariables) -> tuple[str, str]:
+    """Return how metrics are added up: their temporality, and the kind of their histograms.
+
+    Raises:
+        SettingsError: a line for each that is unknown.
+    """
+    faults: list[str] = []
+    chosen = []
+    for field, known in (
+        ("exporter_otlp_metrics_temporality_preference", _TEMPORALITIES),
+        ("exporter_otlp_metrics_default_histogram_aggregation", _HISTOGRAMS),
+    ):
+        text = str(getattr(variables, field))
+        chosen.append(text.strip().lower() or known[0])
+        if chosen[-1] not in known:
+            faults.append(f"OTEL_{field.upper()}: {text!r} is none of {', '.join(known)}")
+    if faults:
+        raise SettingsError(faults)
+    return chosen[0], chosen[1]
+
+
 def destination_of(variables: StandardVariables, *, warn: list[str], signal: Signal = "traces") -> Destination:
     """Return where OTLP goes. Lines for what is read otherwise than it looks are added to ``warn``.
 
@@ -164,6 +186,7 @@ def destination_of(variables: StandardVariables, *, warn: list[str], signal: Sig
         url = _with_path(url, f"v1/{signal}")
     destination = Destination(
         url=url,
+        signal=signal,
         protocol=protocol,  # type: ignore[arg-type]
         headers=_headers(*variables.otlp("headers", signal), faults),
         timeout_seconds=_timeout_seconds(*variables.otlp("timeout", signal), faults, warn),

@@ -49,7 +49,6 @@ def watch(child: Child, sock: socket.socket, launch: Launch, flags: Mapping[str,
         deadline=time.monotonic() + (_DRAIN_SECONDS if settings.drain_seconds is None else settings.drain_seconds),
         until_ns=child.ended_ns if is_exact else None,
     )
-    bridge.agent.count_late()
     _tell(settings, bridge, screen, speaker, launch=launch, child=child)
 
 

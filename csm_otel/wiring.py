@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import socket
 import time
-from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from opentelemetry.sdk.resources import Resource as SdkResource
@@ -21,6 +20,7 @@ from csm_otel.agent import Agent
 from csm_otel.allowed import AllowedNetworks
 from csm_otel.correlator import Correlator, CorrelatorLimits
 from csm_otel.errors import SettingsError
+from csm_otel.export import open_deliverer
 from csm_otel.export.sampling import HeadSampler, sampler_from
 from csm_otel.exporter import Exporter
 from csm_otel.origin import OriginFinder
@@ -37,6 +37,7 @@ from csm_otel.standard import (
     destination_of,
     exporters_of,
     exports_metrics,
+    metric_preferences_of,
     resource_attributes_of,
     rpc_conventions_of,
 )
@@ -93,7 +94,7 @@ class Bridge(NamedTuple):
         self.exporter.add([span], now=now)
 
     def close(self, *, deadline: float, until_ns: int | None = None) -> None:
-        """Take what has arrived, send everything off and wait for its delivery, until ``deadline`` for all of it.
+        """Take what has arrived, send everything off, wait for its delivery, until ``deadline``, and close the sockets.
 
         That is in monotonic seconds. ``until_ns``: see `Agent.finish`.
         """
@@ -103,7 +104,8 @@ class Bridge(NamedTuple):
         left_seconds = max(0.0, deadline - time.monotonic())
         kept_seconds = min(left_seconds / 4, _LAST_METRICS_SECONDS) if self.metrics is not None else 0.0
         self.outlets.close(deadline_seconds=left_seconds - kept_seconds)
-        if self.metrics is not None:  # after the spans, so that it counts what became of them
+        self.agent.close()
+        if self.metrics is not None:  # last, so that it has all that was counted
             self.metrics.close(deadline_seconds=max(0.0, deadline - time.monotonic()))
         if self.origins is not None:
             self.origins.close()
@@ -219,22 +221,29 @@ def _metrics(
     if not exports_metrics(variables):
         return None
     # they cost a tenth of a second and some megabytes
-    from csm_otel.export.metrics import Metrics, open_metric_exporter  # ruff: ignore[import-outside-top-level]
+    from csm_otel.export.metric_exporter import OtlpMetricExporter  # ruff: ignore[import-outside-top-level]
+    from csm_otel.export.metrics import Metrics  # ruff: ignore[import-outside-top-level]
 
+    temporality, histograms = metric_preferences_of(variables)
     warnings: list[str] = []
     destination = destination_of(variables, warn=warnings, signal="metrics")
     for line in warnings:
         speaker.warn(line)
-    timeout_seconds = min(destination.timeout_seconds, variables.metric_export_timeout / _MS)
+    exporter = OtlpMetricExporter(
+        open_deliverer(destination),
+        timeout_seconds=min(destination.timeout_seconds, variables.metric_export_timeout / _MS),
+        say=speaker.warn,
+        temporality=temporality,
+        histograms=histograms,
+    )
     queue = outlets.queue
     return Metrics(
-        open_metric_exporter(replace(destination, timeout_seconds=timeout_seconds)),
+        exporter,
         tally=tally,
         pending=lambda: correlator.pending_events,
         waiting=lambda: queue.spans_waiting if queue is not None else 0,
         resource=resource,
         interval_seconds=variables.metric_export_interval / _MS,
-        say=speaker.warn,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ def open_deliverer(destination: Destination) -> Deliverer:
     """
     # The libraries of the protocol that is not in use would cost a tenth of a second and tens of megabytes.
     if destination.protocol == "grpc":
+        os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # its C core writes to stderr on its own
         from csm_otel.export.grpc import GrpcDeliverer  # ruff: ignore[import-outside-top-level]
 
         return GrpcDeliverer(destination)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 from urllib.parse import urlsplit
 
+Signal = Literal["traces", "metrics"]
 Protocol = Literal["http/protobuf", "grpc"]
 Compression = Literal["none", "gzip", "deflate"]
 
@@ -20,6 +21,8 @@ class Destination:
     url: str = field(repr=False)
     """With scheme http or https. For HTTP the full one with its path; for gRPC only scheme, host and port count."""
     protocol: Protocol = "http/protobuf"
+    signal: Signal = "traces"
+    """What is sent there; for HTTP the URL says it, too."""
     headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     """Names and values, ASCII."""
     timeout_seconds: float = 10.0

@@ -21,11 +21,12 @@ from csm_otel.export.credentials import Credentials
 from csm_otel.export.outcome import Delivered, Outcome, Refused, TooLarge, Unavailable, one_line
 
 if TYPE_CHECKING:
-    from opentelemetry.exporter.otlp.proto.grpc.metric_exporter import OTLPMetricExporter
+    from csm_otel.export.destination import Compression, Destination, Signal
 
-    from csm_otel.export.destination import Compression, Destination
-
-_METHOD = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
+_METHODS: dict[Signal, str] = {
+    "traces": "/opentelemetry.proto.collector.trace.v1.TraceService/Export",
+    "metrics": "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export",
+}
 _COMPRESSION: dict[Compression, grpc.Compression] = {
     "none": grpc.Compression.NoCompression,
     "gzip": grpc.Compression.Gzip,
@@ -66,7 +67,7 @@ _RECONNECT_MILLISECONDS = 4_000  # the queue's own longest wait; gRPC's is two m
 
 
 class GrpcDeliverer:
-    """Calls the trace service of one back end over one channel.
+    """Calls the service for traces, or metrics, of one back end over one channel.
 
     Raises:
         SettingsError: a certificate or the name of a header cannot be used.
@@ -89,7 +90,7 @@ class GrpcDeliverer:
             with self._mutex:
                 # Not decoded by gRPC, for which an answer that cannot be is a failure of the call.
                 export: grpc.UnaryUnaryMultiCallable[bytes, bytes] = self._channel.unary_unary(
-                    _METHOD, request_serializer=None, response_deserializer=None
+                    _METHODS[self._destination.signal], request_serializer=None, response_deserializer=None
                 )
             answer = export(request, timeout=timeout_seconds, metadata=self._metadata, compression=self._compression)
         except grpc.RpcError as error:
@@ -137,25 +138,6 @@ class GrpcDeliverer:
             return Unavailable(reason, wait, may_have_arrived=True)
         hint = _HINTS.get(code)
         return Refused(f"{reason}: {hint}" if hint else reason)
-
-
-def metric_exporter(destination: Destination) -> OTLPMetricExporter:
-    """Return the official exporter of metrics, which calls the same kind of back end in the same way.
-
-    Raises:
-        SettingsError: a certificate or the name of a header cannot be used.
-    """
-    from opentelemetry.exporter.otlp.proto.grpc import metric_exporter as official  # ruff: ignore[import-outside-top-level] - only where metrics are asked for
-
-    return official.OTLPMetricExporter(
-        endpoint=destination.authority,
-        insecure=not destination.is_secure,
-        credentials=_credentials(destination),
-        headers=_metadata(destination),
-        timeout=destination.timeout_seconds,
-        compression=_COMPRESSION[destination.compression],
-        channel_options=_options(destination),  # type: ignore[arg-type]
-    )
 
 
 def _delivered(answer: bytes) -> Delivered:

@@ -13,7 +13,7 @@ import socket
 import ssl
 import zlib
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import unquote, urljoin, urlsplit
 
 import requests
@@ -28,8 +28,6 @@ from csm_otel.export.outcome import Delivered, Outcome, Refused, TooLarge, Unava
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-
-    from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
 
     from csm_otel.export.destination import Compression, Destination
 
@@ -164,52 +162,11 @@ class HttpDeliverer:
             return "nowhere"
 
 
-def metric_exporter(destination: Destination) -> OTLPMetricExporter:
-    """Return the official exporter of metrics, which posts to the same kind of back end in the same way.
-
-    Raises:
-        SettingsError: a certificate cannot be used.
-    """
-    from opentelemetry.exporter.otlp.proto.http import metric_exporter as official  # ruff: ignore[import-outside-top-level] - only where metrics are asked for
-
-    return official.OTLPMetricExporter(
-        endpoint=destination.url,
-        headers=dict(destination.headers),
-        timeout=destination.timeout_seconds,
-        compression=official.Compression(destination.compression),  # type: ignore[attr-defined]
-        session=_MetricSession(destination),
-    )
-
-
 class _Session(requests.Session):
     """Sees no redirections: requests prepares the next request of one, odd Location and all, even if not to follow."""
 
     def get_redirect_target(self, resp: requests.Response) -> None:
         """Return none."""
-
-
-class _MetricSession(_Session):
-    """Says with each request what requests would let the environment decide; see `HttpDeliverer`."""
-
-    def __init__(self, destination: Destination) -> None:
-        super().__init__()
-        self.auth = _authentication(destination)
-        self._credentials = Credentials(destination)
-        pair = (self._credentials.client_certificate, self._credentials.client_key)
-        self._options = {
-            "verify": str(self._credentials.certificate) if self._credentials.certificate else True,
-            "cert": tuple(map(str, pair)) if all(pair) else None,
-            "proxies": {"http": "", "https": ""} if destination.is_loopback else None,
-        }
-
-    def request(self, *args: Any, **options: Any) -> requests.Response:
-        """Send a request with the destination's options."""
-        return super().request(*args, **{**options, **self._options})
-
-    def close(self) -> None:
-        """Close idle connections and remove temporary files."""
-        super().close()
-        self._credentials.close()
 
 
 class _ConfiguredHeadersOnly(requests.auth.AuthBase):

@@ -1,17 +1,17 @@
-"""Metrics over OTLP, by the official SDK and its exporter: `Metrics`.
+"""Metrics over OTLP, by the official SDK: `Metrics`.
 
 The counters are read off the tally whenever the SDK collects, so that they cost a datagram nothing and say the same as
 the tally does. The histograms are told each released call.
 
-Nothing here may disturb the tracing: the exporter's failures are a line now and then, and closing keeps its deadline.
+Nothing here may disturb the tracing: failures are a line now and then, and closing keeps its deadline.
 """
 
 from __future__ import annotations
 
 import contextlib
-import os
+import time
 import uuid
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from opentelemetry.metrics import CallbackOptions, Observation
 from opentelemetry.sdk.metrics import (
@@ -22,12 +22,7 @@ from opentelemetry.sdk.metrics import (
     ObservableCounter,
     ObservableGauge,
 )
-from opentelemetry.sdk.metrics.export import (
-    MetricExporter,
-    MetricExportResult,
-    MetricsData,
-    PeriodicExportingMetricReader,
-)
+from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.semconv._incubating.attributes.service_attributes import SERVICE_INSTANCE_ID
 from opentelemetry.semconv.attributes.error_attributes import ERROR_TYPE
@@ -41,7 +36,7 @@ from csm_otel.measures import ATTEMPT_DURATION, CALL_ATTEMPTS, CALL_DURATION
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from csm_otel.export.destination import Destination
+    from csm_otel.export.metric_exporter import OtlpMetricExporter
     from csm_otel.measures import Measurement
     from csm_otel.spans.data import AttributeValue
     from csm_otel.tally import Intake, Tally
@@ -60,23 +55,23 @@ class Metrics:
 
     def __init__(
         self,
-        exporter: MetricExporter,
+        exporter: OtlpMetricExporter,
         *,
         tally: Tally,
         pending: Callable[[], int],
         waiting: Callable[[], int],
         resource: Mapping[str, AttributeValue],
         interval_seconds: float,
-        say: Callable[[str], None],
     ) -> None:
         """Export each ``interval_seconds`` by ``exporter``, which belongs to this from now on.
 
         ``pending`` tells how many events wait for their call, ``waiting`` how many spans for the back end; they and
-        the tally are read by another thread. ``say`` takes a line for the operator, from that thread.
+        the tally are read by another thread.
         """
         self._tally = tally
+        self._exporter = exporter
         reader = PeriodicExportingMetricReader(
-            _Telling(exporter, say), export_interval_millis=interval_seconds * 1000, cardinality_limits=_LIMITS
+            exporter, export_interval_millis=interval_seconds * 1000, cardinality_limits=_LIMITS
         )
         self._provider = MeterProvider(
             [reader],
@@ -117,6 +112,7 @@ class Metrics:
 
     def close(self, *, deadline_seconds: float) -> None:
         """Export a last time, and end; not later than the deadline."""
+        self._exporter.hurry(deadline=time.monotonic() + deadline_seconds)
         with contextlib.suppress(Exception):
             self._provider.shutdown(timeout_millis=deadline_seconds * 1000)
 
@@ -164,52 +160,6 @@ class Metrics:
 
     def _buffers(self) -> list[Observation]:
         return [Observation(intake.buffer_bytes, _where(intake)) for intake in self._tally.intakes]
-
-
-class _Telling(MetricExporter):
-    """Passes on to an exporter, raises nothing, and tells when metrics are not taken and when they are again."""
-
-    def __init__(self, exporter: MetricExporter, say: Callable[[str], None]) -> None:
-        super().__init__(
-            preferred_temporality=exporter._preferred_temporality,  # ruff: ignore[private-member-access] - as the reader does
-            preferred_aggregation=exporter._preferred_aggregation,  # ruff: ignore[private-member-access]
-        )
-        self._exporter = exporter
-        self._say = say
-        self._is_failing = False
-
-    def export(self, metrics_data: MetricsData, timeout_millis: float = 10_000, **more: Any) -> MetricExportResult:
-        try:
-            result = self._exporter.export(metrics_data, timeout_millis, **more)
-        except Exception:  # ruff: ignore[blind-except] - whatever it is, the next time comes
-            result = MetricExportResult.FAILURE
-        is_failing = result is not MetricExportResult.SUCCESS
-        if is_failing != self._is_failing:
-            self._is_failing = is_failing
-            self._say("metrics are not taken by the back end" if is_failing else "metrics are taken again")
-        return result
-
-    def force_flush(self, timeout_millis: float = 10_000) -> bool:
-        return self._exporter.force_flush(timeout_millis)
-
-    def shutdown(self, timeout_millis: float = 30_000, **more: Any) -> None:
-        self._exporter.shutdown(timeout_millis, **more)
-
-
-def open_metric_exporter(destination: Destination) -> MetricExporter:
-    """Return the official exporter of the destination's protocol, told everything that it would else look up itself.
-
-    A certificate, URL or header that cannot be used is a SettingsError.
-    """
-    # The libraries of the protocol that is not in use would cost a tenth of a second and tens of megabytes.
-    if destination.protocol == "grpc":
-        os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # its C core writes to stderr on its own
-        from csm_otel.export.grpc import metric_exporter as over_grpc  # ruff: ignore[import-outside-top-level]
-
-        return over_grpc(destination)
-    from csm_otel.export.http import metric_exporter as over_http  # ruff: ignore[import-outside-top-level]
-
-    return over_http(destination)
 
 
 def _resource(given: Mapping[str, AttributeValue]) -> Resource:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 from datagrams import ABSENT, attempt, call
-from e2e.programs import ONE_CALL, environment, has_traceback, lines_of, run_exec, serving
-from otlp_backend import GrpcBackend, HttpBackend, wait_until
+from e2e.programs import DEADLINE_SECONDS, ONE_CALL, environment, has_traceback, lines_of, run, run_exec, serving
+from otlp_backend import Answer, GrpcBackend, HttpBackend, wait_until
 
 from csm_otel import __version__
 from csm_otel.events import Dialect
@@ -25,6 +25,10 @@ if TYPE_CHECKING:
 
 with_each_protocol = pytest.mark.parametrize("backend_type", [HttpBackend, GrpcBackend], ids=["http", "grpc"])
 NOWHERE = "http://127.0.0.1:9"
+NOT_TAKEN = re.compile(
+    r"csm-otel: metrics are not taken by the back end: (connection refused|no answer within \S+ s): "
+    r"(http://127\.0\.0\.1:9(/v1/metrics)?|127\.0\.0\.1:9)"
+)
 
 
 def metrics_to(backend: HttpBackend | GrpcBackend, /, **more: str) -> dict[str, str]:
@@ -158,9 +162,39 @@ def test_a_back_end_that_is_away_costs_only_metrics(protocol: str) -> None:
         assert backend.metric_requests == []
     assert b"1 span delivered" in daemon.rest
     lines = lines_of(daemon.rest)
-    assert "csm-otel: metrics are not taken by the back end" in lines
+    assert NOT_TAKEN.fullmatch(lines[0])
     assert len(lines) == 2  # that one and the tally
     assert not has_traceback(daemon.rest)
+
+
+@pytest.mark.parametrize("protocol", ["http/protobuf", "grpc"])
+def test_a_command_is_told_that_they_are_not_taken(protocol: str) -> None:
+    """Under `exec`, however short it is, the line has the cause and the address, without what may be a secret."""
+    env = environment(
+        OTEL_TRACES_EXPORTER="none",
+        OTEL_METRICS_EXPORTER="otlp",
+        OTEL_EXPORTER_OTLP_METRICS_ENDPOINT="http://user:hunter2@127.0.0.1:9/v1/metrics?token=hunter2",
+        OTEL_EXPORTER_OTLP_METRICS_PROTOCOL=protocol,
+    )
+    done = run("exec", "--drain-seconds", "1", "--", "true", env=env)
+    assert done.returncode == 0
+    (line,) = [line for line in lines_of(done.stderr) if "metrics" in line]
+    assert NOT_TAKEN.fullmatch(line)
+
+
+def test_the_last_export_has_the_last_counts() -> None:
+    """Datagrams that came too late, while spans were being delivered, are in the metrics as in the tally."""
+    with HttpBackend() as backend:
+        backend.script(Answer(delay_seconds=1))
+        with serving(env=metrics_to(backend, OTEL_BSP_SCHEDULE_DELAY="60000")) as daemon:
+            send(daemon, [call(AttemptCount=0)])
+            daemon.process.terminate()
+            wait_until(lambda: backend.requests)  # by now all that had arrived has been read
+            send(daemon, [b"late"] * 3)
+            _, told = daemon.process.communicate(timeout=DEADLINE_SECONDS)
+        assert b"3 datagrams came too late" in told
+        assert counts(backend, "csm_otel.datagrams.dropped", "reason").get("late") == 3
+        assert counts(backend, "csm_otel.datagrams.received") == {"": 4}
 
 
 def test_a_back_end_that_hangs_holds_up_nothing() -> None:
@@ -178,6 +212,35 @@ def test_a_back_end_that_hangs_holds_up_nothing() -> None:
                 assert time.monotonic() - began < 6
     assert b"1 span delivered" in daemon.rest
     assert not has_traceback(daemon.rest)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        pytest.param("TEMPORALITY_PREFERENCE", "DELTA", id="delta"),
+        pytest.param("DEFAULT_HISTOGRAM_AGGREGATION", "base2_exponential_bucket_histogram", id="exponential"),
+    ],
+)
+def test_preferences(name: str, value: str) -> None:
+    """How they are added up is as the variables ask for."""
+    with HttpBackend() as backend:
+        more = {f"OTEL_EXPORTER_OTLP_METRICS_{name}": value, "OTEL_METRIC_EXPORT_INTERVAL": "50"}
+        with serving(env=metrics_to(backend, **more)) as daemon:
+            send(daemon, [call(AttemptCount=0)])
+            wait_until(lambda: backend.metric_requests and backend.points("rpc.client.call.duration"))
+            assert daemon.stop() == 0
+        metrics = [
+            metric
+            for request in backend.metric_requests
+            for resource in request.resource_metrics
+            for scope in resource.scope_metrics
+            for metric in scope.metrics
+            if metric.name == "rpc.client.call.duration"
+        ]
+        if value == "DELTA":
+            assert {metric.histogram.aggregation_temporality for metric in metrics} == {1}
+        else:
+            assert {metric.WhichOneof("data") for metric in metrics} == {"exponential_histogram"}
 
 
 def test_they_are_off_unless_asked_for() -> None:
@@ -228,6 +291,8 @@ def test_two_sockets_are_told_apart() -> None:
         pytest.param("OTEL_METRIC_EXPORT_INTERVAL", "soon", id="interval"),
         pytest.param("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", "nowhere", id="endpoint"),
         pytest.param("OTEL_EXPORTER_OTLP_METRICS_PROTOCOL", "smoke", id="protocol"),
+        pytest.param("OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE", "some", id="temporality"),
+        pytest.param("OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION", "some", id="histograms"),
     ],
 )
 def test_bad_settings_of_metrics(moto_port: int, name: str, value: str) -> None:
