@@ -7,10 +7,19 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from csm_otel.errors import SettingsError
 from csm_otel.settings import Settings, read_settings
-from csm_otel.standard import StandardVariables, prepare_limits, read_standard_variables
+from csm_otel.standard import (
+    StandardVariables,
+    destination_of,
+    exporters_of,
+    exports_metrics,
+    metric_preferences_of,
+    prepare_limits,
+    read_standard_variables,
+    resource_attributes_of,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
 T = TypeVar("T")
 
@@ -28,17 +37,53 @@ def forget_csm_variables() -> None:
         del os.environ[name]
 
 
-def read_configuration(flags: Mapping[str, Any]) -> Configuration:
-    """Return the configuration of this process.
+def read_configuration(flags: Mapping[str, Any], *, exporters: Sequence[str]) -> Configuration:
+    """Return the configuration of this process; ``exporters`` are those in use where none is asked for.
 
     Raises:
         SettingsError: a line for each flag or variable that cannot be used.
     """
     faults: list[str] = []
     configuration = read_usable_configuration(flags, faults=faults)
+    faults += _faults_in(configuration.variables, exporters)
     if faults:
         raise SettingsError(faults)
     return configuration
+
+
+def variable_faults(subcommand: str, flags: Mapping[str, Any]) -> Sequence[str]:
+    """Return a line for each variable that ``serve``, ``replay`` or ``flush`` cannot use, beside ``flags``."""
+    try:
+        if subcommand == "flush":
+            read_settings(flags)
+        else:
+            read_configuration(flags, exporters=["otlp"] if subcommand == "serve" else ["console"])
+    except SettingsError as error:
+        return error.faults
+    return ()
+
+
+def _faults_in(variables: StandardVariables, exporters: Sequence[str]) -> list[str]:
+    """Return a line for each text that has to be read further and cannot be."""
+    if variables.sdk_disabled:
+        return []
+    faults: list[str] = []
+
+    def looked_at(read: Callable[[StandardVariables], T]) -> T | None:
+        try:
+            return read(variables)
+        except SettingsError as error:
+            faults.extend(fault for fault in error.faults if fault not in faults)
+            return None
+
+    asked = looked_at(exporters_of)
+    if "otlp" in (exporters if asked is None else asked):
+        looked_at(lambda given: destination_of(given, warn=[]))
+    if looked_at(exports_metrics):
+        looked_at(lambda given: destination_of(given, warn=[], signal="metrics"))
+        looked_at(metric_preferences_of)
+    looked_at(resource_attributes_of)
+    return faults
 
 
 def read_usable_configuration(flags: Mapping[str, Any], *, faults: list[str]) -> Configuration:

@@ -1,6 +1,7 @@
 """The command line: commands, flags and their words. Standard library only; `csm_otel.settings` has the defaults.
 
-Bounds are here as well as there: a number that is out of them must not start the command of `exec`.
+Bounds are here as well as there: a number that is out of them must not start the command of `exec`. What is wrong with
+a value has the same words, whether it came by flag or by variable.
 """
 
 from __future__ import annotations
@@ -8,9 +9,13 @@ from __future__ import annotations
 import argparse
 import math
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 from csm_otel import __version__
+from csm_otel.errors import SettingsError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 class Flag(NamedTuple):
@@ -29,27 +34,50 @@ class Flag(NamedTuple):
         """The flag as it is typed."""
         return f"--{self.field.replace('_', '-')}"
 
-    def parse(self, text: str) -> object:
-        """Return the value of what was typed.
+    def fault_of(self, text: str) -> str:
+        """Return what is wrong with a text as its value; empty where nothing is."""
+        if self.choices:
+            return "" if text in self.choices else f"{text!r} is none of {', '.join(self.choices)}"
+        if self.type is bool:
+            return "" if text.lower() in ("true", "false") else f"{text!r} is neither true nor false"
+        if self.type is int or self.type is float:
+            return fault_of_number(text, self.type, lowest=self.lowest, highest=self.highest)
+        return ""
 
-        Raises:
-            ArgumentTypeError: it is no number, or out of bounds.
-        """
-        if self.type not in (int, float):
-            return self.type(text)
-        try:
-            value = self.type(text)
-        except ValueError:
-            value = math.nan
-        if not self.lowest <= value <= self.highest:
-            lowest, highest = f"{self.lowest:.12g}", f"{self.highest:.12g}"
-            limits = f"from {lowest} to {highest}" if self.highest < math.inf else f"of {lowest} or more"
-            raise argparse.ArgumentTypeError(f"{text!r} is not a {_WORDS[self.type]} {limits}")
-        return value
+
+class _Wrong(NamedTuple):
+    """Stands in the place of a value that cannot be used."""
+
+    fault: str
+
+
+class CommandLine(NamedTuple):
+    """What was typed."""
+
+    subcommand: str
+    flags: dict[str, Any]
+    """By field; None: not given, or not usable."""
+    command: list[str]
+    """Of `exec`."""
+    recording: Path
+    """Of `replay`, else empty."""
+    faults: list[str]
+    """A line for each flag that cannot be used."""
+
+
+def fault_of_number(text: str, kind: type[int | float], *, lowest: float, highest: float = math.inf) -> str:
+    """Return what is wrong with a text as a number within bounds; empty where nothing is."""
+    try:
+        value = kind(text)
+    except ValueError:
+        value = math.nan
+    if lowest <= value <= highest:
+        return ""
+    limits = f"from {lowest:.12g} to {highest:.12g}" if highest < math.inf else f"of {lowest:.12g} or more"
+    return f"{text!r} is not a {'whole number' if kind is int else 'number'} {limits}"
 
 
 _MIB = 1024 * 1024
-_WORDS: dict[type, str] = {int: "whole number", float: "number"}
 
 COMMON_FLAGS = (
     Flag("file", "PATH", "also write OTLP JSON lines to this file", Path),
@@ -117,11 +145,50 @@ FLAGS_OF = {
     "replay": (*REPLAY_FLAGS, *GROUP_FLAGS, *COMMON_FLAGS),
     "flush": (*CONTROL_FLAGS, *FLUSH_FLAGS),
 }
+FLAG_OF_FIELD = {flag.field: flag for flags in FLAGS_OF.values() for flag in flags}
 
 
-def build_parser() -> argparse.ArgumentParser:
-    """Return the parser; every flag that is not given is None, so that its variable holds."""
-    parser = argparse.ArgumentParser(
+def read_command_line(words: Sequence[str]) -> CommandLine:
+    """Return what was typed; every flag that is not given is None, so that its variable holds.
+
+    Raises:
+        SettingsError: it cannot be told apart: a command or a value is missing.
+    """
+    # What is behind "--" is the command's; argparse would look for our flags in it.
+    at = list(words).index("--") if "--" in words else len(words)
+    namespace, others = _build_parser().parse_known_args(words[:at])
+    given = vars(namespace)
+    subcommand, recording, command = given.pop("subcommand"), given.pop("recording", Path()), given.pop("command", [])
+    faults = [f"{FLAG_OF_FIELD[field].name}: {value.fault}" for field, value in given.items() if _is_wrong(value)]
+    flags = {field: None if _is_wrong(value) else value for field, value in given.items()}
+    if unknown := [word.partition("=")[0] for word in others if word.startswith("-")]:
+        faults += [f"{word}: {subcommand} has no such flag; see csm-otel {subcommand} --help" for word in unknown]
+    elif others:  # else it may be the value of such a flag
+        faults.append(f"{subcommand} takes no such argument: {others[0]}")
+    command += words[at:] if command else words[at + 1 :]  # a "--" behind the command's name is its own
+    if subcommand == "exec":
+        if not command:
+            faults.append("exec: a command is needed: csm-otel exec -- COMMAND [ARG...]")
+        if flags["record"] == Path("-"):
+            faults.append("--record: stdout is the command's; exec needs a file")
+    elif command:
+        faults.append(f"{subcommand} takes no such argument: {command[0]}")
+    return CommandLine(subcommand, flags, command, recording, faults)
+
+
+def _is_wrong(value: object) -> bool:
+    return isinstance(value, _Wrong)
+
+
+class _Parser(argparse.ArgumentParser):
+    """Raises what it cannot go on with, rather than to print its usage and exit."""
+
+    def error(self, message: str) -> NoReturn:
+        raise SettingsError([f"{message.removeprefix('argument ')}; see {self.prog} --help"])
+
+
+def _build_parser() -> argparse.ArgumentParser:
+    parser = _Parser(
         prog="csm-otel",
         description="Traces of AWS calls from unmodified scripts: AWS SDK Client Side Monitoring to OpenTelemetry.",
         allow_abbrev=False,
@@ -151,11 +218,16 @@ def _add(parser: argparse.ArgumentParser, flags: tuple[Flag, ...]) -> None:
         if flag.type is bool:
             parser.add_argument(flag.name, action=argparse.BooleanOptionalAction, default=None, help=flag.help)
         else:
-            parser.add_argument(
-                flag.name,
-                type=flag.parse,
-                metavar=flag.metavar,
-                choices=flag.choices or None,
-                default=None,
-                help=flag.help,
-            )
+            metavar = flag.metavar or "{" + ",".join(flag.choices) + "}"
+            parser.add_argument(flag.name, type=_Value(flag), metavar=metavar, default=None, help=flag.help)
+
+
+class _Value:
+    """Makes a flag's value of a text, or `_Wrong`: argparse would stop at the first."""
+
+    def __init__(self, flag: Flag) -> None:
+        self._flag = flag
+
+    def __call__(self, text: str) -> object:
+        fault = self._flag.fault_of(text)
+        return _Wrong(fault) if fault else self._flag.type(text)

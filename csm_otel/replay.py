@@ -54,6 +54,7 @@ if TYPE_CHECKING:
 _Body = RecordedDatagram | RecordedOrigin | RecordedEnd | RecordedDeparture | RecordedDrops | RecordedCommand
 
 _DRAIN_SECONDS = 30.0  # nobody waits for it as for a command
+_EXPORTERS = ["console"]  # where none is asked for
 _NS_PER_SECOND = 1_000_000_000
 _SIGNAL_EXIT = 128
 
@@ -66,7 +67,7 @@ def replay(path: Path, flags: Mapping[str, object], speaker: Speaker) -> int:
         RecordingError: the file cannot be read, or is no recording.
     """
     forget_csm_variables()
-    settings, variables = read_configuration(flags)
+    settings, variables = read_configuration(flags, exporters=_EXPORTERS)
     stop = StopSignal(signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
     with _opened(path, stop) as stream:
         reader = _Reader(stream, path, stop)
@@ -165,7 +166,7 @@ class _Player:
             variables=variables,
             source=source,
             speaker=speaker,
-            exporters=[] if variables.sdk_disabled else exporters_for(variables, ["console"]),
+            exporters=[] if variables.sdk_disabled else exporters_for(variables, _EXPORTERS),
             show=self._stdout.show,
         )
 

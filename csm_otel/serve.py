@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from csm_otel.wiring import Bridge
 
 _DRAIN_SECONDS = 8.0  # docker kills after 10
+_EXPORTERS = ["otlp"]  # where none is asked for
 _IPV4, _IPV6 = "127.0.0.1", "::1"
 
 
@@ -44,7 +45,7 @@ def serve(flags: Mapping[str, object], speaker: Speaker) -> int:
     """
     manager = ServiceManager(os.environ)
     forget_csm_variables()
-    settings, variables = read_configuration(flags)
+    settings, variables = read_configuration(flags, exporters=_EXPORTERS)
     stop = StopSignal(signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
     receivers = _bind(settings, speaker)
     health = None if settings.health is None else Health(settings.health)
@@ -52,7 +53,7 @@ def serve(flags: Mapping[str, object], speaker: Speaker) -> int:
     from csm_otel.source import Source  # ruff: ignore[import-outside-top-level]
     from csm_otel.wiring import build_bridge, exporters_for  # ruff: ignore[import-outside-top-level] - a port in use is told at once
 
-    exporters = [] if variables.sdk_disabled else exporters_for(variables, ["otlp"])
+    exporters = [] if variables.sdk_disabled else exporters_for(variables, _EXPORTERS)
     stdout = Stdout(say=speaker.warn)
     bridge = build_bridge(
         settings=settings,

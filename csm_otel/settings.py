@@ -15,14 +15,18 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from csm_otel.allowed import parse_networks
 from csm_otel.binding import DEFAULT_BUFFER_BYTES
 from csm_otel.errors import SettingsError
+from csm_otel.flags import FLAG_OF_FIELD
 from csm_otel.spans.options import MessageMode, TraceGrouping
 from csm_otel.times import TimestampMode
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from pydantic_core import ErrorDetails
+
 ENV_PREFIX = "CSM_OTEL_"
 _MIB = 1024 * 1024
+_NO_NETWORK = "network"
 
 
 class Settings(BaseSettings):
@@ -84,7 +88,7 @@ class Settings(BaseSettings):
         try:
             parse_networks(value)
         except ValueError as error:
-            raise PydanticCustomError("network", "{reason}", {"reason": str(error)}) from error
+            raise PydanticCustomError(_NO_NETWORK, "{reason}", {"reason": str(error)}) from error
         return value
 
 
@@ -98,10 +102,13 @@ def read_settings(flags: Mapping[str, Any]) -> Settings:
     try:
         return Settings(**given)
     except ValidationError as error:
-        raise SettingsError([_fault(fault["loc"], fault["msg"], given) for fault in error.errors()]) from error
+        raise SettingsError([_fault(fault, given) for fault in error.errors()]) from error
 
 
-def _fault(location: tuple[int | str, ...], message: str, given: Mapping[str, Any]) -> str:
-    field = str(location[0]) if location else "settings"
-    name = f"--{field.replace('_', '-')}" if field in given else f"{ENV_PREFIX}{field.upper()}"
-    return f"{name}: {message[:1].lower()}{message[1:]}"
+def _fault(fault: ErrorDetails, given: Mapping[str, Any]) -> str:
+    """Return one in our own words: pydantic's are for who writes models."""
+    flag = FLAG_OF_FIELD[str(fault["loc"][0])]
+    name = flag.name if flag.field in given else f"{ENV_PREFIX}{flag.field.upper()}"
+    text = str(fault["input"])
+    why = fault["msg"] if fault["type"] == _NO_NETWORK else flag.fault_of(text)
+    return f"{name}: {why or f'{text!r} cannot be used'}"

@@ -17,6 +17,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from csm_otel.errors import SettingsError
 from csm_otel.export.destination import Destination, Signal
+from csm_otel.flags import fault_of_number
 from csm_otel.spans.options import RpcConventions
 
 if TYPE_CHECKING:
@@ -120,8 +121,13 @@ def read_standard_variables() -> StandardVariables:
     try:
         return StandardVariables()
     except ValidationError as error:
-        faults = [f"OTEL_{str(fault['loc'][0]).upper()}: {fault['msg'].lower()}" for fault in error.errors()]
-        raise SettingsError(faults) from error
+        raise SettingsError([_fault(str(fault["loc"][0]), str(fault["input"])) for fault in error.errors()]) from error
+
+
+def _fault(field: str, text: str) -> str:
+    bounds = StandardVariables.model_fields[field].metadata
+    lowest = next((bound.ge for bound in bounds if hasattr(bound, "ge")), 0)
+    return f"OTEL_{field.upper()}: {fault_of_number(text, int, lowest=lowest) or f'{text!r} cannot be used'}"
 
 
 def exporters_of(variables: StandardVariables) -> list[str] | None:

@@ -23,7 +23,7 @@ import yaml  # type: ignore[import-untyped]
 from packaging.requirements import Requirement
 
 from csm_otel import __version__, replay, serve, watch
-from csm_otel.flags import FLAGS_OF, build_parser
+from csm_otel.flags import FLAGS_OF, read_command_line
 from csm_otel.health import Health
 from csm_otel.settings import ENV_PREFIX, Settings
 from csm_otel.spans import attributes
@@ -103,7 +103,7 @@ def test_the_default_deadlines(document: Path) -> None:
 def test_every_flag_of_the_help_is_documented(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     """What `--help` lists is in the README's and the settings' tables."""
     with pytest.raises(SystemExit):
-        build_parser().parse_args([command, "--help"])
+        read_command_line([command, "--help"])
     listed = set(re.findall(r"--[a-z][a-z-]+", capsys.readouterr().out)) - {"--help"}
     assert listed
     for document in (README, SETTINGS):
@@ -180,8 +180,8 @@ def test_the_commands_of_the_readme_are_ones() -> None:
     ours = [line[line.index("csm-otel") + 1 :] for line in lines if "csm-otel" in line]
     assert {arguments[0] for arguments in ours} == {"serve", "exec", "replay", "flush"}
     for arguments in ours:
-        own = arguments[: arguments.index("--")] if "--" in arguments else arguments
-        assert build_parser().parse_args(own).subcommand == arguments[0]
+        line = read_command_line(arguments)
+        assert (line.subcommand, line.faults) == (arguments[0], [])
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     targets = {line[1] for line in lines if line[0] == "make"}
     targets |= set(re.findall(r"`make (\w+)`", (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")))
@@ -274,8 +274,8 @@ def test_the_unit_starts_what_there_is() -> None:
     assert [name for name, values in told.items() if len(values) != 1] == []
     program, *words = shlex.split(told["ExecStart"][0])
     assert program.endswith("/csm-otel")
-    given = vars(build_parser().parse_args(words))
-    assert given["subcommand"] == "serve"
+    subcommand, given, *_, faults = read_command_line(words)
+    assert (subcommand, faults) == ("serve", [])
     assert str(given["spool"]) == f"%S/{told['StateDirectory'][0]}"
     assert str(given["control"].parent) == f"%t/{told['RuntimeDirectory'][0]}"
     assert told["StateDirectoryMode"] == told["RuntimeDirectoryMode"] == ["0700"]

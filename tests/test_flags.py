@@ -10,10 +10,11 @@ from enum import StrEnum
 import pytest
 
 from csm_otel import __version__
-from csm_otel.flags import FLAGS_OF, Flag, build_parser
+from csm_otel.errors import SettingsError
+from csm_otel.flags import FLAGS_OF, Flag, read_command_line
 from csm_otel.settings import Settings
 
-OPERANDS = {"serve": [], "exec": [], "replay": ["recording.ndjson"], "flush": []}
+OPERANDS = {"serve": [], "exec": ["true"], "replay": ["recording.ndjson"], "flush": []}
 ALL_FLAGS = tuple({flag.field: flag for flags in FLAGS_OF.values() for flag in flags}.values())
 with_each_flag = pytest.mark.parametrize("flag", [pytest.param(flag, id=flag.field) for flag in ALL_FLAGS])
 NUMBERS = [flag for flag in ALL_FLAGS if flag.type in (int, float)]
@@ -22,8 +23,10 @@ with_each_number = pytest.mark.parametrize("flag", [pytest.param(flag, id=flag.f
 
 
 def parse(*words: str) -> dict[str, object]:
-    """Return what the parser makes of the words."""
-    return vars(build_parser().parse_args(words))
+    """Return the flags that were given by the words, all of which can be used."""
+    line = read_command_line(words)
+    assert line.faults == []
+    return line.flags
 
 
 def subcommand_of(flag: Flag) -> str:
@@ -31,14 +34,12 @@ def subcommand_of(flag: Flag) -> str:
     return next(subcommand for subcommand, flags in FLAGS_OF.items() if flag in flags)
 
 
-def refuse(capsys: pytest.CaptureFixture[str], *words: str) -> str:
-    """Return the last line on stderr of a command line that is refused with exit code 2."""
-    with pytest.raises(SystemExit) as caught:
-        parse(*words)
-    assert caught.value.code == 2
-    captured = capsys.readouterr()
-    assert not captured.out
-    return captured.err.splitlines()[-1]
+def faults_of(*words: str) -> list[str]:
+    """Return what is wrong with a command line."""
+    try:
+        return read_command_line(words).faults
+    except SettingsError as error:
+        return list(error.faults)
 
 
 def test_a_flag_for_each_setting() -> None:
@@ -98,24 +99,20 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
 @with_each_subcommand
 def test_nothing_given(subcommand: str) -> None:
     """A flag that is not given is None, so that its variable holds."""
-    given = parse(subcommand, *OPERANDS[subcommand])
-
-    assert dict.fromkeys(flag.field for flag in FLAGS_OF[subcommand]) == {
-        name: value for name, value in given.items() if name not in {"subcommand", "command", "recording"}
-    }
+    assert dict.fromkeys(flag.field for flag in FLAGS_OF[subcommand]) == parse(subcommand, *OPERANDS[subcommand])
 
 
 @with_each_number
-def test_no_number(flag: Flag, capsys: pytest.CaptureFixture[str]) -> None:
+def test_no_number(flag: Flag) -> None:
     """What is no number, or out of bounds, is refused by the flag's name."""
     faults = ["x", "", "nan", "-1", str(flag.lowest - 1)]
     faults.append("inf" if math.isinf(flag.highest) and flag.type is int else str(flag.highest + 1))
     if flag.type is int:
         faults.append(f"{flag.lowest}.5")
     for text in faults:
-        assert f"error: argument {flag.name}: {text!r} is not a " in refuse(
-            capsys, subcommand_of(flag), f"{flag.name}={text}"
-        )
+        subcommand = subcommand_of(flag)
+        (fault,) = faults_of(subcommand, f"{flag.name}={text}", *OPERANDS[subcommand])
+        assert fault.startswith(f"{flag.name}: {text!r} is not a ")
 
 
 @with_each_number
@@ -129,25 +126,56 @@ def test_bounds_are_included(flag: Flag) -> None:
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        pytest.param(["serve", "--timestamps", "middle"], "argument --timestamps: invalid choice", id="choice"),
-        pytest.param(["serve", "--pending-bytes", "1"], "'1' is not a whole number of 1048576 or more", id="bound"),
-        pytest.param(["serve", "--quiet"], "unrecognized arguments: --quiet", id="flag-of-exec"),
-        pytest.param(["exec", "--port", "1"], "unrecognized arguments", id="flag-of-serve"),
-        pytest.param(["serve", "--grace", "1"], "unrecognized arguments", id="abbreviation"),
-        pytest.param(["serve", "--port"], "argument --port: expected one argument", id="no-value"),
-        pytest.param(["replay"], "the following arguments are required: FILE", id="no-recording"),
-        pytest.param(["replay", "a", "b"], "unrecognized arguments: b", id="two-recordings"),
-        pytest.param(["sing"], "argument COMMAND: invalid choice", id="subcommand"),
-        pytest.param([], "required: COMMAND", id="nothing"),
+        pytest.param(
+            ["serve", "--timestamps", "middle"], "--timestamps: 'middle' is none of auto, start, end", id="choice"
+        ),
+        pytest.param(
+            ["serve", "--pending-bytes", "1"],
+            "--pending-bytes: '1' is not a whole number of 1048576 or more",
+            id="bound",
+        ),
+        pytest.param(
+            ["serve", "--quiet"], "--quiet: serve has no such flag; see csm-otel serve --help", id="flag-of-exec"
+        ),
+        pytest.param(
+            ["exec", "--port", "1"], "--port: exec has no such flag; see csm-otel exec --help", id="flag-of-serve"
+        ),
+        pytest.param(
+            ["serve", "--grace=1"], "--grace: serve has no such flag; see csm-otel serve --help", id="abbreviation"
+        ),
+        pytest.param(["serve", "--port"], "--port: expected one argument; see csm-otel serve --help", id="no-value"),
+        pytest.param(
+            ["replay"], "the following arguments are required: FILE; see csm-otel replay --help", id="no-recording"
+        ),
+        pytest.param(["replay", "a", "b"], "replay takes no such argument: b", id="two-recordings"),
+        pytest.param(["replay", "a", "--", "b"], "replay takes no such argument: b", id="a-command"),
+        pytest.param(["exec"], "exec: a command is needed: csm-otel exec -- COMMAND [ARG...]", id="no-command"),
+        pytest.param(
+            ["exec", "--record", "-", "true"], "--record: stdout is the command's; exec needs a file", id="to-stdout"
+        ),
+        pytest.param([], "the following arguments are required: COMMAND; see csm-otel --help", id="nothing"),
     ],
 )
-def test_refused(words: list[str], expected: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """A command line that cannot be meant is refused with exit code 2."""
-    assert expected in refuse(capsys, *words)
+def test_refused(words: list[str], expected: str) -> None:
+    """A command line that cannot be meant is refused, in one line that says what can."""
+    assert [expected] == faults_of(*words)
+
+
+def test_an_unknown_command() -> None:
+    """It is refused with those that there are."""
+    (fault,) = faults_of("sing")
+    assert all(name in fault for name in ("COMMAND", "'sing'", *FLAGS_OF))
+
+
+def test_all_faults_are_told_at_once() -> None:
+    """Of several wrong flags each has its line, and those that can be used are there all the same."""
+    line = read_command_line(["serve", "--port", "x", "--host", "h", "--group", "y", "--nothing", "--grace-seconds=-1"])
+    assert [fault.partition(":")[0] for fault in line.faults] == ["--port", "--group", "--grace-seconds", "--nothing"]
+    assert (line.flags["host"], line.flags["port"]) == ("h", None)
 
 
 def test_the_commands_words_are_its_own() -> None:
     """What follows the command of exec is the command's, flags like ours included."""
-    given = parse("exec", "--name", "n", "aws", "--quiet", "--name", "m")
+    line = read_command_line(["exec", "--name", "n", "aws", "--quiet", "--name", "m"])
 
-    assert ("n", None, ["aws", "--quiet", "--name", "m"]) == (given["name"], given["quiet"], given["command"])
+    assert ("n", None, ["aws", "--quiet", "--name", "m"]) == (line.flags["name"], line.flags["quiet"], line.command)

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import pytest
 
 from csm_otel.errors import SettingsError
-from csm_otel.flags import FLAGS_OF, build_parser
+from csm_otel.flags import FLAGS_OF, read_command_line
 from csm_otel.settings import ENV_PREFIX, Settings, read_settings
 from csm_otel.spans.options import MessageMode, TraceGrouping
 from csm_otel.times import TimestampMode
@@ -79,7 +79,9 @@ def flags_from(knob: Knob, text: str) -> dict[str, object]:
         words = [typed if text == "true" else typed.replace("--", "--no-", 1)]
     else:
         words = [typed, text]
-    return vars(build_parser().parse_args([subcommand, *words, *operands]))
+    line = read_command_line([subcommand, *words, *operands])
+    assert not [fault for fault in line.faults if typed in fault]
+    return line.flags
 
 
 def test_every_setting_is_in_the_table() -> None:
@@ -127,7 +129,7 @@ def test_empty_variable_is_unset(knob: Knob, monkeypatch: pytest.MonkeyPatch) ->
 
 def test_defaults() -> None:
     """Without flags and variables the defaults hold: loopback only, nothing exported that could give anybody away."""
-    settings = read_settings(vars(build_parser().parse_args(["serve"])))
+    settings = read_settings(read_command_line(["serve"]).flags)
 
     assert ("", 31000, False) == (settings.host, settings.port, settings.allow_remote)
     assert (MessageMode.REDACTED, TimestampMode.AUTO) == (settings.messages, settings.timestamps)
@@ -164,8 +166,8 @@ def test_fault(field: str, text: str, monkeypatch: pytest.MonkeyPatch) -> None:
         read_settings({})
 
     (flag_fault,), (variable_fault,) = by_flag.value.faults, by_variable.value.faults
-    assert flag_fault.startswith(f"--{field.replace('_', '-')}: input should ")
-    assert variable_fault.startswith(f"CSM_OTEL_{field.upper()}: input should ")
+    assert flag_fault.startswith(f"--{field.replace('_', '-')}: {text!r} is n")
+    assert variable_fault == f"CSM_OTEL_{field.upper()}: {flag_fault.partition(': ')[2]}"
     assert "\n" not in flag_fault + variable_fault
 
 

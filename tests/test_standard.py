@@ -381,7 +381,7 @@ def test_batch_variables(name: str, field: str, default: int | None) -> None:
     assert getattr(read({name: "7"}), field) == 7
     for text in ("x", "-1", "1.5"):
         (fault,) = faults(lambda text=text: read({name: text}))  # type: ignore[misc]
-        assert fault.startswith(f"OTEL_{name}: input should be ")
+        assert fault.startswith(f"OTEL_{name}: {text!r} is not a whole number of ")
 
 
 def test_zero_export_timeout() -> None:

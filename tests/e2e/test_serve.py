@@ -179,6 +179,19 @@ def test_a_port_in_use_names_its_owner() -> None:
         pytest.param(["--host", "0.0.0.0"], {}, ["--host"], id="remote without the flag"),
         pytest.param([], {"CSM_OTEL_PORT": "http"}, ["CSM_OTEL_PORT"], id="variable"),
         pytest.param(
+            ["--health=x", "--group", "all", "--no-such-flag"],
+            {"CSM_OTEL_MESSAGES": "all", "OTEL_TRACES_EXPORTER": "zipkin", "OTEL_RESOURCE_ATTRIBUTES": "x"},
+            [
+                "--health",
+                "--group",
+                "--no-such-flag",
+                "CSM_OTEL_MESSAGES",
+                "OTEL_TRACES_EXPORTER",
+                "OTEL_RESOURCE_ATTRIBUTES",
+            ],
+            id="flags and variables",
+        ),
+        pytest.param(
             [],
             {"CSM_OTEL_PORT": "70000", "OTEL_BSP_SCHEDULE_DELAY": "soon", "OTEL_SPAN_EVENT_COUNT_LIMIT": "few"},
             ["OTEL_SPAN_EVENT_COUNT_LIMIT", "CSM_OTEL_PORT", "OTEL_BSP_SCHEDULE_DELAY"],
@@ -196,6 +209,7 @@ def test_bad_settings(flags: list[str], env: dict[str, str], names: list[str]) -
     done = run("serve", *flags, env=environment(**{"CSM_OTEL_PORT": "0", **env}))
     assert done.returncode == 2
     assert [line.split(": ")[1].split()[0] for line in lines_of(done.stderr)] == names
+    assert len(done.stderr.splitlines()) == len(names)
     assert not has_traceback(done.stderr)
 
 
