@@ -132,7 +132,7 @@ def _queue(
         limit_bytes=settings.queue_bytes,
         limit_spans=variables.bsp_max_queue_size,
         timeout_seconds=min(destination.timeout_seconds, variables.bsp_export_timeout / _MS),
-        say=speaker.warn,
+        say=speaker.say,
     )
     return queue, destination.shown
 

@@ -10,8 +10,9 @@ import sys
 import time
 from typing import TextIO
 
+from csm_otel.repeats import Repeats
+
 _PREFIX = "csm-otel: "
-_QUIET_SECONDS = 60.0  # how long the same kind of warning is not repeated
 _MAX_HELD = 100  # lines kept while a command has the terminal
 
 
@@ -28,7 +29,7 @@ class Speaker:
         self._stream = stream
         self._held: list[str] | None = [] if held else None
         self._quiet = quiet
-        self._last: dict[str, float] = {}
+        self._repeats = Repeats()
         self.failure = ""
         """Why the last write that failed did; empty while none has."""
 
@@ -38,12 +39,7 @@ class Speaker:
 
     def warn(self, line: str, *, kind: str | None = None) -> None:
         """Say a line, but each ``kind`` (by default the line itself) once a minute at most."""
-        now = time.monotonic()
-        last = self._last.get(kind or line)
-        if last is None or now - last >= _QUIET_SECONDS:
-            if len(self._last) > _MAX_HELD:
-                self._last.clear()
-            self._last[kind or line] = now
+        if self._repeats.is_news(kind or line, now=time.monotonic()):
             self.say(line)
 
     def write(self, text: str) -> None:

@@ -20,7 +20,7 @@ LAYERS = {
     "core": "__init__ errors events account dialects redaction wire decoding times observed matching evidence chains "
     "pending assignment group correlator traceparent tally snapshot allowed measures spans endings origin_hold ids "
     "recording replayed_origins",
-    "edges": "binding child command_name flags head_decision port_owner procfs speaker stop waker line_file "
+    "edges": "binding child command_name flags head_decision port_owner repeats procfs speaker stop waker line_file "
     "interruptible clients sd_notify control_socket crash",
     "sockets and destinations": "receiver process_ends departures glances origin export report recorder health",
     "settings": "settings standard configuration",

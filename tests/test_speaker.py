@@ -137,7 +137,7 @@ def test_any_number_of_kinds(stream: io.StringIO) -> None:
         speaker.warn("x", kind=str(number))
 
     assert len(stream.getvalue().splitlines()) == 1000
-    assert len(speaker._last) <= 101
+    assert len(speaker._repeats._last) <= 101
 
 
 def test_a_closed_stream(stream: io.StringIO) -> None:

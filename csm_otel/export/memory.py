@@ -32,6 +32,8 @@ class Memory:
         self._waiting: deque[Waiting] = deque()
         self._bytes = 0
         self._spans = 0
+        self.taken = 0
+        """How many of the first somebody has in hand, to deliver or to move them: they are not pushed out."""
 
     def __len__(self) -> int:
         """Return how many requests wait."""
@@ -40,6 +42,16 @@ class Memory:
     def first(self, count: int) -> list[Waiting]:
         """Return the requests that have waited longest, the longest first."""
         return [self._waiting[at] for at in range(min(count, len(self._waiting)))]
+
+    def take(self, count: int) -> list[Waiting]:
+        """Return the first requests, and have them taken until `give_back`; nothing is taken now."""
+        first = self.first(count)
+        self.taken = len(first)
+        return first
+
+    def give_back(self) -> None:
+        """Have nothing taken any more."""
+        self.taken = 0
 
     def fits(self, request: bytes, spans: int) -> bool:
         """Return whether a request could be kept, were it alone."""
@@ -50,13 +62,13 @@ class Memory:
         """Whether twice as much would be within the bounds."""
         return self._is_within(2 * self._bytes, 2 * self._spans)
 
-    def put(self, waiting: Waiting, *, spared: int) -> list[Waiting]:
-        """Keep a request and return those that it pushes out: the oldest, but for the first ``spared``."""
+    def put(self, waiting: Waiting) -> list[Waiting]:
+        """Keep a request and return those that it pushes out: the oldest that are not taken."""
         self._insert(len(self._waiting), waiting)
         pushed_out = []
-        while not self._is_within(self._bytes, self._spans) and len(self._waiting) > spared:
-            pushed_out.append(self._waiting[spared])
-            self.forget([self._waiting[spared]])
+        while not self._is_within(self._bytes, self._spans) and len(self._waiting) > self.taken:
+            pushed_out.append(self._waiting[self.taken])
+            self.forget(pushed_out[-1:])
         return pushed_out
 
     def forget(self, gone: Iterable[Waiting]) -> None:

@@ -1,43 +1,43 @@
 """What waits for the back end: encoded requests, in order, bounded, each accounted for.
 
 One thread delivers, so that a slow back end never slows the receiving of datagrams down. Without a spool all waits in
-memory. With one, a second thread moves what was put to disk within moments, and what is delivered comes from there;
-while the disk refuses, memory is what there is, and is delivered after what the disk still has: the order stays, unless
-the disk cannot even be read.
+memory. With one, a second thread moves what was put to disk within moments (`csm_otel.export.disk`), and what is
+delivered comes from there; while the disk refuses, memory is what there is, and is delivered after what the disk still
+has: the order stays, unless the disk cannot even be read.
 
 A request is gone only when the back end has taken it. Every span put, and every span found in the spool, ends in
 exactly one count of the tally: delivered, rejected, spooled (waits on disk for the next process), or dropped with a
 reason (``queue_full``, ``refused``, ``too_large``, ``spool_damaged``, ``shutdown``).
+
+One lock guards all that the threads share, the tally included. It is never held while the back end or, but for the end,
+the disk is asked for something.
 """
 
 from __future__ import annotations
 
-import contextlib
 import threading
 import time
 from typing import TYPE_CHECKING
 
 from csm_otel.errors import SpoolError
 from csm_otel.export.backoff import Backoff
+from csm_otel.export.disk import DISK_PATIENCE_SECONDS, Disk
+from csm_otel.export.ledger import Ledger
 from csm_otel.export.memory import Memory, Waiting
 from csm_otel.export.outcome import Delivered, Outcome, Refused, TooLarge, Unavailable
 from csm_otel.export.splitting import split
+from csm_otel.repeats import Repeats
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from csm_otel.export.deliverer import Deliverer
     from csm_otel.export.spool import Spool
     from csm_otel.tally import Tally
 
-_REPEAT_SECONDS = 60.0
-_LINES_REMEMBERED = 100
 _LOOK_SECONDS = 0.1
-_DISK_RETRY_SECONDS = 1.0  # a full disk is often a log that is about to be rotated
-_AT_A_TIME = 64  # requests written to disk in one go, which is what a put costs most
 # a thread inside a hung delivery is left behind; it is a daemon and touches no count any more
 _THREAD_END_SECONDS = 0.2
-_DISK_PATIENCE_SECONDS = 1.0  # for what the disk is at when the queue ends; a disk that hangs is left alone
 
 
 class DeliveryQueue:
@@ -49,7 +49,7 @@ class DeliveryQueue:
         limit_bytes: Bound on the encoded bytes kept in memory, the request under way included.
         limit_spans: Bound on the spans kept in memory, or None.
         timeout_seconds: For one delivery.
-        say: Takes a line for the operator; called from the queue's threads.
+        say: Takes a line for the operator, the same one once a minute at most; called from the queue's threads.
         spool: Where requests are kept on disk; belongs to the queue from now on.
         backoff: When the next try may be.
         clock: Monotonic seconds.
@@ -69,40 +69,29 @@ class DeliveryQueue:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._deliverer = deliverer
-        self._tally = tally
         self._timeout_seconds = timeout_seconds
         self._clock = clock
-        self._said = _Said(say, clock)
-        self._spool = spool
-        # Guards all below and the tally. Its lock is re-entrant, so that a signal handler may call `cancel` wherever
-        # the thread it interrupts is.
+        self._say = say
+        self._repeats = Repeats()
+        # Guards all below. Its lock is re-entrant, so that a signal handler may call `cancel` wherever the thread it
+        # interrupts is.
         self._changed = threading.Condition()
         self._backoff = backoff or Backoff()
         self._memory = Memory(limit_bytes=limit_bytes, limit_spans=limit_spans)
+        self._ledger = Ledger(tally)
         self._under_way: Waiting | None = None
-        """In memory it is always the first; it may be dropped only while it is not under way."""
-        self._moving = 0
-        """How many of those in memory, from the first on, are being written to disk."""
-        self._moves = 0
-        """How often some were."""
+        """Being delivered; one that is in memory is taken there meanwhile."""
         self._is_settling = False
         """Whether an outcome is being accounted for, on disk and in the tally."""
-        self._is_disk_failing = False
-        self._damages = 0
-        self._put = 0
-        """Spans taken in, those found on disk included."""
-        self._settled = 0
-        """Spans of them that wait no more."""
         self._deadline: float | None = None
         """Set when closing."""
         self._is_cancelled = False
         self._is_stopped = False
+        self._disk: Disk | None = None
         self._threads = [threading.Thread(target=self._deliver_all, name="csm-otel-delivery", daemon=True)]
         if spool is not None:
-            tally.spans_recovered += spool.spans_found
-            self._put += spool.spans_found
-            self._account_for_damage()
-            self._threads.append(threading.Thread(target=self._move_all, name="csm-otel-spool", daemon=True))
+            self._disk = Disk(spool, memory=self._memory, ledger=self._ledger, changed=self._changed, say=self._tell)
+            self._threads.append(self._disk.thread)
         for thread in self._threads:
             thread.start()
 
@@ -110,33 +99,32 @@ class DeliveryQueue:
     def spans_waiting(self) -> int:
         """How many spans wait, on disk and in memory."""
         with self._changed:
-            return self._put - self._settled
+            return self._ledger.put - self._ledger.settled
 
     @property
     def keeps_on_disk(self) -> bool:
         """Whether what is put gets to disk."""
-        return self._spool is not None and not self._is_disk_failing
+        return self._disk is not None and not self._disk.is_failing
 
     def mark(self) -> int:
         """Return where what was put up to now ends, for `is_settled`."""
         with self._changed:
-            return self._put
+            return self._ledger.put
 
     def is_settled(self, mark: int) -> bool:
         """Return whether nothing that was put before the mark waits any more."""
         with self._changed:
-            return self._settled >= mark
+            return self._ledger.settled >= mark
 
     def put(self, request: bytes, spans: int) -> None:
         """Take in an encoded request of ``spans`` spans; never blocks. Where it does not fit the oldest are dropped."""
         with self._changed:
-            self._put += spans
+            self._ledger.put += spans
             if self._is_stopped or not self._memory.fits(request, spans):
-                self._drop(spans, "shutdown" if self._is_stopped else "queue_full")
+                self._ledger.drop(spans, "shutdown" if self._is_stopped else "queue_full")
                 return
-            spared = max(self._moving, int(self._is_memory_under_way()))
-            for pushed_out in self._memory.put(Waiting(request, spans), spared=spared):
-                self._drop(pushed_out.spans, "queue_full")
+            for pushed_out in self._memory.put(Waiting(request, spans)):
+                self._ledger.drop(pushed_out.spans, "queue_full")
             self._changed.notify_all()
 
     def wait_for_room(self, *, unless: Callable[[], bool]) -> None:
@@ -157,13 +145,18 @@ class DeliveryQueue:
             while self._has_work() and not self._is_hopeless():
                 self._changed.wait(min(max(self._deadline - self._clock(), 0), _LOOK_SECONDS))
             self._is_stopped = True
+            if self._disk is not None:
+                self._disk.stop()
             self._changed.notify_all()
-            # what is being taken off the disk is neither spooled nor counted yet
-            self._changed.wait_for(lambda: not (self._is_settling or self._moving), _DISK_PATIENCE_SECONDS)
+            # what is being put on the disk, or taken off, is neither spooled nor counted yet
+            self._changed.wait_for(self._is_disk_still, DISK_PATIENCE_SECONDS)
         self._deliverer.close()
         for thread in self._threads:
             thread.join(_THREAD_END_SECONDS)
-        self._keep_the_rest()
+        with self._changed:
+            if self._disk is not None:
+                self._disk.keep_the_rest()
+            self._ledger.drop(sum(one.spans for one in self._memory.first(len(self._memory))), "shutdown")
 
     def cancel(self) -> None:
         """Make a running or a later `close` end at once. May be called from a signal handler."""
@@ -176,7 +169,7 @@ class DeliveryQueue:
     def _deliver_all(self) -> None:
         while waiting := self._next():
             for line in self._settle(waiting, self._deliver(waiting)):
-                self._said.say(line)
+                self._tell(line)
 
     def _next(self) -> Waiting | None:
         """Wait for a request whose turn it is and mark it as under way; None at the end."""
@@ -189,8 +182,8 @@ class DeliveryQueue:
                     self._changed.wait(wait_seconds if self._has_work() else None)
                 if self._is_stopped:
                     return None
-                moves = self._moves
-            spooled = self._first_on_disk()
+                moves = self._disk.moves if self._disk is not None else 0
+            spooled = self._disk.first() if self._disk is not None else None
             with self._changed:
                 if self._is_stopped:  # given up and counted already
                     return None
@@ -198,9 +191,9 @@ class DeliveryQueue:
                     self._under_way = spooled
                     return spooled
                 # What has moved since we looked is older than what is in memory now.
-                is_memory_next = self._spool is None or (self._is_disk_failing and moves == self._moves)
-                if self._memory and not self._moving and is_memory_next:
-                    (self._under_way,) = self._memory.first(1)
+                is_memory_next = self._disk is None or (self._disk.is_failing and moves == self._disk.moves)
+                if self._memory and not self._memory.taken and is_memory_next:
+                    (self._under_way,) = self._memory.take(1)
                     return self._under_way
                 self._changed.wait(_LOOK_SECONDS)
 
@@ -209,7 +202,7 @@ class DeliveryQueue:
         if waiting.tries:
             with self._changed:
                 if not self._is_stopped:
-                    self._tally.spans_repeated += waiting.spans
+                    self._ledger.tally.spans_repeated += waiting.spans
         # Before it is tried: should this process end meanwhile, the next one knows.
         self._note_tries(waiting, waiting.tries + 1)
         try:
@@ -236,16 +229,17 @@ class DeliveryQueue:
                 return []
             self._is_settling = True
         try:
-            is_known = self._forget_on_disk(waiting, halves)
+            # One that was lost to damage meanwhile is counted already.
+            is_known = self._disk is None or waiting.key is None or self._disk.replace_first(waiting.key, halves)
         except SpoolError as error:
             if halves:  # they are nowhere: the whole is tried again, and split again once the disk does as it is told
                 return self._wait(Unavailable(f"too large, and the spool cannot be written: {error}"))
             is_known = True
-            self._said.say(f"spool cannot be written, some spans may be delivered again: {error}")
+            self._tell(f"spool cannot be written, some spans may be delivered again: {error}")
         with self._changed:
             lines = ["back end available again"] if self._backoff.failures else []
             self._backoff.succeed()
-            self._under_way = None
+            self._let_go()
             self._is_settling = False
             if waiting.key is None:
                 self._memory.replace_first(halves)
@@ -262,119 +256,44 @@ class DeliveryQueue:
                 return []
             is_first = self._backoff.failures == 0
             self._backoff.fail(self._clock(), outcome.retry_after_seconds)
-            self._under_way = None
+            self._let_go()
         return [f"back end unavailable, trying again: {outcome.reason}"] if is_first else []
 
     def _account(self, waiting: Waiting, outcome: Delivered | Refused | TooLarge) -> list[str]:
         if not isinstance(outcome, Delivered):
-            self._drop(waiting.spans, "refused" if isinstance(outcome, Refused) else "too_large")
+            self._ledger.drop(waiting.spans, "refused" if isinstance(outcome, Refused) else "too_large")
             return [f"back end refused spans: {outcome.reason}"]
-        self._settled += waiting.spans
         rejected = min(outcome.rejected_spans, waiting.spans)
-        self._tally.spans_rejected += rejected
-        self._tally.spans_delivered += waiting.spans - rejected
+        self._ledger.deliver(waiting.spans, rejected=rejected)
         if rejected:
             return [f"back end rejected {rejected} of {waiting.spans} spans: {outcome.message or 'no reason given'}"]
         return [f"back end says: {outcome.message}"] if outcome.message else []
 
-    # The disk. None of this is done with the lock held: a disk may take its time.
-
-    def _move_all(self) -> None:
-        """Move what was put from memory to disk, as it comes: the spool's thread."""
-        while True:
-            with self._changed:
-                while not (self._is_stopped or (self._memory and not self._is_memory_under_way())):
-                    self._changed.wait()
-                if self._is_stopped:
-                    return
-                batch = self._memory.first(_AT_A_TIME)
-                self._moving = len(batch)
-            self._move(batch)
-
-    def _move(self, batch: Sequence[Waiting]) -> None:
-        assert self._spool is not None
-        try:
-            dropped = _put(self._spool, batch)
-            fault = ""
-        except SpoolError as error:
-            fault = str(error)
-        with self._changed:
-            self._moving = 0
-            if fault:
-                self._is_disk_failing = True
-            else:
-                self._is_disk_failing = False
-                self._moves += 1
-                self._memory.forget(batch)
-                self._drop(dropped, "queue_full")
-            self._changed.notify_all()
-            if fault and not self._is_stopped:
-                self._changed.wait_for(lambda: self._is_stopped, _DISK_RETRY_SECONDS)
-        if fault:
-            self._said.say(f"spool cannot be written, keeping spans in memory: {fault}")
-        self._account_for_damage()
-
-    def _first_on_disk(self) -> Waiting | None:
-        if self._spool is None:
-            return None
-        try:
-            spooled = self._spool.first()
-        except SpoolError as error:
-            self._said.say(f"spool cannot be read: {error}")
-            return None
-        self._account_for_damage()
-        return spooled and Waiting(spooled.request, spooled.spans, spooled.key, spooled.tries)
-
     def _note_tries(self, waiting: Waiting, tries: int) -> None:
         waiting.tries = tries
-        if self._spool is not None and waiting.key is not None:
-            with contextlib.suppress(SpoolError):  # at worst a repeat is not counted
-                self._spool.note_tries(waiting.key, tries)
+        if self._disk is not None and waiting.key is not None:
+            self._disk.note_tries(waiting.key, tries)
 
-    def _forget_on_disk(self, waiting: Waiting, halves: Sequence[tuple[bytes, int]]) -> bool:
-        """Tell whether the request still was what it was; one lost to damage meanwhile is counted already."""
-        if self._spool is None or waiting.key is None:
-            return True
-        return self._spool.replace_first(waiting.key, halves)
-
-    def _keep_the_rest(self) -> None:
-        """At the end, put what is in memory to disk, or count it as dropped."""
-        with self._changed:
-            if self._spool is not None:
-                if not self._spool.hangs(_DISK_PATIENCE_SECONDS):  # else the disk hangs, and would hold us up as well
-                    self._put_the_rest(self._spool)
-                self._tally.spans_spooled += self._spool.spans
-            self._drop(sum(one.spans for one in self._memory.first(len(self._memory))), "shutdown")
-
-    def _put_the_rest(self, spool: Spool) -> None:
-        rest = self._memory.first(len(self._memory))
-        with contextlib.suppress(SpoolError):
-            self._drop(_put(spool, rest), "queue_full")
-            self._memory.forget(rest)
-        self._account_for_damage()
-        spool.close()
-
-    def _account_for_damage(self) -> None:
-        assert self._spool is not None
-        with self._changed:
-            lost = self._spool.spans_lost - self._tally.spans_dropped["spool_damaged"]
-            is_news = self._spool.damages > self._damages
-            self._damages = self._spool.damages
-            self._drop(lost, "spool_damaged")
-        if is_news:
-            self._said.say("spool was damaged; what could be read of it is kept")
+    def _tell(self, line: str) -> None:
+        if self._repeats.is_news(line, now=self._clock()):
+            self._say(line)
 
     # All of these with the lock held.
 
-    def _is_memory_under_way(self) -> bool:
-        return self._under_way is not None and self._under_way.key is None
+    def _let_go(self) -> None:
+        """Have nothing under way any more."""
+        if self._under_way is not None and self._under_way.key is None:
+            self._memory.give_back()
+        self._under_way = None
 
     def _has_work(self) -> bool:
-        return bool(self._memory) or (self._spool is not None and self._spool.bytes > 0)
+        return bool(self._memory) or (self._disk is not None and self._disk.holds_some)
 
     def _has_room(self) -> bool:
-        is_half_empty = self._spool is None or 2 * self._spool.bytes <= self._spool.limit_bytes
-        return is_half_empty and self._memory.is_half_empty
+        return self._memory.is_half_empty and (self._disk is None or self._disk.is_half_empty)
+
+    def _is_disk_still(self) -> bool:
+        return not self._is_settling and (self._disk is None or not self._disk.is_moving)
 
     def _is_hopeless(self) -> bool:
         """Tell whether nothing more will be delivered before the deadline."""
@@ -382,30 +301,3 @@ class DeliveryQueue:
         is_over = self._clock() >= self._deadline
         comes_too_late = self._under_way is None and self._backoff.until >= self._deadline
         return self._is_cancelled or is_over or comes_too_late or not self._threads[0].is_alive()
-
-    def _drop(self, spans: int, reason: str) -> None:
-        if spans:
-            self._tally.spans_dropped[reason] += spans
-            self._settled += spans
-
-
-def _put(spool: Spool, requests: Sequence[Waiting]) -> int:
-    return spool.put([(one.request, one.spans) for one in requests], tries=[one.tries for one in requests])
-
-
-class _Said:
-    """Passes lines on, the same one at most once a minute."""
-
-    def __init__(self, say: Callable[[str], None], clock: Callable[[], float]) -> None:
-        self._say = say
-        self._clock = clock
-        self._at: dict[str, float] = {}
-
-    def say(self, line: str) -> None:
-        now = self._clock()
-        if now - self._at.get(line, float("-inf")) < _REPEAT_SECONDS:
-            return
-        if len(self._at) >= _LINES_REMEMBERED:
-            self._at.clear()
-        self._at[line] = now
-        self._say(line)

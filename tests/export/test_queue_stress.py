@@ -14,7 +14,7 @@ from opentelemetry.sdk.trace import SpanLimits
 from otlp_backend import DEADLINE_SECONDS
 
 from csm_otel.errors import SpoolError
-from csm_otel.export import queue
+from csm_otel.export import disk
 from csm_otel.export.encoding import encode
 from csm_otel.export.outcome import Delivered, Outcome, Refused, TooLarge, Unavailable
 from csm_otel.export.spool import Spool, Spooled
@@ -117,7 +117,7 @@ def test_nothing_is_lost_uncounted_or_out_of_order(
 
     What was counted stays as it was once `close` has returned.
     """
-    monkeypatch.setattr(queue, "_DISK_RETRY_SECONDS", 0.001)
+    monkeypatch.setattr(disk, "_RETRY_SECONDS", 0.001)
     chance = random.Random(seed)
     arrived: list[int] = []
     repeated = put = left = 0
