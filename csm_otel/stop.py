@@ -13,10 +13,12 @@ if TYPE_CHECKING:
 
 _SIGNAL_EXIT = 128  # what a shell adds to a signal's number
 _INIT_PID = 1
+# timeout(1) tells its child, and then the whole process group, its child included; nobody presses a key that fast.
+_TOGETHER_SECONDS = 0.05
 
 
 class StopSignal:
-    """Set by the first of its signals; the second ends the process at once."""
+    """Set by the first of its signals; the second ends the process at once, unless it comes together with the first."""
 
     def __init__(self, *numbers: signal.Signals) -> None:
         """Take over the signals; call it in the main thread."""
@@ -24,6 +26,8 @@ class StopSignal:
         """The first signal that came; 0 while none has."""
         self.came_at = 0.0
         """When that was, in monotonic seconds."""
+        self._is_last_call = False
+        """Whether another signal is a second one."""
         self._taken = [number for number in numbers if signal.getsignal(number) is not signal.SIG_IGN]  # nohup means it
         self._readable, self._writable = socket.socketpair()
         for end in (self._readable, self._writable):
@@ -42,9 +46,14 @@ class StopSignal:
         return self._readable.fileno()
 
     def _receive(self, number: int, _frame: FrameType | None) -> None:
-        if self.number:
+        if self._is_last_call:
             os._exit(_SIGNAL_EXIT + number)
+        if self.number:
+            return
         self.number, self.came_at = number, time.monotonic()
+        time.sleep(_TOGETHER_SECONDS)
+        signal.raise_signal(number)  # has Python hand over here, too, what came meanwhile
+        self._is_last_call = True
         if os.getpid() != _INIT_PID:  # which the kernel lets nothing end that has no handler
             # From here on the kernel ends us: a handler of Python's has to wait until what it interrupts comes back.
             for taken in self._taken:

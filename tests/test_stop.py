@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
@@ -58,6 +59,28 @@ def test_the_second_signal_ends_at_once(first: signal.Signals, number: signal.Si
         assert process.wait(DEADLINE_SECONDS) == -number
         assert process.stdout is not None
         assert not process.stdout.read()
+
+
+TOGETHER = """
+import os, signal, threading
+from csm_otel.crash import hide_texts
+from csm_otel.stop import StopSignal
+
+hide_texts()
+numbers = (signal.SIGTERM, signal.SIGINT)
+stop = StopSignal(*numbers)
+signal.pthread_sigmask(signal.SIG_BLOCK, numbers)
+for number in numbers:
+    os.kill(os.getpid(), number)
+signal.pthread_sigmask(signal.SIG_UNBLOCK, numbers)
+print(stop.is_set(), flush=True)
+"""
+
+
+def test_signals_that_come_together_are_one() -> None:
+    """Two at once, as timeout(1) sends them, leave the time to finish, and nothing is said of it."""
+    done = subprocess.run(python(TOGETHER), capture_output=True, check=False, timeout=DEADLINE_SECONDS)
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"True\n", b"")
 
 
 def test_an_ignored_signal_stays_ignored() -> None:
