@@ -13,19 +13,17 @@ The Go sender also takes ``NewSession`` among the calls: it goes on with a new s
 
 from __future__ import annotations
 
-import hashlib
 import importlib.metadata
 import os
 import re
 import shutil
-import subprocess
 import sys
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from interop.install_jaeger import cache_folder
+from interop.installable import Installable, missing_programs, run, step
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -43,49 +41,19 @@ OLD_BOTO3_OF_TODAY = ("boto3==1.28.0", "botocore==1.31.0")  # still runs on Pyth
 RUBY_PACKAGES = ("ruby", "ruby-aws-sdk-core", "ruby-aws-sdk-s3")
 
 APIS = ("PutObject", "GetItem")
-STEP_SECONDS = 600.0
 PROBE_SECONDS = 60.0
 
 
-class InstallError(Exception):
-    """Raised when everything that an SDK needs is there and it still cannot be installed."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sdk:
-    """An SDK and its sender."""
+class Sdk(Installable):
+    """An SDK and its sender; its ``sources`` are below senders/, the program first."""
 
-    name: str
-    version: str
-    sources: tuple[str, ...]
-    """Files below senders/, the program first."""
     command: Callable[[Path], tuple[str | Path, ...]]
     """Gives the program to start, of the folder that `install` filled."""
-    missing: Callable[[], str | None] = lambda: None
-    """Tells a person what the machine lacks to install or run it; None where nothing is missing."""
-    install: Callable[[Path], None] = lambda _: None
-    """Fills an empty folder."""
     apis: tuple[str, ...] = APIS
-
-    @property
-    def folder(self) -> Path:
-        """Where it is kept: another version or another source is another folder."""
-        fingerprint = hashlib.sha256(self.version.encode())
-        for source in self.sources:
-            fingerprint.update((SOURCES / source).read_bytes())
-        return cache_folder() / "senders" / f"{self.name}-{fingerprint.hexdigest()[:12]}"
-
-    @property
-    def is_installed(self) -> bool:
-        """Whether an installation was brought to its end."""
-        return (self.folder / "installed").exists()
-
-    def why_not(self) -> str | None:
-        """Tell a person why it cannot be run; None where it can."""
-        if self.is_installed:
-            return None
-        missing = self.missing()
-        return f"{self.name} needs {missing}" if missing else f"{self.name} is not installed: make interop does it"
+    below: Path = SOURCES
+    shelf: str = "senders"
+    installed_by: str = "make interop"
 
 
 def sdks() -> tuple[Sdk, ...]:
@@ -123,10 +91,10 @@ def _awscli() -> Sdk:
 
 def _of_pypi(name: str, pins: tuple[str, ...], source: str, python: Path) -> Sdk:
     def install(folder: Path) -> None:
-        _step(python, "-m", "venv", folder / "venv")
+        step(python, "-m", "venv", folder / "venv")
         pip = (folder / "venv" / "bin" / "python", "-m", "pip", "--disable-pip-version-check")
         # Old pips stumble over this variable; an empty one is none.
-        _step(*pip, "install", "--quiet", *pins, PIP_NO_CACHE_DIR="")
+        step(*pip, "install", "--quiet", *pins, PIP_NO_CACHE_DIR="")
 
     major_minor = _printed(python, "-c", "import sys; print('%d.%d' % sys.version_info[:2])")
     return Sdk(
@@ -143,14 +111,14 @@ def _javascript() -> Sdk:
 
     def install(folder: Path) -> None:
         flags = ("--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error")
-        _step("npm", "install", *flags, "--prefix", folder, f"aws-sdk@{JAVASCRIPT_VERSION}")
+        step("npm", "install", *flags, "--prefix", folder, f"aws-sdk@{JAVASCRIPT_VERSION}")
 
     return Sdk(
         name="javascript-v2",
         version=JAVASCRIPT_VERSION,
         sources=(source,),
         command=lambda folder: ("env", f"NODE_PATH={folder / 'node_modules'}", "node", SOURCES / source),
-        missing=lambda: _missing_programs("node", "npm"),
+        missing=lambda: missing_programs("node", "npm"),
         install=install,
     )
 
@@ -160,14 +128,14 @@ def _go() -> Sdk:
 
     def install(folder: Path) -> None:
         flags = ("-mod=readonly", "-buildvcs=false")
-        _step("go", "build", *flags, "-o", folder / "sender", ".", cwd=SOURCES / "go", GOWORK="off")
+        step("go", "build", *flags, "-o", folder / "sender", ".", cwd=SOURCES / "go", GOWORK="off")
 
     return Sdk(
         name="go-v1",
         version=GO_VERSION,
         sources=sources,
         command=lambda folder: (folder / "sender",),
-        missing=lambda: _missing_programs("go"),
+        missing=lambda: missing_programs("go"),
         install=install,
     )
 
@@ -178,15 +146,15 @@ def _java() -> Sdk:
     def install(folder: Path) -> None:
         pom = shutil.copy(SOURCES / "java" / "pom.xml", folder)  # Maven writes beside it
         goal = ("dependency:copy-dependencies", f"-DoutputDirectory={folder / 'lib'}", f"-Daws.version={JAVA_VERSION}")
-        _step("mvn", "--quiet", "--batch-mode", "--file", pom, *goal)
-        _step("javac", "-cp", folder / "lib" / "*", "-d", folder, SOURCES / sources[0])
+        step("mvn", "--quiet", "--batch-mode", "--file", pom, *goal)
+        step("javac", "-cp", folder / "lib" / "*", "-d", folder, SOURCES / sources[0])
 
     return Sdk(
         name="java-v1",
         version=JAVA_VERSION,
         sources=sources,
         command=lambda folder: ("java", "-XX:TieredStopAtLevel=1", "-cp", f"{folder}:{folder / 'lib' / '*'}", "Sender"),
-        missing=lambda: _missing_programs("java", "javac", "mvn"),
+        missing=lambda: missing_programs("java", "javac", "mvn"),
         install=install,
     )
 
@@ -202,8 +170,8 @@ def _ruby() -> Sdk:
     def install(_: Path) -> None:
         if _has_ruby_sdk():
             return
-        _step("apt-get", "update", "-qq")
-        _step("apt-get", "install", "-qq", "--no-install-recommends", *RUBY_PACKAGES, DEBIAN_FRONTEND="noninteractive")
+        step("apt-get", "update", "-qq")
+        step("apt-get", "install", "-qq", "--no-install-recommends", *RUBY_PACKAGES, DEBIAN_FRONTEND="noninteractive")
 
     return Sdk(
         name="ruby-v3",
@@ -232,53 +200,12 @@ def _old_python() -> Path | None:
     return None
 
 
-def _missing_programs(*programs: str) -> str | None:
-    missing = [program for program in programs if shutil.which(program) is None]
-    return f"{' and '.join(missing)} on the PATH" if missing else None
-
-
 def _succeeds(*command: str | Path) -> bool:
     try:
-        return _run(command, seconds=PROBE_SECONDS).returncode == 0
+        return run(command, seconds=PROBE_SECONDS).returncode == 0
     except FileNotFoundError:
         return False
 
 
 def _printed(*command: str | Path) -> str:
-    return _run(command, seconds=PROBE_SECONDS).stdout.strip()
-
-
-def _step(*command: str | Path, cwd: Path | None = None, **environment: str) -> None:
-    """Run a command that has to succeed.
-
-    Raises:
-        InstallError: it fails or takes too long; with the last lines it printed, on whichever stream.
-    """
-    try:
-        done = _run(command, seconds=STEP_SECONDS, cwd=cwd, environment=environment)
-    except subprocess.TimeoutExpired as late:
-        message = f"{command[0]} took longer than {STEP_SECONDS:.0f} s"
-        raise InstallError(message) from late
-    if done.returncode:
-        last_lines = "\n".join((done.stderr or done.stdout).strip().splitlines()[-10:])
-        message = f"{command[0]} failed with exit code {done.returncode}:\n{last_lines}"
-        raise InstallError(message)
-
-
-def _run(
-    command: tuple[str | Path, ...],
-    *,
-    seconds: float,
-    cwd: Path | None = None,
-    environment: dict[str, str] | None = None,
-) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        command,
-        cwd=cwd,
-        env={**os.environ, **(environment or {})},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=seconds,
-        check=False,
-    )
+    return run(command, seconds=PROBE_SECONDS).stdout.strip()

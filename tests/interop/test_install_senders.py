@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 from interop.install_senders import install
-from interop.sdks import InstallError, Sdk, sdks
+from interop.installable import InstallError
+from interop.sdks import Sdk, sdks
 
 if TYPE_CHECKING:
     from pathlib import Path
