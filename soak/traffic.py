@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import socket
 import time
+from functools import partial
 from typing import TYPE_CHECKING
 
 from datagrams import attempt, call
@@ -56,13 +57,15 @@ def send(
     *,
     per_second: float,
     size: int = 0,
+    payload_of: Callable[[int], bytes] | None = None,
     watch: Callable[[], None] = lambda: None,
     until: Callable[[], bool] = lambda: False,
 ) -> int:
     """Send datagrams at a steady pace and return how many, fewer than ``count`` where ``until()`` came true.
 
-    ``watch`` is called now and then.
+    They are CSM's unless ``payload_of`` a number is something else. ``watch`` is called now and then.
     """
+    payload_of = payload_of or partial(datagram, size=size)
     began = looked = time.monotonic()
     sent = 0
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
@@ -70,7 +73,7 @@ def send(
             # in pairs: an attempt whose call comes late, as it need not here, is nobody's for a quarter of an hour
             due = min(count, 2 * int((time.monotonic() - began) * per_second / 2 + 1))
             for number in range(sent, due):
-                sock.sendto(datagram(number, size=size), address)
+                sock.sendto(payload_of(number), address)
             sent = due
             if time.monotonic() - looked > _LOOK_SECONDS:
                 watch()

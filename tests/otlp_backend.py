@@ -28,6 +28,7 @@ from cryptography.x509.oid import NameOID
 from google.protobuf.duration_pb2 import Duration
 from google.rpc.error_details_pb2 import RetryInfo  # type: ignore[import-untyped]
 from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.metrics.v1 import metrics_service_pb2_grpc
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
     ExportMetricsServiceRequest,
@@ -151,6 +152,9 @@ class _Backend:
             self.metric_requests.append(request)
             self._changed.notify_all()
 
+    def _receive_logs(self, request: ExportLogsServiceRequest) -> None:
+        """Take logs, which nobody looks at; they are answered with success."""
+
     def _wait_for(self, what: Sequence[ExportTraceServiceRequest], count: int, deadline_seconds: float) -> None:
         with self._changed:
             if not self._changed.wait_for(lambda: len(what) >= count, deadline_seconds):
@@ -240,6 +244,11 @@ class _HttpHandler(BaseHTTPRequestHandler):
         if self.path.partition("?")[0] == "/v1/metrics":
             body = _DECOMPRESS[self.headers.get("Content-Encoding", "")](body)
             self.server.backend._receive_metrics(ExportMetricsServiceRequest.FromString(body))
+            self._send(Answer(body=b""))
+            return
+        if self.path.partition("?")[0] == "/v1/logs":
+            body = _DECOMPRESS[self.headers.get("Content-Encoding", "")](body)
+            self.server.backend._receive_logs(ExportLogsServiceRequest.FromString(body))
             self._send(Answer(body=b""))
             return
         if self.path.partition("?")[0] != "/v1/traces":
