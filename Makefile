@@ -9,7 +9,7 @@ INSTALL_SENDERS := env PYTHONPATH=tests $(BIN)/python -m interop.install_senders
 STEP = @step() { name=$$1; shift; began=$$(date +%s); "$$@"; status=$$?; \
 	echo "$$name: $$(($$(date +%s) - began)) s" >&2; return $$status; }; step
 
-.PHONY: demo test test-portable lint bench accuracy accuracy-senders soak interop interop-senders lock clean
+.PHONY: demo test test-portable lint bench accuracy accuracy-senders soak peers interop interop-senders lock clean
 
 demo: $(INSTALLED)
 	@$(BIN)/python examples/demo.py
@@ -40,6 +40,11 @@ soak: $(INSTALLED)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps --only-binary :all: -r requirements-soak.lock || \
 		echo "no atheris for this Python: its rows are skipped" >&2
 	@env PYTHONPATH=.:tests:examples $(BIN)/python -m soak $(SOAK)
+
+# The same troubles for csm-otel and daemons of others, which Go builds into the cache folder; PEERS="paused" for some.
+peers: $(INSTALLED)
+	$(STEP) "install peers" env PYTHONPATH=.:tests:examples $(BIN)/python -m soak.peers.installed
+	@env PYTHONPATH=.:tests:examples $(BIN)/python -m soak.peers $(PEERS)
 
 # A real back end and real SDKs; what they need is installed into a cache folder outside the checkout (CSM_OTEL_CACHE).
 interop: $(INSTALLED) test-portable

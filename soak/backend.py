@@ -1,10 +1,12 @@
 """A back end that counts: `CountingBackend`.
 
-It keeps a name and an id of each span, no more, so that it may run long.
+It keeps a name and an id of each span, no more, so that it may run long. A log record whose text is a datagram counts
+as the span that the datagram is about.
 """
 
 from __future__ import annotations
 
+import json
 import time
 from collections import Counter
 from typing import TYPE_CHECKING
@@ -12,6 +14,9 @@ from typing import TYPE_CHECKING
 from otlp_backend import OK, Answer, HttpBackend
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
     from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 
@@ -55,8 +60,25 @@ class CountingBackend(HttpBackend):
             for scope_spans in resource_spans.scope_spans
             for span in scope_spans.spans
         ]
+        self._count((span.name, span.span_id) for span in spans)
+
+    def _receive_logs(self, request: ExportLogsServiceRequest) -> None:
+        self._count(
+            (_name_in(record.body.string_value), b"")
+            for resource_logs in request.resource_logs
+            for scope_logs in resource_logs.scope_logs
+            for record in scope_logs.log_records
+        )
+
+    def _count(self, arrived: Iterable[tuple[str, bytes]]) -> None:
+        found = list(arrived)
         with self._changed:
-            self.spans_arrived += len(spans)
+            self.spans_arrived += len(found)
             if self._keeps_names:
-                self.arrivals.update((span.name, span.span_id) for span in spans)
+                self.arrivals.update(found)
             self._changed.notify_all()
+
+
+def _name_in(datagram: str) -> str:
+    event = json.loads(datagram)
+    return f"{event['Service']}.{event['Api']}" + (" attempt" if event["Type"] == "ApiCallAttempt" else "")

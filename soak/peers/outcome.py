@@ -1,0 +1,95 @@
+"""What came of a scenario for a program: `Outcome`, the table of them, and what is to be said against csm-otel."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+OURS = "csm-otel"
+"""What the names of our own rows begin with."""
+
+
+class Outcome(NamedTuple):
+    """One program in one scenario; the counts are of spans, or of whatever else one datagram becomes."""
+
+    scenario: str
+    program: str
+    sent: int
+    arrived: int
+    """Different ones that the back end got."""
+    told: int | None
+    """Lost, as the program told by its own counts; None where it had no chance to (``kill -9``)."""
+    repeated: int
+    """How often the back end got what it had already."""
+    seconds: float
+    """From the end of the trouble until the last of what arrived had."""
+
+    @property
+    def lost(self) -> int:
+        """Those that never arrived."""
+        return self.sent - self.arrived
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether it is csm-otel's."""
+        return self.program.startswith(OURS)
+
+    @property
+    def is_told_exactly(self) -> bool:
+        """Whether what the program told is what was lost."""
+        return self.told == self.lost
+
+
+def heading() -> str:
+    """Return the first lines of the table, as Markdown."""
+    return (
+        "| scenario | program | sent | arrived | lost | lost, as told by itself | repeated | last one after |\n"
+        "|---|---|---|---|---|---|---|---|"
+    )
+
+
+def rendered(outcomes: Sequence[Outcome]) -> str:
+    """Return lines of the table."""
+    return "\n".join(_line(outcome) for outcome in outcomes)
+
+
+def inexact(outcomes: Sequence[Outcome]) -> list[str]:
+    """Return a line for each outcome of csm-otel whose loss was told, and not as it was."""
+    return [
+        f"{outcome.scenario}: {outcome.program} lost {outcome.lost:,} and told {outcome.told:,}"
+        for outcome in outcomes
+        if outcome.is_ours and outcome.told is not None and not outcome.is_told_exactly
+    ]
+
+
+def behind(outcomes: Sequence[Outcome]) -> list[str]:
+    """Return a line for each outcome of csm-otel that lost more of what was sent than another program's."""
+    lines = []
+    for ours in outcomes:
+        if not ours.is_ours:
+            continue
+        others = [one for one in outcomes if one.scenario == ours.scenario and not one.is_ours]
+        better = [one for one in others if one.lost * ours.sent < ours.lost * one.sent]
+        lines += [
+            f"{ours.scenario}: {ours.program} lost {ours.lost:,} of {ours.sent:,}, "
+            f"{one.program} {one.lost:,} of {one.sent:,}"
+            for one in better
+        ]
+    return lines
+
+
+def _line(outcome: Outcome) -> str:
+    told = "cannot tell" if outcome.told is None else f"{outcome.told:,}"
+    cells = (
+        outcome.scenario,
+        outcome.program,
+        f"{outcome.sent:,}",
+        f"{outcome.arrived:,}",
+        f"{outcome.lost:,}",
+        told,
+        f"{outcome.repeated:,}",
+        f"{outcome.seconds:.1f} s",
+    )
+    return f"| {' | '.join(cells)} |"

@@ -1,0 +1,168 @@
+"""The scenarios, each for all programs side by side: an outage, its bound, an end in it, faults, a pause."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
+
+from soak.backend import CountingBackend
+from soak.daemon import free_port
+from soak.peers.outcome import Outcome
+from soak.proxy import FaultyProxy
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from soak.peers.program import Program, Run
+
+_LOOK_SECONDS = 0.05
+_DEADLINE_SECONDS = 120.0
+_STALL_SHARE = 1.5  # of the time that a program waits for an answer
+_T = TypeVar("_T")
+_U = TypeVar("_U")
+
+
+class _Settled(NamedTuple):
+    arrived: int
+    seconds: float
+    """Until the last one came."""
+
+
+def refused(
+    scenario: str, programs: Sequence[Program], *, seconds: float, per_second: float, quiet_seconds: float
+) -> list[Outcome]:
+    """Refuse connections while spans come, then take them; ``quiet_seconds`` is longer than any program's back-off."""
+    ports = [free_port() for _ in programs]
+    with ExitStack() as stack:
+        runs = _started(programs, ports, stack)
+        sent = _each(lambda run: run.send(int(seconds * per_second), per_second=per_second), runs)
+        backends = [stack.enter_context(CountingBackend(port=port)) for port in ports]
+        return _outcomes(scenario, programs, runs, backends, sent, quiet_seconds=quiet_seconds)
+
+
+def ended(
+    scenario: str,
+    programs: Sequence[Program],
+    *,
+    number: signal.Signals,
+    seconds: float,
+    per_second: float,
+    quiet_seconds: float,
+) -> list[Outcome]:
+    """End each program by a signal while its back end is away, and let another go on, the back end being there."""
+    ports = [free_port() for _ in programs]
+    with ExitStack() as stack:
+        runs = _started(programs, ports, stack)
+        sent = _each(lambda run: run.send(int(seconds * per_second), per_second=per_second), runs)
+        _each(lambda run: run.wait_until_read(), runs)
+        _each(lambda run: run.stop(number), runs)
+        told = [run.told for run in runs]
+    with ExitStack() as stack:
+        backends = [stack.enter_context(CountingBackend(port=port)) for port in ports]
+        runs = _started(programs, ports, stack)
+        found = _outcomes(scenario, programs, runs, backends, sent, quiet_seconds=quiet_seconds)
+    # What both told, or nothing where the first had no chance to.
+    return [
+        outcome._replace(told=None if first is None or outcome.told is None else first + outcome.told)
+        for outcome, first in zip(found, told, strict=True)
+    ]
+
+
+def faulty(
+    scenario: str,
+    programs: Sequence[Program],
+    *,
+    seconds: float,
+    per_second: float,
+    timeout_seconds: float,
+    quiet_seconds: float,
+) -> list[Outcome]:
+    """Cut, reset and stall connections while spans come, then pass everything on."""
+    with ExitStack() as stack:
+        backends = [stack.enter_context(CountingBackend()) for _ in programs]
+        stall_seconds = _STALL_SHARE * timeout_seconds
+        proxies = [stack.enter_context(FaultyProxy(backend.port, stall_seconds=stall_seconds)) for backend in backends]
+        runs = _started(programs, [proxy.port for proxy in proxies], stack)
+        sent = _each(lambda run: run.send(int(seconds * per_second), per_second=per_second), runs)
+        for proxy in proxies:
+            proxy.heal()
+        return _outcomes(scenario, programs, runs, backends, sent, quiet_seconds=quiet_seconds)
+
+
+def paused(scenario: str, programs: Sequence[Program], *, count: int, size: int, quiet_seconds: float) -> list[Outcome]:
+    """Stop each program for a second while datagrams come, one program after the other."""
+    outcomes = []
+    for program in programs:
+        with ExitStack() as stack:
+            backend = stack.enter_context(CountingBackend())
+            runs = _started([program], [backend.port], stack)
+            os.kill(runs[0].pid, signal.SIGSTOP)
+            try:
+                sent = runs[0].send(count, per_second=count, size=size)
+            finally:
+                os.kill(runs[0].pid, signal.SIGCONT)
+            runs[0].wait_until_read()
+            outcomes += _outcomes(scenario, [program], runs, [backend], [sent], quiet_seconds=quiet_seconds)
+    return outcomes
+
+
+def _started(programs: Sequence[Program], ports: Sequence[int], stack: ExitStack) -> list[Run]:
+    return [stack.enter_context(program.running(port)) for program, port in zip(programs, ports, strict=True)]
+
+
+def _each(do: Callable[[_T], _U], all_of_them: Sequence[_T]) -> list[_U]:
+    with ThreadPoolExecutor(len(all_of_them)) as pool:
+        return list(pool.map(do, all_of_them))
+
+
+def _outcomes(
+    scenario: str,
+    programs: Sequence[Program],
+    runs: Sequence[Run],
+    backends: Sequence[CountingBackend],
+    sent: Sequence[int],
+    *,
+    quiet_seconds: float,
+) -> list[Outcome]:
+    """Wait until all has come that will, end the programs, and return what came of each."""
+
+    def settle(number: int) -> _Settled:
+        return _settled(_look(runs[number], backends[number]), sent[number], quiet_seconds=quiet_seconds)
+
+    settled = _each(settle, range(len(runs)))
+    _each(lambda run: run.stop(), runs)
+    outcomes = []
+    for program, run, backend, count, after in zip(programs, runs, backends, sent, settled, strict=True):
+        is_scraped = run.scraped is not None
+        outcomes.append(
+            Outcome(
+                scenario=scenario,
+                program=program.name,
+                sent=count,
+                arrived=after.arrived if is_scraped else len(backend.names),  # what came at its end, too
+                told=run.told,
+                repeated=0 if is_scraped else backend.spans_arrived - len(backend.names),
+                seconds=after.seconds,
+            )
+        )
+    return outcomes
+
+
+def _look(run: Run, backend: CountingBackend) -> Callable[[], int]:
+    return run.scraped or (lambda: len(backend.names))
+
+
+def _settled(look: Callable[[], int], count: int, *, quiet_seconds: float) -> _Settled:
+    """Look until there are so many, or no more have come for a while."""
+    began = last = time.monotonic()
+    arrived = 0
+    while arrived < count and (now := time.monotonic()) < min(last + quiet_seconds, began + _DEADLINE_SECONDS):
+        if (found := look()) > arrived:
+            arrived, last = found, now
+        else:
+            time.sleep(_LOOK_SECONDS)
+    return _Settled(arrived, last - began)
