@@ -131,7 +131,7 @@ def main() -> int:
         print(rendered(came), flush=True)
         print(f"{name}: {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
     wrong = inexact(outcomes)
-    print("\nWhere another program lost less:", *behind(outcomes) or ["nowhere"], sep="\n")
+    print("\nWhere another program lost or repeated less:", *behind(outcomes) or ["nowhere"], sep="\n")
     print("\nWhere csm-otel told another loss than its own:", *wrong or ["nowhere"], sep="\n")
     return 1 if wrong else 0
 

@@ -32,6 +32,7 @@ _LOST = (
     "otelcol_exporter_enqueue_failed_spans",  # what a receiver refused for it is counted by the receiver once more
     "otelcol_exporter_enqueue_failed_log_records",
 )
+_WAITING = ("otelcol_exporter_queue_size", "otelcol_exporter_in_flight_requests")
 _SPANS_A_REQUEST = 20
 _TICK_SECONDS = 0.01
 _ANSWER_SECONDS = 10.0
@@ -132,6 +133,7 @@ class _UdpRun(Run):
         self._log = log
         self.address = address
         self._metrics_port = metrics_port
+        self.waiting = lambda: Exposition.scrape(metrics_port).total(*_WAITING)
 
     @property
     def pid(self) -> int:

@@ -23,8 +23,8 @@ class Outcome(NamedTuple):
     """Lost, as the program told by its own counts; None where it had no chance to (``kill -9``)."""
     repeated: int
     """How often the back end got what it had already."""
-    seconds: float
-    """From the end of the trouble until the last of what arrived had."""
+    seconds: float | None = None
+    """From the return of the back end until the last of what arrived had, where it was away."""
 
     @property
     def lost(self) -> int:
@@ -65,18 +65,18 @@ def inexact(outcomes: Sequence[Outcome]) -> list[str]:
 
 
 def behind(outcomes: Sequence[Outcome]) -> list[str]:
-    """Return a line for each outcome of csm-otel that lost more of what was sent than another program's."""
+    """Return a line for each outcome of csm-otel that lost or repeated more of what was sent than another program's."""
     lines = []
     for ours in outcomes:
-        if not ours.is_ours:
-            continue
         others = [one for one in outcomes if one.scenario == ours.scenario and not one.is_ours]
-        better = [one for one in others if one.lost * ours.sent < ours.lost * one.sent]
-        lines += [
-            f"{ours.scenario}: {ours.program} lost {ours.lost:,} of {ours.sent:,}, "
-            f"{one.program} {one.lost:,} of {one.sent:,}"
-            for one in better
-        ]
+        for other in others if ours.is_ours else ():
+            pairs = ("lost", ours.lost, other.lost), ("repeated", ours.repeated, other.repeated)
+            lines += [
+                f"{ours.scenario}: {ours.program} {what} {of_ours:,} of {ours.sent:,}, "
+                f"{other.program} {of_other:,} of {other.sent:,}"
+                for what, of_ours, of_other in pairs
+                if of_ours * other.sent > of_other * ours.sent
+            ]
     return lines
 
 
@@ -90,6 +90,6 @@ def _line(outcome: Outcome) -> str:
         f"{outcome.lost:,}",
         told,
         f"{outcome.repeated:,}",
-        f"{outcome.seconds:.1f} s",
+        "" if outcome.seconds is None else f"{outcome.seconds:.1f} s",
     )
     return f"| {' | '.join(cells)} |"

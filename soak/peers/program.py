@@ -30,6 +30,8 @@ class Run(ABC):
 
     scraped: Callable[[], int] | None = None
     """Returns what has come out, of a program that delivers nothing by itself."""
+    waiting: Callable[[], int] | None = None
+    """Returns what it has not delivered yet, by its own counts, of a program that does not deliver it at its end."""
 
     @property
     @abstractmethod

@@ -67,7 +67,7 @@ def ended(
         found = _outcomes(scenario, programs, runs, backends, sent, quiet_seconds=quiet_seconds)
     # What both told, or nothing where the first had no chance to.
     return [
-        outcome._replace(told=None if first is None or outcome.told is None else first + outcome.told)
+        outcome._replace(told=None if first is None or outcome.told is None else first + outcome.told, seconds=None)
         for outcome, first in zip(found, told, strict=True)
     ]
 
@@ -107,7 +107,7 @@ def paused(scenario: str, programs: Sequence[Program], *, count: int, size: int,
                 os.kill(runs[0].pid, signal.SIGCONT)
             runs[0].wait_until_read()
             outcomes += _outcomes(scenario, [program], runs, [backend], [sent], quiet_seconds=quiet_seconds)
-    return outcomes
+    return [outcome._replace(seconds=None) for outcome in outcomes]
 
 
 def _started(programs: Sequence[Program], ports: Sequence[int], stack: ExitStack) -> list[Run]:
@@ -131,7 +131,12 @@ def _outcomes(
     """Wait until all has come that will, end the programs, and return what came of each."""
 
     def settle(number: int) -> _Settled:
-        return _settled(_look(runs[number], backends[number]), sent[number], quiet_seconds=quiet_seconds)
+        run = runs[number]
+        settled = _settled(_look(run, backends[number]), sent[number], quiet_seconds=quiet_seconds)
+        end = time.monotonic() + quiet_seconds
+        while run.waiting and run.waiting() and time.monotonic() < end:  # repeats of what has arrived
+            time.sleep(_LOOK_SECONDS)
+        return settled
 
     settled = _each(settle, range(len(runs)))
     _each(lambda run: run.stop(), runs)
