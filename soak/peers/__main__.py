@@ -111,6 +111,7 @@ class _Peers:
 
 def main() -> int:
     """Run what is asked for and return the exit code."""
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))  # so that what was started is ended
     found = _scenarios()
     parser = argparse.ArgumentParser(prog="python -m soak.peers", description="csm-otel beside daemons of others.")
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"all unless given: {', '.join(found)}")

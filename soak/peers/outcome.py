@@ -24,7 +24,7 @@ class Outcome(NamedTuple):
     repeated: int
     """How often the back end got what it had already."""
     seconds: float | None = None
-    """From the return of the back end until the last of what arrived had, where it was away."""
+    """From the end of the trouble until the last of what arrived had; None where that is not looked at."""
 
     @property
     def lost(self) -> int:
