@@ -55,7 +55,7 @@ class StandardVariables(BaseSettings):
     traces_sampler_arg: str = ""
     traces_exporter: str = ""
 
-    bsp_schedule_delay: int = Field(default=5000, ge=0)
+    bsp_schedule_delay: int | None = Field(default=None, ge=0)
     bsp_export_timeout: int = Field(default=30_000, ge=0)
     bsp_max_queue_size: int | None = Field(default=None, ge=1)
     bsp_max_export_batch_size: int = Field(default=512, ge=1)

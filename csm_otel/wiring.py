@@ -54,6 +54,9 @@ if TYPE_CHECKING:
     from csm_otel.speaker import Speaker
 
 _MS = 1000.0
+_DELAY_MS = 5000  # as specified
+# What a kill -9 takes is what is not on disk. More requests are the price, at most five a second.
+_SPOOL_DELAY_MS = 200
 _LAST_METRICS_SECONDS = 1.0  # of the deadline, kept for them where the spans' back end is away and theirs is not
 
 
@@ -156,7 +159,7 @@ def build_bridge(
         limits=SpanLimits(),
         tally=tally,
         batch_spans=min(variables.bsp_max_export_batch_size, variables.bsp_max_queue_size or 2**31),
-        delay_seconds=variables.bsp_schedule_delay / _MS,
+        delay_seconds=_delay_seconds(settings, variables),
         queue=outlets.queue,
         file=outlets.file,
         show=show if outlets.shows else None,
@@ -288,6 +291,13 @@ def _correlator(settings: Settings) -> Correlator:
         pending_bytes=settings.pending_bytes,
     )
     return Correlator(limits, timestamp_mode=settings.timestamps)
+
+
+def _delay_seconds(settings: Settings, variables: StandardVariables) -> float:
+    delay_ms = variables.bsp_schedule_delay
+    if delay_ms is None:
+        delay_ms = _SPOOL_DELAY_MS if settings.spool else _DELAY_MS
+    return delay_ms / _MS
 
 
 def _mapping_options(settings: Settings, variables: StandardVariables, service_name: str) -> MappingOptions:

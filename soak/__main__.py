@@ -24,7 +24,6 @@ _MOST_MB = 100.0
 _MOST_MEMORY_MB = 150.0  # without a spool what waits, up to 64 MiB, is in memory itself
 _MEMORY_MINUTES = 4.0  # 64 MiB are full after three
 _MOST_GROWTH_MB = 8.0
-_BATCH_DELAY_MS = 5000  # the default, which is what a kill loses
 _DRAIN_SECONDS = 8.0  # serve's own
 
 
@@ -64,7 +63,7 @@ def _scenarios() -> dict[str, Callable[[argparse.Namespace, Path], list[Row]]]:
             seconds=60, per_second=200, flags=("--spool", folder / "spool")
         ),
         "killed": lambda _, folder: outages.killed(
-            seconds=34, per_second=50, delay_ms=_BATCH_DELAY_MS, window_seconds=6, folder=folder / "spool"
+            seconds=34, per_second=50, window_seconds=1, folder=folder / "spool"
         ),
         "paused": lambda _, __: loads.paused(count=2500, buffer_bytes=_LARGE_BUFFER, loses=False),
         "paused-small": lambda _, __: loads.paused(count=2500, buffer_bytes=_SMALL_BUFFER, loses=True),

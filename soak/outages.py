@@ -27,10 +27,10 @@ _SPOOL_BYTES_PER_SPAN = 100  # less than half of what a span takes, so that the 
 _FILES_SHARE, _FILES_MB = 1.1, 12.0
 
 
-def _to(port: int, delay_ms: int = _DELAY_MS) -> dict[str, str]:
+def _to(port: int, delay_ms: int | None = _DELAY_MS) -> dict[str, str]:
     return environment(
         OTEL_EXPORTER_OTLP_ENDPOINT=f"http://127.0.0.1:{port}",
-        OTEL_BSP_SCHEDULE_DELAY=str(delay_ms),
+        OTEL_BSP_SCHEDULE_DELAY="" if delay_ms is None else str(delay_ms),
         OTEL_EXPORTER_OTLP_TIMEOUT=str(_TIMEOUT_MS),
     )
 
@@ -99,15 +99,15 @@ def faulty(*, seconds: float, per_second: float, flags: Sequence[str | Path] = (
     ]
 
 
-def killed(*, seconds: float, per_second: float, delay_ms: int, window_seconds: float, folder: Path) -> list[Row]:
-    """Kill the daemon in the outage, and let another go on with its spool."""
+def killed(*, seconds: float, per_second: float, window_seconds: float, folder: Path) -> list[Row]:
+    """Kill the daemon in the outage, and let another go on with its spool; the batch delay is the default."""
     port, count = free_port(), int(seconds * per_second)
-    with serving("--spool", folder, env=_to(port, delay_ms)) as daemon:
+    with serving("--spool", folder, env=_to(port, None)) as daemon:
         sent = send(daemon.address, count, per_second=per_second)
         kept = spooled_names(folder)
         daemon.stop(signal.SIGKILL)
         kept |= spooled_names(folder)  # what it could still write
-    with CountingBackend(port=port) as backend, serving("--spool", folder, env=_to(port, delay_ms)) as daemon:
+    with CountingBackend(port=port) as backend, serving("--spool", folder, env=_to(port, None)) as daemon:
         backend.wait_for_spans(len(kept), deadline_seconds=_GIVE_UP_SECONDS)
         daemon.stop()
     lost = len(kept - backend.names)
@@ -118,7 +118,7 @@ def killed(*, seconds: float, per_second: float, delay_ms: int, window_seconds: 
         Row(f"{about}: lost of what the spool held", "0", f"{lost:,} of {len(kept):,}", lost == 0 and bool(kept)),
         Row(
             f"{about}: lost of what it did not hold yet",
-            f"only the last {window_seconds:g} s (batch delay {delay_ms / 1000:g} s)",
+            f"only the last {window_seconds:g} s",
             f"{len(missing):,} of {sent:,}, the last {window:.2f} s",
             window <= window_seconds,
         ),

@@ -368,7 +368,7 @@ def test_sdk_disabled(text: str, expected: bool) -> None:  # ruff: ignore[boolea
 @pytest.mark.parametrize(
     ("name", "field", "default"),
     [
-        pytest.param("BSP_SCHEDULE_DELAY", "bsp_schedule_delay", 5000, id="delay"),
+        pytest.param("BSP_SCHEDULE_DELAY", "bsp_schedule_delay", None, id="delay"),
         pytest.param("BSP_EXPORT_TIMEOUT", "bsp_export_timeout", 30_000, id="timeout"),
         pytest.param("BSP_MAX_QUEUE_SIZE", "bsp_max_queue_size", None, id="queue"),
         pytest.param("BSP_MAX_EXPORT_BATCH_SIZE", "bsp_max_export_batch_size", 512, id="batch"),

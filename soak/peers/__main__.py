@@ -50,9 +50,9 @@ class _Peers:
         ]
 
     def on_disk_and_often(self) -> list[Program]:
-        """Return the same, and csm-otel with a batch delay that is not its default."""
+        """Return the same, and csm-otel with the batch delay that it has without a spool."""
         flags = ("--spool", self._folder / "spool-often")
-        return [*self.on_disk(), CsmOtel("spool, batch delay 0.2 s", *flags, OTEL_BSP_SCHEDULE_DELAY="200")]
+        return [*self.on_disk(), CsmOtel("spool, batch delay 5 s", *flags, OTEL_BSP_SCHEDULE_DELAY="5000")]
 
     def in_memory(self) -> list[Program]:
         """Return those that keep what waits in memory."""

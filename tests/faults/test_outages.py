@@ -37,7 +37,7 @@ def test_a_network_that_fails_loses_nothing(flags: tuple[str | Path, ...]) -> No
 
 def test_kill_in_an_outage_loses_only_what_was_not_on_disk_yet(tmp_path: Path) -> None:
     """The next process delivers everything that the spool of a killed one held."""
-    rows = outages.killed(seconds=2, per_second=400, delay_ms=200, window_seconds=GENEROUS_SECONDS, folder=tmp_path)
+    rows = outages.killed(seconds=2, per_second=400, window_seconds=GENEROUS_SECONDS, folder=tmp_path)
     assert not missed(rows)
 
 
