@@ -118,7 +118,7 @@ def _recorded(datagrams: list[tuple[bytes, Peer, int]]) -> None:
         recorder = Recorder.open(Path(folder, "recording"), heading, Tally(), say=print)
         for payload, peer, received_ns in datagrams:
             recorder.datagram(decode(payload), peer=peer, received_ns=received_ns, now=received_ns / 1e9)
-        recorder.close()
+        recorder.close(deadline_seconds=60)
 
 
 def _encoded(datagrams: list[tuple[bytes, Peer, int]]) -> list[tuple[bytes, int]]:

@@ -1,7 +1,7 @@
 """A file that lines are appended to, of which each is there or is known not to be: `LineFile`.
 
-The file may also be a named pipe or a device. Such a one is never waited for longer than ``PATIENCE_SECONDS``: the loop
-that receives datagrams writes here, and a reader that has stalled must not stop it.
+The file may also be a named pipe or a device. Such a one is never waited for longer than ``PATIENCE_SECONDS``, so that
+it is known whether its reader has stalled.
 """
 
 from __future__ import annotations
@@ -11,17 +11,20 @@ import os
 import select
 import stat
 import time
+from bisect import bisect_right
+from itertools import accumulate
 from typing import TYPE_CHECKING
 
 from csm_otel.errors import SettingsError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
 PATIENCE_SECONDS = 1.0
 """How long a line may wait for the reader of a pipe: one of many spans is longer than the 64 KiB a pipe can hold."""
 
+_FILE_BATCH_BYTES = 64 * 1024
 _MS = 1000.0
 
 
@@ -61,23 +64,31 @@ class LineFile:
         """Whether the last line could not be written."""
         return self._is_failing
 
-    def append(self, line: bytes) -> bool:
-        """Append a line, its end included, and tell whether it is there when this returns.
+    @property
+    def batch_bytes(self) -> int:
+        """How many bytes of lines are best appended at once: what a pipe takes whole or not at all."""
+        return self._piece_bytes or _FILE_BATCH_BYTES
+
+    def append(self, lines: Sequence[bytes]) -> int:
+        """Append lines, their ends included, and return how many are there: all, or those before one that failed.
 
         After a write that failed halfway (disk full, reader stalled) the next one starts a line of its own. A pipe's
         reader that has stalled costs ``PATIENCE_SECONDS`` once; until it reads again the writes fail at once.
         """
-        if self._is_torn:
-            line = b"\n" + line
-        written, fault = self._write(line)
-        if fault:
-            self._is_torn = self._is_torn or written > 0
-            if self._say is not None and not self._is_failing:
-                self._say(f"cannot write to {self._name}: {fault}")
-            self._is_failing = True
-            return False
-        self._is_torn = self._is_failing = False
-        return True
+        mend = b"\n" if self._is_torn else b""
+        written, fault = self._write(mend + b"".join(lines))
+        if not fault:
+            self._is_torn = self._is_failing = False
+            return len(lines)
+        if self._say is not None and not self._is_failing:
+            self._say(f"cannot write to {self._name}: {fault}")
+        self._is_failing = True
+        if written == 0:
+            return 0
+        ends = list(accumulate(map(len, lines), initial=len(mend)))
+        there = bisect_right(ends, written) - 1
+        self._is_torn = written != ends[there]
+        return there
 
     def close(self) -> None:
         """Close the file."""

@@ -75,12 +75,11 @@ class Outlets(NamedTuple):
     def close(self, *, deadline_seconds: float) -> None:
         """Wait for the delivery of what was sent off, but no longer than the deadline, and close all."""
         deadline = time.monotonic() + deadline_seconds
-        if self.recorder is not None:
-            self.recorder.close()
         if self.queue is not None:
             self.queue.close(deadline_seconds=deadline_seconds)
-        if self.file is not None:
-            self.file.close(deadline_seconds=max(deadline - time.monotonic(), 0.0))
+        for one in (self.recorder, self.file):  # which have been writing meanwhile
+            if one is not None:
+                one.close(deadline_seconds=max(deadline - time.monotonic(), 0.0))
 
 
 def open_outlets(

@@ -1,4 +1,8 @@
-"""Keeps what arrives, for `csm-otel replay`: `Recorder`."""
+"""Keeps what arrives, for `csm-otel replay`: `Recorder`.
+
+Lines are written by a thread of its own: the loop that receives datagrams tells what there is to keep, and no disk or
+pipe may stop it.
+"""
 
 from __future__ import annotations
 
@@ -22,6 +26,7 @@ from csm_otel.recording import (
     RecordedPeer,
     encode_line,
 )
+from csm_otel.write_queue import LIMIT_BYTES, WriteQueue
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,18 +41,26 @@ STDOUT = Path("-")
 
 _NS_PER_SECOND = 1_000_000_000
 _MOST_TOLD = 4096  # peers may be a flood's
+_GATHER_SECONDS = 0.05  # who follows a recording live waits no longer, and 5,000 lines a second are some 100 writes
 
 
 class Recorder:
-    """Writes a recording; what cannot be written is counted, and never stops the pipeline.
+    """Writes a recording; a line that cannot be written, or does not fit, is counted, and never stops the pipeline.
 
-    Every ``now`` is monotonic seconds.
+    Every ``now`` is monotonic seconds. The tally's ``lines_unrecorded`` is the recorder's until `close` has returned.
     """
 
-    def __init__(self, file: LineFile, heading: Heading, tally: Tally) -> None:
-        """Begin the recording; the file is the recorder's from now on."""
-        self._file = file
+    def __init__(self, file: LineFile, heading: Heading, tally: Tally, *, limit_bytes: int = LIMIT_BYTES) -> None:
+        """Begin the recording; the file is the recorder's from now on, ``limit_bytes`` bounds what waits for it."""
         self._tally = tally
+        self._lines = WriteQueue(
+            file,
+            name="csm-otel-recording",
+            lost=self._count_lost,
+            limit_bytes=limit_bytes,
+            batch_bytes=file.batch_bytes,
+            gather_seconds=_GATHER_SECONDS,
+        )
         self._began = time.monotonic()
         self._told: dict[Peer, Origin] = {}
         self._write(heading)
@@ -64,11 +77,6 @@ class Recorder:
         if sys.stdout is None:
             raise SettingsError(["--record -: stdout is closed"])
         return cls(LineFile(os.dup(sys.stdout.fileno()), "stdout", say=say), heading, tally)
-
-    @property
-    def is_failing(self) -> bool:
-        """Whether the last line could not be written."""
-        return self._file.is_failing
 
     def datagram(self, decoded: Decoded, *, peer: Peer, received_ns: int, now: float) -> None:
         """Keep what a datagram held."""
@@ -111,13 +119,20 @@ class Recorder:
         """Keep what the command of `exec` came to."""
         self._write(RecordedCommand(at_ns=self._at_ns(now), command=command))
 
-    def close(self) -> None:
-        """Close the file."""
-        self._file.close()
+    @property
+    def is_failing(self) -> bool:
+        """Whether the last line could not be written, or did not fit."""
+        return self._lines.is_failing
+
+    def close(self, *, deadline_seconds: float) -> None:
+        """Write what waits, for at most ``deadline_seconds``, count the rest, and close the file."""
+        self._lines.close(deadline_seconds=deadline_seconds)
 
     def _at_ns(self, now: float) -> int:
         return max(0, round((now - self._began) * _NS_PER_SECOND))
 
     def _write(self, line: Line) -> None:
-        if not self._file.append(encode_line(line)):
-            self._tally.lines_unrecorded += 1
+        self._lines.put(encode_line(line))
+
+    def _count_lost(self, lines: int) -> None:
+        self._tally.lines_unrecorded += lines

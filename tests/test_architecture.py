@@ -21,7 +21,7 @@ LAYERS = {
     "pending assignment group correlator traceparent tally snapshot allowed measures spans endings origin_hold ids "
     "recording replayed_origins",
     "edges": "binding child command_name flags head_decision port_owner repeats procfs speaker stop waker line_file "
-    "interruptible clients sd_notify control_socket crash",
+    "write_queue interruptible clients sd_notify control_socket crash",
     "sockets and destinations": "receiver process_ends departures glances origin export report recorder health",
     "settings": "settings standard configuration",
     "loop": "exporter pipeline agent flushing control heartbeat",

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import os
 import stat
+import threading
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from datagrams import call
+from otlp_backend import DEADLINE_SECONDS, wait_until
 
 from csm_otel.decoding import decode
 from csm_otel.endings import Ended
 from csm_otel.errors import SettingsError
 from csm_otel.events import Origin, Peer, ProcessEnd
+from csm_otel.line_file import LineFile
 from csm_otel.recorder import Recorder
 from csm_otel.recording import (
     FORMAT,
@@ -29,7 +33,7 @@ from csm_otel.recording import (
 from csm_otel.tally import Tally
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 HEADING = Heading(format=FORMAT, seed=1, host_name="build-7")
 PEER = Peer("127.0.0.1", 40_000, 2)
@@ -42,7 +46,7 @@ def recorded(path: Path, *tell: Callable[[Recorder], None]) -> list[Line]:
     recorder = Recorder.open(path, HEADING, Tally(), say=print)
     for one in tell:
         one(recorder)
-    recorder.close()
+    recorder.close(deadline_seconds=DEADLINE_SECONDS)
     return [decode_line(line) for line in path.read_bytes().splitlines()]
 
 
@@ -98,9 +102,83 @@ def test_a_full_disk_is_counted() -> None:
     said: list[str] = []
     recorder = Recorder.open(Path("/dev/full"), HEADING, tally, say=said.append)
     recorder.drops(1, now=0.0)
-    recorder.close()
+    recorder.close(deadline_seconds=DEADLINE_SECONDS)
     assert tally.lines_unrecorded == 2
     assert said == ["cannot write to /dev/full: No space left on device"]
+    assert recorder.is_failing
+
+
+class _Hanging(LineFile):
+    """A file on a disk that hangs until told to go on."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT), str(path))
+        self.goes_on = threading.Event()
+
+    def append(self, lines: Sequence[bytes]) -> int:
+        self.goes_on.wait(DEADLINE_SECONDS)
+        return super().append(lines)
+
+
+def test_a_disk_that_hangs_does_not_hold_up_the_loop(tmp_path: Path) -> None:
+    """Telling takes no time; what does not fit is counted, and what fits is there when the disk goes on, in order."""
+    tally = Tally()
+    file = _Hanging(tmp_path / "rec")
+    recorder = Recorder(file, HEADING, tally, limit_bytes=10_000)
+    began = time.monotonic()
+    for dropped in range(1, 1001):
+        recorder.drops(dropped, now=time.monotonic())
+    assert time.monotonic() - began < 1.0
+    assert recorder.is_failing
+    file.goes_on.set()
+    recorder.close(deadline_seconds=DEADLINE_SECONDS)
+    heading, *lines = map(decode_line, (tmp_path / "rec").read_bytes().splitlines())
+    assert heading == HEADING
+    assert [line.dropped for line in lines if isinstance(line, RecordedDrops)] == list(range(1, len(lines) + 1))
+    assert 0 < len(lines) == 1000 - tally.lines_unrecorded < 1000
+
+
+def test_a_disk_that_hangs_for_good(tmp_path: Path) -> None:
+    """Closing ends at its deadline; no line is known to be there."""
+    tally = Tally()
+    file = _Hanging(tmp_path / "rec")
+    recorder = Recorder(file, HEADING, tally)
+    recorder.drops(1, now=0.0)
+    began = time.monotonic()
+    recorder.close(deadline_seconds=0.1)
+    assert time.monotonic() - began < 2.0
+    assert tally.lines_unrecorded == 2
+    file.goes_on.set()
+
+
+def test_a_reader_that_has_stalled_does_not_hold_up_the_loop(tmp_path: Path) -> None:
+    """What a pipe has no room for is counted, and all lines that are in it are whole."""
+    tally = Tally()
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    recorder = Recorder.open(path, HEADING, tally, say=print)
+    began = time.monotonic()
+    for dropped in range(1, 5001):
+        recorder.drops(dropped, now=began)
+    assert time.monotonic() - began < 1.0
+    recorder.close(deadline_seconds=DEADLINE_SECONDS)
+    assert recorder.is_failing
+    heading, *lines = map(decode_line, os.read(reader, 2**20).splitlines())
+    os.close(reader)
+    assert heading == HEADING
+    assert [line.dropped for line in lines if isinstance(line, RecordedDrops)] == list(range(1, len(lines) + 1))
+    assert 0 < len(lines) == 5000 - tally.lines_unrecorded
+
+
+def test_who_follows_sees_each_line_soon(tmp_path: Path) -> None:
+    """A line is there a moment after it was told, though nothing comes behind it."""
+    path = tmp_path / "rec"
+    recorder = Recorder.open(path, HEADING, Tally(), say=print)
+    wait_until(lambda: len(path.read_bytes().splitlines()) == 1)
+    recorder.drops(1, now=0.0)
+    wait_until(lambda: len(path.read_bytes().splitlines()) == 2)
+    recorder.close(deadline_seconds=DEADLINE_SECONDS)
 
 
 def test_it_cannot_be_opened(tmp_path: Path) -> None:
@@ -113,7 +191,7 @@ def test_stdout(capfdbinary: pytest.CaptureFixture[bytes]) -> None:
     """A dash is this process's stdout, which stays open for others."""
     recorder = Recorder.open(Path("-"), HEADING, Tally(), say=print)
     recorder.drops(3, now=0.0)
-    recorder.close()
+    recorder.close(deadline_seconds=DEADLINE_SECONDS)
     print("more", flush=True)
     heading, drops, more = capfdbinary.readouterr().out.splitlines()
     assert decode_line(heading) == HEADING

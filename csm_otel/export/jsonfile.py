@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import json
+from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
 from google.protobuf.json_format import MessageToDict
@@ -15,7 +16,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from csm_otel.line_file import LineFile
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from google.protobuf.message import Message
@@ -39,7 +40,11 @@ class OtlpJsonFile:
     def write(self, request: bytes) -> bool:
         """Append one request as a line, and tell whether it is there; see `LineFile.append`."""
         line = json.dumps(otlp_json(request), separators=(",", ":"), ensure_ascii=False) + "\n"
-        return self._lines.append(line.encode())
+        return self._lines.append([line.encode()]) == 1
+
+    def append(self, requests: Sequence[bytes]) -> int:
+        """Append requests and return how many are there: all, or those before one that could not be written."""
+        return sum(1 for _ in takewhile(self.write, requests))
 
     @property
     def is_failing(self) -> bool:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from conformance.recordings import recording
+from e2e.lifecycle import send_attempts
 from e2e.programs import (
     CSM_OTEL,
     DEADLINE_SECONDS,
@@ -28,9 +29,9 @@ from e2e.programs import (
     spans_in,
 )
 from otlp_backend import Answer, HttpBackend, wait_until
-from platforms import on_linux
+from platforms import ON_LINUX, on_linux
 
-from csm_otel.recording import FORMAT, Heading, encode_line
+from csm_otel.recording import FORMAT, Heading, decode_line, encode_line
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -253,6 +254,23 @@ def test_from_stdout_to_stdin(tmp_path: Path) -> None:
     done = run("replay", "--file", tmp_path / "out", "-", env=environment(**QUIETLY), stdin=kept)
     assert b"8 datagrams received" in done.stderr
     assert len(spans_in(tmp_path / "out")) == 8
+
+
+@pytest.mark.parametrize("drain_seconds", ["0", "8"])
+def test_a_reader_that_has_stalled(drain_seconds: str) -> None:
+    """Nobody reads what `--record -` writes: all is received, the end is in time, and each line is there or counted."""
+    with serving("--record", "-", "--drain-seconds", drain_seconds, env=environment(**QUIETLY)) as daemon:
+        send_attempts(daemon, 3000)
+        daemon.process.send_signal(signal.SIGTERM)
+        daemon.process.wait(DEADLINE_SECONDS)  # the pipe is full, and nothing of it has been read
+        kept, told = daemon.process.communicate(timeout=DEADLINE_SECONDS)
+    unrecorded = re.search(rb"([\d,]+) lines of the recording could not be written", told)
+    assert unrecorded is not None, told
+    assert b"3,000 datagrams received" in told
+    lines = [decode_line(line) for line in kept.splitlines()]
+    assert isinstance(lines[0], Heading)
+    others = 3 if ON_LINUX else 1  # the heading, and what the kernel tells: drops so far, and who sends
+    assert 0 < len(lines) == 3000 + others - int(unrecorded[1].replace(b",", b""))
 
 
 def test_its_pace(tmp_path: Path) -> None:

@@ -1,0 +1,62 @@
+"""Lines that are appended several at a time; those of `OtlpJsonFile`, one at a time, are tested in `test_jsonfile`."""
+
+from __future__ import annotations
+
+import os
+import select
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+from otlp_backend import DEADLINE_SECONDS
+
+from csm_otel.line_file import LineFile
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_FILLS_UP = """
+import resource, sys
+from pathlib import Path
+from csm_otel.line_file import LineFile
+file = LineFile.open(Path(sys.argv[1]), flag="--file")
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]), resource.RLIM_INFINITY))
+there = file.append([b"one\\n", b"two\\n", b"three\\n"])
+resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+print(there, file.is_failing, file.append([b"four\\n", b"five\\n"]), file.is_failing)
+"""
+
+
+@pytest.mark.parametrize(
+    ("room_bytes", "there", "content"),
+    [
+        pytest.param(0, 0, b"four\nfive\n", id="none"),
+        pytest.param(2, 0, b"on\nfour\nfive\n", id="half-of-the-first"),
+        pytest.param(4, 1, b"one\nfour\nfive\n", id="the-first"),
+        pytest.param(10, 2, b"one\ntwo\nth\nfour\nfive\n", id="half-of-the-last"),
+        pytest.param(14, 3, b"one\ntwo\nthree\nfour\nfive\n", id="all"),
+    ],
+)
+def test_a_disk_that_fills_up(tmp_path: Path, room_bytes: int, there: int, content: bytes) -> None:
+    """Those before the one that failed are there and counted, and the next begins a line of its own."""
+    fills_up = [sys.executable, "-c", _FILLS_UP, str(tmp_path / "file"), str(room_bytes)]
+    ended = subprocess.run(fills_up, check=True, capture_output=True, text=True, timeout=DEADLINE_SECONDS)
+    assert ended.stdout == f"{there} {there < 3} 2 False\n"
+    assert (tmp_path / "file").read_bytes() == content
+
+
+def test_a_pipe_takes_a_batch_whole_or_not_at_all(tmp_path: Path) -> None:
+    """Where its reader has stalled no line is torn, and none is counted that is not there."""
+    os.mkfifo(tmp_path / "pipe")
+    reader = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
+    file = LineFile.open(tmp_path / "pipe", flag="--file")
+    assert file.batch_bytes == select.PIPE_BUF
+    batch = [b"%01023d\n" % number for number in range(file.batch_bytes // 1024)]
+    there = 0
+    while (now_there := file.append(batch)) == len(batch):
+        there += now_there
+    file.close()
+    assert now_there == 0
+    assert len(os.read(reader, 2**20).splitlines()) == there
+    os.close(reader)
