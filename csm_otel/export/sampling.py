@@ -11,10 +11,23 @@ from typing import TYPE_CHECKING, cast
 
 import msgspec
 from opentelemetry.context import Context
-from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON, Decision, ParentBased, Sampler, TraceIdRatioBased
-from opentelemetry.trace import NonRecordingSpan, SpanKind, set_span_in_context
-
-from csm_otel.export.encoding import span_context
+from opentelemetry.sdk.trace.sampling import (
+    ALWAYS_OFF,
+    ALWAYS_ON,
+    DEFAULT_ON,
+    Decision,
+    ParentBased,
+    Sampler,
+    TraceIdRatioBased,
+)
+from opentelemetry.trace import (
+    NonRecordingSpan,
+    SpanContext,
+    SpanKind,
+    TraceFlags,
+    TraceState,
+    set_span_in_context,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -43,12 +56,10 @@ class HeadSampler:
         kept: list[SpanData] = []
         for span in tree:
             parent = decided.get(span.parent.span_id, span.parent) if span.parent else None
-            result = self._ask(span, parent)
-            context = _decided(span.context, result)
-            decided[context.span_id] = context
-            if context.sampled:
-                attributes = _merged(span.attributes, result)
-                kept.append(msgspec.structs.replace(span, context=context, parent=parent, attributes=attributes))
+            span = self._decide(span, parent)  # ruff: ignore[redefined-loop-name]
+            decided[span.context.span_id] = span.context
+            if span.context.sampled:
+                kept.append(span)
         return kept
 
     def decide(self, root: SpanData) -> SpanData:
@@ -56,15 +67,20 @@ class HeadSampler:
 
         Its context then tells its children, which come first; it is not to be given to `keep` any more.
         """
-        result = self._ask(root, None)
-        return msgspec.structs.replace(
-            root, context=_decided(root.context, result), attributes=_merged(root.attributes, result)
-        )
+        return self._decide(root, None)
+
+    def _decide(self, span: SpanData, parent: TraceContext | None) -> SpanData:
+        """Return a span with what is decided about it, ``parent`` having been decided before."""
+        if self._sampler is DEFAULT_ON and _is_plain(span, parent):
+            return span
+        result = self._ask(span, parent)
+        context, attributes = _decided(span.context, result), _merged(span.attributes, result)
+        return msgspec.structs.replace(span, context=context, parent=parent, attributes=attributes)
 
     def _ask(self, span: SpanData, parent: TraceContext | None) -> SamplingResult:
         context = Context()
         if parent:
-            context = set_span_in_context(NonRecordingSpan(span_context(parent)), context)
+            context = set_span_in_context(NonRecordingSpan(_span_context(parent)), context)
         kind = SpanKind[span.kind.name]
         return self._sampler.should_sample(context, span.context.trace_id, span.name, kind, dict(span.attributes))
 
@@ -79,6 +95,8 @@ def sampler_from(name: str, argument: str | None) -> Sampler:
     root = _root_sampler(word.removeprefix(_PARENT_BASED), argument)
     if root is None:
         return _registered_sampler(name.strip(), argument)
+    if word == "parentbased_always_on":
+        return DEFAULT_ON
     return ParentBased(root) if word.startswith(_PARENT_BASED) else root
 
 
@@ -117,6 +135,30 @@ def _registered_sampler(name: str, argument: str | None) -> Sampler:
     if not isinstance(sampler, Sampler):
         raise ValueError(f"{name!r} is not a sampler")  # ruff: ignore[type-check-without-type-error] - a setting
     return sampler
+
+
+def _is_plain(span: SpanData, parent: TraceContext | None) -> bool:
+    """Whether a sampler that follows the parent, and keeps what has none, leaves a span as it is: nearly all are so.
+
+    To ask for each what the answer is known to be costs as much as to encode it.
+    """
+    context = span.context
+    if parent is None:
+        return context.sampled and not context.trace_state
+    return (
+        parent is span.parent and context.sampled == parent.sampled and not (parent.trace_state or context.trace_state)
+    )
+
+
+def _span_context(context: TraceContext) -> SpanContext:
+    """Return a trace context as the SDK has it; a tracestate that is not valid is left out, as W3C asks."""
+    return SpanContext(
+        trace_id=context.trace_id,
+        span_id=context.span_id,
+        is_remote=context.is_remote,
+        trace_flags=TraceFlags(TraceFlags.SAMPLED if context.sampled else TraceFlags.DEFAULT),
+        trace_state=TraceState.from_header([context.trace_state]) if context.trace_state else None,
+    )
 
 
 def _decided(context: TraceContext, result: SamplingResult) -> TraceContext:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from conformance.recordings import EVERYTHING, play, recording, trees_of
+from export.official import officially_encoded
 from export.samples import ATTEMPT, CALL, CALL_ID, TRACE_ID, changed, spans
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -97,6 +100,49 @@ def test_decoding_what_was_encoded_gives_the_span_data_back(given_spans: list[Sp
         for span in scope_spans.spans
     ]
     assert sorted(map(_expected, given_spans), key=repr) == sorted(arrived, key=repr)
+
+
+_any_value = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**63), 2**64)
+    | st.floats(allow_nan=False)
+    | st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
+    | st.binary(max_size=4)
+    | st.complex_numbers(allow_nan=False),
+    lambda values: st.lists(values, max_size=3) | st.dictionaries(st.sampled_from("abc"), values, max_size=2),
+    max_leaves=5,
+)
+_limits = st.builds(
+    SpanLimits,
+    max_events=st.integers(0, 2),
+    max_span_attributes=st.integers(0, 3),
+    max_event_attributes=st.integers(0, 3),
+    max_attribute_length=st.none() | st.integers(0, 5),
+    max_span_attribute_length=st.none() | st.integers(0, 5),
+)
+
+
+@pytest.mark.filterwarnings("ignore")
+@settings(max_examples=100, deadline=None)
+@given(st.lists(spans, max_size=4), st.dictionaries(st.sampled_from(["", "a", "b", "c"]), _any_value), _limits)
+def test_it_is_what_the_official_encoder_makes(
+    given_spans: list[SpanData], attributes: dict[str, Any], limits: SpanLimits
+) -> None:
+    """To the byte: for any spans, limits, and attributes such as a sampler may come up with."""
+    logging.disable(logging.CRITICAL)  # it logs what it drops
+    for span in [*given_spans, changed(CALL, attributes=attributes)]:
+        assert officially_encoded([span], limits).SerializeToString() == encode([span], limits=limits)
+    logging.disable(logging.NOTSET)
+
+
+@pytest.mark.parametrize("name", EVERYTHING)
+def test_real_recordings_are_what_the_official_encoder_makes(name: str) -> None:
+    """To the byte, for what each SDK sent."""
+    given_spans = [span for tree in trees_of(play(recording(name))) for span in tree]
+    assert given_spans
+    expected = officially_encoded(given_spans, SpanLimits()).SerializeToString()
+    assert expected == encode(given_spans, limits=SpanLimits())
 
 
 def test_ids_are_big_endian_and_of_full_length() -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import grpc
 import pytest
+from export.official import readable
 from export.samples import CALL
 from faulty_proxy import FaultyProxy, Flow, Plan
 from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter as GrpcExporter
@@ -19,14 +20,14 @@ from opentelemetry.sdk.trace import SpanLimits
 from opentelemetry.sdk.trace.export import SpanExportResult
 from otlp_backend import Answer, Certificate, GrpcBackend, HttpBackend
 
-from csm_otel.export.encoding import _readable, encode
+from csm_otel.export.encoding import encode
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 pytestmark = pytest.mark.usefixtures("no_proxy", "silence")
 
-_SPANS = [_readable(CALL, SpanLimits())]
+_SPANS = [readable(CALL, SpanLimits())]
 _SECONDS = 0.5
 Exporter = HttpExporter | GrpcExporter
 

@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from export.samples import ATTEMPT, CALL, changed
-from opentelemetry.sdk.trace.sampling import Decision, Sampler, SamplingResult
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from opentelemetry.sdk.trace.sampling import ALWAYS_ON, Decision, ParentBased, Sampler, SamplingResult
 from opentelemetry.trace import TraceState, get_current_span
 
 from csm_otel.export.sampling import HeadSampler, sampler_from
@@ -40,6 +42,34 @@ def test_the_six_samplers_of_the_specification(
     sampler = HeadSampler(sampler_from(name, argument))
     kept = [len(sampler.keep([changed(CALL, parent=parent)])) for parent in (None, _SAMPLED, _UNSAMPLED)]
     assert [int(root), int(below_sampled), int(below_unsampled)] == kept
+
+
+_contexts = st.builds(
+    TraceContext,
+    trace_id=st.just(CALL.context.trace_id),
+    span_id=st.integers(1, 3),
+    sampled=st.booleans(),
+    trace_state=st.sampled_from(["", "a=1", "not valid"]),
+    is_remote=st.booleans(),
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.none() | _contexts, _contexts, _contexts)
+def test_the_default_decides_as_the_sdk_without_asking_it(
+    parent: TraceContext | None, context: TraceContext, attempt_context: TraceContext
+) -> None:
+    """For a call with an attempt, whatever its parent is and whatever its spans say before."""
+    call = changed(CALL, context=context, parent=parent)
+    attempt = changed(ATTEMPT, context=attempt_context, parent=context)
+    without_asking, asking = (
+        HeadSampler(sampler_from("parentbased_always_on", None)),
+        HeadSampler(ParentBased(ALWAYS_ON)),
+    )
+    for tree in ([call], [call, attempt], [attempt]):
+        assert without_asking.keep(tree) == asking.keep(tree)
+    root = changed(call, parent=None)
+    assert without_asking.decide(root) == asking.decide(root)
 
 
 def test_a_ratio_decides_by_the_trace_id() -> None:
