@@ -6,10 +6,10 @@ Source: OTLP specification 1.x, "JSON Protobuf Encoding": protobuf's JSON, but w
 from __future__ import annotations
 
 import base64
-import json
 from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 from google.protobuf.json_format import MessageToDict
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
@@ -39,8 +39,7 @@ class OtlpJsonFile:
 
     def write(self, request: bytes) -> bool:
         """Append one request as a line, and tell whether it is there; see `LineFile.append`."""
-        line = json.dumps(otlp_json(request), separators=(",", ":"), ensure_ascii=False) + "\n"
-        return self._lines.append([line.encode()]) == 1
+        return self._lines.append([msgspec.json.encode(otlp_json(request)) + b"\n"]) == 1
 
     def append(self, requests: Sequence[bytes]) -> int:
         """Append requests and return how many are there: all, or those before one that could not be written."""
@@ -124,9 +123,9 @@ def _link(link: Span.Link) -> dict[str, Any]:
 
 def _attribute(attribute: KeyValue) -> dict[str, Any]:
     value = attribute.value
+    if text := value.string_value:  # as nearly all have
+        return {"key": attribute.key, "value": {"stringValue": text}}
     kind = value.WhichOneof("value")
-    if kind == "string_value":
-        return {"key": attribute.key, "value": {"stringValue": value.string_value}}
     if kind == "int_value":
         return {"key": attribute.key, "value": {"intValue": str(value.int_value)}}
     if kind == "bool_value":
