@@ -30,7 +30,7 @@ The state machine never waits, logs or schedules: `received_ns` is wall time at 
 
 from __future__ import annotations
 
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -214,15 +214,19 @@ class Correlator:
         sequence = self._next_sequence()
         deadline = now + self._limits.grace_seconds
         self._keep(self._held, sequence, _Pending(deadline, key, call.peer, call.event.size_bytes))
-        group = self._groups.setdefault(key, Group())
-        return self._release_settled(group.add_call(sequence, call, waits=_may_still_come(call)))
+        return self._release_settled(self._group(key).add_call(sequence, call, waits=_may_still_come(call)))
 
     def _receive_attempt(self, attempt: Observed[ApiCallAttempt], key: _Key, now: float) -> list[Released]:
         sequence = self._next_sequence()
         deadline = now + self._limits.attempt_wait_seconds
         self._keep(self._attempts, sequence, _Pending(deadline, key, attempt.peer, attempt.event.size_bytes))
-        group = self._groups.setdefault(key, Group())
-        return self._release_settled(group.add_attempt(sequence, attempt))
+        return self._release_settled(self._group(key).add_attempt(sequence, attempt))
+
+    def _group(self, key: _Key) -> Group:
+        group = self._groups.get(key)
+        if group is None:
+            group = self._groups[key] = Group()
+        return group
 
     def _release_settled(self, settled: list[int]) -> list[Released]:
         return [self._release_call(sequence, Reason.COMPLETE) for sequence in settled]
@@ -273,8 +277,8 @@ class Correlator:
                 del self._of_peer[pending.peer]
         return pending
 
-    def _evict(self) -> deque[Released]:
-        released: deque[Released] = deque()
+    def _evict(self) -> list[Released]:
+        released: list[Released] = []
         limits = self._limits
         while self.pending_events > limits.pending_events or self._pending_bytes > limits.pending_bytes:
             oldest = min(next(iter(queue)) for queue in (self._held, self._attempts) if queue)

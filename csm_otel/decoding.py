@@ -105,7 +105,7 @@ def _event(read: WireObject, size_bytes: int, redactor: ValueRedactor) -> Event:
     is_call = wire.Type == "ApiCall"
     user_agent = _free_text(wire.UserAgent, redactor)
     common: dict[str, Any] = {
-        "dialect": (dialect_of_user_agent(user_agent or "") or dialect_of_keys(keys) or Dialect.UNKNOWN),
+        "dialect": (dialect_of_user_agent(user_agent or "") or dialect_of_keys(keys()) or Dialect.UNKNOWN),
         "service": service or "",
         "api": api or "",
         "client_id": _free_text(wire.ClientId, redactor) or "",
@@ -138,7 +138,7 @@ def _event(read: WireObject, size_bytes: int, redactor: ValueRedactor) -> Event:
         connection_reused=_flag(wire.ConnectionReused),
         latencies=_latencies(wire),
         # Ruby writes its fixed keys with nulls when an attempt failed before it had a request
-        not_sent=wire.Timestamp is None and wire.AttemptLatency is None and "Timestamp" in keys,
+        not_sent=wire.Timestamp is None and wire.AttemptLatency is None and "Timestamp" in keys(),
     )
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import math
 import re
+from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
@@ -18,7 +19,7 @@ import msgspec
 from csm_otel.errors import MalformedDatagramError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 MAX_OBJECTS = 1024  # in one datagram: 65,535 bytes hold no more than some 900 events of the smallest useful kind
 # After what is not JSON, reading goes on at the next line, which the failed try may have read already. Twice the
@@ -92,10 +93,10 @@ _plain = msgspec.json.Decoder(Wire)
 
 
 class WireObject(NamedTuple):
-    """One object with the first of its keys, in order."""
+    """One object, and how to get the first of its keys, in order: few senders are not known by their user agent."""
 
     wire: Wire
-    keys: list[str]
+    keys: Callable[[], list[str]]
 
 
 def read_plain(payload: bytes) -> WireObject | None:
@@ -104,9 +105,7 @@ def read_plain(payload: bytes) -> WireObject | None:
         wire = _plain.decode(payload)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
-    return WireObject(
-        wire, [key[1].decode() for _, key in zip(range(_TELLING_KEYS), _KEY.finditer(payload), strict=False)]
-    )
+    return WireObject(wire, lambda: [key[1].decode() for key in islice(_KEY.finditer(payload), _TELLING_KEYS)])
 
 
 def read_anything(payload: bytes) -> Iterator[WireObject | MalformedDatagramError]:
@@ -120,7 +119,7 @@ def read_anything(payload: bytes) -> Iterator[WireObject | MalformedDatagramErro
             yield MalformedDatagramError("too_many")
             return
         if isinstance(value, dict):
-            yield WireObject(_wire(value), list(value)[:_TELLING_KEYS])
+            yield WireObject(_wire(value), list(value)[:_TELLING_KEYS].copy)
         else:
             yield value if isinstance(value, MalformedDatagramError) else MalformedDatagramError("not_an_object")
 

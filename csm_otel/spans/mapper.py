@@ -246,7 +246,7 @@ def _exception(outcome: Outcome, message: str, time_ns: int) -> tuple[SpanEvent,
 
 
 def _name(event: Event) -> str:
-    return ".".join(part for part in (event.service, event.api) if part)
+    return f"{event.service}.{event.api}" if event.service and event.api else event.service or event.api
 
 
 def _attempt_name(event: Event) -> str:
