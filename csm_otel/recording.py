@@ -11,6 +11,7 @@ with a file begins with another heading.
 
 from __future__ import annotations
 
+import json
 from typing import Annotated
 
 import msgspec
@@ -137,8 +138,11 @@ _decoder: msgspec.json.Decoder[Line] = msgspec.json.Decoder(Line)
 
 
 def encode_line(line: Line) -> bytes:
-    """Return a line as JSON, with its end."""
-    return _encoder.encode(line) + b"\n"
+    """Return a line as JSON, with its end; what UTF-8 cannot hold is "?" in it, as it is in spans."""
+    try:
+        return _encoder.encode(line) + b"\n"
+    except UnicodeEncodeError:  # file names and variables that are not UTF-8 reach Python as lone surrogates
+        return json.dumps(msgspec.to_builtins(line), ensure_ascii=False).encode("utf-8", "replace") + b"\n"
 
 
 def decode_line(text: bytes) -> Line:

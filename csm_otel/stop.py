@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import socket
@@ -26,8 +27,8 @@ class StopSignal:
         """The first signal that came; 0 while none has."""
         self.came_at = 0.0
         """When that was, in monotonic seconds."""
-        self._is_last_call = False
-        """Whether another signal is a second one."""
+        self._second_from = math.inf
+        """From which monotonic second on another signal is a second one."""
         self._taken = [number for number in numbers if signal.getsignal(number) is not signal.SIG_IGN]  # nohup means it
         self._readable, self._writable = socket.socketpair()
         for end in (self._readable, self._writable):
@@ -46,14 +47,16 @@ class StopSignal:
         return self._readable.fileno()
 
     def _receive(self, number: int, _frame: FrameType | None) -> None:
-        if self._is_last_call:
-            os._exit(_SIGNAL_EXIT + number)
         if self.number:
+            # Not one that Python was about to hand over when the first came: it goes on here only now.
+            if time.monotonic() >= self._second_from:
+                os._exit(_SIGNAL_EXIT + number)
             return
-        self.number, self.came_at = number, time.monotonic()
+        self.number = number  # before any call, within which Python may hand over another
+        self.came_at = time.monotonic()
         time.sleep(_TOGETHER_SECONDS)
         signal.raise_signal(number)  # has Python hand over here, too, what came meanwhile
-        self._is_last_call = True
+        self._second_from = time.monotonic() + _TOGETHER_SECONDS
         if os.getpid() != _INIT_PID:  # which the kernel lets nothing end that has no handler
             # From here on the kernel ends us: a handler of Python's has to wait until what it interrupts comes back.
             for taken in self._taken:

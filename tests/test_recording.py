@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import msgspec
 import pytest
 from conformance.recordings import EVERYTHING, recording
 from hypothesis import example, given
@@ -100,6 +101,20 @@ def test_the_largest_datagrams_fit_a_line(payload: bytes) -> None:
 def test_every_kind_of_line_is_read_back(line: Line) -> None:
     """Each kind says after reading what it said before."""
     assert decode_line(encode_line(line)) == line
+
+
+def test_a_name_that_is_not_utf8_is_readable() -> None:
+    """Names and arguments may be any bytes; a recording has what UTF-8 can hold of them, as spans have."""
+    odd = "caf\udce9"
+    command = msgspec.structs.replace(COMMAND, name=odd, arguments=(odd, "--all"))
+
+    heading = decode_line(encode_line(Heading(format=FORMAT, seed=1, host_name="host", service_name=odd)))
+    line = decode_line(encode_line(RecordedCommand(at_ns=1, command=command)))
+
+    assert isinstance(heading, Heading)
+    assert heading.service_name == "caf?"
+    assert isinstance(line, RecordedCommand)
+    assert line.command == msgspec.structs.replace(COMMAND, name="caf?", arguments=("caf?", "--all"))
 
 
 def test_a_peer_is_told_whole() -> None:

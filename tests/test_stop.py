@@ -83,6 +83,30 @@ def test_signals_that_come_together_are_one() -> None:
     assert (done.returncode, done.stdout, done.stderr) == (0, b"True\n", b"")
 
 
+IN_BETWEEN = """
+import os, signal, sys
+from csm_otel.stop import StopSignal
+
+stop = StopSignal(signal.SIGTERM, signal.SIGINT)
+handler, came = signal.getsignal(signal.SIGTERM), []
+
+def another(frame, event, _argument):
+    if not came and frame.f_code is handler.__func__.__code__:
+        came.append(True)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+sys.settrace(another)
+os.kill(os.getpid(), signal.SIGTERM)
+print(stop.is_set(), came, flush=True)
+"""
+
+
+def test_a_signal_that_comes_before_the_first_is_handled() -> None:
+    """Python runs the handler of the second whole, before that of the first has begun; both are one."""
+    done = subprocess.run(python(IN_BETWEEN), capture_output=True, check=False, timeout=DEADLINE_SECONDS)
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"True [True]\n", b"")
+
+
 def test_an_ignored_signal_stays_ignored() -> None:
     """What was ignored at the start, as nohup has it, neither stops nor counts."""
     with started([*python(PROGRAM), "SIGHUP"]) as process:
