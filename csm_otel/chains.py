@@ -84,7 +84,7 @@ def _longer_chains(call: Observed[ApiCall], candidates: Candidates, wanted: int)
         ),
         key=_cost,
     )
-    retried = _Retried(call, candidates)
+    retried = _Retried(call, candidates, wanted)
     firsts = nsmallest(
         _share(_FIRSTS, wanted), (Chain((key,), first_cost(candidates[key], call)) for key in retried.keys), key=_cost
     )
@@ -155,8 +155,9 @@ def _in_order(chain: Chain, candidates: Candidates) -> Chain:
 class _Retried:
     """The candidates after which another may have come, by when they were over."""
 
-    def __init__(self, call: Observed[ApiCall], candidates: Candidates) -> None:
+    def __init__(self, call: Observed[ApiCall], candidates: Candidates, wanted: int) -> None:
         self._call = call
+        self._back = _share(_BACK, wanted)
         self._candidates = candidates
         self._link_costs: dict[tuple[int, int, int], float | None] = {}
         self._over = sorted(
@@ -172,12 +173,12 @@ class _Retried:
         Of equals the first is taken: the later ones' calls are likelier to be still waiting to try again.
         """
         if not end.attempts:
-            return self.keys[-_BACK:]
+            return self.keys[-self._back :]
         successor = self._candidates[end.attempts[0]]
         # Java's stale copies repeat the times of the attempt before
         since_ns = successor.match_end_ns if successor.event.dialect is Dialect.JAVA else successor.match_start_ns
         after = bisect_right(self._over, (since_ns + slack_ns(successor.event.dialect) + 1, 0))
-        return self.keys[max(0, after - _BACK) : after]
+        return self.keys[max(0, after - self._back) : after]
 
     def link_cost(self, key: int, end: tuple[int, ...], number: int) -> float | None:
         """Return what it costs that an attempt, the ``number``-th, came before a chain's end; None if it cannot."""
