@@ -61,6 +61,8 @@ class OtlpMetricExporter(MetricExporter):
         self._is_failing = False
         self._deadline = float("inf")
         self._is_closing = threading.Event()
+        self._has_ended = False
+        """Whether the last export, which follows `hurry`, was made, whatever came of it."""
 
     def hurry(self, *, deadline: float) -> None:
         """Give up what is tried again and again, and end the export that follows by ``deadline``, monotonic seconds."""
@@ -69,6 +71,18 @@ class OtlpMetricExporter(MetricExporter):
 
     def export(self, metrics_data: MetricsData, timeout_millis: float = 10_000, **_more: Any) -> MetricExportResult:  # ruff: ignore[unused-method-argument]
         """Export once."""
+        is_last = self._is_closing.is_set()
+        try:
+            return self._export(metrics_data)
+        finally:
+            self._has_ended = is_last
+
+    def end(self) -> None:
+        """Tell when the last export was not made, as one before it was still under way, or has not come to an end."""
+        if not self._has_ended:
+            self._tell("the last were not delivered in time")
+
+    def _export(self, metrics_data: MetricsData) -> MetricExportResult:
         try:
             outcome = self._deliver(encode_metrics(metrics_data).SerializeToString())
         except Exception as error:  # ruff: ignore[blind-except] - whatever it is, the next time comes

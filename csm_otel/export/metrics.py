@@ -115,6 +115,7 @@ class Metrics:
         self._exporter.hurry(deadline=time.monotonic() + deadline_seconds)
         with contextlib.suppress(Exception):
             self._provider.shutdown(timeout_millis=deadline_seconds * 1000)
+        self._exporter.end()
 
     # What the SDK's thread reads while the loop counts on; a copy of a dict is made in one go.
 

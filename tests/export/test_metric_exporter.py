@@ -104,6 +104,22 @@ def test_the_end_comes_in_time() -> None:
     assert time.monotonic() - began < 20
 
 
+def test_a_last_export_that_was_not_made_is_told() -> None:
+    """Where an export hangs until the end, the last counts were delivered by none; where the last one was, by it."""
+    said: list[str] = []
+    deliverer = Deliverer(Delivered(0, ""))
+    exporter = OtlpMetricExporter(deliverer, timeout_seconds=60, say=said.append)
+    assert exporter.export(some()) is OK
+    exporter.hurry(deadline=time.monotonic() + 1)
+
+    exporter.end()
+    assert said == ["metrics are not taken by the back end: the last were not delivered in time"]
+
+    assert exporter.export(some()) is OK
+    exporter.end()
+    assert said[1:] == ["metrics are taken again"]
+
+
 def test_the_choices_agree() -> None:
     """What the variables allow is what there is."""
     assert tuple(TEMPORALITIES) == _TEMPORALITIES
