@@ -45,6 +45,8 @@ class Outlets(NamedTuple):
     goes_to: str
     """Where spans go, for the line that says so."""
     wants_spool: bool
+    say: Callable[[str], None]
+    """Takes a line for the operator."""
 
     @property
     def troubles(self) -> list[str]:
@@ -73,13 +75,25 @@ class Outlets(NamedTuple):
         return all(one.is_settled(mark) for one, mark in zip(carriers, marks, strict=True))
 
     def close(self, *, deadline_seconds: float) -> None:
-        """Wait for the delivery of what was sent off, but no longer than the deadline, and close all."""
+        """Wait for the delivery of what was sent off, but no longer than the deadline, and close all.
+
+        A recording or a file that gets no further is given up before, and what is given up is told.
+        """
         deadline = time.monotonic() + deadline_seconds
         if self.queue is not None:
             self.queue.close(deadline_seconds=deadline_seconds)
-        for one in (self.recorder, self.file):  # which have been writing meanwhile
+        for one, name, noun in ((self.recorder, "recording", "line"), (self.file, "file", "span")):
+            if one is None:
+                continue
+            # it has been writing meanwhile
+            if given_up := one.close(deadline_seconds=max(deadline - time.monotonic(), 0.0)):
+                self.say(f"{name}: {counted(given_up, noun)} not written in time at the end")
+
+    def cancel(self) -> None:
+        """Make a running or a later `close` end at once."""
+        for one in (self.queue, self.recorder, self.file):
             if one is not None:
-                one.close(deadline_seconds=max(deadline - time.monotonic(), 0.0))
+                one.cancel()
 
 
 def open_outlets(
@@ -101,7 +115,8 @@ def open_outlets(
     file, recorder = _files(settings, source, speaker, tally, faults, shows=shows)
     writer = FileWriter(file, tally=None if queue else tally) if file else None
     goes_to = ", ".join(filter(None, [back_end, str(settings.file) if file else "", "stdout" if shows else ""]))
-    return Outlets(queue, writer, recorder, shows, back_end, goes_to or "nowhere", settings.spool is not None)
+    wants_spool = settings.spool is not None
+    return Outlets(queue, writer, recorder, shows, back_end, goes_to or "nowhere", wants_spool, speaker.say)
 
 
 def made(make: Callable[[], T], faults: list[str]) -> T | None:

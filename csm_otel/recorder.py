@@ -124,9 +124,13 @@ class Recorder:
         """Whether the last line could not be written, or did not fit."""
         return self._lines.is_failing
 
-    def close(self, *, deadline_seconds: float) -> None:
-        """Write what waits, for at most ``deadline_seconds``, count the rest, and close the file."""
-        self._lines.close(deadline_seconds=deadline_seconds)
+    def close(self, *, deadline_seconds: float) -> int:
+        """Write what waits, count the rest, close the file, and return how many were left; see `WriteQueue.close`."""
+        return self._lines.close(deadline_seconds=deadline_seconds)
+
+    def cancel(self) -> None:
+        """Make a running or a later `close` end at once; see `WriteQueue.cancel`."""
+        self._lines.cancel()
 
     def _at_ns(self, now: float) -> int:
         return max(0, round((now - self._began) * _NS_PER_SECOND))

@@ -88,15 +88,13 @@ def _build(
 
 
 def _give_up_when_interrupted(child: Child, bridge: Bridge) -> None:
-    """End the delivery at once when a signal comes after the command's end."""
-    queue = bridge.outlets.queue
-    if queue is not None:
+    """End the delivery, and the writing of recording and file, at once when a signal comes after the command's end."""
 
-        def give_up() -> None:
-            child.interrupted.wait()
-            queue.cancel()
+    def give_up() -> None:
+        child.interrupted.wait()
+        bridge.outlets.cancel()
 
-        threading.Thread(target=give_up, name="give-up", daemon=True).start()
+    threading.Thread(target=give_up, name="give-up", daemon=True).start()
 
 
 def _command(child: Child, launch: Launch, settings: Settings) -> Command:

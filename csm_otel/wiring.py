@@ -42,6 +42,7 @@ from csm_otel.standard import (
     rpc_conventions_of,
 )
 from csm_otel.tally import Tally
+from csm_otel.write_queue import STALL_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -102,7 +103,7 @@ class Bridge(NamedTuple):
         That is in monotonic seconds. ``until_ns``: see `Agent.finish`.
         """
         if self.outlets.file is not None:
-            self.outlets.file.have_patience(until=deadline)
+            self.outlets.file.have_patience(until=deadline, stall_seconds=STALL_SECONDS)
         self.agent.finish(deadline=deadline, until_ns=until_ns)
         left_seconds = max(0.0, deadline - time.monotonic())
         kept_seconds = min(left_seconds / 4, _LAST_METRICS_SECONDS) if self.metrics is not None else 0.0

@@ -6,6 +6,7 @@ encoded already. What does not fit is lost, as what cannot be written is.
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections import deque
@@ -18,8 +19,11 @@ if TYPE_CHECKING:
 LIMIT_BYTES = 16 * 1024 * 1024
 """Some 40,000 spans or 20,000 datagrams: a few seconds of writing, which is what there is time for at the end."""
 
+STALL_SECONDS = 1.25
+"""How long nothing may get any further at the end. A pipe's reader gets a second: `LineFile` tells of it before."""
+
 _GATHERED_BYTES = 64 * 1024  # are not gathered any further
-_LEAST_SECONDS = 0.1  # for the last of it at the end, whatever the deadline: a disk that works needs a hundredth
+_LEAST_SECONDS = 0.1  # for the last of it at the end, whatever happens: a disk that works needs a hundredth
 _THREAD_END_SECONDS = 0.2
 
 
@@ -76,8 +80,12 @@ class WriteQueue:
         self._bytes = 0
         self._put = self._settled = 0
         """What was taken in counts for, and what of it waits no more."""
+        self._moved_at = 0.0
+        """When it got any further, or began to have something to write, in monotonic seconds."""
         self._is_overflowing = False
-        self._patient_until = float("-inf")
+        self._patient_until = -math.inf
+        self._patient_stall_seconds = math.inf
+        self._is_cancelled = False
         self._is_closing = False
         self._is_over = False
         self._thread = threading.Thread(target=self._write_all, name=name, daemon=True)
@@ -98,40 +106,59 @@ class WriteQueue:
         with self._changed:
             return self._settled >= mark
 
-    def have_patience(self, *, until: float) -> None:
-        """Let `put` wait for room from now on, up to a monotonic second: nothing is received meanwhile."""
+    def have_patience(self, *, until: float, stall_seconds: float = math.inf) -> None:
+        """Let `put` wait for room from now on, up to a monotonic second: nothing is received meanwhile.
+
+        It stops waiting when nothing has got any further for ``stall_seconds``.
+        """
         with self._changed:
-            self._patient_until = until
+            self._patient_until, self._patient_stall_seconds = until, stall_seconds
 
     def put(self, data: bytes, counts: int = 1) -> None:
         """Take in what is to be written, and what it counts for; what does not fit is lost. Waits only if told to."""
         with self._changed:
             self._put += counts
-            while not (self._fits(data) or self._is_over) and (left := self._patient_until - time.monotonic()) > 0:
+            while not (self._fits(data) or self._is_over) and (left := self._patience_seconds()) > 0:
                 self._changed.wait(min(left, threading.TIMEOUT_MAX))
             self._is_overflowing = not self._fits(data)
             if self._is_over or self._is_overflowing:
                 self._settle(counts, is_written=False)
                 return
             had_gathered = self._has_gathered()
+            if not self._waiting:
+                self._moved_at = time.monotonic()
             self._waiting.append((data, counts))
             self._bytes += len(data)
             if len(self._waiting) == 1 or self._has_gathered() > had_gathered:
                 self._changed.notify_all()
 
-    def close(self, *, deadline_seconds: float) -> None:
-        """Write what waits, for at most ``deadline_seconds``, give the rest up, and close the target."""
+    def close(self, *, deadline_seconds: float) -> int:
+        """Write what waits, give the rest up, close the target, and return what the rest counts for.
+
+        It is given up after ``deadline_seconds``, and before, when nothing has got any further for ``STALL_SECONDS``.
+        """
         with self._changed:
             self._is_closing = True
             self._changed.notify_all()
-            is_done = self._changed.wait_for(lambda: not self._waiting, max(deadline_seconds, _LEAST_SECONDS))
+            began = time.monotonic()
+            while self._waiting and (left := self._left_seconds(began, deadline_seconds)) > 0:
+                self._changed.wait(left)
             self._is_over = True
-            for _, counts in self._waiting:
-                self._settle(counts, is_written=False)
+            given_up = sum(counts for _, counts in self._waiting)
+            if self._waiting:
+                self._is_overflowing = True
+                self._settle(given_up, is_written=False)
             self._waiting.clear()
             self._changed.notify_all()
-        if is_done:  # else the disk does not let the thread go, and it is left behind; it is a daemon
+        if not given_up:  # else the disk does not let the thread go, and it is left behind; it is a daemon
             self._thread.join(_THREAD_END_SECONDS)
+        return given_up
+
+    def cancel(self) -> None:
+        """Make a running or a later `close` end at once, but for the moment that a disk needs that works."""
+        with self._changed:
+            self._is_cancelled = True
+            self._changed.notify_all()
 
     def _write_all(self) -> None:
         while batch := self._next():
@@ -144,6 +171,7 @@ class WriteQueue:
                     self._due -= 1
                     self._bytes -= len(data)
                     self._settle(counts, is_written=number < there)
+                self._moved_at = time.monotonic()
                 self._changed.notify_all()
         self._target.close()
 
@@ -176,6 +204,16 @@ class WriteQueue:
 
     def _fits(self, data: bytes) -> bool:
         return not self._waiting or self._bytes + len(data) <= self._limit_bytes
+
+    def _patience_seconds(self) -> float:
+        if self._is_cancelled:
+            return 0.0
+        return min(self._patient_until, self._moved_at + self._patient_stall_seconds) - time.monotonic()
+
+    def _left_seconds(self, began: float, deadline_seconds: float) -> float:
+        """Return how much longer closing may take, which has begun at a monotonic second."""
+        end = -math.inf if self._is_cancelled else min(began + deadline_seconds, self._moved_at + STALL_SECONDS)
+        return max(end, began + _LEAST_SECONDS) - time.monotonic()
 
     def _settle(self, counts: int, *, is_written: bool) -> None:
         self._settled += counts

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from otlp_backend import DEADLINE_SECONDS, wait_until
 
-from csm_otel.write_queue import WriteQueue
+from csm_otel.write_queue import STALL_SECONDS, WriteQueue
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -49,6 +49,21 @@ class Disk:
         self.is_closed = True
 
 
+class SlowDisk(Disk):
+    """A disk that takes its time for each batch, until told to hurry."""
+
+    def __init__(self, *, batch_seconds: float) -> None:
+        super().__init__()
+        self.hurries = threading.Event()
+        self._batch_seconds = batch_seconds
+
+    def append(self, batch: Sequence[bytes]) -> int:
+        """Write all, after a while."""
+        self.is_writing.set()
+        self.hurries.wait(self._batch_seconds)
+        return super().append(batch)
+
+
 class Writing:
     """A queue to a disk, with what came of what was put."""
 
@@ -73,7 +88,9 @@ class Writing:
 
     def close(self, seconds: float = DEADLINE_SECONDS) -> tuple[int, int]:
         """Close the queue, and return how many were written and lost."""
-        self.queue.close(deadline_seconds=seconds)
+        lost = self.lost
+        given_up = self.queue.close(deadline_seconds=seconds)
+        assert given_up == 0 or given_up == self.lost - lost
         return self.written, self.lost
 
     def _lose(self, count: int) -> None:
@@ -163,3 +180,87 @@ def test_the_last_is_written_though_there_is_no_time() -> None:
     writing = Writing(disk, batch_bytes=20, gather_seconds=DEADLINE_SECONDS)
     writing.put(LINES[:10])
     assert writing.close(0.0) == (10, 0)
+
+
+def test_a_disk_that_hangs_is_given_up_before_the_deadline() -> None:
+    """Closing ends when nothing has got any further for a while, and each line is in one count."""
+    disk = Disk(stands_still=True)
+    writing = Writing(disk, batch_bytes=20)
+    writing.put(LINES[:10])
+    disk.is_writing.wait(DEADLINE_SECONDS)
+    began = time.monotonic()
+    assert writing.queue.close(deadline_seconds=DEADLINE_SECONDS) == 10
+    assert time.monotonic() - began < STALL_SECONDS + 2.0
+    assert (writing.written, writing.lost) == (0, 10)
+    assert writing.queue.is_failing
+    disk.goes_on.set()
+    wait_until(lambda: disk.is_closed)
+    assert (writing.written, writing.lost) == (0, 10)
+
+
+def test_a_disk_that_is_slow_gets_the_deadline() -> None:
+    """While it gets further it is waited for, though all of it takes longer than a disk that hangs would get."""
+    disk = SlowDisk(batch_seconds=STALL_SECONDS / 4)
+    writing = Writing(disk, batch_bytes=8)
+    began = time.monotonic()
+    writing.put(LINES[:12])
+    assert writing.close() == (12, 0)
+    assert time.monotonic() - began > STALL_SECONDS
+    assert disk.lines == LINES[:12]
+
+
+def test_a_disk_that_is_slow_gets_no_more_than_the_deadline() -> None:
+    """What is written by then is there, and the rest is lost."""
+    disk = SlowDisk(batch_seconds=STALL_SECONDS / 4)
+    writing = Writing(disk, batch_bytes=4)
+    writing.put(LINES)
+    began = time.monotonic()
+    written, lost = writing.close(STALL_SECONDS * 1.5)
+    assert STALL_SECONDS * 1.5 <= time.monotonic() - began < STALL_SECONDS * 1.5 + 2.0
+    assert 0 < written == 200 - lost < 200
+    disk.hurries.set()
+
+
+@pytest.mark.parametrize("is_closing", [True, False], ids=["while closing", "before"])
+def test_giving_up_ends_the_wait(*, is_closing: bool) -> None:
+    """A slow disk is not waited for any longer, and what is left is counted."""
+    disk = SlowDisk(batch_seconds=STALL_SECONDS / 4)
+    writing = Writing(disk, batch_bytes=4)
+    writing.put(LINES)
+    disk.is_writing.wait(DEADLINE_SECONDS)
+    began = time.monotonic()
+    if is_closing:
+        threading.Timer(0.2, writing.queue.cancel).start()
+    else:
+        writing.queue.cancel()
+    written, lost = writing.close()
+    assert time.monotonic() - began < 2.0
+    assert written + lost == 200
+    assert lost > 0
+    disk.hurries.set()
+
+
+def test_giving_up_costs_nothing_of_a_disk_that_works() -> None:
+    """What waits for more is written all the same."""
+    disk = Disk()
+    writing = Writing(disk, batch_bytes=20, gather_seconds=DEADLINE_SECONDS)
+    writing.put(LINES[:10])
+    writing.queue.cancel()
+    assert writing.close() == (10, 0)
+
+
+@pytest.mark.parametrize("is_cancelled", [True, False])
+def test_patience_ends_with_a_disk_that_hangs(*, is_cancelled: bool) -> None:
+    """Putting that may wait for room does so only while it gets any further, and not once all is given up."""
+    disk = Disk(stands_still=True)
+    writing = Writing(disk, limit_bytes=4)
+    writing.put(LINES[:1])
+    writing.queue.have_patience(
+        until=time.monotonic() + DEADLINE_SECONDS, stall_seconds=DEADLINE_SECONDS if is_cancelled else 0.2
+    )
+    if is_cancelled:
+        threading.Timer(0.2, writing.queue.cancel).start()
+    assert writing.put(LINES[1:10]) < 2.0
+    assert writing.lost == 9
+    disk.goes_on.set()
+    assert writing.close() == (1, 9)

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import re
 import signal
+import subprocess
 import sys
+import threading
 import time
 from typing import TYPE_CHECKING, Literal
 
 import pytest
 from e2e.lifecycle import broken_backend, flood, seconds_to_stop, send_attempts, send_calls
-from e2e.programs import environment, has_traceback, run, serving
+from e2e.programs import CSM_OTEL, DEADLINE_SECONDS, environment, has_traceback, run, serving
+from otlp_backend import wait_until
 
 if TYPE_CHECKING:
+    from collections.abc import Generator
     from pathlib import Path
 
 DRAIN_SECONDS = 1.5
@@ -108,3 +114,66 @@ def test_the_deadline_begins_with_the_signal() -> None:
             send_calls(daemon, 50)
             assert seconds_to_stop(daemon, signal.SIGTERM) < SLACK_SECONDS
     assert b"50 spans dropped (50 not delivered in time at the end)" in daemon.rest
+
+
+_SENDER = """
+import os, socket
+with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+    for number in range(2000):
+        sock.sendto(b"[" + b"x" * 100 + b"]", ("127.0.0.1", int(os.environ["AWS_CSM_PORT"])))
+print(os.getpid(), flush=True)
+"""
+
+
+@contextlib.contextmanager
+def _slow_reader(pipe: Path) -> Generator[None]:
+    """Make a named pipe and read it slowly, so that a writer never waits for long and is never done."""
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    is_over = threading.Event()
+
+    def read() -> None:
+        while not is_over.wait(0.5):
+            with contextlib.suppress(BlockingIOError):
+                os.read(reader, 4096)
+
+    thread = threading.Thread(target=read)
+    thread.start()
+    try:
+        yield
+    finally:
+        is_over.set()
+        thread.join()
+        os.close(reader)
+
+
+def _is_gone(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    return False
+
+
+def test_a_signal_ends_the_wait_for_a_recording(tmp_path: Path) -> None:
+    """A pipe that is read slowly is waited for until a signal comes; what is left then is told and counted."""
+    pipe = tmp_path / "pipe"
+    flags = ["--drain-seconds", "60", "--record", str(pipe)]
+    command = [*CSM_OTEL, "exec", *flags, "--", sys.executable, "-c", _SENDER]
+    env = environment(OTEL_TRACES_EXPORTER="none")
+    with (
+        _slow_reader(pipe),
+        subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process,
+    ):
+        assert process.stdout is not None
+        pid = int(process.stdout.readline())
+        wait_until(lambda: _is_gone(pid))
+        process.send_signal(signal.SIGTERM)
+        began = time.monotonic()
+        _, told = process.communicate(timeout=DEADLINE_SECONDS)
+        took_seconds = time.monotonic() - began
+    assert process.returncode == 0
+    assert took_seconds < 2 * SLACK_SECONDS
+    unrecorded = count(told, "lines of the recording could not be written")
+    assert 0 < count(told, "lines not written in time at the end") <= unrecorded
+    assert not has_traceback(told)
