@@ -49,6 +49,8 @@ class Disk:
         self.is_moving = False
         self.moves = 0
         """How often requests were moved."""
+        self.is_over = False
+        """Whether the end has been accounted for: who comes back from a disk that hung changes no count any more."""
         self._damages = 0
         self._is_stopped = False
         self.thread = threading.Thread(target=self._move_all, name="csm-otel-spool", daemon=True)
@@ -72,16 +74,26 @@ class Disk:
         """Let the thread end; it is to be told that something has changed."""
         self._is_stopped = True
 
-    def keep_the_rest(self) -> None:
-        """Put to disk what is in memory, as far as it can be, and close the spool: the end."""
-        if not self._spool.hangs(DISK_PATIENCE_SECONDS):  # else the disk hangs, and would hold us up as well
+    def keep_the_rest(self, *, is_still: bool) -> None:
+        """Put to disk what is in memory, as far as it can be, and close the spool: the end.
+
+        ``is_still``: nothing is being put on the disk, or taken off. Otherwise, or where the disk hangs, it would hold
+        us up as well, and what it is at may come to pass or not: what was to be put there is in memory still and not
+        spooled, what was to be taken off is.
+        """
+        if is_still and not self._spool.hangs(DISK_PATIENCE_SECONDS):
             rest = self._memory.first(len(self._memory))
             with contextlib.suppress(SpoolError):
                 self._ledger.drop(self._put(rest), "queue_full")
                 self._memory.forget(rest)
             self._account_for_damage()
             self._spool.close()
-        self._ledger.tally.spans_spooled += self._spool.spans
+            spooled = self._spool.spans
+        else:
+            in_memory = sum(one.spans for one in self._memory.first(len(self._memory)))
+            spooled = self._ledger.put - self._ledger.settled - in_memory
+        self._ledger.tally.spans_spooled += spooled
+        self.is_over = True
 
     # Without it.
 
@@ -127,6 +139,8 @@ class Disk:
         except SpoolError as error:
             fault = str(error)
         with self._changed:
+            if self.is_over:
+                return
             self._memory.give_back()
             self.is_moving = False
             self.is_failing = bool(fault)
@@ -147,6 +161,8 @@ class Disk:
 
     def _account_for_damage(self) -> None:
         with self._changed:
+            if self.is_over:
+                return
             lost = self._spool.spans_lost - self._ledger.tally.spans_dropped["spool_damaged"]
             is_news = self._spool.damages > self._damages
             self._damages = self._spool.damages

@@ -155,7 +155,9 @@ class DeliveryQueue:
             thread.join(_THREAD_END_SECONDS)
         with self._changed:
             if self._disk is not None:
-                self._disk.keep_the_rest()
+                # with the lock let go: who comes back from a slow disk needs it to say so
+                self._changed.wait_for(self._is_disk_still, DISK_PATIENCE_SECONDS)
+                self._disk.keep_the_rest(is_still=self._is_disk_still())
             self._ledger.drop(sum(one.spans for one in self._memory.first(len(self._memory))), "shutdown")
 
     def cancel(self) -> None:
@@ -237,6 +239,8 @@ class DeliveryQueue:
             is_known = True
             self._tell(f"spool cannot be written, some spans may be delivered again: {error}")
         with self._changed:
+            if self._disk is not None and self._disk.is_over:  # the disk hung, and it is counted as spooled
+                return []
             lines = ["back end available again"] if self._backoff.failures else []
             self._backoff.succeed()
             self._let_go()

@@ -61,6 +61,11 @@ class _Size(NamedTuple):
     """Bytes."""
 
 
+class _Counts(NamedTuple):
+    bytes: int
+    spans: int
+
+
 class Spooled(NamedTuple):
     """A request that waits."""
 
@@ -93,9 +98,11 @@ class Spool:
         self._returned: _Size | None = None
         """What `first` returned last."""
         self.bytes = 0
-        """Of what waits, with what it costs beside."""
+        """Of what waits, with what it costs beside; what a change comes to is in it once it is committed."""
         self.spans = 0
-        """Of what waits."""
+        """Of what waits; likewise."""
+        self._pending = _Counts(0, 0)
+        """Bytes and spans as the change under way leaves them: the disk may yet hang, or refuse to commit it."""
         self.spans_lost = 0
         """Known to have been in what was damaged and cannot be read."""
         self.damages = 0
@@ -121,8 +128,8 @@ class Spool:
         """
 
         def change() -> int:
-            added = sum(len(request) + _ROW_BYTES for request, _ in requests)
-            excess = self._oldest(self.bytes + added - self.limit_bytes)
+            added = [_Size(0, spans, len(request) + _ROW_BYTES) for request, spans in requests]  # keys are to come
+            excess = self._oldest(self._pending.bytes + sum(row.size for row in added) - self.limit_bytes)
             dropped = sum(row.spans for row in excess)
             all_tries = [*tries, *[0] * (len(requests) - len(tries))]
             self._database.executemany("DELETE FROM requests WHERE key = ?", [(row.key,) for row in excess])
@@ -133,8 +140,8 @@ class Spool:
                     for (request, spans), tried in zip(requests, all_tries, strict=True)
                 ],
             )
-            self.bytes += added - sum(row.size for row in excess)
-            self.spans += sum(spans for _, spans in requests) - dropped
+            self._count(-1, excess)
+            self._count(1, added)
             return dropped
 
         return self._change(change)
@@ -193,7 +200,7 @@ class Spool:
                     (at, spans, zlib.crc32(request), request),
                 )
                 self._count(1, [_Size(at, spans, len(request) + _ROW_BYTES)])
-            if not self.bytes:
+            if not self._pending.bytes:
                 self._database.execute("PRAGMA incremental_vacuum").fetchall()
             return is_there
 
@@ -204,11 +211,16 @@ class Spool:
                 if not halves and self._returned is not None and self._returned.key == key > self._done:
                     self._done = key
                     self._count(-1, [self._returned])
+                    self._publish()
             raise
 
     def _count(self, sign: int, rows: Sequence[_Size]) -> None:
-        self.bytes += sign * sum(row.size for row in rows)
-        self.spans += sign * sum(row.spans for row in rows)
+        """Count rows that come or go; `_publish` tells of it."""
+        size, spans = sum(row.size for row in rows), sum(row.spans for row in rows)
+        self._pending = _Counts(self._pending.bytes + sign * size, self._pending.spans + sign * spans)
+
+    def _publish(self) -> None:
+        self.bytes, self.spans = self._pending
 
     def close(self) -> None:
         """Give the folder free for others; what waits stays."""
@@ -243,17 +255,18 @@ class Spool:
                 return self._transact(change)
 
     def _transact(self, change: Callable[[], T]) -> T:
-        before = self.bytes, self.spans, self._done
+        before = self._pending, self._done
         try:
             with _as_spool_errors():
                 self._database.execute("BEGIN IMMEDIATE")
                 result = change()
                 self._database.execute("COMMIT")
         except SpoolError:
-            self.bytes, self.spans, self._done = before
+            self._pending, self._done = before
             with contextlib.suppress(sqlite3.Error):
                 self._database.execute("ROLLBACK")
             raise
+        self._publish()
         return result
 
     def _open_or_mend(self) -> None:
@@ -312,7 +325,8 @@ class Spool:
 
     def _count_all(self) -> None:
         sizes = self._sizes()
-        self.bytes, self.spans = sum(row.size for row in sizes), sum(row.spans for row in sizes)
+        self._pending = _Counts(sum(row.size for row in sizes), sum(row.spans for row in sizes))
+        self._publish()
 
 
 class _DamagedError(SpoolError):

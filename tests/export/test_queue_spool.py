@@ -7,6 +7,7 @@ import time
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import pytest
+from export.committing import SlowDisk
 from export.samples import CALL, changed
 from export.test_queue import _outcomes, _Run, _Scripted
 from hypothesis import given, settings
@@ -17,6 +18,7 @@ from otlp_backend import DEADLINE_SECONDS, wait_until
 
 from csm_otel.errors import SpoolError
 from csm_otel.export import queue
+from csm_otel.export.disk import DISK_PATIENCE_SECONDS
 from csm_otel.export.encoding import encode
 from csm_otel.export.outcome import Outcome, TooLarge, Unavailable
 from csm_otel.export.spool import Spool
@@ -308,6 +310,90 @@ def test_a_disk_that_hangs_does_not_hold_up_the_end(folder: Path) -> None:
     for thread in run.queue._threads:
         thread.join(DEADLINE_SECONDS)
     spool.close()
+
+
+def _outcomes_of(run: _Run) -> tuple[int, int, dict[str, int]]:
+    return run.tally.spans_delivered, run.tally.spans_spooled, run.dropped
+
+
+def _go_on(disk: SlowDisk, run: _Run) -> None:
+    """Let a disk that hung go on after the end, and all that waited for it come back."""
+    disk.goes_on.set()
+    for thread in run.queue._threads:
+        thread.join(DEADLINE_SECONDS)
+        assert not thread.is_alive()
+
+
+def test_what_is_being_committed_when_the_disk_hangs_is_counted_once(folder: Path) -> None:
+    """It is dropped, and what was on disk before is spooled, now and when the disk goes on."""
+    spool = Spool(folder, limit_bytes=PLENTY)
+    run = _Run(_Scripted([AWAY]), spool=spool)
+    run.put(b"a", spans=5)
+    wait_until(lambda: not len(run.queue._memory) and run.queue._backoff.failures)
+    disk = SlowDisk(spool)
+    run.put(b"b", spans=7)
+    assert disk.waits.wait(DEADLINE_SECONDS)
+    run.close(0.1)
+    assert _outcomes_of(run) == (0, 5, {"shutdown": 7})
+    _go_on(disk, run)
+    assert _outcomes_of(run) == (0, 5, {"shutdown": 7})
+    spool.close()
+
+
+def test_what_a_full_spool_pushes_out_when_the_disk_hangs_is_counted_once(folder: Path) -> None:
+    """What goes for it is on disk until that is committed: spooled, now and when the disk goes on."""
+    spool = Spool(folder, limit_bytes=2_500)
+    run = _Run(_Scripted([AWAY]), spool=spool)
+    run.put(bytes(900), bytes(900), spans=3)
+    wait_until(lambda: not len(run.queue._memory) and run.queue._backoff.failures)
+    disk = SlowDisk(spool)
+    run.put(bytes(900), spans=7)
+    assert disk.waits.wait(DEADLINE_SECONDS)
+    run.close(0.1)
+    assert _outcomes_of(run) == (0, 6, {"shutdown": 7})
+    _go_on(disk, run)
+    assert _outcomes_of(run) == (0, 6, {"shutdown": 7})
+    spool.close()
+
+
+def test_what_the_disk_is_forgetting_when_it_hangs_is_counted_once(folder: Path) -> None:
+    """What was delivered and is on disk still is spooled, now and when the disk goes on."""
+    deliverer = _Scripted(is_open=False)
+    spool = Spool(folder, limit_bytes=PLENTY)
+    run = _Run(deliverer, spool=spool)
+    run.put(b"a", spans=5)
+    wait_until(lambda: deliverer.tried)
+    disk = SlowDisk(spool)
+    deliverer.gate.set()
+    assert disk.waits.wait(DEADLINE_SECONDS)
+    run.put(b"b", spans=7)
+    run.close(0.1)
+    assert _outcomes_of(run) == (0, 5, {"shutdown": 7})
+    _go_on(disk, run)
+    assert _outcomes_of(run) == (0, 5, {"shutdown": 7})
+    spool.close()
+
+
+def test_what_a_slow_disk_takes_at_the_end_is_put_there_once(folder: Path) -> None:
+    """A commit that ends while the end waits for the disk is not made again; in any case the counts add up."""
+    spool = Spool(folder, limit_bytes=PLENTY)
+    run = _Run(_Scripted([AWAY]), spool=spool)
+    run.put(b"a", spans=5)
+    wait_until(lambda: not len(run.queue._memory) and run.queue._backoff.failures)
+    disk = SlowDisk(spool)
+    run.put(b"b", spans=7)
+    assert disk.waits.wait(DEADLINE_SECONDS)
+    patience_seconds = DISK_PATIENCE_SECONDS + 2 * queue._THREAD_END_SECONDS
+    threading.Timer(patience_seconds + DISK_PATIENCE_SECONDS / 2, disk.goes_on.set).start()
+    run.close(0.0)
+    assert run.tally.spans_spooled + sum(run.dropped.values()) == 12
+    _go_on(disk, run)
+    if run.dropped:  # it was given up, not closed
+        spool.close()
+    second = _Scripted()
+    run = run_on(folder, second)
+    run.close()
+    assert second.delivered == [b"a", b"b"]
 
 
 class _Keeping(Spool):

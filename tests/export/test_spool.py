@@ -8,20 +8,22 @@ import sqlite3
 import stat
 import subprocess
 import sys
+import threading
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from export.committing import SlowDisk
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from otlp_backend import DEADLINE_SECONDS
 
 from csm_otel.errors import SpoolError
-from csm_otel.export.spool import _PRAGMAS, Spool
+from csm_otel.export.spool import _PRAGMAS, Spool, Spooled
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
 PLENTY = 10_000_000
 FILE = "requests.sqlite"
@@ -284,6 +286,43 @@ def test_a_full_disk_loses_nothing_that_was_there(tmp_path: Path) -> None:
     command = [sys.executable, "-c", _FILLS_UP, str(tmp_path / "spool")]
     done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=DEADLINE_SECONDS)
     assert done.stdout == "b'before' b'after' 0\n"
+
+
+@pytest.mark.parametrize("refuses", [False, True])
+def test_counts_are_those_of_what_is_committed(tmp_path: Path, refuses: bool) -> None:  # ruff: ignore[boolean-type-hint-positional-argument] - a column of the table
+    """While a commit hangs what waits is what did before; then it is what the disk has, whether it took it or not."""
+    with closing(opened(tmp_path, 1_000)) as spool:
+        spool.put([(bytes(300), 1), (bytes(300), 2)])
+        before = (spool.bytes, spool.spans)
+        disk = SlowDisk(spool)
+        disk.refuses = refuses
+        faults: list[SpoolError] = []
+
+        def put() -> None:
+            try:
+                spool.put([(bytes(500), 4)])  # pushes out the first
+            except SpoolError as error:
+                faults.append(error)
+
+        thread = threading.Thread(target=put)
+        thread.start()
+        assert disk.waits.wait(DEADLINE_SECONDS)
+        assert (spool.bytes, spool.spans) == before
+        disk.goes_on.set()
+        thread.join(DEADLINE_SECONDS)
+        assert len(faults) == refuses
+        assert (spool.bytes, spool.spans) == (before if refuses else (before[0] + 200, 6))
+        disk.refuses = False
+        dropped = spool.put([(b"a", 8)])
+        assert spool.spans == (11 if refuses else 14) - dropped
+        assert sum(one.spans for one in _taken(spool)) == (11 if refuses else 14) - dropped
+        assert (spool.bytes, spool.spans) == (0, 0)
+
+
+def _taken(spool: Spool) -> Iterator[Spooled]:
+    while spooled := spool.first():
+        yield spooled
+        spool.replace_first(spooled.key)
 
 
 @settings(max_examples=40, deadline=None)

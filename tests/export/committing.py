@@ -1,0 +1,40 @@
+"""A disk that is slow to commit, or refuses to: what a spool's connection to its database is replaced by."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from typing import TYPE_CHECKING, Any
+
+from otlp_backend import DEADLINE_SECONDS
+
+if TYPE_CHECKING:
+    from csm_otel.export.spool import Spool
+
+
+class SlowDisk:
+    """Stands in for the connection of a spool; each commit waits while ``goes_on`` is not set."""
+
+    def __init__(self, spool: Spool) -> None:
+        self._database = spool._database
+        self.goes_on = threading.Event()
+        self.waits = threading.Event()
+        """Whether a commit waits, or did."""
+        self.refuses = False
+        spool._database = self  # type: ignore[assignment]
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._database, name)
+
+    def execute(self, statement: str, *more: Any) -> sqlite3.Cursor:
+        """Do what is asked, a commit when it may.
+
+        Raises:
+            OperationalError: a commit is refused.
+        """
+        if statement == "COMMIT":
+            self.waits.set()
+            assert self.goes_on.wait(DEADLINE_SECONDS)
+            if self.refuses:
+                raise sqlite3.OperationalError("disk I/O error")
+        return self._database.execute(statement, *more)
