@@ -25,6 +25,7 @@ _LONGEST_DRAIN_SECONDS = 1.0
 _DRAIN_SHARE, _RELEASE_SHARE = 0.5, 0.75
 _LEAST_SECONDS = 0.25  # for both, whatever the deadline: what a few scripts left behind is released in a tenth of it
 _LAST_LOOK_SECONDS = 0.25  # to read a full default buffer takes a tenth of it
+_LONGEST_WAIT_SECONDS = 86_400.0  # then deadlines are looked at anew; epoll takes 2**31 - 1 ms, and no more
 _AT_A_TIME = 256  # datagrams taken from a socket before deadlines are looked at again
 
 
@@ -216,4 +217,4 @@ def _decoded(datagram: Datagram) -> Decoded:
 
 
 def _seconds_to(deadline: float | None) -> float | None:
-    return None if deadline is None else max(0.0, deadline - time.monotonic())
+    return None if deadline is None else min(max(0.0, deadline - time.monotonic()), _LONGEST_WAIT_SECONDS)

@@ -6,6 +6,8 @@ import ipaddress
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from csm_otel.quotation import quoted
+
 if TYPE_CHECKING:
     from csm_otel.events import Peer
 
@@ -20,7 +22,16 @@ def parse_networks(text: str) -> tuple[Network, ...]:
     Raises:
         ValueError: one is none; the text says which.
     """
-    return tuple(ipaddress.ip_network(part.strip()) for part in text.split(",") if part.strip())
+    return tuple(_network(part.strip()) for part in text.split(",") if part.strip())
+
+
+def _network(text: str) -> Network:
+    try:
+        return ipaddress.ip_network(text)
+    except ValueError:
+        if quoted(text) == repr(text):
+            raise  # its text says why
+        raise ValueError(f"{quoted(text)} does not appear to be a network") from None
 
 
 class AllowedNetworks:

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import argparse
 import math
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 from csm_otel import __version__
 from csm_otel.errors import SettingsError
+from csm_otel.quotation import quoted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,9 +39,9 @@ class Flag(NamedTuple):
     def fault_of(self, text: str) -> str:
         """Return what is wrong with a text as its value; empty where nothing is."""
         if self.choices:
-            return "" if text in self.choices else f"{text!r} is none of {', '.join(self.choices)}"
+            return "" if text in self.choices else f"{quoted(text)} is none of {', '.join(self.choices)}"
         if self.type is bool:
-            return "" if text.lower() in ("true", "false") else f"{text!r} is neither true nor false"
+            return "" if text.lower() in ("true", "false") else f"{quoted(text)} is neither true nor false"
         if self.type is int or self.type is float:
             return fault_of_number(text, self.type, lowest=self.lowest, highest=self.highest)
         return ""
@@ -74,7 +76,7 @@ def fault_of_number(text: str, kind: type[int | float], *, lowest: float, highes
     if lowest <= value <= highest:
         return ""
     limits = f"from {lowest:.12g} to {highest:.12g}" if highest < math.inf else f"of {lowest:.12g} or more"
-    return f"{text!r} is not a {'whole number' if kind is int else 'number'} {limits}"
+    return f"{quoted(text)} is not a {'whole number' if kind is int else 'number'} {limits}"
 
 
 _MIB = 1024 * 1024
@@ -162,9 +164,11 @@ def read_command_line(words: Sequence[str]) -> CommandLine:
     faults = [f"{FLAG_OF_FIELD[field].name}: {value.fault}" for field, value in given.items() if _is_wrong(value)]
     flags = {field: None if _is_wrong(value) else value for field, value in given.items()}
     if unknown := [word.partition("=")[0] for word in others if word.startswith("-")]:
-        faults += [f"{word}: {subcommand} has no such flag; see csm-otel {subcommand} --help" for word in unknown]
+        faults += [
+            f"{_shown(word)}: {subcommand} has no such flag; see csm-otel {subcommand} --help" for word in unknown
+        ]
     elif others:  # else it may be the value of such a flag
-        faults.append(f"{subcommand} takes no such argument: {others[0]}")
+        faults.append(f"{subcommand} takes no such argument: {_shown(others[0])}")
     command += words[at:] if command else words[at + 1 :]  # a "--" behind the command's name is its own
     if subcommand == "exec":
         if not command:
@@ -172,19 +176,27 @@ def read_command_line(words: Sequence[str]) -> CommandLine:
         if flags["record"] == Path("-"):
             faults.append("--record: stdout is the command's; exec needs a file")
     elif command:
-        faults.append(f"{subcommand} takes no such argument: {command[0]}")
+        faults.append(f"{subcommand} takes no such argument: {_shown(command[0])}")
     return CommandLine(subcommand, flags, command, recording, faults)
+
+
+def _shown(word: str) -> str:
+    return word if quoted(word) == repr(word) else quoted(word)
 
 
 def _is_wrong(value: object) -> bool:
     return isinstance(value, _Wrong)
 
 
+_IN_QUOTES = re.compile(r"'([^']*)'")
+
+
 class _Parser(argparse.ArgumentParser):
     """Raises what it cannot go on with, rather than to print its usage and exit."""
 
     def error(self, message: str) -> NoReturn:
-        raise SettingsError([f"{message.removeprefix('argument ')}; see {self.prog} --help"])
+        message = _IN_QUOTES.sub(lambda found: quoted(found[1]), message.removeprefix("argument "))
+        raise SettingsError([f"{message}; see {self.prog} --help"])
 
 
 def _build_parser() -> argparse.ArgumentParser:

@@ -16,6 +16,7 @@ from csm_otel.allowed import parse_networks
 from csm_otel.binding import DEFAULT_BUFFER_BYTES
 from csm_otel.errors import SettingsError
 from csm_otel.flags import FLAG_OF_FIELD
+from csm_otel.quotation import quoted
 from csm_otel.spans.options import MessageMode, TraceGrouping
 from csm_otel.times import TimestampMode
 
@@ -111,4 +112,4 @@ def _fault(fault: ErrorDetails, given: Mapping[str, Any]) -> str:
     name = flag.name if flag.field in given else f"{ENV_PREFIX}{flag.field.upper()}"
     text = str(fault["input"])
     why = fault["msg"] if fault["type"] == _NO_NETWORK else flag.fault_of(text)
-    return f"{name}: {why or f'{text!r} cannot be used'}"
+    return f"{name}: {why or f'{quoted(text)} cannot be used'}"

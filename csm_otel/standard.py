@@ -18,6 +18,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from csm_otel.errors import SettingsError
 from csm_otel.export.destination import Destination, Signal
 from csm_otel.flags import fault_of_number
+from csm_otel.quotation import quoted
 from csm_otel.spans.options import RpcConventions
 
 if TYPE_CHECKING:
@@ -34,9 +35,12 @@ _GRPC_PORT = 4317
 _DEFAULT_TIMEOUT_MS = 10_000.0
 # OTEL_EXPORTER_OTLP_TIMEOUT is milliseconds; the Python SDK has always read seconds. Nobody means under 0.1 s.
 _SHORTEST_TIMEOUT_MS = 100.0
-# A timeout of 0 is none; the specification allows "a very long time" for it, and no socket takes a longer one.
-_NO_TIMEOUT_MS = 2**31 - 1
+# No socket takes a longer timeout. It is the largest int of other SDKs as well, which is what some set for "never".
+_LARGEST = 2**31 - 1
+# A timeout of 0 is none; the specification allows "a very long time" for it.
+_NO_TIMEOUT_MS = _LARGEST
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9a-z-]+")  # RFC 9110, 5.6.2; others end in an error at every delivery
+_LONGEST_LIMIT = 1_000  # digits; Python itself reads 4,300 of them
 _LIMIT = re.compile(r"OTEL_(?:ATTRIBUTE|SPAN|EVENT|LINK)_\w*LIMIT")
 
 
@@ -55,10 +59,10 @@ class StandardVariables(BaseSettings):
     traces_sampler_arg: str = ""
     traces_exporter: str = ""
 
-    bsp_schedule_delay: int | None = Field(default=None, ge=0)
-    bsp_export_timeout: int = Field(default=30_000, ge=0)
-    bsp_max_queue_size: int | None = Field(default=None, ge=1)
-    bsp_max_export_batch_size: int = Field(default=512, ge=1)
+    bsp_schedule_delay: int | None = Field(default=None, ge=0, le=_LARGEST)
+    bsp_export_timeout: int = Field(default=30_000, ge=0, le=_LARGEST)
+    bsp_max_queue_size: int | None = Field(default=None, ge=1, le=_LARGEST)
+    bsp_max_export_batch_size: int = Field(default=512, ge=1, le=_LARGEST)
 
     exporter_otlp_endpoint: str = ""
     exporter_otlp_traces_endpoint: str = ""
@@ -80,8 +84,8 @@ class StandardVariables(BaseSettings):
     exporter_otlp_traces_insecure: str = ""
 
     metrics_exporter: str = ""
-    metric_export_interval: int = Field(default=60_000, ge=1)
-    metric_export_timeout: int = Field(default=30_000, ge=0)
+    metric_export_interval: int = Field(default=60_000, ge=1, le=_LARGEST)
+    metric_export_timeout: int = Field(default=30_000, ge=0, le=_LARGEST)
     exporter_otlp_metrics_endpoint: str = ""
     exporter_otlp_metrics_protocol: str = ""
     exporter_otlp_metrics_headers: str = ""
@@ -127,7 +131,8 @@ def read_standard_variables() -> StandardVariables:
 def _fault(field: str, text: str) -> str:
     bounds = StandardVariables.model_fields[field].metadata
     lowest = next((bound.ge for bound in bounds if hasattr(bound, "ge")), 0)
-    return f"OTEL_{field.upper()}: {fault_of_number(text, int, lowest=lowest) or f'{text!r} cannot be used'}"
+    why = fault_of_number(text, int, lowest=lowest, highest=_LARGEST)
+    return f"OTEL_{field.upper()}: {why or f'{quoted(text)} cannot be used'}"
 
 
 def exporters_of(variables: StandardVariables) -> list[str] | None:
@@ -138,7 +143,7 @@ def exporters_of(variables: StandardVariables) -> list[str] | None:
     """
     names = [name.strip().lower() for name in variables.traces_exporter.split(",") if name.strip()]
     if unknown := [name for name in names if name not in _EXPORTERS]:
-        raise SettingsError([f"OTEL_TRACES_EXPORTER: {unknown[0]!r} is none of {', '.join(_EXPORTERS)}"])
+        raise SettingsError([f"OTEL_TRACES_EXPORTER: {quoted(unknown[0])} is none of {', '.join(_EXPORTERS)}"])
     if names:
         return [name for name in dict.fromkeys(names) if name != "none"]
     return ["otlp"] if variables.otlp("endpoint")[1] else None
@@ -150,9 +155,9 @@ def exports_metrics(variables: StandardVariables) -> bool:
     Raises:
         SettingsError: an exporter is unknown.
     """
-    names = {name.strip().lower() for name in variables.metrics_exporter.split(",") if name.strip()}
-    if unknown := sorted(names - {"otlp", "none"}):
-        raise SettingsError([f"OTEL_METRICS_EXPORTER: {unknown[0]!r} is none of otlp, none"])
+    names = [name.strip().lower() for name in variables.metrics_exporter.split(",") if name.strip()]
+    if unknown := [name for name in names if name not in ("otlp", "none")]:
+        raise SettingsError([f"OTEL_METRICS_EXPORTER: {quoted(unknown[0])} is none of otlp, none"])
     return "otlp" in names
 
 
@@ -171,7 +176,7 @@ def metric_preferences_of(variables: StandardVariables) -> tuple[str, str]:
         text = str(getattr(variables, field))
         chosen.append(text.strip().lower() or known[0])
         if chosen[-1] not in known:
-            faults.append(f"OTEL_{field.upper()}: {text!r} is none of {', '.join(known)}")
+            faults.append(f"OTEL_{field.upper()}: {quoted(text)} is none of {', '.join(known)}")
     if faults:
         raise SettingsError(faults)
     return chosen[0], chosen[1]
@@ -235,7 +240,7 @@ def _protocol(name: str, protocol: str, endpoint: str, faults: list[str]) -> str
         # Jenkins sets a :4317 endpoint and no protocol; nothing but gRPC listens there
         return _GRPC if _port(endpoint) == _GRPC_PORT else _HTTP
     if protocol.lower() not in _PROTOCOLS:
-        faults.append(f"{name}: {protocol!r} is none of {', '.join(_PROTOCOLS)}")
+        faults.append(f"{name}: {quoted(protocol)} is none of {', '.join(_PROTOCOLS)}")
         return _HTTP
     return protocol.lower()
 
@@ -285,12 +290,12 @@ def _timeout_seconds(name: str, text: str, faults: list[str], warn: list[str]) -
     except ValueError:
         milliseconds = -1.0
     if not math.isfinite(milliseconds) or milliseconds < 0:
-        faults.append(f"{name}: {text!r} is not a number of milliseconds")
+        faults.append(f"{name}: {quoted(text)} is not a number of milliseconds")
         return _DEFAULT_TIMEOUT_MS / 1000
     if not milliseconds:
         return _NO_TIMEOUT_MS / 1000
     if milliseconds < _SHORTEST_TIMEOUT_MS:
-        warn.append(f"{name}={text} is taken for seconds; the variable is in milliseconds")
+        warn.append(f"{name}={milliseconds:g} is taken for seconds; the variable is in milliseconds")
         return milliseconds
     return min(milliseconds, _NO_TIMEOUT_MS) / 1000
 
@@ -298,7 +303,7 @@ def _timeout_seconds(name: str, text: str, faults: list[str], warn: list[str]) -
 def _compression(name: str, text: str, protocol: str, faults: list[str]) -> str:
     compression = text.lower() or "none"
     if compression not in _COMPRESSIONS[protocol]:
-        faults.append(f"{name}: {text!r} is none of {', '.join(_COMPRESSIONS[protocol])}")
+        faults.append(f"{name}: {quoted(text)} is none of {', '.join(_COMPRESSIONS[protocol])}")
         return "none"
     return compression
 
@@ -314,10 +319,10 @@ def prepare_limits(environ: MutableMapping[str, str], *, faults: list[str] | Non
     lines = []
     for name in [name for name in environ if _LIMIT.fullmatch(name)]:
         text = environ[name].strip()
-        if not text.isdecimal():
+        if not text.isdecimal() or len(text) > _LONGEST_LIMIT:
             del environ[name]
             if text:
-                lines.append(f"{name}: {text!r} is not a number")
+                lines.append(f"{name}: {quoted(text)} is {'too large' if text.isdecimal() else 'not'} a number")
     if faults is not None:
         faults += lines
     elif lines:

@@ -47,3 +47,17 @@ def test_no_network(text: str) -> None:
     """What is no network is an error that says which part."""
     with pytest.raises(ValueError, match=r"10|intranet"):
         parse_networks(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        pytest.param("x" * 5_000, f"'{'x' * 40}'...", id="long"),
+        pytest.param("10.0.0.0/8,key=hunter2", "a text with '='", id="header"),
+    ],
+)
+def test_what_is_not_quoted(text: str, shown: str) -> None:
+    """A long text is cut, and one that may be a header is not shown."""
+    with pytest.raises(ValueError, match="does not appear to be a network") as caught:
+        parse_networks(text)
+    assert str(caught.value).startswith(f"{shown} does")

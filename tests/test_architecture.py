@@ -19,7 +19,7 @@ PACKAGE = Path(csm_otel.__file__).parent
 LAYERS = {
     "core": "__init__ errors events account dialects redaction wire decoding times observed matching evidence chains "
     "pending assignment group correlator traceparent tally snapshot allowed measures spans endings origin_hold ids "
-    "recording replayed_origins",
+    "recording replayed_origins quotation",
     "edges": "binding child command_name flags head_decision port_owner repeats procfs speaker stop waker line_file "
     "write_queue interruptible clients sd_notify control_socket crash",
     "sockets and destinations": "receiver process_ends departures glances origin export report recorder health",

@@ -161,6 +161,42 @@ def test_refused(words: list[str], expected: str) -> None:
     assert [expected] == faults_of(*words)
 
 
+LONG, CUT = "9" * 5_000, f"'{'9' * 40}'..."
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        pytest.param(["serve", "--port", LONG], f"--port: {CUT} is not a whole number from 0 to 65535", id="number"),
+        pytest.param(["serve", "--group", LONG], f"--group: {CUT} is none of call, process", id="choice"),
+        pytest.param(["replay", "a", LONG], f"replay takes no such argument: {CUT}", id="argument"),
+        pytest.param(
+            ["serve", f"--{LONG}"],
+            f"'--{'9' * 38}'...: serve has no such flag; see csm-otel serve --help",
+            id="flag",
+        ),
+        pytest.param(
+            ["serve", "--port", "k=hunter2"],
+            "--port: a text with '=' is not a whole number from 0 to 65535",
+            id="header",
+        ),
+        pytest.param(
+            ["replay", "a", "k=hunter2"], "replay takes no such argument: a text with '='", id="header-as-argument"
+        ),
+    ],
+)
+def test_what_is_not_quoted(words: list[str], expected: str) -> None:
+    """A long text is cut, and one that may be a header is not shown."""
+    assert faults_of(*words) == [expected]
+
+
+def test_a_long_unknown_command_is_cut() -> None:
+    """Also where argparse words the fault."""
+    (fault,) = faults_of(LONG)
+    assert CUT in fault
+    assert "9" * 41 not in fault
+
+
 def test_an_unknown_command() -> None:
     """It is refused with those that there are."""
     (fault,) = faults_of("sing")

@@ -171,6 +171,20 @@ def test_fault(field: str, text: str, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "\n" not in flag_fault + variable_fault
 
 
+@pytest.mark.parametrize("field", ["port", "grace_seconds", "queue_bytes", "timestamps", "quiet", "allow_from"])
+def test_what_is_not_quoted(field: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A long text is cut, and one that may be a header, put into the wrong variable, is not shown."""
+    name = f"CSM_OTEL_{field.upper()}"
+    for text, shown in (("x" * 5_000, f"'{'x' * 40}'..."), ("authorization=hunter2", "a text with '='")):
+        monkeypatch.setenv(name, text)
+        with pytest.raises(SettingsError) as caught:
+            read_settings({})
+        (fault,) = caught.value.faults
+        assert fault.startswith(f"{name}: {shown} ")
+        assert "hunter2" not in fault
+        assert "x" * 41 not in fault
+
+
 @pytest.mark.parametrize("text", ["10.0.0.1/8", "intranet", "10.0.0.0/8,::/129"])
 def test_no_network(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A network that is none is named."""

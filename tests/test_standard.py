@@ -19,6 +19,7 @@ from csm_otel.standard import (
     destination_of,
     exporters_of,
     exports_metrics,
+    metric_preferences_of,
     prepare_limits,
     read_standard_variables,
     resource_attributes_of,
@@ -381,7 +382,65 @@ def test_batch_variables(name: str, field: str, default: int | None) -> None:
     assert getattr(read({name: "7"}), field) == 7
     for text in ("x", "-1", "1.5"):
         (fault,) = faults(lambda text=text: read({name: text}))  # type: ignore[misc]
-        assert fault.startswith(f"OTEL_{name}: {text!r} is not a whole number of ")
+        assert fault.startswith(f"OTEL_{name}: {text!r} is not a whole number from ")
+
+
+@pytest.mark.parametrize(
+    ("field", "lowest"),
+    [
+        pytest.param("bsp_schedule_delay", 0, id="delay"),
+        pytest.param("bsp_export_timeout", 0, id="timeout"),
+        pytest.param("bsp_max_queue_size", 1, id="queue"),
+        pytest.param("bsp_max_export_batch_size", 1, id="batch"),
+        pytest.param("metric_export_interval", 1, id="metric-interval"),
+        pytest.param("metric_export_timeout", 0, id="metric-timeout"),
+    ],
+)
+def test_numbers_are_bounded(field: str, lowest: int) -> None:
+    """A whole number is one that whatever waits for it can take; one beyond is a fault that says how far it may go."""
+    name = field.upper()
+    assert getattr(read({name: str(2**31 - 1)}), field) == 2**31 - 1
+    for text in (str(2**31), "9" * 40):
+        assert faults(lambda text=text: read({name: text})) == (  # type: ignore[misc]
+            f"OTEL_{name}: {text!r} is not a whole number from {lowest} to 2147483647",
+        )
+    for digits in (400, 5_000):
+        assert faults(lambda digits=digits: read({name: "9" * digits})) == (  # type: ignore[misc]
+            f"OTEL_{name}: '{'9' * 40}'... is not a whole number from {lowest} to 2147483647",
+        )
+
+
+SECRET = "authorization=Bearer hunter2"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "BSP_SCHEDULE_DELAY",
+        "METRIC_EXPORT_INTERVAL",
+        "TRACES_EXPORTER",
+        "METRICS_EXPORTER",
+        "EXPORTER_OTLP_TIMEOUT",
+        "EXPORTER_OTLP_PROTOCOL",
+        "EXPORTER_OTLP_COMPRESSION",
+        "EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE",
+    ],
+)
+def test_headers_in_another_variable_are_not_shown(name: str) -> None:
+    """What looks like the headers, put into the wrong variable, is a fault without its text; a long text is cut."""
+
+    def use(text: str) -> None:
+        variables = read({name: text})
+        exporters_of(variables)
+        exports_metrics(variables)
+        metric_preferences_of(variables)
+        destination_of(variables, warn=[])
+
+    (fault,) = faults(lambda: use(SECRET))
+    assert fault.startswith(f"OTEL_{name}: a text with '=' is n")
+    assert "hunter2" not in fault
+    (fault,) = faults(lambda: use("x" * 5_000))
+    assert fault.startswith(f"OTEL_{name}: '{'x' * 40}'... is n")
 
 
 def test_zero_export_timeout() -> None:
@@ -423,6 +482,17 @@ def test_limit_faults(text: str) -> None:
     assert environ == {"OTEL_SERVICE_NAME": "x", "A_LIMIT": text}
 
 
+def test_limits_that_are_too_large() -> None:
+    """One with more digits than Python reads is taken out and told; one that is merely large stays."""
+    environ = {"OTEL_SPAN_EVENT_COUNT_LIMIT": "9" * 5_000, "OTEL_ATTRIBUTE_COUNT_LIMIT": "9" * 400}
+    lines: list[str] = []
+
+    prepare_limits(environ, faults=lines)
+
+    assert environ == {"OTEL_ATTRIBUTE_COUNT_LIMIT": "9" * 400}
+    assert lines == [f"OTEL_SPAN_EVENT_COUNT_LIMIT: '{'9' * 40}'... is too large a number"]
+
+
 def test_limit_faults_are_raised() -> None:
     """Where nobody collects the lines they are an error."""
     assert faults(lambda: prepare_limits({"OTEL_SPAN_LINK_COUNT_LIMIT": "x"})) == (
@@ -440,7 +510,11 @@ def test_good_limits() -> None:
     assert good == environ
 
 
-@pytest.mark.parametrize("text", [pytest.param(text, id=ascii(text)) for text in ("x", "-1", "²", " ", "", "7")])
+@pytest.mark.parametrize(
+    "text",
+    [pytest.param(text, id=ascii(text)) for text in ("x", "-1", "²", " ", "", "7")]
+    + [pytest.param("9" * 5_000, id="long")],
+)
 def test_sdk_can_be_imported(text: str) -> None:
     """Whatever the limits are, the SDK can be imported once they have been prepared."""
     program = (

@@ -19,6 +19,7 @@ from csm_otel import __version__
 from csm_otel.errors import SettingsError
 from csm_otel.export.credentials import Credentials
 from csm_otel.export.outcome import Delivered, Outcome, Refused, TooLarge, Unavailable, one_line
+from csm_otel.quotation import quoted
 
 if TYPE_CHECKING:
     from csm_otel.export.destination import Compression, Destination, Signal
@@ -152,7 +153,7 @@ def _delivered(answer: bytes) -> Delivered:
 def _metadata(destination: Destination) -> tuple[tuple[str, str], ...]:
     for key, _ in destination.headers:
         if not _METADATA_KEY.fullmatch(key):
-            raise SettingsError([f"OTEL_EXPORTER_OTLP_HEADERS: {key!r} is no name that gRPC can send"])
+            raise SettingsError([f"OTEL_EXPORTER_OTLP_HEADERS: {quoted(key)} is no name that gRPC can send"])
     return tuple((key.lower(), value) for key, value in destination.headers)
 
 

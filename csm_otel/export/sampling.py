@@ -29,6 +29,8 @@ from opentelemetry.trace import (
     set_span_in_context,
 )
 
+from csm_otel.quotation import quoted
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -119,21 +121,21 @@ def _ratio(argument: str | None) -> float:
     except ValueError:
         ratio = -1.0
     if not 0.0 <= ratio <= 1.0:
-        raise ValueError(f"OTEL_TRACES_SAMPLER_ARG {text!r} is not a ratio from 0 to 1")
+        raise ValueError(f"OTEL_TRACES_SAMPLER_ARG {quoted(text)} is not a ratio from 0 to 1")
     return ratio
 
 
 def _registered_sampler(name: str, argument: str | None) -> Sampler:
     found = list(entry_points(group="opentelemetry_traces_sampler", name=name))
     if not found:
-        raise ValueError(f"there is no sampler {name!r}")
+        raise ValueError(f"there is no sampler {quoted(name)}")
     try:
         sampler = found[0].load()(argument)
     except Exception as error:
         # Foreign code at start: whatever it raises is a matter of settings.
-        raise ValueError(f"sampler {name!r} cannot be loaded: {type(error).__name__}") from error
+        raise ValueError(f"sampler {quoted(name)} cannot be loaded: {type(error).__name__}") from error
     if not isinstance(sampler, Sampler):
-        raise ValueError(f"{name!r} is not a sampler")  # ruff: ignore[type-check-without-type-error] - a setting
+        raise ValueError(f"{quoted(name)} is not a sampler")  # ruff: ignore[type-check-without-type-error] - a setting
     return sampler
 
 

@@ -226,6 +226,7 @@ def test_the_commands_bytes_are_its_own(tmp_path: Path, flags: list[str], monkey
         pytest.param([], {"OTEL_TRACES_SAMPLER": "sometimes"}, "OTEL_TRACES_SAMPLER: ", id="sampler"),
         pytest.param([], {"OTEL_TRACES_EXPORTER": "zipkin"}, "OTEL_TRACES_EXPORTER: ", id="exporter"),
         pytest.param([], {"OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT": "few"}, "OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT: ", id="limit"),
+        pytest.param([], {"OTEL_BSP_SCHEDULE_DELAY": "99999999999999"}, "OTEL_BSP_SCHEDULE_DELAY: ", id="delay"),
         pytest.param([], {"OTEL_PYTHON_CONTEXT": "foo", "CSM_OTEL_PORT": "x"}, "CSM_OTEL_PORT: ", id="sdk import"),
         pytest.param([], {"OTEL_RESOURCE_ATTRIBUTES": "a"}, "OTEL_RESOURCE_ATTRIBUTES: ", id="resource"),
     ],

@@ -200,6 +200,12 @@ def test_a_port_in_use_names_its_owner() -> None:
         pytest.param([], {"OTEL_EXPORTER_OTLP_PROTOCOL": "smoke"}, ["OTEL_EXPORTER_OTLP_PROTOCOL"], id="protocol"),
         pytest.param([], {"OTEL_TRACES_SAMPLER": "sometimes"}, ["OTEL_TRACES_SAMPLER"], id="sampler"),
         pytest.param([], {"OTEL_BSP_SCHEDULE_DELAY": "soon"}, ["OTEL_BSP_SCHEDULE_DELAY"], id="batch delay"),
+        pytest.param(
+            [],
+            {"OTEL_BSP_SCHEDULE_DELAY": "9" * 400, "OTEL_METRIC_EXPORT_INTERVAL": "99999999999999999"},
+            ["OTEL_BSP_SCHEDULE_DELAY", "OTEL_METRIC_EXPORT_INTERVAL"],
+            id="numbers too large",
+        ),
         pytest.param([], {"OTEL_SPAN_EVENT_COUNT_LIMIT": "few"}, ["OTEL_SPAN_EVENT_COUNT_LIMIT"], id="limit"),
         pytest.param(["--file", "/no/such/folder/f"], {}, ["--file"], id="file"),
     ],
