@@ -316,6 +316,18 @@ def _outcomes_of(run: _Run) -> tuple[int, int, dict[str, int]]:
     return run.tally.spans_delivered, run.tally.spans_spooled, run.dropped
 
 
+def _hung(folder: Path) -> tuple[_Run, Spool, SlowDisk]:
+    """Return a queue with 5 spans on its disk, which hangs as it commits 7 more."""
+    spool = Spool(folder, limit_bytes=PLENTY)
+    run = _Run(_Scripted([AWAY]), spool=spool)
+    run.put(b"a", spans=5)
+    wait_until(lambda: not len(run.queue._memory) and run.queue._backoff.failures)
+    disk = SlowDisk(spool)
+    run.put(b"b", spans=7)
+    assert disk.waits.wait(DEADLINE_SECONDS)
+    return run, spool, disk
+
+
 def _go_on(disk: SlowDisk, run: _Run) -> None:
     """Let a disk that hung go on after the end, and all that waited for it come back."""
     disk.goes_on.set()
@@ -326,13 +338,7 @@ def _go_on(disk: SlowDisk, run: _Run) -> None:
 
 def test_what_is_being_committed_when_the_disk_hangs_is_counted_once(folder: Path) -> None:
     """It is dropped, and what was on disk before is spooled, now and when the disk goes on."""
-    spool = Spool(folder, limit_bytes=PLENTY)
-    run = _Run(_Scripted([AWAY]), spool=spool)
-    run.put(b"a", spans=5)
-    wait_until(lambda: not len(run.queue._memory) and run.queue._backoff.failures)
-    disk = SlowDisk(spool)
-    run.put(b"b", spans=7)
-    assert disk.waits.wait(DEADLINE_SECONDS)
+    run, spool, disk = _hung(folder)
     run.close(0.1)
     assert _outcomes_of(run) == (0, 5, {"shutdown": 7})
     _go_on(disk, run)
@@ -376,13 +382,7 @@ def test_what_the_disk_is_forgetting_when_it_hangs_is_counted_once(folder: Path)
 
 def test_what_a_slow_disk_takes_at_the_end_is_put_there_once(folder: Path) -> None:
     """A commit that ends while the end waits for the disk is not made again; in any case the counts add up."""
-    spool = Spool(folder, limit_bytes=PLENTY)
-    run = _Run(_Scripted([AWAY]), spool=spool)
-    run.put(b"a", spans=5)
-    wait_until(lambda: not len(run.queue._memory) and run.queue._backoff.failures)
-    disk = SlowDisk(spool)
-    run.put(b"b", spans=7)
-    assert disk.waits.wait(DEADLINE_SECONDS)
+    run, spool, disk = _hung(folder)
     patience_seconds = DISK_PATIENCE_SECONDS + 2 * queue._THREAD_END_SECONDS
     threading.Timer(patience_seconds + DISK_PATIENCE_SECONDS / 2, disk.goes_on.set).start()
     run.close(0.0)
