@@ -20,8 +20,8 @@ from opentelemetry.sdk.trace import SpanLimits
 from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
 
 from csm_otel.correlator import Correlator
-from csm_otel.decoding import decode
-from csm_otel.events import Peer
+from csm_otel.csm.decoding import decode
+from csm_otel.csm.events import Peer
 from csm_otel.export.encoding import encode
 from csm_otel.export.spool import Spool
 from csm_otel.recorder import Recorder

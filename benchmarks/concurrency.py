@@ -13,7 +13,7 @@ import time
 from typing import TYPE_CHECKING, NamedTuple
 
 from csm_otel.correlator import Correlator
-from csm_otel.events import ApiCall, ApiCallAttempt, Dialect, Event, Failure, Peer
+from csm_otel.csm.events import ApiCall, ApiCallAttempt, Dialect, Event, Failure, Peer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

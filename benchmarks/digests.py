@@ -25,7 +25,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 
 from conformance.recordings import EVERYTHING, recording
 
-from csm_otel.decoding import Decoded, decode
+from csm_otel.csm.decoding import Decoded, decode
 from csm_otel.errors import MalformedDatagramError
 from csm_otel.recording import FORMAT, Heading, RecordedDatagram, encode_line
 

@@ -8,13 +8,13 @@ import time
 from typing import TYPE_CHECKING, Protocol
 
 from csm_otel.binding import DEFAULT_BUFFER_BYTES
-from csm_otel.decoding import Decoded, decode
+from csm_otel.csm.decoding import Decoded, decode
 from csm_otel.errors import MalformedDatagramError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from csm_otel.events import Peer
+    from csm_otel.csm.events import Peer
     from csm_otel.origin import OriginFinder
     from csm_otel.pipeline import Pipeline
     from csm_otel.receiver import Datagram, Receiver

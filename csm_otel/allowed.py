@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from csm_otel.quotation import quoted
 
 if TYPE_CHECKING:
-    from csm_otel.events import Peer
+    from csm_otel.csm.events import Peer
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 

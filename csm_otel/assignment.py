@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from csm_otel.chains import MISSING, Chain
 
 if TYPE_CHECKING:
-    from csm_otel.events import ApiCall
+    from csm_otel.csm.events import ApiCall
     from csm_otel.observed import Observed
     from csm_otel.pending import PendingAttempts
 

@@ -15,7 +15,7 @@ from csm_otel.procfs.sockets import udp_sockets
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from csm_otel.events import Origin, Peer, ProcessEnd
+    from csm_otel.csm.events import Origin, Peer, ProcessEnd
 
 _LOOK_SECONDS = 1.0  # a look reads two files
 _MOST = 4096  # peers; those that were found longest ago are forgotten

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from csm_otel.events import Peer, ProcessEnd
+    from csm_otel.csm.events import Peer, ProcessEnd
 
 # What was sent is in the receive queue by then. Calls that compete for attempts are held as long by default.
 GRACE_SECONDS = 0.25

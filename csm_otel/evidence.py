@@ -22,11 +22,11 @@ from functools import lru_cache
 from math import exp, log, log1p
 from typing import TYPE_CHECKING, NamedTuple
 
-from csm_otel.events import Dialect
-from csm_otel.times import NS_PER_MS
+from csm_otel.csm.events import Dialect
+from csm_otel.csm.times import NS_PER_MS
 
 if TYPE_CHECKING:
-    from csm_otel.events import ApiCall, ApiCallAttempt
+    from csm_otel.csm.events import ApiCall, ApiCallAttempt
     from csm_otel.observed import Observed
 
 # Densities fall with this power of the gap: among 32 threads of Python one gap in ten exceeds 4 ms, one in 1000 31 ms.

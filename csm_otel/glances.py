@@ -13,7 +13,7 @@ from csm_otel.procfs.holders import find_holder
 from csm_otel.procfs.sockets import inode_of_sender, latest_pids, udp_sockets
 
 if TYPE_CHECKING:
-    from csm_otel.events import Origin, Peer
+    from csm_otel.csm.events import Origin, Peer
 
 _SHARE = 0.01  # of the loop's time; so some ten to thirty a second, however many ports a flood has
 _LATEST_PIDS = 32  # most are no process's any more, which is told in microseconds

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from csm_otel.assignment import Assignment, HeldCall
 from csm_otel.chains import Chain, chains_of, with_attempt
-from csm_otel.events import ApiCall, Dialect
+from csm_otel.csm.events import ApiCall, Dialect
 from csm_otel.matching import comes_first, fits, may_be_last, may_be_retried, wanted_by
 from csm_otel.pending import PendingAttempts
 
 if TYPE_CHECKING:
-    from csm_otel.events import ApiCallAttempt
+    from csm_otel.csm.events import ApiCallAttempt
     from csm_otel.observed import Observed
 
 _COMPETITORS = 64  # among how many calls it is looked at whether they are settled

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from csm_otel.events import ApiCall, ApiCallAttempt, Dialect, Failure
-from csm_otel.times import NS_PER_MS
+from csm_otel.csm.events import ApiCall, ApiCallAttempt, Dialect, Failure
+from csm_otel.csm.times import NS_PER_MS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

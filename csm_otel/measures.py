@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from csm_otel.correlator import Released
-    from csm_otel.events import Event
+    from csm_otel.csm.events import Event
     from csm_otel.spans.data import AttributeValue, SpanData
 
 CALL_DURATION = "rpc.client.call.duration"

@@ -6,7 +6,7 @@ from typing import Generic, TypeVar
 
 import msgspec
 
-from csm_otel.events import Event, Peer
+from csm_otel.csm.events import Event, Peer
 
 E_co = TypeVar("E_co", bound=Event, covariant=True)
 

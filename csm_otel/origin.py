@@ -21,9 +21,9 @@ import time
 from collections import OrderedDict, deque
 from typing import TYPE_CHECKING
 
+from csm_otel.csm.events import Dialect, Origin, Peer
 from csm_otel.departures import Departures
 from csm_otel.endings import Ended, Endings
-from csm_otel.events import Dialect, Origin, Peer
 from csm_otel.glances import Glances
 from csm_otel.process_ends import ProcessEnds
 from csm_otel.procfs.holders import find_holders, oldest_holder
@@ -31,7 +31,7 @@ from csm_otel.procfs.sockets import inode_of_sender, is_available, latest_pids, 
 from csm_otel.waker import Waker
 
 if TYPE_CHECKING:
-    from csm_otel.events import Event
+    from csm_otel.csm.events import Event
     from csm_otel.glances import Glimpse
 
 _SILENCE_SECONDS = 5.0

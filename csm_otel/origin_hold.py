@@ -14,7 +14,7 @@ from csm_otel.correlator import CorrelatedCall, OrphanAttempt, Released
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from csm_otel.events import Origin, Peer, ProcessEnd
+    from csm_otel.csm.events import Origin, Peer, ProcessEnd
 
 HOLD_SECONDS = 0.25  # a look starts within 0.2 s, and takes milliseconds; a batch waits for seconds anyway
 _MOST_HELD = 10_000

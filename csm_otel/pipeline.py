@@ -10,7 +10,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Protocol
 
 from csm_otel.correlator import CorrelatedCall, Correlator, OrphanAttempt, Released
-from csm_otel.events import ApiCall
+from csm_otel.csm.events import ApiCall
 from csm_otel.measures import measure
 from csm_otel.origin_hold import KnownOrigins, OriginHold, peers_of
 
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from collections import Counter
     from collections.abc import Callable, Iterable, Sequence
 
-    from csm_otel.decoding import Decoded
+    from csm_otel.csm.decoding import Decoded
+    from csm_otel.csm.events import Event, Peer
     from csm_otel.endings import Ended
-    from csm_otel.events import Event, Peer
     from csm_otel.exporter import Exporter
     from csm_otel.measures import Measurement
     from csm_otel.recorder import Recorder

@@ -11,11 +11,11 @@ import selectors
 import time
 from typing import TYPE_CHECKING
 
-from csm_otel.events import ProcessEnd
+from csm_otel.csm.events import ProcessEnd
 from csm_otel.procfs.process import read_status
 
 if TYPE_CHECKING:
-    from csm_otel.events import Origin
+    from csm_otel.csm.events import Origin
     from csm_otel.waker import Waker
 
 _LOOK_SECONDS = 1.0

@@ -31,9 +31,9 @@ from csm_otel.write_queue import LIMIT_BYTES, WriteQueue
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from csm_otel.decoding import Decoded
+    from csm_otel.csm.decoding import Decoded
+    from csm_otel.csm.events import Origin, Peer
     from csm_otel.endings import Ended
-    from csm_otel.events import Origin, Peer
     from csm_otel.spans.command import Command
     from csm_otel.tally import Tally
 

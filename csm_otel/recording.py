@@ -17,10 +17,10 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
+from csm_otel.csm.events import Event, Origin, Peer
+from csm_otel.csm.times import MAX_WALL_NS
 from csm_otel.errors import RecordingError
-from csm_otel.events import Event, Origin, Peer
 from csm_otel.spans.command import Command
-from csm_otel.times import MAX_WALL_NS
 
 FORMAT = 1
 MAX_LINE_BYTES = 1_048_576

@@ -15,10 +15,11 @@ import time
 from typing import TYPE_CHECKING, BinaryIO, assert_never
 
 from csm_otel.configuration import forget_csm_variables, read_configuration
-from csm_otel.decoding import Decoded
+from csm_otel.csm.decoding import Decoded
+from csm_otel.csm.events import Peer, ProcessEnd
+from csm_otel.csm.traceparent import parse_traceparent
 from csm_otel.endings import Ended
 from csm_otel.errors import RecordingError
-from csm_otel.events import Peer, ProcessEnd
 from csm_otel.ids import SeededIds
 from csm_otel.interruptible import interruptible
 from csm_otel.recording import (
@@ -39,7 +40,6 @@ from csm_otel.report.tally import render_tally
 from csm_otel.report.terminal import counted
 from csm_otel.source import Source
 from csm_otel.stop import StopSignal
-from csm_otel.traceparent import parse_traceparent
 from csm_otel.wiring import build_bridge, exporters_for
 
 if TYPE_CHECKING:

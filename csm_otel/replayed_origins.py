@@ -6,8 +6,8 @@ from collections import OrderedDict
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from csm_otel.csm.events import Event, Origin, Peer
     from csm_otel.endings import Ended
-    from csm_otel.events import Event, Origin, Peer
 
 _MOST = 4096  # peers; a recording may be anybody's
 

@@ -14,11 +14,11 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from csm_otel.allowed import parse_networks
 from csm_otel.binding import DEFAULT_BUFFER_BYTES
+from csm_otel.csm.times import TimestampMode
 from csm_otel.errors import SettingsError
 from csm_otel.flags import FLAG_OF_FIELD
 from csm_otel.quotation import quoted
 from csm_otel.spans.options import MessageMode, TraceGrouping
-from csm_otel.times import TimestampMode
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

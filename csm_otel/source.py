@@ -9,10 +9,10 @@ from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from csm_otel.csm.traceparent import TraceParent
     from csm_otel.receiver import Receiver
     from csm_otel.replayed_origins import ReplayedOrigins
     from csm_otel.spans.processes import IdGenerator
-    from csm_otel.traceparent import TraceParent
 
 
 class Source(NamedTuple):

@@ -10,7 +10,7 @@ import msgspec
 from datagrams import attempt, call
 from e2e.programs import CSM_OTEL, DEADLINE_SECONDS, environment, has_traceback
 
-from csm_otel.decoding import decode
+from csm_otel.csm.decoding import decode
 from csm_otel.recording import FORMAT, Heading, RecordedDatagram, encode_line
 from soak.backend import CountingBackend
 from soak.daemon import Memory, Told

@@ -13,9 +13,8 @@ import msgspec
 from opentelemetry.sdk.trace import SpanLimits
 
 from csm_otel.correlator import CorrelatedCall, Correlator, CorrelatorLimits
-from csm_otel.decoding import decode
-from csm_otel.errors import MalformedDatagramError
-from csm_otel.events import (
+from csm_otel.csm.decoding import decode
+from csm_otel.csm.events import (
     MAX_LATENCY_MS,
     MAX_TIMESTAMP_MS,
     ApiCall,
@@ -24,17 +23,18 @@ from csm_otel.events import (
     Failure,
     Peer,
 )
+from csm_otel.csm.wire import WireObject, read_anything
+from csm_otel.errors import MalformedDatagramError
 from csm_otel.export.encoding import encode
 from csm_otel.ids import SeededIds
 from csm_otel.recording import MAX_LINE_BYTES, RecordedDatagram, decode_line, encode_line
 from csm_otel.spans.mapper import SpanMapper
-from csm_otel.wire import WireObject, read_anything
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from csm_otel.correlator import Released
-    from csm_otel.events import Event
+    from csm_otel.csm.events import Event
     from csm_otel.spans.data import SpanData
 
 _PIECE = 16  # characters of a secret in a row that are too many, as the hypothesis laws have it

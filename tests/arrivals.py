@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 from datagrams import BASE_MS, attempt, call
 
 from csm_otel.correlator import Correlator, CorrelatorLimits, OrphanAttempt, Reason, Released
-from csm_otel.decoding import decode
-from csm_otel.events import ApiCallAttempt, Dialect, Peer
-from csm_otel.times import NS_PER_MS
+from csm_otel.csm.decoding import decode
+from csm_otel.csm.events import ApiCallAttempt, Dialect, Peer
+from csm_otel.csm.times import NS_PER_MS
 
 GRACE, WAIT = CorrelatorLimits().grace_seconds, CorrelatorLimits().attempt_wait_seconds
 BOTOCORE, GO, RUBY, PHP, JS = Dialect.BOTOCORE, Dialect.GO, Dialect.RUBY, Dialect.PHP, Dialect.JS

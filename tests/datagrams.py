@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, NamedTuple
 
-from csm_otel.events import Dialect
+from csm_otel.csm.events import Dialect
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from datagrams import AGENTS, BASE_MS, attempt, attempt_fields, call, call_fields, encode
 from hypothesis import strategies as st
 
-from csm_otel.events import Dialect
+from csm_otel.csm.events import Dialect
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

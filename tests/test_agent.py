@@ -18,7 +18,7 @@ from loopback import HOSTS, send_from_anywhere
 from platforms import on_linux
 
 from csm_otel import agent
-from csm_otel.events import Dialect
+from csm_otel.csm.events import Dialect
 from csm_otel.receiver import Receiver
 from csm_otel.settings import Settings
 from csm_otel.source import Source

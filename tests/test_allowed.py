@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from csm_otel.allowed import AllowedNetworks, parse_networks
-from csm_otel.events import Peer
+from csm_otel.csm.events import Peer
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from datagrams import call
 from observations import observed, observed_call
 
 from csm_otel.chains import chains_of, with_attempt
-from csm_otel.events import ApiCallAttempt
+from csm_otel.csm.events import ApiCallAttempt
 from csm_otel.observed import Observed
 
 FAILED = {"HttpStatusCode": 500, "AwsException": "InternalServerError", "AwsExceptionMessage": "no"}

@@ -7,8 +7,8 @@ from arrivals import DOTNET, GRACE, JS, RUBY, WAIT, arrive, called, failed, told
 from datagrams import ABSENT, BASE_MS
 
 from csm_otel.correlator import CorrelatedCall, Correlator, CorrelatorLimits
-from csm_otel.events import Peer
-from csm_otel.times import NS_PER_MS, TimestampMode
+from csm_otel.csm.events import Peer
+from csm_otel.csm.times import NS_PER_MS, TimestampMode
 
 # A call that misses attempts waits where its sender or the network may reorder.
 

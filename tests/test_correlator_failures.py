@@ -31,7 +31,7 @@ from datagrams import ABSENT, BASE_MS
 from mapped import mapper
 
 from csm_otel.correlator import CorrelatorLimits
-from csm_otel.times import NS_PER_MS
+from csm_otel.csm.times import NS_PER_MS
 
 if TYPE_CHECKING:
     from csm_otel.correlator import Released

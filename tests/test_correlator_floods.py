@@ -35,7 +35,7 @@ from csm_otel.correlator import CorrelatedCall, Correlator, CorrelatorLimits, Or
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from csm_otel.events import Dialect
+    from csm_otel.csm.events import Dialect
 
 HOUR = 3_600_000
 CALLS, FLOOD, BOUND = 20, 60, 50

@@ -19,10 +19,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from csm_otel.correlator import CorrelatedCall, Correlator, CorrelatorLimits, OrphanAttempt, Reason, Released
-from csm_otel.decoding import decode
-from csm_otel.events import ApiCall, Dialect, Event, Peer
+from csm_otel.csm.decoding import decode
+from csm_otel.csm.events import ApiCall, Dialect, Event, Peer
+from csm_otel.csm.times import NS_PER_MS
 from csm_otel.matching import fits, may_be_last, may_be_retried, may_precede
-from csm_otel.times import NS_PER_MS
 
 if TYPE_CHECKING:
     from csm_otel.group import Group

@@ -11,8 +11,8 @@ import msgspec
 from children.processes import DEADLINE_SECONDS, python
 from platforms import on_linux
 
+from csm_otel.csm.events import Origin, Peer, ProcessEnd
 from csm_otel.departures import Departures
-from csm_otel.events import Origin, Peer, ProcessEnd
 from csm_otel.procfs.sockets import inode_of_sender, udp_sockets
 
 ENDED = Origin(pid=7, start_ticks=70, start_ns=0, name="nightly.py")

@@ -8,7 +8,7 @@ import pytest
 from datagrams import call
 from observations import observed, observed_call, received_at
 
-from csm_otel.events import ApiCallAttempt, Dialect
+from csm_otel.csm.events import ApiCallAttempt, Dialect
 from csm_otel.evidence import first_cost, last_cost, retry_cost
 
 if TYPE_CHECKING:

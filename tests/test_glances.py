@@ -11,7 +11,7 @@ from children.processes import next_line, python, started
 from platforms import on_linux
 
 from csm_otel import glances
-from csm_otel.events import Peer
+from csm_otel.csm.events import Peer
 from csm_otel.glances import Glances
 from csm_otel.procfs.sockets import udp_sockets
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from observations import observed, observed_call, received_at
 
-from csm_otel.events import ApiCallAttempt, Dialect
+from csm_otel.csm.events import ApiCallAttempt, Dialect
 from csm_otel.group import Choice, Group
 from csm_otel.matching import same_outcome
 

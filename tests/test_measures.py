@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from mapped import mapper, released_by
 
-from csm_otel.decoding import decode
+from csm_otel.csm.decoding import decode
 from csm_otel.errors import MalformedDatagramError
 from csm_otel.measures import ATTEMPT_DURATION, CALL_ATTEMPTS, CALL_DURATION, Measurement, measure
 from csm_otel.spans.options import MappingOptions, RpcConventions

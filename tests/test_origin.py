@@ -14,8 +14,8 @@ import pytest
 from children.processes import DEADLINE_SECONDS, next_line, python, started
 from platforms import on_linux
 
+from csm_otel.csm.events import ApiCall, Dialect, Origin, Peer
 from csm_otel.endings import GRACE_SECONDS, Ended
-from csm_otel.events import ApiCall, Dialect, Origin, Peer
 from csm_otel.origin import OriginFinder
 from csm_otel.procfs import sockets
 

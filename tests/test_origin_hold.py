@@ -9,7 +9,7 @@ from arrivals import called, tried
 from mapped import released_by
 
 from csm_otel.correlator import CorrelatedCall, Released
-from csm_otel.events import Origin, Peer, ProcessEnd
+from csm_otel.csm.events import Origin, Peer, ProcessEnd
 from csm_otel.origin_hold import HOLD_SECONDS, OriginHold
 
 ONE, TWO = 40_001, 40_002

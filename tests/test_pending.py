@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from observations import observed, observed_call
 
-from csm_otel.events import Dialect
+from csm_otel.csm.events import Dialect
 from csm_otel.matching import fits
 from csm_otel.pending import PendingAttempts
 

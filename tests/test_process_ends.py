@@ -21,7 +21,7 @@ from csm_otel.waker import Waker
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-    from csm_otel.events import Origin, ProcessEnd
+    from csm_otel.csm.events import Origin, ProcessEnd
 
 WAIT = "print('here', flush=True); input()"
 

@@ -17,8 +17,8 @@ from platforms import ON_LINUX, on_linux
 
 from csm_otel import binding, receiver
 from csm_otel.binding import bind_socket
+from csm_otel.csm.events import Peer
 from csm_otel.errors import ListenError
-from csm_otel.events import Peer
 from csm_otel.receiver import Datagram, Receiver
 
 if TYPE_CHECKING:

@@ -11,9 +11,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from strategies import any_payload, holds_piece, leaking
 
-from csm_otel.decoding import decode
+from csm_otel.csm.decoding import decode
+from csm_otel.csm.events import Origin, Peer
 from csm_otel.errors import MalformedDatagramError, RecordingError
-from csm_otel.events import Origin, Peer
 from csm_otel.recording import (
     FORMAT,
     MAX_LINE_BYTES,

@@ -8,11 +8,11 @@ from typing import NamedTuple
 
 import pytest
 
+from csm_otel.csm.times import TimestampMode
 from csm_otel.errors import SettingsError
 from csm_otel.flags import FLAGS_OF, read_command_line
 from csm_otel.settings import ENV_PREFIX, Settings, read_settings
 from csm_otel.spans.options import MessageMode, TraceGrouping
-from csm_otel.times import TimestampMode
 
 pytestmark = pytest.mark.usefixtures("no_variables")
 

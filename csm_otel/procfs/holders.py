@@ -14,7 +14,7 @@ from csm_otel.procfs.sockets import socket_inodes
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from csm_otel.events import Origin
+    from csm_otel.csm.events import Origin
 
 
 def find_holder(inode: int, pids: Iterable[int]) -> Origin | None:

@@ -27,14 +27,14 @@ from opentelemetry.semconv.attributes.http_attributes import HTTP_REQUEST_RESEND
 from opentelemetry.semconv.attributes.network_attributes import NETWORK_PEER_ADDRESS
 from opentelemetry.semconv.attributes.user_agent_attributes import USER_AGENT_ORIGINAL
 
-from csm_otel.dialects import sdk_of_user_agent
+from csm_otel.csm.dialects import sdk_of_user_agent
 from csm_otel.spans.data import AttributeValue
 from csm_otel.spans.options import MappingOptions, RpcConventions
 from csm_otel.spans.server import bucket_of, server_attributes
 
 if TYPE_CHECKING:
     from csm_otel.correlator import CorrelatedCall
-    from csm_otel.events import ApiCallAttempt, Event
+    from csm_otel.csm.events import ApiCallAttempt, Event
     from csm_otel.spans.outcome import Outcome
 
 Values = dict[str, AttributeValue | None]

@@ -14,8 +14,8 @@ from opentelemetry.semconv._incubating.attributes.process_attributes import (
 )
 from opentelemetry.semconv.attributes.error_attributes import ERROR_TYPE
 
+from csm_otel.csm.times import MAX_WALL_NS
 from csm_otel.spans.data import AttributeValue, Resource, SpanData, SpanKind, TraceContext
-from csm_otel.times import MAX_WALL_NS
 
 
 class Command(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):

@@ -11,7 +11,8 @@ from opentelemetry.semconv.attributes.exception_attributes import EXCEPTION_MESS
 from opentelemetry.semconv.attributes.service_attributes import SERVICE_NAME
 
 from csm_otel.correlator import CorrelatedCall, OrphanAttempt, Released
-from csm_otel.dialects import application_of_user_agent
+from csm_otel.csm.dialects import application_of_user_agent
+from csm_otel.csm.traceparent import split_client_id
 from csm_otel.matching import same_outcome
 from csm_otel.spans.attributes import (
     CSM_OVERRUN_MS,
@@ -26,12 +27,11 @@ from csm_otel.spans.data import AttributeValue, Resource, SpanData, SpanEvent, S
 from csm_otel.spans.options import MappingOptions, MessageMode
 from csm_otel.spans.outcome import Outcome, outcome_of
 from csm_otel.spans.timing import Placement, attempt_offset_ns, clock_offset_ns, place
-from csm_otel.traceparent import split_client_id
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from csm_otel.events import ApiCallAttempt, Event, Origin
+    from csm_otel.csm.events import ApiCallAttempt, Event, Origin
     from csm_otel.observed import Observed
     from csm_otel.spans.processes import IdGenerator, ProcessTraces
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from csm_otel.events import Event, Failure
+    from csm_otel.csm.events import Event, Failure
 
 UNNAMED = "_OTHER"  # the conventions' fallback value of error.type
 

@@ -18,7 +18,7 @@ from csm_otel.spans.data import Resource, SpanData, SpanKind, TraceContext
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from csm_otel.events import Origin
+    from csm_otel.csm.events import Origin
 
 _LAST_EVENT = "last_event"
 _MOST = 4096  # processes whose trace is remembered; calls may come long after their process has ended

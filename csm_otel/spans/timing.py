@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from csm_otel.times import NS_PER_MS
+from csm_otel.csm.times import NS_PER_MS
 
 if TYPE_CHECKING:
-    from csm_otel.events import ApiCallAttempt, Event
+    from csm_otel.csm.events import ApiCallAttempt, Event
     from csm_otel.observed import Observed
 
 _BEHIND_NS = 24 * 60 * 60 * 1000 * NS_PER_MS  # a call reported a day late is a wrong clock

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from conformance.recordings import Recorded, shared_dir
 
-from csm_otel.events import Peer
+from csm_otel.csm.events import Peer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -17,15 +17,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import pytest
 
 from csm_otel.correlator import Correlator, Released
-from csm_otel.decoding import decode
+from csm_otel.csm.decoding import decode
+from csm_otel.csm.events import Peer
 from csm_otel.errors import MalformedDatagramError
-from csm_otel.events import Peer
 from csm_otel.spans.mapper import SpanMapper
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from csm_otel.events import Event
+    from csm_otel.csm.events import Event
     from csm_otel.spans.data import SpanData
 
 _HERE = Path(__file__).parent

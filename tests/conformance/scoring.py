@@ -6,14 +6,14 @@ from collections import Counter, defaultdict
 from typing import TYPE_CHECKING, NamedTuple
 
 from csm_otel.correlator import OrphanAttempt
-from csm_otel.times import NS_PER_MS
+from csm_otel.csm.times import NS_PER_MS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from conformance.recordings import Played, Recorded
 
-    from csm_otel.events import ApiCallAttempt
+    from csm_otel.csm.events import ApiCallAttempt
     from csm_otel.observed import Observed
 
 _MATERIAL_NS = 5 * NS_PER_MS  # below that a wrong child draws the same picture

@@ -13,9 +13,9 @@ import pytest
 from conformance.recordings import CAPTURES, EVERYTHING, play, recording, trees_of
 
 from csm_otel.correlator import CorrelatedCall
-from csm_otel.decoding import decode
+from csm_otel.csm.decoding import decode
+from csm_otel.csm.events import ApiCall, Dialect
 from csm_otel.errors import MalformedDatagramError
-from csm_otel.events import ApiCall, Dialect
 
 
 class Came(NamedTuple):

@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 from datagrams import attempt_fields, call_fields
 
-from csm_otel.events import Dialect
+from csm_otel.csm.events import Dialect
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -15,7 +15,7 @@ from e2e.programs import DEADLINE_SECONDS, environment, read_until, run, serving
 from e2e.test_spool import spans_on_disk
 from otlp_backend import HttpBackend, wait_until
 
-from csm_otel.redaction import REDACTED
+from csm_otel.csm.redaction import REDACTED
 
 if TYPE_CHECKING:
     from pathlib import Path

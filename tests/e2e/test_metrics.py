@@ -14,7 +14,7 @@ from e2e.programs import DEADLINE_SECONDS, ONE_CALL, environment, has_traceback,
 from otlp_backend import Answer, GrpcBackend, HttpBackend, wait_until
 
 from csm_otel import __version__
-from csm_otel.events import Dialect
+from csm_otel.csm.events import Dialect
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -27,7 +27,7 @@ from e2e.programs import (
 from loopback import HOSTS, send_from_anywhere
 from otlp_backend import Answer, GrpcBackend, HttpBackend
 
-from csm_otel.events import Dialect
+from csm_otel.csm.events import Dialect
 
 
 def _script(script: str, env: dict[str, str]) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from csm_otel import decoding
 from csm_otel.correlator import Correlator
-from csm_otel.redaction import ValueRedactor
+from csm_otel.csm.redaction import ValueRedactor
 from soak import laws
 from soak.loads import captured
 from soak.traffic import damaged

@@ -16,7 +16,7 @@ from csm_otel.procfs.process import describe
 from csm_otel.procfs.sockets import inode_of_sender, newest_first, udp_sockets
 
 if TYPE_CHECKING:
-    from csm_otel.events import Origin
+    from csm_otel.csm.events import Origin
 
 
 # The parent opens a socket and forks, the child too; all three hold it.

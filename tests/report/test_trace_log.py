@@ -10,13 +10,13 @@ from arrivals import called, failed, tried
 from datagrams import BASE_MS
 from mapped import HOST, RESOURCE, CountingIds, released_by
 
-from csm_otel.events import Origin
+from csm_otel.csm.events import Origin
+from csm_otel.csm.times import NS_PER_MS
 from csm_otel.report.trace_log import TraceLog
 from csm_otel.report.waterfall import render_waterfall
 from csm_otel.spans.data import TraceContext
 from csm_otel.spans.mapper import SpanMapper
 from csm_otel.spans.processes import ProcessTraces
-from csm_otel.times import NS_PER_MS
 
 if TYPE_CHECKING:
     from csm_otel.spans.data import SpanData

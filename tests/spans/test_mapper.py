@@ -24,11 +24,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from mapped import HOST, mapped, mapper, released_by
 
-from csm_otel.decoding import decode
+from csm_otel.csm.decoding import decode
+from csm_otel.csm.times import NS_PER_MS
 from csm_otel.errors import MalformedDatagramError
 from csm_otel.spans.data import SpanData, SpanKind, TraceContext
 from csm_otel.spans.options import MappingOptions, MessageMode
-from csm_otel.times import NS_PER_MS
 
 TRACE, SPAN = 0x4BF92F3577B34DA6A3CE929D0E0E4736, 0x00F067AA0BA902B7
 CARRIED = f"etl;00-{TRACE:032x}-{SPAN:016x}-01"

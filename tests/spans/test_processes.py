@@ -10,12 +10,12 @@ from arrivals import called, failed, tried
 from datagrams import BASE_MS
 from mapped import HOST, RESOURCE, CountingIds, released_by
 
-from csm_otel.events import Origin
+from csm_otel.csm.events import Origin
+from csm_otel.csm.times import NS_PER_MS
 from csm_otel.spans.data import Resource, SpanData, SpanKind, TraceContext
 from csm_otel.spans.mapper import SpanMapper
 from csm_otel.spans.options import MappingOptions
 from csm_otel.spans.processes import ProcessTraces
-from csm_otel.times import NS_PER_MS
 
 START_NS = (BASE_MS - 500) * NS_PER_MS
 NIGHTLY = Origin(pid=7, start_ticks=70, start_ns=START_NS, name="nightly.py", executable="python3.11")

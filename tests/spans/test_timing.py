@@ -7,10 +7,10 @@ from datagrams import BASE_MS
 from hypothesis import given
 from hypothesis import strategies as st
 
-from csm_otel.events import ApiCall, Dialect, Peer
+from csm_otel.csm.events import ApiCall, Dialect, Peer
+from csm_otel.csm.times import NS_PER_MS, interval_of
 from csm_otel.observed import Observed
 from csm_otel.spans.timing import Placement, clock_offset_ns, place
-from csm_otel.times import NS_PER_MS, interval_of
 
 MINUTE_MS = 60 * 1000
 DAY_MS = 24 * 60 * MINUTE_MS

@@ -10,7 +10,7 @@ from datagrams import TOKEN
 from hypothesis import given
 from hypothesis import strategies as st
 
-from csm_otel.redaction import REDACTED, ValueRedactor, without_patterns
+from csm_otel.csm.redaction import REDACTED, ValueRedactor, without_patterns
 
 KEY = "AKIAIOSFODNN7EXAMPLE"
 OTHER_KEY = "ASIAY34FZKBOKMUTVV7A"

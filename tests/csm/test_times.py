@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
-from csm_otel.events import ApiCall, ApiCallAttempt, Dialect, Event
-from csm_otel.times import NS_PER_MS, TimestampMode, interval_of
+from csm_otel.csm.events import ApiCall, ApiCallAttempt, Dialect, Event
+from csm_otel.csm.times import NS_PER_MS, TimestampMode, interval_of
 
 DAY_MS = 24 * 60 * 60 * 1000
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from csm_otel.account import account_of
+from csm_otel.csm.account import account_of
 
 
 @pytest.mark.parametrize(

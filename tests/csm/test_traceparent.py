@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from csm_otel.traceparent import MAX_NAME_BYTES, TraceParent, client_id_with, parse_traceparent, split_client_id
+from csm_otel.csm.traceparent import MAX_NAME_BYTES, TraceParent, client_id_with, parse_traceparent, split_client_id
 
 TRACE, SPAN = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 CONTEXT = TraceParent(int(TRACE, 16), int(SPAN, 16), sampled=True)

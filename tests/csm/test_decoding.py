@@ -11,9 +11,9 @@ from datagrams import ABSENT, AGENTS, BASE_MS, TOKEN, attempt, attempt_fields, c
 from hypothesis import given
 
 from csm_otel import decoding, wire
-from csm_otel.decoding import Decoded, decode
+from csm_otel.csm.decoding import Decoded, decode
+from csm_otel.csm.events import ApiCall, ApiCallAttempt, Dialect, Event, Failure, Latencies
 from csm_otel.errors import MalformedDatagramError
-from csm_otel.events import ApiCall, ApiCallAttempt, Dialect, Event, Failure, Latencies
 
 REASONS = {"empty", "not_json", "not_an_object", "too_deep", "unknown_type", "unnamed"}
 DAY_MS = 24 * 60 * 60 * 1000

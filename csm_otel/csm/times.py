@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from csm_otel.events import MAX_TIMESTAMP_MS, ApiCall, Dialect, Event
+from csm_otel.csm.events import MAX_TIMESTAMP_MS, ApiCall, Dialect, Event
 
 NS_PER_MS = 1_000_000
 MAX_WALL_NS = MAX_TIMESTAMP_MS * NS_PER_MS

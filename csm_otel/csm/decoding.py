@@ -1,6 +1,6 @@
 """One UDP payload to the events in it: `decode`.
 
-Reading has a fast path and a tolerant one (`csm_otel.wire`). Both end in `_event`, so they agree on everything that the
+Reading has a fast path and a tolerant one (`csm_otel.csm.wire`). Both end in `_event`, so they agree on everything that the
 fast one accepts.
 
 The access key and the session token end here: the key becomes the account it belongs to, and both are taken out of
@@ -12,10 +12,9 @@ from __future__ import annotations
 import re
 from typing import Any, NamedTuple
 
-from csm_otel.account import account_of
-from csm_otel.dialects import dialect_of_keys, dialect_of_user_agent
-from csm_otel.errors import MalformedDatagramError
-from csm_otel.events import (
+from csm_otel.csm.account import account_of
+from csm_otel.csm.dialects import dialect_of_keys, dialect_of_user_agent
+from csm_otel.csm.events import (
     COUNT_LIMIT,
     HIGHEST_STATUS,
     LOWEST_STATUS,
@@ -28,8 +27,9 @@ from csm_otel.events import (
     Failure,
     Latencies,
 )
-from csm_otel.redaction import ValueRedactor
-from csm_otel.wire import Wire, WireObject, read_anything, read_plain
+from csm_otel.csm.redaction import ValueRedactor
+from csm_otel.csm.wire import Wire, WireObject, read_anything, read_plain
+from csm_otel.errors import MalformedDatagramError
 
 _WIRE_VERSION = 1
 # The longest texts any SDK sends are 512 characters; more is a stranger's.

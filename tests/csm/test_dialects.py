@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from datagrams import ABSENT, AGENTS, attempt_fields, call_fields
 
-from csm_otel.dialects import application_of_user_agent, dialect_of_keys, dialect_of_user_agent, sdk_of_user_agent
-from csm_otel.events import Dialect
+from csm_otel.csm.dialects import application_of_user_agent, dialect_of_keys, dialect_of_user_agent, sdk_of_user_agent
+from csm_otel.csm.events import Dialect
 
 KNOWN = sorted(set(Dialect) - {Dialect.UNKNOWN})
 

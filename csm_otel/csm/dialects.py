@@ -13,7 +13,7 @@ import re
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from csm_otel.events import Dialect
+from csm_otel.csm.events import Dialect
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

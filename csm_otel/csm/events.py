@@ -1,6 +1,6 @@
 """What a CSM datagram says: `ApiCall` (what the application made) and `ApiCallAttempt` (one HTTP request for it).
 
-These are the values every later stage works on. They are made by `csm_otel.decoding.decode` and hold no secret: the
+These are the values every later stage works on. They are made by `csm_otel.csm.decoding.decode` and hold no secret: the
 access key is gone but for the account it belongs to, the session token altogether.
 """
 

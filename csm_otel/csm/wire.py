@@ -3,7 +3,7 @@
 `read_plain` takes what the SDKs send today: one object with known keys. `read_anything` takes the rest - arrays,
 several objects, odd types, odd spelling, bad UTF-8, unknown keys - and drops an odd field, never the object.
 
-A `Wire` holds the access key and the session token. It lives as long as `csm_otel.decoding.decode` runs.
+A `Wire` holds the access key and the session token. It lives as long as `csm_otel.csm.decoding.decode` runs.
 """
 
 from __future__ import annotations
