@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from opentelemetry.sdk.trace import SpanLimits
 from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
 
-from csm_otel.correlator import Correlator
+from csm_otel.correlation.correlator import Correlator
 from csm_otel.csm.decoding import decode
 from csm_otel.csm.events import Peer
 from csm_otel.export.encoding import encode
@@ -32,7 +32,7 @@ from csm_otel.tally import Tally
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from csm_otel.correlator import Released
+    from csm_otel.correlation.correlator import Released
     from csm_otel.spans.data import SpanData
 
 RUNS = 5

@@ -12,7 +12,7 @@ import statistics
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
-from csm_otel.correlator import Correlator
+from csm_otel.correlation.correlator import Correlator
 from csm_otel.csm.events import ApiCall, ApiCallAttempt, Dialect, Event, Failure, Peer
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, Protocol
 
-from csm_otel.correlator import CorrelatedCall, Correlator, OrphanAttempt, Released
+from csm_otel.correlation.correlator import CorrelatedCall, Correlator, OrphanAttempt, Released
 from csm_otel.csm.events import ApiCall
 from csm_otel.measures import measure
 from csm_otel.origin_hold import KnownOrigins, OriginHold, peers_of

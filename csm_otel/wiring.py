@@ -18,7 +18,7 @@ from opentelemetry.semconv.attributes.service_attributes import SERVICE_NAME
 from csm_otel import __version__
 from csm_otel.agent import Agent
 from csm_otel.allowed import AllowedNetworks
-from csm_otel.correlator import Correlator, CorrelatorLimits
+from csm_otel.correlation.correlator import Correlator, CorrelatorLimits
 from csm_otel.errors import SettingsError
 from csm_otel.export import open_deliverer
 from csm_otel.export.sampling import HeadSampler, sampler_from

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from arrivals import Arrival, arrive
 
-from csm_otel.correlator import Correlator, Released
+from csm_otel.correlation.correlator import Correlator, Released
 from csm_otel.spans.mapper import SpanMapper
 
 if TYPE_CHECKING:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import msgspec
 from datagrams import BASE_MS, attempt
 
+from csm_otel.correlation.observed import Observed
 from csm_otel.csm.decoding import decode
 from csm_otel.csm.events import ApiCall, ApiCallAttempt, Dialect, Peer
 from csm_otel.csm.times import NS_PER_MS, interval_of
-from csm_otel.observed import Observed
 
 PEER = Peer("127.0.0.1", 40_000)
 

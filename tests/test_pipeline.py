@@ -22,7 +22,7 @@ from csm_otel.standard import StandardVariables
 from csm_otel.wiring import build_bridge
 
 if TYPE_CHECKING:
-    from csm_otel.correlator import Correlator
+    from csm_otel.correlation.correlator import Correlator
     from csm_otel.tally import Tally
     from csm_otel.wiring import Bridge
 

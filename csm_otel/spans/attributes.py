@@ -33,7 +33,7 @@ from csm_otel.spans.options import MappingOptions, RpcConventions
 from csm_otel.spans.server import bucket_of, server_attributes
 
 if TYPE_CHECKING:
-    from csm_otel.correlator import CorrelatedCall
+    from csm_otel.correlation.correlator import CorrelatedCall
     from csm_otel.csm.events import ApiCallAttempt, Event
     from csm_otel.spans.outcome import Outcome
 

@@ -10,10 +10,10 @@ from opentelemetry.semconv._incubating.attributes.process_attributes import PROC
 from opentelemetry.semconv.attributes.exception_attributes import EXCEPTION_MESSAGE, EXCEPTION_TYPE
 from opentelemetry.semconv.attributes.service_attributes import SERVICE_NAME
 
-from csm_otel.correlator import CorrelatedCall, OrphanAttempt, Released
+from csm_otel.correlation.correlator import CorrelatedCall, OrphanAttempt, Released
+from csm_otel.correlation.matching import same_outcome
 from csm_otel.csm.dialects import application_of_user_agent
 from csm_otel.csm.traceparent import split_client_id
-from csm_otel.matching import same_outcome
 from csm_otel.spans.attributes import (
     CSM_OVERRUN_MS,
     CSM_TIME_ADJUSTED,
@@ -31,8 +31,8 @@ from csm_otel.spans.timing import Placement, attempt_offset_ns, clock_offset_ns,
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from csm_otel.correlation.observed import Observed
     from csm_otel.csm.events import ApiCallAttempt, Event, Origin
-    from csm_otel.observed import Observed
     from csm_otel.spans.processes import IdGenerator, ProcessTraces
 
 _MAX_RESOURCES = 1024  # the applications of one daemon; client ids are a stranger's, so what is kept is bounded

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from csm_otel.csm.times import NS_PER_MS
 
 if TYPE_CHECKING:
+    from csm_otel.correlation.observed import Observed
     from csm_otel.csm.events import ApiCallAttempt, Event
-    from csm_otel.observed import Observed
 
 _BEHIND_NS = 24 * 60 * 60 * 1000 * NS_PER_MS  # a call reported a day late is a wrong clock
 _AHEAD_NS = 5 * 60 * 1000 * NS_PER_MS

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 
-from csm_otel.correlator import Correlator, Released
+from csm_otel.correlation.correlator import Correlator, Released
 from csm_otel.csm.decoding import decode
 from csm_otel.csm.events import Peer
 from csm_otel.errors import MalformedDatagramError

@@ -7,7 +7,7 @@ import random
 import pytest
 
 from csm_otel import decoding
-from csm_otel.correlator import Correlator
+from csm_otel.correlation.correlator import Correlator
 from csm_otel.csm.redaction import ValueRedactor
 from soak import laws
 from soak.loads import captured

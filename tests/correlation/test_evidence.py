@@ -8,11 +8,11 @@ import pytest
 from datagrams import call
 from observations import observed, observed_call, received_at
 
+from csm_otel.correlation.evidence import first_cost, last_cost, retry_cost
 from csm_otel.csm.events import ApiCallAttempt, Dialect
-from csm_otel.evidence import first_cost, last_cost, retry_cost
 
 if TYPE_CHECKING:
-    from csm_otel.observed import Observed
+    from csm_otel.correlation.observed import Observed
 
 LEGACY = {"Service": "DynamoDB", "UserAgent": "Boto3/1.26.27 md/Botocore cfg/retry-mode#legacy Botocore/1.29.27"}
 REFUSED: dict[str, Any] = {"HttpStatusCode": 500, "AwsException": "InternalServerError"}

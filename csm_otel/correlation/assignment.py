@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from csm_otel.chains import MISSING, Chain
+from csm_otel.correlation.chains import MISSING, Chain
 
 if TYPE_CHECKING:
+    from csm_otel.correlation.observed import Observed
+    from csm_otel.correlation.pending import PendingAttempts
     from csm_otel.csm.events import ApiCall
-    from csm_otel.observed import Observed
-    from csm_otel.pending import PendingAttempts
 
 _DOUBT = 2.5  # nats: another assignment is at least a twelfth as likely
 _PLAUSIBLE = 10.0  # nats: 8 ms between receipts, or 25 ms between starts; more where an attempt was lost than else

@@ -9,15 +9,15 @@ from __future__ import annotations
 from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
-from csm_otel.assignment import Assignment, HeldCall
-from csm_otel.chains import Chain, chains_of, with_attempt
+from csm_otel.correlation.assignment import Assignment, HeldCall
+from csm_otel.correlation.chains import Chain, chains_of, with_attempt
+from csm_otel.correlation.matching import comes_first, fits, may_be_last, may_be_retried, wanted_by
+from csm_otel.correlation.pending import PendingAttempts
 from csm_otel.csm.events import ApiCall, Dialect
-from csm_otel.matching import comes_first, fits, may_be_last, may_be_retried, wanted_by
-from csm_otel.pending import PendingAttempts
 
 if TYPE_CHECKING:
+    from csm_otel.correlation.observed import Observed
     from csm_otel.csm.events import ApiCallAttempt
-    from csm_otel.observed import Observed
 
 _COMPETITORS = 64  # among how many calls it is looked at whether they are settled
 _WAITING = 32  # how many calls that wait for attempts look at one that comes

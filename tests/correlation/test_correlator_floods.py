@@ -30,7 +30,14 @@ from arrivals import (
     tried,
 )
 
-from csm_otel.correlator import CorrelatedCall, Correlator, CorrelatorLimits, OrphanAttempt, Reason, Released
+from csm_otel.correlation.correlator import (
+    CorrelatedCall,
+    Correlator,
+    CorrelatorLimits,
+    OrphanAttempt,
+    Reason,
+    Released,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from observations import observed, observed_call
 
+from csm_otel.correlation.matching import fits
+from csm_otel.correlation.pending import PendingAttempts
 from csm_otel.csm.events import Dialect
-from csm_otel.matching import fits
-from csm_otel.pending import PendingAttempts
 
 dialects = st.sampled_from(sorted(Dialect))
 times = st.tuples(st.integers(-60, 60), st.integers(0, 60))

@@ -30,11 +30,11 @@ from arrivals import (
 from datagrams import ABSENT, BASE_MS
 from mapped import mapper
 
-from csm_otel.correlator import CorrelatorLimits
+from csm_otel.correlation.correlator import CorrelatorLimits
 from csm_otel.csm.times import NS_PER_MS
 
 if TYPE_CHECKING:
-    from csm_otel.correlator import Released
+    from csm_otel.correlation.correlator import Released
     from csm_otel.spans.data import SpanData
 
 HOUR = 3_600_000

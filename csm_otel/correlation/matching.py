@@ -1,6 +1,6 @@
 """What is necessary for an attempt to be a certain call's: its time, its outcome, its place among the others.
 
-How well it fits is told by `csm_otel.evidence`. Source: csm-protocol.md 2.4, 3.2 and D4.
+How well it fits is told by `csm_otel.correlation.evidence`. Source: csm-protocol.md 2.4, 3.2 and D4.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from csm_otel.csm.times import NS_PER_MS
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from csm_otel.observed import Observed
+    from csm_otel.correlation.observed import Observed
 
 END_MAY_OVERRUN = frozenset({Dialect.JS, Dialect.PHP})  # JS reuses a stale latency, PHP's contains the back-off
 _FIRST_ERROR_STATUS = 300  # redirects are retried like errors

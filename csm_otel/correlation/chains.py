@@ -12,15 +12,15 @@ from heapq import nsmallest
 from operator import attrgetter
 from typing import TYPE_CHECKING, NamedTuple
 
+from csm_otel.correlation.evidence import first_cost, last_cost, retry_cost
+from csm_otel.correlation.matching import END_MAY_OVERRUN, may_be_last, may_be_retried, may_precede, slack_ns
 from csm_otel.csm.events import Dialect
-from csm_otel.evidence import first_cost, last_cost, retry_cost
-from csm_otel.matching import END_MAY_OVERRUN, may_be_last, may_be_retried, may_precede, slack_ns
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from csm_otel.correlation.observed import Observed
     from csm_otel.csm.events import ApiCall, ApiCallAttempt
-    from csm_otel.observed import Observed
 
     Candidates = Mapping[int, Observed[ApiCallAttempt]]
 

@@ -18,14 +18,21 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from csm_otel.correlator import CorrelatedCall, Correlator, CorrelatorLimits, OrphanAttempt, Reason, Released
+from csm_otel.correlation.correlator import (
+    CorrelatedCall,
+    Correlator,
+    CorrelatorLimits,
+    OrphanAttempt,
+    Reason,
+    Released,
+)
+from csm_otel.correlation.matching import fits, may_be_last, may_be_retried, may_precede
 from csm_otel.csm.decoding import decode
 from csm_otel.csm.events import ApiCall, Dialect, Event, Peer
 from csm_otel.csm.times import NS_PER_MS
-from csm_otel.matching import fits, may_be_last, may_be_retried, may_precede
 
 if TYPE_CHECKING:
-    from csm_otel.group import Group
+    from csm_otel.correlation.group import Group
 
 _WAIT, _GRACE, _EVENTS, _BYTES = 5.0, 0.5, 40, 20_000
 _HOUR_MS = 3_600_000

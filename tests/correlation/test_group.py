@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from arrivals import GRACE, JS, RUBY, Arrival, arrive, called, failed, told, transcript, tried
 
-from csm_otel.correlator import Correlator, CorrelatorLimits
+from csm_otel.correlation.correlator import Correlator, CorrelatorLimits
 
 
 def test_competing_calls_wait_for_each_other() -> None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from bisect import bisect_left, insort
 from typing import TYPE_CHECKING
 
-from csm_otel.matching import END_MAY_OVERRUN, fits, slack_ns, start_is_known
+from csm_otel.correlation.matching import END_MAY_OVERRUN, fits, slack_ns, start_is_known
 
 if TYPE_CHECKING:
+    from csm_otel.correlation.observed import Observed
     from csm_otel.csm.events import ApiCall, ApiCallAttempt
-    from csm_otel.observed import Observed
 
 # How many attempts a call looks at, from its end backwards and from its start forwards: more than threads come to the
 # same point within milliseconds, those included that calls hold already, and a bound on what each call costs under a

@@ -10,12 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from observations import observed, observed_call, received_at
 
+from csm_otel.correlation.group import Choice, Group
+from csm_otel.correlation.matching import same_outcome
 from csm_otel.csm.events import ApiCallAttempt, Dialect
-from csm_otel.group import Choice, Group
-from csm_otel.matching import same_outcome
 
 if TYPE_CHECKING:
-    from csm_otel.observed import Observed
+    from csm_otel.correlation.observed import Observed
 
 FAILED = {"HttpStatusCode": 503, "AwsException": "SlowDown", "AwsExceptionMessage": "slow"}
 CALL_FAILED = {"FinalHttpStatusCode": 503, "FinalAwsException": "SlowDown", "FinalAwsExceptionMessage": "slow"}

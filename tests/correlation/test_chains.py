@@ -8,9 +8,9 @@ import pytest
 from datagrams import call
 from observations import observed, observed_call
 
-from csm_otel.chains import chains_of, with_attempt
+from csm_otel.correlation.chains import chains_of, with_attempt
+from csm_otel.correlation.observed import Observed
 from csm_otel.csm.events import ApiCallAttempt
-from csm_otel.observed import Observed
 
 FAILED = {"HttpStatusCode": 500, "AwsException": "InternalServerError", "AwsExceptionMessage": "no"}
 FINALLY_FAILED = {f"Final{name}": value for name, value in FAILED.items()}

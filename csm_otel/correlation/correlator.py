@@ -36,10 +36,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
+from csm_otel.correlation.group import Group
+from csm_otel.correlation.observed import Observed
 from csm_otel.csm.events import ApiCall, ApiCallAttempt, Dialect, Event, Peer
 from csm_otel.csm.times import NS_PER_MS, TimestampMode, interval_of
-from csm_otel.group import Group
-from csm_otel.observed import Observed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
