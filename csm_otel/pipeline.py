@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Protocol
 
 from csm_otel.correlation.correlator import CorrelatedCall, Correlator, OrphanAttempt, Released
 from csm_otel.csm.events import ApiCall
-from csm_otel.measures import measure
 from csm_otel.origin_hold import KnownOrigins, OriginHold, peers_of
+from csm_otel.spans.measures import measure
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from csm_otel.csm.events import Event, Peer
     from csm_otel.endings import Ended
     from csm_otel.exporter import Exporter
-    from csm_otel.measures import Measurement
     from csm_otel.recorder import Recorder
     from csm_otel.spans.mapper import SpanMapper
+    from csm_otel.spans.measures import Measurement
     from csm_otel.spans.processes import ProcessTraces
     from csm_otel.speaker import Speaker
     from csm_otel.tally import Intake, Tally

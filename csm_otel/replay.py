@@ -20,7 +20,6 @@ from csm_otel.csm.events import Peer, ProcessEnd
 from csm_otel.csm.traceparent import parse_traceparent
 from csm_otel.endings import Ended
 from csm_otel.errors import RecordingError
-from csm_otel.ids import SeededIds
 from csm_otel.interruptible import interruptible
 from csm_otel.recording import (
     MAX_LINE_BYTES,
@@ -39,6 +38,7 @@ from csm_otel.report.stdout import Stdout
 from csm_otel.report.tally import render_tally
 from csm_otel.report.terminal import counted
 from csm_otel.source import Source
+from csm_otel.spans.ids import SeededIds
 from csm_otel.stop import StopSignal
 from csm_otel.wiring import build_bridge, exporters_for
 

@@ -31,14 +31,14 @@ from opentelemetry.semconv.attributes.service_attributes import SERVICE_NAME, SE
 
 from csm_otel import __version__
 from csm_otel.export.encoding import SCOPE
-from csm_otel.measures import ATTEMPT_DURATION, CALL_ATTEMPTS, CALL_DURATION
+from csm_otel.spans.measures import ATTEMPT_DURATION, CALL_ATTEMPTS, CALL_DURATION
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from csm_otel.export.metric_exporter import OtlpMetricExporter
-    from csm_otel.measures import Measurement
     from csm_otel.spans.data import AttributeValue
+    from csm_otel.spans.measures import Measurement
     from csm_otel.tally import Intake, Tally
 
 SERIES = 2000

@@ -29,13 +29,13 @@ from opentelemetry.semconv.attributes.user_agent_attributes import USER_AGENT_OR
 
 from csm_otel.csm.dialects import sdk_of_user_agent
 from csm_otel.spans.data import AttributeValue
+from csm_otel.spans.host import bucket_of, server_attributes
 from csm_otel.spans.options import MappingOptions, RpcConventions
-from csm_otel.spans.server import bucket_of, server_attributes
 
 if TYPE_CHECKING:
     from csm_otel.correlation.correlator import CorrelatedCall
     from csm_otel.csm.events import ApiCallAttempt, Event
-    from csm_otel.spans.outcome import Outcome
+    from csm_otel.spans.span_status import Outcome
 
 Values = dict[str, AttributeValue | None]
 """Attributes before those that say nothing are left out."""

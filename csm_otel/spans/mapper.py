@@ -25,7 +25,7 @@ from csm_otel.spans.attributes import (
 )
 from csm_otel.spans.data import AttributeValue, Resource, SpanData, SpanEvent, SpanKind, TraceContext
 from csm_otel.spans.options import MappingOptions, MessageMode
-from csm_otel.spans.outcome import Outcome, outcome_of
+from csm_otel.spans.span_status import Outcome, outcome_of
 from csm_otel.spans.timing import Placement, attempt_offset_ns, clock_offset_ns, place
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from mapped import mapper, released_by
 
 from csm_otel.csm.decoding import decode
 from csm_otel.errors import MalformedDatagramError
-from csm_otel.measures import ATTEMPT_DURATION, CALL_ATTEMPTS, CALL_DURATION, Measurement, measure
+from csm_otel.spans.measures import ATTEMPT_DURATION, CALL_ATTEMPTS, CALL_DURATION, Measurement, measure
 from csm_otel.spans.options import MappingOptions, RpcConventions
 
 GET: dict[str, Any] = {"rpc.system.name": "aws-api", "rpc.method": "S3/GetObject", "cloud.region": "us-east-1"}

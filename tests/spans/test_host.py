@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from csm_otel.spans.server import bucket_of, server_attributes
+from csm_otel.spans.host import bucket_of, server_attributes
 
 
 @pytest.mark.parametrize(

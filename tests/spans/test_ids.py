@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from csm_otel.ids import SeededIds
+from csm_otel.spans.ids import SeededIds
 
 
 def _some(seed: int) -> list[int]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from csm_otel.csm.events import ApiCallAttempt, Dialect, Failure
-from csm_otel.spans.outcome import UNNAMED, Outcome, outcome_of
+from csm_otel.spans.span_status import UNNAMED, Outcome, outcome_of
 
 AWS, SDK = Failure("SlowDown", "slow"), Failure("ConnectTimeoutError", "timed out")
 EMPTY, WORDS, SAME_WORDS = Failure("", ""), Failure("", "No response body."), Failure("", "slow")
