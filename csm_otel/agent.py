@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from csm_otel.csm.events import Peer
     from csm_otel.origin import OriginFinder
     from csm_otel.pipeline import Pipeline
+    from csm_otel.process.speaker import Speaker
     from csm_otel.receiver import Datagram, Receiver
-    from csm_otel.speaker import Speaker
 
 _LONGEST_DRAIN_SECONDS = 1.0
 # Of the time that there is for stopping. What is released is delivered meanwhile; the rest of it is for its end.

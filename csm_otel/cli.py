@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from csm_otel.errors import ControlError, ListenError, RecordingError, SettingsError
 from csm_otel.flags import CommandLine, read_command_line
-from csm_otel.speaker import Speaker, silence_libraries
+from csm_otel.process.speaker import Speaker, silence_libraries
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

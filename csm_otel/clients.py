@@ -15,7 +15,7 @@ import time
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from csm_otel.waker import Waker
+    from csm_otel.process.waker import Waker
 
 _MOST_CLIENTS = 64
 _MOST_BYTES = 8192  # of what a client says; a browser's headers are a tenth of it

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from csm_otel.speaker import Speaker
+    from csm_otel.process.speaker import Speaker
 
 _ANSWER_BYTES = 65_536
 _LEAST_SECONDS = 0.001  # 0 would be no waiting at all, another thing to a socket

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from csm_otel.clients import Clients
 from csm_otel.errors import ListenError
-from csm_otel.waker import Waker
+from csm_otel.process.waker import Waker
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

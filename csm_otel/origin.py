@@ -25,10 +25,10 @@ from csm_otel.csm.events import Dialect, Origin, Peer
 from csm_otel.departures import Departures
 from csm_otel.endings import Ended, Endings
 from csm_otel.glances import Glances
+from csm_otel.process.waker import Waker
 from csm_otel.process_ends import ProcessEnds
 from csm_otel.procfs.holders import find_holders, oldest_holder
 from csm_otel.procfs.sockets import inode_of_sender, is_available, latest_pids, newest_first, udp_sockets
-from csm_otel.waker import Waker
 
 if TYPE_CHECKING:
     from csm_otel.csm.events import Event

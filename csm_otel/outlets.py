@@ -21,9 +21,9 @@ from csm_otel.standard import StandardVariables, destination_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from csm_otel.process.speaker import Speaker
     from csm_otel.settings import Settings
     from csm_otel.source import Source
-    from csm_otel.speaker import Speaker
     from csm_otel.tally import Tally
 
 T = TypeVar("T")

@@ -22,11 +22,11 @@ if TYPE_CHECKING:
     from csm_otel.csm.events import Event, Peer
     from csm_otel.endings import Ended
     from csm_otel.exporter import Exporter
+    from csm_otel.process.speaker import Speaker
     from csm_otel.recorder import Recorder
     from csm_otel.spans.mapper import SpanMapper
     from csm_otel.spans.measures import Measurement
     from csm_otel.spans.processes import ProcessTraces
-    from csm_otel.speaker import Speaker
     from csm_otel.tally import Intake, Tally
 
 _AT_A_TIME = 256  # released in one go, so that receiving goes on meanwhile: each has to be mapped and encoded

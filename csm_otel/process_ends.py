@@ -16,7 +16,7 @@ from csm_otel.procfs.process import read_status
 
 if TYPE_CHECKING:
     from csm_otel.csm.events import Origin
-    from csm_otel.waker import Waker
+    from csm_otel.process.waker import Waker
 
 _LOOK_SECONDS = 1.0
 _MAX_PIDFDS = 256  # a quarter of the descriptors that a process may usually have

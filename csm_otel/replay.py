@@ -20,7 +20,8 @@ from csm_otel.csm.events import Peer, ProcessEnd
 from csm_otel.csm.traceparent import parse_traceparent
 from csm_otel.endings import Ended
 from csm_otel.errors import RecordingError
-from csm_otel.interruptible import interruptible
+from csm_otel.process.interruptible import interruptible
+from csm_otel.process.stop import StopSignal
 from csm_otel.recording import (
     MAX_LINE_BYTES,
     Heading,
@@ -39,15 +40,14 @@ from csm_otel.report.tally import render_tally
 from csm_otel.report.terminal import counted
 from csm_otel.source import Source
 from csm_otel.spans.ids import SeededIds
-from csm_otel.stop import StopSignal
 from csm_otel.wiring import build_bridge, exporters_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
+    from csm_otel.process.speaker import Speaker
     from csm_otel.settings import Settings
-    from csm_otel.speaker import Speaker
     from csm_otel.standard import StandardVariables
     from csm_otel.wiring import Bridge
 

@@ -18,18 +18,18 @@ from csm_otel.control_socket import default_paths, is_off
 from csm_otel.errors import ControlError, ListenError, SettingsError
 from csm_otel.health import Health
 from csm_otel.port_owner import owner_of_port
+from csm_otel.process.stop import StopSignal
 from csm_otel.receiver import Receiver
 from csm_otel.report.stdout import Stdout
 from csm_otel.report.tally import render_tally
 from csm_otel.sd_notify import ServiceManager
-from csm_otel.stop import StopSignal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from csm_otel.control import Control
+    from csm_otel.process.speaker import Speaker
     from csm_otel.settings import Settings
-    from csm_otel.speaker import Speaker
     from csm_otel.wiring import Bridge
 
 _DRAIN_SECONDS = 8.0  # docker kills after 10

@@ -14,18 +14,18 @@ from typing import TYPE_CHECKING, TextIO
 
 from csm_otel.configuration import forget_csm_variables, read_usable_configuration
 from csm_otel.errors import SettingsError
+from csm_otel.process.speaker import Speaker
 from csm_otel.receiver import Receiver
 from csm_otel.report.tally import render_tally
 from csm_otel.report.waterfall import TraceBuffer
 from csm_otel.spans.command import Command
-from csm_otel.speaker import Speaker
 
 if TYPE_CHECKING:
     import socket
     from collections.abc import Mapping
 
-    from csm_otel.child import Child
     from csm_otel.exec import Launch
+    from csm_otel.process.child import Child
     from csm_otel.settings import Settings
     from csm_otel.wiring import Bridge
 

@@ -49,10 +49,10 @@ if TYPE_CHECKING:
 
     from csm_otel.agent import Attendant, Wakeable
     from csm_otel.export.metrics import Metrics
+    from csm_otel.process.speaker import Speaker
     from csm_otel.settings import Settings
     from csm_otel.source import Source
     from csm_otel.spans.data import AttributeValue, SpanData
-    from csm_otel.speaker import Speaker
 
 _MS = 1000.0
 _DELAY_MS = 5000  # as specified

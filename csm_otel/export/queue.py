@@ -26,7 +26,7 @@ from csm_otel.export.ledger import Ledger
 from csm_otel.export.memory import Memory, Waiting
 from csm_otel.export.outcome import Delivered, Outcome, Refused, TooLarge, Unavailable
 from csm_otel.export.splitting import split
-from csm_otel.repeats import Repeats
+from csm_otel.process.repeats import Repeats
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -7,8 +7,8 @@ import re
 import time
 from typing import NamedTuple
 
-from csm_otel.command_name import name_of_command
 from csm_otel.csm.events import Origin
+from csm_otel.process.command_name import name_of_command
 
 _NS_PER_SECOND = 1_000_000_000
 _MAX_READ_BYTES = 65_536  # a command line may hold two million; its script is near its start

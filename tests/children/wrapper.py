@@ -15,8 +15,8 @@ import sys
 if os.environ.pop("WITHOUT_SIGWAITINFO", None):
     signal.__dict__.pop("sigwaitinfo", None)
 
-from csm_otel.child import Child
 from csm_otel.errors import CommandError
+from csm_otel.process.child import Child
 
 DEADLINE_SECONDS = 20
 

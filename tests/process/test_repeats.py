@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from csm_otel.repeats import Repeats
+from csm_otel.process.repeats import Repeats
 
 
 def test_once_a_minute() -> None:

@@ -49,7 +49,7 @@ def test_orphan_that_outlives_the_command() -> None:
     """An orphan that ends after the command is reaped, too, and does not touch the command's status."""
     program = """if True:
         import os, time
-        from csm_otel.child import Child
+        from csm_otel.process.child import Child
         reader, writer = os.pipe()
         os.dup2(reader, 9)
         child = Child.start(["sh", "-c", "(read line <&9; exit 4) & exit 7"], os.environ)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 PROGRAM = """
 import selectors, signal, sys
-from csm_otel.stop import StopSignal
+from csm_otel.process.stop import StopSignal
 
 for name in sys.argv[1:]:
     signal.signal(signal.Signals[name], signal.SIG_IGN)
@@ -63,8 +63,8 @@ def test_the_second_signal_ends_at_once(first: signal.Signals, number: signal.Si
 
 TOGETHER = """
 import os, signal, threading
-from csm_otel.crash import hide_texts
-from csm_otel.stop import StopSignal
+from csm_otel.process.crash import hide_texts
+from csm_otel.process.stop import StopSignal
 
 hide_texts()
 numbers = (signal.SIGTERM, signal.SIGINT)
@@ -85,7 +85,7 @@ def test_signals_that_come_together_are_one() -> None:
 
 IN_BETWEEN = """
 import os, signal, sys
-from csm_otel.stop import StopSignal
+from csm_otel.process.stop import StopSignal
 
 stop = StopSignal(signal.SIGTERM, signal.SIGINT)
 handler, came = signal.getsignal(signal.SIGTERM), []

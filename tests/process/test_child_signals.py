@@ -89,7 +89,7 @@ def test_kill_around_the_start(moment: str) -> None:
     """A signal that comes just before the command is started, or before anything listens, is forwarded."""
     program = f"""if True:
         import os, signal
-        from csm_otel.child import Child
+        from csm_otel.process.child import Child
         posix_spawn = os.posix_spawn
         def spawn(*arguments, **options):
             if "{moment}" == "before":
@@ -120,7 +120,7 @@ def test_kill_that_is_refused() -> None:
     """A command that may not be signalled, because it changed its user, is still waited for."""
     program = """if True:
         import os
-        from csm_otel.child import Child
+        from csm_otel.process.child import Child
         def kill(pid, number):
             print("refused", flush=True)
             raise PermissionError

@@ -6,7 +6,7 @@ import select
 
 import pytest
 
-from csm_otel.waker import Waker
+from csm_otel.process.waker import Waker
 
 
 def is_awake(waker: Waker) -> bool:

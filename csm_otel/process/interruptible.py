@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
-    from csm_otel.stop import StopSignal
+    from csm_otel.process.stop import StopSignal
 
 
 def interruptible(descriptor: int, stop: StopSignal) -> io.BufferedReader:

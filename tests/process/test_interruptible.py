@@ -9,8 +9,8 @@ from children.processes import DEADLINE_SECONDS, next_line, python, started
 
 PROGRAM = """
 import os, signal
-from csm_otel.interruptible import interruptible
-from csm_otel.stop import StopSignal
+from csm_otel.process.interruptible import interruptible
+from csm_otel.process.stop import StopSignal
 
 stop = StopSignal(signal.SIGTERM, signal.SIGINT)
 with interruptible(os.dup(0), stop) as stream:

@@ -10,7 +10,7 @@ import sys
 import pytest
 
 from csm_otel import speaker as speaker_module
-from csm_otel.speaker import Speaker
+from csm_otel.process.speaker import Speaker
 
 
 @pytest.fixture
@@ -184,7 +184,9 @@ def test_a_stream_without_an_encoding() -> None:
 
 def test_without_stderr() -> None:
     """A process that was started with stderr closed has nowhere to speak to, and lives on."""
-    program = "from csm_otel.speaker import Speaker; Speaker().say('x'); Speaker(held=True).release(); print('alive')"
+    program = (
+        "from csm_otel.process.speaker import Speaker; Speaker().say('x'); Speaker(held=True).release(); print('alive')"
+    )
 
     done = subprocess.run(
         ["/bin/sh", "-c", 'exec "$0" -c "$1" 2>&-', sys.executable, program],

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from csm_otel.command_name import name_of_command
+from csm_otel.process.command_name import name_of_command
 
 # In the table "hunter2" stands where an argument is.
 

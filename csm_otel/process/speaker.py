@@ -10,7 +10,7 @@ import sys
 import time
 from typing import TextIO
 
-from csm_otel.repeats import Repeats
+from csm_otel.process.repeats import Repeats
 
 _PREFIX = "csm-otel: "
 _MAX_HELD = 100  # lines kept while a command has the terminal

@@ -12,7 +12,7 @@ import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from csm_otel.speaker import Speaker
+from csm_otel.process.speaker import Speaker
 
 if TYPE_CHECKING:
     from types import TracebackType

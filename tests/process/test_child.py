@@ -36,7 +36,7 @@ def test_signal_number() -> None:
     """The signal that ended the command is told apart from a status of the same value."""
     program = """if True:
         import os, sys
-        from csm_otel.child import Child
+        from csm_otel.process.child import Child
         child = Child.start(["sh", "-c", sys.argv[1]], os.environ)
         print(child.wait(), child.poll(), child.exit_code, child.signal_number)
     """
@@ -117,7 +117,7 @@ def test_empty_entry_of_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 def test_without_path() -> None:
     """Without a PATH the system's default is searched."""
     program = """if True:
-        from csm_otel.child import Child
+        from csm_otel.process.child import Child
         raise SystemExit(Child.start(["sh", "-c", "exit 4"], {}).wait())
     """
     assert run(python(program)).returncode == 4
@@ -127,7 +127,7 @@ def test_failure_leaves_signals_as_they_were() -> None:
     """After a failed start an interrupt ends the wrapper as if nothing had been tried."""
     program = """if True:
         import signal
-        from csm_otel.child import Child
+        from csm_otel.process.child import Child
         from csm_otel.errors import CommandNotFoundError
         def state():
             return [signal.pthread_sigmask(signal.SIG_BLOCK, []), signal.getsignal(signal.SIGCHLD)]
@@ -241,7 +241,7 @@ def test_descriptor_of_the_end() -> None:
     """The descriptor is readable once the command has ended and not before, and the exit code is there by then."""
     program = """if True:
         import os, select
-        from csm_otel.child import Child
+        from csm_otel.process.child import Child
         child = Child.start(["sh", "-c", "read line; exit 6"], os.environ)
         print(select.select([child], [], [], 0)[0] == [], child.poll(), child.exit_code, child.ended_ns, flush=True)
         print(select.select([child], [], [], 20)[0] == [child], child.poll(), flush=True)
@@ -258,7 +258,7 @@ def test_times() -> None:
     """Start and end are wall times that enclose the command's own."""
     program = """if True:
         import os, sys, time
-        from csm_otel.child import Child
+        from csm_otel.process.child import Child
         before = time.time_ns()
         child = Child.start(sys.argv[1:], os.environ)
         child.wait()
@@ -273,7 +273,7 @@ def test_busy_main_thread() -> None:
     """The end is noticed, and a signal forwarded, while the main thread computes and never waits."""
     program = """if True:
         import os, time
-        from csm_otel.child import Child
+        from csm_otel.process.child import Child
         bounded = "trap 'exit 8' TERM; echo ready; for turn in $(seq 600); do sleep 0.05; done"
         child = Child.start(["sh", "-c", bounded], os.environ)
         deadline = time.monotonic() + 20
@@ -291,7 +291,7 @@ def test_only_the_command_is_waited_for() -> None:
     """Other children of the wrapper keep their status for whoever started them."""
     program = """if True:
         import os, subprocess
-        from csm_otel.child import Child
+        from csm_otel.process.child import Child
         child = Child.start(["sh", "-c", "read line"], os.environ)
         print(subprocess.run(["sh", "-c", "exit 5"], stdin=subprocess.DEVNULL).returncode, child.poll())
     """
@@ -303,7 +303,7 @@ def test_imports() -> None:
     program = """if True:
         import sys
         before = set(sys.modules)
-        import csm_otel.child
+        import csm_otel.process.child
         print(sorted(name for name in set(sys.modules) - before if name.split(".")[0] not in sys.stdlib_module_names))
     """
-    assert run(python(program)).stdout == b"['csm_otel', 'csm_otel.child', 'csm_otel.errors']\n"
+    assert run(python(program)).stdout == b"['csm_otel', 'csm_otel.process.child', 'csm_otel.errors']\n"
