@@ -33,14 +33,14 @@ import botocore.exceptions
 import botocore.monitoring
 from botocore.config import Config
 
-from csm_otel.receiver import Receiver
+from csm_otel.intake.receiver import Receiver
 
 if TYPE_CHECKING:
     import socket
     from collections.abc import Callable
     from multiprocessing.connection import Connection
 
-    from csm_otel.receiver import Datagram
+    from csm_otel.intake.receiver import Datagram
 
     Noted = list[tuple[int, bytes, str]]
     """Source port, payload and call of what was sent."""

@@ -7,18 +7,18 @@ import selectors
 import time
 from typing import TYPE_CHECKING, Protocol
 
-from csm_otel.binding import DEFAULT_BUFFER_BYTES
 from csm_otel.csm.decoding import Decoded, decode
 from csm_otel.errors import MalformedDatagramError
+from csm_otel.intake.binding import DEFAULT_BUFFER_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from csm_otel.csm.events import Peer
-    from csm_otel.origin import OriginFinder
+    from csm_otel.intake.finder import OriginFinder
+    from csm_otel.intake.receiver import Datagram, Receiver
     from csm_otel.pipeline import Pipeline
     from csm_otel.process.speaker import Speaker
-    from csm_otel.receiver import Datagram, Receiver
 
 _LONGEST_DRAIN_SECONDS = 1.0
 # Of the time that there is for stopping. What is released is delivered meanwhile; the rest of it is for its end.

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import unquote
 
-from csm_otel.binding import DEFAULT_BUFFER_BYTES, bind_socket
 from csm_otel.csm.traceparent import TraceParent, client_id_with, parse_traceparent, split_client_id
 from csm_otel.errors import CommandError, ListenError
 from csm_otel.head_decision import is_root_sampled
+from csm_otel.intake.binding import DEFAULT_BUFFER_BYTES, bind_socket
 from csm_otel.process.child import Child
 from csm_otel.process.command_name import name_of_command
 from csm_otel.process.speaker import Speaker, silence_libraries

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from csm_otel.csm.decoding import Decoded
     from csm_otel.csm.events import Origin, Peer
-    from csm_otel.endings import Ended
+    from csm_otel.intake.endings import Ended
     from csm_otel.spans.command import Command
     from csm_otel.tally import Tally
 

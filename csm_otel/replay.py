@@ -18,8 +18,8 @@ from csm_otel.configuration import forget_csm_variables, read_configuration
 from csm_otel.csm.decoding import Decoded
 from csm_otel.csm.events import Peer, ProcessEnd
 from csm_otel.csm.traceparent import parse_traceparent
-from csm_otel.endings import Ended
 from csm_otel.errors import RecordingError
+from csm_otel.intake.endings import Ended
 from csm_otel.process.interruptible import interruptible
 from csm_otel.process.stop import StopSignal
 from csm_otel.recording import (

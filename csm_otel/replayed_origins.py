@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from csm_otel.csm.events import Event, Origin, Peer
-    from csm_otel.endings import Ended
+    from csm_otel.intake.endings import Ended
 
 _MOST = 4096  # peers; a recording may be anybody's
 

@@ -17,9 +17,9 @@ from csm_otel.configuration import forget_csm_variables, read_configuration
 from csm_otel.control_socket import default_paths, is_off
 from csm_otel.errors import ControlError, ListenError, SettingsError
 from csm_otel.health import Health
-from csm_otel.port_owner import owner_of_port
+from csm_otel.intake.procfs.port_owner import owner_of_port
+from csm_otel.intake.receiver import Receiver
 from csm_otel.process.stop import StopSignal
-from csm_otel.receiver import Receiver
 from csm_otel.report.stdout import Stdout
 from csm_otel.report.tally import render_tally
 from csm_otel.sd_notify import ServiceManager

@@ -12,11 +12,11 @@ from pydantic import Field, ValidationError, field_validator
 from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from csm_otel.allowed import parse_networks
-from csm_otel.binding import DEFAULT_BUFFER_BYTES
 from csm_otel.csm.times import TimestampMode
 from csm_otel.errors import SettingsError
 from csm_otel.flags import FLAG_OF_FIELD
+from csm_otel.intake.allowed import parse_networks
+from csm_otel.intake.binding import DEFAULT_BUFFER_BYTES
 from csm_otel.quotation import quoted
 from csm_otel.spans.options import MessageMode, TraceGrouping
 

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, TextIO
 
 from csm_otel.configuration import forget_csm_variables, read_usable_configuration
 from csm_otel.errors import SettingsError
+from csm_otel.intake.receiver import Receiver
 from csm_otel.process.speaker import Speaker
-from csm_otel.receiver import Receiver
 from csm_otel.report.tally import render_tally
 from csm_otel.report.waterfall import TraceBuffer
 from csm_otel.spans.command import Command

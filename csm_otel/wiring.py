@@ -17,13 +17,13 @@ from opentelemetry.semconv.attributes.service_attributes import SERVICE_NAME
 
 from csm_otel import __version__
 from csm_otel.agent import Agent
-from csm_otel.allowed import AllowedNetworks
 from csm_otel.correlation.correlator import Correlator, CorrelatorLimits
 from csm_otel.errors import SettingsError
 from csm_otel.export import open_deliverer
 from csm_otel.export.sampling import HeadSampler, sampler_from
 from csm_otel.exporter import Exporter
-from csm_otel.origin import OriginFinder
+from csm_otel.intake.allowed import AllowedNetworks
+from csm_otel.intake.finder import OriginFinder
 from csm_otel.outlets import Outlets, made, open_outlets
 from csm_otel.pipeline import Pipeline
 from csm_otel.snapshot import Snapshot, snapshot_of

@@ -15,8 +15,8 @@ from otlp_backend import DEADLINE_SECONDS, wait_until
 
 from csm_otel.csm.decoding import decode
 from csm_otel.csm.events import Origin, Peer, ProcessEnd
-from csm_otel.endings import Ended
 from csm_otel.errors import SettingsError
+from csm_otel.intake.endings import Ended
 from csm_otel.line_file import LineFile
 from csm_otel.recorder import Recorder
 from csm_otel.recording import (

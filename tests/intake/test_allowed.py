@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from csm_otel.allowed import AllowedNetworks, parse_networks
 from csm_otel.csm.events import Peer
+from csm_otel.intake.allowed import AllowedNetworks, parse_networks
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,8 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
-from csm_otel.procfs.holders import find_holder
-from csm_otel.procfs.sockets import inode_of_sender, latest_pids, udp_sockets
+from csm_otel.intake.procfs.holders import find_holder
+from csm_otel.intake.procfs.sockets import inode_of_sender, latest_pids, udp_sockets
 
 if TYPE_CHECKING:
     from csm_otel.csm.events import Origin, Peer

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from csm_otel.procfs.process import kernel_name
-from csm_otel.procfs.sockets import newest_first, socket_inodes, udp_sockets
+from csm_otel.intake.procfs.process import kernel_name
+from csm_otel.intake.procfs.sockets import newest_first, socket_inodes, udp_sockets
 
 
 def owner_of_port(port: int) -> str | None:

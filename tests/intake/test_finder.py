@@ -15,9 +15,9 @@ from children.processes import DEADLINE_SECONDS, next_line, python, started
 from platforms import on_linux
 
 from csm_otel.csm.events import ApiCall, Dialect, Origin, Peer
-from csm_otel.endings import GRACE_SECONDS, Ended
-from csm_otel.origin import OriginFinder
-from csm_otel.procfs import sockets
+from csm_otel.intake.endings import GRACE_SECONDS, Ended
+from csm_otel.intake.finder import OriginFinder
+from csm_otel.intake.procfs import sockets
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -196,7 +196,7 @@ def test_a_failure_keeps_nobody_waiting(monkeypatch: pytest.MonkeyPatch, own_por
         raise MemoryError
 
     look_no_further(monkeypatch)
-    monkeypatch.setattr("csm_otel.origin.find_holders", fail)
+    monkeypatch.setattr("csm_otel.intake.finder.find_holders", fail)
     monkeypatch.setattr("threading.excepthook", lambda _: None)
     with closing(OriginFinder()) as finder:
         assert answer(finder, note(finder, own_port)) is None
@@ -213,7 +213,7 @@ def test_scans_are_shared_and_rare(monkeypatch: pytest.MonkeyPatch, own_port: in
         return []
 
     look_no_further(monkeypatch)
-    monkeypatch.setattr("csm_otel.origin.newest_first", counted)
+    monkeypatch.setattr("csm_otel.intake.finder.newest_first", counted)
     with closing(OriginFinder()) as finder:
         peers: list[Peer] = []
         end = time.monotonic() + 1.5
@@ -231,8 +231,8 @@ def test_scans_are_shared_and_rare(monkeypatch: pytest.MonkeyPatch, own_port: in
 @on_linux
 def test_a_process_that_ends_at_once(finder: OriginFinder, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is enough that it was there when its datagram was noted; its end is told, though nobody saw it."""
-    monkeypatch.setattr("csm_otel.glances._LATEST_PIDS", 10_000)  # others may start as many in between
-    monkeypatch.setattr("csm_otel.origin.Waker.wake", lambda _: None)
+    monkeypatch.setattr("csm_otel.intake.glances._LATEST_PIDS", 10_000)  # others may start as many in between
+    monkeypatch.setattr("csm_otel.intake.finder.Waker.wake", lambda _: None)
     with started(python(SENDER)) as process:
         peer = note(finder, int(next_line(process.stdout)))
     monkeypatch.undo()
@@ -252,7 +252,7 @@ def test_another_socket_of_a_known_process(
     """A process that was found before is found by its other sockets without a scan of all processes."""
     first = answer(finder, note(finder, own_port))
     assert first is not None
-    monkeypatch.setattr("csm_otel.origin.newest_first", list)
+    monkeypatch.setattr("csm_otel.intake.finder.newest_first", list)
     for _ in range(30):
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
             sock.bind(("127.0.0.1", 0))
@@ -264,7 +264,7 @@ def test_another_socket_of_a_known_process(
 @on_linux
 def test_a_flood_of_ports_is_forgotten(finder: OriginFinder, monkeypatch: pytest.MonkeyPatch, own_port: int) -> None:
     """However many ports there are, only so many are remembered, and the one that keeps sending is among them."""
-    monkeypatch.setattr("csm_otel.origin._MAX_SENDERS", 100)
+    monkeypatch.setattr("csm_otel.intake.finder._MAX_SENDERS", 100)
     peer = note(finder, own_port)
     for port in range(1, 1001):
         note(finder, port)

@@ -12,8 +12,8 @@ import sys
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
-from csm_otel.binding import DEFAULT_BUFFER_BYTES, bind_socket, try_option
 from csm_otel.csm.events import Peer
+from csm_otel.intake.binding import DEFAULT_BUFFER_BYTES, bind_socket, try_option
 from csm_otel.tally import Intake
 
 if TYPE_CHECKING:

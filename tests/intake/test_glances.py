@@ -12,8 +12,8 @@ from platforms import on_linux
 
 from csm_otel import glances
 from csm_otel.csm.events import Peer
-from csm_otel.glances import Glances
-from csm_otel.procfs.sockets import udp_sockets
+from csm_otel.intake.glances import Glances
+from csm_otel.intake.procfs.sockets import udp_sockets
 
 if TYPE_CHECKING:
     import pytest

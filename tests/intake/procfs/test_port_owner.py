@@ -11,8 +11,8 @@ from children.processes import next_line, python, started
 from loopback import with_ipv6
 from platforms import on_linux
 
-from csm_otel.port_owner import owner_of_port
-from csm_otel.procfs import sockets
+from csm_otel.intake.procfs import sockets
+from csm_otel.intake.procfs.port_owner import owner_of_port
 
 NAMED = r"""
 import socket

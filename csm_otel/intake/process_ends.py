@@ -12,7 +12,7 @@ import time
 from typing import TYPE_CHECKING
 
 from csm_otel.csm.events import ProcessEnd
-from csm_otel.procfs.process import read_status
+from csm_otel.intake.procfs.process import read_status
 
 if TYPE_CHECKING:
     from csm_otel.csm.events import Origin

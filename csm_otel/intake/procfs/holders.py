@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from csm_otel.procfs.process import describe, process_of, read_status
-from csm_otel.procfs.sockets import socket_inodes
+from csm_otel.intake.procfs.process import describe, process_of, read_status
+from csm_otel.intake.procfs.sockets import socket_inodes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

@@ -11,8 +11,8 @@ import pytest
 from loopback import with_ipv6
 from platforms import on_linux
 
-from csm_otel.procfs import sockets
-from csm_otel.procfs.sockets import (
+from csm_otel.intake.procfs import sockets
+from csm_otel.intake.procfs.sockets import (
     UdpSocket,
     inode_of_sender,
     is_available,

@@ -12,7 +12,7 @@ import pytest
 from children.processes import DEADLINE_SECONDS, next_line, python, started
 from platforms import on_linux
 
-from csm_otel.procfs.process import container_id_of, describe, read_status
+from csm_otel.intake.procfs.process import container_id_of, describe, read_status
 
 ID, OTHER_ID = "0123456789abcdef" * 4, "fedcba9876543210" * 4
 WAIT = "print('here', flush=True); input()"

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 from children.processes import next_line, python, started
 from platforms import on_linux
 
-from csm_otel.procfs.holders import find_holder, find_holders
-from csm_otel.procfs.process import describe
-from csm_otel.procfs.sockets import inode_of_sender, newest_first, udp_sockets
+from csm_otel.intake.procfs.holders import find_holder, find_holders
+from csm_otel.intake.procfs.process import describe
+from csm_otel.intake.procfs.sockets import inode_of_sender, newest_first, udp_sockets
 
 if TYPE_CHECKING:
     from csm_otel.csm.events import Origin

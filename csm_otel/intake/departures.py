@@ -10,7 +10,7 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING, NamedTuple
 
-from csm_otel.procfs.sockets import udp_sockets
+from csm_otel.intake.procfs.sockets import udp_sockets
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -22,17 +22,17 @@ from collections import OrderedDict, deque
 from typing import TYPE_CHECKING
 
 from csm_otel.csm.events import Dialect, Origin, Peer
-from csm_otel.departures import Departures
-from csm_otel.endings import Ended, Endings
-from csm_otel.glances import Glances
+from csm_otel.intake.departures import Departures
+from csm_otel.intake.endings import Ended, Endings
+from csm_otel.intake.glances import Glances
+from csm_otel.intake.process_ends import ProcessEnds
+from csm_otel.intake.procfs.holders import find_holders, oldest_holder
+from csm_otel.intake.procfs.sockets import inode_of_sender, is_available, latest_pids, newest_first, udp_sockets
 from csm_otel.process.waker import Waker
-from csm_otel.process_ends import ProcessEnds
-from csm_otel.procfs.holders import find_holders, oldest_holder
-from csm_otel.procfs.sockets import inode_of_sender, is_available, latest_pids, newest_first, udp_sockets
 
 if TYPE_CHECKING:
     from csm_otel.csm.events import Event
-    from csm_otel.glances import Glimpse
+    from csm_otel.intake.glances import Glimpse
 
 _SILENCE_SECONDS = 5.0
 # The pause before a scan grows with the number of scans within the last second: several scripts that start at once

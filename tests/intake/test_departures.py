@@ -12,8 +12,8 @@ from children.processes import DEADLINE_SECONDS, python
 from platforms import on_linux
 
 from csm_otel.csm.events import Origin, Peer, ProcessEnd
-from csm_otel.departures import Departures
-from csm_otel.procfs.sockets import inode_of_sender, udp_sockets
+from csm_otel.intake.departures import Departures
+from csm_otel.intake.procfs.sockets import inode_of_sender, udp_sockets
 
 ENDED = Origin(pid=7, start_ticks=70, start_ns=0, name="nightly.py")
 ALIVE = msgspec.structs.replace(ENDED, pid=8)
