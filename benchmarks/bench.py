@@ -24,8 +24,8 @@ from csm_otel.csm.decoding import decode
 from csm_otel.csm.events import Peer
 from csm_otel.export.encoding import encode
 from csm_otel.export.spool import Spool
-from csm_otel.recorder import Recorder
-from csm_otel.recording import FORMAT, Heading
+from csm_otel.files.recorder import Recorder
+from csm_otel.files.recording import FORMAT, Heading
 from csm_otel.spans.mapper import SpanMapper
 from csm_otel.tally import Tally
 

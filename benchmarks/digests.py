@@ -27,7 +27,7 @@ from conformance.recordings import EVERYTHING, recording
 
 from csm_otel.csm.decoding import Decoded, decode
 from csm_otel.errors import MalformedDatagramError
-from csm_otel.recording import FORMAT, Heading, RecordedDatagram, encode_line
+from csm_otel.files.recording import FORMAT, Heading, RecordedDatagram, encode_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

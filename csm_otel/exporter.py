@@ -11,9 +11,9 @@ if TYPE_CHECKING:
 
     from opentelemetry.sdk.trace import SpanLimits
 
-    from csm_otel.export.filewriter import FileWriter
     from csm_otel.export.queue import DeliveryQueue
     from csm_otel.export.sampling import HeadSampler
+    from csm_otel.files.filewriter import FileWriter
     from csm_otel.spans.data import SpanData
     from csm_otel.tally import Tally
 

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from csm_otel.errors import SettingsError, SpoolError
 from csm_otel.export import open_deliverer
-from csm_otel.export.filewriter import FileWriter
-from csm_otel.export.jsonfile import OtlpJsonFile
 from csm_otel.export.queue import DeliveryQueue
 from csm_otel.export.spool import Spool
-from csm_otel.recorder import STDOUT, Recorder
-from csm_otel.recording import FORMAT, SEED_BITS, Heading
+from csm_otel.files.filewriter import FileWriter
+from csm_otel.files.otlp_json import OtlpJsonFile
+from csm_otel.files.recorder import STDOUT, Recorder
+from csm_otel.files.recording import FORMAT, SEED_BITS, Heading
 from csm_otel.report.terminal import counted
 from csm_otel.standard import StandardVariables, destination_of
 

@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from csm_otel.csm.decoding import Decoded
     from csm_otel.csm.events import Event, Peer
     from csm_otel.exporter import Exporter
+    from csm_otel.files.recorder import Recorder
     from csm_otel.intake.endings import Ended
     from csm_otel.process.speaker import Speaker
-    from csm_otel.recorder import Recorder
     from csm_otel.spans.mapper import SpanMapper
     from csm_otel.spans.measures import Measurement
     from csm_otel.spans.processes import ProcessTraces

@@ -19,10 +19,7 @@ from csm_otel.csm.decoding import Decoded
 from csm_otel.csm.events import Peer, ProcessEnd
 from csm_otel.csm.traceparent import parse_traceparent
 from csm_otel.errors import RecordingError
-from csm_otel.intake.endings import Ended
-from csm_otel.process.interruptible import interruptible
-from csm_otel.process.stop import StopSignal
-from csm_otel.recording import (
+from csm_otel.files.recording import (
     MAX_LINE_BYTES,
     Heading,
     Line,
@@ -34,7 +31,10 @@ from csm_otel.recording import (
     RecordedOrigin,
     decode_line,
 )
-from csm_otel.replayed_origins import ReplayedOrigins
+from csm_otel.files.replayed_origins import ReplayedOrigins
+from csm_otel.intake.endings import Ended
+from csm_otel.process.interruptible import interruptible
+from csm_otel.process.stop import StopSignal
 from csm_otel.report.stdout import Stdout
 from csm_otel.report.tally import render_tally
 from csm_otel.report.terminal import counted

@@ -10,8 +10,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from csm_otel.csm.traceparent import TraceParent
+    from csm_otel.files.replayed_origins import ReplayedOrigins
     from csm_otel.intake.receiver import Receiver
-    from csm_otel.replayed_origins import ReplayedOrigins
     from csm_otel.spans.processes import IdGenerator
 
 

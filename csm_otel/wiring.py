@@ -22,6 +22,7 @@ from csm_otel.errors import SettingsError
 from csm_otel.export import open_deliverer
 from csm_otel.export.sampling import HeadSampler, sampler_from
 from csm_otel.exporter import Exporter
+from csm_otel.files.write_queue import STALL_SECONDS
 from csm_otel.intake.allowed import AllowedNetworks
 from csm_otel.intake.finder import OriginFinder
 from csm_otel.outlets import Outlets, made, open_outlets
@@ -42,7 +43,6 @@ from csm_otel.standard import (
     rpc_conventions_of,
 )
 from csm_otel.tally import Tally
-from csm_otel.write_queue import STALL_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

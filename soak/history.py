@@ -11,7 +11,7 @@ from datagrams import attempt, call
 from e2e.programs import CSM_OTEL, DEADLINE_SECONDS, environment, has_traceback
 
 from csm_otel.csm.decoding import decode
-from csm_otel.recording import FORMAT, Heading, RecordedDatagram, encode_line
+from csm_otel.files.recording import FORMAT, Heading, RecordedDatagram, encode_line
 from soak.backend import CountingBackend
 from soak.daemon import Memory, Told
 from soak.table import Row

@@ -13,11 +13,11 @@ from otlp_backend import DEADLINE_SECONDS, HttpBackend
 
 from csm_otel.export import open_deliverer
 from csm_otel.export.destination import Destination
-from csm_otel.export.filewriter import FileWriter
-from csm_otel.export.jsonfile import OtlpJsonFile
 from csm_otel.export.queue import DeliveryQueue
 from csm_otel.export.sampling import HeadSampler, sampler_from
 from csm_otel.exporter import Exporter
+from csm_otel.files.filewriter import FileWriter
+from csm_otel.files.otlp_json import OtlpJsonFile
 from csm_otel.spans.data import SpanData, TraceContext
 from csm_otel.tally import Tally
 

@@ -14,8 +14,8 @@ from csm_otel.csm.decoding import Decoded, decode
 from csm_otel.csm.events import Peer
 from csm_otel.csm.times import NS_PER_MS
 from csm_otel.errors import MalformedDatagramError
+from csm_otel.files.replayed_origins import ReplayedOrigins
 from csm_otel.process.speaker import Speaker
-from csm_otel.replayed_origins import ReplayedOrigins
 from csm_otel.settings import Settings
 from csm_otel.source import Source
 from csm_otel.standard import StandardVariables

@@ -31,7 +31,7 @@ from e2e.programs import (
 from otlp_backend import Answer, HttpBackend, wait_until
 from platforms import ON_LINUX, on_linux
 
-from csm_otel.recording import FORMAT, Heading, decode_line, encode_line
+from csm_otel.files.recording import FORMAT, Heading, decode_line, encode_line
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -16,10 +16,9 @@ from otlp_backend import DEADLINE_SECONDS, wait_until
 from csm_otel.csm.decoding import decode
 from csm_otel.csm.events import Origin, Peer, ProcessEnd
 from csm_otel.errors import SettingsError
-from csm_otel.intake.endings import Ended
-from csm_otel.line_file import LineFile
-from csm_otel.recorder import Recorder
-from csm_otel.recording import (
+from csm_otel.files.line_file import LineFile
+from csm_otel.files.recorder import Recorder
+from csm_otel.files.recording import (
     FORMAT,
     Heading,
     Line,
@@ -30,6 +29,7 @@ from csm_otel.recording import (
     RecordedOrigin,
     decode_line,
 )
+from csm_otel.intake.endings import Ended
 from csm_otel.tally import Tally
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from otlp_backend import DEADLINE_SECONDS, wait_until
 
-from csm_otel.write_queue import STALL_SECONDS, WriteQueue
+from csm_otel.files.write_queue import STALL_SECONDS, WriteQueue
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from csm_otel.errors import SettingsError
-from csm_otel.line_file import LineFile
-from csm_otel.recording import (
+from csm_otel.files.line_file import LineFile
+from csm_otel.files.recording import (
     Heading,
     Line,
     RecordedCommand,
@@ -26,7 +26,7 @@ from csm_otel.recording import (
     RecordedPeer,
     encode_line,
 )
-from csm_otel.write_queue import LIMIT_BYTES, WriteQueue
+from csm_otel.files.write_queue import LIMIT_BYTES, WriteQueue
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -9,8 +9,8 @@ from datagrams import call
 from csm_otel import replayed_origins
 from csm_otel.csm.decoding import decode
 from csm_otel.csm.events import Origin, Peer, ProcessEnd
+from csm_otel.files.replayed_origins import ReplayedOrigins
 from csm_otel.intake.endings import Ended
-from csm_otel.replayed_origins import ReplayedOrigins
 
 if TYPE_CHECKING:
     import pytest

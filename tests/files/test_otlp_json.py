@@ -25,7 +25,7 @@ from otlp_backend import DEADLINE_SECONDS
 
 from csm_otel.errors import SettingsError
 from csm_otel.export.encoding import encode
-from csm_otel.export.jsonfile import OtlpJsonFile, otlp_json
+from csm_otel.files.otlp_json import OtlpJsonFile, otlp_json
 
 _REQUEST = encode([CALL, ATTEMPT], limits=SpanLimits())
 # As a line several times what a pipe holds.
@@ -144,7 +144,7 @@ def test_a_full_disk_is_told_once() -> None:
 _FILLS_UP = """
 import resource, sys
 from pathlib import Path
-from csm_otel.export.jsonfile import OtlpJsonFile
+from csm_otel.files.otlp_json import OtlpJsonFile
 request = bytes.fromhex(sys.argv[2])
 said = []
 file = OtlpJsonFile(Path(sys.argv[1]), say=said.append)
@@ -199,7 +199,7 @@ _OPENS = """
 import sys
 from pathlib import Path
 from csm_otel.errors import SettingsError
-from csm_otel.export.jsonfile import OtlpJsonFile
+from csm_otel.files.otlp_json import OtlpJsonFile
 try:
     OtlpJsonFile(Path(sys.argv[1]))
 except SettingsError as error:

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from csm_otel.write_queue import LIMIT_BYTES, WriteQueue
+from csm_otel.files.write_queue import LIMIT_BYTES, WriteQueue
 
 if TYPE_CHECKING:
-    from csm_otel.export.jsonfile import OtlpJsonFile
+    from csm_otel.files.otlp_json import OtlpJsonFile
     from csm_otel.tally import Tally
 
 

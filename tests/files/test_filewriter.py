@@ -14,8 +14,8 @@ from opentelemetry.sdk.trace import SpanLimits
 from otlp_backend import DEADLINE_SECONDS, wait_until
 
 from csm_otel.export.encoding import encode
-from csm_otel.export.filewriter import FileWriter
-from csm_otel.export.jsonfile import OtlpJsonFile
+from csm_otel.files.filewriter import FileWriter
+from csm_otel.files.otlp_json import OtlpJsonFile
 from csm_otel.tally import Tally
 
 if TYPE_CHECKING:

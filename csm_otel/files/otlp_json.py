@@ -13,7 +13,7 @@ import msgspec
 from google.protobuf.json_format import MessageToDict
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from csm_otel.line_file import LineFile
+from csm_otel.files.line_file import LineFile
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

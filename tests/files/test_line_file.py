@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 from otlp_backend import DEADLINE_SECONDS
 
-from csm_otel.line_file import LineFile
+from csm_otel.files.line_file import LineFile
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _FILLS_UP = """
 import resource, sys
 from pathlib import Path
-from csm_otel.line_file import LineFile
+from csm_otel.files.line_file import LineFile
 file = LineFile.open(Path(sys.argv[1]), flag="--file")
 resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]), resource.RLIM_INFINITY))
 there = file.append([b"one\\n", b"two\\n", b"three\\n"])

@@ -14,7 +14,7 @@ from strategies import any_payload, holds_piece, leaking
 from csm_otel.csm.decoding import decode
 from csm_otel.csm.events import Origin, Peer
 from csm_otel.errors import MalformedDatagramError, RecordingError
-from csm_otel.recording import (
+from csm_otel.files.recording import (
     FORMAT,
     MAX_LINE_BYTES,
     Heading,
