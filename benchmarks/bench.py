@@ -22,8 +22,8 @@ from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
 from csm_otel.correlation.correlator import Correlator
 from csm_otel.csm.decoding import decode
 from csm_otel.csm.events import Peer
-from csm_otel.export.encoding import encode
-from csm_otel.export.spool import Spool
+from csm_otel.delivery.encoding import encode
+from csm_otel.delivery.spool import Spool
 from csm_otel.files.recorder import Recorder
 from csm_otel.files.recording import FORMAT, Heading
 from csm_otel.spans.mapper import SpanMapper

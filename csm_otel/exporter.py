@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from csm_otel.export.encoding import encode
+from csm_otel.delivery.encoding import encode
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from opentelemetry.sdk.trace import SpanLimits
 
-    from csm_otel.export.queue import DeliveryQueue
-    from csm_otel.export.sampling import HeadSampler
+    from csm_otel.delivery.queue import DeliveryQueue
+    from csm_otel.delivery.sampling import HeadSampler
     from csm_otel.files.filewriter import FileWriter
     from csm_otel.spans.data import SpanData
     from csm_otel.tally import Tally

@@ -7,10 +7,10 @@ import socket
 import time
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
+from csm_otel.delivery import open_deliverer
+from csm_otel.delivery.queue import DeliveryQueue
+from csm_otel.delivery.spool import Spool
 from csm_otel.errors import SettingsError, SpoolError
-from csm_otel.export import open_deliverer
-from csm_otel.export.queue import DeliveryQueue
-from csm_otel.export.spool import Spool
 from csm_otel.files.filewriter import FileWriter
 from csm_otel.files.otlp_json import OtlpJsonFile
 from csm_otel.files.recorder import STDOUT, Recorder

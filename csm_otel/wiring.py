@@ -18,9 +18,9 @@ from opentelemetry.semconv.attributes.service_attributes import SERVICE_NAME
 from csm_otel import __version__
 from csm_otel.agent import Agent
 from csm_otel.correlation.correlator import Correlator, CorrelatorLimits
+from csm_otel.delivery import open_deliverer
+from csm_otel.delivery.sampling import HeadSampler, sampler_from
 from csm_otel.errors import SettingsError
-from csm_otel.export import open_deliverer
-from csm_otel.export.sampling import HeadSampler, sampler_from
 from csm_otel.exporter import Exporter
 from csm_otel.files.write_queue import STALL_SECONDS
 from csm_otel.intake.allowed import AllowedNetworks
@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from csm_otel.agent import Attendant, Wakeable
-    from csm_otel.export.metrics import Metrics
+    from csm_otel.delivery.metrics import Metrics
     from csm_otel.process.speaker import Speaker
     from csm_otel.settings import Settings
     from csm_otel.source import Source
@@ -225,8 +225,8 @@ def _metrics(
     if not exports_metrics(variables):
         return None
     # they cost a tenth of a second and some megabytes
-    from csm_otel.export.metric_exporter import OtlpMetricExporter  # ruff: ignore[import-outside-top-level]
-    from csm_otel.export.metrics import Metrics  # ruff: ignore[import-outside-top-level]
+    from csm_otel.delivery.metric_exporter import OtlpMetricExporter  # ruff: ignore[import-outside-top-level]
+    from csm_otel.delivery.metrics import Metrics  # ruff: ignore[import-outside-top-level]
 
     temporality, histograms = metric_preferences_of(variables)
     warnings: list[str] = []

@@ -24,8 +24,8 @@ from csm_otel.csm.events import (
     Peer,
 )
 from csm_otel.csm.wire import WireObject, read_anything
+from csm_otel.delivery.encoding import encode
 from csm_otel.errors import MalformedDatagramError
-from csm_otel.export.encoding import encode
 from csm_otel.files.recording import MAX_LINE_BYTES, RecordedDatagram, decode_line, encode_line
 from csm_otel.spans.ids import SeededIds
 from csm_otel.spans.mapper import SpanMapper

@@ -7,14 +7,14 @@ import os
 from typing import TYPE_CHECKING
 
 import pytest
-from export.samples import ATTEMPT, CALL, changed
+from delivery.samples import ATTEMPT, CALL, changed
 from opentelemetry.sdk.trace import SpanLimits
 from otlp_backend import DEADLINE_SECONDS, HttpBackend
 
-from csm_otel.export import open_deliverer
-from csm_otel.export.destination import Destination
-from csm_otel.export.queue import DeliveryQueue
-from csm_otel.export.sampling import HeadSampler, sampler_from
+from csm_otel.delivery import open_deliverer
+from csm_otel.delivery.destination import Destination
+from csm_otel.delivery.queue import DeliveryQueue
+from csm_otel.delivery.sampling import HeadSampler, sampler_from
 from csm_otel.exporter import Exporter
 from csm_otel.files.filewriter import FileWriter
 from csm_otel.files.otlp_json import OtlpJsonFile

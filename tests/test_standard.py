@@ -29,7 +29,7 @@ from csm_otel.standard import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping
 
-    from csm_otel.export.destination import Destination
+    from csm_otel.delivery.destination import Destination
 
 pytestmark = pytest.mark.usefixtures("no_variables")
 

@@ -14,7 +14,7 @@ from arrivals import Arrival
 from mapped import mapper, released_by
 from opentelemetry.sdk.trace import SpanLimits
 
-from csm_otel.export.encoding import encode
+from csm_otel.delivery.encoding import encode
 from soak.daemon import free_port
 from soak.peers.exposition import Exposition
 from soak.peers.program import Run, ended, started

@@ -9,11 +9,11 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
-from export.samples import CALL, changed
+from delivery.samples import CALL, changed
 from opentelemetry.sdk.trace import SpanLimits
 from otlp_backend import DEADLINE_SECONDS, wait_until
 
-from csm_otel.export.encoding import encode
+from csm_otel.delivery.encoding import encode
 from csm_otel.files.filewriter import FileWriter
 from csm_otel.files.otlp_json import OtlpJsonFile
 from csm_otel.tally import Tally

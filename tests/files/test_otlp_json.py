@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from export.samples import ATTEMPT, CALL, CALL_ID, START_NS, TRACE_ID, spans
+from delivery.samples import ATTEMPT, CALL, CALL_ID, START_NS, TRACE_ID, spans
 from google.protobuf.json_format import MessageToDict, ParseDict
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -23,8 +23,8 @@ from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Sp
 from opentelemetry.sdk.trace import SpanLimits
 from otlp_backend import DEADLINE_SECONDS
 
+from csm_otel.delivery.encoding import encode
 from csm_otel.errors import SettingsError
-from csm_otel.export.encoding import encode
 from csm_otel.files.otlp_json import OtlpJsonFile, otlp_json
 
 _REQUEST = encode([CALL, ATTEMPT], limits=SpanLimits())

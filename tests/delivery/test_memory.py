@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from csm_otel.export.memory import Memory, Waiting
+from csm_otel.delivery.memory import Memory, Waiting
 
 
 def put(memory: Memory, *requests: bytes) -> list[bytes]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from csm_otel.errors import SettingsError
 
 if TYPE_CHECKING:
-    from csm_otel.export.destination import Destination
+    from csm_otel.delivery.destination import Destination
 
 _CERTIFICATE = "OTEL_EXPORTER_OTLP_CERTIFICATE"
 _CLIENT_KEY = "OTEL_EXPORTER_OTLP_CLIENT_KEY"

@@ -8,9 +8,9 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from otlp_backend import Certificate
 
+from csm_otel.delivery.credentials import Credentials
+from csm_otel.delivery.destination import Destination
 from csm_otel.errors import SettingsError
-from csm_otel.export.credentials import Credentials
-from csm_otel.export.destination import Destination
 
 if TYPE_CHECKING:
     from pathlib import Path

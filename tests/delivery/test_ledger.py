@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from csm_otel.export.ledger import Ledger
+from csm_otel.delivery.ledger import Ledger
 from csm_otel.tally import Tally
 
 

@@ -7,17 +7,17 @@ import threading
 from typing import TYPE_CHECKING, TypeVar
 
 import pytest
-from export.samples import CALL, changed
-from export.test_queue import _Run
+from delivery.samples import CALL, changed
+from delivery.test_queue import _Run
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.sdk.trace import SpanLimits
 from otlp_backend import DEADLINE_SECONDS
 
+from csm_otel.delivery import disk
+from csm_otel.delivery.encoding import encode
+from csm_otel.delivery.outcome import Delivered, Outcome, Refused, TooLarge, Unavailable
+from csm_otel.delivery.spool import Spool, Spooled
 from csm_otel.errors import SpoolError
-from csm_otel.export import disk
-from csm_otel.export.encoding import encode
-from csm_otel.export.outcome import Delivered, Outcome, Refused, TooLarge, Unavailable
-from csm_otel.export.spool import Spool, Spooled
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

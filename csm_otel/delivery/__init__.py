@@ -3,6 +3,6 @@
 ``list[SpanData] --encode--> bytes --DeliveryQueue--> Deliverer.deliver(bytes) --> Outcome``
 """
 
-from csm_otel.export.deliverer import Deliverer, open_deliverer
+from csm_otel.delivery.deliverer import Deliverer, open_deliverer
 
 __all__ = ["Deliverer", "open_deliverer"]

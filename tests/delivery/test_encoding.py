@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from conformance.recordings import EVERYTHING, play, recording, trees_of
-from export.official import officially_encoded
-from export.samples import ATTEMPT, CALL, CALL_ID, TRACE_ID, changed, spans
+from delivery.official import officially_encoded
+from delivery.samples import ATTEMPT, CALL, CALL_ID, TRACE_ID, changed, spans
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
@@ -16,7 +16,7 @@ from opentelemetry.sdk.trace import SpanLimits
 from opentelemetry.semconv.schemas import Schemas
 
 from csm_otel import __version__
-from csm_otel.export.encoding import encode
+from csm_otel.delivery.encoding import encode
 from csm_otel.spans.data import Resource, SpanEvent, TraceContext
 
 if TYPE_CHECKING:

@@ -30,13 +30,13 @@ from opentelemetry.semconv.attributes.network_attributes import NETWORK_LOCAL_AD
 from opentelemetry.semconv.attributes.service_attributes import SERVICE_NAME, SERVICE_VERSION
 
 from csm_otel import __version__
-from csm_otel.export.encoding import SCOPE
+from csm_otel.delivery.encoding import SCOPE
 from csm_otel.spans.measures import ATTEMPT_DURATION, CALL_ATTEMPTS, CALL_DURATION
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from csm_otel.export.metric_exporter import OtlpMetricExporter
+    from csm_otel.delivery.metric_exporter import OtlpMetricExporter
     from csm_otel.spans.data import AttributeValue
     from csm_otel.spans.measures import Measurement
     from csm_otel.tally import Intake, Tally

@@ -14,13 +14,13 @@ from opentelemetry.sdk.metrics import Histogram, ObservableCounter
 from opentelemetry.sdk.metrics.export import AggregationTemporality, MetricExporter, MetricExportResult, MetricsData
 from opentelemetry.sdk.metrics.view import ExponentialBucketHistogramAggregation
 
-from csm_otel.export.backoff import Backoff
-from csm_otel.export.outcome import Delivered, Outcome, TooLarge, Unavailable
+from csm_otel.delivery.backoff import Backoff
+from csm_otel.delivery.outcome import Delivered, Outcome, TooLarge, Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from csm_otel.export.deliverer import Deliverer
+    from csm_otel.delivery.deliverer import Deliverer
 
 # What is counted since the export before, rather than since the start. Source: OpenTelemetry specification, "OTLP
 # Metrics Exporter", for the instruments that there are here.

@@ -6,8 +6,8 @@ import os
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from csm_otel.export.destination import Destination
-    from csm_otel.export.outcome import Outcome
+    from csm_otel.delivery.destination import Destination
+    from csm_otel.delivery.outcome import Outcome
 
 
 class Deliverer(Protocol):
@@ -30,9 +30,9 @@ def open_deliverer(destination: Destination) -> Deliverer:
     # The libraries of the protocol that is not in use would cost a tenth of a second and tens of megabytes.
     if destination.protocol == "grpc":
         os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # its C core writes to stderr on its own
-        from csm_otel.export.grpc import GrpcDeliverer  # ruff: ignore[import-outside-top-level]
+        from csm_otel.delivery.grpc import GrpcDeliverer  # ruff: ignore[import-outside-top-level]
 
         return GrpcDeliverer(destination)
-    from csm_otel.export.http import HttpDeliverer  # ruff: ignore[import-outside-top-level]
+    from csm_otel.delivery.http import HttpDeliverer  # ruff: ignore[import-outside-top-level]
 
     return HttpDeliverer(destination)

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import grpc
 import pytest
-from export.official import readable
-from export.samples import CALL
+from delivery.official import readable
+from delivery.samples import CALL
 from faulty_proxy import FaultyProxy, Flow, Plan
 from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter as GrpcExporter
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter as HttpExporter
@@ -20,7 +20,7 @@ from opentelemetry.sdk.trace import SpanLimits
 from opentelemetry.sdk.trace.export import SpanExportResult
 from otlp_backend import Answer, Certificate, GrpcBackend, HttpBackend
 
-from csm_otel.export.encoding import encode
+from csm_otel.delivery.encoding import encode
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

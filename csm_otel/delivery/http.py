@@ -21,15 +21,15 @@ from google.protobuf.message import DecodeError
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 
 from csm_otel import __version__
+from csm_otel.delivery.credentials import Credentials
+from csm_otel.delivery.cutoff import Cutoff, CutoffAdapter
+from csm_otel.delivery.outcome import Delivered, Outcome, Refused, TooLarge, Unavailable, one_line
 from csm_otel.errors import SettingsError
-from csm_otel.export.credentials import Credentials
-from csm_otel.export.cutoff import Cutoff, CutoffAdapter
-from csm_otel.export.outcome import Delivered, Outcome, Refused, TooLarge, Unavailable, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from csm_otel.export.destination import Compression, Destination
+    from csm_otel.delivery.destination import Compression, Destination
 
 _RETRYABLE = frozenset({429, 502, 503, 504})
 _FROM_A_GATEWAY = frozenset({502, 504})  # which cannot tell what became of it behind itself

@@ -1,7 +1,7 @@
 """What waits for the back end: encoded requests, in order, bounded, each accounted for.
 
 One thread delivers, so that a slow back end never slows the receiving of datagrams down. Without a spool all waits in
-memory. With one, a second thread moves what was put to disk within moments (`csm_otel.export.disk`), and what is
+memory. With one, a second thread moves what was put to disk within moments (`csm_otel.delivery.disk`), and what is
 delivered comes from there; while the disk refuses, memory is what there is, and is delivered after what the disk still
 has: the order stays, unless the disk cannot even be read.
 
@@ -19,20 +19,20 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
+from csm_otel.delivery.backoff import Backoff
+from csm_otel.delivery.disk import DISK_PATIENCE_SECONDS, Disk
+from csm_otel.delivery.ledger import Ledger
+from csm_otel.delivery.memory import Memory, Waiting
+from csm_otel.delivery.outcome import Delivered, Outcome, Refused, TooLarge, Unavailable
+from csm_otel.delivery.splitting import split
 from csm_otel.errors import SpoolError
-from csm_otel.export.backoff import Backoff
-from csm_otel.export.disk import DISK_PATIENCE_SECONDS, Disk
-from csm_otel.export.ledger import Ledger
-from csm_otel.export.memory import Memory, Waiting
-from csm_otel.export.outcome import Delivered, Outcome, Refused, TooLarge, Unavailable
-from csm_otel.export.splitting import split
 from csm_otel.process.repeats import Repeats
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from csm_otel.export.deliverer import Deliverer
-    from csm_otel.export.spool import Spool
+    from csm_otel.delivery.deliverer import Deliverer
+    from csm_otel.delivery.spool import Spool
     from csm_otel.tally import Tally
 
 _LOOK_SECONDS = 0.1

@@ -10,25 +10,25 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from export.samples import CALL, changed
+from delivery.samples import CALL, changed
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.sdk.trace import SpanLimits
 from otlp_backend import DEADLINE_SECONDS, FOREVER_SECONDS, Answer, GrpcBackend, HttpBackend, wait_until
 
-from csm_otel.export import open_deliverer
-from csm_otel.export.backoff import Backoff
-from csm_otel.export.destination import Destination, Protocol
-from csm_otel.export.encoding import encode
-from csm_otel.export.outcome import Delivered, Outcome, Refused, Unavailable
-from csm_otel.export.queue import DeliveryQueue
+from csm_otel.delivery import open_deliverer
+from csm_otel.delivery.backoff import Backoff
+from csm_otel.delivery.destination import Destination, Protocol
+from csm_otel.delivery.encoding import encode
+from csm_otel.delivery.outcome import Delivered, Outcome, Refused, Unavailable
+from csm_otel.delivery.queue import DeliveryQueue
 from csm_otel.tally import Tally
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from csm_otel.export.deliverer import Deliverer
+    from csm_otel.delivery.deliverer import Deliverer
 
 _BACKOFF_SECONDS = 0.001
 _PLENTY = 1_000_000

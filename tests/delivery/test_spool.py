@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from export.committing import SlowDisk
+from delivery.committing import SlowDisk
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from otlp_backend import DEADLINE_SECONDS
 
+from csm_otel.delivery.spool import _PRAGMAS, Spool, Spooled
 from csm_otel.errors import SpoolError
-from csm_otel.export.spool import _PRAGMAS, Spool, Spooled
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -128,7 +128,7 @@ def test_one_process_at_a_time(tmp_path: Path) -> None:
 _PUTS_FOR_EVER = """
 import sys
 from pathlib import Path
-from csm_otel.export.spool import _PRAGMAS, Spool
+from csm_otel.delivery.spool import _PRAGMAS, Spool
 spool = Spool(Path(sys.argv[1]), limit_bytes=100_000_000)
 for number in range(10**9):
     spool.put([(b"%d" % number + bytes(20_000), 1)])
@@ -231,7 +231,7 @@ def test_a_full_disk_while_it_is_mended(tmp_path: Path, monkeypatch: pytest.Monk
         _garble_the_middle(tmp_path / "spool" / FILE)
         spool._database.execute("PRAGMA cache_size = 1").fetchall()
         found: list[bytes] = []
-        monkeypatch.setattr("csm_otel.export.spool._PRAGMAS", (*_PRAGMAS, "PRAGMA max_page_count = 100"))
+        monkeypatch.setattr("csm_otel.delivery.spool._PRAGMAS", (*_PRAGMAS, "PRAGMA max_page_count = 100"))
         with pytest.raises(SpoolError, match="full"):
             drained(spool, into=found)
         drained(spool, into=found)
@@ -261,7 +261,7 @@ _FILLS_UP = """
 import resource, signal, sys
 from pathlib import Path
 from csm_otel.errors import SpoolError
-from csm_otel.export.spool import _PRAGMAS, Spool
+from csm_otel.delivery.spool import _PRAGMAS, Spool
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 spool = Spool(Path(sys.argv[1]), limit_bytes=100_000_000)
 spool.put([(b"before", 1)])

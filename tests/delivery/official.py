@@ -1,4 +1,4 @@
-"""Span data by way of the SDK's spans: what `csm_otel.export.encoding` is measured against."""
+"""Span data by way of the SDK's spans: what `csm_otel.delivery.encoding` is measured against."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from opentelemetry.sdk.trace import Event, ReadableSpan
 from opentelemetry.sdk.util import BoundedList
 from opentelemetry.trace import SpanContext, SpanKind, Status, StatusCode, TraceFlags, TraceState
 
-from csm_otel.export.encoding import SCOPE
+from csm_otel.delivery.encoding import SCOPE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from export.samples import ATTEMPT, CALL, changed
+from delivery.samples import ATTEMPT, CALL, changed
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from opentelemetry.sdk.trace.sampling import ALWAYS_ON, Decision, ParentBased, Sampler, SamplingResult
 from opentelemetry.trace import TraceState, get_current_span
 
-from csm_otel.export.sampling import HeadSampler, sampler_from
+from csm_otel.delivery.sampling import HeadSampler, sampler_from
 from csm_otel.spans.data import TraceContext
 
 if TYPE_CHECKING:

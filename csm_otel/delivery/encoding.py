@@ -4,7 +4,7 @@ The messages of the OTLP package are filled directly. Spans have ids, times and 
 resource of its own application, so a tracer is of no use to them; and to make the SDK's spans of them only to have its
 encoder take them apart again costs seven times as much. The SDK's limits are applied here, as it applies them, save for
 what only a sampler may add: an attribute without a name counts as dropped, and nested values are kept. Sampling is
-`csm_otel.export.sampling`.
+`csm_otel.delivery.sampling`.
 """
 
 from __future__ import annotations

@@ -11,15 +11,15 @@ import contextlib
 import threading
 from typing import TYPE_CHECKING
 
+from csm_otel.delivery.memory import Waiting
 from csm_otel.errors import SpoolError
-from csm_otel.export.memory import Waiting
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from csm_otel.export.ledger import Ledger
-    from csm_otel.export.memory import Memory
-    from csm_otel.export.spool import Spool
+    from csm_otel.delivery.ledger import Ledger
+    from csm_otel.delivery.memory import Memory
+    from csm_otel.delivery.spool import Spool
 
 DISK_PATIENCE_SECONDS = 1.0
 """For what the disk is at when the queue ends; a disk that hangs is left alone."""

@@ -9,15 +9,15 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
-from export.samples import CALL, changed
+from delivery.samples import CALL, changed
 from faulty_proxy import BLACK_HOLE, FaultyProxy, Flow, Plan
 from opentelemetry.sdk.trace import SpanLimits
 from otlp_backend import DEADLINE_SECONDS, FOREVER_SECONDS, Answer, Certificate, HttpBackend
 
-from csm_otel.export.destination import Destination
-from csm_otel.export.encoding import encode
-from csm_otel.export.http import HttpDeliverer
-from csm_otel.export.outcome import Delivered, Outcome, Unavailable
+from csm_otel.delivery.destination import Destination
+from csm_otel.delivery.encoding import encode
+from csm_otel.delivery.http import HttpDeliverer
+from csm_otel.delivery.outcome import Delivered, Outcome, Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from otlp_backend import DEADLINE_SECONDS
 
 if TYPE_CHECKING:
-    from csm_otel.export.spool import Spool
+    from csm_otel.delivery.spool import Spool
 
 
 class SlowDisk:

@@ -10,22 +10,22 @@ from typing import TYPE_CHECKING, Any
 
 import grpc
 import pytest
-from export.samples import CALL, changed
-from export.test_queue import _Run
+from delivery.samples import CALL, changed
+from delivery.test_queue import _Run
 from faulty_proxy import BLACK_HOLE, REFUSED, FaultyProxy, Flow, Plan
 from opentelemetry.sdk.trace import SpanLimits
 from otlp_backend import DEADLINE_SECONDS, FOREVER_SECONDS, Answer, Certificate, GrpcBackend, HttpBackend, wait_until
 
-from csm_otel.export import open_deliverer
-from csm_otel.export.destination import Destination
-from csm_otel.export.encoding import encode
+from csm_otel.delivery import open_deliverer
+from csm_otel.delivery.destination import Destination
+from csm_otel.delivery.encoding import encode
 from csm_otel.standard import StandardVariables, destination_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from csm_otel.export.deliverer import Deliverer
+    from csm_otel.delivery.deliverer import Deliverer
 
 pytestmark = pytest.mark.usefixtures("no_proxy")
 

@@ -12,17 +12,17 @@ from email.utils import format_datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from export.samples import CALL
+from delivery.samples import CALL
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.sdk.trace import SpanLimits
 from otlp_backend import FOREVER_SECONDS, Answer, Certificate, GrpcBackend, HttpBackend
 
 from csm_otel import __version__
+from csm_otel.delivery.destination import Destination
+from csm_otel.delivery.encoding import encode
+from csm_otel.delivery.http import HttpDeliverer
+from csm_otel.delivery.outcome import Delivered, Outcome, Refused, TooLarge, Unavailable
 from csm_otel.errors import SettingsError
-from csm_otel.export.destination import Destination
-from csm_otel.export.encoding import encode
-from csm_otel.export.http import HttpDeliverer
-from csm_otel.export.outcome import Delivered, Outcome, Refused, TooLarge, Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

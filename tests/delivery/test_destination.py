@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from csm_otel.export.destination import Destination
+from csm_otel.delivery.destination import Destination
 
 
 @pytest.mark.parametrize(

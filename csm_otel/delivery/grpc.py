@@ -16,13 +16,13 @@ from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 
 from csm_otel import __version__
+from csm_otel.delivery.credentials import Credentials
+from csm_otel.delivery.outcome import Delivered, Outcome, Refused, TooLarge, Unavailable, one_line
 from csm_otel.errors import SettingsError
-from csm_otel.export.credentials import Credentials
-from csm_otel.export.outcome import Delivered, Outcome, Refused, TooLarge, Unavailable, one_line
 from csm_otel.quotation import quoted
 
 if TYPE_CHECKING:
-    from csm_otel.export.destination import Compression, Destination, Signal
+    from csm_otel.delivery.destination import Compression, Destination, Signal
 
 _METHODS: dict[Signal, str] = {
     "traces": "/opentelemetry.proto.collector.trace.v1.TraceService/Export",

@@ -7,21 +7,21 @@ import time
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import pytest
-from export.committing import SlowDisk
-from export.samples import CALL, changed
-from export.test_queue import _outcomes, _Run, _Scripted
+from delivery.committing import SlowDisk
+from delivery.samples import CALL, changed
+from delivery.test_queue import _outcomes, _Run, _Scripted
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.sdk.trace import SpanLimits
 from otlp_backend import DEADLINE_SECONDS, wait_until
 
+from csm_otel.delivery import queue
+from csm_otel.delivery.disk import DISK_PATIENCE_SECONDS
+from csm_otel.delivery.encoding import encode
+from csm_otel.delivery.outcome import Outcome, TooLarge, Unavailable
+from csm_otel.delivery.spool import Spool
 from csm_otel.errors import SpoolError
-from csm_otel.export import queue
-from csm_otel.export.disk import DISK_PATIENCE_SECONDS
-from csm_otel.export.encoding import encode
-from csm_otel.export.outcome import Outcome, TooLarge, Unavailable
-from csm_otel.export.spool import Spool
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
