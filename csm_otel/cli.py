@@ -8,8 +8,8 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
+from csm_otel.config.flags import CommandLine, read_command_line
 from csm_otel.errors import ControlError, ListenError, RecordingError, SettingsError
-from csm_otel.flags import CommandLine, read_command_line
 from csm_otel.process.speaker import Speaker, silence_libraries
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def _run(line: CommandLine) -> int:
 
 
 def _faults_beside(line: CommandLine) -> Sequence[str]:
-    from csm_otel.configuration import variable_faults  # ruff: ignore[import-outside-top-level]
+    from csm_otel.config.configuration import variable_faults  # ruff: ignore[import-outside-top-level]
 
     return variable_faults(line.subcommand, line.flags)
 

@@ -7,6 +7,7 @@ import socket
 import time
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
+from csm_otel.config.standard import StandardVariables, destination_of
 from csm_otel.delivery import open_deliverer
 from csm_otel.delivery.queue import DeliveryQueue
 from csm_otel.delivery.spool import Spool
@@ -16,13 +17,12 @@ from csm_otel.files.otlp_json import OtlpJsonFile
 from csm_otel.files.recorder import STDOUT, Recorder
 from csm_otel.files.recording import FORMAT, SEED_BITS, Heading
 from csm_otel.report.terminal import counted
-from csm_otel.standard import StandardVariables, destination_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from csm_otel.config.settings import Settings
     from csm_otel.process.speaker import Speaker
-    from csm_otel.settings import Settings
     from csm_otel.source import Source
     from csm_otel.tally import Tally
 

@@ -14,7 +14,7 @@ import sys
 import time
 from typing import TYPE_CHECKING, BinaryIO, assert_never
 
-from csm_otel.configuration import forget_csm_variables, read_configuration
+from csm_otel.config.configuration import forget_csm_variables, read_configuration
 from csm_otel.csm.decoding import Decoded
 from csm_otel.csm.events import Peer, ProcessEnd
 from csm_otel.csm.traceparent import parse_traceparent
@@ -46,9 +46,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
+    from csm_otel.config.settings import Settings
+    from csm_otel.config.standard import StandardVariables
     from csm_otel.process.speaker import Speaker
-    from csm_otel.settings import Settings
-    from csm_otel.standard import StandardVariables
     from csm_otel.wiring import Bridge
 
 _Body = RecordedDatagram | RecordedOrigin | RecordedEnd | RecordedDeparture | RecordedDrops | RecordedCommand

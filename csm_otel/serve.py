@@ -13,7 +13,7 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
-from csm_otel.configuration import forget_csm_variables, read_configuration
+from csm_otel.config.configuration import forget_csm_variables, read_configuration
 from csm_otel.control_socket import default_paths, is_off
 from csm_otel.errors import ControlError, ListenError, SettingsError
 from csm_otel.health import Health
@@ -27,9 +27,9 @@ from csm_otel.sd_notify import ServiceManager
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from csm_otel.config.settings import Settings
     from csm_otel.control import Control
     from csm_otel.process.speaker import Speaker
-    from csm_otel.settings import Settings
     from csm_otel.wiring import Bridge
 
 _DRAIN_SECONDS = 8.0  # docker kills after 10

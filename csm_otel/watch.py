@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
-from csm_otel.configuration import forget_csm_variables, read_usable_configuration
+from csm_otel.config.configuration import forget_csm_variables, read_usable_configuration
 from csm_otel.errors import SettingsError
 from csm_otel.intake.receiver import Receiver
 from csm_otel.process.speaker import Speaker
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     import socket
     from collections.abc import Mapping
 
+    from csm_otel.config.settings import Settings
     from csm_otel.exec import Launch
     from csm_otel.process.child import Child
-    from csm_otel.settings import Settings
     from csm_otel.wiring import Bridge
 
 _DRAIN_SECONDS = 5.0  # the command has ended, and somebody waits for its result

@@ -17,6 +17,15 @@ from opentelemetry.semconv.attributes.service_attributes import SERVICE_NAME
 
 from csm_otel import __version__
 from csm_otel.agent import Agent
+from csm_otel.config.standard import (
+    StandardVariables,
+    destination_of,
+    exporters_of,
+    exports_metrics,
+    metric_preferences_of,
+    resource_attributes_of,
+    rpc_conventions_of,
+)
 from csm_otel.correlation.correlator import Correlator, CorrelatorLimits
 from csm_otel.delivery import open_deliverer
 from csm_otel.delivery.sampling import HeadSampler, sampler_from
@@ -33,24 +42,15 @@ from csm_otel.spans.data import context_of
 from csm_otel.spans.mapper import SpanMapper
 from csm_otel.spans.options import MappingOptions, TraceGrouping
 from csm_otel.spans.processes import ProcessTraces
-from csm_otel.standard import (
-    StandardVariables,
-    destination_of,
-    exporters_of,
-    exports_metrics,
-    metric_preferences_of,
-    resource_attributes_of,
-    rpc_conventions_of,
-)
 from csm_otel.tally import Tally
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from csm_otel.agent import Attendant, Wakeable
+    from csm_otel.config.settings import Settings
     from csm_otel.delivery.metrics import Metrics
     from csm_otel.process.speaker import Speaker
-    from csm_otel.settings import Settings
     from csm_otel.source import Source
     from csm_otel.spans.data import AttributeValue, SpanData
 

@@ -23,16 +23,16 @@ import yaml  # type: ignore[import-untyped]
 from packaging.requirements import Requirement
 
 from csm_otel import __version__, replay, serve, watch
-from csm_otel.flags import FLAGS_OF, read_command_line
+from csm_otel.config.flags import FLAGS_OF, read_command_line
+from csm_otel.config.settings import ENV_PREFIX, Settings
+from csm_otel.config.standard import StandardVariables
 from csm_otel.health import Health
-from csm_otel.settings import ENV_PREFIX, Settings
 from csm_otel.spans import attributes
-from csm_otel.standard import StandardVariables
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from csm_otel.flags import Flag
+    from csm_otel.config.flags import Flag
 
 ROOT = Path(__file__).parent.parent
 README, SETTINGS, SPANS = ROOT / "README.md", ROOT / "docs/settings.md", ROOT / "docs/spans.md"

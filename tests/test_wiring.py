@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from csm_otel.settings import Settings
-from csm_otel.standard import StandardVariables
+from csm_otel.config.settings import Settings
+from csm_otel.config.standard import StandardVariables
 from csm_otel.wiring import _delay_seconds
 
 

@@ -16,10 +16,10 @@ from faulty_proxy import BLACK_HOLE, REFUSED, FaultyProxy, Flow, Plan
 from opentelemetry.sdk.trace import SpanLimits
 from otlp_backend import DEADLINE_SECONDS, FOREVER_SECONDS, Answer, Certificate, GrpcBackend, HttpBackend, wait_until
 
+from csm_otel.config.standard import StandardVariables, destination_of
 from csm_otel.delivery import open_deliverer
 from csm_otel.delivery.destination import Destination
 from csm_otel.delivery.encoding import encode
-from csm_otel.standard import StandardVariables, destination_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -9,9 +9,9 @@ import pytest
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader, MetricExportResult, MetricsData
 
+from csm_otel.config.standard import _HISTOGRAMS, _TEMPORALITIES
 from csm_otel.delivery.metric_exporter import TEMPORALITIES, OtlpMetricExporter
 from csm_otel.delivery.outcome import Delivered, Outcome, Refused, TooLarge, Unavailable
-from csm_otel.standard import _HISTOGRAMS, _TEMPORALITIES
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -1,6 +1,6 @@
 """Every knob of ours, once: a flag, an environment variable ``CSM_OTEL_...``, a default.
 
-A flag wins over its variable. `csm_otel.flags` has the command line's words for them.
+A flag wins over its variable. `csm_otel.config.flags` has the command line's words for them.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from pydantic import Field, ValidationError, field_validator
 from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from csm_otel.config.flags import FLAG_OF_FIELD
 from csm_otel.csm.times import TimestampMode
 from csm_otel.errors import SettingsError
-from csm_otel.flags import FLAG_OF_FIELD
 from csm_otel.intake.allowed import parse_networks
 from csm_otel.intake.binding import DEFAULT_BUFFER_BYTES
 from csm_otel.quotation import quoted

@@ -8,10 +8,10 @@ from typing import NamedTuple
 
 import pytest
 
+from csm_otel.config.flags import FLAGS_OF, read_command_line
+from csm_otel.config.settings import ENV_PREFIX, Settings, read_settings
 from csm_otel.csm.times import TimestampMode
 from csm_otel.errors import SettingsError
-from csm_otel.flags import FLAGS_OF, read_command_line
-from csm_otel.settings import ENV_PREFIX, Settings, read_settings
 from csm_otel.spans.options import MessageMode, TraceGrouping
 
 pytestmark = pytest.mark.usefixtures("no_variables")

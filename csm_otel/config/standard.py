@@ -15,9 +15,9 @@ from urllib.parse import unquote, urlsplit
 from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from csm_otel.config.flags import fault_of_number
 from csm_otel.delivery.destination import Destination, Signal
 from csm_otel.errors import SettingsError
-from csm_otel.flags import fault_of_number
 from csm_otel.quotation import quoted
 from csm_otel.spans.options import RpcConventions
 

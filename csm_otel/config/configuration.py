@@ -5,9 +5,8 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
-from csm_otel.errors import SettingsError
-from csm_otel.settings import Settings, read_settings
-from csm_otel.standard import (
+from csm_otel.config.settings import Settings, read_settings
+from csm_otel.config.standard import (
     StandardVariables,
     destination_of,
     exporters_of,
@@ -17,6 +16,7 @@ from csm_otel.standard import (
     read_standard_variables,
     resource_attributes_of,
 )
+from csm_otel.errors import SettingsError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

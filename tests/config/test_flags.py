@@ -10,9 +10,9 @@ from enum import StrEnum
 import pytest
 
 from csm_otel import __version__
+from csm_otel.config.flags import FLAGS_OF, Flag, read_command_line
+from csm_otel.config.settings import Settings
 from csm_otel.errors import SettingsError
-from csm_otel.flags import FLAGS_OF, Flag, read_command_line
-from csm_otel.settings import Settings
 
 OPERANDS = {"serve": [], "exec": ["true"], "replay": ["recording.ndjson"], "flush": []}
 ALL_FLAGS = tuple({flag.field: flag for flags in FLAGS_OF.values() for flag in flags}.values())

@@ -12,9 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from csm_otel.errors import SettingsError
-from csm_otel.spans.options import RpcConventions
-from csm_otel.standard import (
+from csm_otel.config.standard import (
     StandardVariables,
     destination_of,
     exporters_of,
@@ -25,6 +23,8 @@ from csm_otel.standard import (
     resource_attributes_of,
     rpc_conventions_of,
 )
+from csm_otel.errors import SettingsError
+from csm_otel.spans.options import RpcConventions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping
@@ -518,7 +518,7 @@ def test_good_limits() -> None:
 def test_sdk_can_be_imported(text: str) -> None:
     """Whatever the limits are, the SDK can be imported once they have been prepared."""
     program = (
-        "import os; from csm_otel.standard import prepare_limits; prepare_limits(os.environ, faults=[]);"
+        "import os; from csm_otel.config.standard import prepare_limits; prepare_limits(os.environ, faults=[]);"
         "from opentelemetry.sdk.trace import SpanLimits; print(SpanLimits().max_events)"
     )
     environ = {**os.environ, **{f"OTEL_{name}": text for name in LIMITS}}
