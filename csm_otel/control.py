@@ -31,7 +31,7 @@ _LOOK_SECONDS = 0.02  # how often it is looked whether the back end has what was
 
 
 class Control:
-    """Answers clients; belongs to the loop, see `csm_otel.agent.Attendant`."""
+    """Answers clients; belongs to the loop, see `csm_otel.engine.agent.Attendant`."""
 
     def __init__(self, clients: Clients, path: Path, bridge: Bridge) -> None:
         """Take over the clients of the socket at ``path``."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from csm_otel.origin_hold import HOLD_SECONDS
+from csm_otel.engine.origin_hold import HOLD_SECONDS
 from csm_otel.report.terminal import counted
 
 if TYPE_CHECKING:

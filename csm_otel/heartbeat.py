@@ -20,7 +20,7 @@ _BEAT_SECONDS = 1.0  # what probes and the status of a service are behind at mos
 class Heartbeat:
     """Tells probes and the service manager each second that the loop turns, and the operator now and then how it goes.
 
-    Belongs to the loop, see `csm_otel.agent.Attendant`.
+    Belongs to the loop, see `csm_otel.engine.agent.Attendant`.
     """
 
     def __init__(

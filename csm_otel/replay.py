@@ -18,6 +18,7 @@ from csm_otel.config.configuration import forget_csm_variables, read_configurati
 from csm_otel.csm.decoding import Decoded
 from csm_otel.csm.events import Peer, ProcessEnd
 from csm_otel.csm.traceparent import parse_traceparent
+from csm_otel.engine.source import Source
 from csm_otel.errors import RecordingError
 from csm_otel.files.recording import (
     MAX_LINE_BYTES,
@@ -38,7 +39,6 @@ from csm_otel.process.stop import StopSignal
 from csm_otel.report.stdout import Stdout
 from csm_otel.report.tally import render_tally
 from csm_otel.report.terminal import counted
-from csm_otel.source import Source
 from csm_otel.spans.ids import SeededIds
 from csm_otel.wiring import build_bridge, exporters_for
 

@@ -50,8 +50,8 @@ def serve(flags: Mapping[str, object], speaker: Speaker) -> int:
     stop = StopSignal(signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
     receivers = _bind(settings, speaker)
     health = None if settings.health is None else Health(settings.health)
+    from csm_otel.engine.source import Source  # ruff: ignore[import-outside-top-level]
     from csm_otel.heartbeat import Heartbeat  # ruff: ignore[import-outside-top-level]
-    from csm_otel.source import Source  # ruff: ignore[import-outside-top-level]
     from csm_otel.wiring import build_bridge, exporters_for  # ruff: ignore[import-outside-top-level] - a port in use is told at once
 
     exporters = [] if variables.sdk_disabled else exporters_for(variables, _EXPORTERS)

@@ -59,7 +59,7 @@ def _build(
     faults: list[str] = []
     settings, variables = read_usable_configuration(flags, faults=faults)
     # not earlier: the SDK chokes on bad limits as it is imported
-    from csm_otel.source import Source  # ruff: ignore[import-outside-top-level]
+    from csm_otel.engine.source import Source  # ruff: ignore[import-outside-top-level]
     from csm_otel.wiring import build_bridge, exporters_for  # ruff: ignore[import-outside-top-level]
 
     try:

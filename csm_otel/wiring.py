@@ -16,7 +16,6 @@ from opentelemetry.semconv._incubating.attributes.telemetry_attributes import (
 from opentelemetry.semconv.attributes.service_attributes import SERVICE_NAME
 
 from csm_otel import __version__
-from csm_otel.agent import Agent
 from csm_otel.config.standard import (
     StandardVariables,
     destination_of,
@@ -29,13 +28,14 @@ from csm_otel.config.standard import (
 from csm_otel.correlation.correlator import Correlator, CorrelatorLimits
 from csm_otel.delivery import open_deliverer
 from csm_otel.delivery.sampling import HeadSampler, sampler_from
+from csm_otel.engine.agent import Agent
+from csm_otel.engine.batches import Exporter
+from csm_otel.engine.outlets import Outlets, made, open_outlets
+from csm_otel.engine.pipeline import Pipeline
 from csm_otel.errors import SettingsError
-from csm_otel.exporter import Exporter
 from csm_otel.files.write_queue import STALL_SECONDS
 from csm_otel.intake.allowed import AllowedNetworks
 from csm_otel.intake.finder import OriginFinder
-from csm_otel.outlets import Outlets, made, open_outlets
-from csm_otel.pipeline import Pipeline
 from csm_otel.snapshot import Snapshot, snapshot_of
 from csm_otel.spans.command import Command, command_span
 from csm_otel.spans.data import context_of
@@ -47,11 +47,11 @@ from csm_otel.tally import Tally
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from csm_otel.agent import Attendant, Wakeable
     from csm_otel.config.settings import Settings
     from csm_otel.delivery.metrics import Metrics
+    from csm_otel.engine.agent import Attendant, Wakeable
+    from csm_otel.engine.source import Source
     from csm_otel.process.speaker import Speaker
-    from csm_otel.source import Source
     from csm_otel.spans.data import AttributeValue, SpanData
 
 _MS = 1000.0

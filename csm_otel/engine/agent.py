@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from csm_otel.csm.events import Peer
+    from csm_otel.engine.pipeline import Pipeline
     from csm_otel.intake.finder import OriginFinder
     from csm_otel.intake.receiver import Datagram, Receiver
-    from csm_otel.pipeline import Pipeline
     from csm_otel.process.speaker import Speaker
 
 _LONGEST_DRAIN_SECONDS = 1.0

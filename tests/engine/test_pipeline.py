@@ -15,10 +15,10 @@ from csm_otel.config.standard import StandardVariables
 from csm_otel.csm.decoding import Decoded, decode
 from csm_otel.csm.events import Peer
 from csm_otel.csm.times import NS_PER_MS
+from csm_otel.engine.source import Source
 from csm_otel.errors import MalformedDatagramError
 from csm_otel.files.replayed_origins import ReplayedOrigins
 from csm_otel.process.speaker import Speaker
-from csm_otel.source import Source
 from csm_otel.wiring import build_bridge
 
 if TYPE_CHECKING:

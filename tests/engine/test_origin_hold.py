@@ -10,7 +10,7 @@ from mapped import released_by
 
 from csm_otel.correlation.correlator import CorrelatedCall, Released
 from csm_otel.csm.events import Origin, Peer, ProcessEnd
-from csm_otel.origin_hold import HOLD_SECONDS, OriginHold
+from csm_otel.engine.origin_hold import HOLD_SECONDS, OriginHold
 
 ONE, TWO = 40_001, 40_002
 FOUND = Origin(pid=7, start_ticks=1, start_ns=0, name="seven.py")

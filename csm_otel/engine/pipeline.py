@@ -1,6 +1,6 @@
 """From what datagrams held to exported spans: correlate, wait for the origin, map, export. Time is an argument.
 
-`csm_otel.agent` feeds it what the sockets receive, by the clock of this machine; `csm_otel.replay` what a recording
+`csm_otel.engine.agent` feeds it what the sockets receive, by the clock of this machine; `csm_otel.replay` what a recording
 holds, by the recording's.
 """
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from csm_otel.correlation.correlator import CorrelatedCall, Correlator, OrphanAttempt, Released
 from csm_otel.csm.events import ApiCall
-from csm_otel.origin_hold import KnownOrigins, OriginHold, peers_of
+from csm_otel.engine.origin_hold import KnownOrigins, OriginHold, peers_of
 from csm_otel.spans.measures import measure
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from csm_otel.csm.decoding import Decoded
     from csm_otel.csm.events import Event, Peer
-    from csm_otel.exporter import Exporter
+    from csm_otel.engine.batches import Exporter
     from csm_otel.files.recorder import Recorder
     from csm_otel.intake.endings import Ended
     from csm_otel.process.speaker import Speaker

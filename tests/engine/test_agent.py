@@ -21,10 +21,10 @@ from csm_otel import agent
 from csm_otel.config.settings import Settings
 from csm_otel.config.standard import StandardVariables
 from csm_otel.csm.events import Dialect
+from csm_otel.engine.source import Source
 from csm_otel.intake.receiver import Receiver
 from csm_otel.process.speaker import Speaker
 from csm_otel.process.waker import Waker
-from csm_otel.source import Source
 from csm_otel.wiring import build_bridge
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from csm_otel.delivery import open_deliverer
 from csm_otel.delivery.destination import Destination
 from csm_otel.delivery.queue import DeliveryQueue
 from csm_otel.delivery.sampling import HeadSampler, sampler_from
-from csm_otel.exporter import Exporter
+from csm_otel.engine.batches import Exporter
 from csm_otel.files.filewriter import FileWriter
 from csm_otel.files.otlp_json import OtlpJsonFile
 from csm_otel.spans.data import SpanData, TraceContext

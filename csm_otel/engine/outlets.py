@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from csm_otel.config.settings import Settings
+    from csm_otel.engine.source import Source
     from csm_otel.process.speaker import Speaker
-    from csm_otel.source import Source
     from csm_otel.tally import Tally
 
 T = TypeVar("T")
