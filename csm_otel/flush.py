@@ -8,10 +8,10 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
-from csm_otel import control_socket
 from csm_otel.config.settings import read_settings
 from csm_otel.errors import ControlError, SettingsError
 from csm_otel.report.status import render_status
+from csm_otel.service import control_socket
 from csm_otel.snapshot import Snapshot
 
 if TYPE_CHECKING:

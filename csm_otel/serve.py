@@ -14,22 +14,22 @@ import time
 from typing import TYPE_CHECKING
 
 from csm_otel.config.configuration import forget_csm_variables, read_configuration
-from csm_otel.control_socket import default_paths, is_off
 from csm_otel.errors import ControlError, ListenError, SettingsError
-from csm_otel.health import Health
 from csm_otel.intake.procfs.port_owner import owner_of_port
 from csm_otel.intake.receiver import Receiver
 from csm_otel.process.stop import StopSignal
 from csm_otel.report.stdout import Stdout
 from csm_otel.report.tally import render_tally
-from csm_otel.sd_notify import ServiceManager
+from csm_otel.service.control_socket import default_paths, is_off
+from csm_otel.service.health import Health
+from csm_otel.service.sd_notify import ServiceManager
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from csm_otel.config.settings import Settings
-    from csm_otel.control import Control
     from csm_otel.process.speaker import Speaker
+    from csm_otel.service.control import Control
     from csm_otel.wiring import Bridge
 
 _DRAIN_SECONDS = 8.0  # docker kills after 10
@@ -51,7 +51,7 @@ def serve(flags: Mapping[str, object], speaker: Speaker) -> int:
     receivers = _bind(settings, speaker)
     health = None if settings.health is None else Health(settings.health)
     from csm_otel.engine.source import Source  # ruff: ignore[import-outside-top-level]
-    from csm_otel.heartbeat import Heartbeat  # ruff: ignore[import-outside-top-level]
+    from csm_otel.service.heartbeat import Heartbeat  # ruff: ignore[import-outside-top-level]
     from csm_otel.wiring import build_bridge, exporters_for  # ruff: ignore[import-outside-top-level] - a port in use is told at once
 
     exporters = [] if variables.sdk_disabled else exporters_for(variables, _EXPORTERS)
@@ -100,7 +100,7 @@ def _open_control(settings: Settings, receivers: list[Receiver], bridge: Bridge,
     """Return what `csm-otel flush` talks to; without it all else goes on."""
     if is_off(settings.control):
         return None
-    from csm_otel.control import Control  # ruff: ignore[import-outside-top-level]
+    from csm_otel.service.control import Control  # ruff: ignore[import-outside-top-level]
 
     try:
         return Control.open(settings.control or default_paths(receivers[0].address[1])[0], bridge)

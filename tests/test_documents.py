@@ -26,7 +26,7 @@ from csm_otel import __version__, replay, serve, watch
 from csm_otel.config.flags import FLAGS_OF, read_command_line
 from csm_otel.config.settings import ENV_PREFIX, Settings
 from csm_otel.config.standard import StandardVariables
-from csm_otel.health import Health
+from csm_otel.service.health import Health
 from csm_otel.spans import attributes
 
 if TYPE_CHECKING:

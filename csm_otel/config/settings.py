@@ -70,7 +70,7 @@ class Settings(BaseSettings):
     """None: as long as the command has by default."""
 
     control: Path | None = None
-    """Of the daemon's socket; None: see `csm_otel.control_socket.default_paths`; ``none``: there is none."""
+    """Of the daemon's socket; None: see `csm_otel.service.control_socket.default_paths`; ``none``: there is none."""
     timeout: float = Field(default=10.0, ge=0, le=3600)
     """Of `flush`, in seconds."""
     health: int | None = Field(default=None, ge=0, le=65_535)

@@ -14,7 +14,7 @@ import pytest
 from otlp_backend import wait_until
 
 from csm_otel.errors import ListenError
-from csm_otel.health import Health
+from csm_otel.service.health import Health
 from csm_otel.snapshot import snapshot_of
 from csm_otel.tally import Tally
 

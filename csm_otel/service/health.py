@@ -15,9 +15,9 @@ import time
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
-from csm_otel.clients import Clients
 from csm_otel.errors import ListenError
 from csm_otel.process.waker import Waker
+from csm_otel.service.clients import Clients
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from csm_otel.control_socket import connect, default_paths, is_off, open_control_socket, remove
 from csm_otel.errors import ControlError
+from csm_otel.service.control_socket import connect, default_paths, is_off, open_control_socket, remove
 
 
 def test_default_paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,8 +9,8 @@ from csm_otel.report.status import render_status
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from csm_otel.health import Health
-    from csm_otel.sd_notify import ServiceManager
+    from csm_otel.service.health import Health
+    from csm_otel.service.sd_notify import ServiceManager
     from csm_otel.snapshot import Snapshot
     from csm_otel.wiring import Bridge
 

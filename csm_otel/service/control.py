@@ -17,9 +17,9 @@ import math
 import time
 from typing import TYPE_CHECKING, Self
 
-from csm_otel import control_socket
-from csm_otel.clients import Client, Clients
-from csm_otel.flushing import Flushing
+from csm_otel.service import control_socket
+from csm_otel.service.clients import Client, Clients
+from csm_otel.service.flushing import Flushing
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from csm_otel.sd_notify import ServiceManager
+from csm_otel.service.sd_notify import ServiceManager
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from otlp_backend import wait_until
 
-from csm_otel.clients import Client, Clients
+from csm_otel.service.clients import Client, Clients
 
 if TYPE_CHECKING:
     from collections.abc import Generator
