@@ -35,14 +35,14 @@ NOT_IN_THE_CORE = {"time", "socket", "threading", "logging", "os", "subprocess",
 _BEFORE_THE_COMMAND = """
 import json, sys
 before = set(sys.modules)
-import csm_otel.cli, csm_otel.exec
+import csm_otel.commands.cli, csm_otel.commands.exec
 def start(argv, environ):
     print(json.dumps(sorted(set(sys.modules) - before)))
     sys.stdout.flush()
     import os
     os._exit(0)
-csm_otel.exec.Child.start = start
-csm_otel.cli.main(sys.argv[1:])
+csm_otel.commands.exec.Child.start = start
+csm_otel.commands.cli.main(sys.argv[1:])
 """
 
 
@@ -144,5 +144,5 @@ def test_the_command_does_not_wait(words: list[str]) -> None:
     loaded = json.loads(done.stdout)
     top_level = {name.partition(".")[0] for name in loaded}
     assert top_level - set(sys.stdlib_module_names) == {"csm_otel"}
-    assert "csm_otel.exec" in loaded
-    assert "csm_otel.watch" not in loaded
+    assert "csm_otel.commands.exec" in loaded
+    assert "csm_otel.commands.watch" not in loaded

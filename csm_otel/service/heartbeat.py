@@ -9,10 +9,10 @@ from csm_otel.report.status import render_status
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from csm_otel.commands.wiring import Bridge
     from csm_otel.service.health import Health
     from csm_otel.service.sd_notify import ServiceManager
     from csm_otel.snapshot import Snapshot
-    from csm_otel.wiring import Bridge
 
 _BEAT_SECONDS = 1.0  # what probes and the status of a service are behind at most
 

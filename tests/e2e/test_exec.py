@@ -168,7 +168,7 @@ def test_an_unsampled_trace_is_honoured_and_said(moto_port: int) -> None:
 def test_the_embedded_default_sends_nothing(moto_port: int) -> None:
     """With no exporter and no endpoint set nothing is connected to, and nothing complains."""
     audit = (
-        "import sys; from csm_otel.cli import main\n"
+        "import sys; from csm_otel.commands.cli import main\n"
         "sys.addaudithook(lambda event, args: event == 'socket.connect' and print('CONNECT', file=sys.stderr))\n"
         f"code = main(['exec', '--', sys.executable, '-c', {ONE_CALL!r}])\n"
         "print(sorted({'grpc', 'requests'} & set(sys.modules)), file=sys.stderr)\n"

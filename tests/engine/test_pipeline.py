@@ -10,6 +10,7 @@ from datagrams import BASE_MS, attempt, call
 from hypothesis import given
 from hypothesis import strategies as st
 
+from csm_otel.commands.wiring import build_bridge
 from csm_otel.config.settings import Settings
 from csm_otel.config.standard import StandardVariables
 from csm_otel.csm.decoding import Decoded, decode
@@ -19,12 +20,11 @@ from csm_otel.engine.source import Source
 from csm_otel.errors import MalformedDatagramError
 from csm_otel.files.replayed_origins import ReplayedOrigins
 from csm_otel.process.speaker import Speaker
-from csm_otel.wiring import build_bridge
 
 if TYPE_CHECKING:
+    from csm_otel.commands.wiring import Bridge
     from csm_otel.correlation.correlator import Correlator
     from csm_otel.tally import Tally
-    from csm_otel.wiring import Bridge
 
 _payloads = strategies.any_payload | st.lists(strategies.any_payload, min_size=2, max_size=4).map(b"\n".join)
 _peers = st.builds(Peer, st.sampled_from(["127.0.0.1", "10.0.0.7"]), st.integers(1, 3))

@@ -29,7 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _run(line) if not line.faults else _refuse([*line.faults, *_faults_beside(line)])
     if line.faults:
         return _refuse(line.faults)
-    from csm_otel.exec import run_command  # ruff: ignore[import-outside-top-level] - each command loads only what it needs
+    from csm_otel.commands.exec import run_command  # ruff: ignore[import-outside-top-level] - each command loads only what it needs
 
     return run_command(line.command, line.flags)
 
@@ -39,14 +39,14 @@ def _run(line: CommandLine) -> int:
     speaker = Speaker()
     try:
         if line.subcommand == "serve":
-            from csm_otel.serve import serve  # ruff: ignore[import-outside-top-level]
+            from csm_otel.commands.serve import serve  # ruff: ignore[import-outside-top-level]
 
             return serve(line.flags, speaker)
         if line.subcommand == "flush":
-            from csm_otel.flush import flush  # ruff: ignore[import-outside-top-level]
+            from csm_otel.commands.flush import flush  # ruff: ignore[import-outside-top-level]
 
             return flush(line.flags, speaker)
-        from csm_otel.replay import replay  # ruff: ignore[import-outside-top-level]
+        from csm_otel.commands.replay import replay  # ruff: ignore[import-outside-top-level]
 
         return replay(line.recording, line.flags, speaker)
     except SettingsError as error:

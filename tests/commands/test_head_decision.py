@@ -6,8 +6,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from csm_otel.commands.head_decision import is_root_sampled
 from csm_otel.delivery.sampling import HeadSampler, sampler_from
-from csm_otel.head_decision import is_root_sampled
 from csm_otel.spans.data import Resource, SpanData, SpanKind, TraceContext
 
 STANDARD = (

@@ -14,6 +14,7 @@ import sys
 import time
 from typing import TYPE_CHECKING, BinaryIO, assert_never
 
+from csm_otel.commands.wiring import build_bridge, exporters_for
 from csm_otel.config.configuration import forget_csm_variables, read_configuration
 from csm_otel.csm.decoding import Decoded
 from csm_otel.csm.events import Peer, ProcessEnd
@@ -40,16 +41,15 @@ from csm_otel.report.stdout import Stdout
 from csm_otel.report.tally import render_tally
 from csm_otel.report.terminal import counted
 from csm_otel.spans.ids import SeededIds
-from csm_otel.wiring import build_bridge, exporters_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
+    from csm_otel.commands.wiring import Bridge
     from csm_otel.config.settings import Settings
     from csm_otel.config.standard import StandardVariables
     from csm_otel.process.speaker import Speaker
-    from csm_otel.wiring import Bridge
 
 _Body = RecordedDatagram | RecordedOrigin | RecordedEnd | RecordedDeparture | RecordedDrops | RecordedCommand
 

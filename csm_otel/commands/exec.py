@@ -1,6 +1,6 @@
 """``csm-otel exec``: run a command under a private agent.
 
-Standard library only, up to the command's start: it must not wait for us. The rest is in `csm_otel.watch`.
+Standard library only, up to the command's start: it must not wait for us. The rest is in `csm_otel.commands.watch`.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import unquote
 
+from csm_otel.commands.head_decision import is_root_sampled
 from csm_otel.csm.traceparent import TraceParent, client_id_with, parse_traceparent, split_client_id
 from csm_otel.errors import CommandError, ListenError
-from csm_otel.head_decision import is_root_sampled
 from csm_otel.intake.binding import DEFAULT_BUFFER_BYTES, bind_socket
 from csm_otel.process.child import Child
 from csm_otel.process.command_name import name_of_command
@@ -103,7 +103,7 @@ def _start(command: Sequence[str], environ: Mapping[str, str], speaker: Speaker)
 def _watch(child: Child, sock: socket.socket, launch: Launch, flags: Mapping[str, object], speaker: Speaker) -> None:
     silence_libraries()
     try:
-        from csm_otel.watch import watch  # ruff: ignore[import-outside-top-level] - loaded while the command runs
+        from csm_otel.commands.watch import watch  # ruff: ignore[import-outside-top-level] - loaded while the command runs
 
         watch(child, sock, launch, flags, speaker)
     except Exception as error:  # ruff: ignore[blind-except] - no fault of the tracing may reach the command's result

@@ -27,10 +27,10 @@ from csm_otel.service.sd_notify import ServiceManager
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from csm_otel.commands.wiring import Bridge
     from csm_otel.config.settings import Settings
     from csm_otel.process.speaker import Speaker
     from csm_otel.service.control import Control
-    from csm_otel.wiring import Bridge
 
 _DRAIN_SECONDS = 8.0  # docker kills after 10
 _EXPORTERS = ["otlp"]  # where none is asked for
@@ -50,9 +50,9 @@ def serve(flags: Mapping[str, object], speaker: Speaker) -> int:
     stop = StopSignal(signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
     receivers = _bind(settings, speaker)
     health = None if settings.health is None else Health(settings.health)
+    from csm_otel.commands.wiring import build_bridge, exporters_for  # ruff: ignore[import-outside-top-level] - a port in use is told at once
     from csm_otel.engine.source import Source  # ruff: ignore[import-outside-top-level]
     from csm_otel.service.heartbeat import Heartbeat  # ruff: ignore[import-outside-top-level]
-    from csm_otel.wiring import build_bridge, exporters_for  # ruff: ignore[import-outside-top-level] - a port in use is told at once
 
     exporters = [] if variables.sdk_disabled else exporters_for(variables, _EXPORTERS)
     stdout = Stdout(say=speaker.warn)

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from csm_otel.commands.wiring import _delay_seconds
 from csm_otel.config.settings import Settings
 from csm_otel.config.standard import StandardVariables
-from csm_otel.wiring import _delay_seconds
 
 
 @pytest.mark.parametrize(

@@ -24,10 +24,10 @@ if TYPE_CHECKING:
     import socket
     from collections.abc import Mapping
 
+    from csm_otel.commands.exec import Launch
+    from csm_otel.commands.wiring import Bridge
     from csm_otel.config.settings import Settings
-    from csm_otel.exec import Launch
     from csm_otel.process.child import Child
-    from csm_otel.wiring import Bridge
 
 _DRAIN_SECONDS = 5.0  # the command has ended, and somebody waits for its result
 _FALLBACK_WIDTH = 100  # columns, where the output is no terminal
@@ -59,8 +59,8 @@ def _build(
     faults: list[str] = []
     settings, variables = read_usable_configuration(flags, faults=faults)
     # not earlier: the SDK chokes on bad limits as it is imported
+    from csm_otel.commands.wiring import build_bridge, exporters_for  # ruff: ignore[import-outside-top-level]
     from csm_otel.engine.source import Source  # ruff: ignore[import-outside-top-level]
-    from csm_otel.wiring import build_bridge, exporters_for  # ruff: ignore[import-outside-top-level]
 
     try:
         exporters = exporters_for(variables, ["console"])
