@@ -10,8 +10,9 @@ def main() -> int:
         signal.signal(
             signal.SIGINT, signal.SIG_DFL
         )  # Ctrl-C before the command has started ends us without a traceback
-    from csm_otel.commands import cli
-    from csm_otel.process import crash  # ruff: ignore[import-outside-top-level] - the import is most of the time until then
+    # the imports are most of the time until then
+    from csm_otel.commands import cli  # ruff: ignore[import-outside-top-level]
+    from csm_otel.process import crash  # ruff: ignore[import-outside-top-level]
 
     crash.hide_texts()
     return cli.main()

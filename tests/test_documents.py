@@ -22,7 +22,8 @@ import pytest
 import yaml  # type: ignore[import-untyped]
 from packaging.requirements import Requirement
 
-from csm_otel import __version__, replay, serve, watch
+from csm_otel import __version__
+from csm_otel.commands import replay, serve, watch
 from csm_otel.config.flags import FLAGS_OF, read_command_line
 from csm_otel.config.settings import ENV_PREFIX, Settings
 from csm_otel.config.standard import StandardVariables

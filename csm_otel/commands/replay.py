@@ -46,9 +46,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-    from csm_otel.commands.wiring import Bridge
     from csm_otel.config.settings import Settings
     from csm_otel.config.standard import StandardVariables
+    from csm_otel.engine.bridge import Bridge
     from csm_otel.process.speaker import Speaker
 
 _Body = RecordedDatagram | RecordedOrigin | RecordedEnd | RecordedDeparture | RecordedDrops | RecordedCommand

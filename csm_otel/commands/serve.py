@@ -27,8 +27,8 @@ from csm_otel.service.sd_notify import ServiceManager
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from csm_otel.commands.wiring import Bridge
     from csm_otel.config.settings import Settings
+    from csm_otel.engine.bridge import Bridge
     from csm_otel.process.speaker import Speaker
     from csm_otel.service.control import Control
 

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from csm_otel.commands.exec import Launch
-    from csm_otel.commands.wiring import Bridge
     from csm_otel.config.settings import Settings
+    from csm_otel.engine.bridge import Bridge
     from csm_otel.process.child import Child
 
 _DRAIN_SECONDS = 5.0  # the command has ended, and somebody waits for its result

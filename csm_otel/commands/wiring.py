@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import socket
-import time
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from opentelemetry.sdk.resources import Resource as SdkResource
 from opentelemetry.sdk.trace import SpanLimits
@@ -26,18 +25,16 @@ from csm_otel.config.standard import (
     rpc_conventions_of,
 )
 from csm_otel.correlation.correlator import Correlator, CorrelatorLimits
-from csm_otel.delivery import open_deliverer
+from csm_otel.delivery.deliverer import open_deliverer
 from csm_otel.delivery.sampling import HeadSampler, sampler_from
 from csm_otel.engine.agent import Agent
 from csm_otel.engine.batches import Exporter
+from csm_otel.engine.bridge import Bridge
 from csm_otel.engine.outlets import Outlets, made, open_outlets
 from csm_otel.engine.pipeline import Pipeline
 from csm_otel.errors import SettingsError
-from csm_otel.files.write_queue import STALL_SECONDS
 from csm_otel.intake.allowed import AllowedNetworks
 from csm_otel.intake.finder import OriginFinder
-from csm_otel.snapshot import Snapshot, snapshot_of
-from csm_otel.spans.command import Command, command_span
 from csm_otel.spans.data import context_of
 from csm_otel.spans.mapper import SpanMapper
 from csm_otel.spans.options import MappingOptions, TraceGrouping
@@ -49,7 +46,6 @@ if TYPE_CHECKING:
 
     from csm_otel.config.settings import Settings
     from csm_otel.delivery.metrics import Metrics
-    from csm_otel.engine.agent import Attendant, Wakeable
     from csm_otel.engine.source import Source
     from csm_otel.process.speaker import Speaker
     from csm_otel.spans.data import AttributeValue, SpanData
@@ -58,61 +54,6 @@ _MS = 1000.0
 _DELAY_MS = 5000  # as specified
 # What a kill -9 takes is what is not on disk. More requests are the price, at most five a second.
 _SPOOL_DELAY_MS = 200
-_LAST_METRICS_SECONDS = 1.0  # of the deadline, kept for them where the spans' back end is away and theirs is not
-
-
-class Bridge(NamedTuple):
-    """A pipeline with the agent that feeds it, and what its owner must close, print or ask."""
-
-    source: Source
-    pipeline: Pipeline
-    agent: Agent
-    mapper: SpanMapper
-    exporter: Exporter
-    outlets: Outlets
-    origins: OriginFinder | None
-    tally: Tally
-    metrics: Metrics | None
-
-    def run(self, *, until: Callable[[], bool], wake: Wakeable, attendants: Sequence[Attendant] = ()) -> None:
-        """Run the agent; see `Agent.run`."""
-        self.agent.run(until=until, wake=wake, attendants=attendants)
-
-    def snapshot(self) -> Snapshot:
-        """Return the counts as they are now."""
-        return snapshot_of(self.tally, events_pending=self.pipeline.events_pending)
-
-    def add_command(self, command: Command, *, now: float) -> None:
-        """Keep what the command of `exec` came to, and export its span; ``now`` is monotonic seconds."""
-        source = self.source
-        if source.context is None:
-            return  # what was received is no command's
-        span = command_span(
-            command,
-            context=context_of(source.context, source.trace_state),
-            parent=context_of(source.parent, source.trace_state, is_remote=True) if source.parent else None,
-            resource=self.mapper.resource_of(source.service_name, local=True),
-        )
-        if self.outlets.recorder is not None:
-            self.outlets.recorder.command(command, now=now)
-        self.exporter.add([span], now=now)
-
-    def close(self, *, deadline: float, until_ns: int | None = None) -> None:
-        """Take what has arrived, send everything off, wait for its delivery, until ``deadline``, and close the sockets.
-
-        That is in monotonic seconds. ``until_ns``: see `Agent.finish`.
-        """
-        if self.outlets.file is not None:
-            self.outlets.file.have_patience(until=deadline, stall_seconds=STALL_SECONDS)
-        self.agent.finish(deadline=deadline, until_ns=until_ns)
-        left_seconds = max(0.0, deadline - time.monotonic())
-        kept_seconds = min(left_seconds / 4, _LAST_METRICS_SECONDS) if self.metrics is not None else 0.0
-        self.outlets.close(deadline_seconds=left_seconds - kept_seconds)
-        self.agent.close()
-        if self.metrics is not None:  # last, so that it has all that was counted
-            self.metrics.close(deadline_seconds=max(0.0, deadline - time.monotonic()))
-        if self.origins is not None:
-            self.origins.close()
 
 
 def build_bridge(

@@ -1,4 +1,6 @@
-"""The command line: commands, flags and their words. Standard library only; `csm_otel.config.settings` has the defaults.
+"""The command line: commands, flags and their words. Standard library only.
+
+`csm_otel.config.settings` has the defaults.
 
 Bounds are here as well as there: a number that is out of them must not start the command of `exec`. What is wrong with
 a value has the same words, whether it came by flag or by variable.

@@ -1,7 +1,7 @@
 """One UDP payload to the events in it: `decode`.
 
-Reading has a fast path and a tolerant one (`csm_otel.csm.wire`). Both end in `_event`, so they agree on everything that the
-fast one accepts.
+Reading has a fast path and a tolerant one (`csm_otel.csm.wire`). Both end in `_event`, so they agree on everything
+that the fast one accepts.
 
 The access key and the session token end here: the key becomes the account it belongs to, and both are taken out of
 every other text (`redaction`).

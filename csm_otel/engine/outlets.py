@@ -8,7 +8,7 @@ import time
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from csm_otel.config.standard import StandardVariables, destination_of
-from csm_otel.delivery import open_deliverer
+from csm_otel.delivery.deliverer import open_deliverer
 from csm_otel.delivery.queue import DeliveryQueue
 from csm_otel.delivery.spool import Spool
 from csm_otel.errors import SettingsError, SpoolError

@@ -1,7 +1,7 @@
 """From what datagrams held to exported spans: correlate, wait for the origin, map, export. Time is an argument.
 
-`csm_otel.engine.agent` feeds it what the sockets receive, by the clock of this machine; `csm_otel.commands.replay` what a recording
-holds, by the recording's.
+`csm_otel.engine.agent` feeds it what the sockets receive, by the clock of this machine; `csm_otel.commands.replay`
+what a recording holds, by the recording's.
 """
 
 from __future__ import annotations

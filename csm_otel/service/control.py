@@ -24,7 +24,7 @@ from csm_otel.service.flushing import Flushing
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from csm_otel.commands.wiring import Bridge
+    from csm_otel.engine.bridge import Bridge
 
 LONGEST_SECONDS = 3600.0
 _LOOK_SECONDS = 0.02  # how often it is looked whether the back end has what was sent off

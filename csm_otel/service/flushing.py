@@ -13,7 +13,7 @@ from csm_otel.engine.origin_hold import HOLD_SECONDS
 from csm_otel.report.terminal import counted
 
 if TYPE_CHECKING:
-    from csm_otel.commands.wiring import Bridge
+    from csm_otel.engine.bridge import Bridge
 
 
 class Flushing:

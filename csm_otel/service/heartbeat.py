@@ -9,7 +9,7 @@ from csm_otel.report.status import render_status
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from csm_otel.commands.wiring import Bridge
+    from csm_otel.engine.bridge import Bridge
     from csm_otel.service.health import Health
     from csm_otel.service.sd_notify import ServiceManager
     from csm_otel.snapshot import Snapshot

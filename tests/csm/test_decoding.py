@@ -10,7 +10,7 @@ import strategies
 from datagrams import ABSENT, AGENTS, BASE_MS, TOKEN, attempt, attempt_fields, call, call_fields, encode
 from hypothesis import given
 
-from csm_otel import decoding, wire
+from csm_otel.csm import decoding, wire
 from csm_otel.csm.decoding import Decoded, decode
 from csm_otel.csm.events import ApiCall, ApiCallAttempt, Dialect, Event, Failure, Latencies
 from csm_otel.errors import MalformedDatagramError

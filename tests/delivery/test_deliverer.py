@@ -8,12 +8,12 @@ import sys
 import pytest
 from otlp_backend import DEADLINE_SECONDS
 
-from csm_otel.delivery import open_deliverer
+from csm_otel.delivery.deliverer import open_deliverer
 from csm_otel.delivery.destination import Destination, Protocol
 
 _OPENS = """
 import sys
-from csm_otel.delivery import open_deliverer
+from csm_otel.delivery.deliverer import open_deliverer
 from csm_otel.delivery.destination import Destination
 open_deliverer(Destination(url="http://127.0.0.1:1", protocol=sys.argv[1])).close()
 print(sorted({"grpc", "requests"} & set(sys.modules)))

@@ -17,7 +17,7 @@ from opentelemetry.sdk.trace import SpanLimits
 from otlp_backend import DEADLINE_SECONDS, FOREVER_SECONDS, Answer, Certificate, GrpcBackend, HttpBackend, wait_until
 
 from csm_otel.config.standard import StandardVariables, destination_of
-from csm_otel.delivery import open_deliverer
+from csm_otel.delivery.deliverer import open_deliverer
 from csm_otel.delivery.destination import Destination
 from csm_otel.delivery.encoding import encode
 

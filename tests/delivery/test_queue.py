@@ -17,8 +17,8 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.sdk.trace import SpanLimits
 from otlp_backend import DEADLINE_SECONDS, FOREVER_SECONDS, Answer, GrpcBackend, HttpBackend, wait_until
 
-from csm_otel.delivery import open_deliverer
 from csm_otel.delivery.backoff import Backoff
+from csm_otel.delivery.deliverer import open_deliverer
 from csm_otel.delivery.destination import Destination, Protocol
 from csm_otel.delivery.encoding import encode
 from csm_otel.delivery.outcome import Delivered, Outcome, Refused, Unavailable

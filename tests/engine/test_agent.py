@@ -17,11 +17,11 @@ from datagrams import ABSENT, attempt, call
 from loopback import HOSTS, send_from_anywhere
 from platforms import on_linux
 
-from csm_otel import agent
 from csm_otel.commands.wiring import build_bridge
 from csm_otel.config.settings import Settings
 from csm_otel.config.standard import StandardVariables
 from csm_otel.csm.events import Dialect
+from csm_otel.engine import agent
 from csm_otel.engine.source import Source
 from csm_otel.intake.receiver import Receiver
 from csm_otel.process.speaker import Speaker

@@ -11,7 +11,7 @@ from delivery.samples import ATTEMPT, CALL, changed
 from opentelemetry.sdk.trace import SpanLimits
 from otlp_backend import DEADLINE_SECONDS, HttpBackend
 
-from csm_otel.delivery import open_deliverer
+from csm_otel.delivery.deliverer import open_deliverer
 from csm_otel.delivery.destination import Destination
 from csm_otel.delivery.queue import DeliveryQueue
 from csm_otel.delivery.sampling import HeadSampler, sampler_from

@@ -22,8 +22,8 @@ from csm_otel.files.replayed_origins import ReplayedOrigins
 from csm_otel.process.speaker import Speaker
 
 if TYPE_CHECKING:
-    from csm_otel.commands.wiring import Bridge
     from csm_otel.correlation.correlator import Correlator
+    from csm_otel.engine.bridge import Bridge
     from csm_otel.tally import Tally
 
 _payloads = strategies.any_payload | st.lists(strategies.any_payload, min_size=2, max_size=4).map(b"\n".join)

@@ -6,8 +6,8 @@ import random
 
 import pytest
 
-from csm_otel import decoding
 from csm_otel.correlation.correlator import Correlator
+from csm_otel.csm import decoding
 from csm_otel.csm.redaction import ValueRedactor
 from soak import laws
 from soak.loads import captured

@@ -9,7 +9,7 @@ import pytest
 from loopback import with_ipv6
 from platforms import on_linux
 
-from csm_otel import binding
+from csm_otel.intake import binding
 from csm_otel.intake.binding import DEFAULT_BUFFER_BYTES, bind_socket, try_option
 
 MAX_BUFFER = Path("/proc/sys/net/core/rmem_max")

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from children.processes import next_line, python, started
 from platforms import on_linux
 
-from csm_otel import glances
 from csm_otel.csm.events import Peer
+from csm_otel.intake import glances
 from csm_otel.intake.glances import Glances
 from csm_otel.intake.procfs.sockets import udp_sockets
 

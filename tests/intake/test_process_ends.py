@@ -13,7 +13,7 @@ import pytest
 from children.processes import DEADLINE_SECONDS, next_line, python, started
 from platforms import on_linux
 
-from csm_otel import process_ends
+from csm_otel.intake import process_ends
 from csm_otel.intake.process_ends import ProcessEnds
 from csm_otel.intake.procfs.process import describe
 from csm_otel.process.waker import Waker

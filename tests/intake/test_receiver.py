@@ -15,9 +15,9 @@ import pytest
 from loopback import with_ipv6
 from platforms import ON_LINUX, on_linux
 
-from csm_otel import binding, receiver
 from csm_otel.csm.events import Peer
 from csm_otel.errors import ListenError
+from csm_otel.intake import binding, receiver
 from csm_otel.intake.binding import bind_socket
 from csm_otel.intake.receiver import Datagram, Receiver
 

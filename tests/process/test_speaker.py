@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from csm_otel import speaker as speaker_module
+from csm_otel.process import speaker as speaker_module
 from csm_otel.process.speaker import Speaker
 
 
