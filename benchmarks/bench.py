@@ -32,7 +32,7 @@ from csm_otel.tally import Tally
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from csm_otel.correlation.correlator import Released
+    from csm_otel.correlation.released import Released
     from csm_otel.spans.data import SpanData
 
 RUNS = 5

@@ -76,3 +76,16 @@ class CommandNotFoundError(CommandError):
     """Raised when there is no command of that name."""
 
     exit_code = 127
+
+
+_LONGEST = 40  # characters; enough to be recognised, and a line stays one
+
+
+def quoted(text: str) -> str:
+    """Return a text in quotes, cut where it is long; one with ``=`` is not shown.
+
+    It may be a header with its secret, put into the wrong variable.
+    """
+    if "=" in text:
+        return "a text with '='"
+    return repr(text) if len(text) <= _LONGEST else f"{text[:_LONGEST]!r}..."

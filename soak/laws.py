@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from opentelemetry.sdk.trace import SpanLimits
 
-from csm_otel.correlation.correlator import CorrelatedCall, Correlator, CorrelatorLimits
+from csm_otel.correlation.correlator import Correlator, CorrelatorLimits
+from csm_otel.correlation.released import CorrelatedCall
 from csm_otel.csm.decoding import decode
 from csm_otel.csm.events import (
     MAX_LATENCY_MS,
@@ -33,7 +34,7 @@ from csm_otel.spans.mapper import SpanMapper
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from csm_otel.correlation.correlator import Released
+    from csm_otel.correlation.released import Released
     from csm_otel.csm.events import Event
     from csm_otel.spans.data import SpanData
 

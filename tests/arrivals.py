@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 
 from datagrams import BASE_MS, attempt, call
 
-from csm_otel.correlation.correlator import Correlator, CorrelatorLimits, OrphanAttempt, Reason, Released
+from csm_otel.correlation.correlator import Correlator, CorrelatorLimits
+from csm_otel.correlation.released import OrphanAttempt, Reason, Released
 from csm_otel.csm.decoding import decode
 from csm_otel.csm.events import ApiCallAttempt, Dialect, Peer
 from csm_otel.csm.times import NS_PER_MS

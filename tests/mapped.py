@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING
 
 from arrivals import Arrival, arrive
 
-from csm_otel.correlation.correlator import Correlator, Released
+from csm_otel.correlation.correlator import Correlator
 from csm_otel.spans.mapper import SpanMapper
 
 if TYPE_CHECKING:
+    from csm_otel.correlation.released import Released
     from csm_otel.spans.data import AttributeValue, SpanData, TraceContext
     from csm_otel.spans.options import MappingOptions
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 from datagrams import BASE_MS, attempt
 
-from csm_otel.correlation.observed import Observed
+from csm_otel.correlation.released import Observed
 from csm_otel.csm.decoding import decode
 from csm_otel.csm.events import ApiCall, ApiCallAttempt, Dialect, Peer
 from csm_otel.csm.times import NS_PER_MS, interval_of

@@ -21,7 +21,7 @@ ROOMS = (
     "process", "intake", "files", "delivery", "config", "engine", "service", "commands",
 )  # fmt: skip
 CORE = {"csm", "correlation", "spans", "report"}
-BEFORE_ALL_ROOMS = {"__init__", "errors", "quotation", "tally", "snapshot"}
+BEFORE_ALL_ROOMS = {"__init__", "errors", "tally"}
 CORE_NEEDS = {"msgspec", "opentelemetry.semconv"}
 # As pyproject.toml has it for ruff, which sees no further than the file it reads.
 NOT_IN_THE_CORE = {"time", "socket", "threading", "logging", "os", "subprocess", "signal", "selectors"}

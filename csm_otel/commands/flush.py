@@ -12,7 +12,7 @@ from csm_otel.config.settings import read_settings
 from csm_otel.errors import ControlError, SettingsError
 from csm_otel.report.status import render_status
 from csm_otel.service import control_socket
-from csm_otel.snapshot import Snapshot
+from csm_otel.tally import Snapshot
 
 if TYPE_CHECKING:
     import socket

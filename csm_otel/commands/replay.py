@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, BinaryIO, assert_never
 from csm_otel.commands.wiring import build_bridge, exporters_for
 from csm_otel.config.configuration import forget_csm_variables, read_configuration
 from csm_otel.csm.decoding import Decoded
-from csm_otel.csm.events import Peer, ProcessEnd
+from csm_otel.csm.events import Ended, Peer, ProcessEnd
 from csm_otel.csm.traceparent import parse_traceparent
 from csm_otel.engine.source import Source
 from csm_otel.errors import RecordingError
@@ -34,9 +34,7 @@ from csm_otel.files.recording import (
     decode_line,
 )
 from csm_otel.files.replayed_origins import ReplayedOrigins
-from csm_otel.intake.endings import Ended
-from csm_otel.process.interruptible import interruptible
-from csm_otel.process.stop import StopSignal
+from csm_otel.process.stop import StopSignal, interruptible
 from csm_otel.report.stdout import Stdout
 from csm_otel.report.tally import render_tally
 from csm_otel.report.terminal import counted

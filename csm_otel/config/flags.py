@@ -15,8 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 from csm_otel import __version__
-from csm_otel.errors import SettingsError
-from csm_otel.quotation import quoted
+from csm_otel.errors import SettingsError, quoted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -14,10 +14,9 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from csm_otel.config.flags import FLAG_OF_FIELD
 from csm_otel.csm.times import TimestampMode
-from csm_otel.errors import SettingsError
+from csm_otel.errors import SettingsError, quoted
 from csm_otel.intake.allowed import parse_networks
 from csm_otel.intake.binding import DEFAULT_BUFFER_BYTES
-from csm_otel.quotation import quoted
 from csm_otel.spans.options import MessageMode, TraceGrouping
 
 if TYPE_CHECKING:

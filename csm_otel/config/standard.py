@@ -17,8 +17,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from csm_otel.config.flags import fault_of_number
 from csm_otel.delivery.destination import Destination, Signal
-from csm_otel.errors import SettingsError
-from csm_otel.quotation import quoted
+from csm_otel.errors import SettingsError, quoted
 from csm_otel.spans.options import RpcConventions
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from csm_otel.correlation.chains import MISSING, Chain
 
 if TYPE_CHECKING:
-    from csm_otel.correlation.observed import Observed
     from csm_otel.correlation.pending import PendingAttempts
+    from csm_otel.correlation.released import Observed
     from csm_otel.csm.events import ApiCall
 
 _DOUBT = 2.5  # nats: another assignment is at least a twelfth as likely

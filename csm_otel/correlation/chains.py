@@ -19,7 +19,7 @@ from csm_otel.csm.events import Dialect
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from csm_otel.correlation.observed import Observed
+    from csm_otel.correlation.released import Observed
     from csm_otel.csm.events import ApiCall, ApiCallAttempt
 
     Candidates = Mapping[int, Observed[ApiCallAttempt]]

@@ -31,13 +31,12 @@ The state machine never waits, logs or schedules: `received_ns` is wall time at 
 from __future__ import annotations
 
 from collections import OrderedDict
-from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
 from csm_otel.correlation.group import Group
-from csm_otel.correlation.observed import Observed
+from csm_otel.correlation.released import CorrelatedCall, Observed, OrphanAttempt, Reason, Released
 from csm_otel.csm.events import ApiCall, ApiCallAttempt, Dialect, Event, Peer
 from csm_otel.csm.times import NS_PER_MS, TimestampMode, interval_of
 
@@ -50,39 +49,6 @@ _STEADY_PORT = frozenset({Dialect.BOTOCORE, Dialect.CPP, Dialect.JAVA})
 _MAY_REORDER = frozenset({Dialect.RUBY, Dialect.DOTNET, Dialect.JS, Dialect.UNKNOWN})
 # Times further than this from the receipt tell of a stepped or foreign clock, not of a slow delivery.
 _PLAUSIBLE_NS = 10 * 60 * 1000 * NS_PER_MS
-
-
-class Reason(StrEnum):
-    """Why a call or an orphan left the correlator."""
-
-    COMPLETE = "complete"
-    EXPIRED = "expired"
-    EVICTED = "evicted"
-    FLUSHED = "flushed"
-    ENDED = "ended"
-    """Its sender will send no more."""
-
-
-class CorrelatedCall(msgspec.Struct, frozen=True, kw_only=True):
-    """A call with the attempts that were made for it, in order of time, the last one last."""
-
-    call: Observed[ApiCall]
-    attempts: tuple[Observed[ApiCallAttempt], ...]
-    missing: int
-    """How many attempts the call counts that were not found."""
-    ambiguous: bool
-    """Whether another choice of attempts is nearly as likely as this one."""
-    reason: Reason
-
-
-class OrphanAttempt(msgspec.Struct, frozen=True, kw_only=True):
-    """An attempt whose call never came."""
-
-    attempt: Observed[ApiCallAttempt]
-    reason: Reason
-
-
-Released = CorrelatedCall | OrphanAttempt
 
 
 class CorrelatorLimits(msgspec.Struct, frozen=True, kw_only=True):

@@ -26,7 +26,7 @@ from csm_otel.csm.events import Dialect
 from csm_otel.csm.times import NS_PER_MS
 
 if TYPE_CHECKING:
-    from csm_otel.correlation.observed import Observed
+    from csm_otel.correlation.released import Observed
     from csm_otel.csm.events import ApiCall, ApiCallAttempt
 
 # Densities fall with this power of the gap: among 32 threads of Python one gap in ten exceeds 4 ms, one in 1000 31 ms.

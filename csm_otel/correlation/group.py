@@ -16,7 +16,7 @@ from csm_otel.correlation.pending import PendingAttempts
 from csm_otel.csm.events import ApiCall, Dialect
 
 if TYPE_CHECKING:
-    from csm_otel.correlation.observed import Observed
+    from csm_otel.correlation.released import Observed
     from csm_otel.csm.events import ApiCallAttempt
 
 _COMPETITORS = 64  # among how many calls it is looked at whether they are settled

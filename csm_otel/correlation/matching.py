@@ -13,7 +13,7 @@ from csm_otel.csm.times import NS_PER_MS
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from csm_otel.correlation.observed import Observed
+    from csm_otel.correlation.released import Observed
 
 END_MAY_OVERRUN = frozenset({Dialect.JS, Dialect.PHP})  # JS reuses a stale latency, PHP's contains the back-off
 _FIRST_ERROR_STATUS = 300  # redirects are retried like errors

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from csm_otel.correlation.matching import END_MAY_OVERRUN, fits, slack_ns, start_is_known
 
 if TYPE_CHECKING:
-    from csm_otel.correlation.observed import Observed
+    from csm_otel.correlation.released import Observed
     from csm_otel.csm.events import ApiCall, ApiCallAttempt
 
 # How many attempts a call looks at, from its end backwards and from its start forwards: more than threads come to the

@@ -7,10 +7,13 @@ access key is gone but for the account it belongs to, the session token altogeth
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated, NamedTuple
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import msgspec
 from msgspec import Meta
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 # Nanoseconds of it, with a day on either side, are a signed 64-bit number: the end of the year 2261.
 MAX_TIMESTAMP_MS = 9_214_646_400_000
@@ -81,6 +84,14 @@ class ProcessEnd(NamedTuple):
     """Epoch nanoseconds."""
     is_exact: bool
     """Whether it ended just then, not some time before."""
+
+
+class Ended(NamedTuple):
+    """What has ended at about the same time."""
+
+    processes: Sequence[ProcessEnd]
+    peers: Sequence[Peer]
+    """Peers that will send no more, of these processes or of others that ended before."""
 
 
 class Failure(msgspec.Struct, frozen=True):

@@ -18,8 +18,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from csm_otel import __version__
 from csm_otel.delivery.credentials import Credentials
 from csm_otel.delivery.outcome import Delivered, Outcome, Refused, TooLarge, Unavailable, one_line
-from csm_otel.errors import SettingsError
-from csm_otel.quotation import quoted
+from csm_otel.errors import SettingsError, quoted
 
 if TYPE_CHECKING:
     from csm_otel.delivery.destination import Compression, Destination, Signal

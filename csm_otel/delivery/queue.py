@@ -26,7 +26,7 @@ from csm_otel.delivery.memory import Memory, Waiting
 from csm_otel.delivery.outcome import Delivered, Outcome, Refused, TooLarge, Unavailable
 from csm_otel.delivery.splitting import split
 from csm_otel.errors import SpoolError
-from csm_otel.process.repeats import Repeats
+from csm_otel.process.speaker import Repeats
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -29,7 +29,7 @@ from opentelemetry.trace import (
     set_span_in_context,
 )
 
-from csm_otel.quotation import quoted
+from csm_otel.errors import quoted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

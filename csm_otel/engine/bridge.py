@@ -6,9 +6,9 @@ import time
 from typing import TYPE_CHECKING, NamedTuple
 
 from csm_otel.files.write_queue import STALL_SECONDS
-from csm_otel.snapshot import Snapshot, snapshot_of
 from csm_otel.spans.command import Command, command_span
 from csm_otel.spans.data import context_of
+from csm_otel.tally import Snapshot, snapshot_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

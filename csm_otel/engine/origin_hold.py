@@ -9,7 +9,7 @@ import math
 from collections import deque
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from csm_otel.correlation.correlator import CorrelatedCall, OrphanAttempt, Released
+from csm_otel.correlation.released import CorrelatedCall, OrphanAttempt, Released
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, Protocol
 
-from csm_otel.correlation.correlator import CorrelatedCall, Correlator, OrphanAttempt, Released
+from csm_otel.correlation.released import CorrelatedCall, OrphanAttempt, Released
 from csm_otel.csm.events import ApiCall
 from csm_otel.engine.origin_hold import KnownOrigins, OriginHold, peers_of
 from csm_otel.spans.measures import measure
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     from collections import Counter
     from collections.abc import Callable, Iterable, Sequence
 
+    from csm_otel.correlation.correlator import Correlator
     from csm_otel.csm.decoding import Decoded
-    from csm_otel.csm.events import Event, Peer
+    from csm_otel.csm.events import Ended, Event, Peer
     from csm_otel.engine.batches import Exporter
     from csm_otel.files.recorder import Recorder
-    from csm_otel.intake.endings import Ended
     from csm_otel.process.speaker import Speaker
     from csm_otel.spans.mapper import SpanMapper
     from csm_otel.spans.measures import Measurement

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from csm_otel.csm.traceparent import TraceParent
     from csm_otel.files.replayed_origins import ReplayedOrigins
     from csm_otel.intake.receiver import Receiver
-    from csm_otel.spans.processes import IdGenerator
+    from csm_otel.spans.ids import IdGenerator
 
 
 class Source(NamedTuple):

@@ -32,8 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from csm_otel.csm.decoding import Decoded
-    from csm_otel.csm.events import Origin, Peer
-    from csm_otel.intake.endings import Ended
+    from csm_otel.csm.events import Ended, Origin, Peer
     from csm_otel.spans.command import Command
     from csm_otel.tally import Tally
 

@@ -6,8 +6,7 @@ from collections import OrderedDict
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from csm_otel.csm.events import Event, Origin, Peer
-    from csm_otel.intake.endings import Ended
+    from csm_otel.csm.events import Ended, Event, Origin, Peer
 
 _MOST = 4096  # peers; a recording may be anybody's
 

@@ -6,7 +6,7 @@ import ipaddress
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from csm_otel.quotation import quoted
+from csm_otel.errors import quoted
 
 if TYPE_CHECKING:
     from csm_otel.csm.events import Peer

@@ -6,22 +6,14 @@ from collections import deque
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
-    from csm_otel.csm.events import Peer, ProcessEnd
+    from csm_otel.csm.events import Ended
 
 # What was sent is in the receive queue by then. Calls that compete for attempts are held as long by default.
 GRACE_SECONDS = 0.25
 # Under a flood the queue is never empty: a second is more than it takes to get through the default receive buffer.
 LONGEST_BACKLOG_SECONDS = 1.0
-
-
-class Ended(NamedTuple):
-    """What has ended at about the same time."""
-
-    processes: Sequence[ProcessEnd]
-    peers: Sequence[Peer]
-    """Peers that will send no more, of these processes or of others that ended before."""
 
 
 class _Waiting(NamedTuple):

@@ -21,9 +21,9 @@ import time
 from collections import OrderedDict, deque
 from typing import TYPE_CHECKING
 
-from csm_otel.csm.events import Dialect, Origin, Peer
+from csm_otel.csm.events import Dialect, Ended, Origin, Peer
 from csm_otel.intake.departures import Departures
-from csm_otel.intake.endings import Ended, Endings
+from csm_otel.intake.endings import Endings
 from csm_otel.intake.glances import Glances
 from csm_otel.intake.process_ends import ProcessEnds
 from csm_otel.intake.procfs.holders import find_holders, oldest_holder

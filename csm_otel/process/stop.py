@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import math
 import os
+import select
 import signal
 import socket
 import time
@@ -11,6 +13,9 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from types import FrameType
+
+    from _typeshed import WriteableBuffer
+
 
 _SIGNAL_EXIT = 128  # what a shell adds to a signal's number
 _INIT_PID = 1
@@ -61,3 +66,33 @@ class StopSignal:
             # From here on the kernel ends us: a handler of Python's has to wait until what it interrupts comes back.
             for taken in self._taken:
                 signal.signal(taken, signal.SIG_DFL)
+
+
+def interruptible(descriptor: int, stop: StopSignal) -> io.BufferedReader:
+    """Return what reads a descriptor, which may be that of a pipe or a terminal, and belongs to it from now on."""
+    return io.BufferedReader(_Interruptible(descriptor, stop))
+
+
+class _Interruptible(io.RawIOBase):
+    def __init__(self, descriptor: int, stop: StopSignal) -> None:
+        self._descriptor = descriptor
+        self._stop = stop
+
+    def readable(self) -> bool:  # ruff: ignore[no-self-use] - the protocol asks
+        return True
+
+    def readinto(self, buffer: WriteableBuffer) -> int:
+        while True:
+            # not a selector, which takes no plain files
+            select.select([self._descriptor, self._stop.fileno()], [], [])
+            if self._stop.is_set():
+                return 0
+            try:
+                return os.readv(self._descriptor, [buffer])
+            except BlockingIOError:
+                continue  # a pipe that nobody has opened to write yet, or somebody else has read it
+
+    def close(self) -> None:
+        if not self.closed:
+            os.close(self._descriptor)
+        super().close()

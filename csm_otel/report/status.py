@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from csm_otel.report.terminal import counted
 
 if TYPE_CHECKING:
-    from csm_otel.snapshot import Snapshot
+    from csm_otel.tally import Snapshot
 
 
 def render_status(snapshot: Snapshot) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from csm_otel.correlation.correlator import Reason
+from csm_otel.correlation.released import Reason
 from csm_otel.report.terminal import counted, duration
 
 if TYPE_CHECKING:

@@ -3,7 +3,7 @@
 The protocol: a client connects, says one line of JSON, and gets one line of JSON, whereupon both hang up.
 
     {"do": "flush", "timeout_seconds": 10}
-    {"delivered": true, "why_not": "", "datagrams_received": 12, ... the counts of `csm_otel.snapshot.Snapshot`}
+    {"delivered": true, "why_not": "", "datagrams_received": 12, ... the counts of `csm_otel.tally.Snapshot`}
 
 ``delivered`` tells whether everything that had arrived by then was taken by where it goes, within the time that the
 client gave. A line that is not understood gets ``{"error": "..."}``. A client that takes its time is sent away; where

@@ -22,7 +22,7 @@ from csm_otel.service.clients import Clients
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from csm_otel.snapshot import Snapshot
+    from csm_otel.tally import Snapshot
 
 _HOST = "127.0.0.1"
 _STALE_SECONDS = 5.0  # the loop beats once a second; a turn of it takes a tenth

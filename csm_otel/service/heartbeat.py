@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from csm_otel.engine.bridge import Bridge
     from csm_otel.service.health import Health
     from csm_otel.service.sd_notify import ServiceManager
-    from csm_otel.snapshot import Snapshot
+    from csm_otel.tally import Snapshot
 
 _BEAT_SECONDS = 1.0  # what probes and the status of a service are behind at most
 

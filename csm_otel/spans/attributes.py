@@ -33,7 +33,7 @@ from csm_otel.spans.host import bucket_of, server_attributes
 from csm_otel.spans.options import MappingOptions, RpcConventions
 
 if TYPE_CHECKING:
-    from csm_otel.correlation.correlator import CorrelatedCall
+    from csm_otel.correlation.released import CorrelatedCall
     from csm_otel.csm.events import ApiCallAttempt, Event
     from csm_otel.spans.span_status import Outcome
 

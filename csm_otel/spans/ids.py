@@ -1,10 +1,21 @@
-"""Trace and span ids that can be had again: `SeededIds`."""
+"""Trace and span ids: where they come from (`IdGenerator`), and ids that follow from a seed (`SeededIds`)."""
 
 from __future__ import annotations
 
 import random
+from typing import Protocol
 
 _TRACE_ID_BITS, _SPAN_ID_BITS = 128, 64
+
+
+class IdGenerator(Protocol):
+    """Where ids come from: random when live, seeded when replayed."""
+
+    def generate_trace_id(self) -> int:
+        """Return a new 128-bit trace id."""
+
+    def generate_span_id(self) -> int:
+        """Return a new 64-bit span id."""
 
 
 class SeededIds:

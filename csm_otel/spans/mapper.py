@@ -10,8 +10,8 @@ from opentelemetry.semconv._incubating.attributes.process_attributes import PROC
 from opentelemetry.semconv.attributes.exception_attributes import EXCEPTION_MESSAGE, EXCEPTION_TYPE
 from opentelemetry.semconv.attributes.service_attributes import SERVICE_NAME
 
-from csm_otel.correlation.correlator import CorrelatedCall, OrphanAttempt, Released
 from csm_otel.correlation.matching import same_outcome
+from csm_otel.correlation.released import CorrelatedCall, OrphanAttempt, Released
 from csm_otel.csm.dialects import application_of_user_agent
 from csm_otel.csm.traceparent import split_client_id
 from csm_otel.spans.attributes import (
@@ -31,9 +31,10 @@ from csm_otel.spans.timing import Placement, attempt_offset_ns, clock_offset_ns,
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from csm_otel.correlation.observed import Observed
+    from csm_otel.correlation.released import Observed
     from csm_otel.csm.events import ApiCallAttempt, Event, Origin
-    from csm_otel.spans.processes import IdGenerator, ProcessTraces
+    from csm_otel.spans.ids import IdGenerator
+    from csm_otel.spans.processes import ProcessTraces
 
 _MAX_RESOURCES = 1024  # the applications of one daemon; client ids are a stranger's, so what is kept is bounded
 _UNKNOWN_SERVICE = "unknown_service"

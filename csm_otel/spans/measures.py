@@ -13,13 +13,13 @@ from opentelemetry.semconv._incubating.attributes.rpc_attributes import RPC_METH
 from opentelemetry.semconv.attributes.error_attributes import ERROR_TYPE
 from opentelemetry.semconv.attributes.http_attributes import HTTP_RESPONSE_STATUS_CODE
 
-from csm_otel.correlation.correlator import CorrelatedCall
+from csm_otel.correlation.released import CorrelatedCall
 from csm_otel.spans.attributes import CSM_NOT_SENT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from csm_otel.correlation.correlator import Released
+    from csm_otel.correlation.released import Released
     from csm_otel.csm.events import Event
     from csm_otel.spans.data import AttributeValue, SpanData
 

@@ -8,7 +8,7 @@ Source: span-mapping, Trace grouping 3.
 from __future__ import annotations
 
 from collections import OrderedDict
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -19,19 +19,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from csm_otel.csm.events import Origin
+    from csm_otel.spans.ids import IdGenerator
 
 _LAST_EVENT = "last_event"
 _MOST = 4096  # processes whose trace is remembered; calls may come long after their process has ended
-
-
-class IdGenerator(Protocol):
-    """Where ids come from: random when live, seeded when replayed."""
-
-    def generate_trace_id(self) -> int:
-        """Return a new 128-bit trace id."""
-
-    def generate_span_id(self) -> int:
-        """Return a new 64-bit span id."""
 
 
 class _Process:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 
-from csm_otel.correlation.correlator import Correlator, Released
+from csm_otel.correlation.correlator import Correlator
 from csm_otel.csm.decoding import decode
 from csm_otel.csm.events import Peer
 from csm_otel.errors import MalformedDatagramError
@@ -25,6 +25,7 @@ from csm_otel.spans.mapper import SpanMapper
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from csm_otel.correlation.released import Released
     from csm_otel.csm.events import Event
     from csm_otel.spans.data import SpanData
 

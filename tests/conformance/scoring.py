@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from typing import TYPE_CHECKING, NamedTuple
 
-from csm_otel.correlation.correlator import OrphanAttempt
+from csm_otel.correlation.released import OrphanAttempt
 from csm_otel.csm.times import NS_PER_MS
 
 if TYPE_CHECKING:
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from conformance.recordings import Played, Recorded
 
-    from csm_otel.correlation.observed import Observed
+    from csm_otel.correlation.released import Observed
     from csm_otel.csm.events import ApiCallAttempt
 
 _MATERIAL_NS = 5 * NS_PER_MS  # below that a wrong child draws the same picture

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import pytest
 from conformance.recordings import CAPTURES, EVERYTHING, play, recording, trees_of
 
-from csm_otel.correlation.correlator import CorrelatedCall
+from csm_otel.correlation.released import CorrelatedCall
 from csm_otel.csm.decoding import decode
 from csm_otel.csm.events import ApiCall, Dialect
 from csm_otel.errors import MalformedDatagramError

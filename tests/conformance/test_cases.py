@@ -21,7 +21,7 @@ from conformance.cases import (
 )
 from conformance.recordings import Recorded, play, trees_of
 
-from csm_otel.correlation.correlator import CorrelatedCall, OrphanAttempt
+from csm_otel.correlation.released import CorrelatedCall, OrphanAttempt
 from csm_otel.csm.decoding import decode
 from csm_otel.csm.events import ApiCall, ApiCallAttempt, Dialect, Failure, Peer
 from csm_otel.spans.data import SpanKind

@@ -9,7 +9,7 @@ from datagrams import call
 from observations import observed, observed_call
 
 from csm_otel.correlation.chains import chains_of, with_attempt
-from csm_otel.correlation.observed import Observed
+from csm_otel.correlation.released import Observed
 from csm_otel.csm.events import ApiCallAttempt
 
 FAILED = {"HttpStatusCode": 500, "AwsException": "InternalServerError", "AwsExceptionMessage": "no"}

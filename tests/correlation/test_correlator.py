@@ -6,7 +6,8 @@ import pytest
 from arrivals import DOTNET, GRACE, JS, RUBY, WAIT, arrive, called, failed, told, transcript, tried
 from datagrams import ABSENT, BASE_MS
 
-from csm_otel.correlation.correlator import CorrelatedCall, Correlator, CorrelatorLimits
+from csm_otel.correlation.correlator import Correlator, CorrelatorLimits
+from csm_otel.correlation.released import CorrelatedCall
 from csm_otel.csm.events import Peer
 from csm_otel.csm.times import NS_PER_MS, TimestampMode
 

@@ -34,7 +34,7 @@ from csm_otel.correlation.correlator import CorrelatorLimits
 from csm_otel.csm.times import NS_PER_MS
 
 if TYPE_CHECKING:
-    from csm_otel.correlation.correlator import Released
+    from csm_otel.correlation.released import Released
     from csm_otel.spans.data import SpanData
 
 HOUR = 3_600_000

@@ -30,14 +30,8 @@ from arrivals import (
     tried,
 )
 
-from csm_otel.correlation.correlator import (
-    CorrelatedCall,
-    Correlator,
-    CorrelatorLimits,
-    OrphanAttempt,
-    Reason,
-    Released,
-)
+from csm_otel.correlation.correlator import Correlator, CorrelatorLimits
+from csm_otel.correlation.released import CorrelatedCall, OrphanAttempt, Reason, Released
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

@@ -18,15 +18,9 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from csm_otel.correlation.correlator import (
-    CorrelatedCall,
-    Correlator,
-    CorrelatorLimits,
-    OrphanAttempt,
-    Reason,
-    Released,
-)
+from csm_otel.correlation.correlator import Correlator, CorrelatorLimits
 from csm_otel.correlation.matching import fits, may_be_last, may_be_retried, may_precede
+from csm_otel.correlation.released import CorrelatedCall, OrphanAttempt, Reason, Released
 from csm_otel.csm.decoding import decode
 from csm_otel.csm.events import ApiCall, Dialect, Event, Peer
 from csm_otel.csm.times import NS_PER_MS

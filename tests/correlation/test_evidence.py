@@ -12,7 +12,7 @@ from csm_otel.correlation.evidence import first_cost, last_cost, retry_cost
 from csm_otel.csm.events import ApiCallAttempt, Dialect
 
 if TYPE_CHECKING:
-    from csm_otel.correlation.observed import Observed
+    from csm_otel.correlation.released import Observed
 
 LEGACY = {"Service": "DynamoDB", "UserAgent": "Boto3/1.26.27 md/Botocore cfg/retry-mode#legacy Botocore/1.29.27"}
 REFUSED: dict[str, Any] = {"HttpStatusCode": 500, "AwsException": "InternalServerError"}

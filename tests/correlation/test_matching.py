@@ -15,7 +15,7 @@ from csm_otel.correlation.matching import same_outcome
 from csm_otel.csm.events import ApiCallAttempt, Dialect
 
 if TYPE_CHECKING:
-    from csm_otel.correlation.observed import Observed
+    from csm_otel.correlation.released import Observed
 
 FAILED = {"HttpStatusCode": 503, "AwsException": "SlowDown", "AwsExceptionMessage": "slow"}
 CALL_FAILED = {"FinalHttpStatusCode": 503, "FinalAwsException": "SlowDown", "FinalAwsExceptionMessage": "slow"}

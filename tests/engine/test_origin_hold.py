@@ -8,7 +8,7 @@ import pytest
 from arrivals import called, tried
 from mapped import released_by
 
-from csm_otel.correlation.correlator import CorrelatedCall, Released
+from csm_otel.correlation.released import CorrelatedCall, Released
 from csm_otel.csm.events import Origin, Peer, ProcessEnd
 from csm_otel.engine.origin_hold import HOLD_SECONDS, OriginHold
 

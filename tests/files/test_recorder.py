@@ -14,7 +14,7 @@ from datagrams import call
 from otlp_backend import DEADLINE_SECONDS, wait_until
 
 from csm_otel.csm.decoding import decode
-from csm_otel.csm.events import Origin, Peer, ProcessEnd
+from csm_otel.csm.events import Ended, Origin, Peer, ProcessEnd
 from csm_otel.errors import SettingsError
 from csm_otel.files.line_file import LineFile
 from csm_otel.files.recorder import Recorder
@@ -29,7 +29,6 @@ from csm_otel.files.recording import (
     RecordedOrigin,
     decode_line,
 )
-from csm_otel.intake.endings import Ended
 from csm_otel.tally import Tally
 
 if TYPE_CHECKING:

@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING
 from datagrams import call
 
 from csm_otel.csm.decoding import decode
-from csm_otel.csm.events import Origin, Peer, ProcessEnd
+from csm_otel.csm.events import Ended, Origin, Peer, ProcessEnd
 from csm_otel.files import replayed_origins
 from csm_otel.files.replayed_origins import ReplayedOrigins
-from csm_otel.intake.endings import Ended
 
 if TYPE_CHECKING:
     import pytest

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from csm_otel.csm.events import Origin, Peer, ProcessEnd
-from csm_otel.intake.endings import GRACE_SECONDS, LONGEST_BACKLOG_SECONDS, Ended, Endings
+from csm_otel.csm.events import Ended, Origin, Peer, ProcessEnd
+from csm_otel.intake.endings import GRACE_SECONDS, LONGEST_BACKLOG_SECONDS, Endings
 
 SEVEN = ProcessEnd(Origin(pid=7, start_ticks=1, start_ns=0, name="seven.py"), noticed_ns=0, is_exact=True)
 ENDED = Ended([SEVEN], [Peer("127.0.0.1", 40_000, 1)])

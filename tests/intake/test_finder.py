@@ -14,8 +14,8 @@ import pytest
 from children.processes import DEADLINE_SECONDS, next_line, python, started
 from platforms import on_linux
 
-from csm_otel.csm.events import ApiCall, Dialect, Origin, Peer
-from csm_otel.intake.endings import GRACE_SECONDS, Ended
+from csm_otel.csm.events import ApiCall, Dialect, Ended, Origin, Peer
+from csm_otel.intake.endings import GRACE_SECONDS
 from csm_otel.intake.finder import OriginFinder
 from csm_otel.intake.procfs import sockets
 

@@ -10,7 +10,7 @@ import sys
 import pytest
 
 from csm_otel.process import speaker as speaker_module
-from csm_otel.process.speaker import Speaker
+from csm_otel.process.speaker import Repeats, Speaker
 
 
 @pytest.fixture
@@ -197,3 +197,23 @@ def test_without_stderr() -> None:
     )
 
     assert (done.returncode, done.stdout) == (0, "alive\n")
+
+
+def test_once_a_minute() -> None:
+    """The same kind is news once a minute, whatever comes between."""
+    repeats = Repeats()
+    assert [repeats.is_news("a", now=now) for now in (0.0, 59.9, 60.0, 119.9, 120.0)] == [
+        True,
+        False,
+        True,
+        False,
+        True,
+    ]
+    assert repeats.is_news("b", now=120.0)
+
+
+def test_repeats_are_remembered_of_a_bounded_number_of_kinds() -> None:
+    """Kinds without end are all news, and not all remembered."""
+    repeats = Repeats()
+    assert all(repeats.is_news(str(number), now=0.0) for number in range(1000))
+    assert len(repeats._last) <= 100

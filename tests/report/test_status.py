@@ -7,8 +7,7 @@ from collections import Counter
 import pytest
 
 from csm_otel.report.status import render_status
-from csm_otel.snapshot import snapshot_of
-from csm_otel.tally import Tally
+from csm_otel.tally import Tally, snapshot_of
 
 
 @pytest.mark.parametrize(

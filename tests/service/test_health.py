@@ -15,8 +15,7 @@ from otlp_backend import wait_until
 
 from csm_otel.errors import ListenError
 from csm_otel.service.health import Health
-from csm_otel.snapshot import snapshot_of
-from csm_otel.tally import Tally
+from csm_otel.tally import Tally, snapshot_of
 
 if TYPE_CHECKING:
     from collections.abc import Generator

@@ -7,7 +7,7 @@ from datagrams import BASE_MS
 from hypothesis import given
 from hypothesis import strategies as st
 
-from csm_otel.correlation.observed import Observed
+from csm_otel.correlation.released import Observed
 from csm_otel.csm.events import ApiCall, Dialect, Peer
 from csm_otel.csm.times import NS_PER_MS, interval_of
 from csm_otel.spans.timing import Placement, clock_offset_ns, place

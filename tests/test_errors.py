@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from csm_otel.quotation import quoted
+from csm_otel.errors import quoted
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from csm_otel.snapshot import snapshot_of
-from csm_otel.tally import Tally
+from csm_otel.tally import Tally, snapshot_of
 
 
 def test_every_span_is_in_one_count() -> None:
