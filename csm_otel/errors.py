@@ -78,6 +78,14 @@ class CommandNotFoundError(CommandError):
     exit_code = 127
 
 
+def reason_of(error: BaseException, otherwise: str = "") -> str:
+    """Return why a system call failed, in the system's words and in lower case: the end of an operator's line.
+
+    Where the system gives no words: ``otherwise``, or the error's own text, or the name of its type.
+    """
+    return (getattr(error, "strerror", None) or otherwise or str(error) or type(error).__name__).lower()
+
+
 _LONGEST = 40  # characters; enough to be recognised, and a line stays one
 
 

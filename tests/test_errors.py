@@ -1,10 +1,10 @@
-"""How a value that cannot be used is named."""
+"""What errors and values look like in a line for the operator."""
 
 from __future__ import annotations
 
 import pytest
 
-from csm_otel.errors import quoted
+from csm_otel.errors import quoted, reason_of
 
 
 @pytest.mark.parametrize(
@@ -22,3 +22,18 @@ from csm_otel.errors import quoted
 def test_quoted(text: str, expected: str) -> None:
     """A text is shown on one line, cut where it is long, and not at all where it may be a header."""
     assert quoted(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("error", "otherwise", "expected"),
+    [
+        pytest.param(OSError(28, "No space left"), "cannot be written", "no space left", id="os"),
+        pytest.param(OSError(), "Cannot be written", "cannot be written", id="otherwise"),
+        pytest.param(OSError("AF_UNIX path too long"), "", "af_unix path too long", id="text"),
+        pytest.param(ValueError("I/O on closed file"), "it is closed", "it is closed", id="not-of-the-system"),
+        pytest.param(TimeoutError(), "", "timeouterror", id="type"),
+    ],
+)
+def test_reason_of(error: Exception, otherwise: str, expected: str) -> None:
+    """The system's words come first, then the caller's, then the error's own."""
+    assert reason_of(error, otherwise) == expected

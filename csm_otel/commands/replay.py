@@ -20,7 +20,7 @@ from csm_otel.csm.decoding import Decoded
 from csm_otel.csm.events import Ended, Peer, ProcessEnd
 from csm_otel.csm.traceparent import parse_traceparent
 from csm_otel.engine.source import Source
-from csm_otel.errors import RecordingError
+from csm_otel.errors import RecordingError, reason_of
 from csm_otel.files.recording import (
     MAX_LINE_BYTES,
     Heading,
@@ -257,4 +257,4 @@ def _opened(path: Path, stop: StopSignal) -> BinaryIO:
 
 
 def _unreadable(path: Path, error: OSError) -> RecordingError:
-    return RecordingError(f"{path}: {(error.strerror or 'cannot be read').lower()}")
+    return RecordingError(f"{path}: {reason_of(error, 'cannot be read')}")

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from csm_otel.config.configuration import forget_csm_variables, read_usable_configuration
-from csm_otel.errors import SettingsError
+from csm_otel.errors import SettingsError, reason_of
 from csm_otel.intake.receiver import Receiver
 from csm_otel.process.speaker import Speaker
 from csm_otel.report.tally import render_tally
@@ -160,5 +160,5 @@ def _open(settings: Settings, speaker: Speaker) -> TextIO | None:
         descriptor = os.open(settings.output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
         return os.fdopen(descriptor, "w", encoding="utf-8")
     except OSError as error:
-        speaker.say(f"--output: {settings.output}: {(error.strerror or 'cannot be written').lower()}")
+        speaker.say(f"--output: {settings.output}: {reason_of(error, 'cannot be written')}")
         return None

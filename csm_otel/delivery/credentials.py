@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from csm_otel.errors import SettingsError
+from csm_otel.errors import SettingsError, reason_of
 
 if TYPE_CHECKING:
     from csm_otel.delivery.destination import Destination
@@ -80,4 +80,4 @@ class Credentials:
 
 
 def _why(error: OSError, otherwise: str) -> str:
-    return otherwise if isinstance(error, ssl.SSLError) else error.strerror or otherwise
+    return otherwise if isinstance(error, ssl.SSLError) else reason_of(error, otherwise)

@@ -24,7 +24,7 @@ from csm_otel import __version__
 from csm_otel.delivery.credentials import Credentials
 from csm_otel.delivery.cutoff import Cutoff, CutoffAdapter
 from csm_otel.delivery.outcome import Delivered, Outcome, Refused, TooLarge, Unavailable, one_line
-from csm_otel.errors import SettingsError
+from csm_otel.errors import SettingsError, reason_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -242,7 +242,7 @@ def _words_for(cause: BaseException) -> str | None:
     for kind, words in _WORDS.items():
         if isinstance(cause, kind):
             return words
-    return cause.strerror.lower() if isinstance(cause, OSError) and cause.strerror else None
+    return reason_of(cause) if isinstance(cause, OSError) and cause.strerror else None
 
 
 def _hint_for(error: Exception) -> str:

@@ -17,7 +17,7 @@ import threading
 import zlib
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
-from csm_otel.errors import SpoolError
+from csm_otel.errors import SpoolError, reason_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Sequence
@@ -368,4 +368,4 @@ def _as_spool_errors() -> Generator[None]:
         kind = _DamagedError if getattr(error, "sqlite_errorcode", 0) & 0xFF in _DAMAGE_CODES else SpoolError
         raise kind(str(error)) from error
     except OSError as error:
-        raise SpoolError((error.strerror or type(error).__name__).lower()) from error
+        raise SpoolError(reason_of(error)) from error

@@ -15,7 +15,7 @@ from bisect import bisect_right
 from itertools import accumulate
 from typing import TYPE_CHECKING
 
-from csm_otel.errors import SettingsError
+from csm_otel.errors import SettingsError, reason_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -55,7 +55,7 @@ class LineFile:
             descriptor = os.open(path, flags, 0o600)
         except OSError as error:
             is_unread = error.errno == errno.ENXIO and path.is_fifo()
-            why = "nobody reads this pipe" if is_unread else error.strerror
+            why = "nobody reads this pipe" if is_unread else reason_of(error)
             raise SettingsError([f"{flag} {path}: {why}"]) from error
         return cls(descriptor, str(path), say=say)
 
@@ -106,7 +106,7 @@ class LineFile:
             except BlockingIOError:
                 continue  # another writer took the room
             except OSError as error:
-                return written, error.strerror or type(error).__name__
+                return written, reason_of(error)
         return written, ""
 
     def _has_room(self, deadline: float) -> bool:

@@ -10,6 +10,8 @@ import sys
 import time
 from typing import TextIO
 
+from csm_otel.errors import reason_of
+
 _QUIET_SECONDS = 60.0  # how long the same is not repeated
 _MOST_REMEMBERED = 100
 
@@ -77,7 +79,7 @@ class Speaker:
             stream.write(text.encode(encoding, "replace").decode(encoding))
             stream.flush()
         except (OSError, ValueError) as error:
-            self.failure = (getattr(error, "strerror", None) or "it is closed").lower()
+            self.failure = reason_of(error, "it is closed")
 
     def release(self, stream: TextIO | None = None) -> None:
         """Say what was held, and from now on hold nothing; ``stream`` replaces the one given before."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
+from csm_otel.errors import reason_of
 from csm_otel.report.trace_log import TraceLog
 
 if TYPE_CHECKING:
@@ -40,4 +41,4 @@ class Stdout:
             self._stream.write(text)
             self._stream.flush()
         except OSError as error:
-            self._say(f"cannot write to stdout: {error.strerror or type(error).__name__}")
+            self._say(f"cannot write to stdout: {reason_of(error)}")

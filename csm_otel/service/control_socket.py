@@ -18,7 +18,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from csm_otel.errors import ControlError
+from csm_otel.errors import ControlError, reason_of
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -160,4 +160,4 @@ def _why(error: OSError) -> str:
         return "its folder is a link or a file"
     if isinstance(error, TimeoutError | BlockingIOError):
         return "no answer"
-    return (error.strerror or str(error)).lower()
+    return reason_of(error)

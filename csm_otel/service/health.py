@@ -15,7 +15,7 @@ import time
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
-from csm_otel.errors import ListenError
+from csm_otel.errors import ListenError, reason_of
 from csm_otel.process.waker import Waker
 from csm_otel.service.clients import Clients
 
@@ -47,8 +47,8 @@ class Health:
             listener.listen()
         except OSError as error:
             listener.close()
-            why = (error.strerror or str(error)).lower()
-            raise ListenError(f"--health: cannot listen on {_HOST}:{port}: {why}", errno=error.errno) from error
+            text = f"--health: cannot listen on {_HOST}:{port}: {reason_of(error)}"
+            raise ListenError(text, errno=error.errno) from error
         self._patience_seconds = patience_seconds
         self.url = f"http://{_HOST}:{listener.getsockname()[1]}"
         self._wake = Waker()

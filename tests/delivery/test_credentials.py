@@ -50,7 +50,7 @@ def test_without_tls_nothing_is_read() -> None:
     [
         pytest.param(
             {"certificate": "/no/such/file"},
-            "OTEL_EXPORTER_OTLP_CERTIFICATE: No such file or directory",
+            "OTEL_EXPORTER_OTLP_CERTIFICATE: no such file or directory",
             id="no-file",
         ),
         pytest.param(
@@ -68,7 +68,7 @@ def test_without_tls_nothing_is_read() -> None:
         pytest.param({"client_certificate": "OWN", "client_key": "LOCKED KEY"}, f"{_PAIR}: {_NO_PAIR}", id="encrypted"),
         pytest.param(
             {"client_certificate": "OWN", "client_key": "/no/such/key"},
-            f"{_PAIR}: No such file or directory",
+            f"{_PAIR}: no such file or directory",
             id="no-key-file",
         ),
     ],

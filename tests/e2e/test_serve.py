@@ -264,7 +264,7 @@ def test_a_stdout_that_cannot_be_written_is_told() -> None:
         line = read_until(process, b"listening on")
         port = int(re.search(r":(\d+)", line)[1])  # type: ignore[index]
         _send(("127.0.0.1", port), _CALL)
-        assert "cannot write to stdout: No space left on device" in read_until(process, b"cannot write")
+        assert "cannot write to stdout: no space left on device" in read_until(process, b"cannot write")
         process.terminate()
         _, err = process.communicate(timeout=DEADLINE_SECONDS)
     finally:

@@ -120,8 +120,8 @@ def test_requests_are_appended_and_there_at_once(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "why"),
     [
-        pytest.param("no/such/folder.jsonl", "No such file or directory", id="no-folder"),
-        pytest.param("", "Is a directory", id="folder"),
+        pytest.param("no/such/folder.jsonl", "no such file or directory", id="no-folder"),
+        pytest.param("", "is a directory", id="folder"),
     ],
 )
 def test_a_file_that_cannot_be_opened_is_a_settings_error(tmp_path: Path, name: str, why: str) -> None:
@@ -138,7 +138,7 @@ def test_a_full_disk_is_told_once() -> None:
     file = OtlpJsonFile(Path("/dev/full"), say=said.append)
     assert [file.write(_REQUEST), file.write(_REQUEST)] == [False, False]
     file.close()
-    assert said == ["cannot write to /dev/full: No space left on device"]
+    assert said == ["cannot write to /dev/full: no space left on device"]
 
 
 _FILLS_UP = """

@@ -103,7 +103,7 @@ def test_a_full_disk_is_counted() -> None:
     recorder.drops(1, now=0.0)
     recorder.close(deadline_seconds=DEADLINE_SECONDS)
     assert tally.lines_unrecorded == 2
-    assert said == ["cannot write to /dev/full: No space left on device"]
+    assert said == ["cannot write to /dev/full: no space left on device"]
     assert recorder.is_failing
 
 
@@ -182,7 +182,7 @@ def test_who_follows_sees_each_line_soon(tmp_path: Path) -> None:
 
 def test_it_cannot_be_opened(tmp_path: Path) -> None:
     """A folder that is not there is the operator's to mend."""
-    with pytest.raises(SettingsError, match=r"--record .*: No such file or directory"):
+    with pytest.raises(SettingsError, match=r"--record .*: no such file or directory"):
         Recorder.open(tmp_path / "no" / "rec", HEADING, Tally(), say=print)
 
 
