@@ -16,16 +16,16 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 
-class Intake(NamedTuple):
-    """What one socket took in."""
+class SocketCounters(NamedTuple):
+    """What was read from one socket, and what the kernel dropped there."""
 
     address: tuple[str, int]
     read: int
     """Datagrams read from it, whatever became of them."""
     dropped_by_kernel: int | None
-    """Those that the kernel had no room for; None where it does not tell."""
+    """Datagrams that did not fit the receive buffer; None where the system has no such count."""
     buffer_bytes: int
-    """The receive buffer that the kernel gave, in its own accounting."""
+    """The receive buffer granted by the kernel, in its own accounting."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -43,7 +43,7 @@ class Tally:
     """Those that were in the sockets at the end, when there was no time left to decode them."""
     datagrams_late: int = 0
     """Datagrams that came after the command of `exec` or the daemon had ended, but for this count; not received."""
-    intakes: tuple[Intake, ...] = ()
+    sockets: tuple[SocketCounters, ...] = ()
     """Of each socket."""
     lines_unrecorded: int = 0
     """Lines that were to be recorded and could not be written."""
@@ -67,7 +67,7 @@ class Tally:
     attempts_missing: int = 0
     """Attempts that calls count and that never came."""
     ambiguous: int = 0
-    spans_made: int = 0
+    spans_created: int = 0
     spans_unsampled: int = 0
     spans_delivered: int = 0
     """Accepted by the back end, or written to the file where no back end is asked for."""
@@ -123,7 +123,7 @@ def snapshot_of(tally: Tally, *, events_pending: int) -> Snapshot:
         spans_delivered=tally.spans_delivered,
         spans_shown=tally.spans_shown,
         # the thread that delivers counts meanwhile
-        spans_waiting=max(tally.spans_made + tally.spans_recovered - ended - tally.spans_spooled, 0),
+        spans_waiting=max(tally.spans_created + tally.spans_recovered - ended - tally.spans_spooled, 0),
         spans_dropped=dropped,
         spans_rejected=tally.spans_rejected,
     )

@@ -120,7 +120,7 @@ def correlator(script: bytes) -> None:
             deadline = machine.next_deadline()
             assert deadline is None or deadline > now, "something waits beyond its deadline"
         elif what & 7 == _END:
-            left.update(spans.names(machine.release_of([peer])))
+            left.update(spans.names(machine.release_peers([peer])))
         else:
             now += abs(start % 7) / 1000
             event = _event(step, name=f"{number}", now_ms=_NOW_MS + int(now * 1000))

@@ -41,7 +41,7 @@ class Arrival(NamedTuple):
     at: int
     port: int = 40_000
     host: str = "127.0.0.1"
-    era: int = 0
+    generation: int = 0
 
 
 def tried(
@@ -94,7 +94,7 @@ def arrive(correlator: Correlator, arrival: Arrival) -> list[Released]:
     for event in decode(arrival.payload).events:
         released += correlator.receive(
             event,
-            peer=Peer(arrival.host, arrival.port, arrival.era),
+            peer=Peer(arrival.host, arrival.port, arrival.generation),
             received_ns=(BASE_MS + arrival.at) * NS_PER_MS,
             now=now,
         )

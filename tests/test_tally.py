@@ -10,7 +10,7 @@ from csm_otel.tally import Tally, snapshot_of
 def test_every_span_is_in_one_count() -> None:
     """Spans that were made, or found, and have not been accounted for wait."""
     tally = Tally(
-        spans_made=100,
+        spans_created=100,
         spans_recovered=20,
         spans_unsampled=10,
         spans_delivered=50,

@@ -215,7 +215,7 @@ class _Player:
             self._origins.tell_end(Ended([ProcessEnd(line.origin, line.noticed_ns, line.is_exact)], []))
             pipeline.settle(now=self._now)
         elif isinstance(line, RecordedDeparture):
-            self._origins.tell_end(Ended([], [Peer(peer.host, peer.port, peer.era) for peer in line.peers]))
+            self._origins.tell_end(Ended([], [Peer(peer.host, peer.port, peer.generation) for peer in line.peers]))
             pipeline.settle(now=self._now)
         elif isinstance(line, RecordedDrops):
             pipeline.tell_drops(line.dropped, now=self._now)

@@ -83,7 +83,7 @@ class _Pending(NamedTuple):
 class Correlator:
     """The state machine: feed it with `receive`, ask `next_deadline`, then `expire`; `flush` at the end.
 
-    `release_of` is for senders that are known to have ended.
+    `release_peers` is for senders that are known to have ended.
     """
 
     def __init__(
@@ -98,7 +98,7 @@ class Correlator:
         # Both in order of arrival, hence of deadline: the waits are constants.
         self._attempts: OrderedDict[int, _Pending] = OrderedDict()
         self._held: OrderedDict[int, _Pending] = OrderedDict()
-        # What waits from peers that somebody watches; an era is theirs alone.
+        # What waits from peers that somebody watches; a generation is theirs alone.
         self._of_peer: dict[Peer, dict[int, None]] = {}
         self._pending_bytes = 0
         self._sequence = 0
@@ -141,11 +141,11 @@ class Correlator:
                 released.append(self._release(next(iter(queue)), Reason.EXPIRED))
         return released
 
-    def release_of(self, peers: Iterable[Peer]) -> list[Released]:
+    def release_peers(self, peers: Iterable[Peer]) -> list[Released]:
         """Return what waits from peers that will send no more: calls with what there is, then the orphans.
 
-        Only peers of an era are known here, see `Peer`. All of one sender's belong together: an attempt's call may come
-        from another.
+        Only peers with a generation are known here, see `Peer`. Pass all peers of a sender together: an attempt and
+        its call may have come from different ones.
         """
         waiting = sorted(sequence for peer in peers for sequence in self._of_peer.get(peer, ()))
         released: list[Released] = []
@@ -230,13 +230,13 @@ class Correlator:
     def _keep(self, queue: OrderedDict[int, _Pending], sequence: int, pending: _Pending) -> None:
         queue[sequence] = pending
         self._pending_bytes += pending.size_bytes
-        if pending.peer.era:
+        if pending.peer.generation:
             self._of_peer.setdefault(pending.peer, {})[sequence] = None
 
     def _forget(self, queue: OrderedDict[int, _Pending], sequence: int) -> _Pending:
         pending = queue.pop(sequence)
         self._pending_bytes -= pending.size_bytes
-        if pending.peer.era:
+        if pending.peer.generation:
             of_peer = self._of_peer[pending.peer]
             del of_peer[sequence]
             if not of_peer:

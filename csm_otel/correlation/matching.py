@@ -67,7 +67,7 @@ def may_be_last(attempt: ApiCallAttempt, call: ApiCall) -> bool:
     """Whether an attempt ended as its call says that the last one did."""
     if call.request_id and attempt.request_id and call.dialect is Dialect.GO:
         return call.request_id == attempt.request_id
-    if call.has_outcome and not same_outcome(attempt, call):
+    if call.has_result and not same_result(attempt, call):
         return False
     if attempt.region and call.region and attempt.region != call.region:
         return False
@@ -75,7 +75,7 @@ def may_be_last(attempt: ApiCallAttempt, call: ApiCall) -> bool:
     return not agents_tell or attempt.user_agent == call.user_agent
 
 
-def same_outcome(attempt: ApiCallAttempt, call: ApiCall) -> bool:
+def same_result(attempt: ApiCallAttempt, call: ApiCall) -> bool:
     """Whether an attempt ended as the call's Final* fields say its last one did."""
     return (
         # Ruby's attempt that was not sent has no status; its call may repeat one of before

@@ -47,7 +47,7 @@ class Peer(NamedTuple):
 
     host: str
     port: int
-    era: int = 0
+    generation: int = 0
     """Tells processes apart that had the port one after the other, where somebody watches; else 0."""
 
     @property
@@ -157,7 +157,7 @@ class ApiCall(_Event, frozen=True, kw_only=True):
     """Go only: the request id of the last attempt, which it identifies."""
 
     @property
-    def has_outcome(self) -> bool:
+    def has_result(self) -> bool:
         """Whether the call has any Final* field."""
         return self.status is not None or self.aws_exception is not None or self.sdk_exception is not None
 

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from csm_otel.delivery.metric_exporter import OtlpMetricExporter
     from csm_otel.spans.data import AttributeValue
     from csm_otel.spans.measures import Measurement
-    from csm_otel.tally import Intake, Tally
+    from csm_otel.tally import SocketCounters, Tally
 
 SERIES = 2000
 """The most sets of attributes that an instrument keeps; the rest goes to one that says ``otel.metric.overflow``."""
@@ -120,7 +120,7 @@ class Metrics:
     # What the SDK's thread reads while the loop counts on; a copy of a dict is made in one go.
 
     def _received(self) -> list[Observation]:
-        return [Observation(intake.read, _where(intake)) for intake in self._tally.intakes]
+        return [Observation(counters.read, _where(counters)) for counters in self._tally.sockets]
 
     def _invalid(self) -> list[Observation]:
         return _by("reason", self._tally.malformed)
@@ -134,9 +134,9 @@ class Metrics:
         }
         return [
             *(
-                Observation(intake.dropped_by_kernel, {**_where(intake), "reason": "receive_buffer_full"})
-                for intake in tally.intakes
-                if intake.dropped_by_kernel is not None
+                Observation(counters.dropped_by_kernel, {**_where(counters), "reason": "receive_buffer_full"})
+                for counters in tally.sockets
+                if counters.dropped_by_kernel is not None
             ),
             *_by("reason", {reason: count for reason, count in others.items() if count}),
         ]
@@ -160,7 +160,7 @@ class Metrics:
         return [*_by("outcome", {name: count for name, count in outcomes.items() if count}), *dropped]
 
     def _buffers(self) -> list[Observation]:
-        return [Observation(intake.buffer_bytes, _where(intake)) for intake in self._tally.intakes]
+        return [Observation(counters.buffer_bytes, _where(counters)) for counters in self._tally.sockets]
 
 
 def _resource(given: Mapping[str, AttributeValue]) -> Resource:
@@ -170,8 +170,8 @@ def _resource(given: Mapping[str, AttributeValue]) -> Resource:
     return Resource({**others, **own})
 
 
-def _where(intake: Intake) -> dict[str, AttributeValue]:
-    host, port = intake.address
+def _where(counters: SocketCounters) -> dict[str, AttributeValue]:
+    host, port = counters.address
     return {NETWORK_LOCAL_ADDRESS: host, NETWORK_LOCAL_PORT: port}
 
 

@@ -129,7 +129,7 @@ class Agent:
         """Count what has come since `finish`, and close the sockets."""
         deadline = time.monotonic() + _LAST_LOOK_SECONDS
         self._pipeline.count_late(sum(1 for receiver in self._receivers for _ in _backlog(receiver, deadline)))
-        self._pipeline.tell_intakes([receiver.intake for receiver in self._receivers])
+        self._pipeline.record_socket_counters([receiver.counters for receiver in self._receivers])
         for receiver in self._receivers:
             receiver.close()
 
@@ -180,10 +180,10 @@ class Agent:
         return min((deadline for deadline in deadlines if deadline is not None), default=None)
 
     def _look_for_drops(self) -> None:
-        intakes = [receiver.intake for receiver in self._receivers]
-        dropping = self._pipeline.tell_intakes(intakes)
-        known = [intake.dropped_by_kernel for intake in intakes if intake.dropped_by_kernel is not None]
-        if len(known) == len(intakes):
+        sockets = [receiver.counters for receiver in self._receivers]
+        dropping = self._pipeline.record_socket_counters(sockets)
+        known = [counters.dropped_by_kernel for counters in sockets if counters.dropped_by_kernel is not None]
+        if len(known) == len(sockets):
             self._pipeline.tell_drops(sum(known), now=time.monotonic())
         for receiver in self._receivers:
             if receiver.address in dropping:

@@ -55,7 +55,7 @@ class Exporter:
         self._take([root] if root.context.sampled else [], of=1, now=now)
 
     def _take(self, kept: Sequence[SpanData], *, of: int, now: float) -> None:
-        self._tally.spans_made += of
+        self._tally.spans_created += of
         self._tally.spans_unsampled += of - len(kept)
         if not kept:
             return

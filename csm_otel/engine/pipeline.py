@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from csm_otel.spans.mapper import SpanMapper
     from csm_otel.spans.measures import Measurement
     from csm_otel.spans.processes import ProcessTraces
-    from csm_otel.tally import Intake, Tally
+    from csm_otel.tally import SocketCounters, Tally
 
 _AT_A_TIME = 256  # released in one go, so that receiving goes on meanwhile: each has to be mapped and encoded
 _AT_ONCE = 0.0  # a monotonic second that has long been
@@ -89,8 +89,10 @@ class Pipeline:
             self._reject(decoded.rejected[0] if decoded.rejected else "empty", tally.malformed)
         events = [(event, self._note(event, peer, received_ns, now)) for event in decoded.events]
         if self._recorder is not None:
-            era = max((noted.era for _, noted in events), default=0)
-            self._recorder.datagram(decoded, peer=peer._replace(era=era), received_ns=received_ns, now=now)
+            generation = max((noted.generation for _, noted in events), default=0)
+            self._recorder.datagram(
+                decoded, peer=peer._replace(generation=generation), received_ns=received_ns, now=now
+            )
         for event, noted in events:
             if isinstance(event, ApiCall):
                 tally.calls += 1
@@ -104,11 +106,11 @@ class Pipeline:
         self._tally.datagrams_not_allowed += 1
         self._speaker.warn("datagrams arrive from outside the networks of --allow-from", kind="not_allowed")
 
-    def tell_intakes(self, intakes: Sequence[Intake]) -> set[tuple[str, int]]:
-        """Take in what each socket has taken in, and return the addresses of those that lost more than before."""
-        before = {intake.address: intake.dropped_by_kernel or 0 for intake in self._tally.intakes}
-        self._tally.intakes = tuple(intakes)
-        return {one.address for one in intakes if (one.dropped_by_kernel or 0) > before.get(one.address, 0)}
+    def record_socket_counters(self, sockets: Sequence[SocketCounters]) -> set[tuple[str, int]]:
+        """Record the counters of all sockets and return the addresses of those that have dropped more than before."""
+        before = {counters.address: counters.dropped_by_kernel or 0 for counters in self._tally.sockets}
+        self._tally.sockets = tuple(sockets)
+        return {one.address for one in sockets if (one.dropped_by_kernel or 0) > before.get(one.address, 0)}
 
     def tell_drops(self, dropped: int, *, now: float) -> None:
         """Take in how many datagrams the kernel has dropped in all."""
@@ -164,7 +166,7 @@ class Pipeline:
     def give_up(self) -> None:
         """Count as dropped what has not left in time."""
         spans = sum(1 + len(one.attempts) if isinstance(one, CorrelatedCall) else 1 for one in self._leaving)
-        self._tally.spans_made += spans
+        self._tally.spans_created += spans
         if spans:
             self._tally.spans_dropped["shutdown"] += spans
         for one in self._leaving:
@@ -235,7 +237,7 @@ class Pipeline:
         for ended in self._origins.ended() if self._origins is not None else ():
             if self._recorder is not None:
                 self._recorder.ended(ended, now=now)
-            self._release(self._correlator.release_of(ended.peers), now)
+            self._release(self._correlator.release_peers(ended.peers), now)
             for process in ended.processes:
                 self._hold.add(process, now=now)
         self._export(now)

@@ -85,7 +85,7 @@ class Recorder:
                 received_ns=received_ns,
                 host=peer.host,
                 port=peer.port,
-                era=peer.era,
+                generation=peer.generation,
                 events=tuple(decoded.events),
                 rejected=decoded.rejected,
                 other_versions=decoded.other_versions,
@@ -99,13 +99,19 @@ class Recorder:
         if len(self._told) >= _MOST_TOLD:
             self._told.clear()  # what is told again does no harm
         self._told[peer] = origin
-        self._write(RecordedOrigin(at_ns=self._at_ns(now), host=peer.host, port=peer.port, era=peer.era, origin=origin))
+        self._write(
+            RecordedOrigin(
+                at_ns=self._at_ns(now), host=peer.host, port=peer.port, generation=peer.generation, origin=origin
+            )
+        )
 
     def ended(self, ended: Ended, *, now: float) -> None:
         """Keep that processes have ended, behind the peers that have gone."""
         at_ns = self._at_ns(now)
         if ended.peers:
-            peers = tuple(RecordedPeer(host=peer.host, port=peer.port, era=peer.era) for peer in ended.peers)
+            peers = tuple(
+                RecordedPeer(host=peer.host, port=peer.port, generation=peer.generation) for peer in ended.peers
+            )
             self._write(RecordedDeparture(at_ns=at_ns, peers=peers))
         for end in ended.processes:
             self._write(RecordedEnd(at_ns=at_ns, origin=end.origin, noticed_ns=end.noticed_ns, is_exact=end.is_exact))

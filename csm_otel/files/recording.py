@@ -71,7 +71,7 @@ class RecordedDatagram(_Line, frozen=True, kw_only=True, tag="datagram"):
     received_ns: _Wall
     host: str
     port: _Port
-    era: _Count = 0
+    generation: _Count = msgspec.field(default=0, name="era")
     events: tuple[Event, ...] = ()
     rejected: tuple[_Reason, ...] = ()
     """The reason of each object in it that is no event."""
@@ -80,7 +80,7 @@ class RecordedDatagram(_Line, frozen=True, kw_only=True, tag="datagram"):
     @property
     def peer(self) -> Peer:
         """Where it came from."""
-        return Peer(self.host, self.port, self.era)
+        return Peer(self.host, self.port, self.generation)
 
 
 class RecordedOrigin(_Line, frozen=True, kw_only=True, tag="origin"):
@@ -88,13 +88,13 @@ class RecordedOrigin(_Line, frozen=True, kw_only=True, tag="origin"):
 
     host: str
     port: _Port
-    era: _Count = 0
+    generation: _Count = msgspec.field(default=0, name="era")
     origin: Origin
 
     @property
     def peer(self) -> Peer:
         """Behind which it was found."""
-        return Peer(self.host, self.port, self.era)
+        return Peer(self.host, self.port, self.generation)
 
 
 class RecordedEnd(_Line, frozen=True, kw_only=True, tag="end"):
@@ -110,7 +110,7 @@ class RecordedPeer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
     host: str
     port: _Port
-    era: _Count
+    generation: _Count = msgspec.field(name="era")
 
 
 class RecordedDeparture(_Line, frozen=True, kw_only=True, tag="departure"):

@@ -36,7 +36,7 @@ class ReplayedOrigins:
         self._is_over = True
 
     def note(self, _event: Event, peer: Peer, *, received_ns: int, now: float) -> Peer:  # ruff: ignore[unused-method-argument]
-        """Return the peer, whose era was recorded with it; who still sends is not forgotten."""
+        """Return the peer, whose generation was recorded with it; who still sends is not forgotten."""
         if peer in self._found:
             self._found.move_to_end(peer)
         return peer
@@ -46,8 +46,8 @@ class ReplayedOrigins:
         return self._found.get(peer)
 
     def is_sought(self, peer: Peer) -> bool:
-        """Return whether the recording may still tell; who was looked for has an era."""
-        return bool(peer.era) and not self._is_over
+        """Return whether the recording may still tell; who was looked for has a generation."""
+        return bool(peer.generation) and not self._is_over
 
     def ended(self) -> list[Ended]:
         """Return what has ended since the last time."""

@@ -8,8 +8,8 @@ process lives: so the first datagram of a port has it looked up at once, and the
   are looked at first, which is cheap. All processes are scanned at most ten times a second; one scan serves all ports
   that wait.
 - Ports are used again. An answer holds while datagrams keep coming, at most as long as the process lives; after five
-  seconds of silence the next datagram begins another *era* of the port. An event keeps the peer, era included, that it
-  was received with, so what waits in the correlator keeps its sender.
+  seconds of silence the next datagram begins another *generation* of the port. An event keeps the peer that it was
+  received with, generation included, so what waits in the correlator keeps its sender.
 - Ruby and PHP are not looked for: they open a socket for every datagram, and it is closed by then.
 - What cannot be found (another namespace, no right to look, ended too soon) is nobody's fault and unknown.
 """
@@ -46,7 +46,7 @@ _SOCKET_A_DATAGRAM = frozenset({Dialect.RUBY, Dialect.PHP})
 
 
 class _Sender:
-    """What is known of a peer in one era."""
+    """What is known of a peer in one generation."""
 
     __slots__ = ("first_seen", "glimpse", "last_seen", "origin", "peer", "sought")
 
@@ -65,7 +65,7 @@ class OriginFinder:
         """Start the thread, where there is anything to be found."""
         self._senders: OrderedDict[Peer, _Sender] = OrderedDict()
         self._current: dict[tuple[str, int], _Sender] = {}
-        self._eras = 0
+        self._generations = 0
         self._glances = Glances()
         self._ended_ns: OrderedDict[tuple[int, int], int] = OrderedDict()
         self._untold: list[Ended] = []
@@ -86,7 +86,7 @@ class OriginFinder:
         return self._news.fileno()
 
     def note(self, event: Event, peer: Peer, *, received_ns: int, now: float) -> Peer:
-        """Return the peer in its present era, and have it looked for where that begins.
+        """Return the peer in its present generation, and have it looked for where that begins.
 
         ``received_ns`` is in epoch nanoseconds: what came after a process's end is another's. ``now`` is monotonic.
         """
@@ -167,8 +167,8 @@ class OriginFinder:
                 self._ended_ns.popitem(last=False)
 
     def _seek(self, peer: Peer, now: float) -> _Sender:
-        self._eras += 1
-        sender = _Sender(peer._replace(era=self._eras), now, self._glances.glance(peer, now=now))
+        self._generations += 1
+        sender = _Sender(peer._replace(generation=self._generations), now, self._glances.glance(peer, now=now))
         self._senders[sender.peer] = self._current[peer[:2]] = sender
         if len(self._senders) > _MAX_SENDERS:
             _, forgotten = self._senders.popitem(last=False)

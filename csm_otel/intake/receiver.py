@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from csm_otel.csm.events import Peer
 from csm_otel.intake.binding import DEFAULT_BUFFER_BYTES, bind_socket, try_option
-from csm_otel.tally import Intake
+from csm_otel.tally import SocketCounters
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -91,9 +91,9 @@ class Receiver:
         return int(_MEMINFO.unpack(info)[_MEMINFO_DROPS]) if len(info) >= _MEMINFO.size else None
 
     @property
-    def intake(self) -> Intake:
-        """What it has taken in so far."""
-        return Intake(self.address, self._read, self.kernel_drops, self.buffer_bytes)
+    def counters(self) -> SocketCounters:
+        """What it has read so far, and what the kernel has dropped."""
+        return SocketCounters(self.address, self._read, self.kernel_drops, self.buffer_bytes)
 
     def is_capped(self, asked_bytes: int) -> bool:
         """Return whether the system gave less buffer than the ``asked_bytes``: Linux gives twice as much."""

@@ -40,7 +40,7 @@ def render_tally(tally: Tally, *, seconds: float | None = None) -> str:
 
     The first lines are always there, zero losses included; what else was lost has a line where there is any.
     """
-    lines = [_datagrams(tally, seconds), *_intakes(tally), _calls(tally), _spans(tally)]
+    lines = [_datagrams(tally, seconds), *_sockets(tally), _calls(tally), _spans(tally)]
     lines += _losses(tally)
     return "".join(f"{' ' * len(_HEAD) if n else _HEAD}{line}\n" for n, line in enumerate(lines))
 
@@ -53,18 +53,18 @@ def _datagrams(tally: Tally, seconds: float | None) -> str:
     return f"{counted(tally.datagrams_received, 'datagram')} received{within}, {by_kernel}, {malformed}"
 
 
-def _intakes(tally: Tally) -> list[str]:
+def _sockets(tally: Tally) -> list[str]:
     """Return a line for each socket that got something, where that is more than one."""
-    busy = [intake for intake in tally.intakes if intake.read or intake.dropped_by_kernel]
+    busy = [counters for counters in tally.sockets if counters.read or counters.dropped_by_kernel]
     if len(busy) < _SEVERAL:
         return []
     lines = []
-    for intake in busy:
-        host, port = intake.address
-        dropped = intake.dropped_by_kernel
+    for counters in busy:
+        host, port = counters.address
+        dropped = counters.dropped_by_kernel
         by_kernel = "kernel drops unknown" if dropped is None else f"{dropped:,} dropped by the kernel"
         where = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-        lines.append(f"{intake.read:,} at {where}, {by_kernel}, receive buffer {intake.buffer_bytes:,} bytes")
+        lines.append(f"{counters.read:,} at {where}, {by_kernel}, receive buffer {counters.buffer_bytes:,} bytes")
     return lines
 
 
@@ -92,7 +92,7 @@ def _losses(tally: Tally) -> list[str]:
     """Return a line for each count that is not zero, whatever is unusual."""
     dropped = tally.spans_dropped.total()
     ended = tally.spans_delivered + tally.spans_shown + dropped + tally.spans_rejected + tally.spans_unsampled
-    waiting = max(tally.spans_made + tally.spans_recovered - ended - tally.spans_spooled, 0)
+    waiting = max(tally.spans_created + tally.spans_recovered - ended - tally.spans_spooled, 0)
     evicted = tally.released[Reason.EVICTED] + tally.orphans[Reason.EVICTED]
     lines = (
         (dropped, "span", f"dropped{_reasons(tally.spans_dropped)}"),

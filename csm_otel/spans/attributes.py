@@ -143,7 +143,7 @@ def orphan_attributes(attempt: ApiCallAttempt, client_name: str, options: Mappin
 def _is_not_sent(released: CorrelatedCall) -> bool:
     """Whether no request was made: credentials missing, or a stubbed call; the datagrams are the same."""
     call = released.call.event
-    return call.attempt_count == 0 and not call.has_outcome and not released.attempts
+    return call.attempt_count == 0 and not call.has_result and not released.attempts
 
 
 def _attempt_facts(attempt: ApiCallAttempt, options: MappingOptions) -> Values:

@@ -10,7 +10,7 @@ from opentelemetry.semconv._incubating.attributes.process_attributes import PROC
 from opentelemetry.semconv.attributes.exception_attributes import EXCEPTION_MESSAGE, EXCEPTION_TYPE
 from opentelemetry.semconv.attributes.service_attributes import SERVICE_NAME
 
-from csm_otel.correlation.matching import same_outcome
+from csm_otel.correlation.matching import same_result
 from csm_otel.correlation.released import CorrelatedCall, OrphanAttempt, Released
 from csm_otel.csm.dialects import application_of_user_agent
 from csm_otel.csm.traceparent import split_client_id
@@ -209,7 +209,7 @@ def _process_attributes(origin: Origin) -> Values:
 def _call_outcome(released: CorrelatedCall, last: ApiCallAttempt | None) -> Outcome:
     """Return the call's own outcome; where it has no Final* field, that of its last attempt, if any was sent."""
     call = released.call.event
-    if call.has_outcome:
+    if call.has_result:
         return outcome_of(call)
     return outcome_of(last)._replace(is_inherited=True) if last else _NO_OUTCOME
 
@@ -227,7 +227,7 @@ def _certain_last(released: CorrelatedCall) -> ApiCallAttempt | None:
     if not released.attempts or released.ambiguous:
         return None
     last, call = released.attempts[-1].event, released.call.event
-    certain = not released.missing or (call.has_outcome and same_outcome(last, call))
+    certain = not released.missing or (call.has_result and same_result(last, call))
     return last if certain else None
 
 

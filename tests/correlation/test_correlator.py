@@ -118,12 +118,12 @@ def test_flush_empties() -> None:
 
 
 def test_attempts_of_a_sender_that_has_ended() -> None:
-    """They leave as orphans in order of arrival; those of others wait on, of the same port in another era too."""
+    """They leave as orphans in order of arrival; others wait on, also those of the port's other generations."""
     correlator = Correlator()
-    for name, era in (("a", 1), ("x", 0), ("b", 1), ("y", 2), ("c", 1)):
-        arrive(correlator, tried(name, 2, 27)._replace(era=era))
+    for name, generation in (("a", 1), ("x", 0), ("b", 1), ("y", 2), ("c", 1)):
+        arrive(correlator, tried(name, 2, 27)._replace(generation=generation))
 
-    released = correlator.release_of([Peer("127.0.0.1", 40_000, 1), Peer("127.0.0.1", 40_001, 1)])
+    released = correlator.release_peers([Peer("127.0.0.1", 40_000, 1), Peer("127.0.0.1", 40_001, 1)])
 
     assert told(released) == ["orphan a ended", "orphan b ended", "orphan c ended"]
     assert told(correlator.flush()) == ["orphan x flushed", "orphan y flushed"]
@@ -139,9 +139,9 @@ def test_a_call_of_a_sender_that_has_ended() -> None:
         tried("c", 0, 40),
         called(0, 40),
     ):
-        assert arrive(correlator, arrival._replace(era=1)) == []
+        assert arrive(correlator, arrival._replace(generation=1)) == []
 
-    released = told(correlator.release_of([Peer("127.0.0.1", 40_000, 1)]))
+    released = told(correlator.release_peers([Peer("127.0.0.1", 40_000, 1)]))
 
     assert released == ["call@0 [a] missing 1 ended", "call@0 [b] ambiguous", "orphan c ended"]
     assert (correlator.pending_events, correlator.pending_bytes) == (0, 0)
@@ -150,13 +150,13 @@ def test_a_call_of_a_sender_that_has_ended() -> None:
 def test_a_sender_with_several_peers() -> None:
     """A call takes its attempts along from whichever peer of its sender they came."""
     correlator = Correlator()
-    arrive(correlator, called(0, 50, JS, port=40_001, AttemptCount=2)._replace(era=2))
-    arrive(correlator, tried("a", 1, 5, JS, at=51, **failed())._replace(era=1))
+    arrive(correlator, called(0, 50, JS, port=40_001, AttemptCount=2)._replace(generation=2))
+    arrive(correlator, tried("a", 1, 5, JS, at=51, **failed())._replace(generation=1))
 
     peers = [Peer("127.0.0.1", 40_000, 1), Peer("127.0.0.1", 40_001, 2)]
 
-    assert told(correlator.release_of(peers)) == ["call@0 [a] missing 1 ended"]
-    assert correlator.release_of(peers) == []
+    assert told(correlator.release_peers(peers)) == ["call@0 [a] missing 1 ended"]
+    assert correlator.release_peers(peers) == []
 
 
 # What waits is bounded by number and by bytes, oldest first out.

@@ -202,9 +202,9 @@ class CorrelatorMachine(RuleBasedStateMachine):
 
     @rule(peers=st.lists(_peers, max_size=3))
     def end(self, peers: list[Peer]) -> None:
-        """Let senders end: nothing of theirs waits any longer where it was known which era was theirs."""
-        self._take(self.correlator.release_of(peers), calls={Reason.COMPLETE, Reason.ENDED}, orphans={Reason.ENDED})
-        assert not any(self.waiting[peer] for peer in peers if peer.era)
+        """Let senders end: nothing of theirs waits any longer where it was known which generation was theirs."""
+        self._take(self.correlator.release_peers(peers), calls={Reason.COMPLETE, Reason.ENDED}, orphans={Reason.ENDED})
+        assert not any(self.waiting[peer] for peer in peers if peer.generation)
 
     @rule()
     def flush(self) -> None:
@@ -238,7 +238,7 @@ class CorrelatorMachine(RuleBasedStateMachine):
         for group in groups:
             _check_indices(group)
         of_peer = {peer: len(events) for peer, events in self.correlator._of_peer.items()}
-        assert of_peer == {peer: count for peer, count in self.waiting.items() if count and peer.era}
+        assert of_peer == {peer: count for peer, count in self.waiting.items() if count and peer.generation}
 
     def teardown(self) -> None:
         """End every run empty."""

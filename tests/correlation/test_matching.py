@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from observations import observed, observed_call, received_at
 
 from csm_otel.correlation.group import Choice, Group
-from csm_otel.correlation.matching import same_outcome
+from csm_otel.correlation.matching import same_result
 from csm_otel.csm.events import ApiCallAttempt, Dialect
 
 if TYPE_CHECKING:
@@ -223,9 +223,9 @@ def test_java_reuses_times() -> None:
         pytest.param({"AwsException": ""}, {}, False, id="one-unnamed"),
     ],
 )
-def test_same_outcome(attempt_changes: dict[str, object], call_changes: dict[str, object], *, same: bool) -> None:
+def test_same_result(attempt_changes: dict[str, object], call_changes: dict[str, object], *, same: bool) -> None:
     """Status, exceptions and messages together are the outcome."""
-    assert same_outcome(observed(2, 27, **attempt_changes).event, observed_call(call(**call_changes)).event) is same
+    assert same_result(observed(2, 27, **attempt_changes).event, observed_call(call(**call_changes)).event) is same
 
 
 intervals = st.tuples(st.integers(-20, 120), st.integers(0, 60))

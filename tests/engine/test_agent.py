@@ -315,11 +315,11 @@ def test_the_intake_is_exact() -> None:
         rig.run(bursts(sender))
 
     tally = rig.tally
-    for intake in tally.intakes:
-        assert intake.dropped_by_kernel
-        assert intake.read + intake.dropped_by_kernel == sent[intake.address]
-    assert {intake.address for intake in tally.intakes} == {first, second}
-    assert tally.datagrams_received == sum(intake.read for intake in tally.intakes)
+    for counters in tally.sockets:
+        assert counters.dropped_by_kernel
+        assert counters.read + counters.dropped_by_kernel == sent[counters.address]
+    assert {counters.address for counters in tally.sockets} == {first, second}
+    assert tally.datagrams_received == sum(counters.read for counters in tally.sockets)
     assert tally.datagrams_dropped_by_kernel == sent.total() - tally.datagrams_received
     assert tally.datagrams_received == tally.datagrams_decoded + tally.malformed.total()
     assert tally.malformed.keys() == {"empty", "not_json", "too_deep", "unknown_type"}

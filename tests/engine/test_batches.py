@@ -70,7 +70,7 @@ class Rig:
         """Check that each span made is in exactly one count."""
         tally = self.tally
         outcomes = tally.spans_unsampled + tally.spans_shown + tally.spans_delivered + tally.spans_rejected
-        assert outcomes + tally.spans_dropped.total() == tally.spans_made
+        assert outcomes + tally.spans_dropped.total() == tally.spans_created
 
 
 @pytest.fixture
@@ -123,7 +123,7 @@ def test_a_decided_root_is_not_asked_about_again() -> None:
     rig.exporter.add_decided(sampled, now=0.0)
 
     assert rig.shown == [[CALL.name]]
-    assert (rig.tally.spans_made, rig.tally.spans_unsampled) == (2, 1)
+    assert (rig.tally.spans_created, rig.tally.spans_unsampled) == (2, 1)
     rig.check_sum()
 
 
@@ -176,7 +176,7 @@ def test_unsampled_spans_are_counted() -> None:
 
     rig.exporter.add(TREE, now=0.0)
 
-    assert (rig.tally.spans_made, rig.tally.spans_unsampled) == (2, 2)
+    assert (rig.tally.spans_created, rig.tally.spans_unsampled) == (2, 2)
     assert rig.exporter.next_deadline() is None
     rig.exporter.flush()
     assert not rig.shown
@@ -196,7 +196,7 @@ def test_some_are_sampled() -> None:
         rig.exporter.add(tree, now=0.0)
     rig.exporter.flush()
 
-    assert (rig.tally.spans_made, rig.tally.spans_unsampled, rig.tally.spans_shown) == (6, 4, 2)
+    assert (rig.tally.spans_created, rig.tally.spans_unsampled, rig.tally.spans_shown) == (6, 4, 2)
     assert rig.shown == [[CALL.name, ATTEMPT.name]]
     rig.check_sum()
 

@@ -84,7 +84,7 @@ def test_what_has_ended(tmp_path: Path) -> None:
         lambda recorder: recorder.ended(Ended([end], []), now=0.0),
     )
     assert isinstance(departure, RecordedDeparture)
-    assert [Peer(peer.host, peer.port, peer.era) for peer in departure.peers] == [PEER]
+    assert [Peer(peer.host, peer.port, peer.generation) for peer in departure.peers] == [PEER]
     assert first == second == RecordedEnd(at_ns=0, origin=ORIGIN, noticed_ns=WALL_NS, is_exact=True)
 
 

@@ -92,7 +92,7 @@ def test_the_largest_datagrams_fit_a_line(payload: bytes) -> None:
             Heading(format=FORMAT, seed=0, host_name="", service_name="s", context="c", parent="p", trace_state="t"),
             id="heading-of-exec",
         ),
-        pytest.param(RecordedOrigin(at_ns=1, host="::1", port=9, era=3, origin=ORIGIN), id="origin"),
+        pytest.param(RecordedOrigin(at_ns=1, host="::1", port=9, generation=3, origin=ORIGIN), id="origin"),
         pytest.param(RecordedEnd(at_ns=1, origin=ORIGIN, noticed_ns=WALL_NS, is_exact=True), id="end"),
         pytest.param(RecordedDrops(at_ns=1, dropped=4), id="drops"),
         pytest.param(RecordedCommand(at_ns=1, command=COMMAND), id="command"),
@@ -118,8 +118,8 @@ def test_a_name_that_is_not_utf8_is_readable() -> None:
 
 
 def test_a_peer_is_told_whole() -> None:
-    """Host, port and era of a line are its peer."""
-    assert RecordedOrigin(at_ns=1, host="::1", port=9, era=3, origin=ORIGIN).peer == Peer("::1", 9, 3)
+    """Host, port and generation of a line are its peer."""
+    assert RecordedOrigin(at_ns=1, host="::1", port=9, generation=3, origin=ORIGIN).peer == Peer("::1", 9, 3)
     assert _line().peer == Peer("127.0.0.1", 40_000)
 
 

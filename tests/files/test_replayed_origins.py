@@ -20,7 +20,7 @@ ORIGIN = Origin(pid=7, start_ticks=1, start_ns=0, name="seven.py")
 
 
 def test_known_once_told() -> None:
-    """A peer with an era is looked for until the recording tells of it, and known then."""
+    """A peer with a generation is looked for until the recording tells of it, and known then."""
     origins = ReplayedOrigins()
     assert origins.note(EVENT, PEER, received_ns=1, now=0.0) == PEER
     assert (origins.is_sought(PEER), origins.origin_of(PEER)) == (True, None)
@@ -33,7 +33,7 @@ def test_known_once_told() -> None:
 def test_not_looked_for() -> None:
     """Who was not looked for then, and anybody once the recording is over, is not waited for."""
     origins = ReplayedOrigins()
-    assert not origins.is_sought(PEER._replace(era=0))
+    assert not origins.is_sought(PEER._replace(generation=0))
 
     origins.tell_over()
 

@@ -22,10 +22,10 @@ ALIVE = msgspec.structs.replace(ENDED, pid=8)
 class Socket:
     """A bound socket and what is known of it."""
 
-    def __init__(self, era: int) -> None:
+    def __init__(self, generation: int) -> None:
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.socket.bind(("127.0.0.1", 0))
-        self.peer = Peer("127.0.0.1", self.socket.getsockname()[1], era)
+        self.peer = Peer("127.0.0.1", self.socket.getsockname()[1], generation)
         inode = inode_of_sender(self.peer.host, self.peer.port, udp_sockets({self.peer.port}))
         assert inode is not None
         self.inode = inode

@@ -84,7 +84,7 @@ def next_ended(finder: OriginFinder) -> Ended:
 
 @on_linux
 def test_found_and_kept(finder: OriginFinder, own_port: int) -> None:
-    """The process behind a port is found, and what follows within five seconds each is the same era."""
+    """The process behind a port is found, and what follows within five seconds each is the same generation."""
     peer = note(finder, own_port, now=0.0)
     found = answer(finder, peer)
 

@@ -215,11 +215,11 @@ def test_the_intake_is_exact(host: str) -> None:
                 assert len(list(one.drain(5))) <= 5
         for one in (small, larger):
             assert len(list(one.drain(MANY))) < MANY
-            intake = one.intake
-            assert intake.dropped_by_kernel
-            assert intake.read + intake.dropped_by_kernel == sent[one.address]
-            assert (intake.address, intake.buffer_bytes) == (one.address, one.buffer_bytes)
-        assert small.intake.read < larger.intake.read
+            counters = one.counters
+            assert counters.dropped_by_kernel
+            assert counters.read + counters.dropped_by_kernel == sent[one.address]
+            assert (counters.address, counters.buffer_bytes) == (one.address, one.buffer_bytes)
+        assert small.counters.read < larger.counters.read
 
 
 def test_the_intake_where_nobody_tells(listening: Receiver, sender: socket.socket, system: str) -> None:
@@ -227,8 +227,8 @@ def test_the_intake_where_nobody_tells(listening: Receiver, sender: socket.socke
     sender.sendto(b"x", listening.address)
     receive(listening, 1)
 
-    assert listening.intake.read == 1
-    assert listening.intake.dropped_by_kernel == (0 if system == "this" and ON_LINUX else None)
+    assert listening.counters.read == 1
+    assert listening.counters.dropped_by_kernel == (0 if system == "this" and ON_LINUX else None)
 
 
 @pytest.mark.parametrize("is_forced", [True, False], ids=["forced", "not-allowed-to"])

@@ -24,7 +24,7 @@ from csm_otel.tally import Tally, snapshot_of
                 datagrams_received=1,
                 datagrams_dropped_by_kernel=2000,
                 malformed=Counter(no_json=3),
-                spans_made=10,
+                spans_created=10,
                 spans_delivered=1,
                 spans_dropped=Counter(refused=4),
                 spans_rejected=2,

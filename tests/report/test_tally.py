@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from csm_otel.report.tally import render_tally
-from csm_otel.tally import Intake, Tally
+from csm_otel.tally import SocketCounters, Tally
 
 CLEAN = """\
 csm-otel: 0 datagrams received, 0 dropped by the kernel, 0 malformed
@@ -25,7 +25,7 @@ def _clean(**counts: object) -> Tally:
 
 def test_a_run_without_losses_takes_three_lines() -> None:
     """Zero losses are said where it matters, and nothing else is."""
-    tally = _clean(datagrams_received=34, calls=14, attempts=20, spans_made=35, spans_delivered=35)
+    tally = _clean(datagrams_received=34, calls=14, attempts=20, spans_created=35, spans_delivered=35)
     assert render_tally(tally) == (
         "csm-otel: 34 datagrams received, 0 dropped by the kernel, 0 malformed\n"
         "          14 calls with 20 attempts\n"
@@ -50,7 +50,7 @@ def test_every_loss_is_told() -> None:
         attempts_missing=1,
         ambiguous=2,
         origins_unknown=9,
-        spans_made=40,
+        spans_created=40,
         spans_unsampled=2,
         spans_delivered=20,
         spans_dropped=Counter({"queue_full": 5, "shutdown": 6}),
@@ -92,17 +92,17 @@ def test_unknown_kernel_drops_are_not_called_zero() -> None:
 
 def test_the_intake_of_each_socket() -> None:
     """Where more than one socket got something each has a line; one that got nothing has none."""
-    four = Intake(("127.0.0.1", 31000), 1200, 7, 8_388_608)
-    six, idle = Intake(("::1", 31000), 34, None, 425_984), Intake(("10.0.0.1", 31000), 0, 0, 1)
+    four = SocketCounters(("127.0.0.1", 31000), 1200, 7, 8_388_608)
+    six, idle = SocketCounters(("::1", 31000), 34, None, 425_984), SocketCounters(("10.0.0.1", 31000), 0, 0, 1)
 
-    text = render_tally(_clean(intakes=(four, six, idle)))
+    text = render_tally(_clean(sockets=(four, six, idle)))
 
     assert text.splitlines()[1:3] == [
         "          1,200 at 127.0.0.1:31000, 7 dropped by the kernel, receive buffer 8,388,608 bytes",
         "          34 at [::1]:31000, kernel drops unknown, receive buffer 425,984 bytes",
     ]
     assert "10.0.0.1" not in text
-    assert render_tally(_clean(intakes=(four, idle))) == CLEAN
+    assert render_tally(_clean(sockets=(four, idle))) == CLEAN
 
 
 # Each is what others that are told add up to.
@@ -112,8 +112,8 @@ _SUMS = {"datagrams_decoded", "attempts_in_calls"}
 @pytest.mark.parametrize("name", [each.name for each in fields(Tally) if each.name not in _SUMS])
 def test_no_count_is_left_out(name: str) -> None:
     """Whatever the tally counts shows in its words: a field that is added cannot be forgotten."""
-    if name == "intakes":
-        value: object = (Intake(("::1", 1), 41, 0, 1), Intake(("::2", 1), 1, 0, 1))
+    if name == "sockets":
+        value: object = (SocketCounters(("::1", 1), 41, 0, 1), SocketCounters(("::2", 1), 1, 0, 1))
     elif name in {"released", "orphans", "malformed", "objects_rejected", "spans_dropped"}:
         value = Counter({"evicted": 41})
     else:
