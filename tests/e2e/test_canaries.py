@@ -142,10 +142,10 @@ def test_exec(canaries: Canaries, tmp_path: Path, exporters: str) -> None:
 
 
 _CRASHES = [
-    pytest.param("agent", "decode", id="decoding"),
-    pytest.param("pipeline", "measure", id="measuring"),
-    pytest.param("correlator", "Correlator.receive", id="correlating"),
-    pytest.param("exporter", "Exporter.add", id="exporting"),
+    pytest.param("engine.agent", "decode", id="decoding"),
+    pytest.param("engine.pipeline", "measure", id="measuring"),
+    pytest.param("correlation.correlator", "Correlator.receive", id="correlating"),
+    pytest.param("engine.batches", "Exporter.add", id="exporting"),
 ]
 
 

@@ -51,8 +51,8 @@ def own_port() -> Generator[int]:
 
 def look_no_further(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let no process be one of the latest."""
-    for module in ("glances", "origin"):
-        monkeypatch.setattr(f"csm_otel.{module}.latest_pids", lambda _: [])
+    for module in ("glances", "finder"):
+        monkeypatch.setattr(f"csm_otel.intake.{module}.latest_pids", lambda _: [])
 
 
 def note(finder: OriginFinder, port: int, now: float = 0.0, *, received_ns: int | None = None) -> Peer:

@@ -306,4 +306,5 @@ def test_imports() -> None:
         import csm_otel.process.child
         print(sorted(name for name in set(sys.modules) - before if name.split(".")[0] not in sys.stdlib_module_names))
     """
-    assert run(python(program)).stdout == b"['csm_otel', 'csm_otel.process.child', 'csm_otel.errors']\n"
+    expected = ["csm_otel", "csm_otel.errors", "csm_otel.process", "csm_otel.process.child"]
+    assert run(python(program)).stdout.decode() == f"{expected}\n"

@@ -121,10 +121,9 @@ def test_an_ignored_signal_stays_ignored() -> None:
         assert process.wait(DEADLINE_SECONDS) == 0
 
 
-PROGRAM = """
+READER = """
 import os, signal
-from csm_otel.process.stop import interruptible
-from csm_otel.process.stop import StopSignal
+from csm_otel.process.stop import StopSignal, interruptible
 
 stop = StopSignal(signal.SIGTERM, signal.SIGINT)
 with interruptible(os.dup(0), stop) as stream:
@@ -138,7 +137,7 @@ print("over", stop.is_set(), flush=True)
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_ends_it(number: signal.Signals) -> None:
     """What is there is read; with the first signal the file seems to end, and the process goes on."""
-    with started(python(PROGRAM)) as process:
+    with started(python(READER)) as process:
         assert next_line(process.stdout) == "ready"
         assert process.stdin is not None
         process.stdin.write(b"one\ntwo\n")
@@ -151,7 +150,7 @@ def test_a_signal_ends_it(number: signal.Signals) -> None:
 
 def test_its_own_end() -> None:
     """Without a signal it ends where the file does, a line without its end included."""
-    with started(python(PROGRAM)) as process:
+    with started(python(READER)) as process:
         assert next_line(process.stdout) == "ready"
         assert process.stdin is not None
         process.stdin.write(b"half")
