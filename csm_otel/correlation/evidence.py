@@ -22,7 +22,7 @@ from functools import lru_cache
 from math import exp, log, log1p
 from typing import TYPE_CHECKING, NamedTuple
 
-from csm_otel.csm.events import Dialect
+from csm_otel.csm.events import THROTTLING_ERRORS, Dialect
 from csm_otel.csm.times import NS_PER_MS
 
 if TYPE_CHECKING:
@@ -70,12 +70,6 @@ _WAKE_MS = 2.0  # by how much a sleep overruns
 _LATE_MS = 5.0  # and what more is usual of a thread that waits for the interpreter;
 _LATE_POWER = 4.0
 _MOST_DOUBLINGS = 10
-_THROTTLED = frozenset({
-    "BandwidthLimitExceeded", "EC2ThrottledException", "LimitExceededException", "PriorRequestNotComplete",
-    "ProvisionedThroughputExceededException", "RequestLimitExceeded", "RequestThrottled", "RequestThrottledException",
-    "SlowDown", "ThrottledException", "Throttling", "ThrottlingException", "TooManyRequestsException",
-    "TransactionInProgressException",
-})  # fmt: skip
 
 # The thread of the call sends, and goes on when it has sent.
 _SENDS_ITSELF = frozenset({Dialect.BOTOCORE, Dialect.CPP, Dialect.PHP})
@@ -151,7 +145,7 @@ def _back_offs_of(user_agent: str, service: str) -> _BackOffs | None:
 
 
 def _back_off_cost(event: ApiCallAttempt, back_off_ms: float, spare_ms: float, scale: float) -> float:
-    is_throttled = event.aws_exception is not None and event.aws_exception.name in _THROTTLED
+    is_throttled = event.aws_exception is not None and event.aws_exception.name in THROTTLING_ERRORS
     back_offs = _back_offs_of(event.user_agent or "", event.service)
     if back_offs is None:
         if back_off_ms <= _SHORT_BACK_OFF_MS * scale and not is_throttled:

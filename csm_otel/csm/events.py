@@ -21,6 +21,14 @@ MAX_LATENCY_MS = 24 * 60 * 60 * 1000
 LOWEST_STATUS, HIGHEST_STATUS = 100, 599
 COUNT_LIMIT = 10**18
 
+THROTTLING_ERRORS = frozenset({
+    "BandwidthLimitExceeded", "EC2ThrottledException", "LimitExceededException", "PriorRequestNotComplete",
+    "ProvisionedThroughputExceededException", "RequestLimitExceeded", "RequestThrottled", "RequestThrottledException",
+    "SlowDown", "ThrottledException", "Throttling", "ThrottlingException", "TooManyRequestsException",
+    "TransactionInProgressException",
+})  # fmt: skip
+"""Error codes that the SDKs treat as throttling: botocore's retries/standard.py, ThrottledRetryableChecker."""
+
 # Bounds are kept by decoding; they stand here for those who read events back.
 _Timestamp = Annotated[int, Meta(gt=0, le=MAX_TIMESTAMP_MS)]
 _Latency = Annotated[int, Meta(ge=0, le=MAX_LATENCY_MS)]

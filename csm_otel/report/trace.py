@@ -16,6 +16,7 @@ from opentelemetry.semconv._incubating.attributes.rpc_attributes import RPC_METH
 from opentelemetry.semconv.attributes.error_attributes import ERROR_TYPE
 from opentelemetry.semconv.attributes.http_attributes import HTTP_RESPONSE_STATUS_CODE
 
+from csm_otel.csm.events import THROTTLING_ERRORS
 from csm_otel.spans.attributes import (
     CSM_ATTEMPT_COUNT,
     CSM_ATTEMPTS_MISSING,
@@ -34,23 +35,6 @@ Interval = tuple[int, int]
 ATTEMPT_SUFFIX = " attempt"
 _CLOCK_SLACK_NS = 2_000_000  # attempts that follow at once may seem this far apart: two readings, each cut to 1 ms
 _TOO_MANY_REQUESTS = 429
-# botocore/retries/standard.py, ThrottledRetryableChecker: what the SDKs themselves take for throttling.
-_THROTTLING = frozenset({
-    "BandwidthLimitExceeded",
-    "EC2ThrottledException",
-    "LimitExceededException",
-    "PriorRequestNotComplete",
-    "ProvisionedThroughputExceededException",
-    "RequestLimitExceeded",
-    "RequestThrottled",
-    "RequestThrottledException",
-    "SlowDown",
-    "ThrottledException",
-    "Throttling",
-    "ThrottlingException",
-    "TooManyRequestsException",
-    "TransactionInProgressException",
-})  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,7 +79,7 @@ class Call:
     def is_throttled(self) -> bool:
         """Whether AWS answered any of its attempts, or the call, with a request to slow down."""
         return any(
-            span.attributes.get(ERROR_TYPE) in _THROTTLING or http_status(span) == _TOO_MANY_REQUESTS
+            span.attributes.get(ERROR_TYPE) in THROTTLING_ERRORS or http_status(span) == _TOO_MANY_REQUESTS
             for span in (self.span, *self.attempts)
         )
 
