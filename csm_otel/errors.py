@@ -1,14 +1,16 @@
-"""What can go wrong, by who has to act.
+"""The exceptions of this package, and `quoted`, which shows a bad value in one.
 
 CsmOtelError
-├── MalformedDatagramError   the sender: this payload is no CSM event
-├── SettingsError            the operator: a flag or a variable is wrong
-├── RecordingError           the operator: this is no recording
-├── SpoolError               the operator: what waits cannot be kept on disk
-├── ControlError             the operator: no control socket to listen at, or no daemon behind it
-├── ListenError              the operator: the address cannot be listened on
-└── CommandError             the operator: the command of `exec` cannot be executed
-    └── CommandNotFoundError     ... or is not there
+├── MalformedDatagramError     a payload is not a CSM event
+├── SettingsError              flags or variables are invalid
+├── RecordingError             a file is not a recording, or a line of one is damaged
+├── SpoolError                 the spool's directory cannot be used
+├── ControlError               the control socket cannot be bound, or no daemon answers there
+├── ListenError                an address cannot be bound
+└── CommandError               the command of `exec` cannot be executed
+    └── CommandNotFoundError   ... because it does not exist
+
+The first is the sender's fault and is only counted; of the others the operator reads the text.
 """
 
 from __future__ import annotations
@@ -19,14 +21,17 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
+_MAX_QUOTED_CHARS = 40
+
+
 class CsmOtelError(Exception):
-    """The base of every error that this package raises on purpose."""
+    """Base class of all exceptions raised by this package."""
 
 
 class MalformedDatagramError(CsmOtelError):
-    """Raised when a payload, or one object in it, is no CSM event.
+    """Raised when a payload, or an object in it, is not a CSM event.
 
-    ``reason`` is one of few fixed words and never holds any part of the payload.
+    ``reason`` is one of a few fixed words, never a part of the payload.
     """
 
     def __init__(self, reason: str) -> None:
@@ -35,7 +40,7 @@ class MalformedDatagramError(CsmOtelError):
 
 
 class SettingsError(CsmOtelError):
-    """Raised when settings are unusable; ``faults`` has a line for each, with the name of the flag or variable."""
+    """Raised when settings are invalid; ``faults`` has a line for each, with the name of its flag or variable."""
 
     def __init__(self, faults: Sequence[str]) -> None:
         super().__init__("; ".join(faults))
@@ -43,21 +48,21 @@ class SettingsError(CsmOtelError):
 
 
 class RecordingError(CsmOtelError):
-    """Raised when a recording, or a line of one, cannot be read; the text is short and never holds any part of it."""
+    """Raised when a recording, or a line of one, cannot be read; the text is one line without any part of it."""
 
 
 class SpoolError(CsmOtelError):
-    """Raised when the spool's folder cannot be used; the text is a few words for the operator."""
+    """Raised when the spool's directory cannot be used; the text is a few words for the operator."""
 
 
 class ControlError(CsmOtelError):
-    """Raised when a control socket cannot be had, or nobody answers there; the text is one line for the operator."""
+    """Raised when a control socket cannot be bound or does not answer; the text is one line for the operator."""
 
 
 class ListenError(CsmOtelError):
     """Raised when an address cannot be bound; the text is one line for the operator.
 
-    ``errno`` is the system's reason, where there is one.
+    ``errno`` is that of the failed system call, if any.
     """
 
     def __init__(self, text: str, *, errno: int | None = None) -> None:
@@ -69,11 +74,11 @@ class CommandError(CsmOtelError):
     """Raised when the command of ``exec`` cannot be executed; the text is one line for the operator."""
 
     exit_code = 126
-    """What a shell exits with then."""
+    """The exit code of a shell in this case."""
 
 
 class CommandNotFoundError(CommandError):
-    """Raised when there is no command of that name."""
+    """Raised when the command of ``exec`` does not exist."""
 
     exit_code = 127
 
@@ -86,14 +91,11 @@ def reason_of(error: BaseException, otherwise: str = "") -> str:
     return (getattr(error, "strerror", None) or otherwise or str(error) or type(error).__name__).lower()
 
 
-_LONGEST = 40  # characters; enough to be recognised, and a line stays one
-
-
 def quoted(text: str) -> str:
-    """Return a text in quotes, cut where it is long; one with ``=`` is not shown.
+    """Return a value in quotes for an error message: on one line, cut, and not shown at all if it contains ``=``.
 
-    It may be a header with its secret, put into the wrong variable.
+    Such a value may be a header with its secret in the wrong variable.
     """
     if "=" in text:
         return "a text with '='"
-    return repr(text) if len(text) <= _LONGEST else f"{text[:_LONGEST]!r}..."
+    return repr(text) if len(text) <= _MAX_QUOTED_CHARS else f"{text[:_MAX_QUOTED_CHARS]!r}..."

@@ -1,12 +1,12 @@
-"""The tally: what came in, what became of it, and what was lost, by reason.
+"""`Tally`, the counts of one run: datagrams, events and spans received, and lost by reason; `Snapshot` for a summary.
 
-What comes in adds up, at any moment between two datagrams:
+Between two datagrams these equations hold:
 
-    sent, of senders whose sends succeeded = read + dropped by the kernel, for each socket
-    read, of all sockets                   = received + late
-    received                               = decoded + malformed, by reason + not allowed + undecoded
-    calls                                  = released, by reason + pending calls
-    attempts                               = attempts in calls + orphans, by reason + pending attempts
+    sent to a socket, if the send succeeded = read + dropped by the kernel
+    read, over all sockets                  = received + late
+    received                                = decoded + malformed, over all reasons + not allowed + undecoded
+    calls                                   = released, over all reasons + pending calls
+    attempts                                = attempts in calls + orphans, over all reasons + pending attempts
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from typing import NamedTuple
 
 
 class SocketCounters(NamedTuple):
-    """What was read from one socket, and what the kernel dropped there."""
+    """Counters of one UDP socket."""
 
     address: tuple[str, int]
     read: int
-    """Datagrams read from it, whatever became of them."""
+    """Datagrams read from it."""
     dropped_by_kernel: int | None
     """Datagrams that did not fit the receive buffer; None where the system has no such count."""
     buffer_bytes: int
@@ -30,89 +30,91 @@ class SocketCounters(NamedTuple):
 
 @dataclass(slots=True, kw_only=True)
 class Tally:
-    """Counts of one run. Each datagram and each span is in exactly one outcome."""
+    """Counts of one run. Each datagram and each span ends in exactly one of the counts."""
 
     datagrams_received: int = 0
     datagrams_dropped_by_kernel: int | None = None
-    """Of all sockets; None where the system does not tell."""
+    """Over all sockets; None where the system has no such count."""
     datagrams_decoded: int = 0
-    """Those with an event in them."""
+    """Datagrams with at least one event."""
     datagrams_not_allowed: int = 0
-    """Those from outside the networks that are allowed; nobody has looked into them."""
+    """Datagrams from outside the allowed networks. They are not decoded."""
     datagrams_undecoded: int = 0
-    """Those that were in the sockets at the end, when there was no time left to decode them."""
+    """Datagrams left in the sockets at shutdown, for want of time to decode them."""
     datagrams_late: int = 0
-    """Datagrams that came after the command of `exec` or the daemon had ended, but for this count; not received."""
+    """Datagrams that arrived after the end of the command of `exec` or of the daemon: read, but not received."""
     sockets: tuple[SocketCounters, ...] = ()
-    """Of each socket."""
+    """Counters of each socket."""
     lines_unrecorded: int = 0
-    """Lines that were to be recorded and could not be written."""
+    """Lines of the recording that could not be written."""
     malformed: Counter[str] = field(default_factory=Counter)
-    """Datagrams without an event, by what is wrong with the first object."""
+    """Datagrams without an event, by the reason of their first object."""
     objects_rejected: Counter[str] = field(default_factory=Counter)
-    """Objects beside events, in datagrams that were decoded, by reason."""
+    """Objects that are not events, in decoded datagrams, by reason."""
     other_versions: int = 0
+    """Events with a Version other than 1."""
     calls: int = 0
-    """ApiCall events decoded."""
+    """Decoded ApiCall events."""
     attempts: int = 0
-    """ApiCallAttempt events decoded."""
+    """Decoded ApiCallAttempt events."""
     released: Counter[str] = field(default_factory=Counter)
-    """Calls that left the correlator, by reason."""
+    """Calls released by the correlator, by reason."""
     orphans: Counter[str] = field(default_factory=Counter)
-    """Attempts whose call never came, by reason."""
+    """Attempts released without a call, by reason."""
     origins_unknown: int = 0
-    """Calls and orphans of senders on this host whose process was looked for, or not worth it, and is not known."""
+    """Calls and orphans from this host whose process is not known."""
     attempts_in_calls: int = 0
-    """Attempts that left the correlator with their call."""
+    """Attempts released with their call."""
     attempts_missing: int = 0
-    """Attempts that calls count and that never came."""
+    """Attempts counted by a call and never received."""
     ambiguous: int = 0
+    """Calls for which another assignment of attempts is nearly as likely."""
     spans_created: int = 0
     spans_unsampled: int = 0
     spans_delivered: int = 0
-    """Accepted by the back end, or written to the file where no back end is asked for."""
+    """Spans accepted by the back end, or without a back end written to the file."""
     spans_recovered: int = 0
-    """Found in the spool when this run began."""
+    """Spans found in the spool at the start of this run."""
     spans_spooled: int = 0
-    """Left in the spool when this run ended, for the next."""
+    """Spans left in the spool at the end of this run, for the next."""
     spans_repeated: int = 0
-    """Sent again because it was not known whether they had arrived; their ids are the same. Also counted elsewhere."""
+    """Spans sent again with the same ids, as it was not known whether they had arrived. Also counted elsewhere."""
     spans_shown: int = 0
-    """Gone to the screen (or nowhere), where neither back end nor file is asked for."""
+    """Spans printed (or discarded), with neither a back end nor a file."""
     spans_dropped: Counter[str] = field(default_factory=Counter)
-    """Spans that were given up, by reason."""
+    """Spans given up, by reason."""
     spans_rejected: int = 0
-    """Spans that the back end refused in a partial success."""
+    """Spans refused by the back end in a partial success."""
 
 
 class Snapshot(NamedTuple):
-    """Counts since the start; numbers only."""
+    """A summary of the counts since the start, as plain numbers."""
 
     datagrams_received: int
     datagrams_dropped_by_kernel: int | None
-    """None where the system does not tell."""
+    """None where the system has no such count."""
     malformed: int
     calls: int
     attempts: int
     events_pending: int
-    """Of these: wait for more datagrams."""
+    """Calls and attempts that the correlator still holds."""
     spans_delivered: int
     spans_shown: int
     spans_waiting: int
-    """Made, or found in the spool, and in none of the other counts."""
+    """Spans created or recovered that are in none of the other counts yet."""
     spans_dropped: int
     spans_rejected: int
 
     @property
     def spans_lost(self) -> int:
-        """Spans that were made and will not be delivered."""
+        """Spans that will not be delivered."""
         return self.spans_dropped + self.spans_rejected
 
 
 def snapshot_of(tally: Tally, *, events_pending: int) -> Snapshot:
-    """Return the counts as they are now."""
+    """Return a summary of the current counts."""
     dropped = tally.spans_dropped.total()
-    ended = tally.spans_delivered + tally.spans_shown + dropped + tally.spans_rejected + tally.spans_unsampled
+    accounted = tally.spans_delivered + tally.spans_shown + dropped + tally.spans_rejected + tally.spans_unsampled
     return Snapshot(
         datagrams_received=tally.datagrams_received,
         datagrams_dropped_by_kernel=tally.datagrams_dropped_by_kernel,
@@ -122,8 +124,8 @@ def snapshot_of(tally: Tally, *, events_pending: int) -> Snapshot:
         events_pending=events_pending,
         spans_delivered=tally.spans_delivered,
         spans_shown=tally.spans_shown,
-        # the thread that delivers counts meanwhile
-        spans_waiting=max(tally.spans_created + tally.spans_recovered - ended - tally.spans_spooled, 0),
+        # never negative: the delivery thread counts concurrently
+        spans_waiting=max(tally.spans_created + tally.spans_recovered - accounted - tally.spans_spooled, 0),
         spans_dropped=dropped,
         spans_rejected=tally.spans_rejected,
     )

@@ -24,7 +24,7 @@ from csm_otel.csm.events import (
     Failure,
     Peer,
 )
-from csm_otel.csm.wire import WireObject, read_anything
+from csm_otel.csm.wire import WireObject, parse_lenient
 from csm_otel.delivery.encoding import encode
 from csm_otel.errors import MalformedDatagramError
 from csm_otel.files.recording import MAX_LINE_BYTES, RecordedDatagram, decode_line, encode_line
@@ -80,7 +80,7 @@ def decoding(payload: bytes) -> None:
 
 
 def _secrets(payload: bytes) -> Iterator[str]:
-    for read in read_anything(payload):
+    for read in parse_lenient(payload):
         if isinstance(read, WireObject):
             yield from filter(None, (read.wire.AccessKey, read.wire.SessionToken))
 

@@ -1,10 +1,19 @@
-"""What errors and values look like in a line for the operator."""
+"""The exceptions, and how a bad value is quoted in one."""
 
 from __future__ import annotations
 
 import pytest
 
-from csm_otel.errors import quoted, reason_of
+from csm_otel import errors
+from csm_otel.errors import (
+    CommandError,
+    CommandNotFoundError,
+    CsmOtelError,
+    ListenError,
+    MalformedDatagramError,
+    SettingsError,
+    quoted,
+)
 
 
 @pytest.mark.parametrize(
@@ -20,20 +29,41 @@ from csm_otel.errors import quoted, reason_of
     ],
 )
 def test_quoted(text: str, expected: str) -> None:
-    """A text is shown on one line, cut where it is long, and not at all where it may be a header."""
+    """A value is quoted on one line, cut if long, and not shown if it may be a header."""
     assert quoted(text) == expected
 
 
+def test_one_base_class() -> None:
+    """Every exception of the package can be caught as a `CsmOtelError`."""
+    defined = [one for one in vars(errors).values() if isinstance(one, type) and one.__module__ == errors.__name__]
+
+    assert len(defined) > 1
+    assert [one for one in defined if not issubclass(one, CsmOtelError)] == []
+
+
 @pytest.mark.parametrize(
-    ("error", "otherwise", "expected"),
+    ("error", "text"),
     [
-        pytest.param(OSError(28, "No space left"), "cannot be written", "no space left", id="os"),
-        pytest.param(OSError(), "Cannot be written", "cannot be written", id="otherwise"),
-        pytest.param(OSError("AF_UNIX path too long"), "", "af_unix path too long", id="text"),
-        pytest.param(ValueError("I/O on closed file"), "it is closed", "it is closed", id="not-of-the-system"),
-        pytest.param(TimeoutError(), "", "timeouterror", id="type"),
+        pytest.param(MalformedDatagramError("not_json"), "not_json", id="malformed"),
+        pytest.param(SettingsError(["--port: 'x'", "OTEL_A: 'y'"]), "--port: 'x'; OTEL_A: 'y'", id="settings"),
+        pytest.param(SettingsError([]), "", id="no-settings"),
+        pytest.param(ListenError("in use", errno=98), "in use", id="listen"),
+        pytest.param(CommandNotFoundError("x: command not found"), "x: command not found", id="command"),
     ],
 )
-def test_reason_of(error: Exception, otherwise: str, expected: str) -> None:
-    """The system's words come first, then the caller's, then the error's own."""
-    assert reason_of(error, otherwise) == expected
+def test_text(error: CsmOtelError, text: str) -> None:
+    """The text of an exception is a line for its reader."""
+    assert str(error) == text
+
+
+def test_what_an_error_carries() -> None:
+    """Reason, faults and errno are available without parsing the text."""
+    assert MalformedDatagramError("empty").reason == "empty"
+    assert SettingsError(["a", "b"]).faults == ("a", "b")
+    assert (ListenError("in use", errno=98).errno, ListenError("no such host").errno) == (98, None)
+
+
+@pytest.mark.parametrize(("error", "exit_code"), [(CommandError, 126), (CommandNotFoundError, 127)])
+def test_exit_codes_of_a_command(error: type[CommandError], exit_code: int) -> None:
+    """A command that cannot be executed has the exit code that a shell gives it."""
+    assert error.exit_code == exit_code

@@ -1,10 +1,10 @@
-"""One UDP payload to the events in it: `decode`.
+"""UDP payload in, events out: `decode`.
 
-Reading has a fast path and a tolerant one (`csm_otel.csm.wire`). Both end in `_event`, so they agree on everything
-that the fast one accepts.
+Parsing has a strict, fast path and a lenient one (`csm_otel.csm.wire`). Both end in `_event`, so they agree on every
+payload that the strict one accepts.
 
-The access key and the session token end here: the key becomes the account it belongs to, and both are taken out of
-every other text (`redaction`).
+No secret passes this module: the access key is reduced to its account, the session token is dropped, and both are
+redacted from every other text (`csm_otel.csm.redaction`).
 """
 
 from __future__ import annotations
@@ -29,77 +29,80 @@ from csm_otel.csm.events import (
     Latencies,
 )
 from csm_otel.csm.redaction import ValueRedactor
-from csm_otel.csm.wire import Wire, WireObject, read_anything, read_plain
+from csm_otel.csm.wire import Wire, WireObject, parse_lenient, parse_strict
 from csm_otel.errors import MalformedDatagramError
 
-_PREFIXES = ("AKIA", "ASIA")
-_LENGTH = 20
-_MASK = 0x7FFF_FFFF_FF80
-_MARK = 0x8000_0000_0000  # the top bit of the six bytes; keys made before 2019 do not have it and hold no account
-
-
-def account_of(access_key_id: str) -> str | None:
-    """Return the 12-digit account of a key id, or None where it holds none.
-
-    It is the account of the credentials, not of the resource they were used on.
-    """
-    if len(access_key_id) != _LENGTH or not access_key_id.startswith(_PREFIXES):
-        return None
-    try:
-        value = int.from_bytes(base64.b32decode(access_key_id[4:])[:6], "big")
-    except (binascii.Error, ValueError):
-        return None
-    account = (value & _MASK) >> 7
-    return f"{account:012d}" if value & _MARK and account else None
-
-
 _WIRE_VERSION = 1
-# The longest texts any SDK sends are 512 characters; more is a stranger's.
-_MAX_TEXT = 2048
-
+_MAX_TEXT_CHARS = 2048  # SDKs cut at 512; whatever sends more is not one of them
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+_NO_LATENCIES = Latencies()
+
+# An access key id is a prefix and base32; the first six bytes of that hold the account.
+_KEY_ID_PREFIXES = ("AKIA", "ASIA")
+_KEY_ID_PREFIX_CHARS = 4
+_KEY_ID_CHARS = 20
+_ACCOUNT_BYTES = 6
+_ACCOUNT_MASK = 0x7FFF_FFFF_FF80
+_ACCOUNT_SHIFT = 7
+_HAS_ACCOUNT = 0x8000_0000_0000  # the top bit; unset in keys created before 2019, which hold no account
 
 
 class Decoded(NamedTuple):
-    """What one payload held."""
+    """The content of one payload."""
 
     events: list[Event]
     rejected: tuple[str, ...] = ()
-    """A reason for each object beside the events that is none, in order; ``too_many`` is one for all that was cut."""
+    """The reason for each object that is not an event, in order; ``too_many`` stands once for all unread ones."""
     other_versions: int = 0
-    """How many events carried a Version other than 1; they are decoded all the same."""
+    """How many events carried a Version other than 1. They are decoded like the rest."""
 
 
 def decode(payload: bytes) -> Decoded:
     """Return the events in a UDP payload, in order.
 
     Raises:
-        MalformedDatagramError: nothing in it is a CSM event; ``reason`` is ``empty``, ``not_json``, ``not_an_object``,
-            ``too_deep``, ``unknown_type`` or ``unnamed`` (neither Service nor Api), whichever is first.
+        MalformedDatagramError: it holds no CSM event. ``reason`` is that of its first object: ``empty``, ``not_json``,
+            ``not_an_object``, ``too_deep``, ``unknown_type`` or ``unnamed`` (neither Service nor Api).
 
-    Beside events the same reasons are in ``rejected``, and one more that is never alone: ``too_many``, once, where a
-    datagram goes on after 1,024 objects (or after too much that is not JSON) and the rest is not read.
+    A payload with events may have the same reasons in ``rejected``, and last ``too_many``: the payload has more than
+    1,024 objects, or too much that is not JSON, and the rest was not read.
     """
-    plain = read_plain(payload)
-    if plain is None:
-        return _decode_tolerantly(payload)
-    event = _event(plain, len(payload), _redactor([plain]))
-    return Decoded([event], (), int(_is_other_version(plain.wire)))
+    parsed = parse_strict(payload)
+    if parsed is None:
+        return _decode_lenient(payload)
+    event = _event(parsed, len(payload), _redactor([parsed]))
+    return Decoded([event], (), int(_is_other_version(parsed.wire)))
 
 
-def _decode_tolerantly(payload: bytes) -> Decoded:
-    read = list(read_anything(payload))
-    redactor = _redactor([one for one in read if isinstance(one, WireObject)])
+def account_of(access_key_id: str) -> str | None:
+    """Return the 12-digit account encoded in an access key id, or None if it has none.
+
+    It is the account of the credentials, not of the resource they were used on.
+    """
+    if len(access_key_id) != _KEY_ID_CHARS or not access_key_id.startswith(_KEY_ID_PREFIXES):
+        return None
+    try:
+        decoded = base64.b32decode(access_key_id[_KEY_ID_PREFIX_CHARS:])
+    except (binascii.Error, ValueError):
+        return None
+    value = int.from_bytes(decoded[:_ACCOUNT_BYTES], "big")
+    account = (value & _ACCOUNT_MASK) >> _ACCOUNT_SHIFT
+    return f"{account:012d}" if value & _HAS_ACCOUNT and account else None
+
+
+def _decode_lenient(payload: bytes) -> Decoded:
+    parsed = list(parse_lenient(payload))
+    redactor = _redactor([item for item in parsed if isinstance(item, WireObject)])
     events: list[Event] = []
     rejected: list[str] = []
     other_versions = 0
-    for one in read:
-        if isinstance(one, MalformedDatagramError):
-            rejected.append(one.reason)
+    for item in parsed:
+        if isinstance(item, MalformedDatagramError):
+            rejected.append(item.reason)
             continue
         try:
-            events.append(_event(one, len(payload), redactor))
-            other_versions += _is_other_version(one.wire)
+            events.append(_event(item, len(payload), redactor))
+            other_versions += _is_other_version(item.wire)
         except MalformedDatagramError as error:
             rejected.append(error.reason)
     if not events:
@@ -112,13 +115,13 @@ def _is_other_version(wire: Wire) -> bool:
 
 
 def _redactor(objects: list[WireObject]) -> ValueRedactor:
-    """Return what takes the secrets of a whole datagram out of its texts; cleaned as those are, or none would match."""
+    """Return a redactor for the secrets of a whole datagram, cleaned like the texts that it searches."""
     secrets = [secret for wire, _ in objects for secret in (wire.AccessKey, wire.SessionToken) if secret]
     return ValueRedactor(*(_clean(secret) for secret in secrets))
 
 
-def _event(read: WireObject, size_bytes: int, redactor: ValueRedactor) -> Event:
-    wire, keys = read
+def _event(parsed: WireObject, size_bytes: int, redactor: ValueRedactor) -> Event:
+    wire, keys = parsed
     if wire.Type not in {"ApiCall", "ApiCallAttempt"}:
         raise MalformedDatagramError("unknown_type")
     service, api = _text(wire.Service, redactor), _text(wire.Api, redactor)
@@ -127,7 +130,7 @@ def _event(read: WireObject, size_bytes: int, redactor: ValueRedactor) -> Event:
     is_call = wire.Type == "ApiCall"
     user_agent = _free_text(wire.UserAgent, redactor)
     common: dict[str, Any] = {
-        "dialect": (dialect_of_user_agent(user_agent or "") or dialect_of_keys(keys()) or Dialect.UNKNOWN),
+        "dialect": dialect_of_user_agent(user_agent or "") or dialect_of_keys(keys()) or Dialect.UNKNOWN,
         "service": service or "",
         "api": api or "",
         "client_id": _free_text(wire.ClientId, redactor) or "",
@@ -159,33 +162,32 @@ def _event(read: WireObject, size_bytes: int, redactor: ValueRedactor) -> Event:
         destination_ip=_text(wire.DestinationIp, redactor),
         connection_reused=_flag(wire.ConnectionReused),
         latencies=_latencies(wire),
-        # Ruby writes its fixed keys with nulls when an attempt failed before it had a request
+        # Ruby always writes these keys, with nulls when an attempt failed before there was a request
         not_sent=wire.Timestamp is None and wire.AttemptLatency is None and "Timestamp" in keys(),
     )
 
 
 def _text(value: str | None, redactor: ValueRedactor) -> str | None:
-    return redactor.name(_printable(value)) or None if value else None
+    return redactor.redact_name(_printable(value)) or None if value else None
 
 
 def _free_text(value: str | None, redactor: ValueRedactor) -> str | None:
-    return redactor.message(_printable(value)) or None if value else None
+    return redactor.redact_message(_printable(value)) or None if value else None
 
 
 def _printable(value: str) -> str:
-    """Clean a text, and cut what no SDK sends."""
-    return _clean(value[:_MAX_TEXT])
+    return _clean(value[:_MAX_TEXT_CHARS])
 
 
 def _clean(value: str) -> str:
-    """Take control characters (a line break becomes a blank) and lone surrogates out."""
+    """Remove control characters and lone surrogates; tabs and line breaks become spaces."""
     if value.isprintable():
         return value.strip()
     return _UNPRINTABLE.sub(lambda found: " " if found[0] in "\t\n\r" else "", value).strip()
 
 
 def _failure(name: str | int | None, message: str | None, redactor: ValueRedactor) -> Failure | None:
-    """Keep that an exception field was there even when it is empty (PHP) or has no name (C++)."""
+    """Return a failure even where both fields are empty (PHP) or there is no name (C++): that they are sent counts."""
     if name is None and message is None:
         return None
     text = "" if name is None else str(name)
@@ -210,9 +212,6 @@ def _latencies(wire: Wire) -> Latencies | None:
         tls_ms=_latency(wire.SslLatency),
     )
     return None if latencies == _NO_LATENCIES else latencies
-
-
-_NO_LATENCIES = Latencies()
 
 
 def _status(value: int | None) -> int | None:

@@ -1,8 +1,8 @@
-"""Which SDK family wrote an event, told by its user agent, else by the order of its keys.
+"""User agent or key order in, SDK family (`Dialect`) out.
 
-The user agent goes first where it names an SDK: that name cannot be an accident, while the key order of a sender on an
-old Python (whose dicts were unordered) can. The order decides where there is no such name: PHP's calls, calls that were
-never sent, and scripts that set a user agent of their own.
+The user agent has precedence where it names an SDK: the name is never a coincidence, while the key order of a sender on
+an old Python (with unordered dicts) may be. The key order decides where no SDK is named: PHP's calls, calls that were
+never sent, and scripts with a user agent of their own.
 
 Source: csm-protocol 2.8; checked on every captured datagram by tests/conformance.
 """
@@ -44,12 +44,13 @@ _FIRST_KEYS: dict[tuple[str, ...], Dialect] = {
 }
 _RUBY_OR_CPP = ("Type", "Service")
 _JAVA_OR_DOTNET = ("Api", "Service")
-_DISTINGUISHING_KEYS = 7  # Ruby and C++ differ only in their seventh key
+DISTINGUISHING_KEYS = 7
+"""How many keys have to be compared: Ruby and C++ differ only in their seventh."""
 
 
 @lru_cache(maxsize=1024)
 def dialect_of_user_agent(user_agent: str) -> Dialect | None:
-    """Return the family that a user agent names, or None."""
+    """Return the SDK family named by a user agent, or None."""
     for product, dialect in _PRODUCTS:
         if product in user_agent:
             return dialect
@@ -57,11 +58,11 @@ def dialect_of_user_agent(user_agent: str) -> Dialect | None:
 
 
 def dialect_of_keys(keys: Sequence[str]) -> Dialect | None:
-    """Return the family that writes its (first seven) keys in this order, or None."""
+    """Return the SDK family that writes its first (seven) keys in this order, or None."""
     first = tuple(keys[:2])
     if first == _RUBY_OR_CPP:
-        last = keys[_DISTINGUISHING_KEYS - 1 : _DISTINGUISHING_KEYS]
-        return Dialect.CPP if "UserAgent" in last else Dialect.RUBY
+        seventh = keys[DISTINGUISHING_KEYS - 1 : DISTINGUISHING_KEYS]
+        return Dialect.CPP if "UserAgent" in seventh else Dialect.RUBY
     if first == _JAVA_OR_DOTNET:
         # .NET writes Version, Type, Timestamp; Java Timestamp (if any), Version, Region
         return Dialect.DOTNET if "Type" in keys[:6] else Dialect.JAVA
@@ -70,13 +71,13 @@ def dialect_of_keys(keys: Sequence[str]) -> Dialect | None:
 
 @lru_cache(maxsize=1024)
 def sdk_of_user_agent(user_agent: str) -> str | None:
-    """Return the SDK and its version as the user agent names them first: ``Boto3/1.28.1``, ``aws-cli/2.7.14``."""
+    """Return the first SDK in a user agent with its version (``Boto3/1.28.1``, ``aws-cli/2.7.14``), or None."""
     found = _PRODUCT.search(user_agent)
     return found[0] if found else None
 
 
 @lru_cache(maxsize=1024)
 def application_of_user_agent(user_agent: str) -> str | None:
-    """Return the application id that newer SDKs put there as ``app/<id>``, or None."""
+    """Return the application id, which newer SDKs add as ``app/<id>``, or None."""
     found = _APPLICATION.search(user_agent)
     return found[1] if found else None

@@ -1,7 +1,7 @@
-"""What a CSM datagram says: `ApiCall` (what the application made) and `ApiCallAttempt` (one HTTP request for it).
+"""Decoded events (`ApiCall`, a call by the application; `ApiCallAttempt`, one HTTP request for it) and their origin.
 
-These are the values every later stage works on. They are made by `csm_otel.csm.decoding.decode` and hold no secret: the
-access key is gone but for the account it belongs to, the session token altogether.
+`csm_otel.csm.decoding.decode` returns them. They hold no secret: of the access key there is only its account, of the
+session token nothing. Their fields are also the keys of a recording (`csm_otel.files.recording`).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from msgspec import Meta
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-# Nanoseconds of it, with a day on either side, are a signed 64-bit number: the end of the year 2261.
+# The end of the year 2261: in nanoseconds, and with a day added, it still fits a signed 64-bit integer.
 MAX_TIMESTAMP_MS = 9_214_646_400_000
 MAX_LATENCY_MS = 24 * 60 * 60 * 1000
 LOWEST_STATUS, HIGHEST_STATUS = 100, 599
@@ -29,7 +29,7 @@ THROTTLING_ERRORS = frozenset({
 })  # fmt: skip
 """Error codes that the SDKs treat as throttling: botocore's retries/standard.py, ThrottledRetryableChecker."""
 
-# Bounds are kept by decoding; they stand here for those who read events back.
+# Decoding enforces these bounds by itself; the annotations are for reading a recording.
 _Timestamp = Annotated[int, Meta(gt=0, le=MAX_TIMESTAMP_MS)]
 _Latency = Annotated[int, Meta(ge=0, le=MAX_LATENCY_MS)]
 _Status = Annotated[int, Meta(ge=LOWEST_STATUS, le=HIGHEST_STATUS)]
@@ -37,7 +37,7 @@ _Count = Annotated[int, Meta(ge=0, lt=COUNT_LIMIT)]
 
 
 class Dialect(StrEnum):
-    """Which SDK family wrote an event: they differ in what an instant means, in order and in sockets."""
+    """An SDK family. They differ in their timestamps, the order in which they send, and their sockets."""
 
     BOTOCORE = "botocore"
     CPP = "cpp"
@@ -51,12 +51,12 @@ class Dialect(StrEnum):
 
 
 class Peer(NamedTuple):
-    """Where a datagram came from."""
+    """The source address of a datagram."""
 
     host: str
     port: int
     generation: int = 0
-    """Tells processes apart that had the port one after the other, where somebody watches; else 0."""
+    """Tells successive processes on one port apart, where processes are tracked; else 0."""
 
     @property
     def is_loopback(self) -> bool:
@@ -65,48 +65,47 @@ class Peer(NamedTuple):
 
 
 class Origin(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
-    """The process behind a peer, as its system describes it."""
+    """The process behind a peer."""
 
     pid: _Count
     start_ticks: _Count
-    """When it started, as its kernel counts: with the pid it is one process for good, however clocks are set."""
+    """Start in kernel ticks since boot. With the pid it identifies the process, whatever happens to the clock."""
     start_ns: Annotated[int, Meta(ge=0, le=MAX_TIMESTAMP_MS * 1_000_000)]
-    """The same in epoch nanoseconds, as exact as the kernel's ticks (10 ms)."""
+    """Start in epoch nanoseconds, with the precision of the ticks (10 ms)."""
     name: str
-    """What a person would call it."""
+    """The name for display."""
     executable: str = ""
-    """Basename of the program; empty where it may not be known."""
+    """Basename of the program; empty if unknown."""
     container_id: str = ""
 
     @property
     def process(self) -> tuple[int, int]:
-        """What identifies the process: another that gets its pid started at another time."""
+        """Pid and start: unique, even when the pid is reused."""
         return self.pid, self.start_ticks
 
 
 class ProcessEnd(NamedTuple):
-    """A process has ended."""
+    """The end of a process."""
 
     origin: Origin
     noticed_ns: int
     """Epoch nanoseconds."""
     is_exact: bool
-    """Whether it ended just then, not some time before."""
+    """Whether the process ended at that time, rather than some time before."""
 
 
 class Ended(NamedTuple):
-    """What has ended at about the same time."""
+    """Processes and peers that ended at about the same time."""
 
     processes: Sequence[ProcessEnd]
     peers: Sequence[Peer]
-    """Peers that will send no more, of these processes or of others that ended before."""
+    """Peers that will send no more: of these processes, or of others that ended before."""
 
 
 class Failure(msgspec.Struct, frozen=True):
-    """An exception as the sender named it, redacted by value.
+    """An exception as sent, redacted.
 
-    Either text may be empty: PHP names nothing on a network failure, C++ sends messages without names. That the fields
-    were there at all is the fact.
+    Either text may be empty: PHP sends no name for a network failure, C++ messages without names.
     """
 
     name: str
@@ -114,7 +113,7 @@ class Failure(msgspec.Struct, frozen=True):
 
 
 class Latencies(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
-    """Parts of an attempt that some SDKs measure, in milliseconds."""
+    """Durations of the phases of an attempt, in milliseconds, as far as its SDK measures them."""
 
     acquire_connection_ms: _Latency | None = None
     connect_ms: _Latency | None = None
@@ -137,32 +136,32 @@ class _Event(
     service: str
     api: str
     client_id: str = ""
-    """As sent, a trace context at its end included; absent and empty are the same."""
+    """As sent, with the trace context if it ends in one; empty if absent."""
     timestamp_ms: _Timestamp | None = None
-    """Epoch milliseconds: the start, but for Go (and senders judged like it) the end."""
+    """Epoch milliseconds: the start, but the end for Go; see `csm_otel.csm.times`."""
     latency_ms: _Latency | None = None
     """Milliseconds, 0 to 24 h."""
     region: str | None = None
     user_agent: str | None = None
     status: _Status | None = None
-    """HTTP status of the (last) response, 100..599; absent when there was none."""
+    """HTTP status of the (last) response, 100 to 599; None without a response."""
     aws_exception: Failure | None = None
     sdk_exception: Failure | None = None
     account_id: str | None = None
-    """12 digits: the account that the access key belongs to."""
+    """The 12-digit account of the access key."""
     size_bytes: _Count = 0
-    """Bytes of the payload it came in, as a measure of what keeping it costs."""
+    """Size of the payload that held it, as an estimate of the memory it uses."""
 
 
 class ApiCall(_Event, frozen=True, kw_only=True):
-    """One call of a client method, sent when it has ended."""
+    """One call of a client method, sent when it ends."""
 
     attempt_count: _Count | None = None
     max_retries_exceeded: bool | None = None
     timed_out: bool | None = None
-    """Java: the client's own execution timeout ended the call."""
+    """Java only: the client's execution timeout ended the call."""
     request_id: str | None = None
-    """Go only: the request id of the last attempt, which it identifies."""
+    """Go only: the request id of the last attempt."""
 
     @property
     def has_result(self) -> bool:
@@ -171,18 +170,18 @@ class ApiCall(_Event, frozen=True, kw_only=True):
 
 
 class ApiCallAttempt(_Event, frozen=True, kw_only=True):
-    """One HTTP request, sent when its response (or failure) was there."""
+    """One HTTP request, sent when it has its response or has failed."""
 
     fqdn: str | None = None
-    """Host name as sent, a port included where the SDK sends one."""
+    """Host name as sent, with the port if the SDK sends one."""
     request_id: str | None = None
-    """x-amzn-RequestId, else x-amz-request-id: the first that is not empty."""
+    """x-amzn-RequestId, or if that is empty, x-amz-request-id."""
     extended_request_id: str | None = None
     destination_ip: str | None = None
     connection_reused: bool | None = None
     latencies: Latencies | None = None
     not_sent: bool = False
-    """Ruby: a client-side failure, described by nulls."""
+    """Ruby only: it failed in the client, before there was a request."""
 
 
 Event = ApiCall | ApiCallAttempt

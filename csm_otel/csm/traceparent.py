@@ -1,6 +1,6 @@
-"""W3C trace context as text: the ``traceparent`` header, and the one that rides in a client id.
+"""W3C trace context to text and back: a ``traceparent``, alone or at the end of a client id.
 
-Standard library only: `exec` uses it before anything else is loaded.
+Standard library only: `exec` needs it before its command has started.
 Source: W3C Trace Context level 1, section 3.2.
 """
 
@@ -12,15 +12,15 @@ from typing import NamedTuple
 _TRACEPARENT = re.compile(
     r"(?P<version>[0-9a-f]{2})-(?P<trace>[0-9a-f]{32})-(?P<span>[0-9a-f]{16})-(?P<flags>[0-9a-f]{2})(?P<more>-.*)?"
 )
-_LOOKS_LIKE_ONE = re.compile(r"[0-9A-Fa-f]{2}-[0-9A-Fa-f]{16,32}(?:-[0-9A-Fa-f-]*)?")
+_MALFORMED = re.compile(r"[0-9A-Fa-f]{2}-[0-9A-Fa-f]{16,32}(?:-[0-9A-Fa-f-]*)?")
 _SAMPLED = 0x01
 
 MAX_NAME_BYTES = 199
-"""What a client id of 255 characters (botocore raises beyond it) has left for a name beside ``;`` and a traceparent."""
+"""Room for a name in a client id with ``;`` and a traceparent: botocore raises beyond 255 characters."""
 
 
 class TraceParent(NamedTuple):
-    """A position in a trace: 128-bit trace id, 64-bit span id, whether the trace is recorded."""
+    """A parent span: 128-bit trace id, 64-bit span id, and whether it is sampled."""
 
     trace_id: int
     span_id: int
@@ -31,7 +31,7 @@ class TraceParent(NamedTuple):
 
 
 def parse_traceparent(text: str) -> TraceParent | None:
-    """Return what a ``traceparent`` says, or None where it is invalid (version ff, zero ids and upper case are)."""
+    """Return the parsed ``traceparent``, or None if it is invalid (as are version ff, zero ids and upper case)."""
     found = _TRACEPARENT.fullmatch(text)
     if not found or found["version"] == "ff" or (found["version"] == "00" and found["more"]):
         return None
@@ -42,18 +42,18 @@ def parse_traceparent(text: str) -> TraceParent | None:
 
 
 def split_client_id(client_id: str) -> tuple[str, TraceParent | None]:
-    """Return a client id's name and the trace context behind its last ``;``.
+    """Return the name in a client id and the trace context after its last ``;``, if any.
 
-    What looks like a context but is none is left out of the name all the same: it is not what anybody calls a service.
+    A malformed context is not part of the name either: nobody calls a service that.
     """
     head, separator, tail = client_id.rpartition(";")
     context = parse_traceparent(tail)
-    if context or (separator and _LOOKS_LIKE_ONE.fullmatch(tail)):
+    if context or (separator and _MALFORMED.fullmatch(tail)):
         return head, context
     return client_id, None
 
 
 def client_id_with(name: str, context: TraceParent) -> str:
-    """Return ``name;traceparent``, the name cut to printable ASCII that fits in what every SDK sends whole."""
-    kept = "".join(letter for letter in name if letter.isascii() and letter.isprintable() and letter != ";")
-    return f"{kept[:MAX_NAME_BYTES].strip()};{context}"
+    """Return ``name;traceparent``, with only the printable ASCII of the name, cut so that every SDK sends it whole."""
+    printable = "".join(char for char in name if char.isascii() and char.isprintable() and char != ";")
+    return f"{printable[:MAX_NAME_BYTES].strip()};{context}"

@@ -1,9 +1,10 @@
-"""One UDP payload to the JSON objects in it, with the types that their keys should have.
+"""UDP payload in, its JSON objects out, as structs with typed fields.
 
-`read_plain` takes what the SDKs send today: one object with known keys. `read_anything` takes the rest - arrays,
-several objects, odd types, odd spelling, bad UTF-8, unknown keys - and drops an odd field, never the object.
+`parse_strict` accepts what current SDKs send: one object with known keys. `parse_lenient` accepts everything else
+(arrays, several objects, wrong types, other spellings, invalid UTF-8, unknown keys) and drops an unusable field, never
+the object.
 
-A `Wire` holds the access key and the session token. It lives as long as `csm_otel.csm.decoding.decode` runs.
+A `Wire` holds the access key and the session token. None outlives the run of `csm_otel.csm.decoding.decode`.
 """
 
 from __future__ import annotations
@@ -16,23 +17,23 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
+from csm_otel.csm.dialects import DISTINGUISHING_KEYS
 from csm_otel.errors import MalformedDatagramError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 MAX_OBJECTS = 1024  # in one datagram: 65,535 bytes hold no more than some 900 events of the smallest useful kind
-# After what is not JSON, reading goes on at the next line, which the failed try may have read already. Twice the
-# largest datagram is more than any cut one needs; unbounded, lines nested in each other cost their square.
-_MAX_READ_IN_VAIN = 2 * 65_535  # characters, in one datagram
+# After a syntax error, parsing resumes at the next line, which the failed parse may already have consumed: quadratic
+# without a bound. Twice the largest datagram is enough for any datagram that was cut.
+_MAX_WASTED_CHARS = 2 * 65_535
 _MAX_DIGITS = 19
-_TOO_BIG = 10**18
-_TELLING_KEYS = 7  # the order of so many tells the SDKs apart
+_MAX_FLOAT = 10**18  # exclusive
 _KEY = re.compile(rb'[{,]\s*"([A-Za-z0-9]{1,40})"\s*:')
 
 
 class Wire(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """Every key that some SDK, or some release of one, sends. None of them outlives decoding."""
+    """Every key that any release of any SDK sends, spelled as on the wire."""
 
     Type: str | None = None
     Version: int | None = None
@@ -80,7 +81,7 @@ class Wire(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
         return "Wire(...)"
 
 
-_FIELDS = {name.lower(): name for name in Wire.__struct_fields__}
+_NAMES = {name.lower(): name for name in Wire.__struct_fields__}
 _EXCEPTION_NAMES = {"FinalAwsException", "FinalSdkException", "AwsException", "SdkException"}
 _NUMBERS = {
     "Version", "Timestamp", "Latency", "AttemptCount", "MaxRetriesExceeded", "ApiCallTimeout", "FinalHttpStatusCode",
@@ -89,56 +90,60 @@ _NUMBERS = {
 }  # fmt: skip
 _FLAGS = {"MaxRetriesExceeded", "ApiCallTimeout", "ConnectionReused"}
 
-_plain = msgspec.json.Decoder(Wire)
+_decoder = msgspec.json.Decoder(Wire)
 
 
 class WireObject(NamedTuple):
-    """One object, and how to get the first of its keys, in order: few senders are not known by their user agent."""
+    """One parsed object."""
 
     wire: Wire
     keys: Callable[[], list[str]]
+    """Returns the first keys in order. Computed on demand: most senders are recognised by their user agent."""
 
 
-def read_plain(payload: bytes) -> WireObject | None:
-    """Return the object, or None for what is not plain; no exception, as its text would travel on as a context."""
+def parse_strict(payload: bytes) -> WireObject | None:
+    """Return the object, or None if the payload is anything but one object with known keys of the right types.
+
+    None instead of an exception, which would carry parts of the payload along as the context of later ones.
+    """
     try:
-        wire = _plain.decode(payload)
+        wire = _decoder.decode(payload)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
-    return WireObject(wire, lambda: [key[1].decode() for key in islice(_KEY.finditer(payload), _TELLING_KEYS)])
+    return WireObject(wire, lambda: [key[1].decode() for key in islice(_KEY.finditer(payload), DISTINGUISHING_KEYS)])
 
 
-def read_anything(payload: bytes) -> Iterator[WireObject | MalformedDatagramError]:
-    """Yield each object of the payload, arrays opened, and an error, not raised, in the place of what is none.
+def parse_lenient(payload: bytes) -> Iterator[WireObject | MalformedDatagramError]:
+    """Yield each object of the payload, arrays flattened, and an error (not raised) in place of anything else.
 
-    The errors' reasons are ``not_json``, ``not_an_object``, ``too_deep`` and, once and last, ``too_many``: more than
-    `MAX_OBJECTS`, or too much in vain, lies before the rest, which is not read.
+    The errors' reasons are ``not_json``, ``not_an_object``, ``too_deep`` and, as the last item, ``too_many``: there
+    were more than `MAX_OBJECTS` values, or too much that is not JSON, and the rest is not read.
     """
     for count, value in enumerate(_values(payload)):
         if count == MAX_OBJECTS:
             yield MalformedDatagramError("too_many")
             return
         if isinstance(value, dict):
-            yield WireObject(_wire(value), list(value)[:_TELLING_KEYS].copy)
+            yield WireObject(_wire(value), list(value)[:DISTINGUISHING_KEYS].copy)
         else:
             yield value if isinstance(value, MalformedDatagramError) else MalformedDatagramError("not_an_object")
 
 
 def _values(payload: bytes) -> Iterator[object]:
-    """Yield each JSON value of the payload, arrays opened; a `MalformedDatagramError` in place of what is not JSON."""
+    """Yield each JSON value of the payload, arrays flattened; a `MalformedDatagramError` in place of a syntax error."""
     text = payload.decode("utf-8", "replace").lstrip("\ufeff")
     decoder = json.JSONDecoder(parse_int=_parse_int)
     at = 0
-    read_in_vain = 0
-    while (at := _skip_blanks(text, at)) < len(text):
-        if read_in_vain > _MAX_READ_IN_VAIN:
+    wasted_chars = 0
+    while (at := _skip_whitespace(text, at)) < len(text):
+        if wasted_chars > _MAX_WASTED_CHARS:
             yield MalformedDatagramError("too_many")
             return
         try:
             value, at = decoder.raw_decode(text, at)
         except json.JSONDecodeError as error:
-            # to the end of the line: of a string without an end the error tells the start
-            read_in_vain += _line_end(text, error.pos) - at
+            # at least to the end of the line: the error of an unterminated string has the position of its start
+            wasted_chars += _line_end(text, error.pos) - at
             yield MalformedDatagramError("not_json")
             at = _line_end(text, at)
             continue
@@ -156,7 +161,7 @@ def _line_end(text: str, at: int) -> int:
     return len(text) if end < 0 else end
 
 
-def _skip_blanks(text: str, at: int) -> int:
+def _skip_whitespace(text: str, at: int) -> int:
     while at < len(text) and text[at] in " \t\r\n\x00\ufeff":
         at += 1
     return at
@@ -169,7 +174,7 @@ def _parse_int(digits: str) -> int | None:
 def _wire(value: dict[str, Any]) -> Wire:
     fields: dict[str, Any] = {}
     for key, item in value.items():
-        name = _FIELDS.get(key.lower())
+        name = _NAMES.get(key.lower())
         if name is None:
             continue
         if name in _NUMBERS:
@@ -178,14 +183,14 @@ def _wire(value: dict[str, Any]) -> Wire:
             kept = item if isinstance(item, str) else _number(item, flag=False)
         else:
             kept = item if isinstance(item, str) else None
-        # the same key in two spellings: the one that says something
+        # the same key in two spellings: a usable value wins
         if kept is not None or name not in fields:
             fields[name] = kept
     return Wire(**fields)
 
 
 def _number(item: object, *, flag: bool) -> int | None:
-    """Return an int, integral float (fractions only of a millisecond are cut), or numeric string as an int."""
+    """Return an int, a float or a numeric string as an int, a boolean only for a ``flag``; else None."""
     if isinstance(item, bool):
         return int(item) if flag else None
     if isinstance(item, str):
@@ -194,5 +199,5 @@ def _number(item: object, *, flag: bool) -> int | None:
         except ValueError:
             return None
     if isinstance(item, float):
-        return int(item) if math.isfinite(item) and abs(item) < _TOO_BIG else None
+        return int(item) if math.isfinite(item) and abs(item) < _MAX_FLOAT else None
     return item if isinstance(item, int) else None

@@ -1,4 +1,4 @@
-"""Payloads to events: every dialect, every shape, and nothing that a sender writes gets in the way."""
+"""Payloads to events: every dialect, every shape, and no input that breaks decoding."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def only_attempt(payload: bytes) -> ApiCallAttempt:
 
 
 def test_call() -> None:
-    """Every field of a call is where it belongs."""
+    """Every field of a call is decoded."""
     payload = call(
         ClientId="etl",
         AttemptCount=3,
@@ -70,7 +70,7 @@ def test_call() -> None:
 
 
 def test_attempt() -> None:
-    """Every field of an attempt is where it belongs, and of the key only the account is left."""
+    """Every field of an attempt is decoded, the access key as its account."""
     payload = attempt(
         Dialect.CPP,
         AccessKey="ASIAY34FZKBOKMUTVV7A",
@@ -109,25 +109,25 @@ def test_attempt() -> None:
 
 
 @pytest.mark.parametrize("dialect", sorted(Dialect))
-def test_every_dialect_takes_the_fast_path(dialect: Dialect) -> None:
-    """What the SDKs really send is plain enough for the fast path, .NET's spelling of AWS apart."""
+def test_every_dialect_is_parsed_strictly(dialect: Dialect) -> None:
+    """What the SDKs send is accepted by the strict parser, except for .NET's spelling of AWS."""
     payloads = [call(dialect), attempt(dialect)]
 
-    assert all(wire.read_plain(payload) is not None for payload in payloads)
+    assert all(wire.parse_strict(payload) is not None for payload in payloads)
     assert [only(payload).dialect for payload in payloads] == [dialect, dialect]
 
 
 @pytest.mark.parametrize("dialect", sorted(set(Dialect) - {Dialect.UNKNOWN}))
-def test_dialect_without_a_telling_agent(dialect: Dialect) -> None:
-    """Where the application sets its own user agent, the order of the keys tells the SDK, on both paths."""
+def test_dialect_without_an_sdk_in_the_agent(dialect: Dialect) -> None:
+    """Where the application sets its own user agent, the order of the keys identifies the SDK, on both paths."""
     payloads = [call(dialect, UserAgent="mine/1.0"), attempt(dialect, UserAgent="mine/1.0")]
 
     assert [only(payload).dialect for payload in payloads] == [dialect, dialect]
-    assert [decoding._decode_tolerantly(payload).events[0].dialect for payload in payloads] == [dialect, dialect]
+    assert [decoding._decode_lenient(payload).events[0].dialect for payload in payloads] == [dialect, dialect]
 
 
 def test_user_agent_beats_key_order() -> None:
-    """An agent that names an SDK is no accident; the key order of an old Python may be."""
+    """A user agent that names an SDK has precedence over the key order, which may be a coincidence."""
     payload = encode(Dialect.JS, call_fields(Dialect.JS, UserAgent=AGENTS[Dialect.BOTOCORE]))
 
     assert only(payload).dialect is Dialect.BOTOCORE
@@ -151,7 +151,7 @@ ONE, TWO = call_fields(Api="One"), attempt_fields(Api="Two")
     ],
 )
 def test_several_events(payload: bytes) -> None:
-    """One datagram may hold several events, in any of the usual shapes, and their order is kept."""
+    """Several events in one datagram, in any of the usual shapes, are decoded in order."""
     decoded = decode(payload)
 
     assert [event.api for event in decoded.events] == ["One", "Two"]
@@ -178,7 +178,7 @@ def test_several_events(payload: bytes) -> None:
     ],
 )
 def test_same_event_in_another_shape(payload: bytes) -> None:
-    """However one event is written, it is the same event."""
+    """The shape of the JSON around an event does not change the event."""
     event = only_call(payload)
 
     expected = only_call(json.dumps(ONE).encode())
@@ -216,7 +216,7 @@ def test_same_event_in_another_shape(payload: bytes) -> None:
     ],
 )
 def test_no_event(payload: bytes, reason: str) -> None:
-    """What is no event is rejected with one of few reasons, and with nothing of the payload."""
+    """A payload without an event is rejected with a fixed reason that holds no part of it."""
     with pytest.raises(MalformedDatagramError) as raised:
         decode(payload)
 
@@ -225,7 +225,7 @@ def test_no_event(payload: bytes, reason: str) -> None:
 
 
 def test_good_events_survive_bad_neighbours() -> None:
-    """What is wrong beside an event is counted by reason, and the event is kept."""
+    """Events are decoded although other objects of the datagram are rejected, each with its reason."""
     payload = b"\n".join([b"junk", call(Api="One"), b"{}", b"7", attempt(Api="Two"), b'{"Type":'])
 
     decoded = decode(payload)
@@ -235,7 +235,7 @@ def test_good_events_survive_bad_neighbours() -> None:
 
 
 def test_other_versions_are_counted_and_decoded() -> None:
-    """Another Version is no reason to drop an event; an absent one (Go's calls) is ordinary."""
+    """An event with another Version is counted and decoded; without one (Go's calls) it is not counted."""
     payload = b"\n".join([call(Version=2), call(Version="3"), call(Version=1), call(Version=ABSENT)])
 
     decoded = decode(payload)
@@ -244,8 +244,8 @@ def test_other_versions_are_counted_and_decoded() -> None:
     assert decode(call(Version=2)).other_versions == 1
 
 
-def test_many_tries_are_bounded() -> None:
-    """A datagram of nothing but broken lines costs a bounded number of tries."""
+def test_failed_parses_are_bounded() -> None:
+    """A datagram of nothing but broken lines costs a bounded number of parses."""
     with pytest.raises(MalformedDatagramError) as raised:
         decode(b"{\n" * 32_000)
     rejected = decode(call() + b"\n" + b"{\n" * 30_000).rejected
@@ -254,8 +254,8 @@ def test_many_tries_are_bounded() -> None:
     assert rejected == ("not_json",) * (wire.MAX_OBJECTS - 1) + ("too_many",)
 
 
-def test_reading_in_vain_is_bounded() -> None:
-    """Lines that each fail at the end of the datagram cost a few readings of it, not one for each of them."""
+def test_repeated_parsing_is_bounded() -> None:
+    """Lines that each fail at the end of the datagram cost a few passes over it, not one each."""
     nested = b"[1,\n" * 900 + b"1," * 30_000
     unfinished = b"[1,\n" * 900 + b'"' + b"a" * 60_000
 
@@ -275,11 +275,11 @@ SMALL_CALL = b'{"Type":"ApiCall","Api":"A"}'
         pytest.param(b"[" + b",".join([SMALL_CALL] * 1024) + b"]", (), id="array-as-many-as-are-read"),
         pytest.param(b"[" + b",".join([SMALL_CALL] * 2_000) + b"]", ("too_many",), id="array"),
         pytest.param((b"[" + b",".join([SMALL_CALL] * 700) + b"]") * 3, ("too_many",), id="arrays"),
-        pytest.param(SMALL_CALL * 1024 + b"junk", ("too_many",), id="what-is-cut-is-not-looked-at"),
+        pytest.param(SMALL_CALL * 1024 + b"junk", ("too_many",), id="the-rest-is-not-parsed"),
     ],
 )
-def test_too_many_are_cut_and_told(payload: bytes, rejected: tuple[str, ...]) -> None:
-    """A datagram's first 1,024 objects are read, and that there are more is one reason among the rejected."""
+def test_too_many_objects(payload: bytes, rejected: tuple[str, ...]) -> None:
+    """A datagram's first 1,024 objects are decoded; the rest is one ``too_many``."""
     decoded = decode(payload)
 
     assert (len(decoded.events), decoded.rejected) == (1024, rejected)
@@ -292,8 +292,8 @@ def test_too_many_are_cut_and_told(payload: bytes, rejected: tuple[str, ...]) ->
         pytest.param(b'{"a":' * 6_000 + b"1" + b"}" * 6_000, id="objects"),
     ],
 )
-def test_what_is_too_deep_ends_the_reading(odd: bytes) -> None:
-    """Nesting that nobody needs is told once, and what came before it is kept."""
+def test_deep_nesting_ends_parsing(odd: bytes) -> None:
+    """Excessive nesting is rejected once, and the events before it are kept."""
     decoded = decode(call() + b"\n" + odd + b"\n" + call())
 
     assert (len(decoded.events), decoded.rejected) == (1, ("too_deep",))
@@ -301,7 +301,7 @@ def test_what_is_too_deep_ends_the_reading(odd: bytes) -> None:
 
 @pytest.mark.parametrize("digits", [19, 20, 4_300, 60_000])
 def test_numbers_of_any_length(digits: int) -> None:
-    """A number longer than any count is no value; the event is kept, on either path."""
+    """A number with too many digits is dropped and the event kept, on both paths."""
     for shape in (b"%b", b"[%b]"):
         (event,) = decode(shape % call(Latency=0).replace(b'"Latency":0', b'"Latency":' + b"9" * digits)).events
         assert event.latency_ms is None
@@ -318,7 +318,7 @@ def test_texts_are_cut(length: int, kept: int) -> None:
 
 
 def test_too_many_is_never_the_only_reason() -> None:
-    """A datagram without any event is malformed for what its first object is."""
+    """A datagram without any event is malformed for the reason of its first object."""
     with pytest.raises(MalformedDatagramError) as raised:
         decode(b"{}" * 2_000)
 
@@ -402,7 +402,7 @@ def test_too_many_is_never_the_only_reason() -> None:
     ],
 )
 def test_field(field: str, value: object, attribute: str, expected: object) -> None:
-    """An odd field is put right or left out; it never costs the event."""
+    """An odd field is corrected or dropped, never the event."""
     payload = encode(Dialect.BOTOCORE, call_fields(**{field: value}))
 
     actual = getattr(only_call(payload), attribute)
@@ -434,7 +434,7 @@ def test_attempt_field(changes: dict[str, object], attribute: str, expected: obj
 
 
 def test_ruby_attempt_that_was_not_sent() -> None:
-    """Ruby describes a client-side failure by nulls, which is told from an attempt that lacks its times."""
+    """Ruby sends nulls for a client-side failure, unlike an attempt that merely lacks its times."""
     nulls: dict[str, Any] = dict.fromkeys(["Timestamp", "Fqdn", "Region", "UserAgent", "AccessKey"])
     phantom = attempt(Dialect.RUBY, **nulls, AttemptLatency=ABSENT, HttpStatusCode=ABSENT, SdkException="ArgumentError")
     event = only_attempt(phantom)
@@ -445,7 +445,7 @@ def test_ruby_attempt_that_was_not_sent() -> None:
 
 
 def test_invalid_utf8_is_replaced() -> None:
-    """C++ cuts inside a character: the event is kept and the broken character marked."""
+    """An event that C++ cut inside a character is kept, with a replacement character."""
     payload = attempt(Dialect.CPP, AwsException="Slow", AwsExceptionMessage="wäh").replace("ä".encode(), b"\xc3")
 
     assert only_attempt(payload).aws_exception == Failure("Slow", "w\ufffdh")
@@ -463,7 +463,7 @@ def test_escaping_makes_no_difference() -> None:
 
 @given(strategies.any_payload)
 def test_decode_raises_one_error_or_nothing(payload: bytes) -> None:
-    """Whatever arrives, decoding returns sound events or raises the one error with a known reason."""
+    """Any payload either decodes to valid events or raises the one error with a known reason."""
     decoded, reasons = outcome(payload)
 
     assert bool(decoded.events) != bool(reasons)
@@ -481,7 +481,7 @@ def outcome(payload: bytes) -> tuple[Decoded, list[str]]:
 
 
 def assert_sound(event: Event) -> None:
-    """Check what every later stage relies on."""
+    """Assert the invariants that every later stage relies on."""
     assert event.service or event.api
     assert event.status is None or 100 <= event.status <= 599
     assert event.latency_ms is None or 0 <= event.latency_ms <= DAY_MS
@@ -500,18 +500,18 @@ def failure_texts(failure: Failure) -> list[str]:
 
 @given(strategies.well_formed())
 def test_both_paths_agree(payload: bytes) -> None:
-    """The tolerant path makes the same events of everything that the fast one accepts."""
-    plain = wire.read_plain(payload)
+    """The lenient path decodes the same events from everything that the strict one accepts."""
+    parsed = wire.parse_strict(payload)
 
-    fast, tolerant = decode(payload), decoding._decode_tolerantly(payload)
+    strict, lenient = decode(payload), decoding._decode_lenient(payload)
 
-    assert isinstance(fast, Decoded)
-    assert plain is not None
-    assert fast == tolerant
+    assert isinstance(strict, Decoded)
+    assert parsed is not None
+    assert strict == lenient
 
 
 def test_secret_with_control_characters() -> None:
-    """A secret is cleaned like the texts it is looked for in, or its quotes would slip through."""
+    """A secret is cleaned like the texts that are searched for it, so that its quotes are found."""
     token = "abcdefgh\x00ijklmnop\nqrstuvwx"
     event = only_attempt(attempt(SessionToken=token, AwsException="E", AwsExceptionMessage=f"bad: {token}."))
 
@@ -530,7 +530,7 @@ def test_no_event_holds_a_secret(leaking: tuple[bytes, list[str]]) -> None:
 
 @given(strategies.leaking())
 def test_no_error_holds_a_secret(leaking: tuple[bytes, list[str]]) -> None:
-    """Neither is in the error, nor in what it was raised from."""
+    """Neither secret is in the error, nor in its cause or context."""
     payload, secrets = leaking
 
     with pytest.raises(MalformedDatagramError) as raised:
@@ -558,13 +558,13 @@ def test_no_error_holds_a_secret(leaking: tuple[bytes, list[str]]) -> None:
     ],
 )
 def test_account_of_key(access_key_id: str, account: str | None) -> None:
-    """A key id made since 2019 holds its account; any other holds none."""
+    """A key id created since 2019 holds its account; any other holds none."""
     assert account == account_of(access_key_id)
 
 
 @given(account=st.integers(1, 10**12 - 1), rest=st.binary(min_size=4, max_size=4), low=st.integers(0, 127))
 def test_account_survives_encoding(account: int, rest: bytes, low: int) -> None:
-    """Any account that is written into a key id is read from it, as 12 digits."""
+    """Any account encoded in a key id is read from it, as 12 digits."""
     value = 1 << 47 | account << 7 | low
     key = "AKIA" + base64.b32encode(value.to_bytes(6, "big") + rest).decode()
 
@@ -573,7 +573,7 @@ def test_account_survives_encoding(account: int, rest: bytes, low: int) -> None:
 
 @given(st.text(max_size=24))
 def test_anything_has_twelve_digits_or_none(text: str) -> None:
-    """No text makes it raise, and what it returns is an account id."""
+    """No text raises, and the result is an account id or None."""
     account = account_of(text)
 
     assert account is None or (len(account) == 12 and account.isdigit())

@@ -1,4 +1,4 @@
-"""Which SDK wrote an event."""
+"""The SDK family of an event, by user agent and by key order."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ KNOWN = sorted(set(Dialect) - {Dialect.UNKNOWN})
     ],
 )
 def test_by_user_agent(user_agent: str, expected: Dialect | None) -> None:
-    """The product that an agent names tells the family."""
+    """The product in a user agent identifies the family."""
     assert expected == dialect_of_user_agent(user_agent)
 
 
@@ -53,7 +53,7 @@ def test_by_key_order(dialect: Dialect) -> None:
     ],
 )
 def test_by_unusual_key_order(keys: list[str], expected: Dialect | None) -> None:
-    """Keys that an SDK may leave out do not change what it is taken for."""
+    """Keys that an SDK may omit do not change the result."""
     assert expected == dialect_of_keys(keys)
 
 
@@ -69,7 +69,7 @@ def test_by_unusual_key_order(keys: list[str], expected: Dialect | None) -> None
     ],
 )
 def test_sdk_of_user_agent(user_agent: str, expected: str | None) -> None:
-    """The SDK's own product token is told, with its version."""
+    """The SDK's own product token is returned, with its version."""
     assert expected == sdk_of_user_agent(user_agent)
 
 
@@ -83,5 +83,5 @@ def test_sdk_of_user_agent(user_agent: str, expected: str | None) -> None:
     ],
 )
 def test_application_of_user_agent(user_agent: str, expected: str | None) -> None:
-    """The application id is what stands after ``app/``."""
+    """The application id is the text after ``app/``."""
     assert expected == application_of_user_agent(user_agent)

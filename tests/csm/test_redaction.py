@@ -1,4 +1,4 @@
-"""What may not leave: by value, and by pattern."""
+"""Redaction of secrets, by value and by pattern."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from datagrams import TOKEN
 from hypothesis import given
 from hypothesis import strategies as st
 
-from csm_otel.csm.redaction import REDACTED, ValueRedactor, without_patterns
+from csm_otel.csm.redaction import REDACTED, ValueRedactor, redact_patterns
 
 KEY = "AKIAIOSFODNN7EXAMPLE"
 OTHER_KEY = "ASIAY34FZKBOKMUTVV7A"
@@ -99,9 +99,9 @@ HARMLESS = [
 
 @pytest.mark.parametrize("text", HARMLESS)
 def test_harmless_text_stays(text: str) -> None:
-    """What AWS and the SDKs really say comes through as it is."""
-    assert without_patterns(text) == text
-    assert ValueRedactor("AKIDEXAMPLE", TOKEN).message(text) == text
+    """Real messages of AWS and the SDKs are not changed."""
+    assert redact_patterns(text) == text
+    assert ValueRedactor("AKIDEXAMPLE", TOKEN).redact_message(text) == text
 
 
 @pytest.mark.parametrize(
@@ -175,9 +175,9 @@ def test_harmless_text_stays(text: str) -> None:
     ],
 )
 def test_secret_goes_by_pattern(text: str, secret: str, kept: str) -> None:
-    """What looks like a credential goes, whole or cut, and the words around it stay."""
+    """What looks like a credential is redacted, whole or cut, and the words around it are kept."""
     assert secret in text
-    assert without_patterns(text) == kept
+    assert redact_patterns(text) == kept
 
 
 @pytest.mark.parametrize(
@@ -196,8 +196,8 @@ def test_secret_goes_by_pattern(text: str, secret: str, kept: str) -> None:
     ],
 )
 def test_secret_goes_by_value(text: str, kept: str) -> None:
-    """Whatever shares 16 characters in a row with a secret goes, in any field."""
-    assert ValueRedactor(KEY, TOKEN).field(text) == kept
+    """Any 16 characters in a row of a secret are redacted, in every field."""
+    assert ValueRedactor(KEY, TOKEN).redact_values(text) == kept
 
 
 @pytest.mark.parametrize(
@@ -211,40 +211,40 @@ def test_secret_goes_by_value(text: str, kept: str) -> None:
     ],
 )
 def test_short_secrets(secret: str, text: str, message: str, field: str) -> None:
-    """A test's ``test`` is taken out of free text as a word, and never tears names apart."""
+    """A short secret such as ``test`` is redacted in free text as a word, never within a name."""
     redactor = ValueRedactor(secret, None)
 
-    assert redactor.message(text) == message
-    assert redactor.field(text) == field
+    assert redactor.redact_message(text) == message
+    assert redactor.redact_values(text) == field
 
 
-def test_many_short_secrets_are_one_pattern() -> None:
-    """A datagram of many events with a short secret each is searched once for all."""
+def test_many_short_secrets() -> None:
+    """Many short secrets are all found, and no others."""
     redactor = ValueRedactor(*(f"s{number}" for number in range(900)))
 
-    assert redactor.message("s1 s899 s900") == f"{REDACTED} {REDACTED} s900"
+    assert redactor.redact_message("s1 s899 s900") == f"{REDACTED} {REDACTED} s900"
 
 
 class Searched(str):  # ruff: ignore[subclass-builtin] - the rest of what it does is a text's own
-    """A text that counts the characters it is searched through for."""
+    """A text that counts the characters searched in it."""
 
     __slots__ = ("characters",)
     characters: int
 
     def __contains__(self, key: object, /) -> bool:
-        """Count, and search."""
+        """Count and search."""
         self.characters += len(self)
         return str(key) in str(self)
 
 
 def test_searching_is_bounded() -> None:
-    """However long a secret and the texts of a datagram are, few of their products are searched through."""
+    """The characters searched are bounded, however long a secret and the texts of its datagram are."""
     redactor = ValueRedactor("a" * 30_000)
     searched = redactor._joined = Searched(redactor._joined)
     searched.characters = 0
 
     for text in ["aaaabaaa" * 256, "a" * 2_048] * 8:
-        assert redactor.field(text) == (text if "b" in text else REDACTED)
+        assert redactor.redact_values(text) == (text if "b" in text else REDACTED)
     assert searched.characters <= 1 << 20, "32,768 characters in blocks of 8: 122 million, one by one"
 
 
@@ -253,17 +253,17 @@ SMALL = st.text("ab", min_size=16, max_size=60)
 
 @given(secrets=st.lists(SMALL, min_size=1, max_size=3), text=st.text("abc", max_size=200), data=st.data())
 def test_pieces_by_definition(secrets: list[str], text: str, data: st.DataObject) -> None:
-    """What goes is every character of every 16 in a row that are in a secret, no more and no less."""
+    """Exactly those characters are redacted that are part of 16 in a row of a secret."""
     for _ in range(data.draw(st.integers(0, 4))):
         secret = data.draw(st.sampled_from(secrets))
         at, start = data.draw(st.integers(0, len(text))), data.draw(st.integers(0, len(secret)))
         text = text[:at] + secret[start : start + data.draw(st.integers(10, 40))] + text[at:]
 
-    assert ValueRedactor(*secrets).field(text) == by_definition(text, secrets)
+    assert ValueRedactor(*secrets).redact_values(text) == by_definition(text, secrets)
 
 
 def by_definition(text: str, secrets: list[str]) -> str:
-    """Return ``text`` without its pieces, a marker where one begins that reaches into none before it."""
+    """Return ``text`` with one marker for each maximal run of overlapping pieces."""
     starts = [at for at in range(len(text) - 15) if any(text[at : at + 16] in secret for secret in secrets)]
     gone = {at + offset for at in starts for offset in range(16)}
     marked = {at for at in starts if not any(other < at < other + 16 for other in starts)}
@@ -279,26 +279,26 @@ def quoted(draw: st.DrawFn, secrets: st.SearchStrategy[str]) -> tuple[list[str],
 
 @given(quoted(st.text("ab.", min_size=1, max_size=7)))
 def test_short_secrets_by_definition(quoted: tuple[list[str], str]) -> None:
-    """Few or many, short secrets go where they are whole words, the shorter of two that begin at one place."""
+    """Few or many, short secrets are redacted as whole words, the shorter of two that begin together."""
     secrets, text = quoted
     expected = re.sub(rf"(?<!\w)(?:{'|'.join(map(re.escape, sorted(secrets)))})(?!\w)", REDACTED, text)
 
-    assert ValueRedactor(*secrets).message(text) == expected
+    assert ValueRedactor(*secrets).redact_message(text) == expected
 
 
 @given(quoted(st.text("ab", min_size=8, max_size=15)))
 def test_medium_secrets_by_definition(quoted: tuple[list[str], str]) -> None:
-    """Few or many, secrets too short for pieces go wherever they are."""
+    """Few or many, secrets shorter than a piece are redacted everywhere."""
     secrets, expected = quoted
     text = expected
     for secret in sorted(set(secrets)):
         expected = expected.replace(secret, REDACTED)
 
-    assert ValueRedactor(*secrets).field(text) == expected
+    assert ValueRedactor(*secrets).redact_values(text) == expected
 
 
 def test_repr_holds_nothing() -> None:
-    """The redactor does not show what it holds."""
+    """The repr of a redactor holds no secret."""
     assert repr(ValueRedactor(KEY, TOKEN)) == "ValueRedactor(...)"
 
 
@@ -310,20 +310,20 @@ def test_repr_holds_nothing() -> None:
     length=st.integers(16, 300),
 )
 def test_no_piece_survives(secret: str, before: str, after: str, start: int, length: int) -> None:
-    """Wherever a piece of a secret stands in a text, no 16 characters of it are left."""
+    """Wherever a text quotes a secret, no 16 characters of it are left."""
     text = before + secret[min(start, len(secret) - 16) :][:length] + after
 
-    redacted = ValueRedactor(KEY, secret).message(text)
+    redacted = ValueRedactor(KEY, secret).redact_message(text)
 
     assert not strategies.holds_piece(redacted, [secret])
 
 
 @given(st.text(max_size=300))
 def test_redacting_twice_changes_nothing(text: str) -> None:
-    """What has been redacted is not touched again."""
-    once = without_patterns(text)
+    """Redaction is idempotent."""
+    once = redact_patterns(text)
 
-    assert without_patterns(once) == once
+    assert redact_patterns(once) == once
 
 
 @pytest.mark.parametrize(
@@ -344,5 +344,5 @@ def test_redacting_twice_changes_nothing(text: str) -> None:
     ],
 )
 def test_ids_and_names(text: str, kept: str) -> None:
-    """What should be an id, a name or an address is no place for anybody's credentials either."""
-    assert ValueRedactor("test").name(text) == kept
+    """Ids, names and addresses are redacted by pattern too."""
+    assert ValueRedactor("test").redact_name(text) == kept

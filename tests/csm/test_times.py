@@ -1,4 +1,4 @@
-"""When events began and ended."""
+"""The start and end of events."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ START_STAMPED = sorted(set(Dialect) - {Dialect.GO, Dialect.UNKNOWN})
 @pytest.mark.parametrize("dialect", START_STAMPED)
 @pytest.mark.parametrize("make", [call, attempt], ids=["call", "attempt"])
 def test_stamp_is_the_start(dialect: Dialect, make: Make) -> None:
-    """Every SDK but Go stamps the start, however late the datagram comes."""
+    """Every SDK but Go sends the start, however late the datagram arrives."""
     event = make(dialect, stamp=1_000_000, latency=880)
 
     expected = (1_000_000 * NS_PER_MS, 1_000_880 * NS_PER_MS)
@@ -66,16 +66,16 @@ def test_go_stamps_the_end(make: Make) -> None:
         pytest.param(call(Dialect.UNKNOWN, stamp=800, latency=500), 1001, (800, 1300), id="unknown-in-between"),
     ],
 )
-def test_what_is_not_said_comes_from_the_receipt(event: Event, received_ms: int, expected_ms: tuple[int, int]) -> None:
-    """Missing parts of an interval are filled from the receipt, and it never ends before it starts."""
+def test_missing_times_come_from_the_receipt(event: Event, received_ms: int, expected_ms: tuple[int, int]) -> None:
+    """Missing times are derived from the receipt, and no interval ends before it starts."""
     start_ns, end_ns = interval_of(event, received_ns=received_ms * NS_PER_MS)
 
     assert expected_ms == (start_ns // NS_PER_MS, end_ns // NS_PER_MS)
 
 
 @pytest.mark.parametrize("dialect", sorted(Dialect))
-def test_the_setting_overrules_the_dialect(dialect: Dialect) -> None:
-    """A mode other than auto decides for every sender."""
+def test_the_mode_overrides_the_dialect(dialect: Dialect) -> None:
+    """A mode other than auto applies to every sender."""
     event = call(dialect, stamp=1000, latency=100)
 
     start = interval_of(event, received_ns=0, mode=TimestampMode.START)

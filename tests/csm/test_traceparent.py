@@ -35,7 +35,7 @@ MAX_CLIENT_ID = 255  # botocore raises beyond it
     ],
 )
 def test_parse(text: str, expected: TraceParent | None) -> None:
-    """A traceparent is read as W3C Trace Context words it, and nothing else is one."""
+    """A traceparent is parsed as W3C Trace Context specifies, and anything else is None."""
     assert expected == parse_traceparent(text)
 
 
@@ -59,7 +59,7 @@ def test_parse(text: str, expected: TraceParent | None) -> None:
     ],
 )
 def test_split_client_id(client_id: str, name: str, context: TraceParent | None) -> None:
-    """The tail of a client id is a context where it is a valid one, and part of the name where it looks like none."""
+    """The tail of a client id is a context if valid, dropped if malformed, and else part of the name."""
     assert (name, context) == split_client_id(client_id)
 
 
@@ -68,13 +68,13 @@ contexts = st.builds(TraceParent, st.integers(1, 2**128 - 1), st.integers(1, 2**
 
 @given(contexts)
 def test_text_and_back(context: TraceParent) -> None:
-    """Whatever context there can be survives being written and read."""
+    """Any context is parsed back from its text."""
     assert context == parse_traceparent(str(context))
 
 
 @given(name=st.text(max_size=400), context=contexts)
 def test_client_id_and_back(name: str, context: TraceParent) -> None:
-    """Whatever the name, the client id fits every SDK, is printable ASCII, and gives the context back."""
+    """For any name, the client id fits every SDK, is printable ASCII, and has the context."""
     client_id = client_id_with(name, context)
 
     head, carried = split_client_id(client_id)
@@ -88,7 +88,7 @@ def test_client_id_and_back(name: str, context: TraceParent) -> None:
 
 @given(st.text(max_size=300))
 def test_no_client_id_raises(client_id: str) -> None:
-    """Any client id has a name, and the name is its beginning."""
+    """Any client id has a name, which is a prefix of it."""
     name, _ = split_client_id(client_id)
 
     assert client_id.startswith(name)
