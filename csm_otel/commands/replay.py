@@ -169,7 +169,7 @@ class _Player:
         )
 
         if self._bridge.outlets.file is not None:
-            self._bridge.outlets.file.have_patience(until=math.inf)
+            self._bridge.outlets.file.block_when_full(until=math.inf)
 
     def play(self, reader: _Reader, stop: StopSignal) -> None:
         """Play what follows the heading, deliver it and tell what came of it."""

@@ -107,11 +107,11 @@ class DeliveryQueue:
         return self._disk is not None and not self._disk.is_failing
 
     def mark(self) -> int:
-        """Return where what was put up to now ends, for `is_settled`."""
+        """Return where what was put up to now ends, for `is_flushed`."""
         with self._changed:
             return self._ledger.put
 
-    def is_settled(self, mark: int) -> bool:
+    def is_flushed(self, mark: int) -> bool:
         """Return whether nothing that was put before the mark waits any more."""
         with self._changed:
             return self._ledger.settled >= mark

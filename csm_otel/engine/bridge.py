@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
-from csm_otel.files.write_queue import STALL_SECONDS
+from csm_otel.files.backlog import STALL_SECONDS
 from csm_otel.spans.command import Command, command_span
 from csm_otel.spans.data import context_of
 from csm_otel.tally import Snapshot, snapshot_of
@@ -68,7 +68,7 @@ class Bridge(NamedTuple):
         That is in monotonic seconds. ``until_ns``: see `Agent.finish`.
         """
         if self.outlets.file is not None:
-            self.outlets.file.have_patience(until=deadline, stall_seconds=STALL_SECONDS)
+            self.outlets.file.block_when_full(until=deadline, stall_seconds=STALL_SECONDS)
         self.agent.finish(deadline=deadline, until_ns=until_ns)
         left_seconds = max(0.0, deadline - time.monotonic())
         kept_seconds = min(left_seconds / 4, _LAST_METRICS_SECONDS) if self.metrics is not None else 0.0

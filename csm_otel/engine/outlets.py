@@ -72,7 +72,7 @@ class Outlets(NamedTuple):
     def is_settled(self, marks: tuple[int, ...]) -> bool:
         """Return whether nothing that was sent off before waits any more."""
         carriers = [one for one in (self.queue, self.file) if one is not None]
-        return all(one.is_settled(mark) for one, mark in zip(carriers, marks, strict=True))
+        return all(one.is_flushed(mark) for one, mark in zip(carriers, marks, strict=True))
 
     def close(self, *, deadline_seconds: float) -> None:
         """Wait for the delivery of what was sent off, but no longer than the deadline, and close all.

@@ -1,7 +1,6 @@
-"""Keeps what arrives, for `csm-otel replay`: `Recorder`.
+"""Records what arrives, for `csm-otel replay`: `Recorder`, one line of JSON for each thing.
 
-Lines are written by a thread of its own: the loop that receives datagrams tells what there is to keep, and no disk or
-pipe may stop it.
+The lines are written by a thread of its own: no disk or pipe may stop the loop that receives datagrams.
 """
 
 from __future__ import annotations
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from csm_otel.errors import SettingsError
+from csm_otel.files.backlog import LIMIT_BYTES
 from csm_otel.files.line_file import LineFile
 from csm_otel.files.recording import (
     Heading,
@@ -26,7 +26,7 @@ from csm_otel.files.recording import (
     RecordedPeer,
     encode_line,
 )
-from csm_otel.files.write_queue import LIMIT_BYTES, WriteQueue
+from csm_otel.files.write_queue import WriteQueue
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,29 +39,42 @@ if TYPE_CHECKING:
 STDOUT = Path("-")
 
 _NS_PER_SECOND = 1_000_000_000
-_MOST_TOLD = 4096  # peers may be a flood's
-_GATHER_SECONDS = 0.05  # who follows a recording live waits no longer, and 5,000 lines a second are some 100 writes
+_MAX_KNOWN_PEERS = 4096  # a flood may have any number
+_GATHER_SECONDS = 0.05  # a live reader of the recording waits no longer, and 5,000 lines a second are some 100 writes
 
 
 class Recorder:
-    """Writes a recording; a line that cannot be written, or does not fit, is counted, and never stops the pipeline.
+    """Writes a recording; a line that cannot be written, or does not fit, is counted and never stops the pipeline.
 
     Every ``now`` is monotonic seconds. The tally's ``lines_unrecorded`` is the recorder's until `close` has returned.
     """
 
-    def __init__(self, file: LineFile, heading: Heading, tally: Tally, *, limit_bytes: int = LIMIT_BYTES) -> None:
-        """Begin the recording; the file is the recorder's from now on, ``limit_bytes`` bounds what waits for it."""
+    def __init__(
+        self,
+        file: LineFile,
+        heading: Heading,
+        tally: Tally,
+        *,
+        limit_bytes: int = LIMIT_BYTES,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Write the heading; the file is the recorder's from now on, ``limit_bytes`` bounds what waits for it.
+
+        ``clock`` returns monotonic seconds, as every ``now`` is.
+        """
         self._tally = tally
         self._lines = WriteQueue(
             file,
             name="csm-otel-recording",
-            lost=self._count_lost,
+            on_dropped=self._count_dropped,
             limit_bytes=limit_bytes,
             batch_bytes=file.batch_bytes,
             gather_seconds=_GATHER_SECONDS,
+            clock=clock,
         )
-        self._began = time.monotonic()
-        self._told: dict[Peer, Origin] = {}
+        self._began = clock()
+        self._origins: dict[Peer, Origin] = {}
+        """What was recorded last of each peer."""
         self._write(heading)
 
     @classmethod
@@ -78,7 +91,7 @@ class Recorder:
         return cls(LineFile(os.dup(sys.stdout.fileno()), "stdout", say=say), heading, tally)
 
     def datagram(self, decoded: Decoded, *, peer: Peer, received_ns: int, now: float) -> None:
-        """Keep what a datagram held."""
+        """Record what a datagram held."""
         self._write(
             RecordedDatagram(
                 at_ns=self._at_ns(now),
@@ -93,12 +106,12 @@ class Recorder:
         )
 
     def origin(self, origin: Origin, *, peer: Peer, now: float) -> None:
-        """Keep that a process is behind a peer, unless that was the last thing told of the peer."""
-        if self._told.get(peer) == origin:
+        """Record the process behind a peer, unless that is what was recorded of the peer last."""
+        if self._origins.get(peer) == origin:
             return
-        if len(self._told) >= _MOST_TOLD:
-            self._told.clear()  # what is told again does no harm
-        self._told[peer] = origin
+        if len(self._origins) >= _MAX_KNOWN_PEERS:
+            self._origins.clear()  # a repeated line does no harm
+        self._origins[peer] = origin
         self._write(
             RecordedOrigin(
                 at_ns=self._at_ns(now), host=peer.host, port=peer.port, generation=peer.generation, origin=origin
@@ -106,7 +119,7 @@ class Recorder:
         )
 
     def ended(self, ended: Ended, *, now: float) -> None:
-        """Keep that processes have ended, behind the peers that have gone."""
+        """Record the peers that will send no more, and the processes that have ended."""
         at_ns = self._at_ns(now)
         if ended.peers:
             peers = tuple(
@@ -117,11 +130,11 @@ class Recorder:
             self._write(RecordedEnd(at_ns=at_ns, origin=end.origin, noticed_ns=end.noticed_ns, is_exact=end.is_exact))
 
     def drops(self, dropped: int, *, now: float) -> None:
-        """Keep how many datagrams the kernel has dropped."""
+        """Record the kernel's count of dropped datagrams."""
         self._write(RecordedDrops(at_ns=self._at_ns(now), dropped=dropped))
 
     def command(self, command: Command, *, now: float) -> None:
-        """Keep what the command of `exec` came to."""
+        """Record how the command of `exec` ended."""
         self._write(RecordedCommand(at_ns=self._at_ns(now), command=command))
 
     @property
@@ -130,7 +143,7 @@ class Recorder:
         return self._lines.is_failing
 
     def close(self, *, deadline_seconds: float) -> int:
-        """Write what waits, count the rest, close the file, and return how many were left; see `WriteQueue.close`."""
+        """Write what waits, close the file, and return how many lines were given up; see `WriteQueue.close`."""
         return self._lines.close(deadline_seconds=deadline_seconds)
 
     def cancel(self) -> None:
@@ -143,5 +156,5 @@ class Recorder:
     def _write(self, line: Line) -> None:
         self._lines.put(encode_line(line))
 
-    def _count_lost(self, lines: int) -> None:
+    def _count_dropped(self, lines: int) -> None:
         self._tally.lines_unrecorded += lines

@@ -252,14 +252,14 @@ def test_marks(spools: dict[str, Any]) -> None:
     """What was put before a mark is settled once it is delivered, whatever came after it."""
     deliverer = _Scripted(is_open=False)
     run = _Run(deliverer, **spools)
-    assert run.queue.is_settled(run.queue.mark())
+    assert run.queue.is_flushed(run.queue.mark())
     run.put(b"a", b"b", spans=2)
     mark = run.queue.mark()
     run.put(b"c")
-    assert not run.queue.is_settled(mark)
+    assert not run.queue.is_flushed(mark)
     assert run.queue.spans_waiting == 5
     deliverer.gate.set()
-    wait_until(lambda: run.queue.is_settled(mark))
+    wait_until(lambda: run.queue.is_flushed(mark))
     run.close()
     assert run.queue.spans_waiting == 0
 

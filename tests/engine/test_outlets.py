@@ -11,12 +11,12 @@ import pytest
 from otlp_backend import DEADLINE_SECONDS
 
 from csm_otel.engine.outlets import Outlets
+from csm_otel.files.backlog import STALL_SECONDS
 from csm_otel.files.filewriter import FileWriter
 from csm_otel.files.line_file import LineFile
 from csm_otel.files.otlp_json import OtlpJsonFile
 from csm_otel.files.recorder import Recorder
 from csm_otel.files.recording import FORMAT, Heading
-from csm_otel.files.write_queue import STALL_SECONDS
 from csm_otel.tally import Tally
 
 if TYPE_CHECKING:

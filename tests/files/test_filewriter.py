@@ -1,17 +1,18 @@
-"""What waits for the file, and its accounting."""
+"""The queue to the file: each span is counted as written or dropped; the queue itself is tested in `test_backlog`."""
 
 from __future__ import annotations
 
 import json
 import os
 import threading
-import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
 from delivery.samples import CALL, changed
+from manual_clock import ManualClock
 from opentelemetry.sdk.trace import SpanLimits
-from otlp_backend import DEADLINE_SECONDS, wait_until
+from otlp_backend import DEADLINE_SECONDS, FOREVER_SECONDS, wait_until
 
 from csm_otel.delivery.encoding import encode
 from csm_otel.files.filewriter import FileWriter
@@ -26,7 +27,7 @@ FOUR_REQUESTS_BYTES = 4 * len(REQUESTS[-1])
 
 
 class _Gated(OtlpJsonFile):
-    """A file on a disk that stands still until told to go on."""
+    """A file on a disk that hangs until it may go on."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(path)
@@ -36,7 +37,7 @@ class _Gated(OtlpJsonFile):
 
     def write(self, request: bytes) -> bool:
         self.is_writing.set()
-        self.goes_on.wait(DEADLINE_SECONDS)
+        self.goes_on.wait(FOREVER_SECONDS)
         return super().write(request)
 
     def close(self) -> None:
@@ -83,39 +84,41 @@ def test_what_is_longer_than_the_bound_is_written_alone(tmp_path: Path) -> None:
     assert tally.spans_delivered == 1
 
 
-def test_who_may_wait_loses_nothing(tmp_path: Path) -> None:
-    """With patience a put waits until there is room: a file that is slower than the recording costs time only."""
+def test_blocking_when_full_loses_nothing(tmp_path: Path) -> None:
+    """A put waits until there is room: a file that is slower than the recording costs time only."""
     tally = Tally()
     writer = FileWriter(OtlpJsonFile(tmp_path / "file"), tally=tally, limit_bytes=FOUR_REQUESTS_BYTES)
-    writer.have_patience(until=float("inf"))
+    writer.block_when_full(until=float("inf"))
     for request in REQUESTS[10:]:
         writer.put(request, 1)
     writer.close(deadline_seconds=DEADLINE_SECONDS)
     assert names_in(tmp_path / "file") == list(range(10, 50))
 
 
-def test_patience_ends(tmp_path: Path) -> None:
-    """A disk that stands still is waited for until the deadline, and no longer."""
+def test_blocking_when_full_ends(tmp_path: Path) -> None:
+    """A disk that hangs is waited for until the given time, and no longer."""
     file, tally = _Gated(tmp_path / "file"), Tally()
-    writer = FileWriter(file, tally=tally, limit_bytes=1)
+    clock = ManualClock()
+    writer = FileWriter(file, tally=tally, limit_bytes=1, clock=clock)
     writer.put(REQUESTS[0], 1)
-    begin = time.monotonic()
-    writer.have_patience(until=begin + 0.1)
-    writer.put(REQUESTS[1], 1)
-    assert time.monotonic() - begin >= 0.1
+    writer.block_when_full(until=clock() + 60)
+    with ThreadPoolExecutor(1) as pool:
+        putting = pool.submit(writer.put, REQUESTS[1], 1)
+        clock.advance(60, writer._changed)
+        putting.result(DEADLINE_SECONDS)
     assert dict(tally.spans_dropped) == {"file": 1}
     file.goes_on.set()
     writer.close(deadline_seconds=DEADLINE_SECONDS)
 
 
-def test_closing_ends_at_its_deadline_though_the_disk_stands_still(tmp_path: Path) -> None:
-    """What is not written then is dropped and counted, once, also when the disk goes on later."""
+def test_closing_ends_at_its_deadline_though_the_disk_hangs(tmp_path: Path) -> None:
+    """What was not written is dropped and counted, once, also when the disk goes on later."""
     file, tally = _Gated(tmp_path / "file"), Tally()
     writer = FileWriter(file, tally=tally)
     for request in REQUESTS[:3]:
         writer.put(request, 1)
     file.is_writing.wait(DEADLINE_SECONDS)
-    writer.close(deadline_seconds=0.05)
+    writer.close(deadline_seconds=0.0)
     writer.put(REQUESTS[3], 1)
     assert (tally.spans_delivered, dict(tally.spans_dropped)) == (0, {"file": 4})
     file.goes_on.set()
@@ -125,7 +128,7 @@ def test_closing_ends_at_its_deadline_though_the_disk_stands_still(tmp_path: Pat
 
 @pytest.mark.parametrize("has_tally", [True, False])
 def test_what_cannot_be_written_counts_only_where_the_file_is_all_there_is(tmp_path: Path, *, has_tally: bool) -> None:
-    """Beside a back end, whose word counts, a file that fails costs no span."""
+    """Beside a back end, whose answers are counted, a file that fails costs no span."""
     os.mkfifo(tmp_path / "pipe")
     reader = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
     file = OtlpJsonFile(tmp_path / "pipe")
@@ -138,21 +141,21 @@ def test_what_cannot_be_written_counts_only_where_the_file_is_all_there_is(tmp_p
 
 
 def test_what_was_put_before_a_mark(tmp_path: Path) -> None:
-    """It is settled once it has been written, whatever came after it."""
+    """It is flushed once it has been written, whatever came after it."""
     file = _Gated(tmp_path / "file")
     writer = FileWriter(file, tally=None)
-    assert writer.is_settled(writer.mark())
+    assert writer.is_flushed(writer.mark())
     writer.put(REQUESTS[0], 1)
     mark = writer.mark()
-    assert not writer.is_settled(mark)
+    assert not writer.is_flushed(mark)
     file.goes_on.set()
-    wait_until(lambda: writer.is_settled(mark))
+    wait_until(lambda: writer.is_flushed(mark))
     assert names_in(tmp_path / "file") == [0]
     writer.close(deadline_seconds=DEADLINE_SECONDS)
 
 
 class _Defective(OtlpJsonFile):
-    """A file that cannot word one of the requests."""
+    """A file that cannot encode one of the requests."""
 
     def write(self, request: bytes) -> bool:
         if request == REQUESTS[1]:
