@@ -86,6 +86,20 @@ class Tally:
     spans_rejected: int = 0
     """Spans refused by the back end in a partial success."""
 
+    @property
+    def spans_waiting(self) -> int:
+        """Spans created or recovered that are in none of the other counts yet."""
+        accounted = (
+            self.spans_delivered
+            + self.spans_shown
+            + self.spans_dropped.total()
+            + self.spans_rejected
+            + self.spans_unsampled
+            + self.spans_spooled
+        )
+        # never negative: the delivery thread counts concurrently
+        return max(self.spans_created + self.spans_recovered - accounted, 0)
+
 
 class Snapshot(NamedTuple):
     """A summary of the counts since the start, as plain numbers."""
@@ -113,8 +127,6 @@ class Snapshot(NamedTuple):
 
 def snapshot_of(tally: Tally, *, events_pending: int) -> Snapshot:
     """Return a summary of the current counts."""
-    dropped = tally.spans_dropped.total()
-    accounted = tally.spans_delivered + tally.spans_shown + dropped + tally.spans_rejected + tally.spans_unsampled
     return Snapshot(
         datagrams_received=tally.datagrams_received,
         datagrams_dropped_by_kernel=tally.datagrams_dropped_by_kernel,
@@ -124,8 +136,7 @@ def snapshot_of(tally: Tally, *, events_pending: int) -> Snapshot:
         events_pending=events_pending,
         spans_delivered=tally.spans_delivered,
         spans_shown=tally.spans_shown,
-        # never negative: the delivery thread counts concurrently
-        spans_waiting=max(tally.spans_created + tally.spans_recovered - accounted - tally.spans_spooled, 0),
-        spans_dropped=dropped,
+        spans_waiting=tally.spans_waiting,
+        spans_dropped=tally.spans_dropped.total(),
         spans_rejected=tally.spans_rejected,
     )

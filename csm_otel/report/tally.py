@@ -91,8 +91,6 @@ def _spans(tally: Tally) -> str:
 def _losses(tally: Tally) -> list[str]:
     """Return a line for each count that is not zero, whatever is unusual."""
     dropped = tally.spans_dropped.total()
-    ended = tally.spans_delivered + tally.spans_shown + dropped + tally.spans_rejected + tally.spans_unsampled
-    waiting = max(tally.spans_created + tally.spans_recovered - ended - tally.spans_spooled, 0)
     evicted = tally.released[Reason.EVICTED] + tally.orphans[Reason.EVICTED]
     lines = (
         (dropped, "span", f"dropped{_reasons(tally.spans_dropped)}"),
@@ -101,7 +99,7 @@ def _losses(tally: Tally) -> list[str]:
         (tally.spans_recovered, "span", "among these from the spool, where a run before had left them"),
         (tally.spans_repeated, "span", "sent again, as it was not known whether they had arrived"),
         (tally.spans_spooled, "span", "kept in the spool for the next run"),
-        (waiting, "span", "not delivered yet"),
+        (tally.spans_waiting, "span", "not delivered yet"),
         (evicted, "", "of the calls and attempts let go early, as too many were waiting"),
         (tally.orphans[Reason.ENDED], "", "of the orphan attempts came from a process that ended before its call did"),
         (tally.origins_unknown, "", "of the calls and orphans came from a process that could not be found"),
