@@ -31,7 +31,7 @@ bench: $(INSTALLED)
 	@$(BIN)/python benchmarks/bench.py
 	@$(BIN)/python benchmarks/concurrency.py
 
-# On the recordings that know the truth; those that are not part of the project are in CSM_CONFORMANCE_DIR.
+# On the recordings that know the truth.
 accuracy: $(INSTALLED)
 	@$(BIN)/python benchmarks/accuracy.py
 

@@ -2,9 +2,9 @@
 
     python benchmarks/accuracy.py [--disturbed] [RECORDING ...]
 
-Without a name it takes the recordings that come with the project and those that `CSM_CONFORMANCE_DIR` has. The
-recordings are played as they were received: what is decided is decided then, and no call is held for more than 250 ms.
-With ``--disturbed`` the same is measured on copies: to tell what is known from what was learnt by heart.
+Without a name it takes those of tests/conformance; others are files as `record_truth.py` writes them. They are played
+as they were received: what is decided is decided then, and no call is held for more than 250 ms. With ``--disturbed``
+the same is measured on copies that differ a little, to see what depends on the very recording.
 
 Columns: calls right of all calls; of the wrong ones, how many are marked ambiguous and how many are not; right ones
 that are marked; the share of calls with a wrong number of attempts, and of those with a material error: a child that is
@@ -19,17 +19,16 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import pytest
-
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 
-from conformance.recordings import TRUTHS, play, read_truth, truth_recording
+from conformance.packed import read
+from conformance.recordings import TRUTHS, play, recording
 from conformance.scoring import Score, score
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from conformance.recordings import Recorded
+    from conformance.packed import Recorded
 
     Disturb = Callable[[list[Recorded], random.Random], list[Recorded]]
 
@@ -44,7 +43,7 @@ def main() -> None:
     parser.add_argument("recordings", nargs="*", metavar="RECORDING", type=Path, help="files instead of the known ones")
     parser.add_argument("--disturbed", action="store_true", help="measure disturbed copies too")
     asked = parser.parse_args()
-    recordings, absent = _recordings(asked.recordings)
+    recordings = _recordings(asked.recordings)
     width = max(map(len, recordings))
     print(
         f"{'recording':{width}}       right / total       %   wrong: marked  not   right: marked   count %  material %"
@@ -56,20 +55,12 @@ def main() -> None:
         for name, recorded in recordings.items():
             scores = (_disturbed(recorded, disturb) for disturb in DISTURBED.values())
             print(f"{name:{width}}" + "".join(_cell(one) for one in scores))
-    if absent:
-        print(f"not here, for want of CSM_CONFORMANCE_DIR: {', '.join(absent)}", file=sys.stderr)
 
 
-def _recordings(paths: list[Path]) -> tuple[dict[str, list[Recorded]], list[str]]:
+def _recordings(paths: list[Path]) -> dict[str, list[Recorded]]:
     if paths:
-        return {path.name.partition(".")[0]: read_truth(path) for path in paths}, []
-    recordings, absent = {}, []
-    for name in TRUTHS:
-        try:
-            recordings[name] = truth_recording(name)
-        except pytest.skip.Exception:
-            absent.append(name)
-    return recordings, absent
+        return {path.name.partition(".json")[0]: read(path) for path in paths}
+    return {name: recording(name) for name in TRUTHS}
 
 
 def _row(name: str, scored: Score) -> str:

@@ -5,7 +5,6 @@ Prints the median of five runs with the range; run it with ``make bench``. Nothi
 
 from __future__ import annotations
 
-import gzip
 import json
 import os
 import statistics
@@ -19,9 +18,12 @@ from typing import TYPE_CHECKING
 from opentelemetry.sdk.trace import SpanLimits
 from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
 
+sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
+
+from conformance.recordings import recording
+
 from csm_otel.correlation.correlator import Correlator
 from csm_otel.csm.decoding import decode
-from csm_otel.csm.events import Peer
 from csm_otel.delivery.encoding import encode
 from csm_otel.delivery.spool import Spool
 from csm_otel.files.recorder import Recorder
@@ -33,22 +35,19 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from csm_otel.correlation.released import Released
+    from csm_otel.csm.events import Peer
     from csm_otel.spans.data import SpanData
 
 RUNS = 5
 ROUNDS = 20  # over the recording, for a run long enough to time
 BATCH_SPANS = 512
-RECORDING = Path(__file__).parent.parent / "tests" / "conformance" / "captured" / "botocore-1.44.5.jsonl.gz"
+RECORDING = "botocore-1.44.5"
 PRINT_TIME = "import time; print(time.time_ns())"
 
 
 def main() -> None:
     """Measure and print."""
-    lines = [json.loads(line) for line in gzip.decompress(RECORDING.read_bytes()).splitlines()]
-    datagrams = [
-        (line["datagram"].encode(), Peer("127.0.0.1", line["src_port"]), int(line["recv_epoch_ms"] * 1_000_000))
-        for line in lines
-    ] * ROUNDS
+    datagrams = [(one.payload, one.peer, one.received_ns) for one in recording(RECORDING)] * ROUNDS
     payloads = [payload for payload, _, _ in datagrams]
     print(
         f"{os.cpu_count()} processors, Python {sys.version.split()[0]}; {len(payloads)} datagrams of botocore a run\n"

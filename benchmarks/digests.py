@@ -2,11 +2,10 @@
 
     python benchmarks/digests.py [RECORDING ...] > before.txt
 
-Without a name it takes the captures and truth recordings that come with the project and those that
-`CSM_CONFORMANCE_DIR` has. Each is decoded and written as a recording of ``--record``, with the times of receipt that it
-has, and then played by ``csm-otel replay``, with the default settings and with every optional attribute. A line has the
-SHA-256 of the recording and of the OTLP JSON of both replays, which depend on nothing but the recording: the ids come
-from its seed.
+Without a name it takes all captures and truth recordings of tests/conformance. Each is decoded and written as a
+recording of ``--record``, with the times of receipt that it has, and then played by ``csm-otel replay``, with the
+default settings and with every optional attribute. A line has the SHA-256 of the recording and of the OTLP JSON of both
+replays, which depend on nothing but the recording: the ids come from its seed.
 """
 
 from __future__ import annotations
@@ -19,8 +18,6 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import pytest
-
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 
 from conformance.recordings import EVERYTHING, recording
@@ -32,7 +29,7 @@ from csm_otel.files.recording import FORMAT, Heading, RecordedDatagram, encode_l
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from conformance.recordings import Recorded
+    from conformance.packed import Recorded
 
 _EVERY_ATTRIBUTE = ["--user-agent", "--peer-service", "--trust-remote-context"]
 _EVERY_CONVENTION = {"OTEL_SEMCONV_STABILITY_OPT_IN": "rpc/dup"}
@@ -43,13 +40,8 @@ def main() -> None:
     names = sys.argv[1:] or EVERYTHING
     with tempfile.TemporaryDirectory() as folder:
         for name in names:
-            try:
-                recorded = recording(name)
-            except pytest.skip.Exception:
-                print(f"{name}: not here, for want of CSM_CONFORMANCE_DIR", file=sys.stderr)
-                continue
             path = Path(folder, name)
-            path.write_bytes(b"".join(_lines(recorded)))
+            path.write_bytes(b"".join(_lines(recording(name))))
             digests = [_digest(path), _replayed(path, [], {}), _replayed(path, _EVERY_ATTRIBUTE, _EVERY_CONVENTION)]
             print(name, *digests, flush=True)
 

@@ -8,7 +8,7 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
-from conformance.recordings import CAPTURES, capture
+from conformance.recordings import CAPTURES, recording
 from e2e.programs import environment, has_traceback, serving
 
 from soak.backend import CountingBackend
@@ -24,7 +24,7 @@ _TRUESIZE_BYTES = 2_500  # what a datagram of 1 kB takes in the kernel's account
 
 def captured() -> list[bytes]:
     """Return the datagrams that real SDKs sent."""
-    return [datagram.payload for name in CAPTURES for datagram in capture(name)]
+    return [datagram.payload for name in CAPTURES for datagram in recording(name)]
 
 
 def fuzzed(*, count: int, most_growth_mb: float) -> list[Row]:

@@ -1,15 +1,17 @@
 """The SDKs' own CSM cases: what a client does, and the monitoring events that are expected of it.
 
-They are third-party and not part of the project; `shared_dir` finds them or skips the test. A case's events hold
+They are third-party and not part of the project: `CSM_CONFORMANCE_DIR` names their folder. A case's events hold
 wildcards (``ANY_STR``, ``ANY_INT``, PHP's ``ANY``), which `datagrams` fills with what a real sender would say.
 """
 
 from __future__ import annotations
 
 import json
+import os
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from conformance.recordings import Recorded, shared_dir
+from conformance.packed import Recorded
 
 from csm_otel.csm.events import Peer
 
@@ -17,6 +19,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 Case = dict[str, Any]
+
+FOLDER = Path(os.environ.get("CSM_CONFORMANCE_DIR") or Path(__file__).parents[3] / "shared" / "conformance")
+MISSING = "" if FOLDER.is_dir() else "CSM_CONFORMANCE_DIR names no folder with the third-party cases of the AWS SDKs"
+"""Why there are no cases; empty where there are."""
 
 SDK_EXCEPTION = "TransportError"
 """What the wildcard of an SDK's own exception is filled with; its message is never a wildcard."""
@@ -41,13 +47,13 @@ _NS_PER_MS = 1_000_000
 
 def cases(sdk: str) -> list[Case]:
     """Return the cases of an SDK, in the order of their file."""
-    loaded: list[Case] = json.loads((shared_dir() / sdk / _FILES[sdk]).read_text(encoding="utf-8"))["cases"]
+    loaded: list[Case] = json.loads((FOLDER / sdk / _FILES[sdk]).read_text(encoding="utf-8"))["cases"]
     return loaded
 
 
 def ruby_datagrams() -> list[bytes]:
     """Return the literal datagrams of the Ruby SDK's publisher spec: three pairs of a call and an attempt."""
-    path = shared_dir() / "aws-sdk-ruby" / "publisher_spec_datagrams.jsonl"
+    path = FOLDER / "aws-sdk-ruby" / "publisher_spec_datagrams.jsonl"
     return [json.loads(line)["datagram"].encode() for line in path.read_text(encoding="utf-8").splitlines()]
 
 

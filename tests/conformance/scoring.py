@@ -11,7 +11,8 @@ from csm_otel.csm.times import NS_PER_MS
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from conformance.recordings import Played, Recorded
+    from conformance.packed import Recorded
+    from conformance.recordings import Played
 
     from csm_otel.correlation.released import Observed
     from csm_otel.csm.events import ApiCallAttempt

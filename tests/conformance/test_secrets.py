@@ -6,10 +6,12 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from conformance.recordings import CAPTURES, EVERYTHING, Recorded, play, recording, trees_of
+from conformance.recordings import CAPTURES, EVERYTHING, play, recording, trees_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+
+    from conformance.packed import Recorded
 
     from csm_otel.spans.data import SpanData
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import pytest
-from conformance.recordings import play, truth_recording
+from conformance.recordings import play, recording
 from conformance.scoring import score
 
 
@@ -46,12 +46,18 @@ class Floor(NamedTuple):
     """At least so many, a point or so below what was measured."""
     material: float = 1.0
     """At most so many are off by more than 5 ms, or in status or number."""
+    miscounted: float = 0.5
+    """At most so many have too few or too many attempts."""
     doubt_told: bool = False
     """Whether at least half of the wrong calls are marked ambiguous."""
 
 
 CONCURRENT: dict[str, Floor] = {
     "aio_conc8": Floor(100),
+    # Old boto3, whose user agent does not tell the retry mode.
+    "boto3_deb_1_26_legacy_t8_flt": Floor(97, material=3.0),
+    "boto3_py27_1_9_80_t8_flt": Floor(93, material=5.0),
+    "boto3_py37_1_9_253_t16_flt": Floor(91, material=7.0, miscounted=1.0),
     "boto3_fork_after_send": Floor(99),
     "boto3_mp4": Floor(100),
     "boto3_mt32_client_flt": Floor(95, material=3.0, doubt_told=True),
@@ -67,14 +73,13 @@ CONCURRENT: dict[str, Floor] = {
     "gt_t8": Floor(99),
     "gt_legacy": Floor(97, doubt_told=True),
 }
-_MOST_MISCOUNTED_PERCENT = 0.5
 _MOST_RIGHT_DOUBTED_PERCENT = 5.0
 
 
 @pytest.mark.parametrize(("name", "exceptions"), [pytest.param(*row, id=row[0]) for row in SEQUENTIAL.items()])
 def test_calls_made_one_by_one_get_exactly_their_attempts(name: str, exceptions: Exceptions) -> None:
     """Every call of a sequential sender is right, and no attempt is left over, save for what is named."""
-    recorded = truth_recording(name)
+    recorded = recording(name)
     scored = score(recorded, play(recorded))
 
     assert exceptions == Exceptions(frozenset(scored.wrong), frozenset(scored.orphans))
@@ -83,11 +88,11 @@ def test_calls_made_one_by_one_get_exactly_their_attempts(name: str, exceptions:
 @pytest.mark.parametrize(("name", "floor"), [pytest.param(*row, id=row[0]) for row in CONCURRENT.items()])
 def test_concurrent_calls_mostly_get_exactly_their_attempts(name: str, floor: Floor) -> None:
     """Of calls to one API at the same time most are right, few errors show, and doubt is told where it is due."""
-    recorded = truth_recording(name)
+    recorded = recording(name)
     scored = score(recorded, play(recorded))
 
     assert scored.percent_right >= floor.right
-    assert scored.percent(scored.miscounted) <= _MOST_MISCOUNTED_PERCENT
+    assert scored.percent(scored.miscounted) <= floor.miscounted
     assert scored.percent(scored.material) <= floor.material
     assert scored.percent(scored.doubted - scored.wrong) <= _MOST_RIGHT_DOUBTED_PERCENT
     assert not floor.doubt_told or 2 * len(scored.wrong & scored.doubted) >= len(scored.wrong)
