@@ -41,7 +41,7 @@ def test_a_secret_that_gets_past_decoding_breaks_a_law(monkeypatch: pytest.Monke
     )
     laws.decoding(payload)
     monkeypatch.setattr(decoding, "_redactor", lambda _: ValueRedactor())
-    monkeypatch.setattr(ValueRedactor, "message", lambda _, text: text)
+    monkeypatch.setattr(ValueRedactor, "redact_message", lambda _, text: text)
     with pytest.raises(AssertionError, match="a secret got past decoding"):
         laws.decoding(payload)
 
