@@ -1,15 +1,19 @@
-"""A descriptor by which one thread has another look up from its selector."""
+"""One thread wakes another that waits in a selector: `Waker`, and `SelectableQueue` to hand it something."""
 
 from __future__ import annotations
 
 import contextlib
 import socket
+from collections import deque
+from typing import Generic, TypeVar
 
-_SEVERAL = 4096  # wakes that nobody has answered yet; one is enough to be awake
+_READ_BYTES = 4096  # wakes that are cleared in one go
+
+Item = TypeVar("Item")
 
 
 class Waker:
-    """Readable from `wake` to `clear`. Any thread may wake, one waits."""
+    """A descriptor that is readable from `wake` to `clear`. Any thread may wake, one waits."""
 
     def __init__(self) -> None:
         self._readable, self._writable = socket.socketpair()
@@ -20,18 +24,53 @@ class Waker:
         """Return the descriptor to wait on."""
         return self._readable.fileno()
 
+    def wakeup_fd(self) -> int:
+        """Return the descriptor that wakes by a write, for `signal.set_wakeup_fd`."""
+        return self._writable.fileno()
+
     def wake(self) -> None:
         """Make it readable."""
-        with contextlib.suppress(OSError):  # full of wakes, or closed: nobody sleeps
+        with contextlib.suppress(OSError):  # full, so it is readable already, or closed
             self._writable.send(b"\0")
 
     def clear(self) -> None:
-        """Make it wait for the next wake; what it was woken for is to be looked at after this, not before."""
+        """Make it unreadable until the next wake; check for what it announces after this, not before."""
         with contextlib.suppress(OSError):
-            while len(self._readable.recv(_SEVERAL)) == _SEVERAL:
+            while len(self._readable.recv(_READ_BYTES)) == _READ_BYTES:
                 continue
 
     def close(self) -> None:
         """Close both ends."""
         self._readable.close()
         self._writable.close()
+
+
+class SelectableQueue(Generic[Item]):
+    """A queue that a selector can wait on. Any thread may put, one pops."""
+
+    def __init__(self, *, capacity: int | None = None) -> None:
+        """Start empty; beyond the ``capacity`` the oldest items are dropped."""
+        self._items: deque[Item] = deque(maxlen=capacity)
+        self._waker = Waker()
+
+    def __len__(self) -> int:
+        """Return how many items there are to pop."""
+        return len(self._items)
+
+    def fileno(self) -> int:
+        """Return a descriptor that is readable while there may be something to pop."""
+        return self._waker.fileno()
+
+    def put(self, item: Item) -> None:
+        """Append an item."""
+        self._items.append(item)
+        self._waker.wake()
+
+    def pop_all(self) -> list[Item]:
+        """Return what has been put since the last time, the oldest first."""
+        self._waker.clear()
+        return [self._items.popleft() for _ in range(len(self._items))]
+
+    def close(self) -> None:
+        """Close the descriptors; what is put from now on is kept, but wakes nobody."""
+        self._waker.close()

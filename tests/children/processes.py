@@ -23,7 +23,7 @@ CHILDREN = Path(__file__).parent
 WRAPPER = [sys.executable, str(CHILDREN / "wrapper.py")]
 COUNT_SIGNALS = [sys.executable, str(CHILDREN / "count_signals.py")]
 ON_TERMINAL = [sys.executable, str(CHILDREN / "on_terminal.py")]
-DEADLINE_SECONDS = 20
+DEADLINE_SECONDS = 60
 
 
 def python(program: str) -> list[str]:

@@ -18,7 +18,7 @@ if os.environ.pop("WITHOUT_SIGWAITINFO", None):
 from csm_otel.errors import CommandError
 from csm_otel.process.child import Child
 
-DEADLINE_SECONDS = 20
+DEADLINE_SECONDS = 60
 
 
 def main() -> int:

@@ -1,16 +1,19 @@
-"""The waker: readable when woken, silent when cleared, never full."""
+"""Wakers: readable when woken, unreadable when cleared, never full; and the queue that a selector can wait on."""
 
 from __future__ import annotations
 
+import os
 import select
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from children.processes import DEADLINE_SECONDS
 
-from csm_otel.process.waker import Waker
+from csm_otel.process.waker import SelectableQueue, Waker
 
 
-def is_awake(waker: Waker) -> bool:
-    """Return whether a selector would look up."""
+def is_awake(waker: Waker | SelectableQueue[int]) -> bool:
+    """Return whether a selector would return."""
     return bool(select.select([waker], [], [], 0)[0])
 
 
@@ -34,3 +37,60 @@ def test_after_its_end() -> None:
     waker.close()
     waker.wake()
     waker.clear()
+
+
+def test_a_write_to_its_descriptor() -> None:
+    """What is written to its descriptor wakes it, as the interpreter does with a signal's number."""
+    waker = Waker()
+    os.write(waker.wakeup_fd(), b"x")
+    assert is_awake(waker)
+    waker.close()
+
+
+def test_a_queue() -> None:
+    """Items are popped in order, all at once; the queue is readable while there are any."""
+    queue: SelectableQueue[int] = SelectableQueue()
+    assert (len(queue), is_awake(queue), queue.pop_all()) == (0, False, [])
+    for item in (1, 2, 3):
+        queue.put(item)
+    assert (len(queue), is_awake(queue)) == (3, True)
+    assert (queue.pop_all(), len(queue), is_awake(queue)) == ([1, 2, 3], 0, False)
+    queue.put(4)
+    assert (is_awake(queue), queue.pop_all()) == (True, [4])
+    queue.close()
+
+
+def test_a_queues_capacity() -> None:
+    """Beyond its capacity the oldest items are dropped."""
+    queue: SelectableQueue[int] = SelectableQueue(capacity=3)
+    for item in range(100_000):
+        queue.put(item)
+    assert queue.pop_all() == [99_997, 99_998, 99_999]
+    queue.close()
+
+
+def test_a_closed_queue() -> None:
+    """An item that is put too late is no failure."""
+    queue: SelectableQueue[int] = SelectableQueue()
+    queue.close()
+    queue.put(1)
+    assert queue.pop_all() == [1]
+
+
+def test_a_queue_between_threads() -> None:
+    """Nothing that one thread puts is lost or doubled while another pops."""
+    queue: SelectableQueue[int] = SelectableQueue()
+    popped: list[int] = []
+
+    def put_all() -> None:
+        for item in range(10_000):
+            queue.put(item)
+
+    with ThreadPoolExecutor(1) as pool:
+        done = pool.submit(put_all)
+        while len(popped) < 10_000:
+            assert select.select([queue], [], [], DEADLINE_SECONDS)[0]
+            popped += queue.pop_all()
+        done.result()
+    assert popped == list(range(10_000))
+    queue.close()
