@@ -87,7 +87,7 @@ class Agent:
                 selector.select(_seconds_to(self._next_deadline(attendants)))
                 is_drained = self._receive_all() < _AT_A_TIME
                 if self._origins is not None:
-                    self._origins.look_for_ends(now=time.monotonic(), is_drained=is_drained)
+                    self._origins.poll(now=time.monotonic(), is_drained=is_drained)
                 self._pipeline.settle(now=time.monotonic())
                 for attendant in attendants:
                     attendant.attend(now=time.monotonic())
@@ -171,11 +171,11 @@ class Agent:
                 elif not pipeline.is_leaving:
                     selector.select(_seconds_to(min(deadline, pipeline.origins_deadline() or deadline)))
                 if self._origins is not None:
-                    self._origins.look_for_ends(now=time.monotonic(), is_drained=True)
+                    self._origins.poll(now=time.monotonic(), is_drained=True)
                 pipeline.settle(now=time.monotonic())
 
     def _next_deadline(self, attendants: Sequence[Attendant]) -> float | None:
-        deadlines = [self._pipeline.next_deadline(), self._origins.next_end() if self._origins else None]
+        deadlines = [self._pipeline.next_deadline(), self._origins.next_deadline() if self._origins else None]
         deadlines += [attendant.next_deadline() for attendant in attendants]
         return min((deadline for deadline in deadlines if deadline is not None), default=None)
 

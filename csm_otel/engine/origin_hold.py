@@ -26,7 +26,7 @@ class KnownOrigins(Protocol):
     def origin_of(self, peer: Peer) -> Origin | None:
         """Return the process behind a peer, or None where it is not known (yet)."""
 
-    def is_sought(self, peer: Peer) -> bool:
+    def is_resolving(self, peer: Peer) -> bool:
         """Return whether it may still become known."""
 
 
@@ -66,7 +66,7 @@ class OriginHold:
                 for peer in peers_of(released):
                     if origin := self._origins.origin_of(peer):
                         break
-                    if may_wait and self._origins.is_sought(peer):
+                    if may_wait and self._origins.is_resolving(peer):
                         return
             self._held.popleft()
             yield released, origin

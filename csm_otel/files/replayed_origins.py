@@ -45,7 +45,7 @@ class ReplayedOrigins:
         """Return the process behind a peer, or None where it is not known (yet)."""
         return self._found.get(peer)
 
-    def is_sought(self, peer: Peer) -> bool:
+    def is_resolving(self, peer: Peer) -> bool:
         """Return whether the recording may still tell; who was looked for has a generation."""
         return bool(peer.generation) and not self._is_over
 

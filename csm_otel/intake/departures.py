@@ -1,12 +1,11 @@
 """Peers whose processes have ended, until nobody can send from their sockets any more: `Departures`.
 
-A child that was forked shares its parent's socket, and may send from it when the parent has ended: such a peer has gone
-when its socket is closed.
+A child that was forked shares its parent's socket, and may send from it when the parent has ended: such a peer has
+departed when its socket is closed.
 """
 
 from __future__ import annotations
 
-import time
 from collections import deque
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -17,8 +16,8 @@ if TYPE_CHECKING:
 
     from csm_otel.csm.events import Origin, Peer, ProcessEnd
 
-_LOOK_SECONDS = 1.0  # a look reads two files
-_MOST = 4096  # peers; those that were found longest ago are forgotten
+_CHECK_SECONDS = 1.0  # a check reads two files
+_MAX_PEERS = 4096
 
 
 class _Found(NamedTuple):
@@ -28,34 +27,34 @@ class _Found(NamedTuple):
 
 
 class Departures:
-    """Knows which peers a process has, and looks whether their sockets are open when it has ended."""
+    """Keeps the peers of processes, and checks whether their sockets are open when the process has ended."""
 
-    def __init__(self, *, most: int = _MOST) -> None:
-        """Know at most so many peers."""
-        self._found: deque[_Found] = deque(maxlen=most)
+    def __init__(self, *, capacity: int = _MAX_PEERS) -> None:
+        """Start empty; beyond ``capacity`` peers those that were found longest ago are forgotten."""
+        self._found: deque[_Found] = deque(maxlen=capacity)
         self._ended: set[tuple[int, int]] = set()
-        self._next_look = 0.0
+        self._next_check = 0.0
 
     def add(self, origin: Origin, peer: Peer, inode: int) -> None:
-        """Take a peer whose process, and socket, was found."""
+        """Add a peer whose process, and socket, was found."""
         self._found.append(_Found(origin.process, peer, inode))
 
     def end(self, ended: Sequence[ProcessEnd]) -> None:
-        """Note that these processes have ended; the next look is due at once."""
+        """Record that these processes have ended; the next check is due at once."""
         if processes := {end.origin.process for end in ended}:
             self._ended |= processes
-            self._next_look = 0.0
+            self._next_check = 0.0
 
-    def next_look(self) -> float | None:
-        """Return the monotonic second from which a look is due, or None while nobody is leaving."""
-        return self._next_look if self._ended else None
+    def next_check(self) -> float | None:
+        """Return the monotonic second from which a check is due, or None where no peer is left to depart."""
+        return self._next_check if self._ended else None
 
-    def look(self) -> list[Peer]:
-        """Return those that have gone since the last look."""
-        self._next_look = time.monotonic() + _LOOK_SECONDS
+    def check(self, *, now: float) -> list[Peer]:
+        """Return the peers that have departed since the last check; ``now`` is monotonic seconds."""
+        self._next_check = now + _CHECK_SECONDS
         leaving = [found for found in self._found if found.process in self._ended]
         still_open = {socket.inode for socket in udp_sockets({found.peer.port for found in leaving})}
-        gone = {found.peer for found in leaving if found.inode not in still_open}
-        self._ended = {found.process for found in leaving if found.peer not in gone}
-        self._found = deque((found for found in self._found if found.peer not in gone), self._found.maxlen)
-        return sorted(gone)
+        departed = {found.peer for found in leaving if found.inode not in still_open}
+        self._ended = {found.process for found in leaving if found.peer not in departed}
+        self._found = deque((found for found in self._found if found.peer not in departed), self._found.maxlen)
+        return sorted(departed)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 # What was sent is in the receive queue by then. Calls that compete for attempts are held as long by default.
 GRACE_SECONDS = 0.25
 # Under a flood the queue is never empty: a second is more than it takes to get through the default receive buffer.
-LONGEST_BACKLOG_SECONDS = 1.0
+MAX_BACKLOG_SECONDS = 1.0
 
 
 class _Waiting(NamedTuple):
@@ -22,14 +22,14 @@ class _Waiting(NamedTuple):
 
 
 class Endings:
-    """Lets the ends of processes wait for a grace and for an empty receive queue, in order."""
+    """Delays the ends of processes, in order, by a grace period and until the receive queue has been empty."""
 
     def __init__(self) -> None:
-        """Begin with none."""
+        """Start empty."""
         self._waiting: deque[_Waiting] = deque()
 
     def add(self, ended: Ended, *, now: float) -> None:
-        """Take what has just ended; ``now`` is monotonic seconds."""
+        """Add what has just ended; ``now`` is monotonic seconds."""
         if ended.processes or ended.peers:
             self._waiting.append(_Waiting(ended, now + GRACE_SECONDS))
 
@@ -37,16 +37,16 @@ class Endings:
         """Return the monotonic second at which the first is due, or None while there is none."""
         return self._waiting[0].deadline if self._waiting else None
 
-    def take(self, *, now: float, is_drained: bool) -> Iterator[Ended]:
+    def pop_due(self, *, now: float, is_drained: bool) -> Iterator[Ended]:
         """Yield what is due; ``is_drained`` tells whether the receive queue has just been empty."""
         while self._waiting:
             ended, deadline = self._waiting[0]
-            if now < deadline + (0.0 if is_drained else LONGEST_BACKLOG_SECONDS):
+            if now < deadline + (0.0 if is_drained else MAX_BACKLOG_SECONDS):
                 return
             self._waiting.popleft()
             yield ended
 
-    def rest(self) -> list[Ended]:
+    def pop_all(self) -> list[Ended]:
         """Return all that waits, due or not."""
         rest = [waiting.ended for waiting in self._waiting]
         self._waiting.clear()

@@ -1,7 +1,7 @@
-"""A first look for a sender's process from within the loop: `Glances`.
+"""A first quick lookup of a sender's process from within the loop: `Glances`.
 
 A command may end milliseconds after its first datagram, before another thread has even been woken. So the loop itself
-looks among the latest processes, where it pays: that takes well under a millisecond.
+checks the latest processes, for a small share of its time: that takes well under a millisecond.
 """
 
 from __future__ import annotations
@@ -13,13 +13,15 @@ from csm_otel.intake.procfs.holders import find_holder
 from csm_otel.intake.procfs.sockets import inode_of_sender, latest_pids, udp_sockets
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from csm_otel.csm.events import Origin, Peer
 
 _SHARE = 0.01  # of the loop's time; so some ten to thirty a second, however many ports a flood has
-_LATEST_PIDS = 32  # most are no process's any more, which is told in microseconds
+_LATEST_PIDS = 32  # most belong to no process any more, which costs microseconds
 
 
-class Glimpse(NamedTuple):
+class Holder(NamedTuple):
     """A process that holds a socket, which it may share with older ones."""
 
     inode: int
@@ -27,21 +29,22 @@ class Glimpse(NamedTuple):
 
 
 class Glances:
-    """Looks for senders among the latest processes, as often as it may."""
+    """Checks the latest processes for senders, within a share of the thread's time."""
 
-    def __init__(self) -> None:
-        """Begin with a glance at the first sender."""
+    def __init__(self, *, thread_time: Callable[[], float] = time.thread_time) -> None:
+        """Allow the first glance at once; ``thread_time`` is the clock of what a glance costs, in seconds of CPU."""
+        self._thread_time = thread_time
         self._next = 0.0
 
-    def glance(self, peer: Peer, *, now: float) -> Glimpse | None:
-        """Return the process behind a peer, or None where it is none of the latest or it is too early to look again.
+    def glance(self, peer: Peer, *, now: float) -> Holder | None:
+        """Return the process behind a peer, or None where it is none of the latest or the share is used up.
 
         ``now`` is monotonic seconds.
         """
         if now < self._next:
             return None
-        began = time.thread_time()
+        began = self._thread_time()
         inode = inode_of_sender(peer.host, peer.port, udp_sockets({peer.port}))
         origin = find_holder(inode, latest_pids(_LATEST_PIDS)) if inode else None
-        self._next = now + (time.thread_time() - began) / _SHARE
-        return Glimpse(inode, origin) if inode and origin else None
+        self._next = now + (self._thread_time() - began) / _SHARE
+        return Holder(inode, origin) if inode and origin else None

@@ -1,6 +1,6 @@
 """The ends of processes that are not our children: `ProcessEnds`.
 
-A pidfd tells an end at once. Where there is none (an old kernel, a sandbox, too many of them) the process is looked up
+A pidfd reports an end at once. Where there is none (an old kernel, a sandbox, too many of them) the process is checked
 every second; its end is then known, but not when it was.
 """
 
@@ -9,54 +9,58 @@ from __future__ import annotations
 import os
 import selectors
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from csm_otel.csm.events import ProcessEnd
 from csm_otel.intake.procfs.process import read_status
 
 if TYPE_CHECKING:
-    from csm_otel.csm.events import Origin
-    from csm_otel.process.waker import Waker
+    from collections.abc import Callable
 
-_LOOK_SECONDS = 1.0
+    from csm_otel.csm.events import Origin
+
+_CHECK_SECONDS = 1.0
 _MAX_PIDFDS = 256  # a quarter of the descriptors that a process may usually have
 
 
-class ProcessEnds:
-    """Watches processes for their ends; for one thread, which a waker can call away."""
+class _Readable(Protocol):
+    def fileno(self) -> int: ...
 
-    def __init__(self, waker: Waker) -> None:
-        self._waker = waker
+
+class ProcessEnds:
+    """Watches processes for their ends; for one thread."""
+
+    def __init__(self, wake: _Readable, *, clock: Callable[[], float] = time.monotonic) -> None:
+        """Watch none yet; a `wait` ends early while ``wake`` is readable. ``clock`` returns monotonic seconds."""
+        self._clock = clock
         self._selector = selectors.DefaultSelector()
-        self._selector.register(waker, selectors.EVENT_READ)
+        self._selector.register(wake, selectors.EVENT_READ)
         self._by_pidfd: dict[tuple[int, int], Origin] = {}
-        self._by_look: dict[tuple[int, int], Origin] = {}
-        self._next_look = 0.0
+        self._checked: dict[tuple[int, int], Origin] = {}
+        self._next_check = 0.0
 
     def watch(self, origin: Origin) -> None:
         """Watch a process until it ends; again is the same as once."""
-        if origin.process in self._by_pidfd or origin.process in self._by_look:
+        if origin.process in self._by_pidfd or origin.process in self._checked:
             return
         pidfd = _open_pidfd(origin) if len(self._by_pidfd) < _MAX_PIDFDS else None
         if pidfd is None:
-            self._by_look[origin.process] = origin
+            self._checked[origin.process] = origin
         else:
             self._by_pidfd[origin.process] = origin
             self._selector.register(pidfd, selectors.EVENT_READ, origin)
 
     def wait(self, seconds: float | None) -> list[ProcessEnd]:
-        """Wait for an end, the waker or the time, whichever is first, and return what has ended."""
-        if self._by_look:
-            to_look = max(0.0, self._next_look - time.monotonic())
-            seconds = to_look if seconds is None else min(seconds, to_look)
+        """Wait for an end, to be woken, or for the time, whichever is first, and return what has ended."""
+        if self._checked:
+            to_check = max(0.0, self._next_check - self._clock())
+            seconds = to_check if seconds is None else min(seconds, to_check)
         ended = []
         for key, _ in self._selector.select(seconds):
-            if key.data is None:
-                self._waker.clear()
-            else:
+            if key.data is not None:
                 ended.append(ProcessEnd(key.data, time.time_ns(), is_exact=True))
                 self._forget(key)
-        return ended + self._look()
+        return ended + self._check()
 
     def close(self) -> None:
         """Close the descriptors."""
@@ -70,15 +74,15 @@ class ProcessEnds:
         os.close(key.fd)
         del self._by_pidfd[key.data.process]
 
-    def _look(self) -> list[ProcessEnd]:
-        now = time.monotonic()
-        if now < self._next_look:
+    def _check(self) -> list[ProcessEnd]:
+        now = self._clock()
+        if now < self._next_check:
             return []
-        self._next_look = now + _LOOK_SECONDS
-        gone = [origin for origin in self._by_look.values() if not _is_alive(origin)]
-        for origin in gone:
-            del self._by_look[origin.process]
-        return [ProcessEnd(origin, time.time_ns(), is_exact=False) for origin in gone]
+        self._next_check = now + _CHECK_SECONDS
+        ended = [origin for origin in self._checked.values() if not _is_alive(origin)]
+        for origin in ended:
+            del self._checked[origin.process]
+        return [ProcessEnd(origin, time.time_ns(), is_exact=False) for origin in ended]
 
 
 def _open_pidfd(origin: Origin) -> int | None:

@@ -27,7 +27,7 @@ class Known(NamedTuple):
         """Return the port's origin."""
         return self.found.get(peer.port)
 
-    def is_sought(self, peer: Peer) -> bool:
+    def is_resolving(self, peer: Peer) -> bool:
         """Return whether it is still looked for."""
         return peer.port in self.sought
 

@@ -23,7 +23,7 @@ def test_known_once_told() -> None:
     """A peer with a generation is looked for until the recording tells of it, and known then."""
     origins = ReplayedOrigins()
     assert origins.note(EVENT, PEER, received_ns=1, now=0.0) == PEER
-    assert (origins.is_sought(PEER), origins.origin_of(PEER)) == (True, None)
+    assert (origins.is_resolving(PEER), origins.origin_of(PEER)) == (True, None)
 
     origins.tell(PEER, ORIGIN)
 
@@ -33,11 +33,11 @@ def test_known_once_told() -> None:
 def test_not_looked_for() -> None:
     """Who was not looked for then, and anybody once the recording is over, is not waited for."""
     origins = ReplayedOrigins()
-    assert not origins.is_sought(PEER._replace(generation=0))
+    assert not origins.is_resolving(PEER._replace(generation=0))
 
     origins.tell_over()
 
-    assert not origins.is_sought(PEER)
+    assert not origins.is_resolving(PEER)
 
 
 def test_ends_are_told_once() -> None:

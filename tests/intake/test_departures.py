@@ -1,13 +1,13 @@
-"""Peers go when their process has ended and nobody holds their socket any more: real sockets, real children."""
+"""Peers depart when their process has ended and nobody holds their socket: real sockets, real children."""
 
 from __future__ import annotations
 
 import socket
 import subprocess
-import time
 from typing import Self
 
 import msgspec
+import pytest
 from children.processes import DEADLINE_SECONDS, python
 from platforms import on_linux
 
@@ -41,33 +41,31 @@ class Socket:
 
 def end_of(origin: Origin) -> ProcessEnd:
     """Return the end of a process."""
-    return ProcessEnd(origin, time.time_ns(), is_exact=True)
+    return ProcessEnd(origin, 1, is_exact=True)
 
 
 @on_linux
 def test_all_of_a_process() -> None:
-    """With its process each of its peers has gone, once; those of others have not."""
+    """With its process each of its peers has departed, once; those of others have not."""
     departures = Departures()
     with Socket(1) as first, Socket(2) as second, Socket(3) as other:
         for origin, one in ((ENDED, first), (ENDED, second), (ALIVE, other)):
             departures.add(origin, one.peer, one.inode)
-    assert departures.next_look() is None
-    assert departures.look() == []
+    assert departures.next_check() is None
+    assert departures.check(now=10.0) == []
 
     departures.end([end_of(ENDED)])
 
-    due = departures.next_look()
-    assert due is not None
-    assert due <= time.monotonic()
-    assert departures.look() == sorted([first.peer, second.peer])
-    assert departures.next_look() is None
+    assert departures.next_check() == pytest.approx(0.0)
+    assert departures.check(now=10.0) == sorted([first.peer, second.peer])
+    assert departures.next_check() is None
     departures.end([end_of(ENDED), end_of(ALIVE)])
-    assert departures.look() == [other.peer]
+    assert departures.check(now=10.0) == [other.peer]
 
 
 @on_linux
 def test_a_socket_that_a_child_holds() -> None:
-    """A peer whose socket a child still has is looked at every second, and goes when the child has ended."""
+    """A peer whose socket a child still has is checked every second, and has departed when the child has ended."""
     departures = Departures()
     with Socket(1) as shared, Socket(2) as own:
         child = subprocess.Popen(python("input()"), stdin=subprocess.PIPE, pass_fds=[shared.socket.fileno()])
@@ -75,24 +73,23 @@ def test_a_socket_that_a_child_holds() -> None:
             departures.add(ENDED, one.peer, one.inode)
     with child:
         departures.end([end_of(ENDED)])
-        assert departures.look() == [own.peer]
-        due = departures.next_look()
-        assert due is not None
-        assert 0 < due - time.monotonic() <= 1
-        assert departures.look() == []
+        assert departures.check(now=10.0) == [own.peer]
+        assert departures.next_check() == pytest.approx(11.0)
+        assert departures.check(now=11.0) == []
+        assert departures.next_check() == pytest.approx(12.0)
         child.communicate(b"\n", timeout=DEADLINE_SECONDS)
-    assert departures.look() == [shared.peer]
-    assert departures.next_look() is None
+    assert departures.check(now=12.0) == [shared.peer]
+    assert departures.next_check() is None
 
 
 @on_linux
-def test_the_bound() -> None:
-    """Beyond the bound the peers that were found first are forgotten."""
-    departures = Departures(most=1)
+def test_its_capacity() -> None:
+    """Beyond the capacity the peers that were found first are forgotten."""
+    departures = Departures(capacity=1)
     with Socket(1) as first, Socket(2) as second:
         for one in (first, second):
             departures.add(ENDED, one.peer, one.inode)
 
     departures.end([end_of(ENDED)])
 
-    assert departures.look() == [second.peer]
+    assert departures.check(now=0.0) == [second.peer]

@@ -1,16 +1,16 @@
-"""Ends wait for a grace and an empty receive queue, and leave in order."""
+"""Ends wait for a grace period and an empty receive queue, and are popped in order."""
 
 from __future__ import annotations
 
 import pytest
 
 from csm_otel.csm.events import Ended, Origin, Peer, ProcessEnd
-from csm_otel.intake.endings import GRACE_SECONDS, LONGEST_BACKLOG_SECONDS, Endings
+from csm_otel.intake.endings import GRACE_SECONDS, MAX_BACKLOG_SECONDS, Endings
 
 SEVEN = ProcessEnd(Origin(pid=7, start_ticks=1, start_ns=0, name="seven.py"), noticed_ns=0, is_exact=True)
 ENDED = Ended([SEVEN], [Peer("127.0.0.1", 40_000, 1)])
 LATER = Ended([], [Peer("127.0.0.1", 40_001, 2)])
-LONGEST = GRACE_SECONDS + LONGEST_BACKLOG_SECONDS
+LONGEST = GRACE_SECONDS + MAX_BACKLOG_SECONDS
 
 
 @pytest.mark.parametrize(
@@ -26,16 +26,16 @@ LONGEST = GRACE_SECONDS + LONGEST_BACKLOG_SECONDS
     ],
 )
 def test_when_they_are_due(*, now: float, is_drained: bool, expected: list[Ended]) -> None:
-    """After the grace they go, when nothing is left to be received or that cannot be waited for."""
+    """They are due after the grace period, once nothing is left to be received or the backlog takes too long."""
     endings = Endings()
     endings.add(ENDED, now=0.0)
     endings.add(LATER, now=1.0)
 
-    assert list(endings.take(now=now, is_drained=is_drained)) == expected
+    assert list(endings.pop_due(now=now, is_drained=is_drained)) == expected
 
 
 def test_the_deadline() -> None:
-    """It is that of the first that waits; nothing that has ended is nothing to wait for."""
+    """It is that of the first that waits; where nothing has ended there is none."""
     endings = Endings()
     endings.add(Ended([], []), now=0.0)
     assert endings.next_deadline() is None
@@ -44,12 +44,12 @@ def test_the_deadline() -> None:
     assert endings.next_deadline() == pytest.approx(1.0 + GRACE_SECONDS)
 
 
-def test_the_rest() -> None:
-    """At the end none waits any longer."""
+def test_all_of_them() -> None:
+    """At shutdown none waits any longer."""
     endings = Endings()
     endings.add(ENDED, now=0.0)
     endings.add(LATER, now=0.0)
 
-    assert endings.rest() == [ENDED, LATER]
-    assert endings.rest() == list(endings.take(now=9.0, is_drained=True)) == []
+    assert endings.pop_all() == [ENDED, LATER]
+    assert endings.pop_all() == list(endings.pop_due(now=9.0, is_drained=True)) == []
     assert endings.next_deadline() is None

@@ -1,4 +1,4 @@
-"""Ends of processes: told at once by a pidfd, or found out where there is none."""
+"""Ends of processes: reported at once by a pidfd, or by checks where there is none."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def described(pid: int) -> Origin:
 @on_linux
 @pytest.mark.parametrize("has_pidfd", [pytest.param(True, id="pidfd"), pytest.param(False, id="without")])
 def test_the_end_of_a_process(waker: Waker, monkeypatch: pytest.MonkeyPatch, *, has_pidfd: bool) -> None:
-    """It is told once, also of a process that nobody waits for; a pidfd tells when, a look only that it was."""
+    """It is reported once, also of a process that nobody waits for; only with a pidfd its time is exact."""
     if not has_pidfd:
         monkeypatch.delattr(os, "pidfd_open")
     with closing(ProcessEnds(waker)) as ends, started(python(WAIT)) as process:
@@ -72,7 +72,7 @@ def test_the_end_of_a_process(waker: Waker, monkeypatch: pytest.MonkeyPatch, *, 
 
 
 @on_linux
-def test_beyond_the_bound_it_is_looked_up(waker: Waker, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_beyond_the_bound_it_is_checked(waker: Waker, monkeypatch: pytest.MonkeyPatch) -> None:
     """More processes than there may be pidfds are watched all the same."""
     monkeypatch.setattr(process_ends, "_MAX_PIDFDS", 0)
     with closing(ProcessEnds(waker)) as ends, started(python(WAIT)) as process:
@@ -94,11 +94,29 @@ def test_a_pid_that_is_another_processes(waker: Waker) -> None:
 
 
 @on_linux
-def test_it_can_be_called_away(waker: Waker) -> None:
-    """The waker ends the wait, and the next one waits again."""
+def test_it_can_be_woken(waker: Waker) -> None:
+    """A wait ends while the waker is readable."""
     with closing(ProcessEnds(waker)) as ends:
         waker.wake()
         assert ends.wait(DEADLINE_SECONDS) == []
-        began = time.monotonic()
-        assert ends.wait(0.05) == []
-        assert time.monotonic() - began >= 0.04
+        waker.clear()
+        assert ends.wait(0) == []
+
+
+@on_linux
+def test_how_often_it_is_checked(waker: Waker, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without pidfds a process is checked once a second by the clock."""
+    monkeypatch.delattr(os, "pidfd_open")
+    now = 100.0
+    alive = [True]
+    monkeypatch.setattr(process_ends, "_is_alive", lambda _: alive[0])
+    with closing(ProcessEnds(waker, clock=lambda: now)) as ends:
+        origin = described(os.getpid())
+        ends.watch(origin)
+        assert ends.wait(0) == []
+        alive[0] = False
+        now = 100.9
+        assert ends.wait(0) == []
+        now = 101.0
+        (end,) = ends.wait(None)
+        assert (end.origin, end.is_exact) == (origin, False)

@@ -1,0 +1,121 @@
+"""Lookups of senders in a thread of their own: peers in, their processes and the ends of these out (`Lookup`).
+
+A lookup costs milliseconds, more than the loop may spend on it. The two threads share nothing but the queues: requests
+one way, results the other, all of them immutable.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from typing import TYPE_CHECKING, NamedTuple
+
+from csm_otel.csm.events import Ended
+from csm_otel.intake.departures import Departures
+from csm_otel.intake.process_ends import ProcessEnds
+from csm_otel.intake.search import Search
+from csm_otel.process.waker import SelectableQueue
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from csm_otel.csm.events import Origin, Peer, ProcessEnd
+    from csm_otel.intake.search import LookupRequest
+
+_CHECK_PAUSE_SECONDS = 0.005  # a check of the likely processes takes a twentieth of it
+
+
+class Resolution(NamedTuple):
+    """The answer to a request."""
+
+    peer: Peer
+    origin: Origin | None
+    """None where no process was found."""
+
+
+class Lookup:
+    """Answers each request with a `Resolution`, and reports with `Ended` when a process that was found has ended."""
+
+    def __init__(self, *, capacity: int) -> None:
+        """Prepare the thread; beyond ``capacity`` requests at once the oldest are dropped, and never answered."""
+        self._requests: SelectableQueue[LookupRequest | None] = SelectableQueue(capacity=capacity)
+        """None: stop."""
+        self._results: SelectableQueue[Resolution | Ended] = SelectableQueue()
+        # What follows belongs to the thread.
+        self._waiting: deque[LookupRequest] = deque(maxlen=capacity)
+        self._ends = ProcessEnds(self._requests)
+        self._departures = Departures()
+        self._search = Search(self._found, lambda peer: self._results.put(Resolution(peer, None)))
+        self._thread = threading.Thread(target=self._run, name="origin", daemon=True)
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    def fileno(self) -> int:
+        """Return a descriptor that is readable when there are results."""
+        return self._results.fileno()
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether there may be further results."""
+        return self._thread.is_alive()
+
+    @property
+    def has_results(self) -> bool:
+        """Whether there are results, at no cost."""
+        return len(self._results) > 0
+
+    def request(self, request: LookupRequest) -> None:
+        """Have a peer looked up."""
+        self._requests.put(request)
+
+    def pop_results(self) -> list[Resolution | Ended]:
+        """Return the results since the last time, in order."""
+        return self._results.pop_all()
+
+    def stop(self, *, deadline: float | None = None) -> None:
+        """Stop the thread; its last result has the processes that have ended until now.
+
+        A scan that takes longer than to ``deadline``, in monotonic seconds, is not waited for.
+        """
+        self._requests.put(None)
+        if self._thread.is_alive():
+            self._thread.join(None if deadline is None else max(0.0, deadline - time.monotonic()))
+
+    def close(self) -> None:
+        """Close the descriptors, after `stop`; a thread that is still scanning keeps them."""
+        if not self._thread.is_alive():
+            self._ends.close()
+            self._requests.close()
+            self._results.close()
+
+    def _run(self) -> None:
+        next_check = 0.0
+        while None not in (requests := self._requests.pop_all()):
+            self._waiting.extend(request for request in requests if request is not None)
+            now = time.monotonic()
+            if self._waiting and now >= next_check:
+                next_check = now + _CHECK_PAUSE_SECONDS
+                self._search.check_likely([self._waiting.popleft() for _ in range(len(self._waiting))])
+            self._search.scan_if_due(now=now)
+            deadlines = (
+                next_check if self._waiting else None,
+                self._search.next_scan(),
+                self._departures.next_check(),
+            )
+            due = min((deadline for deadline in deadlines if deadline is not None), default=None)
+            self._report(self._ends.wait(None if due is None else max(0.0, due - time.monotonic())))
+        self._results.put(Ended(self._ends.wait(0), []))
+
+    def _report(self, ended: Sequence[ProcessEnd]) -> None:
+        self._departures.end(ended)
+        due, now = self._departures.next_check(), time.monotonic()
+        if due is not None and due <= now:
+            self._results.put(Ended(ended, self._departures.check(now=now)))
+
+    def _found(self, peer: Peer, inode: int, origin: Origin) -> None:
+        self._ends.watch(origin)
+        self._departures.add(origin, peer, inode)
+        self._results.put(Resolution(peer, origin))

@@ -1,0 +1,103 @@
+"""Peers to generations and origins: `SenderTable`. Time is an argument.
+
+Theory of operation
+===================
+A source port says who sends only as long as its socket is open; afterwards the port may be anybody's.
+
+- A *generation* is a use of a port by one sender. An event keeps the peer that it was received with, generation
+  included, so what waits in the correlator keeps its sender when the port changes hands.
+- A generation goes on while datagrams keep coming. The next datagram begins another one after five seconds of silence,
+  when it was received after the generation's process ended, or, where no process was found, five seconds after the
+  beginning: another lookup may find it.
+- A generation is *resolving* from its beginning until its lookup ends, with an origin or without. What the lookup
+  finds for a generation that is no longer in the table is ignored.
+- Ports may be a flood's. Beyond the capacity the generation that has been silent longest is forgotten; of the ends of
+  processes as many are remembered.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from csm_otel.csm.events import Origin, Peer, ProcessEnd
+
+SILENCE_SECONDS = 5.0
+MAX_SENDERS = 4096
+
+
+class _Sender:
+    """One generation of a peer."""
+
+    __slots__ = ("first_seen", "is_resolving", "last_seen", "origin", "peer")
+
+    def __init__(self, peer: Peer, now: float) -> None:
+        self.peer = peer
+        self.first_seen = self.last_seen = now
+        self.origin: Origin | None = None
+        self.is_resolving = True
+
+
+class SenderTable:
+    """Keeps the generations of peers with what is known of them. Every ``now`` is monotonic seconds."""
+
+    def __init__(self, *, capacity: int = MAX_SENDERS) -> None:
+        """Start empty; ``capacity`` bounds the generations, and the ends of processes."""
+        self._capacity = capacity
+        self._senders: OrderedDict[Peer, _Sender] = OrderedDict()  # the one that has been silent longest first
+        self._current: dict[tuple[str, int], _Sender] = {}
+        self._ended_ns: OrderedDict[tuple[int, int], int] = OrderedDict()
+        self._generations = 0
+
+    def current(self, peer: Peer, *, received_ns: int, now: float) -> Peer | None:
+        """Return the peer in its current generation, or None where its datagram begins another one.
+
+        ``received_ns`` is when the datagram was received, in epoch nanoseconds.
+        """
+        sender = self._current.get(peer[:2])
+        if sender is None or self._is_over(sender, received_ns, now):
+            return None
+        sender.last_seen = now
+        self._senders.move_to_end(sender.peer)
+        return sender.peer
+
+    def begin(self, peer: Peer, *, now: float) -> Peer:
+        """Return the peer in a new generation, which is resolving."""
+        self._generations += 1
+        sender = _Sender(peer._replace(generation=self._generations), now)
+        self._senders[sender.peer] = self._current[peer[:2]] = sender
+        if len(self._senders) > self._capacity:
+            _, forgotten = self._senders.popitem(last=False)
+            if self._current.get(forgotten.peer[:2]) is forgotten:
+                del self._current[forgotten.peer[:2]]
+        return sender.peer
+
+    def resolve(self, peer: Peer, origin: Origin | None) -> None:
+        """Record what the lookup of a generation has found; None: nothing."""
+        if sender := self._senders.get(peer):
+            sender.origin, sender.is_resolving = origin, False
+
+    def end(self, end: ProcessEnd) -> None:
+        """Record that a process has ended: what is received later from its ports is another sender's."""
+        self._ended_ns[end.origin.process] = end.noticed_ns
+        if len(self._ended_ns) > self._capacity:
+            self._ended_ns.popitem(last=False)
+
+    def origin_of(self, peer: Peer) -> Origin | None:
+        """Return the process behind a generation, or None where it is not known (yet)."""
+        sender = self._senders.get(peer)
+        return sender.origin if sender else None
+
+    def is_resolving(self, peer: Peer) -> bool:
+        """Return whether the lookup of a generation has not ended yet."""
+        sender = self._senders.get(peer)
+        return sender is not None and sender.is_resolving
+
+    def _is_over(self, sender: _Sender, received_ns: int, now: float) -> bool:
+        if now - sender.last_seen > SILENCE_SECONDS:
+            return True
+        if sender.origin is None:
+            return now - sender.first_seen > SILENCE_SECONDS
+        ended_ns = self._ended_ns.get(sender.origin.process)
+        return ended_ns is not None and ended_ns < received_ns
