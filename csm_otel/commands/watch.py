@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import socket
     from collections.abc import Mapping
 
-    from csm_otel.commands.exec import Launch
+    from csm_otel.commands.launch import Launch
     from csm_otel.config.settings import Settings
     from csm_otel.engine.bridge import Bridge
     from csm_otel.process.child import Child
