@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from opentelemetry.proto.metrics.v1.metrics_pb2 import HistogramDataPoint, NumberDataPoint
     from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
-DEADLINE_SECONDS = 20.0
+DEADLINE_SECONDS = 60.0
 """How long a test waits for what must come; never reached when all is well."""
 FOREVER_SECONDS = 3_600.0
 _DECOMPRESS: dict[str, Callable[[bytes], bytes]] = {"": bytes, "gzip": gzip.decompress, "deflate": zlib.decompress}

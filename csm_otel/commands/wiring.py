@@ -186,7 +186,7 @@ def _metrics(
         exporter,
         tally=tally,
         pending=lambda: correlator.pending_events,
-        waiting=lambda: queue.spans_waiting if queue is not None else 0,
+        waiting=lambda: tally.spans_waiting if queue is not None else 0,
         resource=resource,
         interval_seconds=variables.metric_export_interval / _MS,
     )

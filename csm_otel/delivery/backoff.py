@@ -1,4 +1,4 @@
-"""When the next try may be: `Backoff`."""
+"""When the next try may be: `Backoff`, exponential with jitter, or what the back end asked for."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 FIRST_BACKOFF_SECONDS = 0.25
-LONGEST_BACKOFF_SECONDS = 4.0  # a back end that restarts is found again soon, and one POST in 4 s hurts nobody
-_LONGEST_RETRY_AFTER_SECONDS = 300.0  # a mistaken date must not silence the bridge for a day
-_CLOSING_BACKOFF_SECONDS = 1.0  # at the end the time is short: rather one try more than a long wait for none
+MAX_BACKOFF_SECONDS = 4.0  # a back end that restarts is found again soon, and one POST in 4 s hurts nobody
+_MAX_RETRY_AFTER_SECONDS = 300.0  # a mistaken date must not silence the bridge for a day
+_CLOSING_BACKOFF_SECONDS = 1.0  # time is short while closing: rather one try more than a long wait for none
+_MAX_DOUBLINGS = 10  # far beyond the maximum
 
 
 class Backoff:
-    """Our own patience, doubling and jittered, and what the back end asks for. Times are monotonic seconds."""
+    """Our own backoff, and what the back end asks for; the later one counts. Times are monotonic seconds."""
 
     def __init__(
         self,
@@ -23,35 +24,34 @@ class Backoff:
         first_seconds: float = FIRST_BACKOFF_SECONDS,
         jitter: Callable[[], float] = random.random,  # ruff: ignore[suspicious-non-cryptographic-random-usage]
     ) -> None:
-        """Begin without a failure; ``jitter`` gives random numbers from 0 to 1."""
+        """Begin without a failure; ``jitter`` returns random numbers from 0 to 1."""
         self._first_seconds = first_seconds
         self._jitter = jitter
-        self._longest_seconds = LONGEST_BACKOFF_SECONDS
-        self._patient_until = float("-inf")
-        self._alone_until = float("-inf")
+        self._max_seconds = MAX_BACKOFF_SECONDS
+        self._own_until = float("-inf")
+        self._asked_until = float("-inf")
         self.failures = 0
         """How often in a row the back end was unavailable."""
 
     @property
     def until(self) -> float:
         """When the next try may be."""
-        return max(self._patient_until, self._alone_until)
+        return max(self._own_until, self._asked_until)
 
     def fail(self, now: float, retry_after_seconds: float | None) -> None:
-        """Take in another failure, and how long the back end wants to be left alone where it says so."""
+        """Record a failure, with how long the back end asked to be left alone, where it did."""
         if retry_after_seconds is not None:
-            self._alone_until = now + min(retry_after_seconds, _LONGEST_RETRY_AFTER_SECONDS)
+            self._asked_until = now + min(retry_after_seconds, _MAX_RETRY_AFTER_SECONDS)
         else:
-            doublings = min(self.failures, 10)  # past the longest wait long ago
-            seconds = min(self._first_seconds * 2**doublings, self._longest_seconds)
-            self._patient_until = now + seconds * (0.5 + self._jitter() / 2)
+            seconds = min(self._first_seconds * 2 ** min(self.failures, _MAX_DOUBLINGS), self._max_seconds)
+            self._own_until = now + seconds * (0.5 + self._jitter() / 2)
         self.failures += 1
 
     def succeed(self) -> None:
-        """Take in that the back end answered."""
+        """Record that the back end answered."""
         self.failures = 0
 
-    def hurry(self) -> None:
-        """Have no more patience than there is time at the end."""
-        self._longest_seconds = _CLOSING_BACKOFF_SECONDS
-        self._patient_until = float("-inf")
+    def shorten(self) -> None:
+        """End our own backoff, and keep later ones short: what the queue is closing with."""
+        self._max_seconds = _CLOSING_BACKOFF_SECONDS
+        self._own_until = float("-inf")

@@ -1,4 +1,4 @@
-"""What became of every span that waited for the back end: `Ledger`."""
+"""The count of spans that enter and leave the queue, and the tally of how they left: `Ledger`."""
 
 from __future__ import annotations
 
@@ -9,29 +9,33 @@ if TYPE_CHECKING:
 
 
 class Ledger:
-    """Enters each span once when it comes and once when it waits no more; for who holds the queue's lock."""
+    """Counts each span once when it enters and once when it leaves. Guarded by the queue's lock."""
 
     def __init__(self, tally: Tally) -> None:
-        """Take the tally, whose span counts past encoding are the queue's to change."""
+        """Begin at zero; the tally's span counts past encoding are the queue's to change."""
         self.tally = tally
-        self.put = 0
-        """Spans taken in, those found on disk included."""
-        self.settled = 0
-        """Spans of them that wait no more."""
+        self.entered = 0
+        """Spans put, and those found on disk."""
+        self.left = 0
+        """Spans of these that wait no more."""
+
+    def add(self, spans: int) -> None:
+        """Count spans that were put."""
+        self.entered += spans
 
     def recover(self, spans: int) -> None:
-        """Take in what a process before this one had left on disk."""
+        """Count spans that an earlier process left on disk."""
         self.tally.spans_recovered += spans
-        self.put += spans
+        self.entered += spans
 
     def deliver(self, spans: int, *, rejected: int) -> None:
-        """Enter what the back end has taken, but for those of them that it rejected."""
-        self.settled += spans
+        """Count spans that the back end took, but for those of them that it rejected."""
+        self.left += spans
         self.tally.spans_rejected += rejected
         self.tally.spans_delivered += spans - rejected
 
     def drop(self, spans: int, reason: str) -> None:
-        """Enter what was given up."""
+        """Count spans that were given up."""
         if spans:
             self.tally.spans_dropped[reason] += spans
-            self.settled += spans
+            self.left += spans

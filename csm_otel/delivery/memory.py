@@ -1,4 +1,4 @@
-"""What waits for the back end, in memory: `Memory`, in order and bounded."""
+"""Requests for the back end that wait in memory, in order and bounded: `Memory`."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ if TYPE_CHECKING:
 
 
 @dataclass(slots=True, eq=False)
-class Waiting:
-    """A request that waits."""
+class QueuedRequest:
+    """An encoded request that waits."""
 
     request: bytes
     spans: int
@@ -23,38 +23,43 @@ class Waiting:
 
 
 class Memory:
-    """Requests in order of their arrival; for one thread at a time."""
+    """Requests in order of their arrival. For one thread at a time."""
 
     def __init__(self, *, limit_bytes: int, limit_spans: int | None) -> None:
-        """Begin empty; ``limit_spans`` None: only the bytes are bounded."""
+        """Begin empty; with ``limit_spans`` None only the bytes are bounded."""
         self._limit_bytes = limit_bytes
         self._limit_spans = limit_spans
-        self._waiting: deque[Waiting] = deque()
+        self._requests: deque[QueuedRequest] = deque()
         self._bytes = 0
         self._spans = 0
-        self.taken = 0
-        """How many of the first somebody has in hand, to deliver or to move them: they are not pushed out."""
+        self.pinned = 0
+        """How many of the oldest are being delivered or moved to disk: they are not evicted."""
 
     def __len__(self) -> int:
         """Return how many requests wait."""
-        return len(self._waiting)
+        return len(self._requests)
 
-    def first(self, count: int) -> list[Waiting]:
-        """Return the requests that have waited longest, the longest first."""
-        return [self._waiting[at] for at in range(min(count, len(self._waiting)))]
+    @property
+    def spans(self) -> int:
+        """How many spans wait."""
+        return self._spans
 
-    def take(self, count: int) -> list[Waiting]:
-        """Return the first requests, and have them taken until `give_back`; nothing is taken now."""
+    def first(self, count: int) -> list[QueuedRequest]:
+        """Return the oldest requests, in order."""
+        return [self._requests[at] for at in range(min(count, len(self._requests)))]
+
+    def pin(self, count: int) -> list[QueuedRequest]:
+        """Return the oldest requests, which are not evicted until `unpin`; nothing is pinned before."""
         first = self.first(count)
-        self.taken = len(first)
+        self.pinned = len(first)
         return first
 
-    def give_back(self) -> None:
-        """Have nothing taken any more."""
-        self.taken = 0
+    def unpin(self) -> None:
+        """Let all requests be evicted again."""
+        self.pinned = 0
 
     def fits(self, request: bytes, spans: int) -> bool:
-        """Return whether a request could be kept, were it alone."""
+        """Return whether a request could be kept if it were alone."""
         return self._is_within(len(request), spans)
 
     @property
@@ -62,32 +67,32 @@ class Memory:
         """Whether twice as much would be within the bounds."""
         return self._is_within(2 * self._bytes, 2 * self._spans)
 
-    def put(self, waiting: Waiting) -> list[Waiting]:
-        """Keep a request and return those that it pushes out: the oldest that are not taken."""
-        self._insert(len(self._waiting), waiting)
-        pushed_out = []
-        while not self._is_within(self._bytes, self._spans) and len(self._waiting) > self.taken:
-            pushed_out.append(self._waiting[self.taken])
-            self.forget(pushed_out[-1:])
-        return pushed_out
+    def put(self, request: QueuedRequest) -> list[QueuedRequest]:
+        """Keep a request and return those that it evicts: the oldest that are not pinned."""
+        self._insert(len(self._requests), request)
+        evicted = []
+        while not self._is_within(self._bytes, self._spans) and len(self._requests) > self.pinned:
+            evicted.append(self._requests[self.pinned])
+            self.remove(evicted[-1:])
+        return evicted
 
-    def forget(self, gone: Iterable[Waiting]) -> None:
-        """Take requests out."""
-        for waiting in gone:
-            self._waiting.remove(waiting)
-            self._bytes -= len(waiting.request)
-            self._spans -= waiting.spans
+    def remove(self, requests: Iterable[QueuedRequest]) -> None:
+        """Remove requests."""
+        for request in requests:
+            self._requests.remove(request)
+            self._bytes -= len(request.request)
+            self._spans -= request.spans
 
     def replace_first(self, halves: Sequence[tuple[bytes, int]]) -> None:
-        """Put the halves of the first request, each with its number of spans, in its place."""
-        self.forget(self.first(1))
+        """Put the halves of the oldest request, each with its number of spans, in its place; without any, remove it."""
+        self.remove(self.first(1))
         for at, (request, spans) in enumerate(halves):
-            self._insert(at, Waiting(request, spans))
+            self._insert(at, QueuedRequest(request, spans))
 
-    def _insert(self, at: int, waiting: Waiting) -> None:
-        self._waiting.insert(at, waiting)
-        self._bytes += len(waiting.request)
-        self._spans += waiting.spans
+    def _insert(self, at: int, request: QueuedRequest) -> None:
+        self._requests.insert(at, request)
+        self._bytes += len(request.request)
+        self._spans += request.spans
 
     def _is_within(self, size_bytes: int, spans: int) -> bool:
         return size_bytes <= self._limit_bytes and (self._limit_spans is None or spans <= self._limit_spans)

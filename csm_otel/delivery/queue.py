@@ -1,16 +1,16 @@
-"""What waits for the back end: encoded requests, in order, bounded, each accounted for.
+"""The queue to the back end: encoded requests in, each delivered in order or counted by reason: `DeliveryQueue`.
 
-One thread delivers, so that a slow back end never slows the receiving of datagrams down. Without a spool all waits in
-memory. With one, a second thread moves what was put to disk within moments (`csm_otel.delivery.disk`), and what is
-delivered comes from there; while the disk refuses, memory is what there is, and is delivered after what the disk still
-has: the order stays, unless the disk cannot even be read.
+One thread delivers, so that a slow back end never slows the receiving of datagrams down. Without a spool all requests
+wait in memory. With one, a second thread moves them to disk within moments (`csm_otel.delivery.disk`), and they are
+delivered from there; while the disk refuses, they stay in memory, and are delivered after what the disk still has: the
+order stays, unless the disk cannot even be read.
 
-A request is gone only when the back end has taken it. Every span put, and every span found in the spool, ends in
+A request is gone only when the back end has accepted it. Every span put, and every span found in the spool, ends in
 exactly one count of the tally: delivered, rejected, spooled (waits on disk for the next process), or dropped with a
 reason (``queue_full``, ``refused``, ``too_large``, ``spool_damaged``, ``shutdown``).
 
-One lock guards all that the threads share, the tally included. It is never held while the back end or, but for the end,
-the disk is asked for something.
+One lock guards all that the threads share, the tally included. It is never held during a delivery or, except at the end
+of `close`, while the disk is used. `csm_otel.delivery.states` has the theory of the states.
 """
 
 from __future__ import annotations
@@ -20,12 +20,14 @@ import time
 from typing import TYPE_CHECKING
 
 from csm_otel.delivery.backoff import Backoff
-from csm_otel.delivery.disk import DISK_PATIENCE_SECONDS, Disk
+from csm_otel.delivery.disk import DISK_GRACE_SECONDS, Disk
 from csm_otel.delivery.ledger import Ledger
-from csm_otel.delivery.memory import Memory, Waiting
+from csm_otel.delivery.memory import Memory, QueuedRequest
 from csm_otel.delivery.outcome import Delivered, Outcome, Refused, TooLarge, Unavailable
 from csm_otel.delivery.splitting import split
+from csm_otel.delivery.states import REQUEST_TRANSITIONS, RequestState
 from csm_otel.errors import SpoolError
+from csm_otel.files.states import QUEUE_TRANSITIONS, QueueState, StateMachine
 from csm_otel.process.speaker import Repeats
 
 if TYPE_CHECKING:
@@ -35,13 +37,14 @@ if TYPE_CHECKING:
     from csm_otel.delivery.spool import Spool
     from csm_otel.tally import Tally
 
-_LOOK_SECONDS = 0.1
+_POLL_SECONDS = 0.1
+_MIN_TIMEOUT_SECONDS = 0.1  # requests and gRPC take 0 for a mistake; `close` does not wait for it anyway
 # a thread inside a hung delivery is left behind; it is a daemon and touches no count any more
 _THREAD_END_SECONDS = 0.2
 
 
 class DeliveryQueue:
-    """A first-in first-out queue of encoded requests with the threads that keep and deliver them.
+    """A first-in first-out queue of encoded requests with the threads that store and deliver them.
 
     Args:
         deliverer: Belongs to the queue from now on, which closes it.
@@ -49,8 +52,8 @@ class DeliveryQueue:
         limit_bytes: Bound on the encoded bytes kept in memory, the request under way included.
         limit_spans: Bound on the spans kept in memory, or None.
         timeout_seconds: For one delivery.
-        say: Takes a line for the operator, the same one once a minute at most; called from the queue's threads.
-        spool: Where requests are kept on disk; belongs to the queue from now on.
+        say: Called from the queue's threads with a line for the operator, the same one once a minute at most.
+        spool: Where requests are stored on disk; belongs to the queue from now on.
         backoff: When the next try may be.
         clock: Monotonic seconds.
     """
@@ -76,89 +79,91 @@ class DeliveryQueue:
         # Guards all below. Its lock is re-entrant, so that a signal handler may call `cancel` wherever the thread it
         # interrupts is.
         self._changed = threading.Condition()
+        self._lifecycle = StateMachine(QUEUE_TRANSITIONS, QueueState.OPEN)
+        self._request = StateMachine(REQUEST_TRANSITIONS, RequestState.IDLE)
         self._backoff = backoff or Backoff()
         self._memory = Memory(limit_bytes=limit_bytes, limit_spans=limit_spans)
+        """A request that is being delivered from here is pinned."""
         self._ledger = Ledger(tally)
-        self._under_way: Waiting | None = None
-        """Being delivered; one that is in memory is taken there meanwhile."""
-        self._is_settling = False
-        """Whether an outcome is being accounted for, on disk and in the tally."""
-        self._deadline: float | None = None
-        """Set when closing."""
+        self._deadline = float("inf")
+        """Of `close`."""
         self._is_cancelled = False
-        self._is_stopped = False
         self._disk: Disk | None = None
         self._threads = [threading.Thread(target=self._deliver_all, name="csm-otel-delivery", daemon=True)]
         if spool is not None:
-            self._disk = Disk(spool, memory=self._memory, ledger=self._ledger, changed=self._changed, say=self._tell)
+            self._disk = Disk(
+                spool,
+                memory=self._memory,
+                ledger=self._ledger,
+                lifecycle=self._lifecycle,
+                changed=self._changed,
+                say=self._report,
+                clock=clock,
+            )
             self._threads.append(self._disk.thread)
         for thread in self._threads:
             thread.start()
 
     @property
-    def spans_waiting(self) -> int:
-        """How many spans wait, on disk and in memory."""
-        with self._changed:
-            return self._ledger.put - self._ledger.settled
-
-    @property
-    def keeps_on_disk(self) -> bool:
+    def is_spooling(self) -> bool:
         """Whether what is put gets to disk."""
         return self._disk is not None and not self._disk.is_failing
 
     def mark(self) -> int:
         """Return where what was put up to now ends, for `is_flushed`."""
         with self._changed:
-            return self._ledger.put
+            return self._ledger.entered
 
     def is_flushed(self, mark: int) -> bool:
         """Return whether nothing that was put before the mark waits any more."""
         with self._changed:
-            return self._ledger.settled >= mark
+            return self._ledger.left >= mark
 
     def put(self, request: bytes, spans: int) -> None:
-        """Take in an encoded request of ``spans`` spans; never blocks. Where it does not fit the oldest are dropped."""
+        """Queue an encoded request of ``spans`` spans; never blocks. Where it does not fit the oldest are dropped."""
         with self._changed:
-            self._ledger.put += spans
-            if self._is_stopped or not self._memory.fits(request, spans):
-                self._ledger.drop(spans, "shutdown" if self._is_stopped else "queue_full")
-                return
-            for pushed_out in self._memory.put(Waiting(request, spans)):
-                self._ledger.drop(pushed_out.spans, "queue_full")
-            self._changed.notify_all()
+            self._ledger.add(spans)
+            if not self._lifecycle.state.is_running:
+                self._ledger.drop(spans, "shutdown")
+            elif not self._memory.fits(request, spans):
+                self._ledger.drop(spans, "queue_full")
+            else:
+                for evicted in self._memory.put(QueuedRequest(request, spans)):
+                    self._ledger.drop(evicted.spans, "queue_full")
+                self._changed.notify_all()
 
     def wait_for_room(self, *, unless: Callable[[], bool]) -> None:
-        """Wait while the queue is more than half full, for who can wait; ``unless`` is looked at all the time."""
+        """Wait while the queue is more than half full, for a caller that can wait; ``unless`` is polled."""
         with self._changed:
-            while not (self._has_room() or self._is_stopped or unless()):
-                self._changed.wait(_LOOK_SECONDS)
+            while self._lifecycle.state.is_running and not (self._has_room() or unless()):
+                self._changed.wait(_POLL_SECONDS)
 
     def close(self, *, deadline_seconds: float) -> None:
-        """Deliver what waits, for at most ``deadline_seconds``, then keep the rest on disk, or drop it, and end.
+        """Deliver what waits, for at most ``deadline_seconds``, then spool the rest, or drop it, and end.
 
-        Ends early where trying on is pointless: the back end wants to be left alone for longer than there is time.
+        Ends early where waiting is pointless: the back end asked to be left alone for longer than there is time.
         """
         with self._changed:
+            self._lifecycle.to(QueueState.CLOSING)
             self._deadline = self._clock() + deadline_seconds
-            self._backoff.hurry()
+            self._backoff.shorten()
             self._changed.notify_all()
-            while self._has_work() and not self._is_hopeless():
-                self._changed.wait(min(max(self._deadline - self._clock(), 0), _LOOK_SECONDS))
-            self._is_stopped = True
-            if self._disk is not None:
-                self._disk.stop()
+            while self._has_requests() and not self._is_hopeless():
+                self._changed.wait(min(max(self._deadline - self._clock(), 0), _POLL_SECONDS))
+            self._lifecycle.to(QueueState.STOPPED)
             self._changed.notify_all()
-            # what is being put on the disk, or taken off, is neither spooled nor counted yet
-            self._changed.wait_for(self._is_disk_still, DISK_PATIENCE_SECONDS)
+            # what is being written to the disk, or removed from it, is neither spooled nor counted yet
+            self._wait_for_disk()
         self._deliverer.close()
         for thread in self._threads:
             thread.join(_THREAD_END_SECONDS)
         with self._changed:
             if self._disk is not None:
-                # with the lock let go: who comes back from a slow disk needs it to say so
-                self._changed.wait_for(self._is_disk_still, DISK_PATIENCE_SECONDS)
-                self._disk.keep_the_rest(is_still=self._is_disk_still())
-            self._ledger.drop(sum(one.spans for one in self._memory.first(len(self._memory))), "shutdown")
+                # with the lock released: a thread that returns from a slow disk needs it to account for its work
+                self._wait_for_disk()
+                self._disk.flush(is_still=self._is_disk_still())
+            self._ledger.drop(self._memory.spans, "shutdown")
+            self._lifecycle.to(QueueState.CLOSED)
 
     def cancel(self) -> None:
         """Make a running or a later `close` end at once. May be called from a signal handler."""
@@ -169,139 +174,142 @@ class DeliveryQueue:
     # The delivering thread.
 
     def _deliver_all(self) -> None:
-        while waiting := self._next():
-            for line in self._settle(waiting, self._deliver(waiting)):
-                self._tell(line)
+        while request := self._next():
+            for line in self._account(request, self._deliver(request)):
+                self._report(line)
 
-    def _next(self) -> Waiting | None:
-        """Wait for a request whose turn it is and mark it as under way; None at the end."""
+    def _next(self) -> QueuedRequest | None:
+        """Wait for a request whose turn it is and begin to send it; None at the end."""
         while True:
             with self._changed:
-                while not self._is_stopped:
+                while self._lifecycle.state.is_running:
                     wait_seconds = self._backoff.until - self._clock()
-                    if self._has_work() and wait_seconds <= 0:
+                    if self._has_requests() and wait_seconds <= 0:
                         break
-                    self._changed.wait(wait_seconds if self._has_work() else None)
-                if self._is_stopped:
+                    self._changed.wait(wait_seconds if self._has_requests() else None)
+                if not self._lifecycle.state.is_running:
                     return None
                 moves = self._disk.moves if self._disk is not None else 0
             spooled = self._disk.first() if self._disk is not None else None
             with self._changed:
-                if self._is_stopped:  # given up and counted already
+                if not self._lifecycle.state.is_running:
                     return None
-                if spooled:
-                    self._under_way = spooled
-                    return spooled
-                # What has moved since we looked is older than what is in memory now.
-                is_memory_next = self._disk is None or (self._disk.is_failing and moves == self._disk.moves)
-                if self._memory and not self._memory.taken and is_memory_next:
-                    (self._under_way,) = self._memory.take(1)
-                    return self._under_way
-                self._changed.wait(_LOOK_SECONDS)
+                request = spooled or self._first_in_memory(moves)
+                if request is not None:
+                    self._request.to(RequestState.SENDING)
+                    return request
+                self._changed.wait(_POLL_SECONDS)
 
-    def _deliver(self, waiting: Waiting) -> Outcome:
-        """Try once, and tell what came of it."""
-        if waiting.tries:
+    def _first_in_memory(self, moves: int) -> QueuedRequest | None:
+        """Return the oldest request in memory where the disk, which had none after so many moves, has no older one."""
+        is_next = self._disk is None or (self._disk.is_failing and moves == self._disk.moves)
+        if not is_next or self._memory.pinned:
+            return None
+        return next(iter(self._memory.pin(1)), None)
+
+    def _deliver(self, request: QueuedRequest) -> Outcome:
+        """Deliver once."""
+        if request.tries:
             with self._changed:
-                if not self._is_stopped:
-                    self._ledger.tally.spans_repeated += waiting.spans
+                if self._lifecycle.state.is_running:
+                    self._ledger.tally.spans_repeated += request.spans
         # Before it is tried: should this process end meanwhile, the next one knows.
-        self._note_tries(waiting, waiting.tries + 1)
+        self._record_tries(request, request.tries + 1)
         try:
-            outcome = self._deliverer.deliver(waiting.request, timeout_seconds=self._timeout())
+            outcome = self._deliverer.deliver(request.request, timeout_seconds=self._timeout())
         except Exception as error:  # ruff: ignore[blind-except] - one request must not end the delivery of all others
             return Refused(f"delivery failed: {type(error).__name__}")
         if isinstance(outcome, TooLarge) or (isinstance(outcome, Unavailable) and not outcome.may_have_arrived):
-            self._note_tries(waiting, waiting.tries - 1)
+            self._record_tries(request, request.tries - 1)
         return outcome
 
     def _timeout(self) -> float:
-        if self._deadline is None:
-            return self._timeout_seconds
-        # Not zero, which requests and gRPC take for a mistake; `close` does not wait for it anyway.
-        return min(self._timeout_seconds, max(self._deadline - self._clock(), 0.1))
+        return min(self._timeout_seconds, max(self._deadline - self._clock(), _MIN_TIMEOUT_SECONDS))
 
-    def _settle(self, waiting: Waiting, outcome: Outcome) -> list[str]:
-        """Account for an outcome and return the lines that it is worth."""
+    def _account(self, request: QueuedRequest, outcome: Outcome) -> list[str]:
+        """Account for an outcome and return the lines to report."""
         if isinstance(outcome, Unavailable):
-            return self._wait(outcome)
-        halves = split(waiting.request) if isinstance(outcome, TooLarge) and waiting.spans > 1 else []
+            return self._back_off(request, outcome)
+        halves = split(request.request) if isinstance(outcome, TooLarge) and request.spans > 1 else []
         with self._changed:
-            if self._is_stopped:  # given up and counted already
+            if not self._lifecycle.state.is_running:  # given up and counted already
                 return []
-            self._is_settling = True
+            self._request.to(RequestState.ACCOUNTING)
         try:
             # One that was lost to damage meanwhile is counted already.
-            is_known = self._disk is None or waiting.key is None or self._disk.replace_first(waiting.key, halves)
+            is_known = self._disk is None or request.key is None or self._disk.replace_first(request.key, halves)
         except SpoolError as error:
-            if halves:  # they are nowhere: the whole is tried again, and split again once the disk does as it is told
-                return self._wait(Unavailable(f"too large, and the spool cannot be written: {error}"))
+            if halves:  # they are nowhere: the whole is tried again, and split again once the disk accepts them
+                return self._back_off(request, Unavailable(f"too large, and the spool cannot be written: {error}"))
             is_known = True
-            self._tell(f"spool cannot be written, some spans may be delivered again: {error}")
+            self._report(f"spool cannot be written, some spans may be delivered again: {error}")
         with self._changed:
-            if self._disk is not None and self._disk.is_over:  # the disk hung, and it is counted as spooled
+            if self._lifecycle.state is QueueState.CLOSED:  # the disk hung, and it is counted as spooled
                 return []
             lines = ["back end available again"] if self._backoff.failures else []
             self._backoff.succeed()
-            self._let_go()
-            self._is_settling = False
-            if waiting.key is None:
+            self._end_with(RequestState.IDLE, request)
+            if request.key is None:
                 self._memory.replace_first(halves)
             if not halves and is_known:
-                lines += self._account(waiting, outcome)
-            self._changed.notify_all()
+                lines += self._count(request, outcome)
             return lines
 
-    def _wait(self, outcome: Unavailable) -> list[str]:
+    def _back_off(self, request: QueuedRequest, outcome: Unavailable) -> list[str]:
         with self._changed:
-            self._is_settling = False
-            self._changed.notify_all()
-            if self._is_stopped:
+            self._end_with(RequestState.BACKING_OFF, request)
+            if not self._lifecycle.state.is_running:
                 return []
             is_first = self._backoff.failures == 0
             self._backoff.fail(self._clock(), outcome.retry_after_seconds)
-            self._let_go()
         return [f"back end unavailable, trying again: {outcome.reason}"] if is_first else []
 
-    def _account(self, waiting: Waiting, outcome: Delivered | Refused | TooLarge) -> list[str]:
-        if not isinstance(outcome, Delivered):
-            self._ledger.drop(waiting.spans, "refused" if isinstance(outcome, Refused) else "too_large")
-            return [f"back end refused spans: {outcome.reason}"]
-        rejected = min(outcome.rejected_spans, waiting.spans)
-        self._ledger.deliver(waiting.spans, rejected=rejected)
-        if rejected:
-            return [f"back end rejected {rejected} of {waiting.spans} spans: {outcome.message or 'no reason given'}"]
-        return [f"back end says: {outcome.message}"] if outcome.message else []
+    def _record_tries(self, request: QueuedRequest, tries: int) -> None:
+        request.tries = tries
+        if self._disk is not None and request.key is not None:
+            self._disk.record_tries(request.key, tries)
 
-    def _note_tries(self, waiting: Waiting, tries: int) -> None:
-        waiting.tries = tries
-        if self._disk is not None and waiting.key is not None:
-            self._disk.note_tries(waiting.key, tries)
-
-    def _tell(self, line: str) -> None:
+    def _report(self, line: str) -> None:
         if self._repeats.is_news(line, now=self._clock()):
             self._say(line)
 
     # All of these with the lock held.
 
-    def _let_go(self) -> None:
-        """Have nothing under way any more."""
-        if self._under_way is not None and self._under_way.key is None:
-            self._memory.give_back()
-        self._under_way = None
+    def _end_with(self, state: RequestState, request: QueuedRequest) -> None:
+        """Have the request no longer under way."""
+        self._request.to(state)
+        if request.key is None:
+            self._memory.unpin()
+        self._changed.notify_all()
 
-    def _has_work(self) -> bool:
-        return bool(self._memory) or (self._disk is not None and self._disk.holds_some)
+    def _count(self, request: QueuedRequest, outcome: Delivered | Refused | TooLarge) -> list[str]:
+        """Count a request that waits no more, and return the lines to report."""
+        if not isinstance(outcome, Delivered):
+            self._ledger.drop(request.spans, "refused" if isinstance(outcome, Refused) else "too_large")
+            return [f"back end refused spans: {outcome.reason}"]
+        rejected = min(outcome.rejected_spans, request.spans)
+        self._ledger.deliver(request.spans, rejected=rejected)
+        if rejected:
+            return [f"back end rejected {rejected} of {request.spans} spans: {outcome.message or 'no reason given'}"]
+        return [f"back end says: {outcome.message}"] if outcome.message else []
+
+    def _has_requests(self) -> bool:
+        return bool(self._memory) or (self._disk is not None and self._disk.has_requests)
 
     def _has_room(self) -> bool:
         return self._memory.is_half_empty and (self._disk is None or self._disk.is_half_empty)
 
+    def _wait_for_disk(self) -> None:
+        end = self._clock() + DISK_GRACE_SECONDS
+        while not self._is_disk_still() and (wait_seconds := end - self._clock()) > 0:
+            self._changed.wait(min(wait_seconds, _POLL_SECONDS))
+
     def _is_disk_still(self) -> bool:
-        return not self._is_settling and (self._disk is None or not self._disk.is_moving)
+        is_accounting = self._request.state is RequestState.ACCOUNTING
+        return not is_accounting and (self._disk is None or not self._disk.is_moving)
 
     def _is_hopeless(self) -> bool:
-        """Tell whether nothing more will be delivered before the deadline."""
-        assert self._deadline is not None
+        """Return whether nothing more will be delivered before the deadline."""
         is_over = self._clock() >= self._deadline
-        comes_too_late = self._under_way is None and self._backoff.until >= self._deadline
-        return self._is_cancelled or is_over or comes_too_late or not self._threads[0].is_alive()
+        is_too_late = self._request.state is RequestState.BACKING_OFF and self._backoff.until >= self._deadline
+        return self._is_cancelled or is_over or is_too_late or not self._threads[0].is_alive()

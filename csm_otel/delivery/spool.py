@@ -167,8 +167,8 @@ class Spool:
                 self.spans_lost += 0 if is_counted else spooled.spans
         return None
 
-    def note_tries(self, key: int, tries: int) -> None:
-        """Keep how many deliveries of a request may have reached the back end."""
+    def record_tries(self, key: int, tries: int) -> None:
+        """Store how many deliveries of a request may have reached the back end."""
         self._change(lambda: self._database.execute("UPDATE requests SET tries = ? WHERE key = ?", (tries, key)))
 
     def hangs(self, patience_seconds: float) -> bool:

@@ -52,7 +52,7 @@ class Outlets(NamedTuple):
     def troubles(self) -> list[str]:
         """What of this does not work, in words."""
         troubles = []
-        if self.wants_spool and self.queue is not None and not self.queue.keeps_on_disk:
+        if self.wants_spool and self.queue is not None and not self.queue.is_spooling:
             troubles.append("spool cannot be used")
         if self.file is not None and self.file.is_failing:
             troubles.append("file cannot be written")

@@ -92,7 +92,7 @@ class Backlog:
 
     def room_wait_seconds(self, data: bytes, *, now: float) -> float:
         """Return how long to wait for room for an entry: 0 where there is room, or it is to be dropped."""
-        if self._fits(data) or not self._accepts or self._is_cancelled:
+        if self._fits(data) or not self.state.is_running or self._is_cancelled:
             return 0.0
         return max(min(self._room_until, self._moved_at + self._room_stall_seconds) - now, 0.0)
 
@@ -100,7 +100,7 @@ class Backlog:
         """Keep or drop an entry, and return whether the writer may have to be woken."""
         self._added += counts
         self.is_overflowing = not self._fits(data)
-        if self.is_overflowing or not self._accepts:
+        if self.is_overflowing or not self.state.is_running:
             self._drop(counts)
             return False
         had_gathered = self._has_gathered
@@ -180,10 +180,6 @@ class Backlog:
     def cancel(self) -> None:
         """Have no wait but the grace period from now on."""
         self._is_cancelled = True
-
-    @property
-    def _accepts(self) -> bool:
-        return self.state in {QueueState.OPEN, QueueState.CLOSING}
 
     @property
     def _has_gathered(self) -> bool:

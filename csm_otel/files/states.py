@@ -31,6 +31,11 @@ class QueueState(Enum):
     STOPPED = auto()
     CLOSED = auto()
 
+    @property
+    def is_running(self) -> bool:
+        """Whether what is put is kept, and goes out."""
+        return self in {QueueState.OPEN, QueueState.CLOSING}
+
 
 QUEUE_TRANSITIONS: Mapping[QueueState, frozenset[QueueState]] = {
     QueueState.OPEN: frozenset({QueueState.CLOSING}),

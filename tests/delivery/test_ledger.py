@@ -1,4 +1,4 @@
-"""What became of every span."""
+"""How spans entered and left the queue."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ from csm_otel.delivery.ledger import Ledger
 from csm_otel.tally import Tally
 
 
-def test_each_span_is_entered_twice() -> None:
-    """Once when it comes, once when it waits no more; the tally says what became of it."""
+def test_each_span_is_counted_twice() -> None:
+    """Once when it enters and once when it leaves; the tally has how it left."""
     tally = Tally()
     ledger = Ledger(tally)
     ledger.recover(4)
-    ledger.put += 6
+    ledger.add(6)
     ledger.deliver(5, rejected=2)
     ledger.drop(3, "refused")
     ledger.drop(0, "queue_full")
-    assert (ledger.put, ledger.settled) == (10, 8)
+    assert (ledger.entered, ledger.left) == (10, 8)
     assert (tally.spans_recovered, tally.spans_delivered, tally.spans_rejected) == (4, 3, 2)
     assert tally.spans_dropped == {"refused": 3}

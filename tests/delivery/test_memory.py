@@ -1,24 +1,24 @@
-"""What waits in memory: in order, bounded, and what somebody has in hand stays."""
+"""Requests in memory: in order, bounded, and those that are pinned stay."""
 
 from __future__ import annotations
 
-from csm_otel.delivery.memory import Memory, Waiting
+from csm_otel.delivery.memory import Memory, QueuedRequest
 
 
 def put(memory: Memory, *requests: bytes) -> list[bytes]:
-    """Put requests of one span each and return those that were pushed out."""
-    return [gone.request for request in requests for gone in memory.put(Waiting(request, 1))]
+    """Put requests of one span each and return those that were evicted."""
+    return [gone.request for request in requests for gone in memory.put(QueuedRequest(request, 1))]
 
 
-def test_the_oldest_go_but_for_what_is_taken() -> None:
-    """Beyond the bound the oldest are pushed out; those that are taken stay until they are given back."""
+def test_the_oldest_are_evicted_but_for_those_pinned() -> None:
+    """Beyond the bound the oldest are evicted; those that are pinned stay until they are unpinned."""
     memory = Memory(limit_bytes=6, limit_spans=None)
     assert put(memory, b"aa", b"bb", b"cc", b"dd") == [b"aa"]
-    assert [waiting.request for waiting in memory.take(2)] == [b"bb", b"cc"]
+    assert [queued.request for queued in memory.pin(2)] == [b"bb", b"cc"]
     assert put(memory, b"ee", b"ff") == [b"dd", b"ee"]
-    memory.give_back()
+    memory.unpin()
     assert put(memory, b"gg") == [b"bb"]
-    assert [waiting.request for waiting in memory.first(9)] == [b"cc", b"ff", b"gg"]
+    assert [queued.request for queued in memory.first(9)] == [b"cc", b"ff", b"gg"]
 
 
 def test_the_bound_on_spans() -> None:
@@ -33,4 +33,4 @@ def test_halves_take_the_place_of_the_first() -> None:
     memory = Memory(limit_bytes=100, limit_spans=None)
     put(memory, b"ab", b"c")
     memory.replace_first([(b"a", 1), (b"b", 1)])
-    assert [waiting.request for waiting in memory.first(9)] == [b"a", b"b", b"c"]
+    assert [queued.request for queued in memory.first(9)] == [b"a", b"b", b"c"]

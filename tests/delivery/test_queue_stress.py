@@ -7,8 +7,8 @@ import threading
 from typing import TYPE_CHECKING, TypeVar
 
 import pytest
+from delivery.queue_runs import Run
 from delivery.samples import CALL, changed
-from delivery.test_queue import _Run
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.sdk.trace import SpanLimits
 from otlp_backend import DEADLINE_SECONDS
@@ -76,10 +76,10 @@ class _Unsteady(Spool):
         finally:
             self._is_needed = False
 
-    def note_tries(self, key: int, tries: int) -> None:
+    def record_tries(self, key: int, tries: int) -> None:
         self._is_needed = True
         try:
-            super().note_tries(key, tries)
+            super().record_tries(key, tries)
         finally:
             self._is_needed = False
 
@@ -124,7 +124,7 @@ def test_nothing_is_lost_uncounted_or_out_of_order(
     for _ in range(RUNS):
         spool = _Unsteady(tmp_path / "spool", limit_bytes=chance.choice([15_000, 10_000_000])) if has_spool else None
         deliverer = _Moody(chance)
-        run = _Run(deliverer, spool=spool, limit_bytes=chance.choice([10_000, 1_000_000]))
+        run = Run(deliverer, spool=spool, limit_bytes=chance.choice([10_000, 1_000_000]))
         if spool is not None:
             spool.chance = chance
             assert left <= run.tally.spans_recovered

@@ -65,7 +65,7 @@ def test_another_process_goes_on(tmp_path: Path) -> None:
         spool.put([(b"a", 1), (b"b", 2)])
         first = spool.first()
         assert first
-        spool.note_tries(first.key, 3)
+        spool.record_tries(first.key, 3)
     with closing(opened(tmp_path)) as spool:
         assert (spool.spans_found, spool.spans_lost, spool.damages) == (3, 0, 0)
         again = spool.first()

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import grpc
 import pytest
+from delivery.queue_runs import Run
 from delivery.samples import CALL, changed
-from delivery.test_queue import _Run
 from faulty_proxy import BLACK_HOLE, REFUSED, FaultyProxy, Flow, Plan
 from opentelemetry.sdk.trace import SpanLimits
 from otlp_backend import DEADLINE_SECONDS, FOREVER_SECONDS, Answer, Certificate, GrpcBackend, HttpBackend, wait_until
@@ -103,7 +103,7 @@ def _answer(backend: Backend, status: int, code: grpc.StatusCode, retry_after_se
 def test_a_network_fault_loses_nothing(backend: Backend, proxy: FaultyProxy, plan: Plan, repeated: int | None) -> None:
     """Whatever befalls the first connections: all arrives, in order, with repeats counted as such."""
     proxy.script(plan, plan)
-    run = _Run(_deliverer_to(proxy.endpoint, backend), timeout_seconds=0.4)
+    run = Run(_deliverer_to(proxy.endpoint, backend), timeout_seconds=0.4)
     run.put(*_REQUESTS)
     wait_until(lambda: run.tally.spans_delivered == len(_REQUESTS))
     run.close()
@@ -118,7 +118,7 @@ def test_a_network_fault_loses_nothing(backend: Backend, proxy: FaultyProxy, pla
 def test_a_reset_after_the_request_was_taken_is_a_repeat(backend: Backend, proxy: FaultyProxy) -> None:
     """No answer is no refusal: it is sent again with the same ids, and counted as a repeat."""
     backend.script(Answer(delay_seconds=FOREVER_SECONDS))
-    run = _Run(_deliverer_to(proxy.endpoint, backend))
+    run = Run(_deliverer_to(proxy.endpoint, backend))
     run.put(_REQUESTS[0])
     backend.wait_for_requests(1)
     proxy.end_connections("reset")
@@ -131,7 +131,7 @@ def test_a_reset_after_the_request_was_taken_is_a_repeat(backend: Backend, proxy
 
 def test_a_back_end_that_goes_away_and_comes_back(backend: Backend, proxy: FaultyProxy) -> None:
     """Nobody listens for a while: what is put meanwhile waits and arrives in order, none of it as a repeat."""
-    run = _Run(_deliverer_to(proxy.endpoint, backend))
+    run = Run(_deliverer_to(proxy.endpoint, backend))
     run.put(_REQUESTS[0])
     wait_until(lambda: run.tally.spans_delivered == 1)
     proxy.refuse()
@@ -160,7 +160,7 @@ def test_an_overloaded_back_end_is_asked_again(
 ) -> None:
     """What it does not take now it takes later, not before the time that it asks for, and in order."""
     backend.script(_answer(backend, status, code, retry_after_seconds))
-    run = _Run(_deliverer_to(backend.endpoint, backend))
+    run = Run(_deliverer_to(backend.endpoint, backend))
     tried: list[float] = []
     deliver = run.queue._deliverer.deliver
 
@@ -189,7 +189,7 @@ def test_what_is_refused_is_asked_once(backend: Backend, status: int, code: grpc
     """It is dropped and counted, with one line for any number of them; what comes after is delivered."""
     refusal = _answer(backend, status, code)
     backend.script(refusal, refusal)
-    run = _Run(_deliverer_to(backend.endpoint, backend))
+    run = Run(_deliverer_to(backend.endpoint, backend))
     run.put(*_REQUESTS)
     run.close()
     assert _delivered(backend) == _NAMES[2:]
@@ -204,7 +204,7 @@ def test_a_redirection_is_a_failure() -> None:
     """It is one clear line, and its spans are dropped and counted: where it leads to was not configured."""
     with HttpBackend() as backend:
         backend.script(*[Answer(status=308, headers={"Location": "https://other/v1/traces"})] * 2)
-        run = _Run(_deliverer_to(backend.endpoint, backend))
+        run = Run(_deliverer_to(backend.endpoint, backend))
         run.put(*_REQUESTS)
         run.close()
         assert _delivered(backend) == _NAMES[2:]
@@ -218,7 +218,7 @@ def test_a_redirection_is_a_failure() -> None:
 def test_rejected_spans_are_counted_with_the_reason(backend: Backend) -> None:
     """A partial success is delivered but for what was rejected, in the back end's words, and not sent again."""
     backend.script(Answer(rejected_spans=1, message="too old"))
-    run = _Run(_deliverer_to(backend.endpoint, backend))
+    run = Run(_deliverer_to(backend.endpoint, backend))
     run.put(encode(_CALLS, limits=SpanLimits()), spans=4)
     run.close()
     assert (run.tally.spans_delivered, run.tally.spans_rejected, run.dropped) == (3, 1, {})
@@ -233,7 +233,7 @@ def test_what_is_too_large_for_a_grpc_server_is_split(compression: Any) -> None:
     calls.insert(2, changed(CALL, name="y" * 3 * _LARGE))
     options = (("grpc.max_receive_message_length", _LARGE * 3 // 2),)
     with GrpcBackend(options=options) as backend:
-        run = _Run(_deliverer_to(backend.endpoint, backend, compression=compression))
+        run = Run(_deliverer_to(backend.endpoint, backend, compression=compression))
         run.put(encode(calls, limits=SpanLimits()), spans=6)
         run.put(_REQUESTS[0])
         run.close()
@@ -245,7 +245,7 @@ def test_what_is_too_large_over_http_is_split() -> None:
     """After a 413 the halves are sent, in order."""
     with HttpBackend() as backend:
         backend.script(Answer(status=413), Answer(), Answer(status=413))
-        run = _Run(_deliverer_to(backend.endpoint, backend))
+        run = Run(_deliverer_to(backend.endpoint, backend))
         run.put(encode(_CALLS, limits=SpanLimits()), spans=4)
         run.close()
         assert _delivered(backend) == _NAMES
@@ -257,7 +257,7 @@ def test_a_large_request_passes_any_limit_of_ours() -> None:
     """Nothing on our side bounds a message: one of 8 MB, twice what gRPC takes by default, goes out whole."""
     request = encode([changed(CALL, name="x" * 8_000_000)], limits=SpanLimits())
     with GrpcBackend(options=(("grpc.max_receive_message_length", -1),)) as backend:
-        run = _Run(_deliverer_to(backend.endpoint, backend), limit_bytes=10_000_000)
+        run = Run(_deliverer_to(backend.endpoint, backend), limit_bytes=10_000_000)
         run.put(request)
         run.close()
         assert len(backend.requests) == 1
@@ -268,7 +268,7 @@ def test_a_server_that_says_goodbye_is_asked_again() -> None:
     """A gRPC server that ends its connections (GOAWAY), as on a rolling restart, costs nothing."""
     options = (("grpc.max_connection_age_ms", 20), ("grpc.max_connection_age_grace_ms", 20))
     with GrpcBackend(options=options) as backend:
-        run = _Run(_deliverer_to(backend.endpoint, backend))
+        run = Run(_deliverer_to(backend.endpoint, backend))
         for count, request in enumerate(_REQUESTS * 5, start=1):
             run.put(request)
             wait_until(lambda: run.tally.spans_delivered == count)  # ruff: ignore[function-uses-loop-variable]
@@ -297,7 +297,7 @@ def test_what_jenkins_sets_is_enough(port: str, kind: type[Backend], certificate
         proxy.script(BLACK_HOLE)
         url = destination.url.replace(f"127.0.0.1:{port}", proxy.endpoint.removeprefix("https://"))
         deliverer = open_deliverer(replace(destination, url=url))
-        run = _Run(deliverer, timeout_seconds=destination.timeout_seconds)
+        run = Run(deliverer, timeout_seconds=destination.timeout_seconds)
         run.put(*_REQUESTS)
         wait_until(lambda: run.tally.spans_delivered == len(_REQUESTS))
         run.close()
@@ -316,7 +316,7 @@ def test_a_certificate_that_is_mended_is_noticed(
         "client_key": certificate.key_text,
     }
     with backend_type(certificate=Certificate.make(tmp_path)) as other, FaultyProxy(other.endpoint) as proxy:
-        run = _Run(_deliverer_to(proxy.endpoint, backend_type, **settings), timeout_seconds=DEADLINE_SECONDS)
+        run = Run(_deliverer_to(proxy.endpoint, backend_type, **settings), timeout_seconds=DEADLINE_SECONDS)
         run.put(*_REQUESTS)
         wait_until(lambda: run.said)
         with backend_type(certificate=certificate) as backend:
@@ -333,7 +333,7 @@ def test_a_certificate_that_is_mended_is_noticed(
 def test_closing_ends_a_delivery_that_hangs(backend: Backend, proxy: FaultyProxy) -> None:
     """At the deadline the thread is let go of the network, whatever the timeout; what it held is counted."""
     proxy.plan = BLACK_HOLE
-    run = _Run(_deliverer_to(proxy.endpoint, backend), timeout_seconds=FOREVER_SECONDS)
+    run = Run(_deliverer_to(proxy.endpoint, backend), timeout_seconds=FOREVER_SECONDS)
     run.put(*_REQUESTS)
     wait_until(lambda: proxy.connections)
     run.close(0.1)
