@@ -1,188 +1,199 @@
-"""Which held call has which attempts: `Assignment`, at the least cost in all as far as a bounded search tells.
+"""Which pending call owns which attempts: `Assignment`, at the minimum total cost that a bounded search finds.
 
-A call takes its best choice, and puts the owners of what it takes on to another of theirs, and those in turn others,
-where the sum gains by it: the search for the cheapest augmenting path of a matching, with chains for edges.
+An assignment problem in which a call is matched with a chain of attempts instead of a single one. A call is assigned
+its cheapest candidate. Where attempts of that belong to other calls, those are displaced to candidates of their own,
+which may displace further calls: a search for the cheapest augmenting path, with chains for edges.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from csm_otel.correlation.chains import MISSING, Chain
+from csm_otel.correlation.chains import MISSING_COST, Chain
 
 if TYPE_CHECKING:
     from csm_otel.correlation.pending import PendingAttempts
     from csm_otel.correlation.released import Observed
     from csm_otel.csm.events import ApiCall
 
-_DOUBT = 2.5  # nats: another assignment is at least a twelfth as likely
-_PLAUSIBLE = 10.0  # nats: 8 ms between receipts, or 25 ms between starts; more where an attempt was lost than else
-_DEPTH = 3  # how many calls are put on in turn
-_STEPS = 500  # how many choices a search looks at
+# Costs are in nats.
+_AMBIGUITY_MARGIN = 2.5  # an assignment that costs this much more is a twelfth as likely
+_MAX_PLAUSIBLE_COST = 10.0  # 8 ms between receipts, or 25 ms between starts; above it, an attempt was more often lost
+_MAX_DEPTH = 3  # displacements in a row
+_MAX_STEPS = 500  # candidates examined in one search
 
 
-class HeldCall:
-    """A call that waits, the choices it has, and the one that it is given."""
+class PendingCall:
+    """A pending call, its candidates, and the one of them that it is assigned."""
 
-    __slots__ = ("ambiguous", "call", "chain", "chains", "key", "waits", "wanted")
+    __slots__ = ("ambiguous", "assigned", "call", "candidates", "expected", "key", "waits")
 
     def __init__(self, key: int, call: Observed[ApiCall], *, waits: bool) -> None:
-        """Hold a call that has no choice yet; it ``waits`` for attempts that it misses."""
+        """Start without candidates; with ``waits``, attempts that are missing may still arrive."""
         self.key = key
         self.call = call
         self.waits = waits
-        self.wanted = 0
-        self.chains: list[Chain] = []
-        self.chain = Chain((), 0.0)
+        self.expected = 0
+        """The number of attempts that the call counts."""
+        self.candidates: list[Chain] = []
+        """In order of cost; the last one is always the empty chain."""
+        self.assigned = Chain((), 0.0)
         self.ambiguous = False
 
     @property
     def missing(self) -> int:
-        """How many attempts it counts and has not."""
-        return self.wanted - len(self.chain.attempts)
+        """How many of the expected attempts it is not assigned."""
+        return self.expected - len(self.assigned.attempts)
 
     @property
-    def may_do_better(self) -> bool:
-        """Whether it waits for what it misses, or what it has is likelier to be that of a call still to come."""
-        return (self.waits and self.missing > 0) or self.chain.cost - MISSING * self.missing > _PLAUSIBLE
+    def may_improve(self) -> bool:
+        """Whether a missing attempt may still arrive, or its attempts are more likely those of a call still to come."""
+        gaps_cost = self.assigned.cost - MISSING_COST * self.missing
+        return (self.waits and self.missing > 0) or gaps_cost > _MAX_PLAUSIBLE_COST
 
-    def least_cost_without(self, gone: frozenset[int]) -> float:
-        """Return what its best choice without some attempts costs; there is always that of none."""
-        return next(chain.cost for chain in self.chains if gone.isdisjoint(chain.attempts))
+    def min_cost_without(self, attempts: frozenset[int]) -> float:
+        """Return the cost of its cheapest candidate with none of these attempts."""
+        return next(chain.cost for chain in self.candidates if attempts.isdisjoint(chain.attempts))
 
 
-class _Moves(NamedTuple):
-    """Calls with the chains that they take instead of theirs, and what all of that costs, in nats."""
+class _Path(NamedTuple):
+    """An augmenting path: calls with their new chains, and the change of the total cost."""
 
     cost: float
-    calls: tuple[tuple[HeldCall, Chain], ...]
+    changes: tuple[tuple[PendingCall, Chain], ...]
 
 
-class _SoFar(NamedTuple):
-    """How far a search has come: what is taken, by which calls, and how many more may be put on in turn."""
+class _Visited(NamedTuple):
+    """The attempts and calls on the path so far, and how many more displacements are allowed."""
 
     attempts: frozenset[int] = frozenset()
     calls: frozenset[int] = frozenset()
-    depth: int = _DEPTH
+    depth: int = _MAX_DEPTH
 
-    def after(self, moves: _Moves) -> _SoFar:
-        return _SoFar(
-            self.attempts.union(*(chain.attempts for _, chain in moves.calls)),
-            self.calls.union(held.key for held, _ in moves.calls),
+    def after(self, path: _Path) -> _Visited:
+        return _Visited(
+            self.attempts.union(*(chain.attempts for _, chain in path.changes)),
+            self.calls.union(pending.key for pending, _ in path.changes),
             self.depth,
         )
 
 
 class Assignment:
-    """Who has which of the attempts of a group."""
+    """The owners of the attempts of a group."""
 
     def __init__(self, attempts: PendingAttempts) -> None:
-        """Begin with attempts that nobody has."""
+        """Start without owners."""
         self._attempts = attempts
-        self._owners: dict[int, HeldCall] = {}
+        self._owners: dict[int, PendingCall] = {}
         self._steps = 0
 
-    def owner_of(self, attempt: int) -> HeldCall | None:
-        """Return the call that has an attempt, if one has."""
+    def owner_of(self, attempt: int) -> PendingCall | None:
+        """Return the call that an attempt is assigned to, or None."""
         return self._owners.get(attempt)
 
-    def place(self, held: HeldCall) -> None:
-        """Give a call its attempts, at the cost of others where the sum is less."""
-        self.disown(held)
-        held.chain = held.chains[-1]
-        found = self._search(held, limit=held.chain.cost)
-        if found:
-            self._apply(found)
+    def assign(self, pending: PendingCall) -> None:
+        """Assign a call its attempts, displacing other calls where that lowers the total cost."""
+        self.unassign(pending)
+        pending.assigned = pending.candidates[-1]
+        path = self._search(pending, limit=pending.assigned.cost)
+        if path:
+            self._apply(path)
 
-    def look_for_doubt(self, held: HeldCall) -> None:
-        """Mark a call, and those that would change with it, if another choice is nearly as good; take a better one."""
-        found = self._search(held, limit=held.chain.cost + _DOUBT, instead_of=held.chain)
-        if found and found.cost < held.chain.cost:
-            self._apply(found)
-            found = self._search(held, limit=held.chain.cost + _DOUBT, instead_of=held.chain)
-        if found and held.chain.attempts and not _is_a_swap_of_twins(found):
-            for moved, _ in found.calls:
-                moved.ambiguous = True
+    def check_ambiguity(self, pending: PendingCall) -> None:
+        """Mark a call ambiguous, and the calls that would change with it, if another assignment costs little more.
 
-    def _apply(self, moves: _Moves) -> None:
-        for held, _ in moves.calls:
-            self.disown(held)
-        for held, chain in moves.calls:
-            held.chain = chain
-            self._owners.update(dict.fromkeys(chain.attempts, held))
+        A cheaper assignment that is found is applied first.
+        """
+        path = self._search(pending, limit=pending.assigned.cost + _AMBIGUITY_MARGIN, instead_of=pending.assigned)
+        if path and path.cost < pending.assigned.cost:
+            self._apply(path)
+            path = self._search(pending, limit=pending.assigned.cost + _AMBIGUITY_MARGIN, instead_of=pending.assigned)
+        if path and pending.assigned.attempts and not _swaps_identical_calls(path):
+            for changed, _ in path.changes:
+                changed.ambiguous = True
 
-    def disown(self, held: HeldCall) -> None:
-        """Take its attempts from a call."""
-        for attempt in held.chain.attempts:
+    def _apply(self, path: _Path) -> None:
+        for pending, _ in path.changes:
+            self.unassign(pending)
+        for pending, chain in path.changes:
+            pending.assigned = chain
+            self._owners.update(dict.fromkeys(chain.attempts, pending))
+
+    def unassign(self, pending: PendingCall) -> None:
+        """Release the attempts of a call, without changing which chain is its assigned one."""
+        for attempt in pending.assigned.attempts:
             self._owners.pop(attempt, None)
 
-    def _search(self, held: HeldCall, *, limit: float, instead_of: Chain | None = None) -> _Moves | None:
-        self._steps = _STEPS
-        return self._cheapest(held, limit, _SoFar(), instead_of)
+    def _search(self, pending: PendingCall, *, limit: float, instead_of: Chain | None = None) -> _Path | None:
+        self._steps = _MAX_STEPS
+        return self._cheapest_path(pending, limit, _Visited(), instead_of)
 
-    def _cheapest(self, held: HeldCall, limit: float, so_far: _SoFar, instead_of: Chain | None = None) -> _Moves | None:
-        """Return the cheapest moves below ``limit`` that give a call one of its chains, if there are any."""
+    def _cheapest_path(
+        self, pending: PendingCall, limit: float, visited: _Visited, instead_of: Chain | None = None
+    ) -> _Path | None:
+        """Return the cheapest path below ``limit`` that assigns a call one of its candidates, or None."""
         best = None
-        options: list[tuple[float, int, Chain, list[HeldCall]]] = []
-        for chain in held.chains:
+        options: list[tuple[float, int, Chain, list[PendingCall]]] = []
+        for chain in pending.candidates:
             if chain.cost >= limit or not self._steps:
                 break
             self._steps -= 1
-            owners = self._owners_to_put_on(held, chain, so_far)
-            if owners is None or (instead_of and self._say_the_same(chain, instead_of)):
+            owners = self._displaced_owners(pending, chain, visited)
+            if owners is None or (instead_of and self._are_equivalent(chain, instead_of)):
                 continue
-            gone = so_far.attempts.union(chain.attempts)
-            least = chain.cost + sum(owner.least_cost_without(gone) - owner.chain.cost for owner in owners)
-            options.append((least, len(options), chain, owners))
+            used = visited.attempts.union(chain.attempts)
+            lower_bound = chain.cost + sum(owner.min_cost_without(used) - owner.assigned.cost for owner in owners)
+            options.append((lower_bound, len(options), chain, owners))
             if not owners:
-                break  # what costs more, and puts others on besides, is no better
-        for least, _, chain, owners in sorted(options):
-            if least >= limit:
+                break  # the rest costs more even before any displacement
+        for lower_bound, _, chain, owners in sorted(options):
+            if lower_bound >= limit:
                 break
-            found = self._put_on(owners, held, chain, limit, so_far)
-            if found:
-                best, limit = found, found.cost
+            path = self._displace(owners, pending, chain, limit, visited)
+            if path:
+                best, limit = path, path.cost
         return best
 
-    def _owners_to_put_on(self, held: HeldCall, chain: Chain, so_far: _SoFar) -> list[HeldCall] | None:
-        """Return the calls that have attempts of a chain, or None if it is not to be had."""
-        owners: dict[int, HeldCall] = {}
+    def _displaced_owners(self, pending: PendingCall, chain: Chain, visited: _Visited) -> list[PendingCall] | None:
+        """Return the other calls that own attempts of a chain, or None if it is not available."""
+        owners: dict[int, PendingCall] = {}
         for attempt in chain.attempts:
-            if attempt in so_far.attempts or attempt not in self._attempts:
+            if attempt in visited.attempts or attempt not in self._attempts:
                 return None
-            owner = self._owners.get(attempt, held)
-            if owner is not held and owner.key not in so_far.calls:
+            owner = self._owners.get(attempt, pending)
+            if owner is not pending and owner.key not in visited.calls:
                 owners[owner.key] = owner
-        return list(owners.values()) if so_far.depth or not owners else None
+        return list(owners.values()) if visited.depth or not owners else None
 
-    def _put_on(
-        self, owners: list[HeldCall], held: HeldCall, chain: Chain, limit: float, so_far: _SoFar
-    ) -> _Moves | None:
-        """Return the moves that give a call a chain and its owners another, if they stay below ``limit`` in all."""
-        cost = chain.cost - sum(owner.chain.cost for owner in owners)
-        calls: tuple[tuple[HeldCall, Chain], ...] = ((held, chain),)
-        so_far = _SoFar(
-            so_far.attempts.union(chain.attempts),
-            so_far.calls.union((held.key, *(owner.key for owner in owners))),
-            so_far.depth - 1,
+    def _displace(
+        self, owners: list[PendingCall], pending: PendingCall, chain: Chain, limit: float, visited: _Visited
+    ) -> _Path | None:
+        """Return the path that assigns a call a chain and its owners other ones, or None if it reaches ``limit``."""
+        cost = chain.cost - sum(owner.assigned.cost for owner in owners)
+        changes: tuple[tuple[PendingCall, Chain], ...] = ((pending, chain),)
+        visited = _Visited(
+            visited.attempts.union(chain.attempts),
+            visited.calls.union((pending.key, *(owner.key for owner in owners))),
+            visited.depth - 1,
         )
         for owner in owners:
-            found = self._cheapest(owner, limit - cost, so_far)
-            if not found:
+            path = self._cheapest_path(owner, limit - cost, visited)
+            if not path:
                 return None
-            cost += found.cost
-            calls += found.calls
-            so_far = so_far.after(found)
-        return _Moves(cost, calls) if cost < limit else None
+            cost += path.cost
+            changes += path.changes
+            visited = visited.after(path)
+        return _Path(cost, changes) if cost < limit else None
 
-    def _say_the_same(self, one: Chain, other: Chain) -> bool:
-        return len(one.attempts) == len(other.attempts) and all(
+    def _are_equivalent(self, first: Chain, second: Chain) -> bool:
+        """Whether two chains have the same events, so that it makes no difference which one is assigned."""
+        return len(first.attempts) == len(second.attempts) and all(
             self._attempts[a].event == self._attempts[b].event
-            for a, b in zip(one.attempts, other.attempts, strict=True)
+            for a, b in zip(first.attempts, second.attempts, strict=True)
         )
 
 
-def _is_a_swap_of_twins(moves: _Moves) -> bool:
-    """Whether only two calls change that say the same, so that nothing is to be mixed up."""
-    (first, _), *others = moves.calls
+def _swaps_identical_calls(path: _Path) -> bool:
+    """Whether a path only exchanges the attempts of two calls with the same event: no result depends on it."""
+    (first, _), *others = path.changes
     return len(others) == 1 and first.call.event == others[0][0].call.event

@@ -1,8 +1,8 @@
-"""The choices a call has among attempts: `chains_of`, each a chain of tries that may be all of the call's, at a cost.
+"""The candidates of a call: `candidate_chains`, sequences of attempts that may be all of the call's, with their costs.
 
-A chain begins at the call's start, ends at its end with the call's outcome, and each try before the last failed and was
-over when the next began. There are many, so only the best parts are combined: some last attempts, some first ones, and
-between them some ways back from the last.
+A chain begins at the start of the call and ends at its end, with its result; each attempt before the last failed and
+was over when the next began. There are exponentially many, so that only the cheapest parts are combined: some last
+attempts, some first ones, and between them a beam search backwards from the last.
 """
 
 from __future__ import annotations
@@ -22,18 +22,20 @@ if TYPE_CHECKING:
     from csm_otel.correlation.released import Observed
     from csm_otel.csm.events import ApiCall, ApiCallAttempt
 
-    Candidates = Mapping[int, Observed[ApiCallAttempt]]
+    Attempts = Mapping[int, Observed[ApiCallAttempt]]
 
-MISSING = 100.0  # in nats, for each attempt that is not there: more than any gap costs, so a call takes what it counts
-_CHAINS = 24  # how many choices a call keeps
-_IMPLAUSIBLE = 12.0  # how much worse than the best, in nats, a choice is not kept
-_LASTS, _FIRSTS, _WAYS = 12, 8, 8  # of what chains are made; threads that share a millisecond are fewer
-_FEW_TRIES = 4  # beyond which fewer have to do, the more tries: there are as many links as tries, and a count may lie
-_BACK = 128  # how many attempts are looked at for the one before another
+# Costs are in nats.
+MISSING_COST = 100.0
+"""The cost of each attempt that a chain lacks: more than any gap, so that a call prefers as many as it counts."""
+_MAX_EXCESS_COST = 12.0  # above the cheapest; what costs more is implausible
+_MAX_CANDIDATES = 24
+_MAX_LASTS, _MAX_FIRSTS, _BEAM_WIDTH = 12, 8, 8  # threads that share a millisecond are fewer
+_FULL_WIDTH_ATTEMPTS = 4  # above it the search narrows in proportion: its depth is a count that may be false
+_MAX_PREDECESSORS = 128  # attempts examined for the one before another
 
 
 class Chain(NamedTuple):
-    """Attempts by their keys, in order of time, the last one last, and what choosing them costs in nats."""
+    """Attempts by key, in order of time, the last one last, and their cost in nats."""
 
     attempts: tuple[int, ...]
     cost: float
@@ -42,151 +44,154 @@ class Chain(NamedTuple):
 _cost = attrgetter("cost")
 
 
-def chains_of(call: Observed[ApiCall], candidates: Candidates, *, wanted: int) -> list[Chain]:
-    """Return the best choices of ``wanted`` attempts that a call has, the best first, and none at all as the last.
+def candidate_chains(call: Observed[ApiCall], eligible: Attempts, *, expected: int) -> list[Chain]:
+    """Return the cheapest chains of ``expected`` attempts for a call, in order of cost, and last the empty chain.
 
-    Where no choice has that many, the best have as many as there are.
+    If no chain has as many attempts, return those with most.
     """
     chains: Iterable[Chain] = ()
-    if wanted == 1:
+    if expected == 1:
         chains = (
-            _only(call, key, attempt) for key, attempt in candidates.items() if may_be_last(attempt.event, call.event)
+            _single(call, key, attempt) for key, attempt in eligible.items() if may_be_last(attempt.event, call.event)
         )
-    elif wanted and candidates:
-        chains = _longer_chains(call, candidates, wanted)
-    return [*_best(chains), Chain((), MISSING * wanted)]
+    elif expected and eligible:
+        chains = _longer_chains(call, eligible, expected)
+    return [*_cheapest(chains), Chain((), MISSING_COST * expected)]
 
 
 def with_attempt(
-    chains: list[Chain], call: Observed[ApiCall], key: int, attempt: Observed[ApiCallAttempt]
+    candidates: list[Chain], call: Observed[ApiCall], key: int, attempt: Observed[ApiCallAttempt]
 ) -> list[Chain]:
-    """Return the choices of a call that wants one attempt with one more, that fits and may be the last."""
-    *others, nothing = chains
-    return [*_best([*others, _only(call, key, attempt)]), nothing]
+    """Return the candidates of a call that expects one attempt, with another one that fits and may be its last."""
+    *others, empty = candidates
+    return [*_cheapest([*others, _single(call, key, attempt)]), empty]
 
 
-def _best(chains: Iterable[Chain]) -> list[Chain]:
-    best = sorted(chains, key=_cost)[:_CHAINS]  # of one or two, as nearly always, in a fifth of the time of a heap
-    return [chain for chain in best if chain.cost <= best[0].cost + _IMPLAUSIBLE]
+def _cheapest(chains: Iterable[Chain]) -> list[Chain]:
+    cheapest = sorted(chains, key=_cost)[:_MAX_CANDIDATES]  # five times faster than a heap for one or two, the usual
+    return [chain for chain in cheapest if chain.cost <= cheapest[0].cost + _MAX_EXCESS_COST]
 
 
-def _only(call: Observed[ApiCall], key: int, attempt: Observed[ApiCallAttempt]) -> Chain:
+def _single(call: Observed[ApiCall], key: int, attempt: Observed[ApiCallAttempt]) -> Chain:
     return Chain((key,), last_cost(attempt, call) + first_cost(attempt, call))
 
 
-def _longer_chains(call: Observed[ApiCall], candidates: Candidates, wanted: int) -> Iterable[Chain]:
+def _longer_chains(call: Observed[ApiCall], eligible: Attempts, expected: int) -> Iterable[Chain]:
     lasts = nsmallest(
-        _share(_LASTS, wanted),
+        _narrowed(_MAX_LASTS, expected),
         (
             Chain((key,), last_cost(attempt, call))
-            for key, attempt in candidates.items()
+            for key, attempt in eligible.items()
             if may_be_last(attempt.event, call.event)
         ),
         key=_cost,
     )
-    retried = _Retried(call, candidates, wanted)
+    retried = _Retried(call, eligible, expected)
     firsts = nsmallest(
-        _share(_FIRSTS, wanted), (Chain((key,), first_cost(candidates[key], call)) for key in retried.keys), key=_cost
+        _narrowed(_MAX_FIRSTS, expected),
+        (Chain((key,), first_cost(eligible[key], call)) for key in retried.keys),
+        key=_cost,
     )
     complete = False
     for last in lasts:
-        yield Chain(last.attempts, last.cost + MISSING * (wanted - 1))
+        yield Chain(last.attempts, last.cost + MISSING_COST * (expected - 1))
         for first in firsts:
-            for chain in _between(first, last, candidates, retried, wanted):
-                complete = complete or len(chain.attempts) == wanted
+            for chain in _connect(first, last, eligible, retried, expected):
+                complete = complete or len(chain.attempts) == expected
                 yield chain
     if not complete:
-        # The last attempt may be lost; those before it, all failed, are still the call's.
+        # The last attempt may be lost; those before it, all failed, still belong to the call.
         for first in firsts:
-            yield from _between(first, Chain((), MISSING), candidates, retried, wanted)
+            yield from _connect(first, Chain((), MISSING_COST), eligible, retried, expected)
 
 
-def _between(first: Chain, last: Chain, candidates: Candidates, retried: _Retried, wanted: int) -> Iterable[Chain]:
-    """Yield the chains from a first attempt to a last one, with none to all of the others in between."""
+def _connect(first: Chain, last: Chain, eligible: Attempts, retried: _Retried, expected: int) -> Iterable[Chain]:
+    """Yield the chains from a first attempt to a last one, with up to all of the other expected ones in between."""
     (key,) = first.attempts
     if key in last.attempts:
         return
-    ends = [last]
-    for room in range(wanted - 2, -1, -1):
-        number = room + 1  # of the attempt at which the ends begin, if all before it are there
+    beam = [last]
+    for room in range(expected - 2, -1, -1):
+        number = room + 1  # of the attempt before the tails in the beam, if none is missing before it
         longer = []
-        for end in ends:
-            cost = retried.link_cost(key, end.attempts, number)
+        for tail in beam:
+            cost = retried.link_cost(key, tail.attempts, number)
             if cost is None:
                 continue
-            yield _in_order(Chain((key, *end.attempts), end.cost + first.cost + cost + MISSING * room), candidates)
+            chain = Chain((key, *tail.attempts), tail.cost + first.cost + cost + MISSING_COST * room)
+            yield _in_order(chain, eligible)
             middles = [
                 middle
-                for middle in (retried.before(end) if room else ())
-                if middle != key and middle not in end.attempts and may_precede(candidates[key], candidates[middle])
+                for middle in (retried.before(tail) if room else ())
+                if middle != key and middle not in tail.attempts and may_precede(eligible[key], eligible[middle])
             ]
             longer += [
-                (end.cost + cost + ahead, Chain((middle, *end.attempts), end.cost + cost))
-                for middle in middles[min(room, len(middles)) - 1 :]  # the others leave too few before them
-                if (cost := retried.link_cost(middle, end.attempts, number)) is not None
+                (tail.cost + cost + ahead, Chain((middle, *tail.attempts), tail.cost + cost))
+                for middle in middles[min(room, len(middles)) - 1 :]  # earlier ones leave too few before them
+                if (cost := retried.link_cost(middle, tail.attempts, number)) is not None
                 and (ahead := _cost_ahead(key, middle, room, retried)) is not None
             ]
-        ends = [end for _, end in nsmallest(_share(_WAYS, wanted), longer)]
-        if not ends:
+        beam = [tail for _, tail in nsmallest(_narrowed(_BEAM_WIDTH, expected), longer)]
+        if not beam:
             return
 
 
 def _cost_ahead(first: int, middle: int, room: int, retried: _Retried) -> float | None:
-    """Return what is known already of the cost of what is to come before a middle attempt; None if that cannot be.
+    """Return the part of the remaining cost that is already known; None if the two attempts cannot be connected.
 
-    Else what fits well to the end would crowd out what fits to both.
+    Without it, attempts that fit well to the tail would displace those that fit to both sides from the beam.
     """
     return retried.link_cost(first, (middle,), number=1) if room == 1 else 0.0
 
 
-def _share(most: int, wanted: int) -> int:
-    """Return how many of ``most`` are combined where so many tries are wanted."""
-    return max(1, most * _FEW_TRIES // max(_FEW_TRIES, wanted))
+def _narrowed(width: int, expected: int) -> int:
+    """Return the width of the search for this number of attempts."""
+    return max(1, width * _FULL_WIDTH_ATTEMPTS // max(_FULL_WIDTH_ATTEMPTS, expected))
 
 
-def _in_order(chain: Chain, candidates: Candidates) -> Chain:
-    if candidates[chain.attempts[0]].event.dialect not in END_MAY_OVERRUN:
+def _in_order(chain: Chain, eligible: Attempts) -> Chain:
+    if eligible[chain.attempts[0]].event.dialect not in END_MAY_OVERRUN:
         return chain
     *before, last = chain.attempts
-    before.sort(key=lambda key: (candidates[key].match_start_ns, candidates[key].match_end_ns, key))
+    before.sort(key=lambda key: (eligible[key].match_start_ns, eligible[key].match_end_ns, key))
     return Chain((*before, last), chain.cost)
 
 
 class _Retried:
-    """The candidates after which another may have come, by when they were over."""
+    """The attempts that may have been retried, in the order in which they were over."""
 
-    def __init__(self, call: Observed[ApiCall], candidates: Candidates, wanted: int) -> None:
+    def __init__(self, call: Observed[ApiCall], eligible: Attempts, expected: int) -> None:
         self._call = call
-        self._back = _share(_BACK, wanted)
-        self._candidates = candidates
+        self._max_predecessors = _narrowed(_MAX_PREDECESSORS, expected)
+        self._eligible = eligible
         self._link_costs: dict[tuple[int, int, int], float | None] = {}
         self._over = sorted(
             (attempt.match_start_ns if attempt.event.dialect in END_MAY_OVERRUN else attempt.match_end_ns, key)
-            for key, attempt in candidates.items()
+            for key, attempt in eligible.items()
             if may_be_retried(attempt.event)
         )
         self.keys = [key for _, key in self._over]
 
-    def before(self, end: Chain) -> list[int]:
-        """Return the last of those that were over when a chain's end began, the earliest first.
+    def before(self, tail: Chain) -> list[int]:
+        """Return the last attempts that were over when a tail began, in order.
 
-        Of equals the first is taken: the later ones' calls are likelier to be still waiting to try again.
+        Of equal ones the search prefers the first: the calls of the later ones are likelier to be still in backoff.
         """
-        if not end.attempts:
-            return self.keys[-self._back :]
-        successor = self._candidates[end.attempts[0]]
+        if not tail.attempts:
+            return self.keys[-self._max_predecessors :]
+        successor = self._eligible[tail.attempts[0]]
         # Java's stale copies repeat the times of the attempt before
         since_ns = successor.match_end_ns if successor.event.dialect is Dialect.JAVA else successor.match_start_ns
-        after = bisect_right(self._over, (since_ns + slack_ns(successor.event.dialect) + 1, 0))
-        return self.keys[max(0, after - self._back) : after]
+        until = bisect_right(self._over, (since_ns + slack_ns(successor.event.dialect) + 1, 0))
+        return self.keys[max(0, until - self._max_predecessors) : until]
 
-    def link_cost(self, key: int, end: tuple[int, ...], number: int) -> float | None:
-        """Return what it costs that an attempt, the ``number``-th, came before a chain's end; None if it cannot."""
-        if not end:
+    def link_cost(self, key: int, tail: tuple[int, ...], number: int) -> float | None:
+        """Return the cost of an attempt, the ``number``-th of its call, before a tail; None if that is impossible."""
+        if not tail:
             return 0.0
-        link = key, end[0], number
+        link = key, tail[0], number
         if link not in self._link_costs:
-            self._link_costs[link] = self._link_cost(self._candidates[key], self._candidates[end[0]], number)
+            self._link_costs[link] = self._link_cost(self._eligible[key], self._eligible[tail[0]], number)
         return self._link_costs[link]
 
     def _link_cost(

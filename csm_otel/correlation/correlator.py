@@ -1,31 +1,32 @@
-"""Events in, correlated calls out: which attempts were made for which call.
+"""Events in, calls with their attempts out: `Correlator`.
 
 Theory of operation
 ===================
 CSM has no ids. An attempt belongs to a call because it coincides with it: the same peer, client id, service, API and
-dialect (the *group*), a time inside the call's own, and, for the last attempt, the outcome that the call repeats in its
-Final* fields.
+dialect (the *group*), times within the call's and, for the last attempt, the result that the call repeats in its Final*
+fields.
 
-- Every SDK but Ruby sends an attempt when it ends and the call right after its last attempt. So a call is matched when
-  it arrives, against the attempts that are *pending* in its group: to *chains* of tries that begin with the call, end
-  with it and its outcome, each over and failed before the next (`chains`). What fits is a matter of likelihood:
-  gaps between clock readings, between receipts, and between one try and the next (`evidence`).
-- A call whose chain nobody else may want leaves at once. Calls of one API that end together want the same attempts:
-  they are *held*, no longer than a grace period, until all that compete have come, and share the attempts at the least
-  cost in all (`group`, `assignment`).
-- Ruby sends the call first, .NET and a JavaScript sender with a host name may swap the two, and a network may reorder
-  anything. Calls from such senders that miss attempts are held likewise, and look at each attempt that arrives.
-- The source port is part of the group where one socket serves a sender for life (botocore, Java's clients, C++), and
-  only there: Ruby and PHP 8 open a socket for every datagram, JavaScript and Go change theirs in the middle of a call.
-- Identical datagrams are normal under concurrency, so nothing is ever de-duplicated: a call takes as many attempts as
-  it counts, and each attempt leaves once.
-- An attempt whose call never comes (lost, or the sender died) leaves as an orphan after a wait longer than the longest
-  call, or as soon as it is told that its sender has ended. What exceeds the bounds leaves early, oldest first.
-- Where another assignment is nearly as likely as the chosen one, every call that it would change and that is still
-  held is marked ambiguous, rather than guessed silently.
-- Clocks are not trusted: events whose own times are far from their receipt are placed by their receipt instead.
+- Every SDK but Ruby's sends an attempt when it ends, and the call right after its last attempt. So a call is matched on
+  arrival, with the *pending* attempts of its group. Its candidates are *chains* of attempts: the first begins with the
+  call, the last ends with the call and its result, and each one before failed and was over when the next began
+  (`matching`, `chains`). The cost of a chain is its negative log-likelihood, from the gaps between clock readings,
+  between receipts, and between one attempt and the next (`evidence`).
+- A call that does not compete with others for its attempts is released at once. Concurrent calls of one API compete:
+  they stay pending, for a grace period at most, until the calls that compete have all arrived and are assigned attempts
+  at the minimum total cost (`assignment`). Then all of them are *settled* and released (`group`).
+- Ruby sends the call first, .NET and a JavaScript sender with a host name may swap call and attempt, and a network may
+  reorder anything. Calls of such senders that miss attempts stay pending likewise, and are matched with each attempt
+  that arrives.
+- The source port is part of the group only where a sender has one socket for life (botocore, Java's clients, C++). Ruby
+  and PHP 8 open a socket for every datagram; JavaScript and Go change theirs during a call.
+- Identical datagrams are normal under concurrency, so nothing is de-duplicated: a call gets as many attempts as it
+  counts, and each attempt is released once.
+- An attempt whose call never arrives (lost, or the sender died) is released as an orphan, after a wait longer than the
+  longest call or when its sender is known to have ended. Beyond the bounds, the oldest events are released early.
+- Where another assignment is nearly as likely, every pending call that it would change is marked ambiguous.
+- Clocks are not trusted: an event whose times are far from its receipt is matched by its receipt instead.
 
-The state machine never waits, logs or schedules: `received_ns` is wall time at receipt, `now` is monotonic seconds.
+The correlator never waits, logs or schedules: `received_ns` is wall time at receipt, `now` is monotonic seconds.
 """
 
 from __future__ import annotations
@@ -43,28 +44,28 @@ from csm_otel.csm.times import NS_PER_MS, TimestampMode, interval_of
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-# One socket for the sender's life, so that the port tells one sender from another on the same host.
-_STEADY_PORT = frozenset({Dialect.BOTOCORE, Dialect.CPP, Dialect.JAVA})
-# Ruby sends the call first; .NET sends from tasks that may swap; JavaScript resolves a host name once a datagram.
+# One socket for the sender's life, so that the port tells senders on one host apart.
+_STABLE_PORT = frozenset({Dialect.BOTOCORE, Dialect.CPP, Dialect.JAVA})
+# Ruby sends the call first; .NET sends from concurrent tasks; JavaScript resolves a host name for every datagram.
 _MAY_REORDER = frozenset({Dialect.RUBY, Dialect.DOTNET, Dialect.JS, Dialect.UNKNOWN})
-# Times further than this from the receipt tell of a stepped or foreign clock, not of a slow delivery.
-_PLAUSIBLE_NS = 10 * 60 * 1000 * NS_PER_MS
+# Times further than this from the receipt are those of a stepped or unsynchronised clock, not of a slow delivery.
+_MAX_SKEW_NS = 10 * 60 * 1000 * NS_PER_MS
 
 
 class CorrelatorLimits(msgspec.Struct, frozen=True, kw_only=True):
-    """How long and how much the correlator keeps."""
+    """Bounds on the time and the number of pending events."""
 
     grace_seconds: float = 0.25
-    """How long a call is held: for attempts that it misses where its sender or the network may reorder, and for calls
-    that compete with it for the same attempts."""
+    """How long a call is pending: for missing attempts, where its sender or the network may reorder, and for calls that
+    compete with it for attempts."""
     attempt_wait_seconds: float = 900.0
-    """How long an attempt waits for its call: longer than the longest call, since an early try arrives early."""
+    """How long an attempt is pending: longer than the longest call, whose first attempt is sent early."""
     pending_events: int = 100_000
     pending_bytes: int = 64 * 1024 * 1024
-    """Bounds on what waits, counted in bytes of payload; beyond either the oldest leaves."""
+    """In bytes of payload. Beyond either bound the oldest events are evicted."""
 
 
-class _Key(NamedTuple):
+class _GroupKey(NamedTuple):
     host: str
     port: int
     client_id: str
@@ -73,17 +74,18 @@ class _Key(NamedTuple):
     dialect: Dialect
 
 
-class _Pending(NamedTuple):
+class _Entry(NamedTuple):
     deadline: float
-    key: _Key
+    group_key: _GroupKey
     peer: Peer
     size_bytes: int
 
 
 class Correlator:
-    """The state machine: feed it with `receive`, ask `next_deadline`, then `expire`; `flush` at the end.
+    """A state machine that assigns attempts to calls.
 
-    `release_peers` is for senders that are known to have ended.
+    Pass it events with `receive`, call `expire` at `next_deadline`, `release_peers` when senders have ended, `flush` at
+    the end. Each of these returns the calls and attempts that it releases.
     """
 
     def __init__(
@@ -94,69 +96,69 @@ class Correlator:
     ) -> None:
         self._limits = limits or CorrelatorLimits()
         self._timestamp_mode = timestamp_mode
-        self._groups: dict[_Key, Group] = {}
-        # Both in order of arrival, hence of deadline: the waits are constants.
-        self._attempts: OrderedDict[int, _Pending] = OrderedDict()
-        self._held: OrderedDict[int, _Pending] = OrderedDict()
-        # What waits from peers that somebody watches; a generation is theirs alone.
-        self._of_peer: dict[Peer, dict[int, None]] = {}
+        self._groups: dict[_GroupKey, Group] = {}
+        # Both in order of arrival, hence of deadlines: the waits are constant.
+        self._attempts: OrderedDict[int, _Entry] = OrderedDict()
+        self._calls: OrderedDict[int, _Entry] = OrderedDict()
+        # The keys of pending events by peer, for peers with a generation: only those identify a process.
+        self._by_peer: dict[Peer, dict[int, None]] = {}
         self._pending_bytes = 0
-        self._sequence = 0
+        self._last_key = 0
 
     @property
     def pending_events(self) -> int:
-        """How many attempts and calls wait."""
-        return len(self._attempts) + len(self._held)
+        """The number of pending calls and attempts."""
+        return len(self._attempts) + len(self._calls)
 
     @property
     def pending_bytes(self) -> int:
-        """Bytes of payload that the waiting events came in."""
+        """The bytes of payload of the pending events."""
         return self._pending_bytes
 
     def receive(self, event: Event, *, peer: Peer, received_ns: int, now: float) -> list[Released]:
-        """Take an event in and return what it completes, and what it pushes out.
+        """Return the calls that an event settles, and whatever is evicted to make room for it.
 
         ``received_ns`` is the wall time of receipt in epoch nanoseconds, ``now`` monotonic seconds.
         """
         observed = self._observe(event, peer, received_ns)
-        key = _key_of(event, peer)
+        group_key = _group_key_of(event, peer)
         released: list[Released] = []
         if isinstance(event, ApiCall):
-            released.extend(self._receive_call(observed, key, now))  # type: ignore[arg-type]
+            released.extend(self._receive_call(observed, group_key, now))  # type: ignore[arg-type]
         else:
-            released.extend(self._receive_attempt(observed, key, now))  # type: ignore[arg-type]
+            released.extend(self._receive_attempt(observed, group_key, now))  # type: ignore[arg-type]
         released.extend(self._evict())
         return released
 
     def next_deadline(self) -> float | None:
-        """Return the monotonic second at which `expire` has something to do, or None."""
-        firsts = [next(iter(queue.values())).deadline for queue in (self._held, self._attempts) if queue]
-        return min(firsts, default=None)
+        """Return the earliest deadline of a pending event in monotonic seconds, or None if there is none."""
+        earliest = [next(iter(queue.values())).deadline for queue in (self._calls, self._attempts) if queue]
+        return min(earliest, default=None)
 
     def expire(self, *, now: float) -> list[Released]:
-        """Return the calls whose grace and the attempts whose wait has ended."""
+        """Return the calls and attempts whose deadline has passed."""
         released: list[Released] = []
-        for queue in (self._held, self._attempts):
+        for queue in (self._calls, self._attempts):
             while queue and next(iter(queue.values())).deadline <= now:
                 released.append(self._release(next(iter(queue)), Reason.EXPIRED))
         return released
 
     def release_peers(self, peers: Iterable[Peer]) -> list[Released]:
-        """Return what waits from peers that will send no more: calls with what there is, then the orphans.
+        """Return the pending events of peers that will send no more: calls with their attempts, then the orphans.
 
         Only peers with a generation are known here, see `Peer`. Pass all peers of a sender together: an attempt and
         its call may have come from different ones.
         """
-        waiting = sorted(sequence for peer in peers for sequence in self._of_peer.get(peer, ()))
+        keys = sorted(key for peer in peers for key in self._by_peer.get(peer, ()))
         released: list[Released] = []
-        for queue in (self._held, self._attempts):
-            released += [self._release(sequence, Reason.ENDED) for sequence in waiting if sequence in queue]
+        for queue in (self._calls, self._attempts):
+            released += [self._release(key, Reason.ENDED) for key in keys if key in queue]
         return released
 
     def flush(self) -> list[Released]:
-        """Return everything that waits: held calls first, each with what there is, then the orphans."""
+        """Return all pending events: calls with their attempts, then the orphans."""
         released: list[Released] = []
-        for queue in (self._held, self._attempts):
+        for queue in (self._calls, self._attempts):
             while queue:
                 released.append(self._release(next(iter(queue)), Reason.FLUSHED))
         return released
@@ -164,7 +166,7 @@ class Correlator:
     def _observe(self, event: Event, peer: Peer, received_ns: int) -> Observed[Event]:
         start_ns, end_ns = interval_of(event, received_ns=received_ns, mode=self._timestamp_mode)
         match_start_ns, match_end_ns = start_ns, end_ns
-        if abs(received_ns - end_ns) > _PLAUSIBLE_NS and event.dialect is not Dialect.RUBY:
+        if abs(received_ns - end_ns) > _MAX_SKEW_NS and event.dialect is not Dialect.RUBY:
             match_start_ns, match_end_ns = received_ns - (end_ns - start_ns), received_ns
         return Observed(
             event=event,
@@ -176,90 +178,91 @@ class Correlator:
             match_end_ns=match_end_ns,
         )
 
-    def _receive_call(self, call: Observed[ApiCall], key: _Key, now: float) -> list[Released]:
-        sequence = self._next_sequence()
+    def _receive_call(self, call: Observed[ApiCall], group_key: _GroupKey, now: float) -> list[Released]:
+        key = self._next_key()
         deadline = now + self._limits.grace_seconds
-        self._keep(self._held, sequence, _Pending(deadline, key, call.peer, call.event.size_bytes))
-        return self._release_settled(self._group(key).add_call(sequence, call, waits=_may_still_come(call)))
+        self._add(self._calls, key, _Entry(deadline, group_key, call.peer, call.event.size_bytes))
+        return self._release_settled(self._group(group_key).add_call(key, call, waits=_may_precede_attempts(call)))
 
-    def _receive_attempt(self, attempt: Observed[ApiCallAttempt], key: _Key, now: float) -> list[Released]:
-        sequence = self._next_sequence()
+    def _receive_attempt(self, attempt: Observed[ApiCallAttempt], group_key: _GroupKey, now: float) -> list[Released]:
+        key = self._next_key()
         deadline = now + self._limits.attempt_wait_seconds
-        self._keep(self._attempts, sequence, _Pending(deadline, key, attempt.peer, attempt.event.size_bytes))
-        return self._release_settled(self._group(key).add_attempt(sequence, attempt))
+        self._add(self._attempts, key, _Entry(deadline, group_key, attempt.peer, attempt.event.size_bytes))
+        return self._release_settled(self._group(group_key).add_attempt(key, attempt))
 
-    def _group(self, key: _Key) -> Group:
-        group = self._groups.get(key)
+    def _group(self, group_key: _GroupKey) -> Group:
+        group = self._groups.get(group_key)
         if group is None:
-            group = self._groups[key] = Group()
+            group = self._groups[group_key] = Group()
         return group
 
     def _release_settled(self, settled: list[int]) -> list[Released]:
-        return [self._release_call(sequence, Reason.COMPLETE) for sequence in settled]
+        return [self._release_call(key, Reason.COMPLETE) for key in settled]
 
-    def _release(self, sequence: int, reason: Reason) -> Released:
-        if sequence in self._held:
-            return self._release_call(sequence, reason)
-        owner = self._groups[self._attempts[sequence].key].owner_of(sequence)
+    def _release(self, key: int, reason: Reason) -> Released:
+        if key in self._calls:
+            return self._release_call(key, reason)
+        owner = self._groups[self._attempts[key].group_key].owner_of(key)
         if owner is not None:
             return self._release_call(owner, reason)
-        return OrphanAttempt(attempt=self._take_attempt(sequence), reason=reason)
+        return OrphanAttempt(attempt=self._remove_attempt(key), reason=reason)
 
-    def _release_call(self, sequence: int, reason: Reason) -> CorrelatedCall:
-        pending = self._forget(self._held, sequence)
-        group = self._groups[pending.key]
-        if reason in (Reason.EXPIRED, Reason.ENDED) and not group.misses_attempts(sequence):
-            reason = Reason.COMPLETE  # it was held for doubt only
-        call = group.call(sequence)
-        choice = group.take_call(sequence)
-        attempts = tuple(self._take_attempt(attempt) for attempt in choice.attempts)
+    def _release_call(self, key: int, reason: Reason) -> CorrelatedCall:
+        entry = self._remove(self._calls, key)
+        group = self._groups[entry.group_key]
+        if reason in (Reason.EXPIRED, Reason.ENDED) and not group.is_incomplete(key):
+            reason = Reason.COMPLETE  # it was pending only because of competing calls
+        call = group.call(key)
+        match = group.remove_call(key)
+        attempts = tuple(self._remove_attempt(attempt) for attempt in match.attempts)
         if not group:
-            self._groups.pop(pending.key, None)
+            self._groups.pop(entry.group_key, None)
         return CorrelatedCall(
-            call=call, attempts=attempts, missing=choice.missing, ambiguous=choice.ambiguous, reason=reason
+            call=call, attempts=attempts, missing=match.missing, ambiguous=match.ambiguous, reason=reason
         )
 
-    def _take_attempt(self, sequence: int) -> Observed[ApiCallAttempt]:
-        pending = self._forget(self._attempts, sequence)
-        group = self._groups[pending.key]
-        attempt = group.take_attempt(sequence)
+    def _remove_attempt(self, key: int) -> Observed[ApiCallAttempt]:
+        entry = self._remove(self._attempts, key)
+        group = self._groups[entry.group_key]
+        attempt = group.remove_attempt(key)
         if not group:
-            del self._groups[pending.key]
+            del self._groups[entry.group_key]
         return attempt
 
-    def _keep(self, queue: OrderedDict[int, _Pending], sequence: int, pending: _Pending) -> None:
-        queue[sequence] = pending
-        self._pending_bytes += pending.size_bytes
-        if pending.peer.generation:
-            self._of_peer.setdefault(pending.peer, {})[sequence] = None
+    def _add(self, queue: OrderedDict[int, _Entry], key: int, entry: _Entry) -> None:
+        queue[key] = entry
+        self._pending_bytes += entry.size_bytes
+        if entry.peer.generation:
+            self._by_peer.setdefault(entry.peer, {})[key] = None
 
-    def _forget(self, queue: OrderedDict[int, _Pending], sequence: int) -> _Pending:
-        pending = queue.pop(sequence)
-        self._pending_bytes -= pending.size_bytes
-        if pending.peer.generation:
-            of_peer = self._of_peer[pending.peer]
-            del of_peer[sequence]
-            if not of_peer:
-                del self._of_peer[pending.peer]
-        return pending
+    def _remove(self, queue: OrderedDict[int, _Entry], key: int) -> _Entry:
+        entry = queue.pop(key)
+        self._pending_bytes -= entry.size_bytes
+        if entry.peer.generation:
+            keys = self._by_peer[entry.peer]
+            del keys[key]
+            if not keys:
+                del self._by_peer[entry.peer]
+        return entry
 
     def _evict(self) -> list[Released]:
         released: list[Released] = []
         limits = self._limits
         while self.pending_events > limits.pending_events or self._pending_bytes > limits.pending_bytes:
-            oldest = min(next(iter(queue)) for queue in (self._held, self._attempts) if queue)
+            oldest = min(next(iter(queue)) for queue in (self._calls, self._attempts) if queue)
             released.append(self._release(oldest, Reason.EVICTED))
         return released
 
-    def _next_sequence(self) -> int:
-        self._sequence += 1
-        return self._sequence
+    def _next_key(self) -> int:
+        self._last_key += 1
+        return self._last_key
 
 
-def _may_still_come(call: Observed[ApiCall]) -> bool:
+def _may_precede_attempts(call: Observed[ApiCall]) -> bool:
+    """Whether a call may arrive before its attempts."""
     return call.event.dialect in _MAY_REORDER or not call.peer.is_loopback
 
 
-def _key_of(event: Event, peer: Peer) -> _Key:
-    port = peer.port if event.dialect in _STEADY_PORT else 0
-    return _Key(peer.host, port, event.client_id, event.service, event.api, event.dialect)
+def _group_key_of(event: Event, peer: Peer) -> _GroupKey:
+    port = peer.port if event.dialect in _STABLE_PORT else 0
+    return _GroupKey(peer.host, port, event.client_id, event.service, event.api, event.dialect)

@@ -1,7 +1,8 @@
-"""What waits of the calls of one API by one sender: `Group`.
+"""The pending calls and attempts of one API by one sender: `Group`.
 
-A call is *settled* when neither it nor one it competes with, in turn, may take an attempt that nobody has, misses one
-that may still come, or has one that hardly fits: what else arrives is none of theirs.
+Calls *compete* when they have an attempt in common among their candidates; calls that compete directly or by way of
+others are a component. A call is *settled* when in its whole component no call lacks an attempt that may still arrive
+or is assigned one that hardly fits, and no attempt is without an owner: no later event can change its assignment.
 """
 
 from __future__ import annotations
@@ -9,9 +10,9 @@ from __future__ import annotations
 from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
-from csm_otel.correlation.assignment import Assignment, HeldCall
-from csm_otel.correlation.chains import Chain, chains_of, with_attempt
-from csm_otel.correlation.matching import comes_first, fits, may_be_last, may_be_retried, wanted_by
+from csm_otel.correlation.assignment import Assignment, PendingCall
+from csm_otel.correlation.chains import Chain, candidate_chains, with_attempt
+from csm_otel.correlation.matching import expected_attempts, fits, is_sent_first, may_be_last, may_be_retried
 from csm_otel.correlation.pending import PendingAttempts
 from csm_otel.csm.events import ApiCall, Dialect
 
@@ -19,13 +20,13 @@ if TYPE_CHECKING:
     from csm_otel.correlation.released import Observed
     from csm_otel.csm.events import ApiCallAttempt
 
-_COMPETITORS = 64  # among how many calls it is looked at whether they are settled
-_WAITING = 32  # how many calls that wait for attempts look at one that comes
-_LOOKING = 4  # and how many of them for all of their attempts anew
+_MAX_COMPONENT = 64  # calls; a larger component is never settled, its calls leave at their deadlines
+_MAX_WAITING_CHECKED = 32  # calls waiting for attempts that are checked for each new attempt
+_MAX_RECOMPUTED = 4  # calls of these whose candidates are all computed anew
 
 
-class Choice(NamedTuple):
-    """The attempts chosen for a call, by their keys in the group, in order of time, the last one last."""
+class Match(NamedTuple):
+    """The attempts that a call leaves with, by key, in order of time, the last one last."""
 
     attempts: tuple[int, ...]
     missing: int
@@ -33,151 +34,157 @@ class Choice(NamedTuple):
 
 
 class Group:
-    """What waits of the calls of one API by one sender."""
+    """The pending calls and attempts of one API by one sender."""
 
     def __init__(self) -> None:
-        """Begin empty."""
+        """Start empty."""
         self._attempts = PendingAttempts()
-        self._held: dict[int, HeldCall] = {}
+        self._calls: dict[int, PendingCall] = {}
         self._waiting: dict[int, None] = {}
-        """The keys of the held calls that wait for what they miss, in order of arrival."""
+        """Keys of the calls for which missing attempts may still arrive, in order of arrival."""
         self._assignment = Assignment(self._attempts)
-        self._suitors: dict[int, set[int]] = {}
-        """The calls that have a choice with the attempt in it."""
+        self._competing: dict[int, set[int]] = {}
+        """The keys of the calls that have an attempt in one of their candidates, by the attempt's key."""
 
     def __len__(self) -> int:
-        """Return how many events wait."""
-        return len(self._attempts) + len(self._held)
+        """Return how many events are pending."""
+        return len(self._attempts) + len(self._calls)
 
     def add_call(self, key: int, call: Observed[ApiCall], *, waits: bool) -> list[int]:
-        """Hold a call and return the keys of the calls that it settles; it ``waits`` for attempts that it misses."""
-        held = self._held[key] = HeldCall(key, call, waits=waits)
+        """Add a call and return the keys of the calls that this settles.
+
+        With ``waits``, attempts that it is missing may still arrive.
+        """
+        pending = self._calls[key] = PendingCall(key, call, waits=waits)
         if waits:
             self._waiting[key] = None
-        self._look(held)
-        self._assignment.place(held)
-        return self._settled(held)
+        self._compute_candidates(pending)
+        self._assignment.assign(pending)
+        return self._settled_with(pending)
 
     def add_attempt(self, key: int, attempt: Observed[ApiCallAttempt]) -> list[int]:
-        """Keep an attempt and return the keys of the calls that it settles."""
+        """Add an attempt and return the keys of the calls that this settles."""
         self._attempts.add(key, attempt)
-        placed: list[HeldCall] = []
-        looking = 0
-        for held in self._latest_waiting():
-            if not _is_interested(held, attempt):
+        reassigned: list[PendingCall] = []
+        recomputed = 0
+        for pending in self._latest_waiting():
+            if not _may_use(pending, attempt):
                 continue
-            if held.wanted == 1:
-                self._court(held, with_attempt(held.chains, held.call, key, attempt))
-            elif looking < _LOOKING:  # also one that has all: it may have another's for want of this
-                looking += 1
-                self._look(held)
+            if pending.expected == 1:
+                self._set_candidates(pending, with_attempt(pending.candidates, pending.call, key, attempt))
+            elif recomputed < _MAX_RECOMPUTED:  # a complete call too: it may own another call's for lack of this one
+                recomputed += 1
+                self._compute_candidates(pending)
             else:
                 continue
-            if held.missing or held.chains[0].cost < held.chain.cost:
-                self._assignment.place(held)
-                placed.append(held)
-            # It may do without what it has now, which others may want for want of any.
-            for other in self._missing_suitors(held)[:_LOOKING]:
-                self._assignment.place(other)
-                placed.append(other)
-        return sorted({settled for held in placed for settled in self._settled(held)})
+            if pending.missing or pending.candidates[0].cost < pending.assigned.cost:
+                self._assignment.assign(pending)
+                reassigned.append(pending)
+            # It may now release an attempt that an incomplete call needs.
+            for other in self._incomplete_competitors(pending)[:_MAX_RECOMPUTED]:
+                self._assignment.assign(other)
+                reassigned.append(other)
+        return sorted({settled for pending in reassigned for settled in self._settled_with(pending)})
 
     def call(self, key: int) -> Observed[ApiCall]:
-        """Return a held call."""
-        return self._held[key].call
+        """Return a pending call."""
+        return self._calls[key].call
 
-    def misses_attempts(self, key: int) -> bool:
-        """Whether a held call has fewer attempts than it counts."""
-        return self._held[key].missing > 0
+    def is_incomplete(self, key: int) -> bool:
+        """Whether a pending call is assigned fewer attempts than it counts."""
+        return self._calls[key].missing > 0
 
     def owner_of(self, attempt: int) -> int | None:
-        """Return the key of the held call that has an attempt, if one has."""
+        """Return the key of the call that an attempt is assigned to, or None."""
         owner = self._assignment.owner_of(attempt)
         return None if owner is None else owner.key
 
-    def take_call(self, key: int) -> Choice:
-        """Forget a held call and return its choice; the attempts are still to be taken."""
-        held = self._held[key]
-        self._assignment.look_for_doubt(held)
-        if held.missing:
-            self._take_what_is_free(held)
-        del self._held[key]
+    def remove_call(self, key: int) -> Match:
+        """Remove a call and return its match, whose attempts are to be removed next."""
+        pending = self._calls[key]
+        self._assignment.check_ambiguity(pending)
+        if pending.missing:
+            self._assign_unowned(pending)
+        del self._calls[key]
         self._waiting.pop(key, None)
-        self._forget_suit(held)
-        self._assignment.disown(held)
-        return Choice(held.chain.attempts, held.missing, held.ambiguous)
+        self._clear_candidates(pending)
+        self._assignment.unassign(pending)
+        return Match(pending.assigned.attempts, pending.missing, pending.ambiguous)
 
-    def take_attempt(self, key: int) -> Observed[ApiCallAttempt]:
-        """Forget an attempt and return it."""
+    def remove_attempt(self, key: int) -> Observed[ApiCallAttempt]:
+        """Remove an attempt and return it."""
         return self._attempts.remove(key)
 
-    def _latest_waiting(self) -> list[HeldCall]:
-        """Return the calls that came last of those that wait: an attempt comes soon after its call if not before."""
-        return [self._held[key] for key in islice(reversed(self._waiting), _WAITING)]
+    def _latest_waiting(self) -> list[PendingCall]:
+        """Return the latest of the waiting calls: an attempt that follows its call follows it soon."""
+        return [self._calls[key] for key in islice(reversed(self._waiting), _MAX_WAITING_CHECKED)]
 
-    def _look(self, held: HeldCall) -> None:
-        """Find out what choices a call has."""
-        candidates = self._candidates(held)
-        held.wanted = wanted_by(held.call.event, candidates.values())
-        self._court(held, chains_of(held.call, candidates, wanted=held.wanted))
+    def _compute_candidates(self, pending: PendingCall) -> None:
+        eligible = self._eligible_for(pending)
+        pending.expected = expected_attempts(pending.call.event, eligible.values())
+        self._set_candidates(pending, candidate_chains(pending.call, eligible, expected=pending.expected))
 
-    def _candidates(self, held: HeldCall) -> dict[int, Observed[ApiCallAttempt]]:
-        """Return the attempts that a call may choose from.
+    def _eligible_for(self, pending: PendingCall) -> dict[int, Observed[ApiCallAttempt]]:
+        """Return the attempts that may belong to a call.
 
-        Of a call that comes before its attempts none that was there already is its own: it would be a straggler of
-        another call, whose attempt the next one would then want in turn, and so on.
+        Where calls are sent before their attempts, only later ones: an earlier one is a straggler of another call,
+        which would then need the attempt of the next, and so on.
         """
-        return self._attempts.candidates(held.call, behind=held.key if comes_first(held.call) else -1)
+        return self._attempts.eligible_for(pending.call, after=pending.key if is_sent_first(pending.call) else -1)
 
-    def _missing_suitors(self, held: HeldCall) -> list[HeldCall]:
-        """Return the other calls that miss attempts and have a choice with one that a call has."""
-        keys = {key for attempt in held.chain.attempts for key in self._suitors.get(attempt, ())}
-        return [other for key in sorted(keys - {held.key}) if (other := self._held[key]).missing]
+    def _incomplete_competitors(self, pending: PendingCall) -> list[PendingCall]:
+        """Return the other calls that miss attempts and have one of this call's in a candidate."""
+        keys = {key for attempt in pending.assigned.attempts for key in self._competing.get(attempt, ())}
+        return [other for key in sorted(keys - {pending.key}) if (other := self._calls[key]).missing]
 
-    def _court(self, held: HeldCall, chains: list[Chain]) -> None:
-        self._forget_suit(held)
-        held.chains = chains
-        for chain in chains:
+    def _set_candidates(self, pending: PendingCall, candidates: list[Chain]) -> None:
+        self._clear_candidates(pending)
+        pending.candidates = candidates
+        for chain in candidates:
             for attempt in chain.attempts:
-                self._suitors.setdefault(attempt, set()).add(held.key)
+                self._competing.setdefault(attempt, set()).add(pending.key)
 
-    def _forget_suit(self, held: HeldCall) -> None:
-        for attempt in {attempt for chain in held.chains for attempt in chain.attempts}:
-            self._suitors[attempt].discard(held.key)
-            if not self._suitors[attempt]:
-                del self._suitors[attempt]
+    def _clear_candidates(self, pending: PendingCall) -> None:
+        for attempt in _attempts_of(pending.candidates):
+            self._competing[attempt].discard(pending.key)
+            if not self._competing[attempt]:
+                del self._competing[attempt]
 
-    def _take_what_is_free(self, held: HeldCall) -> None:
-        """Give a call that leaves whatever nobody has."""
-        self._assignment.disown(held)
-        candidates = self._candidates(held)
-        if not candidates and held.call.event.dialect is Dialect.DOTNET:
-            candidates = self._attempts.latest()  # its Latency is another's under concurrency: nothing may fit
-        free = {key: attempt for key, attempt in candidates.items() if self._assignment.owner_of(key) is None}
-        chain = chains_of(held.call, free, wanted=held.wanted)[0]
-        if len(chain.attempts) > len(held.chain.attempts):
-            held.chain = chain
+    def _assign_unowned(self, pending: PendingCall) -> None:
+        """Complete an incomplete call that leaves, as far as possible, with attempts that no other call owns."""
+        self._assignment.unassign(pending)
+        eligible = self._eligible_for(pending)
+        if not eligible and pending.call.event.dialect is Dialect.DOTNET:
+            eligible = self._attempts.latest()  # under concurrency its Latency may be another call's: nothing fits
+        unowned = {key: attempt for key, attempt in eligible.items() if self._assignment.owner_of(key) is None}
+        chain = candidate_chains(pending.call, unowned, expected=pending.expected)[0]
+        if len(chain.attempts) > len(pending.assigned.attempts):
+            pending.assigned = chain
 
-    def _settled(self, held: HeldCall) -> list[int]:
-        """Return the keys of a call and of all that it competes with, in turn, if they are settled."""
-        todo = [held]
-        seen = {held.key}
-        while todo:
-            one = todo.pop()
-            if one.may_do_better or len(seen) > _COMPETITORS:
+    def _settled_with(self, pending: PendingCall) -> list[int]:
+        """Return the keys of a call's component if it is settled, else an empty list."""
+        queue = [pending]
+        seen = {pending.key}
+        while queue:
+            current = queue.pop()
+            if current.may_improve or len(seen) > _MAX_COMPONENT:
                 return []
-            for attempt in {attempt for chain in one.chains for attempt in chain.attempts}:
+            for attempt in _attempts_of(current.candidates):
                 if attempt not in self._attempts:
                     continue
                 if self._assignment.owner_of(attempt) is None:
                     return []
-                others = self._suitors[attempt] - seen
+                others = self._competing[attempt] - seen
                 seen |= others
-                todo += [self._held[key] for key in others]
+                queue += [self._calls[key] for key in others]
         return sorted(seen)
 
 
-def _is_interested(held: HeldCall, attempt: Observed[ApiCallAttempt]) -> bool:
-    """Whether a call that waits may choose an attempt."""
-    has_a_place = may_be_last(attempt.event, held.call.event) or (held.wanted > 1 and may_be_retried(attempt.event))
-    return has_a_place and fits(attempt, held.call)
+def _attempts_of(candidates: list[Chain]) -> set[int]:
+    return {attempt for chain in candidates for attempt in chain.attempts}
+
+
+def _may_use(pending: PendingCall, attempt: Observed[ApiCallAttempt]) -> bool:
+    """Whether an attempt may be part of a candidate of a call."""
+    may_be_retry = pending.expected > 1 and may_be_retried(attempt.event)
+    return (may_be_last(attempt.event, pending.call.event) or may_be_retry) and fits(attempt, pending.call)

@@ -1,6 +1,6 @@
-"""What is necessary for an attempt to be a certain call's: its time, its outcome, its place among the others.
+"""The necessary conditions for an attempt to belong to a call: its times, its result, its order among the others.
 
-How well it fits is told by `csm_otel.correlation.evidence`. Source: csm-protocol.md 2.4, 3.2 and D4.
+How likely it is, is a matter of `csm_otel.correlation.evidence`. Source: csm-protocol.md 2.4, 3.2 and D4.
 """
 
 from __future__ import annotations
@@ -15,70 +15,70 @@ if TYPE_CHECKING:
 
     from csm_otel.correlation.released import Observed
 
-END_MAY_OVERRUN = frozenset({Dialect.JS, Dialect.PHP})  # JS reuses a stale latency, PHP's contains the back-off
-_FIRST_ERROR_STATUS = 300  # redirects are retried like errors
-_FIRST_REFUSAL_STATUS = 400
-_SLACK_NS = 2 * NS_PER_MS  # both ends are cut to milliseconds, from clocks that may be read apart
-# Ruby: wall clock for the start, monotonic for the length; attempts stick out by up to 7 ms
+END_MAY_OVERRUN = frozenset({Dialect.JS, Dialect.PHP})  # JavaScript reuses a stale latency, PHP's includes the backoff
+_MIN_ERROR_STATUS = 300  # redirects are retried like errors
+_MIN_CLIENT_ERROR_STATUS = 400
+_SLACK_NS = 2 * NS_PER_MS  # both ends are truncated to milliseconds, and their clocks read at different moments
+# Start by the wall clock, length by the monotonic one: Ruby's attempts exceed their call by up to 7 ms.
 _MIXED_CLOCKS_SLACK_NS = 8 * NS_PER_MS
 _MIXED_CLOCKS = frozenset({Dialect.RUBY, Dialect.DOTNET})
 _USER_AGENT_DIFFERS = frozenset({Dialect.PHP})  # its calls carry the HTTP library's agent
 
 
-def wanted_by(call: ApiCall, candidates: Iterable[Observed[ApiCallAttempt]]) -> int:
-    """Return how many attempts a call had. PHP counts none for a 301, which is an attempt all the same."""
+def expected_attempts(call: ApiCall, eligible: Iterable[Observed[ApiCallAttempt]]) -> int:
+    """Return how many attempts a call had: its count, or one if it has none or counts 0 despite a response (PHP)."""
     if call.attempt_count is None:
         return 1
     uncounted = call.attempt_count == 0 and (
         call.status is not None
-        or (call.dialect is Dialect.PHP and any(_is_redirect(attempt.event) for attempt in candidates))
+        or (call.dialect is Dialect.PHP and any(_is_redirect(attempt.event) for attempt in eligible))
     )
     return 1 if uncounted else call.attempt_count
 
 
 def slack_ns(dialect: Dialect) -> int:
-    """Return by how many nanoseconds an attempt may stick out of its call, or overlap the next."""
+    """Return by how many nanoseconds an attempt may exceed its call, or overlap the next attempt."""
     return _MIXED_CLOCKS_SLACK_NS if dialect in _MIXED_CLOCKS else _SLACK_NS
 
 
 def start_is_known(call: Observed[ApiCall]) -> bool:
-    """Whether a call tells when it began, by a clock to be believed; Java's that timed out does not."""
+    """Whether a call has a start, by a plausible clock. Java's has none after a timeout."""
     return call.event.timestamp_ms is not None and call.match_start_ns == call.start_ns
 
 
-def comes_first(call: Observed[ApiCall]) -> bool:
-    """Whether a call was received before all of its attempts: Ruby sends it so, and loopback keeps the order."""
+def is_sent_first(call: Observed[ApiCall]) -> bool:
+    """Whether a call arrives before all of its attempts: Ruby's does, where no network reorders."""
     return call.event.dialect is Dialect.RUBY and call.peer.is_loopback
 
 
 def fits(attempt: Observed[ApiCallAttempt], call: Observed[ApiCall]) -> bool:
-    """Whether an attempt lies inside a call, as far as its dialect's clock readings tell."""
+    """Whether an attempt lies within a call, with the slack of its dialect."""
     if attempt.event.not_sent:
-        return True  # it has no time of its own
+        return True  # it has no times
     dialect = call.event.dialect
     slack = slack_ns(dialect)
-    if call.event.latency_ms is None:  # its end is not known: a clock that stepped back, or no times at all
+    if call.event.latency_ms is None:  # no end: the clock stepped back, or there are no times at all
         return not start_is_known(call) or attempt.match_start_ns >= call.match_start_ns - slack
-    begins_in = call.match_start_ns - slack <= attempt.match_start_ns <= call.match_end_ns + slack
-    return begins_in and (dialect in END_MAY_OVERRUN or attempt.match_end_ns <= call.match_end_ns + slack)
+    starts_within = call.match_start_ns - slack <= attempt.match_start_ns <= call.match_end_ns + slack
+    return starts_within and (dialect in END_MAY_OVERRUN or attempt.match_end_ns <= call.match_end_ns + slack)
 
 
 def may_be_last(attempt: ApiCallAttempt, call: ApiCall) -> bool:
-    """Whether an attempt ended as its call says that the last one did."""
+    """Whether an attempt may be the last one of a call, by result, request id, region and user agent."""
     if call.request_id and attempt.request_id and call.dialect is Dialect.GO:
         return call.request_id == attempt.request_id
     if call.has_result and not same_result(attempt, call):
         return False
     if attempt.region and call.region and attempt.region != call.region:
         return False
-    agents_tell = call.dialect not in _USER_AGENT_DIFFERS and attempt.user_agent and call.user_agent
-    return not agents_tell or attempt.user_agent == call.user_agent
+    agents_compare = call.dialect not in _USER_AGENT_DIFFERS and attempt.user_agent and call.user_agent
+    return not agents_compare or attempt.user_agent == call.user_agent
 
 
 def same_result(attempt: ApiCallAttempt, call: ApiCall) -> bool:
-    """Whether an attempt ended as the call's Final* fields say its last one did."""
+    """Whether an attempt has the result in the call's Final* fields."""
     return (
-        # Ruby's attempt that was not sent has no status; its call may repeat one of before
+        # Ruby's unsent attempt has no status; its call may repeat that of an earlier attempt
         (attempt.not_sent or attempt.status == call.status)
         and _same_failure(attempt.aws_exception, call.aws_exception)
         and _same_failure(attempt.sdk_exception, call.sdk_exception)
@@ -86,17 +86,17 @@ def same_result(attempt: ApiCallAttempt, call: ApiCall) -> bool:
 
 
 def may_be_retried(attempt: ApiCallAttempt) -> bool:
-    """Whether an attempt may have been followed by another: it failed, or was sent elsewhere."""
+    """Whether an attempt may have been followed by another: it failed or was redirected."""
     return (
         attempt.status is None
-        or attempt.status >= _FIRST_ERROR_STATUS
+        or attempt.status >= _MIN_ERROR_STATUS
         or attempt.aws_exception is not None
         or attempt.sdk_exception is not None
     )
 
 
 def may_precede(attempt: Observed[ApiCallAttempt], successor: Observed[ApiCallAttempt]) -> bool:
-    """Whether an attempt was over when another began."""
+    """Whether an attempt was over when another one began."""
     dialect = attempt.event.dialect
     over_ns = attempt.match_start_ns if dialect in END_MAY_OVERRUN else attempt.match_end_ns
     in_time = over_ns <= successor.match_start_ns + slack_ns(dialect)
@@ -104,13 +104,13 @@ def may_precede(attempt: Observed[ApiCallAttempt], successor: Observed[ApiCallAt
 
 
 def _is_stale_copy(attempt: Observed[ApiCallAttempt], earlier: Observed[ApiCallAttempt]) -> bool:
-    """Whether an attempt repeats the times of one before: Java's, that died before it had a request."""
+    """Whether an attempt repeats the times of an earlier one: Java's, if it failed before it had a request."""
     same_times = (attempt.start_ns, attempt.end_ns) == (earlier.start_ns, earlier.end_ns)
     return same_times and earlier.received_ns <= attempt.received_ns
 
 
 def _is_redirect(attempt: ApiCallAttempt) -> bool:
-    return attempt.status is not None and _FIRST_ERROR_STATUS <= attempt.status < _FIRST_REFUSAL_STATUS
+    return attempt.status is not None and _MIN_ERROR_STATUS <= attempt.status < _MIN_CLIENT_ERROR_STATUS
 
 
 def _same_failure(attempt: Failure | None, call: Failure | None) -> bool:

@@ -1,4 +1,4 @@
-"""The attempts of a group that wait for their calls, found by their times: `PendingAttempts`."""
+"""The pending attempts of a group, indexed by their times: `PendingAttempts`."""
 
 from __future__ import annotations
 
@@ -11,36 +11,36 @@ if TYPE_CHECKING:
     from csm_otel.correlation.released import Observed
     from csm_otel.csm.events import ApiCall, ApiCallAttempt
 
-# How many attempts a call looks at, from its end backwards and from its start forwards: more than threads come to the
-# same point within milliseconds, those included that calls hold already, and a bound on what each call costs under a
-# flood of attempts without calls.
-_AT_THE_END, _AT_THE_START = 256, 256
+# How many attempts are checked for a call, backwards from its end and forwards from its start. More than threads reach
+# the same point within milliseconds, including the attempts that other calls own; and a bound on the cost of each call
+# under a flood of attempts without calls.
+_MAX_BY_END, _MAX_BY_START = 256, 256
 
 
 class PendingAttempts:
-    """Attempts by their keys; a greater key arrived later."""
+    """Attempts by key; keys increase in order of arrival."""
 
     def __init__(self) -> None:
-        """Begin empty."""
+        """Start empty."""
         self._attempts: dict[int, Observed[ApiCallAttempt]] = {}
         self._by_start: list[tuple[int, int]] = []
         self._by_end: list[tuple[int, int]] = []
         self._timeless: list[int] = []
 
     def __len__(self) -> int:
-        """Return how many wait."""
+        """Return how many attempts are pending."""
         return len(self._attempts)
 
     def __contains__(self, key: int) -> bool:
-        """Whether an attempt still waits."""
+        """Whether an attempt is still pending."""
         return key in self._attempts
 
     def __getitem__(self, key: int) -> Observed[ApiCallAttempt]:
-        """Return an attempt that waits."""
+        """Return a pending attempt."""
         return self._attempts[key]
 
     def add(self, key: int, attempt: Observed[ApiCallAttempt]) -> None:
-        """Keep an attempt."""
+        """Add an attempt."""
         self._attempts[key] = attempt
         if attempt.event.not_sent:
             self._timeless.append(key)
@@ -49,7 +49,7 @@ class PendingAttempts:
         insort(self._by_end, (attempt.match_end_ns, key))
 
     def remove(self, key: int) -> Observed[ApiCallAttempt]:
-        """Forget an attempt and return it."""
+        """Remove an attempt and return it."""
         attempt = self._attempts.pop(key)
         if attempt.event.not_sent:
             del self._timeless[bisect_left(self._timeless, key)]
@@ -58,24 +58,24 @@ class PendingAttempts:
         del self._by_end[bisect_left(self._by_end, (attempt.match_end_ns, key))]
         return attempt
 
-    def candidates(self, call: Observed[ApiCall], *, behind: int = -1) -> dict[int, Observed[ApiCallAttempt]]:
-        """Return those that fit a call, as many as it looks at, in order of arrival, behind a key."""
+    def eligible_for(self, call: Observed[ApiCall], *, after: int = -1) -> dict[int, Observed[ApiCallAttempt]]:
+        """Return the attempts that fit a call, a bounded number, in order of arrival, with keys above ``after``."""
         slack = slack_ns(call.event.dialect)
         starts, ends = self._by_start, self._by_end
-        begin, until, after = 0, len(starts), len(ends)
+        first, start_limit, end_limit = 0, len(starts), len(ends)
         if start_is_known(call) or call.event.latency_ms is not None:
-            begin = bisect_left(starts, (call.match_start_ns - slack, 0))
+            first = bisect_left(starts, (call.match_start_ns - slack, 0))
         if call.event.latency_ms is not None:
-            until = bisect_left(starts, (call.match_end_ns + slack + 1, 0))
-            after = bisect_left(ends, (call.match_end_ns + slack + 1, 0))
-        keys = {key for _, key in starts[begin : min(until, begin + _AT_THE_START)]}
+            start_limit = bisect_left(starts, (call.match_end_ns + slack + 1, 0))
+            end_limit = bisect_left(ends, (call.match_end_ns + slack + 1, 0))
+        keys = {key for _, key in starts[first : min(start_limit, first + _MAX_BY_START)]}
         if call.event.dialect in END_MAY_OVERRUN:
-            keys.update(key for _, key in starts[max(begin, until - _AT_THE_END) : until])
+            keys.update(key for _, key in starts[max(first, start_limit - _MAX_BY_END) : start_limit])
         else:
-            keys.update(key for _, key in ends[max(0, after - _AT_THE_END) : after])
-        keys.update(self._timeless[-_AT_THE_END:])
-        return {key: attempt for key in sorted(keys) if key > behind and fits(attempt := self._attempts[key], call)}
+            keys.update(key for _, key in ends[max(0, end_limit - _MAX_BY_END) : end_limit])
+        keys.update(self._timeless[-_MAX_BY_END:])
+        return {key: attempt for key in sorted(keys) if key > after and fits(attempt := self._attempts[key], call)}
 
     def latest(self) -> dict[int, Observed[ApiCallAttempt]]:
-        """Return those that ended last, as many as a call looks at, in order of arrival."""
-        return {key: self._attempts[key] for key in sorted(key for _, key in self._by_end[-_AT_THE_END:])}
+        """Return the attempts that ended last, a bounded number, in order of arrival."""
+        return {key: self._attempts[key] for key in sorted(key for _, key in self._by_end[-_MAX_BY_END:])}

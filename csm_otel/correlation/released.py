@@ -1,4 +1,4 @@
-"""What the correlator releases: a call with its attempts (`CorrelatedCall`), or an attempt alone (`OrphanAttempt`)."""
+"""What the correlator releases: `CorrelatedCall`, a call with its attempts, or `OrphanAttempt`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ E_co = TypeVar("E_co", bound=Event, covariant=True)
 
 
 class Observed(msgspec.Struct, Generic[E_co], frozen=True, kw_only=True):
-    """An event with where it came from and when it happened, in epoch nanoseconds."""
+    """An event with its source and its times in epoch nanoseconds."""
 
     event: E_co
     peer: Peer
@@ -22,34 +22,38 @@ class Observed(msgspec.Struct, Generic[E_co], frozen=True, kw_only=True):
     end_ns: int
     match_start_ns: int
     match_end_ns: int
-    """The same, but placed by the receipt where the sender's clock is not to be believed."""
+    """Start and end for correlation: derived from the receipt where the sender's clock is implausible."""
 
 
 class Reason(StrEnum):
     """Why a call or an orphan left the correlator."""
 
     COMPLETE = "complete"
+    """The call is settled, or has all its attempts."""
     EXPIRED = "expired"
+    """Its deadline passed."""
     EVICTED = "evicted"
+    """Too many events were pending."""
     FLUSHED = "flushed"
+    """The correlator was flushed."""
     ENDED = "ended"
-    """Its sender will send no more."""
+    """Its sender has ended."""
 
 
 class CorrelatedCall(msgspec.Struct, frozen=True, kw_only=True):
-    """A call with the attempts that were made for it, in order of time, the last one last."""
+    """A call with its attempts in order of time, the last one last."""
 
     call: Observed[ApiCall]
     attempts: tuple[Observed[ApiCallAttempt], ...]
     missing: int
-    """How many attempts the call counts that were not found."""
+    """How many of the attempts that the call counts were not found."""
     ambiguous: bool
-    """Whether another choice of attempts is nearly as likely as this one."""
+    """Whether another assignment of attempts is nearly as likely."""
     reason: Reason
 
 
 class OrphanAttempt(msgspec.Struct, frozen=True, kw_only=True):
-    """An attempt whose call never came."""
+    """An attempt whose call was not received."""
 
     attempt: Observed[ApiCallAttempt]
     reason: Reason

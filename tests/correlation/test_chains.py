@@ -8,7 +8,7 @@ import pytest
 from datagrams import call
 from observations import observed, observed_call
 
-from csm_otel.correlation.chains import chains_of, with_attempt
+from csm_otel.correlation.chains import candidate_chains, with_attempt
 from csm_otel.correlation.released import Observed
 from csm_otel.csm.events import ApiCallAttempt
 
@@ -23,7 +23,7 @@ def test_every_try_in_a_row_is_taken(tries: int) -> None:
     candidates[tries - 1] = observed(20 * tries - 20, 20 * tries - 10)
     the_call = observed_call(call(AttemptCount=tries, Latency=20 * tries - 9), received=20 * tries)
 
-    best, *_, nothing = chains_of(the_call, candidates, wanted=tries)
+    best, *_, nothing = candidate_chains(the_call, candidates, expected=tries)
 
     assert best.attempts == tuple(range(tries))
     assert nothing.attempts == ()
@@ -35,7 +35,7 @@ def test_absurd_count_takes_what_there_is() -> None:
     candidates = {number: observed(20 * number, 20 * number + 10, **FAILED) for number in range(5)}
     the_call = observed_call(call(AttemptCount=10**9, Latency=200), received=200)
 
-    best = chains_of(the_call, candidates, wanted=10**9)[0]
+    best = candidate_chains(the_call, candidates, expected=10**9)[0]
 
     assert best.attempts == (0, 1, 2, 3, 4)
 
@@ -53,10 +53,10 @@ class Counting(UserDict[int, Observed[ApiCallAttempt]]):
 def test_absurd_count_costs_no_more_than_a_true_one() -> None:
     """A datagram that counts a thousand tries, where many that failed wait, is no way to keep the processor busy."""
 
-    def looks(wanted: int) -> int:
+    def looks(expected: int) -> int:
         candidates = Counting({number: observed(3 * number, 3 * number + 2, **FAILED) for number in range(192)})
-        the_call = observed_call(call(AttemptCount=wanted, Latency=600, **FINALLY_FAILED), received=600)
-        chains_of(the_call, candidates, wanted=wanted)
+        the_call = observed_call(call(AttemptCount=expected, Latency=600, **FINALLY_FAILED), received=600)
+        candidate_chains(the_call, candidates, expected=expected)
         return candidates.looks
 
     assert looks(1_000) < looks(4)
@@ -66,14 +66,14 @@ def test_choices_are_few() -> None:
     """Of a thousand attempts that fit alike a call keeps a few choices."""
     candidates = {number: observed(1, 30) for number in range(1_000)}
 
-    assert len(chains_of(observed_call(call()), candidates, wanted=1)) < 50
+    assert len(candidate_chains(observed_call(call()), candidates, expected=1)) < 50
 
 
 def test_implausible_choices_are_not_kept() -> None:
     """What is far less likely than the best is no choice: nobody has to wait for it."""
     candidates = {1: observed(0, 30), 2: observed(20, 21)}
 
-    best, nothing = chains_of(observed_call(call()), candidates, wanted=1)
+    best, nothing = candidate_chains(observed_call(call()), candidates, expected=1)
 
     assert (best.attempts, nothing.attempts) == ((1,), ())
 
@@ -82,9 +82,9 @@ def test_one_more_attempt() -> None:
     """An attempt that comes later takes its place among the choices."""
     the_call = observed_call(call())
     early, late = observed(2, 28), observed(0, 30)
-    chains = chains_of(the_call, {1: early}, wanted=1)
+    chains = candidate_chains(the_call, {1: early}, expected=1)
 
-    assert with_attempt(chains, the_call, 2, late) == chains_of(the_call, {1: early, 2: late}, wanted=1)
+    assert with_attempt(chains, the_call, 2, late) == candidate_chains(the_call, {1: early, 2: late}, expected=1)
 
 
 @pytest.mark.parametrize("others", [0, 20])
@@ -99,4 +99,4 @@ def test_a_try_long_before_the_last_is_found(others: int) -> None:
     } | {3 + other: observed(1360 + other, 1370 + other, **FAILED, **agent) for other in range(others)}
     the_call = observed_call(call(AttemptCount=3, Latency=1410, **agent), received=1411)
 
-    assert chains_of(the_call, candidates, wanted=3)[0].attempts == (0, 1, 2)
+    assert candidate_chains(the_call, candidates, expected=3)[0].attempts == (0, 1, 2)

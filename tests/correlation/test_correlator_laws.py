@@ -213,7 +213,7 @@ class CorrelatorMachine(RuleBasedStateMachine):
         self._take(self.correlator.flush(), calls={Reason.FLUSHED}, orphans={Reason.FLUSHED})
         assert self.left == {name: len(arrivals) for name, arrivals in self.deadlines.items()}
         assert (self.correlator.pending_events, self.correlator.pending_bytes) == (0, 0)
-        assert (self.correlator._groups, self.correlator._of_peer, self.correlator.next_deadline()) == ({}, {}, None)
+        assert (self.correlator._groups, self.correlator._by_peer, self.correlator.next_deadline()) == ({}, {}, None)
         for group in groups:
             assert not len(group)
             _check_indices(group)
@@ -237,8 +237,8 @@ class CorrelatorMachine(RuleBasedStateMachine):
         assert sum(len(group) for group in groups) == self.correlator.pending_events
         for group in groups:
             _check_indices(group)
-        of_peer = {peer: len(events) for peer, events in self.correlator._of_peer.items()}
-        assert of_peer == {peer: count for peer, count in self.waiting.items() if count and peer.generation}
+        by_peer = {peer: len(events) for peer, events in self.correlator._by_peer.items()}
+        assert by_peer == {peer: count for peer, count in self.waiting.items() if count and peer.generation}
 
     def teardown(self) -> None:
         """End every run empty."""
@@ -330,23 +330,24 @@ def _group_of(event: Event, peer: Peer) -> tuple[object, ...]:
 
 
 def _check_indices(group: Group) -> None:
-    """Check that all that a group knows is about what waits in it."""
-    held, pending, owners = group._held, group._attempts, group._assignment._owners
-    assert group._waiting.keys() <= held.keys()
-    wanted = {key: {attempt for chain in one.chains for attempt in chain.attempts} for key, one in held.items()}
-    assert group._suitors == {
-        attempt: suitors
-        for attempt in set().union(*wanted.values())
-        if (suitors := {key for key, attempts in wanted.items() if attempt in attempts})
+    """Assert that the indices of a group agree with its pending events."""
+    calls, attempts, owners = group._calls, group._attempts, group._assignment._owners
+    assert group._waiting.keys() <= calls.keys()
+    wanted = {
+        key: {attempt for chain in pending.candidates for attempt in chain.attempts} for key, pending in calls.items()
     }
-    had = {attempt: one for one in held.values() for attempt in one.chain.attempts}
-    assert owners == had
-    assert owners.keys() <= pending._attempts.keys()
-    assert sum(len(one.chain.attempts) for one in held.values()) == len(had)
-    timed = {key: one for key, one in pending._attempts.items() if not one.event.not_sent}
-    assert pending._by_start == sorted((one.match_start_ns, key) for key, one in timed.items())
-    assert pending._by_end == sorted((one.match_end_ns, key) for key, one in timed.items())
-    assert pending._timeless == sorted(pending._attempts.keys() - timed.keys())
+    assert group._competing == {
+        attempt: {key for key, usable in wanted.items() if attempt in usable}
+        for attempt in set().union(*wanted.values())
+    }
+    assigned = {attempt: pending for pending in calls.values() for attempt in pending.assigned.attempts}
+    assert owners == assigned
+    assert owners.keys() <= attempts._attempts.keys()
+    assert sum(len(pending.assigned.attempts) for pending in calls.values()) == len(assigned)
+    timed = {key: one for key, one in attempts._attempts.items() if not one.event.not_sent}
+    assert attempts._by_start == sorted((one.match_start_ns, key) for key, one in timed.items())
+    assert attempts._by_end == sorted((one.match_end_ns, key) for key, one in timed.items())
+    assert attempts._timeless == sorted(attempts._attempts.keys() - timed.keys())
 
 
 TestCorrelatorMachine = CorrelatorMachine.TestCase

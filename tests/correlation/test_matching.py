@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from observations import observed, observed_call, received_at
 
-from csm_otel.correlation.group import Choice, Group
+from csm_otel.correlation.group import Group, Match
 from csm_otel.correlation.matching import same_result
 from csm_otel.csm.events import ApiCallAttempt, Dialect
 
@@ -21,13 +21,13 @@ FAILED = {"HttpStatusCode": 503, "AwsException": "SlowDown", "AwsExceptionMessag
 CALL_FAILED = {"FinalHttpStatusCode": 503, "FinalAwsException": "SlowDown", "FinalAwsExceptionMessage": "slow"}
 
 
-def chosen(payload: bytes, *attempts: Observed[ApiCallAttempt], received: int | None = None) -> Choice:
+def chosen(payload: bytes, *attempts: Observed[ApiCallAttempt], received: int | None = None) -> Match:
     """Return the choice that a call makes among attempts numbered from 1 that came before it."""
     group = Group()
     for key, one in enumerate(attempts, start=1):
         group.add_attempt(key, one)
     group.add_call(0, observed_call(payload, received=received), waits=False)
-    return group.take_call(0)
+    return group.remove_call(0)
 
 
 @pytest.mark.parametrize(

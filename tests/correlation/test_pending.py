@@ -29,7 +29,7 @@ def test_all_that_fit_are_found(
     for key in data.draw(st.sets(st.sampled_from(sorted(attempts)))) if attempts else ():
         assert pending.remove(key) is attempts.pop(key)
 
-    assert {key: one for key, one in attempts.items() if fits(one, the_call)} == pending.candidates(the_call)
+    assert {key: one for key, one in attempts.items() if fits(one, the_call)} == pending.eligible_for(the_call)
     assert len(pending) == len(attempts)
 
 
@@ -43,10 +43,10 @@ def test_a_flood_is_not_looked_at(start: int, end: int) -> None:
         pending.add(key, observed(start, end))
     pending.add(10_000, observed(0, 29))
 
-    candidates = pending.candidates(observed_call(call()))
+    eligible = pending.eligible_for(observed_call(call()))
 
-    assert 10_000 in candidates
-    assert len(candidates) < 600
+    assert 10_000 in eligible
+    assert len(eligible) < 600
 
 
 def test_a_try_in_the_middle_is_looked_at() -> None:
@@ -58,7 +58,7 @@ def test_a_try_in_the_middle_is_looked_at() -> None:
     for key in range(201, 400):
         pending.add(key, observed(key, key + 10))
 
-    assert 200 in pending.candidates(observed_call(call(Latency=600), received=600))
+    assert 200 in pending.eligible_for(observed_call(call(Latency=600), received=600))
 
 
 def test_latest_are_few() -> None:

@@ -54,9 +54,9 @@ def assert_adds_up(tally: Tally, correlator: Correlator) -> None:
     """Assert the sums, with what is pending as the correlator has it."""
     ended = tally.datagrams_decoded + tally.malformed.total() + tally.datagrams_not_allowed + tally.datagrams_undecoded
     assert tally.datagrams_received == ended
-    assert tally.calls == tally.released.total() + len(correlator._held)
+    assert tally.calls == tally.released.total() + len(correlator._calls)
     assert tally.attempts == tally.attempts_in_calls + tally.orphans.total() + len(correlator._attempts)
-    assert correlator.pending_events == len(correlator._held) + len(correlator._attempts) <= 5
+    assert correlator.pending_events == len(correlator._calls) + len(correlator._attempts) <= 5
 
 
 @given(arrivals=st.lists(st.tuples(_payloads, _peers, st.floats(0, 400)), max_size=12))
