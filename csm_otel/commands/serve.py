@@ -82,7 +82,7 @@ def serve(flags: Mapping[str, object], speaker: Speaker) -> int:
     manager.ready()
     bridge.run(until=stop.is_set, wake=stop, attendants=[heartbeat, *([control] if control else [])])
     # From the signal on, however long the loop took to see it.
-    deadline = stop.came_at + (_DRAIN_SECONDS if settings.drain_seconds is None else settings.drain_seconds)
+    deadline = stop.received_at + (_DRAIN_SECONDS if settings.drain_seconds is None else settings.drain_seconds)
     manager.stopping()
     if health is not None:
         health.stop(deadline=deadline)

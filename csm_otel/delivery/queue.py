@@ -28,7 +28,7 @@ from csm_otel.delivery.splitting import split
 from csm_otel.delivery.states import REQUEST_TRANSITIONS, RequestState
 from csm_otel.errors import SpoolError
 from csm_otel.files.states import QUEUE_TRANSITIONS, QueueState, StateMachine
-from csm_otel.process.speaker import Repeats
+from csm_otel.process.speaker import RateLimit
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -75,7 +75,7 @@ class DeliveryQueue:
         self._timeout_seconds = timeout_seconds
         self._clock = clock
         self._say = say
-        self._repeats = Repeats()
+        self._rate_limit = RateLimit()
         # Guards all below. Its lock is re-entrant, so that a signal handler may call `cancel` wherever the thread it
         # interrupts is.
         self._changed = threading.Condition()
@@ -270,7 +270,7 @@ class DeliveryQueue:
             self._disk.record_tries(request.key, tries)
 
     def _report(self, line: str) -> None:
-        if self._repeats.is_news(line, now=self._clock()):
+        if self._rate_limit.allows(line, now=self._clock()):
             self._say(line)
 
     # All of these with the lock held.

@@ -45,7 +45,7 @@ def bind_socket(host: str, port: int, *, buffer_bytes: int) -> socket.socket:
 
 
 def try_option(sock: socket.socket, option: int, value: int) -> bool:
-    """Set a socket option and return whether the system took it."""
+    """Set a socket option and return whether the system accepted it."""
     with contextlib.suppress(OSError):
         sock.setsockopt(socket.SOL_SOCKET, option, value)
         return True

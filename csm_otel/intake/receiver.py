@@ -1,4 +1,4 @@
-"""UDP sockets to datagrams, with the kernel's own receive time and its exact count of drops where it tells.
+"""UDP sockets to datagrams, with the kernel's own receive time and its exact count of drops where it has them.
 
 Numbers of socket options are Linux's (asm-generic/socket.h); Python's socket module lacks them.
 """
@@ -43,7 +43,7 @@ class Receiver:
     """One bound, non-blocking UDP socket."""
 
     def __init__(self, sock: socket.socket) -> None:
-        """Take over a bound UDP socket."""
+        """Take ownership of a bound UDP socket."""
         self._socket = sock
         sock.setblocking(False)
         self._has_timestamps = _ON_LINUX and try_option(sock, _SO_TIMESTAMPNS, 1)
@@ -71,7 +71,7 @@ class Receiver:
 
     @property
     def buffer_bytes(self) -> int:
-        """The receive buffer the kernel really gave, in its own accounting (twice what was asked for, on Linux)."""
+        """The receive buffer that the kernel granted, in its own accounting (twice what was asked for, on Linux)."""
         return self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF)
 
     @property
@@ -81,7 +81,7 @@ class Receiver:
 
     @property
     def kernel_drops(self) -> int | None:
-        """Datagrams the kernel dropped since the bind because the buffer was full; None where it does not tell."""
+        """Datagrams that the kernel dropped because the buffer was full; None where it has no count."""
         if not _ON_LINUX:
             return None
         try:
@@ -96,7 +96,7 @@ class Receiver:
         return SocketCounters(self.address, self._read, self.kernel_drops, self.buffer_bytes)
 
     def is_capped(self, asked_bytes: int) -> bool:
-        """Return whether the system gave less buffer than the ``asked_bytes``: Linux gives twice as much."""
+        """Return whether the system granted less buffer than ``asked_bytes``; Linux grants twice as much."""
         factor = 2 if _ON_LINUX else 1
         return self.buffer_bytes < factor * min(asked_bytes, _LARGEST_BUFFER_BYTES)
 

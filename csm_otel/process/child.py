@@ -1,4 +1,4 @@
-"""The command of ``exec``: an argument vector in; a process with its signals forwarded and its end noticed out.
+"""The command of ``exec``: an argument vector in, a running process with its signals forwarded and its end seen out.
 
 Theory of operation
 ===================
@@ -6,20 +6,20 @@ Only the standard library is imported here, because the command is started befor
 
 - The command is started by posix_spawn into our own process group, with our own standard streams, so that the terminal
   and its job control see no difference. It gets the signal mask and the dispositions that we were started with; SIGPIPE
-  and SIGXFSZ, which Python has set to ignored whatever they were, and SIGCHLD, which we must hear, get the default.
+  and SIGXFSZ, which Python has set to ignored whatever they were, and SIGCHLD, which we need, get the default.
 - HUP, INT, QUIT, TERM and CHLD are blocked before the start, in the main thread and so in every later one. One thread
-  takes them one after the other: nothing is lost between the start and that thread, none of them ends this process, and
-  the main thread is free to import and to wait. A signal that was ignored at our start (nohup, a background job) is not
-  touched, so the command ignores it as well. SIGTSTP is never blocked.
+  accepts them one after the other: nothing is lost between the start and that thread, none of them ends this process,
+  and the main thread is free to import and to wait. A signal that was ignored at our start (nohup, a background job) is
+  not touched, so the command ignores it as well. SIGTSTP is never blocked.
 - What the terminal sends goes to the whole foreground group, the command included, and must not arrive twice. Linux
   marks it: si_code is SI_KERNEL. A hang-up is the exception, it goes to the session leader alone. Where there is no
   sigwaitinfo (macOS), INT and QUIT count as the terminal's while our group is in its foreground.
-- The same thread reaps, on CHLD. Pending signals are taken in the order of their numbers, and CHLD has the highest, so
-  a Ctrl-C that ended the command is never mistaken for one that came after its end.
+- The same thread reaps, on CHLD. Pending signals are accepted in the order of their numbers, and CHLD has the highest,
+  so a Ctrl-C that ended the command is never mistaken for one that came after its end.
 - What is sent by kill() to the whole group cannot be told from what is sent to us alone: it is forwarded.
 - The signals stay blocked after the end, when they are for this process. The first one only sets `interrupted`, so that
-  what waits for it can give up in order. A second one ends this process at once, whatever it waits for, and without any
-  clean-up; the command's result stands as the exit code. Otherwise nothing but KILL could end a step that does not heed
+  delivery can give up in order. A second one ends this process at once, whatever it waits for, and without any
+  clean-up, with the command's result as the exit code. Otherwise nothing but KILL could end a step that ignores
   `interrupted`, and KILL would lose that result.
 """
 
@@ -48,7 +48,7 @@ _SCRIPT_SAMPLE_BYTES = 80
 
 
 class Child:
-    """A command that was started: running, or ended. ``start`` makes one."""
+    """A command that was started: running, or ended. Created by `start`."""
 
     pid: int
     started_ns: int
@@ -60,9 +60,9 @@ class Child:
     signal_number: int | None
     """The signal that ended the command; None before the end and where there was none."""
     interrupted: threading.Event
-    """Set by the first HUP, INT, QUIT or TERM that came after the end: somebody wants this process to finish at once.
+    """Set by the first HUP, INT, QUIT or TERM after the end: the operator wants this process to finish at once.
 
-    Whoever waits after the end should heed it; a second such signal exits with ``exit_code`` from under everything.
+    What waits after the end should watch it; a second such signal exits with ``exit_code``, whatever still runs.
     """
 
     def __init__(self, pid: int, *, started_ns: int) -> None:
@@ -77,17 +77,17 @@ class Child:
 
     @classmethod
     def start(cls, argv: Sequence[str], environ: Mapping[str, str]) -> Child:
-        """Start the command at once, with a thread that forwards signals to it and notices its end.
+        """Start the command at once, with a thread that forwards signals to it and waits for its end.
 
-        Call it in the main thread and before there is any other, because only threads made later leave the signals
-        alone. The name is looked up in the PATH of ``environ``; a script without ``#!`` runs under /bin/sh.
+        Call it in the main thread and before there is any other, because only threads started later have the signals
+        blocked. The name is looked up in the PATH of ``environ``; a script without ``#!`` runs under /bin/sh.
 
         Raises:
-            CommandError: There is no such command, or it cannot be executed. Nothing is left changed then.
+            CommandError: there is no such command, or it cannot be executed; signals are as before then.
         """
         intercepted = {number for number in _FORWARDED if signal.getsignal(number) != signal.SIG_IGN}
-        taken = {*intercepted, signal.SIGCHLD}
-        mask = signal.pthread_sigmask(signal.SIG_BLOCK, taken)
+        blocked = {*intercepted, signal.SIGCHLD}
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, blocked)
         # With a handler, because a system may discard what is ignored by default even while it is blocked, and because
         # an ignored CHLD would have the kernel throw the command's status away.
         on_end = signal.signal(signal.SIGCHLD, lambda *_: None)
@@ -99,11 +99,11 @@ class Child:
             signal.pthread_sigmask(signal.SIG_SETMASK, mask)
             raise
         child = cls(pid, started_ns=started_ns)
-        threading.Thread(target=child._watch, args=(taken,), name="signals", daemon=True).start()
+        threading.Thread(target=child._watch, args=(blocked,), name="signals", daemon=True).start()
         return child
 
     def fileno(self) -> int:
-        """Return a descriptor that is readable once the command has ended, for a selector; it is never to be read."""
+        """Return a descriptor that is readable once the command has ended, for a selector; do not read it."""
         return self._end_reader
 
     def poll(self) -> int | None:
@@ -116,13 +116,13 @@ class Child:
         assert self.exit_code is not None
         return self.exit_code
 
-    def _watch(self, taken: Iterable[int]) -> None:
+    def _watch(self, blocked: Iterable[int]) -> None:
         while True:
-            number, is_terminals = _take(taken)
+            number, is_terminals = _accept(blocked)
             if number == signal.SIGCHLD:
                 self._reap()
             elif self.interrupted.is_set():
-                os._exit(self.wait())  # which does not wait here: the command has ended
+                os._exit(self.wait())  # which returns at once: the command has ended
             elif self._ended.is_set():
                 self.interrupted.set()
             elif not is_terminals:
@@ -131,7 +131,7 @@ class Child:
                     os.kill(self.pid, number)
 
     def _reap(self) -> None:
-        """Take the command's status; as PID 1 also that of everything else, since orphans are left to us."""
+        """Reap the command; as PID 1 also everything else, since orphans are reparented to us."""
         wanted = -1 if os.getpid() == _INIT_PID else self.pid
         # One SIGCHLD may stand for several ends. After the end the pid may become somebody else's.
         while wanted != self.pid or not self._ended.is_set():
@@ -152,12 +152,12 @@ class Child:
         os.close(self._end_writer)
 
 
-def _take(taken: Iterable[int]) -> tuple[int, bool]:
+def _accept(blocked: Iterable[int]) -> tuple[int, bool]:
     """Wait for a signal; return its number and whether the terminal sent it, to the command as well as to us."""
     if not hasattr(signal, "sigwaitinfo"):
-        number = signal.sigwait(taken)
+        number = signal.sigwait(blocked)
         return number, number in {signal.SIGINT, signal.SIGQUIT} and _is_in_foreground()
-    info = signal.sigwaitinfo(taken)
+    info = signal.sigwaitinfo(blocked)
     # tty_signal_session_leader() in the kernel's drivers/tty/tty_jobctrl.c: a hang-up is for the session leader only.
     is_ours_alone = info.si_signo == signal.SIGHUP and os.getsid(0) == os.getpid()
     return info.si_signo, info.si_code == _SI_KERNEL and not is_ours_alone
@@ -180,15 +180,15 @@ def _spawn(argv: Sequence[str], environ: Mapping[str, str], mask: Iterable[int])
     """Start the first of the files with that name that may be executed, and return its pid.
 
     Raises:
-        CommandNotFoundError: There is none, or the interpreter in its first line is not there.
-        CommandError: There is one, but it is not executable.
+        CommandNotFoundError: there is none, or the interpreter in its first line does not exist.
+        CommandError: there is one, but it is not executable.
     """
     failure: OSError | None = None
     path = argv[0]
     for path in _paths(argv[0], environ):
         try:
             return _spawn_file(path, argv, environ, mask)
-        except PermissionError as error:  # a shell looks further, too
+        except PermissionError as error:  # a shell goes on to the next, too
             failure = failure or error
         except OSError as error:
             failure = error
@@ -202,7 +202,7 @@ def _spawn(argv: Sequence[str], environ: Mapping[str, str], mask: Iterable[int])
 
 
 def _paths(name: str, environ: Mapping[str, str]) -> list[str]:
-    """Return where a shell would look, in its order: the name itself if it holds a slash, else the files in PATH."""
+    """Return the paths that a shell tries, in order: the name itself if it holds a slash, else the files in PATH."""
     if "/" in name:
         return [name]
     folders = environ.get("PATH", os.defpath).split(os.pathsep)

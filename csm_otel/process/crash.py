@@ -1,6 +1,6 @@
-"""What is told when something raises that nobody foresaw: which error and where, never its text.
+"""What is printed of an unexpected exception: its type and where it was raised, never its text.
 
-The text of an error may quote what was being decoded, and Python's own traceback prints it.
+The text of an exception may quote what was being decoded, and Python's own traceback prints it.
 Standard library only.
 """
 
@@ -17,18 +17,17 @@ from csm_otel.process.speaker import Speaker
 if TYPE_CHECKING:
     from types import TracebackType
 
-_FRAMES = 8  # the innermost, which tell where; those around them are always the same
+_FRAMES = 8  # the innermost; those around them are always the same
 
 
 def hide_texts() -> None:
-    """Let no error of this process print its text, whichever thread it ends."""
-    sys.excepthook = lambda kind, _error, where: tell(kind, where)
-    threading.excepthook = lambda raised: tell(raised.exc_type, raised.exc_traceback)
-    sys.unraisablehook = lambda raised: tell(raised.exc_type, raised.exc_traceback)
+    """Let no exception of this process print its text, whichever thread it ends."""
+    sys.excepthook = lambda kind, _error, where: _report(kind, where)
+    threading.excepthook = lambda raised: _report(raised.exc_type, raised.exc_traceback)
+    sys.unraisablehook = lambda raised: _report(raised.exc_type, raised.exc_traceback)
 
 
-def tell(kind: type[BaseException], where: TracebackType | None) -> None:
-    """Say which error it was, and where it came from, on stderr."""
+def _report(kind: type[BaseException], where: TracebackType | None) -> None:
     if issubclass(kind, SystemExit):
         return
     frames = [f"{Path(frame.f_code.co_filename).name}:{line}" for frame, line in traceback.walk_tb(where)]

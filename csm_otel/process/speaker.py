@@ -1,4 +1,4 @@
-"""What the program has to say: one line at a time, to stderr (or a file), each kind at a bounded rate.
+"""Lines for the operator: one at a time, to stderr (or a file), each kind of warning at a bounded rate.
 
 Standard library only: `exec` may have to speak before anything else is loaded.
 """
@@ -8,59 +8,71 @@ from __future__ import annotations
 import logging
 import sys
 import time
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from csm_otel.errors import reason_of
 
-_QUIET_SECONDS = 60.0  # how long the same is not repeated
-_MOST_REMEMBERED = 100
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_PREFIX = "csm-otel: "
+_REPEAT_SECONDS = 60.0
+_MAX_KINDS = 100  # remembered
+_MAX_HELD = 100  # lines kept while a command has the terminal
 
 
-class Repeats:
-    """Remembers, of a bounded number of kinds, when each was said last."""
+def silence_libraries() -> None:
+    """Keep libraries from writing to stderr: our own lines report what they log, and some quote what they send."""
+    logging.getLogger().addHandler(logging.NullHandler())
+
+
+class RateLimit:
+    """Allows each kind of line once a minute; remembers a bounded number of kinds."""
 
     def __init__(self) -> None:
         self._last: dict[str, float] = {}
 
-    def is_news(self, kind: str, *, now: float) -> bool:
-        """Return whether something of a kind is to be said at ``now``, monotonic seconds; it counts as said then."""
+    def allows(self, kind: str, *, now: float) -> bool:
+        """Return whether a line of this kind may be written at ``now``, monotonic seconds; it counts as written."""
         last = self._last.get(kind)
-        if last is not None and now - last < _QUIET_SECONDS:
+        if last is not None and now - last < _REPEAT_SECONDS:
             return False
-        if len(self._last) >= _MOST_REMEMBERED:
+        if len(self._last) >= _MAX_KINDS:
             self._last.clear()
         self._last[kind] = now
         return True
 
 
-_PREFIX = "csm-otel: "
-_MAX_HELD = 100  # lines kept while a command has the terminal
-
-
-def silence_libraries() -> None:
-    """Keep libraries from writing to stderr: what they have to say the outcomes tell, and some quote what they send."""
-    logging.getLogger().addHandler(logging.NullHandler())
-
-
 class Speaker:
     """Writes lines for the operator; never raises, since nobody may be listening."""
 
-    def __init__(self, stream: TextIO | None = None, *, held: bool = False, quiet: bool = False) -> None:
-        """Write to ``stream`` (stderr by default); when ``held``, not before `release`; when ``quiet``, never."""
+    def __init__(
+        self,
+        stream: TextIO | None = None,
+        *,
+        held: bool = False,
+        quiet: bool = False,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Write to ``stream`` (stderr by default); when ``held``, not before `release`; when ``quiet``, never.
+
+        ``clock`` returns monotonic seconds.
+        """
         self._stream = stream
         self._held: list[str] | None = [] if held else None
         self._quiet = quiet
-        self._repeats = Repeats()
+        self._clock = clock
+        self._rate_limit = RateLimit()
         self.failure = ""
         """Why the last write that failed did; empty while none has."""
 
     def say(self, line: str) -> None:
-        """Say a line, prefixed with the program's name."""
+        """Write a line, prefixed with the program's name."""
         self.write(f"{_PREFIX}{line}\n")
 
     def warn(self, line: str, *, kind: str | None = None) -> None:
-        """Say a line, but each ``kind`` (by default the line itself) once a minute at most."""
-        if self._repeats.is_news(kind or line, now=time.monotonic()):
+        """Write a line, but each ``kind`` (by default the line itself) once a minute at most."""
+        if self._rate_limit.allows(kind or line, now=self._clock()):
             self.say(line)
 
     def write(self, text: str) -> None:
@@ -82,7 +94,7 @@ class Speaker:
             self.failure = reason_of(error, "it is closed")
 
     def release(self, stream: TextIO | None = None) -> None:
-        """Say what was held, and from now on hold nothing; ``stream`` replaces the one given before."""
+        """Write what was held, and hold nothing from now on; ``stream`` replaces the one given before."""
         held, self._held = self._held or [], None
         self._stream = stream or self._stream
         for text in held:

@@ -1,4 +1,15 @@
-"""The wish to stop, as something a selector can wait on."""
+"""Signals that stop this process, for what waits in a selector (`StopSignal`) or in a read (`interruptible`).
+
+Theory of operation
+===================
+- The first signal asks: it makes a descriptor readable, and the process ends in order.
+- The second one ends the process at once. From the first on the kernel does that, by the default disposition, because a
+  handler of Python's would have to wait until what it interrupts returns. As PID 1, which the kernel ends by no signal
+  without a handler, the handler stays and exits.
+- Signals that come together are one. timeout(1) signals its child and then the whole process group, the child included:
+  what comes within a twentieth of a second of the first counts with it.
+- A signal that was ignored at the start (nohup, a background job) stays ignored.
+"""
 
 from __future__ import annotations
 
@@ -7,69 +18,70 @@ import math
 import os
 import select
 import signal
-import socket
 import time
 from typing import TYPE_CHECKING
 
+from csm_otel.process.waker import Waker
+
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import FrameType
 
     from _typeshed import WriteableBuffer
 
-
 _SIGNAL_EXIT = 128  # what a shell adds to a signal's number
 _INIT_PID = 1
-# timeout(1) tells its child, and then the whole process group, its child included; nobody presses a key that fast.
-_TOGETHER_SECONDS = 0.05
+_TOGETHER_SECONDS = 0.05  # nobody presses a key that fast
 
 
 class StopSignal:
     """Set by the first of its signals; the second ends the process at once, unless it comes together with the first."""
 
-    def __init__(self, *numbers: signal.Signals) -> None:
-        """Take over the signals; call it in the main thread."""
+    def __init__(self, *numbers: signal.Signals, clock: Callable[[], float] = time.monotonic) -> None:
+        """Install the handlers; call it in the main thread. ``clock`` returns monotonic seconds."""
         self.number = 0
-        """The first signal that came; 0 while none has."""
-        self.came_at = 0.0
+        """The first signal that was received; 0 while none has been."""
+        self.received_at = 0.0
         """When that was, in monotonic seconds."""
+        self._clock = clock
         self._second_from = math.inf
         """From which monotonic second on another signal is a second one."""
-        self._taken = [number for number in numbers if signal.getsignal(number) is not signal.SIG_IGN]  # nohup means it
-        self._readable, self._writable = socket.socketpair()
-        for end in (self._readable, self._writable):
-            end.setblocking(False)
-        # Python wakes select() only to run handlers and then goes back to waiting; a readable descriptor ends the wait.
-        signal.set_wakeup_fd(self._writable.fileno(), warn_on_full_buffer=False)
-        for number in self._taken:
+        self._handled = [number for number in numbers if signal.getsignal(number) is not signal.SIG_IGN]
+        self._waker = Waker()
+        # Python interrupts select() only to run handlers and then goes back to waiting; a readable descriptor ends it.
+        signal.set_wakeup_fd(self._waker.wakeup_fd(), warn_on_full_buffer=False)
+        for number in self._handled:
             signal.signal(number, self._receive)
 
     def is_set(self) -> bool:
-        """Return whether the process was told to stop."""
+        """Return whether a signal has been received."""
         return bool(self.number)
 
     def fileno(self) -> int:
         """Return the descriptor that becomes readable with the first signal."""
-        return self._readable.fileno()
+        return self._waker.fileno()
 
     def _receive(self, number: int, _frame: FrameType | None) -> None:
         if self.number:
-            # Not one that Python was about to hand over when the first came: it goes on here only now.
-            if time.monotonic() >= self._second_from:
+            # Not one that Python was about to handle when the first came: that goes on here only now.
+            if self._clock() >= self._second_from:
                 os._exit(_SIGNAL_EXIT + number)
             return
-        self.number = number  # before any call, within which Python may hand over another
-        self.came_at = time.monotonic()
+        self.number = number  # before any call, within which Python may handle another
+        self.received_at = self._clock()
         time.sleep(_TOGETHER_SECONDS)
-        signal.raise_signal(number)  # has Python hand over here, too, what came meanwhile
-        self._second_from = time.monotonic() + _TOGETHER_SECONDS
-        if os.getpid() != _INIT_PID:  # which the kernel lets nothing end that has no handler
-            # From here on the kernel ends us: a handler of Python's has to wait until what it interrupts comes back.
-            for taken in self._taken:
-                signal.signal(taken, signal.SIG_DFL)
+        signal.raise_signal(number)  # has Python handle here, too, what came meanwhile
+        self._second_from = self._clock() + _TOGETHER_SECONDS
+        if os.getpid() != _INIT_PID:
+            for handled in self._handled:
+                signal.signal(handled, signal.SIG_DFL)
 
 
 def interruptible(descriptor: int, stop: StopSignal) -> io.BufferedReader:
-    """Return what reads a descriptor, which may be that of a pipe or a terminal, and belongs to it from now on."""
+    """Return a reader of a descriptor, which it owns, that is at its end once ``stop`` is set.
+
+    The descriptor may be that of a file, a pipe or a terminal.
+    """
     return io.BufferedReader(_Interruptible(descriptor, stop))
 
 
@@ -83,7 +95,7 @@ class _Interruptible(io.RawIOBase):
 
     def readinto(self, buffer: WriteableBuffer) -> int:
         while True:
-            # not a selector, which takes no plain files
+            # not a selector, which accepts no plain files
             select.select([self._descriptor, self._stop.fileno()], [], [])
             if self._stop.is_set():
                 return 0

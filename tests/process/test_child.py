@@ -244,7 +244,7 @@ def test_descriptor_of_the_end() -> None:
         from csm_otel.process.child import Child
         child = Child.start(["sh", "-c", "read line; exit 6"], os.environ)
         print(select.select([child], [], [], 0)[0] == [], child.poll(), child.exit_code, child.ended_ns, flush=True)
-        print(select.select([child], [], [], 20)[0] == [child], child.poll(), flush=True)
+        print(select.select([child], [], [], 50)[0] == [child], child.poll(), flush=True)
     """
     with started(python(program)) as process:
         assert next_line(process.stdout) == "True None None None"
@@ -274,9 +274,9 @@ def test_busy_main_thread() -> None:
     program = """if True:
         import os, time
         from csm_otel.process.child import Child
-        bounded = "trap 'exit 8' TERM; echo ready; for turn in $(seq 600); do sleep 0.05; done"
+        bounded = "trap 'exit 8' TERM; echo ready; for turn in $(seq 1800); do sleep 0.05; done"
         child = Child.start(["sh", "-c", bounded], os.environ)
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 50
         while child.poll() is None and time.monotonic() < deadline:
             sum(range(100))
         print(child.poll())

@@ -78,7 +78,7 @@ def test_kill_is_forwarded_once(number: signal.Signals, way: dict[str, str]) -> 
 @with_each_signal
 def test_kill_ends_the_command(number: signal.Signals, way: dict[str, str]) -> None:
     """A command that does not catch the signal ends by it, and the wrapper exits with 128 + n."""
-    with started([*WRAPPER, "sh", "-c", "echo ready; exec sleep 20"], extra=way) as process:
+    with started([*WRAPPER, "sh", "-c", "echo ready; exec sleep 90"], extra=way) as process:
         assert next_line(process.stdout) == "ready"
         process.send_signal(number)
         assert process.wait(DEADLINE_SECONDS) == 128 + number
@@ -99,7 +99,7 @@ def test_kill_around_the_start(moment: str) -> None:
                 os.kill(os.getpid(), signal.SIGTERM)
             return pid
         os.posix_spawn = spawn
-        print(Child.start(["sleep", "20"], os.environ).wait())
+        print(Child.start(["sleep", "90"], os.environ).wait())
     """
     assert run(python(program)).stdout == b"143\n"
 
@@ -222,7 +222,7 @@ def test_interrupted_twice_after_the_end(number: signal.Signals, way: dict[str, 
 @with_each_way
 def test_key_pressed_twice_after_the_end(way: dict[str, str]) -> None:
     """Where Ctrl-C ended the command, a third one ends a wrapper that blocks, and 130 stands."""
-    command = [*WRAPPER, "sh", "-c", "echo ready; exec sleep 20"]
+    command = [*WRAPPER, "sh", "-c", "echo ready; exec sleep 90"]
     with on_terminal(command, extra={**way, "WRAPPER_STEPS": "2"}) as (process, terminal):
         assert next_line(terminal).startswith("started ")
         assert next_line(process.stdout) == "ready"
@@ -237,7 +237,7 @@ def test_key_pressed_twice_after_the_end(way: dict[str, str]) -> None:
 @with_each_way
 def test_key_that_ends_the_command(way: dict[str, str]) -> None:
     """The Ctrl-C that ends the command is no interruption of what follows; a second one is."""
-    command = [*WRAPPER, "sh", "-c", "echo ready; exec sleep 20"]
+    command = [*WRAPPER, "sh", "-c", "echo ready; exec sleep 90"]
     with on_terminal(command, extra={**way, "WRAPPER_STEPS": "1"}) as (process, terminal):
         assert next_line(terminal).startswith("started ")
         assert next_line(process.stdout) == "ready"
@@ -251,7 +251,7 @@ def test_key_that_ends_the_command(way: dict[str, str]) -> None:
 @with_each_way
 def test_kill_together_with_the_end(way: dict[str, str]) -> None:
     """A signal that is found together with the end counts as sent before it."""
-    command = [*WRAPPER, "sh", "-c", "echo ready; exec sleep 20"]
+    command = [*WRAPPER, "sh", "-c", "echo ready; exec sleep 90"]
     with started(command, extra={**way, "WRAPPER_STEPS": "1"}) as process:
         pid = int(next_line(process.stderr).removeprefix("started "))
         assert next_line(process.stdout) == "ready"

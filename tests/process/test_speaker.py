@@ -1,4 +1,4 @@
-"""What the program says, and that saying it never hurts."""
+"""Lines for the operator: prefixed, held, bounded in rate, and never an exception."""
 
 from __future__ import annotations
 
@@ -9,37 +9,17 @@ import sys
 
 import pytest
 
-from csm_otel.process import speaker as speaker_module
-from csm_otel.process.speaker import Repeats, Speaker
+from csm_otel.process.speaker import RateLimit, Speaker
 
 
 @pytest.fixture
 def stream() -> io.StringIO:
-    """Return a stream that keeps what it gets."""
+    """Return a stream that keeps what is written to it."""
     return io.StringIO()
 
 
-class Clock:
-    """A monotonic clock that is set by hand; the module's ``time``."""
-
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def monotonic(self) -> float:
-        """Return the seconds it was set to."""
-        return self.now
-
-
-@pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    """Return the clock that the speaker looks at."""
-    clock = Clock()
-    monkeypatch.setattr(speaker_module, "time", clock)
-    return clock
-
-
 def test_a_line(stream: io.StringIO) -> None:
-    """A line has the program's name, text is as it is."""
+    """A line is prefixed with the program's name; text is written as it is."""
     speaker = Speaker(stream)
 
     speaker.say("listening")
@@ -49,14 +29,14 @@ def test_a_line(stream: io.StringIO) -> None:
 
 
 def test_to_stderr(capsys: pytest.CaptureFixture[str]) -> None:
-    """Where nothing else is asked for, it is stderr."""
+    """Lines go to stderr by default."""
     Speaker().say("listening")
 
     assert capsys.readouterr() == ("", "csm-otel: listening\n")
 
 
 def test_quiet(stream: io.StringIO) -> None:
-    """A quiet speaker says nothing at all, neither now nor after it has held it."""
+    """A quiet speaker writes nothing, neither at once nor on release."""
     for speaker in (Speaker(stream, quiet=True), Speaker(stream, held=True, quiet=True)):
         speaker.say("a")
         speaker.warn("b")
@@ -67,7 +47,7 @@ def test_quiet(stream: io.StringIO) -> None:
 
 
 def test_held(stream: io.StringIO) -> None:
-    """What is said while a command has the terminal comes, in its order, when that is over; then nothing is held."""
+    """Lines that are held are written on release, in order; after that nothing is held."""
     speaker = Speaker(stream, held=True)
     speaker.say("first")
     speaker.warn("second")
@@ -83,7 +63,7 @@ def test_held(stream: io.StringIO) -> None:
 
 
 def test_released_to_another_stream(stream: io.StringIO) -> None:
-    """What was held can go elsewhere, and so does all that follows."""
+    """Held lines, and all that follow, can be released to another stream."""
     first = io.StringIO()
     speaker = Speaker(first, held=True)
     speaker.say("held")
@@ -96,7 +76,7 @@ def test_released_to_another_stream(stream: io.StringIO) -> None:
 
 
 def test_what_is_held_is_bounded(stream: io.StringIO) -> None:
-    """A command that runs for days fills no memory with lines."""
+    """Only the first hundred lines are held, however long the command runs."""
     speaker = Speaker(stream, held=True)
     for number in range(1000):
         speaker.say(str(number))
@@ -105,11 +85,12 @@ def test_what_is_held_is_bounded(stream: io.StringIO) -> None:
     assert [f"csm-otel: {number}" for number in range(100)] == stream.getvalue().splitlines()
 
 
-def test_a_warning_once_a_minute(stream: io.StringIO, clock: Clock) -> None:
-    """The same warning comes once a minute, whatever comes between."""
-    speaker = Speaker(stream)
+def test_a_warning_once_a_minute(stream: io.StringIO) -> None:
+    """The same warning is written once a minute, whatever comes between."""
+    now = 0.0
+    speaker = Speaker(stream, clock=lambda: now)
     for seconds in (0, 1, 59.9, 60, 119.9, 120):
-        clock.now = 1000.0 + seconds
+        now = 1000.0 + seconds
         speaker.warn(f"at {seconds}", kind="same")
         speaker.warn(f"other {seconds}")
 
@@ -118,30 +99,30 @@ def test_a_warning_once_a_minute(stream: io.StringIO, clock: Clock) -> None:
     assert sum(" other " in line for line in lines) == 6
 
 
-def test_a_warnings_kind_is_its_text(stream: io.StringIO, clock: Clock) -> None:
-    """A warning without a kind is the same as another of its words."""
-    speaker = Speaker(stream)
+def test_a_warnings_kind_is_its_text(stream: io.StringIO) -> None:
+    """A warning without a kind is the same as another with its text."""
+    now = 1000.0
+    speaker = Speaker(stream, clock=lambda: now)
     for text in ("a", "b", "a", "b"):
         speaker.warn(text)
-    clock.now += 60
+    now += 60
     speaker.warn("a")
 
     assert stream.getvalue().splitlines() == ["csm-otel: a", "csm-otel: b", "csm-otel: a"]
 
 
-@pytest.mark.usefixtures("clock")
 def test_any_number_of_kinds(stream: io.StringIO) -> None:
-    """Kinds without end are all said, and not all remembered."""
-    speaker = Speaker(stream)
+    """Warnings of any number of kinds are written, and not all of the kinds remembered."""
+    speaker = Speaker(stream, clock=lambda: 1000.0)
     for number in range(1000):
         speaker.warn("x", kind=str(number))
 
     assert len(stream.getvalue().splitlines()) == 1000
-    assert len(speaker._repeats._last) <= 101
+    assert len(speaker._rate_limit._last) <= 100
 
 
 def test_a_closed_stream(stream: io.StringIO) -> None:
-    """Nobody listening is no reason to fail."""
+    """Writing to a closed stream raises nothing."""
     stream.close()
     speaker = Speaker(stream, held=True)
 
@@ -153,7 +134,7 @@ def test_a_closed_stream(stream: io.StringIO) -> None:
 
 
 def test_a_broken_pipe() -> None:
-    """A reader that has gone is no reason to fail."""
+    """Writing to a pipe without a reader raises nothing."""
     reader, writer = os.pipe()
     os.close(reader)
     pipe = open(writer, "w", encoding="utf-8")  # ruff: ignore[builtin-open, open-file-with-context-handler]
@@ -166,7 +147,7 @@ def test_a_broken_pipe() -> None:
 
 
 def test_an_ascii_stream() -> None:
-    """What a stream cannot show is shown as far as it can."""
+    """Characters that a stream cannot encode are replaced."""
     raw = io.BytesIO()
     with io.TextIOWrapper(raw, encoding="ascii") as stream:
         Speaker(stream).say("Büro 漢字 \udcff")
@@ -175,7 +156,7 @@ def test_an_ascii_stream() -> None:
 
 
 def test_a_stream_without_an_encoding() -> None:
-    """A stream that names no encoding gets ASCII."""
+    """A stream without an encoding gets ASCII."""
     stream = io.StringIO()
     Speaker(stream).say("Büro")
 
@@ -183,7 +164,7 @@ def test_a_stream_without_an_encoding() -> None:
 
 
 def test_without_stderr() -> None:
-    """A process that was started with stderr closed has nowhere to speak to, and lives on."""
+    """A process that was started with stderr closed writes nothing, and goes on."""
     program = (
         "from csm_otel.process.speaker import Speaker; Speaker().say('x'); Speaker(held=True).release(); print('alive')"
     )
@@ -199,21 +180,18 @@ def test_without_stderr() -> None:
     assert (done.returncode, done.stdout) == (0, "alive\n")
 
 
-def test_once_a_minute() -> None:
-    """The same kind is news once a minute, whatever comes between."""
-    repeats = Repeats()
-    assert [repeats.is_news("a", now=now) for now in (0.0, 59.9, 60.0, 119.9, 120.0)] == [
-        True,
-        False,
-        True,
-        False,
-        True,
-    ]
-    assert repeats.is_news("b", now=120.0)
+def test_a_rate_limit() -> None:
+    """The same kind is allowed once a minute, whatever comes between; each kind has its own minute."""
+    limit = RateLimit()
+    allowed = [limit.allows("a", now=now) for now in (0.0, 59.9, 60.0, 119.9, 120.0)]
+
+    assert allowed == [True, False, True, False, True]
+    assert limit.allows("b", now=120.0)
 
 
-def test_repeats_are_remembered_of_a_bounded_number_of_kinds() -> None:
-    """Kinds without end are all news, and not all remembered."""
-    repeats = Repeats()
-    assert all(repeats.is_news(str(number), now=0.0) for number in range(1000))
-    assert len(repeats._last) <= 100
+def test_a_rate_limit_is_bounded() -> None:
+    """Any number of kinds is allowed, and not all of them remembered."""
+    limit = RateLimit()
+
+    assert all(limit.allows(str(number), now=0.0) for number in range(1000))
+    assert len(limit._last) <= 100

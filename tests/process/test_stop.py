@@ -1,4 +1,4 @@
-"""The wish to stop, told by real signals to a real process that waits."""
+"""Signals that stop a process, sent to a real one that waits in a selector or in a read."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ NUMBERS = [pytest.param(number, id=number.name) for number in (signal.SIGTERM, s
 
 
 def end_of_input(process: Popen[bytes]) -> None:
-    """Let the program go on to its end."""
+    """Let the program run to its end."""
     assert process.stdin is not None
     process.stdin.close()
 
@@ -51,7 +51,7 @@ def test_the_first_signal_stops(number: signal.Signals) -> None:
 @pytest.mark.parametrize("number", NUMBERS)
 @pytest.mark.parametrize("first", NUMBERS)
 def test_the_second_signal_ends_at_once(first: signal.Signals, number: signal.Signals) -> None:
-    """The second signal, the same or another, ends the process whatever it does, as a shell tells with 128+n."""
+    """The second signal, the same or another, ends the process by that signal, whatever it does."""
     with started(python(PROGRAM)) as process:
         assert next_line(process.stdout) == "False 0"
         process.send_signal(first)
@@ -79,7 +79,7 @@ print(stop.is_set(), flush=True)
 
 
 def test_signals_that_come_together_are_one() -> None:
-    """Two at once, as timeout(1) sends them, leave the time to finish, and nothing is said of it."""
+    """Two at once, as timeout(1) sends them, leave the time to finish, and nothing is printed."""
     done = subprocess.run(python(TOGETHER), capture_output=True, check=False, timeout=DEADLINE_SECONDS)
     assert (done.returncode, done.stdout, done.stderr) == (0, b"True\n", b"")
 
@@ -103,13 +103,13 @@ print(stop.is_set(), came, flush=True)
 
 
 def test_a_signal_that_comes_before_the_first_is_handled() -> None:
-    """Python runs the handler of the second whole, before that of the first has begun; both are one."""
+    """A signal whose handler runs before that of the first has begun is one with the first."""
     done = subprocess.run(python(IN_BETWEEN), capture_output=True, check=False, timeout=DEADLINE_SECONDS)
     assert (done.returncode, done.stdout, done.stderr) == (0, b"True [True]\n", b"")
 
 
 def test_an_ignored_signal_stays_ignored() -> None:
-    """What was ignored at the start, as nohup has it, neither stops nor counts."""
+    """A signal that was ignored at the start, as under nohup, neither stops nor counts."""
     with started([*python(PROGRAM), "SIGHUP"]) as process:
         assert next_line(process.stdout) == "False 0"
         process.send_signal(signal.SIGHUP)
@@ -119,6 +119,31 @@ def test_an_ignored_signal_stays_ignored() -> None:
         end_of_input(process)
         assert next_line(process.stdout) == "draining is over"
         assert process.wait(DEADLINE_SECONDS) == 0
+
+
+AS_PID_1 = """
+import os, signal
+from csm_otel.process.stop import StopSignal
+
+os.getpid, own_pid = lambda: 1, os.getpid()
+now = 100.0
+stop = StopSignal(signal.SIGTERM, signal.SIGINT, clock=lambda: now)
+os.kill(own_pid, signal.SIGTERM)
+print(stop.number, stop.received_at, flush=True)
+os.kill(own_pid, signal.SIGINT)
+now += 0.04
+os.kill(own_pid, signal.SIGINT)
+print("together", flush=True)
+now += 0.02
+os.kill(own_pid, signal.SIGINT)
+print("too far", flush=True)
+"""
+
+
+def test_the_second_signal_to_pid_1() -> None:
+    """PID 1, which the kernel does not end, exits with 128 + n by itself, unless the second comes with the first."""
+    done = subprocess.run(python(AS_PID_1), capture_output=True, check=False, timeout=DEADLINE_SECONDS)
+    assert (done.returncode, done.stdout) == (128 + signal.SIGINT, b"15 100.0\ntogether\n")
 
 
 READER = """
@@ -135,8 +160,8 @@ print("over", stop.is_set(), flush=True)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_ends_it(number: signal.Signals) -> None:
-    """What is there is read; with the first signal the file seems to end, and the process goes on."""
+def test_a_signal_ends_the_input(number: signal.Signals) -> None:
+    """What is there is read; with the first signal the reader is at its end, and the process goes on."""
     with started(python(READER)) as process:
         assert next_line(process.stdout) == "ready"
         assert process.stdin is not None
@@ -148,8 +173,8 @@ def test_a_signal_ends_it(number: signal.Signals) -> None:
         assert process.wait(DEADLINE_SECONDS) == 0
 
 
-def test_its_own_end() -> None:
-    """Without a signal it ends where the file does, a line without its end included."""
+def test_the_end_of_the_input() -> None:
+    """Without a signal the reader ends where its file does, after an unterminated line, too."""
     with started(python(READER)) as process:
         assert next_line(process.stdout) == "ready"
         assert process.stdin is not None

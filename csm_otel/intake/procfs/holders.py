@@ -1,7 +1,7 @@
 """Which process holds a socket open: inodes in, origins out.
 
-A socket may be held by several, since a forked child shares its parent's; nothing tells which of them sends. The oldest
-is meant, as the others are its doing: from a holder on, each parent that holds the socket as well.
+A socket may have several holders, since a forked child shares its parent's; nothing shows which of them sends. The
+oldest stands for all, as it has started the others: from a holder on, each parent that holds the socket as well.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def find_holder(inode: int, pids: Iterable[int]) -> Origin | None:
-    """Return the first process that holds a socket, among pids as `find_holders` takes them.
+    """Return the first process that holds a socket, among pids as for `find_holders`.
 
     It need not be the oldest of all that hold it.
     """
@@ -29,16 +29,16 @@ def find_holder(inode: int, pids: Iterable[int]) -> Origin | None:
 
 
 def find_holders(inodes: Iterable[int], pids: Iterable[int], found: Callable[[int, Origin], None]) -> None:
-    """Call ``found`` with a socket's inode and its process as soon as it is met among the pids, until all are found.
+    """Call ``found`` with each socket's inode and its process, as soon as one of the pids is found to hold it.
 
-    A pid may be a thread's, or nobody's.
+    A pid may be a thread's, or unused. The pids are iterated over until all sockets are found.
     """
     wanted = set(inodes)
     for pid in pids:
         if not wanted:
             return
         for inode in wanted.intersection(socket_inodes(pid)):
-            # Described before its parents are looked at: it may not live that long.
+            # Described before its parents are checked: it may not live that long.
             if origin := _describe(pid):
                 wanted.remove(inode)
                 found(inode, oldest_holder(origin, inode))

@@ -1,4 +1,4 @@
-"""Who listens on a UDP port, where /proc can tell."""
+"""Which process has a UDP port bound, where /proc shows it."""
 
 from __future__ import annotations
 

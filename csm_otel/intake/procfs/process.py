@@ -1,4 +1,8 @@
-"""A process: what a person would call it, when it started, where it runs."""
+"""A process as /proc describes it: what a person would call it, when it started, where it runs.
+
+It may end while it is read, be another user's, or a system may have no /proc: what cannot be read is left out, and
+nothing raises.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +30,7 @@ class Status(NamedTuple):
     """What /proc/PID/stat says. Source: proc_pid_stat(5)."""
 
     has_ended: bool
-    """Whether nothing is left of it but its exit status."""
+    """Whether only its exit status is left."""
     parent: int
     start_ticks: int
 
@@ -47,11 +51,11 @@ def process_of(thread: int) -> int | None:
 
 
 def describe(pid: int) -> Origin | None:
-    """Return a process as an origin, or None where it has ended. Its arguments are read for its name and not kept."""
+    """Return a process as an origin, or None where it has ended. Of its arguments only the name is kept."""
     status = read_status(pid)
     if status is None or status.has_ended:
         return None
-    # First what its end would take away.
+    # First what disappears with its end.
     name = name_of_command(_read(f"/proc/{pid}/cmdline").removesuffix("\0").split("\0"))
     executable = _executable(pid)
     return Origin(
@@ -65,7 +69,7 @@ def describe(pid: int) -> Origin | None:
 
 
 def kernel_name(pid: int) -> str:
-    """Return what the kernel calls a process: 15 bytes, of which it may make anything itself; empty if unknown."""
+    """Return the kernel's name of a process: 15 bytes, which it may set itself to anything; empty if unknown."""
     name = _read(f"/proc/{pid}/comm").removesuffix("\n")
     return "".join(letter if letter.isprintable() else "?" for letter in name)
 

@@ -1,4 +1,7 @@
-"""UDP sockets: which socket has a port, and which processes hold it open."""
+"""UDP sockets as /proc lists them: which socket has a port, and which processes hold it open.
+
+Where there is no /proc, or it may not be read, nothing is found, and nothing raises.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +28,7 @@ class UdpSocket(NamedTuple):
 
 
 def is_available() -> bool:
-    """Return whether this system tells who has which socket."""
+    """Return whether this system lists its sockets and who holds them."""
     return (_PROC / "net" / "udp").exists()
 
 
@@ -37,8 +40,8 @@ def udp_sockets(ports: Collection[int]) -> list[UdpSocket]:
 def inode_of_sender(host: str, port: int, sockets: Collection[UdpSocket]) -> int | None:
     """Return the inode of the socket that sends from this address, or None.
 
-    Sockets of one port may differ in their address, so one that is bound to the very address goes before one that is
-    bound to any. A socket of IPv6 may send over IPv4.
+    Sockets of one port may differ in their address, so one that is bound to exactly this address comes before one that
+    is bound to any. A socket of IPv6 may send over IPv4.
     """
     address = ipaddress.ip_address(host)
     ranked = [
@@ -50,7 +53,7 @@ def inode_of_sender(host: str, port: int, sockets: Collection[UdpSocket]) -> int
 
 
 def newest_first() -> list[int]:
-    """Return the pids that can be seen, those of the latest processes first: pids are given in turn, and wrap."""
+    """Return the pids of all processes, the latest first: pids are assigned in turn, and wrap."""
     try:
         pids = [int(entry) for entry in os.listdir(_PROC) if entry.isdecimal()]  # ruff: ignore[os-listdir] - half the cost
     except OSError:
@@ -60,13 +63,13 @@ def newest_first() -> list[int]:
 
 
 def latest_pids(count: int) -> list[int]:
-    """Return the pids that were given last, the latest first: of processes, of threads, and of what has ended."""
+    """Return the pids that were assigned last, the latest first: of processes, of threads, and of what has ended."""
     last = _last_pid()
     return list(range(last, max(last - count, 0), -1))
 
 
 def socket_inodes(pid: int) -> Iterator[int]:
-    """Yield the inodes of the sockets that a process holds open; none where it may not be looked at."""
+    """Yield the inodes of the sockets that a process holds open; none where these may not be read."""
     folder = f"{_PROC}/{pid}/fd"
     try:
         descriptors = os.listdir(folder)  # ruff: ignore[os-listdir]

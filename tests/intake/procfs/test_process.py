@@ -29,12 +29,14 @@ def test_a_script_goes_by_its_name(tmp_path: Path) -> None:
         started_ns = time.time_ns()
         next_line(process.stdout)
 
+        asked_ns = time.time_ns()
         origin = describe(process.pid)
+        doubt_ns = time.time_ns() - asked_ns  # between the readings of the two clocks
 
     assert origin is not None
     assert (origin.pid, origin.name) == (process.pid, "nightly.py")
     assert origin.executable == Path(sys.executable).resolve().name
-    assert before_ns - 20_000_000 <= origin.start_ns <= started_ns
+    assert before_ns - 20_000_000 - doubt_ns <= origin.start_ns <= started_ns
     assert "secret" not in repr(origin)
 
 
@@ -74,13 +76,12 @@ def test_what_has_ended_is_nothing() -> None:
 
 @on_linux
 def test_the_same_process_twice() -> None:
-    """A process is identified by its pid and start, however often it is looked at."""
+    """A process is identified by its pid and start, however often it is described."""
     first, second = describe(os.getpid()), describe(os.getpid())
 
     assert first is not None
     assert second is not None
     assert first.process == second.process
-    assert abs(first.start_ns - second.start_ns) < 1_000_000_000
 
 
 @pytest.mark.parametrize(
