@@ -99,3 +99,8 @@ def quoted(text: str) -> str:
     if "=" in text:
         return "a text with '='"
     return repr(text) if len(text) <= _MAX_QUOTED_CHARS else f"{text[:_MAX_QUOTED_CHARS]!r}..."
+
+
+def address_text(host: str, port: int) -> str:
+    """Return an address as it is written in lines and URLs: ``127.0.0.1:31000``, or ``[::1]:31000``."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

@@ -12,6 +12,7 @@ from csm_otel.errors import (
     ListenError,
     MalformedDatagramError,
     SettingsError,
+    address_text,
     quoted,
 )
 
@@ -67,3 +68,12 @@ def test_what_an_error_carries() -> None:
 def test_exit_codes_of_a_command(error: type[CommandError], exit_code: int) -> None:
     """A command that cannot be executed has the exit code that a shell gives it."""
     assert error.exit_code == exit_code
+
+
+@pytest.mark.parametrize(
+    ("host", "expected"),
+    [("127.0.0.1", "127.0.0.1:31000"), ("::1", "[::1]:31000"), ("localhost", "localhost:31000")],
+)
+def test_address_text(host: str, expected: str) -> None:
+    """A host and a port are joined by a colon; an address that has colons itself is in brackets."""
+    assert address_text(host, 31000) == expected

@@ -14,7 +14,7 @@ import time
 from typing import TYPE_CHECKING
 
 from csm_otel.config.configuration import forget_csm_variables, read_configuration
-from csm_otel.errors import ControlError, ListenError, SettingsError
+from csm_otel.errors import ControlError, ListenError, SettingsError, address_text
 from csm_otel.intake.procfs.port_owner import owner_of_port
 from csm_otel.intake.receiver import Receiver
 from csm_otel.process.stop import StopSignal
@@ -142,9 +142,6 @@ def _is_loopback(host: str) -> bool:
 
 
 def _addresses(receivers: list[Receiver]) -> str:
-    shown = []
-    for receiver in receivers:
-        host, port = receiver.address
-        shown.append(f"[{host}]:{port}" if ":" in host else f"{host}:{port}")
+    shown = [address_text(*receiver.address) for receiver in receivers]
     size = min(receiver.buffer_bytes for receiver in receivers)
     return f"{' and '.join(shown)} (receive buffer {size:,} bytes{' in all' if sys.platform == 'linux' else ''})"

@@ -9,7 +9,7 @@ import contextlib
 import socket
 import sys
 
-from csm_otel.errors import ListenError, reason_of
+from csm_otel.errors import ListenError, address_text, reason_of
 
 DEFAULT_BUFFER_BYTES = 4 * 1024 * 1024  # holds some 4,000 datagrams of 1 kB; the kernel's default holds 92
 
@@ -29,9 +29,9 @@ def bind_socket(host: str, port: int, *, buffer_bytes: int) -> socket.socket:
         )[0]
         sock = socket.socket(family, socket.SOCK_DGRAM)
     except UnicodeError as error:  # a name that has no form in DNS: an empty or too long label
-        raise ListenError(f"cannot listen on {host}:{port}: not a host name") from error
+        raise ListenError(f"cannot listen on {address_text(host, port)}: not a host name") from error
     except OSError as error:
-        raise ListenError(f"cannot listen on {host}:{port}: {reason_of(error)}") from error
+        raise ListenError(f"cannot listen on {address_text(host, port)}: {reason_of(error)}") from error
     try:
         if family == socket.AF_INET6:
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
@@ -40,7 +40,9 @@ def bind_socket(host: str, port: int, *, buffer_bytes: int) -> socket.socket:
         sock.bind(address)
     except OSError as error:
         sock.close()
-        raise ListenError(f"cannot listen on {host}:{port}: {reason_of(error)}", errno=error.errno) from error
+        raise ListenError(
+            f"cannot listen on {address_text(host, port)}: {reason_of(error)}", errno=error.errno
+        ) from error
     return sock
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from csm_otel.correlation.released import Reason
+from csm_otel.errors import address_text
 from csm_otel.report.terminal import counted, duration
 
 if TYPE_CHECKING:
@@ -60,10 +61,9 @@ def _sockets(tally: Tally) -> list[str]:
         return []
     lines = []
     for counters in busy:
-        host, port = counters.address
         dropped = counters.dropped_by_kernel
         by_kernel = "kernel drops unknown" if dropped is None else f"{dropped:,} dropped by the kernel"
-        where = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        where = address_text(*counters.address)
         lines.append(f"{counters.read:,} at {where}, {by_kernel}, receive buffer {counters.buffer_bytes:,} bytes")
     return lines
 

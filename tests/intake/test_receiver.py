@@ -16,7 +16,7 @@ from loopback import with_ipv6
 from platforms import ON_LINUX, on_linux
 
 from csm_otel.csm.events import Peer
-from csm_otel.errors import ListenError
+from csm_otel.errors import ListenError, address_text
 from csm_otel.intake import binding, receiver
 from csm_otel.intake.binding import bind_socket
 from csm_otel.intake.receiver import Datagram, Receiver
@@ -274,7 +274,7 @@ def test_port_in_use(host: str) -> None:
         with pytest.raises(ListenError) as caught:
             Receiver.bind(host, port)
 
-    assert str(caught.value) == f"cannot listen on {host}:{port}: address already in use"
+    assert str(caught.value) == f"cannot listen on {address_text(host, port)}: address already in use"
     assert caught.value.errno == errno.EADDRINUSE
 
 
@@ -292,7 +292,7 @@ def test_unusable_host(host: str, reason: int | None) -> None:
     with pytest.raises(ListenError) as caught:
         Receiver.bind(host, 0)
 
-    assert str(caught.value).startswith(f"cannot listen on {host}:0: ")
+    assert str(caught.value).startswith(f"cannot listen on {address_text(host, 0)}: ")
     assert "\n" not in str(caught.value)
     assert reason == caught.value.errno
 
