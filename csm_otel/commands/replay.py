@@ -184,7 +184,7 @@ class _Player:
             self._take(line)
         pipeline.release_all(now=self._now)
         self._origins.tell_over()
-        pipeline.finish(now=self._now)
+        pipeline.flush(now=self._now)
         drain_seconds = self._settings.drain_seconds
         self._bridge.outlets.close(deadline_seconds=_DRAIN_SECONDS if drain_seconds is None else drain_seconds)
         self._stdout.finish()
@@ -197,7 +197,7 @@ class _Player:
             if not pace.wait_until(deadline):
                 return False
             self._now = max(self._now, deadline)
-            pipeline.settle(now=deadline)
+            pipeline.advance(now=deadline)
         if not pace.wait_until(second):
             return False
         self._now = second
@@ -207,18 +207,18 @@ class _Player:
         pipeline = self._bridge.pipeline
         if isinstance(line, RecordedDatagram):
             decoded = Decoded(list(line.events), line.rejected, line.other_versions)
-            pipeline.take(decoded, peer=line.peer, received_ns=line.received_ns, now=self._now)
+            pipeline.receive(decoded, peer=line.peer, received_ns=line.received_ns, now=self._now)
         elif isinstance(line, RecordedOrigin):
             self._origins.tell(line.peer, line.origin)
-            pipeline.settle(now=self._now)
+            pipeline.advance(now=self._now)
         elif isinstance(line, RecordedEnd):
             self._origins.tell_end(Ended([ProcessEnd(line.origin, line.noticed_ns, line.is_exact)], []))
-            pipeline.settle(now=self._now)
+            pipeline.advance(now=self._now)
         elif isinstance(line, RecordedDeparture):
             self._origins.tell_end(Ended([], [Peer(peer.host, peer.port, peer.generation) for peer in line.peers]))
-            pipeline.settle(now=self._now)
+            pipeline.advance(now=self._now)
         elif isinstance(line, RecordedDrops):
-            pipeline.tell_drops(line.dropped, now=self._now)
+            pipeline.record_drops(line.dropped, now=self._now)
         elif isinstance(line, RecordedCommand):
             self._bridge.add_command(line.command, now=self._now)
         else:

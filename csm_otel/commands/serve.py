@@ -67,7 +67,7 @@ def serve(flags: Mapping[str, object], speaker: Speaker) -> int:
     control = _open_control(settings, receivers, bridge, speaker)
     if health is not None:
         speaker.say(f"health at {health.url}/healthz and /readyz")
-    speaker.say(f"listening on {_addresses(receivers)}, exporting to {bridge.outlets.goes_to}")
+    speaker.say(f"listening on {_addresses(receivers)}, exporting to {bridge.outlets.description}")
     started = time.monotonic()
     heartbeat = Heartbeat(
         bridge,
@@ -80,7 +80,7 @@ def serve(flags: Mapping[str, object], speaker: Speaker) -> int:
     # What there is by now stays. To look through it for what may go takes 12 ms, in which nothing is received.
     gc.freeze()
     manager.ready()
-    bridge.run(until=stop.is_set, wake=stop, attendants=[heartbeat, *([control] if control else [])])
+    bridge.run(until=stop.is_set, wake=stop, services=[heartbeat, *([control] if control else [])])
     # From the signal on, however long the loop took to see it.
     deadline = stop.received_at + (_DRAIN_SECONDS if settings.drain_seconds is None else settings.drain_seconds)
     manager.stopping()

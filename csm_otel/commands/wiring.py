@@ -28,7 +28,7 @@ from csm_otel.correlation.correlator import Correlator, CorrelatorLimits
 from csm_otel.delivery.deliverer import open_deliverer
 from csm_otel.delivery.sampling import HeadSampler, sampler_from
 from csm_otel.engine.agent import Agent
-from csm_otel.engine.batches import Exporter
+from csm_otel.engine.batches import Batcher
 from csm_otel.engine.bridge import Bridge
 from csm_otel.engine.outlets import Outlets, made, open_outlets
 from csm_otel.engine.pipeline import Pipeline
@@ -96,7 +96,7 @@ def build_bridge(
         metrics = made(lambda: _metrics(variables, tally, correlator, outlets, resource=own, speaker=speaker), found)
     if found and faults is None:
         raise SettingsError(found)
-    exporter = Exporter(
+    batcher = Batcher(
         sampler=sampler,
         limits=SpanLimits(),
         tally=tally,
@@ -121,7 +121,7 @@ def build_bridge(
     pipeline = Pipeline(
         correlator=correlator,
         mapper=mapper,
-        exporter=exporter,
+        batcher=batcher,
         tally=tally,
         speaker=speaker,
         origins=finder or source.origins,
@@ -141,7 +141,7 @@ def build_bridge(
             is_allowed=AllowedNetworks(settings.allow_from) if settings.allow_from else None,
         ),
         mapper=mapper,
-        exporter=exporter,
+        batcher=batcher,
         outlets=outlets,
         origins=finder,
         tally=tally,

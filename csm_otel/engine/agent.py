@@ -29,14 +29,14 @@ _LONGEST_WAIT_SECONDS = 86_400.0  # then deadlines are looked at anew; epoll tak
 _AT_A_TIME = 256  # datagrams taken from a socket before deadlines are looked at again
 
 
-class Wakeable(Protocol):
+class Readable(Protocol):
     """Something with a descriptor that becomes readable when the loop has to look up."""
 
     def fileno(self) -> int:
         """Return the descriptor."""
 
 
-class Attendant(Protocol):
+class Service(Protocol):
     """Who has something to do beside the pipeline, in the loop's thread, and never takes long."""
 
     def fileno(self) -> int:
@@ -45,7 +45,7 @@ class Attendant(Protocol):
     def next_deadline(self) -> float | None:
         """Return the monotonic second at which there is something to do in any case, or None."""
 
-    def attend(self, *, now: float) -> None:
+    def poll(self, *, now: float) -> None:
         """Do it; called each turn of the loop."""
 
 
@@ -76,30 +76,30 @@ class Agent:
         self._buffer_bytes = buffer_bytes
         self._is_allowed = is_allowed
 
-    def run(self, *, until: Callable[[], bool], wake: Wakeable, attendants: Sequence[Attendant] = ()) -> None:
+    def run(self, *, until: Callable[[], bool], wake: Readable, services: Sequence[Service] = ()) -> None:
         """Work until ``until()``; ``wake`` becomes readable when that may have changed."""
         self._look_for_drops()
-        awaited = [attendant for attendant in attendants if attendant.fileno() >= 0]
+        awaited = [service for service in services if service.fileno() >= 0]
         with selectors.DefaultSelector() as selector:
             for readable in (*self._receivers, wake, *awaited, *([self._origins] if self._origins else [])):
                 selector.register(readable, selectors.EVENT_READ)
             while not until():
-                selector.select(_seconds_to(self._next_deadline(attendants)))
+                selector.select(_seconds_to(self._next_deadline(services)))
                 is_drained = self._receive_all() < _AT_A_TIME
                 if self._origins is not None:
                     self._origins.poll(now=time.monotonic(), is_drained=is_drained)
-                self._pipeline.settle(now=time.monotonic())
-                for attendant in attendants:
-                    attendant.attend(now=time.monotonic())
+                self._pipeline.advance(now=time.monotonic())
+                for service in services:
+                    service.poll(now=time.monotonic())
 
-    def has_taken_all_until(self, until_ns: int) -> bool:
+    def has_received_until(self, until_ns: int) -> bool:
         """Return whether all that was received until then, wall time in epoch nanoseconds, has been taken.
 
         Of each socket the last turn has taken something later, or left nothing.
         """
         return all(taken_ns > until_ns for taken_ns in self._taken_to_ns)
 
-    def finish(self, *, deadline: float, until_ns: int | None = None) -> None:
+    def drain(self, *, deadline: float, until_ns: int | None = None) -> None:
         """Take what has arrived, release what waits and send it all off, in time to be delivered by ``deadline``.
 
         That is in monotonic seconds. What was received after ``until_ns``, wall time in epoch nanoseconds, is only
@@ -119,14 +119,14 @@ class Agent:
                 self._pipeline.count_undecoded(len(backlog) - number)
                 break
         self._look_for_drops()
-        self._pipeline.let_go()
+        self._pipeline.start_release()
         self._release(now + left_seconds * _RELEASE_SHARE)
         if self._origins is not None:
             self._origins.stop(deadline=now + left_seconds)
-        self._pipeline.finish(now=time.monotonic())
+        self._pipeline.flush(now=time.monotonic())
 
     def close(self) -> None:
-        """Count what has come since `finish`, and close the sockets."""
+        """Count what has come since `drain`, and close the sockets."""
         deadline = time.monotonic() + _LAST_LOOK_SECONDS
         self._pipeline.count_late(sum(1 for receiver in self._receivers for _ in _backlog(receiver, deadline)))
         self._pipeline.record_socket_counters([receiver.counters for receiver in self._receivers])
@@ -154,7 +154,7 @@ class Agent:
         if self._is_allowed is not None and not self._is_allowed(datagram.peer):
             self._pipeline.turn_away()
             return
-        self._pipeline.take(
+        self._pipeline.receive(
             _decoded(datagram), peer=datagram.peer, received_ns=datagram.received_ns, now=time.monotonic()
         )
 
@@ -164,19 +164,19 @@ class Agent:
         with selectors.DefaultSelector() as selector:
             if self._origins is not None:
                 selector.register(self._origins, selectors.EVENT_READ)
-            while pipeline.is_leaving or pipeline.origins_deadline() is not None:
+            while pipeline.is_releasing or pipeline.origin_deadline() is not None:
                 if time.monotonic() >= deadline:
-                    pipeline.give_up()
-                    pipeline.wait_for_no_origin()
-                elif not pipeline.is_leaving:
-                    selector.select(_seconds_to(min(deadline, pipeline.origins_deadline() or deadline)))
+                    pipeline.drop_unreleased()
+                    pipeline.stop_waiting_for_origins()
+                elif not pipeline.is_releasing:
+                    selector.select(_seconds_to(min(deadline, pipeline.origin_deadline() or deadline)))
                 if self._origins is not None:
                     self._origins.poll(now=time.monotonic(), is_drained=True)
-                pipeline.settle(now=time.monotonic())
+                pipeline.advance(now=time.monotonic())
 
-    def _next_deadline(self, attendants: Sequence[Attendant]) -> float | None:
+    def _next_deadline(self, services: Sequence[Service]) -> float | None:
         deadlines = [self._pipeline.next_deadline(), self._origins.next_deadline() if self._origins else None]
-        deadlines += [attendant.next_deadline() for attendant in attendants]
+        deadlines += [service.next_deadline() for service in services]
         return min((deadline for deadline in deadlines if deadline is not None), default=None)
 
     def _look_for_drops(self) -> None:
@@ -184,7 +184,7 @@ class Agent:
         dropping = self._pipeline.record_socket_counters(sockets)
         known = [counters.dropped_by_kernel for counters in sockets if counters.dropped_by_kernel is not None]
         if len(known) == len(sockets):
-            self._pipeline.tell_drops(sum(known), now=time.monotonic())
+            self._pipeline.record_drops(sum(known), now=time.monotonic())
         for receiver in self._receivers:
             if receiver.address in dropping:
                 self._warn_of_drops(receiver)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from csm_otel.tally import Tally
 
 
-class Exporter:
+class Batcher:
     """Collects sampled spans into batches and hands each to every destination there is."""
 
     def __init__(
@@ -50,7 +50,7 @@ class Exporter:
         kept = self._sampler.keep(tree)
         self._take(kept, of=len(tree), now=now)
 
-    def add_decided(self, root: SpanData, *, now: float) -> None:
+    def add_root(self, root: SpanData, *, now: float) -> None:
         """Take a root span that the sampler was asked about before its children came."""
         self._take([root] if root.context.sampled else [], of=1, now=now)
 

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from csm_otel.delivery.metrics import Metrics
-    from csm_otel.engine.agent import Agent, Attendant, Wakeable
-    from csm_otel.engine.batches import Exporter
+    from csm_otel.engine.agent import Agent, Readable, Service
+    from csm_otel.engine.batches import Batcher
     from csm_otel.engine.outlets import Outlets
     from csm_otel.engine.pipeline import Pipeline
     from csm_otel.engine.source import Source
@@ -33,15 +33,15 @@ class Bridge(NamedTuple):
     pipeline: Pipeline
     agent: Agent
     mapper: SpanMapper
-    exporter: Exporter
+    batcher: Batcher
     outlets: Outlets
     origins: OriginFinder | None
     tally: Tally
     metrics: Metrics | None
 
-    def run(self, *, until: Callable[[], bool], wake: Wakeable, attendants: Sequence[Attendant] = ()) -> None:
+    def run(self, *, until: Callable[[], bool], wake: Readable, services: Sequence[Service] = ()) -> None:
         """Run the agent; see `Agent.run`."""
-        self.agent.run(until=until, wake=wake, attendants=attendants)
+        self.agent.run(until=until, wake=wake, services=services)
 
     def snapshot(self) -> Snapshot:
         """Return the counts as they are now."""
@@ -60,16 +60,16 @@ class Bridge(NamedTuple):
         )
         if self.outlets.recorder is not None:
             self.outlets.recorder.command(command, now=now)
-        self.exporter.add([span], now=now)
+        self.batcher.add([span], now=now)
 
     def close(self, *, deadline: float, until_ns: int | None = None) -> None:
         """Take what has arrived, send everything off, wait for its delivery, until ``deadline``, and close the sockets.
 
-        That is in monotonic seconds. ``until_ns``: see `Agent.finish`.
+        That is in monotonic seconds. ``until_ns``: see `Agent.drain`.
         """
         if self.outlets.file is not None:
             self.outlets.file.block_when_full(until=deadline, stall_seconds=STALL_SECONDS)
-        self.agent.finish(deadline=deadline, until_ns=until_ns)
+        self.agent.drain(deadline=deadline, until_ns=until_ns)
         left_seconds = max(0.0, deadline - time.monotonic())
         kept_seconds = min(left_seconds / 4, _LAST_METRICS_SECONDS) if self.metrics is not None else 0.0
         self.outlets.close(deadline_seconds=left_seconds - kept_seconds)

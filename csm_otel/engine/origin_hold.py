@@ -52,11 +52,11 @@ class OriginHold:
         """Return the monotonic second at which the first will have waited enough, or None while there is none."""
         return self._held[0].deadline if self._held else None
 
-    def hurry(self) -> None:
+    def expire_all(self) -> None:
         """Let nothing that is in wait any longer."""
         self._held = deque(held._replace(deadline=-math.inf) for held in self._held)
 
-    def take(self, *, now: float) -> Iterator[tuple[Released | ProcessEnd, Origin | None]]:
+    def pop_ready(self, *, now: float) -> Iterator[tuple[Released | ProcessEnd, Origin | None]]:
         """Yield what may go, with its origin where that is known."""
         while self._held:
             released, deadline = self._held[0]

@@ -42,7 +42,7 @@ class Outlets(NamedTuple):
     """Whether a person is to see the spans."""
     back_end: str
     """The back end's URL as it may be shown; empty where there is none."""
-    goes_to: str
+    description: str
     """Where spans go, for the line that says so."""
     wants_spool: bool
     say: Callable[[str], None]
@@ -61,15 +61,15 @@ class Outlets(NamedTuple):
         return troubles
 
     @property
-    def keeps(self) -> bool:
+    def can_deliver(self) -> bool:
         """Whether a span gets anywhere."""
         return self.queue is not None or self.shows or self.file is None or not self.file.is_failing
 
     def mark(self) -> tuple[int, ...]:
-        """Return where what was sent off up to now ends, for `is_settled`."""
+        """Return where what was sent off up to now ends, for `is_flushed`."""
         return tuple(one.mark() for one in (self.queue, self.file) if one is not None)
 
-    def is_settled(self, marks: tuple[int, ...]) -> bool:
+    def is_flushed(self, marks: tuple[int, ...]) -> bool:
         """Return whether nothing that was sent off before waits any more."""
         carriers = [one for one in (self.queue, self.file) if one is not None]
         return all(one.is_flushed(mark) for one, mark in zip(carriers, marks, strict=True))
@@ -114,9 +114,9 @@ def open_outlets(
     shows = "console" in exporters or ("otlp" in exporters and queue is None)
     file, recorder = _files(settings, source, speaker, tally, faults, shows=shows)
     writer = FileWriter(file, tally=None if queue else tally) if file else None
-    goes_to = ", ".join(filter(None, [back_end, str(settings.file) if file else "", "stdout" if shows else ""]))
+    description = ", ".join(filter(None, [back_end, str(settings.file) if file else "", "stdout" if shows else ""]))
     wants_spool = settings.spool is not None
-    return Outlets(queue, writer, recorder, shows, back_end, goes_to or "nowhere", wants_spool, speaker.say)
+    return Outlets(queue, writer, recorder, shows, back_end, description or "nowhere", wants_spool, speaker.say)
 
 
 def made(make: Callable[[], T], faults: list[str]) -> T | None:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from csm_otel.correlation.correlator import Correlator
     from csm_otel.csm.decoding import Decoded
     from csm_otel.csm.events import Ended, Event, Peer
-    from csm_otel.engine.batches import Exporter
+    from csm_otel.engine.batches import Batcher
     from csm_otel.files.recorder import Recorder
     from csm_otel.process.speaker import Speaker
     from csm_otel.spans.mapper import SpanMapper
@@ -51,7 +51,7 @@ class Pipeline:
         *,
         correlator: Correlator,
         mapper: SpanMapper,
-        exporter: Exporter,
+        batcher: Batcher,
         tally: Tally,
         speaker: Speaker,
         origins: Origins | None = None,
@@ -65,7 +65,7 @@ class Pipeline:
         """
         self._correlator = correlator
         self._mapper = mapper
-        self._exporter = exporter
+        self._batcher = batcher
         self._tally = tally
         self._speaker = speaker
         self._origins = origins
@@ -74,9 +74,9 @@ class Pipeline:
         self._record = record
         self._hold = OriginHold(origins)
         self._leaving: deque[Released] = deque()
-        """Left the correlator by `let_go`."""
+        """Left the correlator by `start_release`."""
 
-    def take(self, decoded: Decoded, *, peer: Peer, received_ns: int, now: float) -> None:
+    def receive(self, decoded: Decoded, *, peer: Peer, received_ns: int, now: float) -> None:
         """Take in what a datagram held; ``received_ns`` is the wall time of its receipt in epoch nanoseconds."""
         tally = self._tally
         tally.datagrams_received += 1
@@ -112,7 +112,7 @@ class Pipeline:
         self._tally.sockets = tuple(sockets)
         return {one.address for one in sockets if (one.dropped_by_kernel or 0) > before.get(one.address, 0)}
 
-    def tell_drops(self, dropped: int, *, now: float) -> None:
+    def record_drops(self, dropped: int, *, now: float) -> None:
         """Take in how many datagrams the kernel has dropped in all."""
         before = self._tally.datagrams_dropped_by_kernel
         self._tally.datagrams_dropped_by_kernel = dropped
@@ -129,19 +129,19 @@ class Pipeline:
         self._tally.datagrams_late += count
 
     def next_deadline(self) -> float | None:
-        """Return when `settle` has something to do, or None."""
+        """Return when `advance` has something to do, or None."""
         if self._leaving:
             return _AT_ONCE
-        deadlines = (self._correlator.next_deadline(), self._hold.next_deadline(), self._exporter.next_deadline())
+        deadlines = (self._correlator.next_deadline(), self._hold.next_deadline(), self._batcher.next_deadline())
         return min((deadline for deadline in deadlines if deadline is not None), default=None)
 
-    def settle(self, *, now: float) -> None:
+    def advance(self, *, now: float) -> None:
         """Do what is due, and what has become possible: origins are found and processes end at any time."""
         self._end_processes(now)
         self._release(self._correlator.expire(now=now), now)
         if self._leaving:
             self._release([self._leaving.popleft() for _ in range(min(_AT_A_TIME, len(self._leaving)))], now)
-        self._exporter.flush_if_due(now=now)
+        self._batcher.flush_if_due(now=now)
 
     @property
     def events_pending(self) -> int:
@@ -149,21 +149,21 @@ class Pipeline:
         return self._correlator.pending_events + len(self._leaving)
 
     @property
-    def is_leaving(self) -> bool:
-        """Whether some of what `let_go` has let go has not had its turn yet."""
+    def is_releasing(self) -> bool:
+        """Whether some of what `start_release` has let go has not had its turn yet."""
         return bool(self._leaving)
 
-    def let_go(self) -> None:
-        """Let nothing wait for more datagrams: all of it leaves, a part with each `settle`."""
+    def start_release(self) -> None:
+        """Let nothing wait for more datagrams: all of it leaves, a part with each `advance`."""
         self._leaving.extend(self._correlator.flush())
 
     def release_all(self, *, now: float) -> None:
-        """Let nothing wait for more datagrams; what waits for its origin waits on, until `origins_deadline`."""
-        self.let_go()
+        """Let nothing wait for more datagrams; what waits for its origin waits on, until `origin_deadline`."""
+        self.start_release()
         leaving, self._leaving = self._leaving, deque()
         self._release(leaving, now)
 
-    def give_up(self) -> None:
+    def drop_unreleased(self) -> None:
         """Count as dropped what has not left in time."""
         spans = sum(1 + len(one.attempts) if isinstance(one, CorrelatedCall) else 1 for one in self._leaving)
         self._tally.spans_created += spans
@@ -173,21 +173,21 @@ class Pipeline:
             self._count(one)
         self._leaving.clear()
 
-    def origins_deadline(self) -> float | None:
+    def origin_deadline(self) -> float | None:
         """Return until when what was released first waits for its origin, or None where nothing does."""
         return self._hold.next_deadline()
 
-    def wait_for_no_origin(self) -> None:
-        """Let what waits for its origin go with the next `settle`."""
-        self._hold.hurry()
+    def stop_waiting_for_origins(self) -> None:
+        """Let what waits for its origin go with the next `advance`."""
+        self._hold.expire_all()
 
-    def finish(self, *, now: float) -> None:
+    def flush(self, *, now: float) -> None:
         """Send off what there is, the processes that still live included; after `release_all`."""
         self._end_processes(now)
         if self._processes is not None:
             self._processes.flush()
             self._export(now)
-        self._exporter.flush()
+        self._batcher.flush()
 
     def _note(self, event: Event, peer: Peer, received_ns: int, now: float) -> Peer:
         if self._origins is None:
@@ -215,7 +215,7 @@ class Pipeline:
             tally.orphans[one.reason] += 1
 
     def _export(self, now: float) -> None:
-        for one, origin in self._hold.take(now=now):
+        for one, origin in self._hold.pop_ready(now=now):
             if not isinstance(one, CorrelatedCall | OrphanAttempt):
                 if self._processes is not None:
                     self._processes.end(one.origin, end_ns=one.noticed_ns if one.is_exact else None)
@@ -228,9 +228,9 @@ class Pipeline:
             tree = self._mapper.map(one, origin)
             if self._record is not None:
                 self._record(measure(one, tree))
-            self._exporter.add(tree, now=now)
+            self._batcher.add(tree, now=now)
         for root in self._processes.completed() if self._processes is not None else ():
-            self._exporter.add_decided(root, now=now)
+            self._batcher.add_root(root, now=now)
 
     def _end_processes(self, now: float) -> None:
         """Let go what processes that have ended left behind, and then their ends."""

@@ -31,7 +31,7 @@ _LOOK_SECONDS = 0.02  # how often it is looked whether the back end has what was
 
 
 class Control:
-    """Answers clients; belongs to the loop, see `csm_otel.engine.agent.Attendant`."""
+    """Answers clients; belongs to the loop, see `csm_otel.engine.agent.Service`."""
 
     def __init__(self, clients: Clients, path: Path, bridge: Bridge) -> None:
         """Take over the clients of the socket at ``path``."""
@@ -60,7 +60,7 @@ class Control:
         deadlines = (self._clients.next_deadline(), self._next_look if self._flushings else None)
         return min((deadline for deadline in deadlines if deadline is not None), default=None)
 
-    def attend(self, *, now: float) -> None:
+    def poll(self, *, now: float) -> None:
         """Hear clients, go on with what they asked for, and answer."""
         for client in self._clients.wait(0):
             self._begin(client, now)

@@ -35,13 +35,13 @@ class Flushing:
         """Go on, and return None while it is undecided, an empty text when all was delivered, and else why not."""
         if not self._is_drained:
             # What came while the loop was here it has not seen yet.
-            self._is_drained = self._is_begun and self._bridge.agent.has_taken_all_until(self._asked_ns)
+            self._is_drained = self._is_begun and self._bridge.agent.has_received_until(self._asked_ns)
             self._is_begun = True
             if self._is_drained:
-                self._bridge.pipeline.let_go()
+                self._bridge.pipeline.start_release()
         elif self._marks is None:
             self._send_off(now)
-        if self._marks is not None and self._bridge.outlets.is_settled(self._marks):
+        if self._marks is not None and self._bridge.outlets.is_flushed(self._marks):
             lost = self._bridge.snapshot().spans_lost - self._lost
             return f"{counted(lost, 'span')} dropped or rejected" if lost else ""
         return f"not within {self._timeout_seconds:g} s" if now >= self._deadline else None
@@ -49,15 +49,15 @@ class Flushing:
     @property
     def is_waiting(self) -> bool:
         """Whether only time, or the back end, brings it on."""
-        return self._is_drained and not self._bridge.pipeline.is_leaving
+        return self._is_drained and not self._bridge.pipeline.is_releasing
 
     def _send_off(self, now: float) -> None:
         pipeline = self._bridge.pipeline
-        if pipeline.is_leaving:
+        if pipeline.is_releasing:
             return
         if self._held_until is None:
             self._held_until = now + HOLD_SECONDS
-        if pipeline.origins_deadline() is None or now >= self._held_until:
-            pipeline.settle(now=now)
-            self._bridge.exporter.flush()
+        if pipeline.origin_deadline() is None or now >= self._held_until:
+            pipeline.advance(now=now)
+            self._bridge.batcher.flush()
             self._marks = self._bridge.outlets.mark()

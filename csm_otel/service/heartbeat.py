@@ -20,7 +20,7 @@ _BEAT_SECONDS = 1.0  # what probes and the status of a service are behind at mos
 class Heartbeat:
     """Tells probes and the service manager each second that the loop turns, and the operator now and then how it goes.
 
-    Belongs to the loop, see `csm_otel.engine.agent.Attendant`.
+    Belongs to the loop, see `csm_otel.engine.agent.Service`.
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class Heartbeat:
         """Return when there is something to be told."""
         return min((due for due in (self._next_report, self._next_beat) if due is not None), default=None)
 
-    def attend(self, *, now: float) -> None:
+    def poll(self, *, now: float) -> None:
         """Tell what is due."""
         if self._next_beat is not None and self._next_beat <= now:
             self._next_beat = now + self._beat_seconds
@@ -66,7 +66,7 @@ class Heartbeat:
         snapshot, outlets = self._bridge.snapshot(), self._bridge.outlets
         self._manager.alive(render_status(snapshot))
         if self._health is not None:
-            self._health.beat(snapshot, troubles=outlets.troubles, keeps=outlets.keeps)
+            self._health.beat(snapshot, troubles=outlets.troubles, keeps=outlets.can_deliver)
 
     def _report(self) -> None:
         snapshot = self._bridge.snapshot()

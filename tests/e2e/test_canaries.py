@@ -145,7 +145,7 @@ _CRASHES = [
     pytest.param("engine.agent", "decode", id="decoding"),
     pytest.param("engine.pipeline", "measure", id="measuring"),
     pytest.param("correlation.correlator", "Correlator.receive", id="correlating"),
-    pytest.param("engine.batches", "Exporter.add", id="exporting"),
+    pytest.param("engine.batches", "Batcher.add", id="exporting"),
 ]
 
 

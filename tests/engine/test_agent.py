@@ -330,7 +330,7 @@ def test_a_slow_end_loses_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     """What had arrived when the end came is taken in, however long that takes."""
     rig = Rig(buffer_bytes=2**20)
     monkeypatch.setattr(agent, "_LONGEST_DRAIN_SECONDS", 0.2)
-    take = rig.bridge.pipeline.take
+    take = rig.bridge.pipeline.receive
 
     def slowly(*args: Any, **kwargs: Any) -> None:
         end = time.monotonic() + 0.001
@@ -338,7 +338,7 @@ def test_a_slow_end_loses_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
             continue
         take(*args, **kwargs)
 
-    monkeypatch.setattr(rig.bridge.pipeline, "take", slowly)
+    monkeypatch.setattr(rig.bridge.pipeline, "receive", slowly)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
         for number in range(700):
             sender.sendto(an_attempt(f"x{number}"), rig.address)

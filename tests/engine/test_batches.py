@@ -15,7 +15,7 @@ from csm_otel.delivery.deliverer import open_deliverer
 from csm_otel.delivery.destination import Destination
 from csm_otel.delivery.queue import DeliveryQueue
 from csm_otel.delivery.sampling import HeadSampler, sampler_from
-from csm_otel.engine.batches import Exporter
+from csm_otel.engine.batches import Batcher
 from csm_otel.files.filewriter import FileWriter
 from csm_otel.files.otlp_json import OtlpJsonFile
 from csm_otel.spans.data import SpanData, TraceContext
@@ -47,7 +47,7 @@ class Rig:
         self.shown: list[list[str]] = []
         self.queue = queue(self.tally) if queue else None
         self.writer = FileWriter(file, tally=None if queue else self.tally) if file else None
-        self.exporter = Exporter(
+        self.batcher = Batcher(
             sampler=HeadSampler(sampler_from(sampler, ratio)),
             limits=SpanLimits(),
             tally=self.tally,
@@ -104,12 +104,12 @@ def test_a_full_batch_leaves() -> None:
     """A batch leaves as soon as it holds as many spans as it may, the spans of one call staying together."""
     rig = Rig(batch_spans=4)
 
-    rig.exporter.add(TREE, now=0.0)
+    rig.batcher.add(TREE, now=0.0)
     assert not rig.shown
-    rig.exporter.add(TREE, now=0.0)
+    rig.batcher.add(TREE, now=0.0)
 
     assert rig.shown == [[CALL.name, ATTEMPT.name] * 2]
-    assert rig.exporter.next_deadline() is None
+    assert rig.batcher.next_deadline() is None
 
 
 def test_a_decided_root_is_not_asked_about_again() -> None:
@@ -119,8 +119,8 @@ def test_a_decided_root_is_not_asked_about_again() -> None:
         changed(CALL, context=TraceContext(trace_id=1, span_id=1, sampled=is_sampled)) for is_sampled in (True, False)
     )
 
-    rig.exporter.add_decided(unsampled, now=0.0)
-    rig.exporter.add_decided(sampled, now=0.0)
+    rig.batcher.add_root(unsampled, now=0.0)
+    rig.batcher.add_root(sampled, now=0.0)
 
     assert rig.shown == [[CALL.name]]
     assert (rig.tally.spans_created, rig.tally.spans_unsampled) == (2, 1)
@@ -130,40 +130,40 @@ def test_a_decided_root_is_not_asked_about_again() -> None:
 def test_an_old_batch_leaves() -> None:
     """A batch leaves when its first span has waited long enough, and no earlier."""
     rig = Rig()
-    assert rig.exporter.next_deadline() is None
+    assert rig.batcher.next_deadline() is None
 
-    rig.exporter.add([CALL], now=100.0)
-    rig.exporter.add([ATTEMPT], now=104.0)
-    assert rig.exporter.next_deadline() == pytest.approx(105.0)
-    rig.exporter.flush_if_due(now=104.9)
+    rig.batcher.add([CALL], now=100.0)
+    rig.batcher.add([ATTEMPT], now=104.0)
+    assert rig.batcher.next_deadline() == pytest.approx(105.0)
+    rig.batcher.flush_if_due(now=104.9)
     assert not rig.shown
-    rig.exporter.flush_if_due(now=105.0)
+    rig.batcher.flush_if_due(now=105.0)
 
     assert rig.shown == [[CALL.name, ATTEMPT.name]]
-    assert rig.exporter.next_deadline() is None
+    assert rig.batcher.next_deadline() is None
 
 
 def test_a_new_batch_has_its_own_deadline() -> None:
     """The deadline is that of the batch that waits, not of the one that has left."""
     rig = Rig()
-    rig.exporter.add([CALL], now=100.0)
-    rig.exporter.flush()
+    rig.batcher.add([CALL], now=100.0)
+    rig.batcher.flush()
 
-    rig.exporter.add([ATTEMPT], now=102.0)
+    rig.batcher.add([ATTEMPT], now=102.0)
 
-    assert rig.exporter.next_deadline() == pytest.approx(107.0)
+    assert rig.batcher.next_deadline() == pytest.approx(107.0)
 
 
 def test_nothing_to_flush() -> None:
     """An empty batch is none."""
     rig = Rig()
 
-    rig.exporter.flush()
-    rig.exporter.flush_if_due(now=1e9)
-    rig.exporter.add([], now=0.0)
+    rig.batcher.flush()
+    rig.batcher.flush_if_due(now=1e9)
+    rig.batcher.add([], now=0.0)
 
     assert not rig.shown
-    assert rig.exporter.next_deadline() is None
+    assert rig.batcher.next_deadline() is None
     assert Tally() == rig.tally
 
 
@@ -174,11 +174,11 @@ def test_unsampled_spans_are_counted() -> None:
     """What the sampler leaves out is counted, goes nowhere, and sets no deadline."""
     rig = Rig(sampler="always_off")
 
-    rig.exporter.add(TREE, now=0.0)
+    rig.batcher.add(TREE, now=0.0)
 
     assert (rig.tally.spans_created, rig.tally.spans_unsampled) == (2, 2)
-    assert rig.exporter.next_deadline() is None
-    rig.exporter.flush()
+    assert rig.batcher.next_deadline() is None
+    rig.batcher.flush()
     assert not rig.shown
     rig.check_sum()
 
@@ -193,8 +193,8 @@ def test_some_are_sampled() -> None:
     sampled = [changed(span, context=TraceContext(trace_id=1, span_id=span.context.span_id)) for span in TREE]
 
     for tree in (unsampled, sampled, unsampled):
-        rig.exporter.add(tree, now=0.0)
-    rig.exporter.flush()
+        rig.batcher.add(tree, now=0.0)
+    rig.batcher.flush()
 
     assert (rig.tally.spans_created, rig.tally.spans_unsampled, rig.tally.spans_shown) == (6, 4, 2)
     assert rig.shown == [[CALL.name, ATTEMPT.name]]
@@ -209,8 +209,8 @@ def test_shown(is_shown: bool) -> None:  # ruff: ignore[boolean-type-hint-positi
     """With neither back end nor file spans count as shown."""
     rig = Rig(is_shown=is_shown)
 
-    rig.exporter.add(TREE, now=0.0)
-    rig.exporter.flush()
+    rig.batcher.add(TREE, now=0.0)
+    rig.batcher.flush()
 
     assert len(rig.shown) == is_shown
     assert rig.tally.spans_shown == 2
@@ -224,8 +224,8 @@ def test_file(tmp_path: Path) -> None:
     rig = Rig(file=file)
 
     for _ in range(2):
-        rig.exporter.add(TREE, now=0.0)
-        rig.exporter.flush()
+        rig.batcher.add(TREE, now=0.0)
+        rig.batcher.flush()
     rig.close_file()
 
     assert names_in(path) == [[CALL.name, ATTEMPT.name]] * 2
@@ -239,8 +239,8 @@ def test_a_file_that_fails(broken_file: OtlpJsonFile) -> None:
     rig = Rig(file=broken_file)
 
     for _ in range(3):
-        rig.exporter.add(TREE, now=0.0)
-        rig.exporter.flush()
+        rig.batcher.add(TREE, now=0.0)
+        rig.batcher.flush()
     rig.close_file()
 
     assert dict(rig.tally.spans_dropped) == {"file": 6}
@@ -268,10 +268,10 @@ def test_back_end() -> None:
     """Each batch is a request to the back end, and its spans are delivered."""
     with HttpBackend() as backend:
         rig = Rig(queue=deliver_to(backend))
-        rig.exporter.add([*TREE, CALL], now=0.0)
-        rig.exporter.add(TREE, now=0.0)
-        rig.exporter.add([CALL], now=0.0)
-        rig.exporter.flush()
+        rig.batcher.add([*TREE, CALL], now=0.0)
+        rig.batcher.add(TREE, now=0.0)
+        rig.batcher.add([CALL], now=0.0)
+        rig.batcher.flush()
         backend.wait_for_accepted(2)
         assert rig.queue is not None
         rig.queue.close(deadline_seconds=10.0)
@@ -286,8 +286,8 @@ def test_the_back_end_counts(broken_file: OtlpJsonFile) -> None:
     """Where there is a back end, its word counts: a file that fails costs no span, and none counts twice."""
     with HttpBackend() as backend:
         rig = Rig(queue=deliver_to(backend), file=broken_file)
-        rig.exporter.add(TREE, now=0.0)
-        rig.exporter.flush()
+        rig.batcher.add(TREE, now=0.0)
+        rig.batcher.flush()
         backend.wait_for_accepted(1)
         assert rig.queue is not None
         rig.queue.close(deadline_seconds=10.0)
@@ -304,9 +304,7 @@ def test_a_span_that_cannot_be_encoded_costs_itself(tmp_path: Path, at: int) -> 
     path = tmp_path / "out.jsonl"
     rig = Rig(file=OtlpJsonFile(path), is_shown=False)
     for number in range(4):
-        rig.exporter.add(
-            [changed(CALL, name=f"call {number}", start_ns=-1 if number == at else CALL.start_ns)], now=0.0
-        )
+        rig.batcher.add([changed(CALL, name=f"call {number}", start_ns=-1 if number == at else CALL.start_ns)], now=0.0)
     rig.close_file()
 
     assert rig.tally.spans_dropped == {"unencodable": 1}

@@ -52,7 +52,8 @@ def call_from(port: int, attempt_port: int | None = None) -> Released:
 def taken(hold: OriginHold, now: float) -> list[tuple[int, Origin | None]]:
     """Return the ports of what may go, and the origins."""
     return [
-        (one.call.peer.port if isinstance(one, CorrelatedCall) else 0, origin) for one, origin in hold.take(now=now)
+        (one.call.peer.port if isinstance(one, CorrelatedCall) else 0, origin)
+        for one, origin in hold.pop_ready(now=now)
     ]
 
 
@@ -106,11 +107,11 @@ def test_the_end_of_a_process() -> None:
     hold.add(call_from(ONE), now=0.0)
     hold.add(end, now=0.0)
     hold.add(call_from(ONE), now=0.0)
-    assert list(hold.take(now=0.0)) == []
+    assert list(hold.pop_ready(now=0.0)) == []
 
     known.found[ONE] = FOUND
 
-    before, itself, after = hold.take(now=0.0)
+    before, itself, after = hold.pop_ready(now=0.0)
     assert itself == (end, None)
     assert before[1] == after[1] == FOUND
 
@@ -151,6 +152,6 @@ def test_in_a_hurry() -> None:
     hold.add(call_from(ONE), now=1.0)
     hold.add(call_from(TWO), now=1.0)
     assert taken(hold, now=1.0) == []
-    hold.hurry()
+    hold.expire_all()
     assert taken(hold, now=1.0) == [(ONE, None), (TWO, EIGHT)]
     assert hold.next_deadline() is None

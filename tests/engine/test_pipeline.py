@@ -71,9 +71,9 @@ def test_what_comes_in_adds_up(arrivals: list[tuple[bytes, Peer, float]]) -> Non
             pipeline.turn_away()
         held = decoded(payload)
         objects += len(held.rejected) if held.events else 0
-        pipeline.take(held, peer=peer, received_ns=BASE_MS * NS_PER_MS + int(now * 1e9), now=now)
+        pipeline.receive(held, peer=peer, received_ns=BASE_MS * NS_PER_MS + int(now * 1e9), now=now)
         assert_adds_up(tally, correlator)
-        pipeline.settle(now=now)
+        pipeline.advance(now=now)
         assert_adds_up(tally, correlator)
 
     assert tally.datagrams_received == len(arrivals) + len(arrivals) // 4
@@ -88,7 +88,7 @@ def test_events_and_garbage_in_one_datagram() -> None:
     one = bridge()
     event = call()
     for payload in (event + b"\njunk\n7", b"junk\n7", b"", event):
-        one.pipeline.take(decoded(payload), peer=Peer("127.0.0.1", 1), received_ns=BASE_MS * NS_PER_MS, now=0.0)
+        one.pipeline.receive(decoded(payload), peer=Peer("127.0.0.1", 1), received_ns=BASE_MS * NS_PER_MS, now=0.0)
 
     assert (one.tally.datagrams_received, one.tally.datagrams_decoded) == (4, 2)
     assert one.tally.malformed == {"not_json": 1, "empty": 1}
@@ -102,7 +102,7 @@ def test_pending_groups_are_bounded() -> None:
     for number in range(50):
         payload = attempt(ClientId=f"stranger-{number}")
         peer = Peer("127.0.0.1", number + 1)
-        one.pipeline.take(decoded(payload), peer=peer, received_ns=BASE_MS * NS_PER_MS, now=0.0)
+        one.pipeline.receive(decoded(payload), peer=peer, received_ns=BASE_MS * NS_PER_MS, now=0.0)
         assert len(correlator._groups) == min(number + 1, 5)
 
     assert one.tally.orphans == {"evicted": 45}
