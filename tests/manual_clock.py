@@ -1,11 +1,8 @@
-"""A clock that stands still until a test moves it: `ManualClock`."""
+"""A clock that stands still until a test moves it, `ManualClock`, or somebody waits on it, `PassingCondition`."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    import threading
+import threading
 
 
 class ManualClock:
@@ -26,3 +23,17 @@ class ManualClock:
         with changed:
             self.now += seconds
             changed.notify_all()
+
+
+class PassingCondition(threading.Condition):
+    """A condition for a single thread: each wait for it takes its whole time, on the clock alone."""
+
+    def __init__(self, clock: ManualClock) -> None:
+        super().__init__()
+        self._clock = clock
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Let the time pass."""
+        assert timeout is not None
+        self._clock.advance(timeout)
+        return False

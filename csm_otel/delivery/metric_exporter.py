@@ -1,6 +1,6 @@
-"""What the SDK's metrics are exported by: encoded by the official encoder, brought to the back end as spans are.
+"""The exporter behind the SDK's metrics: encoded by the official encoder, delivered as spans are.
 
-So a failure has the same words, with its cause and an address that holds no secret, and a time limit that holds.
+So failures are reported in the same words, with the cause and without secrets, and the time limit is kept.
 """
 
 from __future__ import annotations
@@ -22,20 +22,20 @@ if TYPE_CHECKING:
 
     from csm_otel.delivery.deliverer import Deliverer
 
-# What is counted since the export before, rather than since the start. Source: OpenTelemetry specification, "OTLP
-# Metrics Exporter", for the instruments that there are here.
+# The instruments that count since the previous export rather than since the start. Source: OpenTelemetry
+# specification, "OTLP Metrics Exporter", for the instruments used here.
 TEMPORALITIES: dict[str, dict[type, AggregationTemporality]] = {
     "cumulative": {},
     "delta": dict.fromkeys((Histogram, ObservableCounter), AggregationTemporality.DELTA),
     "lowmemory": {Histogram: AggregationTemporality.DELTA},
 }
 _AGGREGATIONS = {"base2_exponential_bucket_histogram": ExponentialBucketHistogramAggregation}
-_LEAST_SECONDS = 0.05  # for a delivery; requests and gRPC take 0 for a mistake
-_TELLING_SECONDS = 0.1  # kept of the time at the end, so that a last failure is told
+_MIN_TIMEOUT_SECONDS = 0.05  # requests and gRPC take 0 for a mistake
+_REPORT_SECONDS = 0.1  # kept of the time while closing, so that a last failure is reported
 
 
 class OtlpMetricExporter(MetricExporter):
-    """Delivers, trying again while there is time; raises nothing, and tells when metrics are not taken."""
+    """Delivers with retries while there is time; raises nothing, and reports when the back end accepts no metrics."""
 
     def __init__(
         self,
@@ -45,10 +45,13 @@ class OtlpMetricExporter(MetricExporter):
         say: Callable[[str], None],
         temporality: str = "cumulative",
         histograms: str = "explicit_bucket_histogram",
+        new_backoff: Callable[[], Backoff] = Backoff,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Export by ``deliverer``, which belongs to this from now on, within ``timeout_seconds`` each time.
 
-        ``temporality`` is one of `TEMPORALITIES`. ``say`` takes a line for the operator, from the SDK's thread.
+        ``temporality`` is one of `TEMPORALITIES`. ``say`` is called with a line for the operator, in the SDK's thread.
+        ``clock`` returns monotonic seconds.
         """
         aggregation = _AGGREGATIONS.get(histograms)
         super().__init__(
@@ -59,41 +62,50 @@ class OtlpMetricExporter(MetricExporter):
         self._timeout_seconds = timeout_seconds
         self._say = say
         self._is_failing = False
+        self._new_backoff = new_backoff
+        self._clock = clock
+        self._changed = threading.Condition()
+        """Guards the two below; notified when closing begins."""
+        self._is_closing = False
         self._deadline = float("inf")
-        self._is_closing = threading.Event()
-        self._has_ended = False
-        """Whether the last export, which follows `hurry`, was made, whatever came of it."""
+        self._has_made_last = False
+        """Whether the last export, which follows `begin_closing`, was made, whatever its outcome."""
 
-    def hurry(self, *, deadline: float) -> None:
-        """Give up what is tried again and again, and end the export that follows by ``deadline``, monotonic seconds."""
-        self._deadline = deadline
-        self._is_closing.set()
+    def begin_closing(self, *, deadline: float) -> None:
+        """Give up retries, and make the next export the last, which ends by ``deadline``, in monotonic seconds."""
+        with self._changed:
+            self._deadline = deadline
+            self._is_closing = True
+            self._changed.notify_all()
 
     def export(self, metrics_data: MetricsData, timeout_millis: float = 10_000, **_more: Any) -> MetricExportResult:  # ruff: ignore[unused-method-argument]
         """Export once."""
-        is_last = self._is_closing.is_set()
+        is_last = self._is_closing
         try:
             return self._export(metrics_data)
         finally:
-            self._has_ended = is_last
+            self._has_made_last = is_last
 
-    def end(self) -> None:
-        """Tell when the last export was not made, as one before it was still under way, or has not come to an end."""
-        if not self._has_ended:
-            self._tell("the last were not delivered in time")
+    def finish_closing(self) -> None:
+        """Report it where the last export was not made, as an earlier one was still under way, or has not ended yet."""
+        if not self._has_made_last:
+            self._report("the last were not delivered in time")
 
     def _export(self, metrics_data: MetricsData) -> MetricExportResult:
         try:
             outcome = self._deliver(encode_metrics(metrics_data).SerializeToString())
-        except Exception as error:  # ruff: ignore[blind-except] - whatever it is, the next time comes
-            self._tell(type(error).__name__)
+        except Exception as error:  # ruff: ignore[blind-except] - the next export must be made whatever this one raises
+            self._report(type(error).__name__)
             return MetricExportResult.FAILURE
         if not isinstance(outcome, Delivered):
-            self._tell("too large for it" if isinstance(outcome, TooLarge) else outcome.reason)
+            self._report("too large" if isinstance(outcome, TooLarge) else outcome.reason)
             return MetricExportResult.FAILURE
-        if outcome.message or outcome.rejected_spans:
-            self._say(f"back end on metrics, {outcome.rejected_spans} rejected: {outcome.message or 'no reason given'}")
-        self._tell("")
+        if outcome.rejected_spans:
+            reason = outcome.message or "no reason given"
+            self._say(f"back end rejected {outcome.rejected_spans} data points of metrics: {reason}")
+        elif outcome.message:
+            self._say(f"back end says of metrics: {outcome.message}")
+        self._report("")
         return MetricExportResult.SUCCESS
 
     def force_flush(self, timeout_millis: float = 10_000) -> bool:  # ruff: ignore[unused-method-argument, no-self-use]
@@ -105,30 +117,28 @@ class OtlpMetricExporter(MetricExporter):
         self._deliverer.close()
 
     def _deliver(self, request: bytes) -> Outcome:
-        is_last = self._is_closing.is_set()
-        end = time.monotonic() + self._timeout_seconds
-        if is_last:
-            end = min(end, self._deadline - _TELLING_SECONDS)
-        backoff = Backoff()
+        is_last = self._is_closing
+        end = min(self._clock() + self._timeout_seconds, self._deadline - _REPORT_SECONDS)
+        backoff = self._new_backoff()
         while True:
-            outcome = self._deliverer.deliver(request, timeout_seconds=max(end - time.monotonic(), _LEAST_SECONDS))
+            outcome = self._deliverer.deliver(request, timeout_seconds=max(end - self._clock(), _MIN_TIMEOUT_SECONDS))
             if not isinstance(outcome, Unavailable):
                 return outcome
-            backoff.fail(time.monotonic(), outcome.retry_after_seconds)
-            if backoff.until >= end or not self._may_go_on(backoff.until, is_last=is_last):
+            backoff.fail(self._clock(), outcome.retry_after_seconds)
+            if backoff.until >= end or not self._wait_until(backoff.until, is_last=is_last):
                 return outcome
 
-    def _may_go_on(self, then: float, *, is_last: bool) -> bool:
-        """Wait until it is time for another try, and tell whether there is to be one."""
-        if is_last:
-            time.sleep(max(then - time.monotonic(), 0.0))
-            return True
-        return not self._is_closing.wait(max(then - time.monotonic(), 0.0))
+    def _wait_until(self, then: float, *, is_last: bool) -> bool:
+        """Wait for the time of the next try, and return whether there is to be one."""
+        with self._changed:
+            while (is_last or not self._is_closing) and (wait_seconds := then - self._clock()) > 0:
+                self._changed.wait(wait_seconds)
+            return is_last or not self._is_closing
 
-    def _tell(self, why: str) -> None:
-        """Tell what has changed; an empty reason: they are taken."""
+    def _report(self, why: str) -> None:
+        """Report a change; an empty reason: they are accepted."""
         if why and not self._is_failing:
-            self._say(f"metrics are not taken by the back end: {why}")
+            self._say(f"back end does not accept metrics: {why}")
         elif self._is_failing and not why:
-            self._say("metrics are taken again")
+            self._say("back end accepts metrics again")
         self._is_failing = bool(why)

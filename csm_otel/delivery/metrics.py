@@ -1,7 +1,7 @@
 """Metrics over OTLP, by the official SDK: `Metrics`.
 
-The counters are read off the tally whenever the SDK collects, so that they cost a datagram nothing and say the same as
-the tally does. The histograms are told each released call.
+The counters are read from the tally whenever the SDK collects, so that they cost a datagram nothing and agree with the
+tally. The histograms record each released call.
 
 Nothing here may disturb the tracing: failures are a line now and then, and closing keeps its deadline.
 """
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from csm_otel.tally import SocketCounters, Tally
 
 SERIES = 2000
-"""The most sets of attributes that an instrument keeps; the rest goes to one that says ``otel.metric.overflow``."""
+"""The most sets of attributes that an instrument keeps; the rest goes to one with ``otel.metric.overflow``."""
 
 _LIMITS: dict[type, int] = dict.fromkeys((Counter, Histogram, ObservableCounter, ObservableGauge), SERIES)
 # "Semantic conventions for RPC metrics" advise these, in seconds.
@@ -51,7 +51,7 @@ _ATTEMPTS = (0, 1, 2, 3, 4, 5, 10, 25)
 
 
 class Metrics:
-    """The meter of one run, and the thread that exports what it counts."""
+    """The meter of one run, with the SDK's thread that exports."""
 
     def __init__(
         self,
@@ -62,13 +62,15 @@ class Metrics:
         waiting: Callable[[], int],
         resource: Mapping[str, AttributeValue],
         interval_seconds: float,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Export each ``interval_seconds`` by ``exporter``, which belongs to this from now on.
 
-        ``pending`` tells how many events wait for their call, ``waiting`` how many spans for the back end; they and
-        the tally are read by another thread.
+        ``pending`` returns how many events wait for their call, ``waiting`` how many spans for the back end; they and
+        the tally are read by another thread. ``clock`` returns monotonic seconds.
         """
         self._tally = tally
+        self._clock = clock
         self._exporter = exporter
         reader = PeriodicExportingMetricReader(
             exporter, export_interval_millis=interval_seconds * 1000, cardinality_limits=_LIMITS
@@ -106,18 +108,18 @@ class Metrics:
             meter.create_observable_gauge(name, [_callback(observe)], unit, text)
 
     def record(self, measurements: Iterable[Measurement]) -> None:
-        """Take in what a released call came to."""
+        """Record the measurements of a released call."""
         for name, value, attributes in measurements:
             self._histograms[name].record(value, attributes)
 
     def close(self, *, deadline_seconds: float) -> None:
-        """Export a last time, and end; not later than the deadline."""
-        self._exporter.hurry(deadline=time.monotonic() + deadline_seconds)
+        """Export a last time and end, within the deadline."""
+        self._exporter.begin_closing(deadline=self._clock() + deadline_seconds)
         with contextlib.suppress(Exception):
             self._provider.shutdown(timeout_millis=deadline_seconds * 1000)
-        self._exporter.end()
+        self._exporter.finish_closing()
 
-    # What the SDK's thread reads while the loop counts on; a copy of a dict is made in one go.
+    # Called by the SDK's thread while the loop counts on; a dict is copied in one step.
 
     def _received(self) -> list[Observation]:
         return [Observation(counters.read, _where(counters)) for counters in self._tally.sockets]

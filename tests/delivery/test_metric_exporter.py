@@ -1,15 +1,19 @@
-"""What exports metrics: as often as there is time, in words, and never later than told."""
+"""The exporter of metrics: retries while there is time, and reports in words."""
 
 from __future__ import annotations
 
-import time
-from typing import TYPE_CHECKING
+import math
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from manual_clock import ManualClock, PassingCondition
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader, MetricExportResult, MetricsData
+from otlp_backend import DEADLINE_SECONDS, wait_until
 
 from csm_otel.config.standard import _HISTOGRAMS, _TEMPORALITIES
+from csm_otel.delivery.backoff import Backoff
 from csm_otel.delivery.metric_exporter import TEMPORALITIES, OtlpMetricExporter
 from csm_otel.delivery.outcome import Delivered, Outcome, Refused, TooLarge, Unavailable
 
@@ -21,7 +25,7 @@ OK = MetricExportResult.SUCCESS
 
 
 class Deliverer:
-    """Answers as told, the last answer again and again."""
+    """Returns these outcomes, the last one again and again."""
 
     def __init__(self, *outcomes: Outcome | Exception, after: Callable[[], None] = lambda: None) -> None:
         self.outcomes = list(outcomes)
@@ -44,6 +48,15 @@ class Deliverer:
         self.is_closed = True
 
 
+def exporter_on(clock: ManualClock, deliverer: Deliverer, **settings: Any) -> OtlpMetricExporter:
+    """Return an exporter whose waits pass on a clock; they take 1, 2 and then 4 seconds."""
+    exporter = OtlpMetricExporter(
+        deliverer, clock=clock, new_backoff=lambda: Backoff(first_seconds=1.0, jitter=lambda: 1.0), **settings
+    )
+    exporter._changed = PassingCondition(clock)
+    return exporter
+
+
 def some() -> MetricsData:
     """Return a measurement."""
     reader = InMemoryMetricReader()
@@ -53,14 +66,14 @@ def some() -> MetricsData:
     return data
 
 
-def test_it_tries_again_while_there_is_time() -> None:
-    """A back end that is away for a moment costs nothing, and nobody is told."""
+def test_retries_while_there_is_time() -> None:
+    """A back end that is away for a moment costs nothing, not even a line; each try has the time that is left."""
     said: list[str] = []
     deliverer = Deliverer(AWAY, AWAY, Delivered())
-    exporter = OtlpMetricExporter(deliverer, timeout_seconds=20, say=said.append)
+    exporter = exporter_on(ManualClock(), deliverer, timeout_seconds=20, say=said.append)
     assert exporter.export(some()) is OK
-    assert (len(deliverer.timeouts), said) == (3, [])
-    assert deliverer.timeouts == sorted(deliverer.timeouts, reverse=True)
+    assert deliverer.timeouts == pytest.approx([20, 19, 17])
+    assert said == []
     exporter.shutdown()
     assert deliverer.is_closed
 
@@ -70,58 +83,82 @@ def test_it_tries_again_while_there_is_time() -> None:
     [
         pytest.param(AWAY, "connection refused: http://h/", id="away"),
         pytest.param(Refused("HTTP 404 from http://h/"), "HTTP 404 from http://h/", id="refused"),
-        pytest.param(TooLarge("of a span"), "too large for it", id="too-large"),
+        pytest.param(TooLarge("of a span"), "too large", id="too-large"),
         pytest.param(ValueError("with a secret"), "ValueError", id="a defect of ours"),
     ],
 )
-def test_it_tells_why_and_when_it_is_over(outcome: Outcome | Exception, why: str) -> None:
-    """Of many failures in a row the first is told with its cause, and then that they are taken again."""
+def test_failures_are_reported_with_their_end(outcome: Outcome | Exception, why: str) -> None:
+    """Of many failures in a row the first is reported with its cause, and then that metrics are accepted again."""
     said: list[str] = []
-    exporter = OtlpMetricExporter(Deliverer(outcome, outcome, Delivered()), timeout_seconds=0.1, say=said.append)
+    exporter = exporter_on(
+        ManualClock(), Deliverer(outcome, outcome, Delivered()), timeout_seconds=0.5, say=said.append
+    )
     assert [exporter.export(some()) is OK for _ in range(3)] == [False, False, True]
-    assert said == [f"metrics are not taken by the back end: {why}", "metrics are taken again"]
+    assert said == [f"back end does not accept metrics: {why}", "back end accepts metrics again"]
 
 
-def test_what_the_back_end_says() -> None:
-    """Points that it rejects are told in its words."""
+@pytest.mark.parametrize(
+    ("outcome", "line"),
+    [
+        pytest.param(Delivered(3, "too old"), "back end rejected 3 data points of metrics: too old", id="rejected"),
+        pytest.param(Delivered(3), "back end rejected 3 data points of metrics: no reason given", id="without-reason"),
+        pytest.param(Delivered(0, "slow down"), "back end says of metrics: slow down", id="warning"),
+    ],
+)
+def test_a_partial_success_is_reported(outcome: Outcome, line: str) -> None:
+    """Data points that the back end rejects, and its warnings, are reported in its words."""
     said: list[str] = []
-    exporter = OtlpMetricExporter(Deliverer(Delivered(3, "too old")), timeout_seconds=1, say=said.append)
+    exporter = OtlpMetricExporter(Deliverer(outcome), timeout_seconds=1, say=said.append)
     assert exporter.export(some()) is OK
-    assert said == ["back end on metrics, 3 rejected: too old"]
+    assert said == [line]
 
 
-def test_the_end_comes_in_time() -> None:
-    """At the end what is tried in vain is given up for the last export, which has the time until the deadline."""
-    began = time.monotonic()
-    exporter = OtlpMetricExporter(
-        deliverer := Deliverer(AWAY, after=lambda: exporter.hurry(deadline=began + 1)), timeout_seconds=60, say=print
+def test_closing_leaves_time_for_the_last_export() -> None:
+    """Retries are given up at once; the last export has the time until the deadline, but for reporting its failure."""
+    clock = ManualClock(0.0)
+    exporter = exporter_on(
+        clock,
+        deliverer := Deliverer(AWAY, after=lambda: exporter.begin_closing(deadline=4.1)),
+        timeout_seconds=60,
+        say=print,
     )
     assert exporter.export(some()) is not OK
-    assert len(deliverer.timeouts) == 1
+    assert (deliverer.timeouts, clock()) == ([60], 0.0)
     assert exporter.export(some()) is not OK
-    assert len(deliverer.timeouts) > 2
-    assert max(deliverer.timeouts[1:]) < 1
-    assert time.monotonic() - began < 20
+    assert deliverer.timeouts[1:] == pytest.approx([4.0, 3.0, 1.0])
+    assert clock() == pytest.approx(3.0)
 
 
-def test_a_last_export_that_was_not_made_is_told() -> None:
-    """Where an export hangs until the end, the last counts were delivered by none; where the last one was, by it."""
+def test_a_retry_that_waits_is_given_up_when_closing_begins() -> None:
+    """Closing wakes the exporting thread, though no time has passed."""
+    deliverer = Deliverer(AWAY)
+    exporter = OtlpMetricExporter(deliverer, timeout_seconds=60, say=print, clock=ManualClock())
+    with ThreadPoolExecutor(1) as pool:
+        exporting = pool.submit(exporter.export, some())
+        wait_until(lambda: deliverer.timeouts)
+        exporter.begin_closing(deadline=DEADLINE_SECONDS)
+        assert exporting.result(DEADLINE_SECONDS) is not OK
+    assert len(deliverer.timeouts) == 1
+
+
+def test_a_last_export_that_was_not_made_is_reported() -> None:
+    """Where an export hangs until the end the last counts are lost; where the last one was made they are not."""
     said: list[str] = []
     deliverer = Deliverer(Delivered(0, ""))
     exporter = OtlpMetricExporter(deliverer, timeout_seconds=60, say=said.append)
     assert exporter.export(some()) is OK
-    exporter.hurry(deadline=time.monotonic() + 1)
+    exporter.begin_closing(deadline=math.inf)
 
-    exporter.end()
-    assert said == ["metrics are not taken by the back end: the last were not delivered in time"]
+    exporter.finish_closing()
+    assert said == ["back end does not accept metrics: the last were not delivered in time"]
 
     assert exporter.export(some()) is OK
-    exporter.end()
-    assert said[1:] == ["metrics are taken again"]
+    exporter.finish_closing()
+    assert said[1:] == ["back end accepts metrics again"]
 
 
 def test_the_choices_agree() -> None:
-    """What the variables allow is what there is."""
+    """What the variables allow is what is implemented."""
     assert tuple(TEMPORALITIES) == _TEMPORALITIES
     for temporality in _TEMPORALITIES:
         for histograms in _HISTOGRAMS:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 with_each_protocol = pytest.mark.parametrize("backend_type", [HttpBackend, GrpcBackend], ids=["http", "grpc"])
 NOWHERE = "http://127.0.0.1:9"
 NOT_TAKEN = re.compile(
-    r"csm-otel: metrics are not taken by the back end: (connection refused|no answer within \S+ s): "
+    r"csm-otel: back end does not accept metrics: (connection refused|no answer within \S+ s): "
     r"(http://127\.0\.0\.1:9(/v1/metrics)?|127\.0\.0\.1:9)"
 )
 

@@ -1,0 +1,169 @@
+"""The metrics of a run: read from the tally, recorded from calls, exported a last time when they are closed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from manual_clock import ManualClock
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
+from otlp_backend import DEADLINE_SECONDS, FOREVER_SECONDS
+
+from csm_otel import __version__
+from csm_otel.delivery.metric_exporter import OtlpMetricExporter
+from csm_otel.delivery.metrics import SERIES, Metrics
+from csm_otel.delivery.outcome import Delivered, Outcome, Unavailable
+from csm_otel.spans.measures import ATTEMPT_DURATION, CALL_ATTEMPTS, CALL_DURATION, Measurement
+from csm_otel.tally import SocketCounters, Tally
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from opentelemetry.proto.metrics.v1.metrics_pb2 import Metric
+
+    from csm_otel.spans.data import AttributeValue
+
+Series = dict[tuple[tuple[str, str], ...], int]
+
+
+class _Deliverer:
+    """Keeps the requests that it gets."""
+
+    def __init__(self, outcome: Outcome) -> None:
+        self.outcome = outcome
+        self.requests: list[ExportMetricsServiceRequest] = []
+
+    def deliver(self, request: bytes, *, timeout_seconds: float) -> Outcome:
+        del timeout_seconds
+        self.requests.append(ExportMetricsServiceRequest.FromString(request))
+        return self.outcome
+
+    def close(self) -> None:
+        pass
+
+
+class Counted:
+    """Metrics of a tally, with what was exported."""
+
+    def __init__(
+        self, tally: Tally, *, outcome: Outcome | None = None, resource: Mapping[str, AttributeValue] | None = None
+    ) -> None:
+        self.said: list[str] = []
+        self.deliverer = _Deliverer(outcome or Delivered())
+        clock = ManualClock()
+        self.metrics = Metrics(
+            OtlpMetricExporter(self.deliverer, timeout_seconds=1.0, say=self.said.append, clock=clock),
+            tally=tally,
+            pending=lambda: 7,
+            waiting=lambda: 8,
+            resource=resource or {},
+            interval_seconds=FOREVER_SECONDS,
+            clock=clock,
+        )
+
+    def exported(self) -> dict[str, Metric]:
+        """Close the metrics and return what was exported, by name."""
+        self.metrics.close(deadline_seconds=DEADLINE_SECONDS)
+        (request,) = self.deliverer.requests
+        return {metric.name: metric for metric in request.resource_metrics[0].scope_metrics[0].metrics}
+
+
+def series(metric: Metric) -> Series:
+    """Return the numbers of a counter or a gauge by their attributes."""
+    data = metric.sum if metric.WhichOneof("data") == "sum" else metric.gauge
+    return {
+        tuple((pair.key, pair.value.string_value or str(pair.value.int_value)) for pair in point.attributes): int(
+            point.as_int
+        )
+        for point in data.data_points
+    }
+
+
+def test_counters_are_those_of_the_tally() -> None:
+    """Each count has its instrument, with the reason or the outcome as an attribute; what is zero is left out."""
+    tally = Tally(
+        datagrams_not_allowed=2,
+        datagrams_late=0,
+        datagrams_undecoded=4,
+        sockets=(SocketCounters(("127.0.0.1", 31000), 100, 5, 212_992), SocketCounters(("::1", 31000), 3, None, 4_096)),
+        calls=11,
+        attempts=22,
+        spans_delivered=33,
+        spans_rejected=1,
+        spans_spooled=6,
+    )
+    tally.malformed["not_json"] = 9
+    tally.orphans["expired"] = 8
+    tally.spans_dropped["queue_full"] = 7
+    exported = Counted(tally).exported()
+
+    first = (("network.local.address", "127.0.0.1"), ("network.local.port", "31000"))
+    second = (("network.local.address", "::1"), ("network.local.port", "31000"))
+    assert {name: series(metric) for name, metric in exported.items()} == {
+        "csm_otel.datagrams.received": {first: 100, second: 3},
+        "csm_otel.datagrams.invalid": {(("reason", "not_json"),): 9},
+        "csm_otel.datagrams.dropped": {
+            (*first, ("reason", "receive_buffer_full")): 5,
+            (("reason", "not_allowed"),): 2,
+            (("reason", "undecoded"),): 4,
+        },
+        "csm_otel.calls": {(): 11},
+        "csm_otel.attempts": {(): 22},
+        "csm_otel.orphans": {(("reason", "expired"),): 8},
+        "csm_otel.spans.exported": {
+            (("outcome", "delivered"),): 33,
+            (("outcome", "rejected"),): 1,
+            (("outcome", "spooled"),): 6,
+            (("outcome", "dropped"), ("error.type", "queue_full")): 7,
+        },
+        "csm_otel.events.pending": {(): 7},
+        "csm_otel.spans.waiting": {(): 8},
+        "csm_otel.receive_buffer.size": {first: 212_992, second: 4_096},
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "unit", "value"),
+    [
+        pytest.param(CALL_DURATION, "s", 0.3, id="calls"),
+        pytest.param(ATTEMPT_DURATION, "s", 0.1, id="attempts"),
+        pytest.param(CALL_ATTEMPTS, "{attempt}", 3, id="attempts-of-a-call"),
+    ],
+)
+def test_measurements_are_histograms(name: str, unit: str, value: float) -> None:
+    """What a released call was measured at is in the histogram of that name, with its attributes."""
+    counted = Counted(Tally())
+    counted.metrics.record([Measurement(name, value, {"rpc.method": "ListBuckets"})] * 2)
+    metric = counted.exported()[name]
+    (point,) = metric.histogram.data_points
+    assert (metric.unit, point.count) == (unit, 2)
+    assert point.sum == pytest.approx(2 * value)
+    assert [(pair.key, pair.value.string_value) for pair in point.attributes] == [("rpc.method", "ListBuckets")]
+
+
+def test_the_series_of_an_instrument_are_bounded() -> None:
+    """Beyond so many sets of attributes all others are one series, which says so."""
+    counted = Counted(Tally())
+    counted.metrics.record(Measurement(CALL_ATTEMPTS, 1, {"rpc.method": str(number)}) for number in range(SERIES + 10))
+    points = counted.exported()[CALL_ATTEMPTS].histogram.data_points
+    overflow = [point for point in points if any(pair.key == "otel.metric.overflow" for pair in point.attributes)]
+    assert sum(point.count for point in points) == SERIES + 10
+    assert len(points) <= SERIES + 1
+    assert len(overflow) == 1
+
+
+def test_the_resource_is_the_daemon() -> None:
+    """Whatever service is configured for spans, it is the daemon that counts; the rest of the resource stays."""
+    counted = Counted(Tally(), resource={"service.name": "app", "service.namespace": "x", "deployment": "blue"})
+    counted.exported()
+    attributes = counted.deliverer.requests[0].resource_metrics[0].resource.attributes
+    values = {pair.key: pair.value.string_value for pair in attributes}
+    assert values.pop("service.instance.id")
+    assert values == {"service.name": "csm-otel", "service.version": __version__, "deployment": "blue"}
+
+
+def test_a_back_end_that_is_away_disturbs_nothing() -> None:
+    """Closing returns, and a line says why the last counts are lost."""
+    counted = Counted(Tally(), outcome=Unavailable("connection refused: http://h/", retry_after_seconds=60.0))
+    counted.metrics.close(deadline_seconds=1.0)
+    assert counted.said == ["back end does not accept metrics: connection refused: http://h/"]
