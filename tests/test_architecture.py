@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import re
 import subprocess
 import sys
 from graphlib import TopologicalSorter
@@ -119,6 +120,14 @@ def test_there_are_no_cycles() -> None:
 def test_rooms_are_those_of_the_package() -> None:
     """Each room is a folder, and each folder a room."""
     assert sorted(ROOMS) == sorted(path.name for path in PACKAGE.iterdir() if path.is_dir() and path.name[0] != "_")
+
+
+def test_rooms_are_documented() -> None:
+    """The table in docs/architecture.md lists the rooms in the order of their imports."""
+    document = (PACKAGE.parent / "docs/architecture.md").read_text(encoding="utf-8")
+    (table,) = re.findall(r"^## Rooms$.*?^(\|.*?)^$", document, re.MULTILINE | re.DOTALL)
+
+    assert re.findall(r"^\| `(\w+)`", table, re.MULTILINE) == list(ROOMS)
 
 
 def test_rooms_are_empty_but_for_their_modules() -> None:

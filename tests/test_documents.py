@@ -350,3 +350,21 @@ def test_no_text_holds_a_registry_address_or_a_path_of_a_machine() -> None:
         found += [f"{name}: {match[0]}" for match in _REGISTRY.finditer(text)]
         found += [f"{name}: {match[0]}" for match in _MACHINE_PATH.finditer(text)]
     assert found == []
+
+
+_PATH = re.compile(r"`((?:csm_otel|tests|benchmarks|soak|docs|examples|packaging|collector-config)/[\w/.-]+)[`:]")
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: document.name)
+def test_paths_exist(document: Path) -> None:
+    """Each path of this repository that a document mentions is that of a file or a folder."""
+    mentioned = _PATH.findall(document.read_text(encoding="utf-8"))
+    assert [path for path in mentioned if not (ROOT / path).exists()] == []
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: document.name)
+def test_modules_are_named_by_their_paths(document: Path) -> None:
+    """A module is never named without its room, in which case nobody would notice that it has moved."""
+    mentioned = re.findall(r"`([\w/]+\.py)[`:]", document.read_text(encoding="utf-8"))
+    modules = {path.name for path in (ROOT / "csm_otel").rglob("*.py")} - {"__init__.py"}
+    assert [path for path in mentioned if path in modules] == []

@@ -45,7 +45,7 @@ class Outcome(NamedTuple):
 def heading() -> str:
     """Return the first lines of the table, as Markdown."""
     return (
-        "| scenario | program | sent | arrived | lost | lost, as told by itself | repeated | last one after |\n"
+        "| scenario | program | sent | arrived | lost | lost, by its own count | repeated | last one after |\n"
         "|---|---|---|---|---|---|---|---|"
     )
 
@@ -81,7 +81,7 @@ def behind(outcomes: Sequence[Outcome]) -> list[str]:
 
 
 def _line(outcome: Outcome) -> str:
-    told = "cannot tell" if outcome.told is None else f"{outcome.told:,}"
+    told = "unknown" if outcome.told is None else f"{outcome.told:,}"
     cells = (
         outcome.scenario,
         outcome.program,

@@ -148,7 +148,7 @@ def test_the_table() -> None:
     lines = rendered([ours(sent=2500, arrived=92, told=2408), other(arrived=40, told=None, repeated=3, seconds=None)])
     assert (
         "| an outage | csm-otel, spool | 2,500 | 92 | 2,408 | 2,408 | 0 | 1.2 s |\n"
-        "| an outage | other | 100 | 40 | 60 | cannot tell | 3 |  |"
+        "| an outage | other | 100 | 40 | 60 | unknown | 3 |  |"
     ) == lines
 
 
