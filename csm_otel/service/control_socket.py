@@ -1,8 +1,8 @@
-"""Where the daemon's control socket is, who may use it, and whose it is: both sides' view of the path.
+"""The control socket's path, and who may use it: for the daemon and its clients.
 
 Without ``--control`` it is ``PORT.sock`` in a folder that both sides derive: ``csm-otel`` in the user's runtime folder
 ($XDG_RUNTIME_DIR, else /run/user/UID, as a cron job has no such variable), else ``csm-otel-UID`` in the temporary one.
-The socket has mode 0600 and its folder 0700: whoever may connect is its owner, or root.
+The socket has mode 0600 and its folder 0700: only their owner, and root, may connect.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 _OFF = (Path("none"), Path())  # `Path("")` is the latter
 _BACKLOG = 64
 _OTHERS = 0o077
-_AGAIN_SECONDS = 0.02
+_RETRY_SECONDS = 0.02
 
 
 def is_off(control: Path | None) -> bool:
@@ -35,7 +35,7 @@ def is_off(control: Path | None) -> bool:
 
 
 def default_paths(port: int) -> list[Path]:
-    """Return where the socket of the daemon on a port may be; the daemon takes the first."""
+    """Return the paths at which the socket of the daemon on a port may be; the daemon uses the first."""
     name, user = f"{port}.sock", os.geteuid()
     runtime = Path(os.environ.get("XDG_RUNTIME_DIR") or f"/run/user/{user}")
     paths = [Path(tempfile.gettempdir()) / f"csm-otel-{user}" / name]
@@ -49,12 +49,12 @@ def open_control_socket(path: Path) -> socket.socket:
     """Return a socket that listens at ``path``, in place of one that a daemon left behind when it ended.
 
     Raises:
-        ControlError: it cannot be had there: the folder is not private, or a living daemon has the path.
+        ControlError: the folder is not private, or a running daemon listens there.
     """
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with _private_folder(path.parent):
-            _remove_what_is_dead(path)
+            _remove_stale(path)
             return _listen(path)
     except OSError as error:
         raise ControlError(f"{path}: {_why(error)}") from error
@@ -64,12 +64,12 @@ def connect(path: Path, *, timeout_seconds: float) -> socket.socket:
     """Return a connection to the daemon at ``path``.
 
     Raises:
-        ControlError: none answers there, or it may be another user's.
+        ControlError: no daemon listens there, or it may be another user's.
     """
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     sock.settimeout(timeout_seconds)
     try:
-        # In a temporary folder anybody may have been first.
+        # In a temporary folder another user may have created the path first.
         is_ours = os.geteuid() in (0, path.stat().st_uid)
         _connect(sock, path, time.monotonic() + timeout_seconds)
     except OSError as error:
@@ -82,7 +82,7 @@ def connect(path: Path, *, timeout_seconds: float) -> socket.socket:
 
 
 def remove(path: Path, inode: int) -> None:
-    """Remove the socket if it is still the one of that inode."""
+    """Remove the socket if it still has that inode, and is no other daemon's."""
     with contextlib.suppress(OSError):
         if path.lstat().st_ino == inode:
             path.unlink()
@@ -90,7 +90,7 @@ def remove(path: Path, inode: int) -> None:
 
 @contextlib.contextmanager
 def _private_folder(folder: Path) -> Generator[None]:
-    """Hold a lock on the folder, so that of two daemons that find a dead socket one is first.
+    """Hold a lock on the folder, so that of two daemons that find a stale socket only one replaces it.
 
     Raises:
         ControlError: others may write there.
@@ -112,11 +112,11 @@ def _check(folder: os.stat_result, path: Path) -> None:
         raise ControlError(f"{path} is open to others, it needs mode 0700")
 
 
-def _remove_what_is_dead(path: Path) -> None:
+def _remove_stale(path: Path) -> None:
     if not path.is_symlink() and not path.exists():
         return
     if not stat.S_ISSOCK(path.lstat().st_mode):
-        raise ControlError(f"{path}: it exists and is no socket")
+        raise ControlError(f"{path}: it exists and is not a socket")
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
         probe.setblocking(False)
         try:
@@ -126,7 +126,7 @@ def _remove_what_is_dead(path: Path) -> None:
             return
         except BlockingIOError:  # alive, and its backlog full
             pass
-    raise ControlError(f"{path}: another csm-otel has it")
+    raise ControlError(f"{path}: another csm-otel is listening on it")
 
 
 def _listen(path: Path) -> socket.socket:
@@ -147,10 +147,10 @@ def _connect(sock: socket.socket, path: Path, deadline: float) -> None:
     while True:
         try:
             sock.connect(str(path))
-        except BlockingIOError:  # more than a few wait to be accepted; a unix socket with a timeout does not wait
+        except BlockingIOError:  # its backlog is full; connecting a unix socket does not wait for it
             if time.monotonic() >= deadline:
                 raise
-            time.sleep(_AGAIN_SECONDS)
+            time.sleep(_RETRY_SECONDS)
         else:
             return
 

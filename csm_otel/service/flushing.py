@@ -1,7 +1,8 @@
 """One flush of a running daemon, a step each turn of the loop: `Flushing`.
 
-Everything that had arrived when it began is decoded, released, waited for as long as its origin may take, sent off, and
-followed until the back end has it. The loop goes on receiving meanwhile; what comes later is not part of it.
+Everything that had arrived when it began is decoded, released, held until its origins are known or not waited for any
+longer, exported, and followed until the back end has it. The loop goes on receiving meanwhile; what arrives later is
+not part of the flush.
 """
 
 from __future__ import annotations
@@ -17,10 +18,10 @@ if TYPE_CHECKING:
 
 
 class Flushing:
-    """Goes on with each `advance`; there has to be a turn of the loop between two."""
+    """Advances with each `advance`; there has to be a turn of the loop between two."""
 
     def __init__(self, bridge: Bridge, *, timeout_seconds: float, now: float) -> None:
-        """Take how long it may take from ``now``, monotonic seconds."""
+        """Begin at ``now``, monotonic seconds, with everything that has arrived by now."""
         self._bridge = bridge
         self._timeout_seconds = timeout_seconds
         self._deadline = now + timeout_seconds

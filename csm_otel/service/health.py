@@ -1,9 +1,8 @@
 """Liveness and readiness over HTTP, on 127.0.0.1 only: `Health`.
 
-``/healthz`` is 200 while the loop turns, ``/readyz`` while what arrives is kept. The body is JSON: ``status`` (``ok``,
-``degraded``, ``starting``, ``stopping``, ``stalled`` or ``failing``), ``troubles`` and the counts. A thread of its own
-answers, which is how a loop that hangs can be told from one that turns. HTTP as far as probes need it: one request a
-connection.
+``/healthz`` is 200 while the loop runs, ``/readyz`` while spans also reach at least one destination. The body is JSON:
+``status`` (``ok``, ``degraded``, ``starting``, ``stopping``, ``stalled`` or ``failing``), ``troubles`` and the counts.
+A thread of its own answers, so that a loop that hangs is seen. HTTP as far as probes need it: one request a connection.
 """
 
 from __future__ import annotations
@@ -15,27 +14,27 @@ import time
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
-from csm_otel.errors import ListenError, reason_of
+from csm_otel.errors import ListenError, address_text, reason_of
 from csm_otel.process.waker import Waker
 from csm_otel.service.clients import Clients
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from csm_otel.tally import Snapshot
 
 _HOST = "127.0.0.1"
-_STALE_SECONDS = 5.0  # the loop beats once a second; a turn of it takes a tenth
-_LOOK_SECONDS = 60.0
-_CLOSE_SECONDS = 0.2
+_STALL_SECONDS = 5.0  # without a heartbeat; the loop has one a second, and a turn of it takes a tenth
+_WAIT_SECONDS = 60.0
+_CLOSE_SECONDS = 5.0  # the thread never blocks for longer than it takes to be scheduled
 _WORDS_OF_A_REQUEST = 3  # RFC 9112, 3: method, target, version
 
 
 class Health:
-    """Answers probes from what the loop has last told; `beat` and `stop` are for the loop."""
+    """Answers probes from the last heartbeat of the loop; `beat` and `stop` are for the loop."""
 
-    def __init__(self, port: int, *, patience_seconds: float = _STALE_SECONDS) -> None:
-        """Listen on a port of 127.0.0.1; 0 takes a free one. A loop that is silent for longer is told as stalled.
+    def __init__(self, port: int, *, clock: Callable[[], float] = time.monotonic) -> None:
+        """Listen on a port of 127.0.0.1, 0: any free one. ``clock`` returns monotonic seconds.
 
         Raises:
             ListenError: the port cannot be listened on.
@@ -47,45 +46,45 @@ class Health:
             listener.listen()
         except OSError as error:
             listener.close()
-            text = f"--health: cannot listen on {_HOST}:{port}: {reason_of(error)}"
+            text = f"--health: cannot listen on {address_text(_HOST, port)}: {reason_of(error)}"
             raise ListenError(text, errno=error.errno) from error
-        self._patience_seconds = patience_seconds
-        self.url = f"http://{_HOST}:{listener.getsockname()[1]}"
-        self._wake = Waker()
-        self._clients = Clients(listener, end=b"\r\n\r\n", wake=self._wake)
+        self._clock = clock
+        self.url = f"http://{address_text(_HOST, listener.getsockname()[1])}"
+        self._waker = Waker()
+        self._clients = Clients(listener, terminator=b"\r\n\r\n", waker=self._waker, clock=clock)
         # Written by the loop, read by the thread; each is replaced as a whole.
-        self._beat = time.monotonic()
+        self._beat_at = clock()
         self._counts: dict[str, int | None] = {}
         self._troubles: Sequence[str] = ()
-        self._keeps = True
+        self._can_deliver = True
         self._has_beaten = self._is_stopping = self._is_closed = False
         self._thread = threading.Thread(target=self._run, name="health", daemon=True)
         self._thread.start()
 
-    def beat(self, snapshot: Snapshot, *, troubles: Sequence[str], keeps: bool) -> None:
-        """Take in that the loop turns, what it has counted, what is wrong, and whether anything that comes is kept."""
-        self._counts, self._troubles, self._keeps = snapshot._asdict(), troubles, keeps
-        self._beat = time.monotonic()
+    def beat(self, snapshot: Snapshot, *, troubles: Sequence[str], can_deliver: bool) -> None:
+        """Record a heartbeat: the counts, what does not work, and whether spans reach any destination."""
+        self._counts, self._troubles, self._can_deliver = snapshot._asdict(), troubles, can_deliver
+        self._beat_at = self._clock()
         self._has_beaten = True
 
     def stop(self, *, deadline: float) -> None:
-        """Take in that nothing is received any more, and when the process will have ended, in monotonic seconds."""
+        """Record that the daemon is stopping, by ``deadline`` in monotonic seconds; until then it has not stalled."""
         self._is_stopping = True
-        self._beat = deadline
+        self._beat_at = deadline
 
     def close(self) -> None:
-        """End the thread and close the socket."""
+        """Stop the thread and close the socket."""
         self._is_closed = True
-        self._wake.wake()
+        self._waker.wake()
         self._thread.join(_CLOSE_SECONDS)
         if not self._thread.is_alive():
             self._clients.close()
-            self._wake.close()
+            self._waker.close()
 
     def _run(self) -> None:
         while not self._is_closed:
-            for client in self._clients.wait(_LOOK_SECONDS):
-                self._clients.answer(client, self._response(bytes(client.said)))
+            for client in self._clients.wait(_WAIT_SECONDS):
+                self._clients.answer(client, self._response(bytes(client.request)))
 
     def _response(self, request: bytes) -> bytes:
         words = request.partition(b"\r\n")[0].split(b" ")
@@ -102,13 +101,13 @@ class Health:
         return _http(HTTPStatus.OK if is_well else HTTPStatus.SERVICE_UNAVAILABLE, body=body)
 
     def _status(self) -> str:
-        if time.monotonic() - self._beat > self._patience_seconds:
+        if self._clock() - self._beat_at > _STALL_SECONDS:
             return "stalled"
         if self._is_stopping:
             return "stopping"
         if not self._has_beaten:
             return "starting"
-        if not self._keeps:
+        if not self._can_deliver:
             return "failing"
         return "degraded" if self._troubles else "ok"
 

@@ -1,4 +1,4 @@
-"""What is told regularly while the loop turns, and to whom: `Heartbeat`."""
+"""Regular reports of a running loop: to probes, the service manager and the operator (`Heartbeat`)."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ if TYPE_CHECKING:
     from csm_otel.service.sd_notify import ServiceManager
     from csm_otel.tally import Snapshot
 
-_BEAT_SECONDS = 1.0  # what probes and the status of a service are behind at most
+_BEAT_SECONDS = 1.0  # how old the counts of probes and of the service's status are at most
 
 
 class Heartbeat:
-    """Tells probes and the service manager each second that the loop turns, and the operator now and then how it goes.
+    """Reports the counts to probes and the service manager each second, and to the operator at an interval.
 
-    Belongs to the loop, see `csm_otel.engine.agent.Service`.
+    For the loop's thread, see `csm_otel.engine.agent.Service`.
     """
 
     def __init__(
@@ -33,7 +33,7 @@ class Heartbeat:
         say: Callable[[str], None],
         now: float,
     ) -> None:
-        """Begin at ``now``, monotonic seconds; with ``report_seconds`` 0 the operator is told nothing."""
+        """Begin at ``now``, monotonic seconds; with ``report_seconds`` 0 the operator gets no reports."""
         self._bridge = bridge
         self._health = health
         self._manager = manager
@@ -41,32 +41,32 @@ class Heartbeat:
         self._say = say
         self._reported: Snapshot = bridge.snapshot()
         self._next_report = now + report_seconds if report_seconds else None
-        # The watchdog wants to hear at half of its patience: sd_watchdog_enabled(3).
+        # sd_watchdog_enabled(3) recommends half of the watchdog's timeout.
         self._beat_seconds = min(_BEAT_SECONDS, manager.watchdog_seconds / 2 or _BEAT_SECONDS)
-        self._next_beat = now if health is not None or manager.listens else None
+        self._next_beat = now if health is not None or manager.is_present else None
 
     def fileno(self) -> int:  # ruff: ignore[no-self-use] - the protocol asks
-        """Return that there is no descriptor to wait on."""
+        """Return -1: there is no descriptor to wait on."""
         return -1
 
     def next_deadline(self) -> float | None:
-        """Return when there is something to be told."""
+        """Return the monotonic second at which the next report is due, or None."""
         return min((due for due in (self._next_report, self._next_beat) if due is not None), default=None)
 
     def poll(self, *, now: float) -> None:
-        """Tell what is due."""
+        """Make the reports that are due."""
         if self._next_beat is not None and self._next_beat <= now:
             self._next_beat = now + self._beat_seconds
-            self._tell_those_who_watch()
+            self._beat()
         if self._next_report is not None and self._next_report <= now:
             self._next_report = now + self._report_seconds
             self._report()
 
-    def _tell_those_who_watch(self) -> None:
+    def _beat(self) -> None:
         snapshot, outlets = self._bridge.snapshot(), self._bridge.outlets
-        self._manager.alive(render_status(snapshot))
+        self._manager.keep_alive(render_status(snapshot))
         if self._health is not None:
-            self._health.beat(snapshot, troubles=outlets.troubles, keeps=outlets.can_deliver)
+            self._health.beat(snapshot, troubles=outlets.troubles, can_deliver=outlets.can_deliver)
 
     def _report(self) -> None:
         snapshot = self._bridge.snapshot()

@@ -24,7 +24,7 @@ from csm_otel.intake.receiver import Datagram, Receiver
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-DEADLINE_SECONDS = 20.0
+DEADLINE_SECONDS = 60.0
 MANY = 1000
 NO_OPTION = 9999
 """No socket has an option of this number."""

@@ -1,7 +1,9 @@
-"""The clients of a socket: each is heard, and none holds up another."""
+"""The clients of a socket: each gets its response, and none holds up another."""
 
 from __future__ import annotations
 
+import errno
+import os
 import socket
 from contextlib import ExitStack, closing, suppress
 from typing import TYPE_CHECKING
@@ -9,107 +11,112 @@ from typing import TYPE_CHECKING
 import pytest
 from otlp_backend import wait_until
 
+from csm_otel.process.waker import Waker
 from csm_otel.service.clients import Client, Clients
 
 if TYPE_CHECKING:
     from collections.abc import Generator
     from pathlib import Path
 
-DEADLINE_SECONDS = 20.0
+DEADLINE_SECONDS = 60.0
 
 
 class Reception:
-    """Clients at a socket, and the connections to it."""
+    """Clients at a socket, the connections to it, and the time that it is."""
 
     def __init__(self, path: Path) -> None:
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         listener.bind(str(path))
         listener.listen(200)
         self.path = path
-        self.clients = Clients(listener, end=b"\n", patience_seconds=0.5)
+        self.now = 100.0
+        self.waker = Waker()
+        self.clients = Clients(
+            listener, terminator=b"\n", timeout_seconds=5.0, waker=self.waker, clock=lambda: self.now
+        )
         self.stack = ExitStack()
 
-    def connect(self, said: bytes = b"") -> socket.socket:
-        """Return a connection on which something has been said."""
+    def connect(self, sent: bytes = b"") -> socket.socket:
+        """Return a connection on which something has been sent."""
         sock = self.stack.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM))
         sock.connect(str(self.path))
         sock.settimeout(DEADLINE_SECONDS)
-        sock.sendall(said)
+        sock.sendall(sent)
         return sock
 
-    def hear(self, count: int) -> list[Client]:
-        """Wait until so many clients have said what they have to say."""
-        heard: list[Client] = []
+    def complete(self, count: int) -> list[Client]:
+        """Wait until so many requests are complete."""
+        complete: list[Client] = []
 
         def is_enough() -> bool:
-            heard.extend(self.clients.wait(0))
-            return len(heard) >= count
+            complete.extend(self.clients.wait(0))
+            return len(complete) >= count
 
         wait_until(is_enough)
-        return heard
+        return complete
 
 
 @pytest.fixture
 def reception(tmp_path: Path) -> Generator[Reception]:
     """Run one."""
     reception = Reception(tmp_path / "sock")
-    with reception.stack, closing(reception.clients):
+    with reception.stack, closing(reception.clients), closing(reception.waker):
         yield reception
 
 
 def test_one_after_the_other(reception: Reception) -> None:
-    """What comes in pieces is heard when its end has come, and answered; both hang up."""
+    """A request that comes in pieces is complete with its terminator, and answered; both hang up."""
     slow = reception.connect(b"he")
     quick = reception.connect(b"hi\n")
-    (first,) = reception.hear(1)
-    assert first.said == b"hi\n"
+    (first,) = reception.complete(1)
+    assert first.request == b"hi\n"
     reception.clients.answer(first, b"you, too\n")
     assert quick.recv(100) == b"you, too\n"
     assert quick.recv(100) == b""
     slow.sendall(b"llo\n")
-    (second,) = reception.hear(1)
-    assert second.said == b"hello\n"
+    (second,) = reception.complete(1)
+    assert second.request == b"hello\n"
     reception.clients.answer(second, b"\n")
     assert slow.recv(100) == b"\n"
 
 
-def test_an_answer_arrives_though_more_was_said(reception: Reception) -> None:
-    """What a client says behind the end is thrown away, and takes no answer back."""
-    sock = reception.connect(b"hi\n" + b"x" * 5000)
-    (client,) = reception.hear(1)
+def test_a_response_arrives_though_more_was_sent(reception: Reception) -> None:
+    """What a client sends behind the terminator is discarded, and does not cost it its response."""
+    sock = reception.connect(b"hi\nand more" + b"x" * 5000)
+    (client,) = reception.complete(1)
     sock.sendall(b"y" * 5000)
     reception.clients.answer(client, b"you, too\n")
     reception.clients.wait(0)
     assert sock.recv(100) == b"you, too\n"
 
 
-@pytest.mark.parametrize("said", [b"", b"x" * 8193], ids=["hangs-up", "too-much"])
-def test_who_says_nothing_of_use(reception: Reception, said: bytes) -> None:
-    """Who hangs up, or says too much, is sent away without an answer; the next is heard."""
-    sock = reception.connect(said)
+@pytest.mark.parametrize("sent", [b"", b"x" * 8193], ids=["hangs-up", "too-much"])
+def test_no_request(reception: Reception, sent: bytes) -> None:
+    """A client that hangs up, or sends too much, is disconnected without a response; the next is answered."""
+    sock = reception.connect(sent)
     sock.shutdown(socket.SHUT_WR)
     reception.connect(b"hi\n")
-    (client,) = reception.hear(1)
-    assert client.said == b"hi\n"
+    (client,) = reception.complete(1)
+    assert client.request == b"hi\n"
     reception.clients.wait(0)
     with suppress(ConnectionResetError):  # where something was unread
         assert sock.recv(100) == b""
 
 
-def test_who_has_gone_is_answered_in_vain(reception: Reception) -> None:
-    """An answer to a client that has hung up meanwhile is no fault."""
+def test_a_response_to_a_client_that_has_hung_up(reception: Reception) -> None:
+    """A response to a client that has hung up meanwhile raises nothing, and frees its slot."""
     sock = reception.connect(b"hi\n")
-    (client,) = reception.hear(1)
+    (client,) = reception.complete(1)
     sock.close()
     reception.clients.answer(client, b"you, too\n")
     assert reception.clients.wait(0) == []
     assert reception.clients.next_deadline() is None
 
 
-def test_who_hangs_up_frees_its_place(reception: Reception) -> None:
-    """A client that waits for its answer and hangs up is forgotten; one that has nothing more to say is not."""
+def test_hanging_up_frees_the_slot(reception: Reception) -> None:
+    """A client that hangs up while it waits is forgotten; one that only has nothing more to send is not."""
     leaving, staying = reception.connect(b"one\n"), reception.connect(b"two\n")
-    clients = sorted(reception.hear(2), key=lambda client: bytes(client.said))
+    clients = sorted(reception.complete(2), key=lambda client: bytes(client.request))
     staying.shutdown(socket.SHUT_WR)
     leaving.close()
     reception.clients.wait(0)
@@ -120,30 +127,97 @@ def test_who_hangs_up_frees_its_place(reception: Reception) -> None:
     assert staying.recv(100) == b"you, too\n"
 
 
-def test_silence_is_borne_for_a_while(reception: Reception) -> None:
-    """Who drips is sent away in time, whatever it says; who waits for an answer is not."""
+def test_the_timeout(reception: Reception) -> None:
+    """A client that sends a byte at a time is disconnected in time; one that waits for its response is not."""
     waiting = reception.connect(b"hi\n")
-    (client,) = reception.hear(1)
-    dripping = reception.connect()
+    (client,) = reception.complete(1)
+    assert reception.clients.next_deadline() is None
+    dripping = reception.connect(b"x")
+    wait_until(lambda: not reception.clients.wait(0) and reception.clients.next_deadline() is not None)
+    assert reception.clients.next_deadline() == pytest.approx(105.0)
 
-    def is_sent_away() -> bool:
-        reception.clients.wait(0.01)
-        try:
-            dripping.sendall(b"x")
-        except OSError:
-            return True
-        return False
+    reception.now = 104.9
+    dripping.sendall(b"x")
+    reception.clients.wait(0)
+    assert len(reception.clients._clients) == 2
+    reception.now = 105.0
+    reception.clients.wait(0)
 
-    wait_until(is_sent_away)
+    assert reception.clients._clients == [client]
+    with suppress(ConnectionResetError):
+        assert dripping.recv(100) == b""
     reception.clients.answer(client, b"you, too\n")
     assert waiting.recv(100) == b"you, too\n"
 
 
-def test_a_crowd_keeps_nobody_out(reception: Reception) -> None:
-    """Of more silent clients than there are places those that came first make room."""
+def test_the_lingering_close(reception: Reception) -> None:
+    """After its response a client has a second to hang up."""
+    sock = reception.connect(b"hi\n")
+    (client,) = reception.complete(1)
+    reception.clients.answer(client, b"you, too\n")
+    assert reception.clients.next_deadline() == pytest.approx(101.0)
+
+    reception.now = 101.0
+    reception.clients.wait(0)
+
+    assert reception.clients.next_deadline() is None
+    assert client.is_gone
+    assert sock.recv(100) == b"you, too\n"
+
+
+def test_a_crowd(reception: Reception) -> None:
+    """Of more silent clients than there are slots those that came first make room."""
     crowd = [reception.connect() for _ in range(150)]
     reception.connect(b"hi\n")
-    (client,) = reception.hear(1)
-    assert client.said == b"hi\n"
+    (client,) = reception.complete(1)
+    assert client.request == b"hi\n"
     assert crowd[0].recv(100) == b""
     assert len(reception.clients._clients) == 64
+
+
+def test_no_slot_is_taken_from_one_that_waits(reception: Reception) -> None:
+    """While every slot belongs to a client that waits for its response, further ones are rejected."""
+    for _ in range(64):
+        reception.connect(b"hi\n")
+    waiting = reception.complete(64)
+    late = reception.connect()
+    reception.clients.wait(0)
+
+    assert late.recv(100) == b""
+    assert reception.clients._clients == waiting
+
+
+def test_no_descriptor_left(reception: Reception, monkeypatch: pytest.MonkeyPatch) -> None:
+    """When no connection can be accepted, the next attempt is a second later."""
+
+    def fail(_: socket.socket) -> None:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    sock = reception.connect(b"hi\n")
+    with monkeypatch.context() as patch:
+        patch.setattr(socket.socket, "accept", fail)
+        assert reception.clients.wait(0) == []
+    assert reception.clients.next_deadline() == pytest.approx(101.0)
+    assert reception.clients.wait(0) == []
+    reception.now = 101.0
+    reception.clients.wait(0)
+    (client,) = reception.complete(1)
+    reception.clients.answer(client, b"you, too\n")
+    assert sock.recv(100) == b"you, too\n"
+
+
+def test_it_can_be_woken(reception: Reception) -> None:
+    """A waker ends a wait, once."""
+    reception.waker.wake()
+    assert reception.clients.wait(DEADLINE_SECONDS) == []
+    assert reception.clients.wait(0) == []
+
+
+def test_closing(reception: Reception) -> None:
+    """When it is closed every client is disconnected, answered or not."""
+    silent, waiting = reception.connect(), reception.connect(b"hi\n")
+    (client,) = reception.complete(1)
+    reception.clients.close()
+    reception.clients.answer(client, b"too late\n")
+    assert client.is_gone
+    assert [sock.recv(100) for sock in (silent, waiting)] == [b"", b""]

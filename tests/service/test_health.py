@@ -5,13 +5,11 @@ from __future__ import annotations
 import http.client
 import json
 import socket
-import time
 from contextlib import closing
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import pytest
-from otlp_backend import wait_until
 
 from csm_otel.errors import ListenError
 from csm_otel.service.health import Health
@@ -20,15 +18,32 @@ from csm_otel.tally import Tally, snapshot_of
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-DEADLINE_SECONDS = 20.0
+DEADLINE_SECONDS = 60.0
 COUNTS = snapshot_of(Tally(datagrams_received=7), events_pending=2)
 
 
+class Clock:
+    """A monotonic clock that is set by hand."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        """Return the seconds that it was set to."""
+        return self.now
+
+
 @pytest.fixture
-def health() -> Generator[Health]:
-    """Run one whose loop has just beaten."""
-    with closing(Health(0)) as health:
-        health.beat(COUNTS, troubles=(), keeps=True)
+def clock() -> Clock:
+    """Return the clock of `health`."""
+    return Clock()
+
+
+@pytest.fixture
+def health(clock: Clock) -> Generator[Health]:
+    """Run one whose loop has just had a heartbeat."""
+    with closing(Health(0, clock=clock)) as health:
+        health.beat(COUNTS, troubles=(), can_deliver=True)
         yield health
 
 
@@ -44,11 +59,11 @@ def probe(health: Health, path: str, method: str = "GET") -> tuple[int, dict[str
         return answer.status, json.loads(body) if body else {}
 
 
-def raw(health: Health, said: bytes) -> bytes:
-    """Return what is answered to bytes."""
+def raw(health: Health, sent: bytes) -> bytes:
+    """Return the response to bytes."""
     address = urlsplit(health.url)
     with socket.create_connection((address.hostname, address.port), timeout=DEADLINE_SECONDS) as sock:
-        sock.sendall(said)
+        sock.sendall(sent)
         answer = b""
         while piece := sock.recv(4096):
             answer += piece
@@ -57,47 +72,64 @@ def raw(health: Health, said: bytes) -> bytes:
 
 @pytest.mark.parametrize("path", ["/healthz", "/readyz", "/readyz?verbose"])
 def test_all_is_well(health: Health, path: str) -> None:
-    """Both are 200 while the loop turns and keeps what comes, with the counts and nothing else."""
+    """Both are 200 while the loop runs and spans are kept, with the counts and nothing else."""
     status, body = probe(health, path)
     assert status == 200
     assert body == {"status": "ok", "troubles": [], **COUNTS._asdict()}
 
 
 @pytest.mark.parametrize(
-    ("keeps", "ready", "word"), [(True, 200, "degraded"), (False, 503, "failing")], ids=["degraded", "failing"]
+    ("can_deliver", "ready", "word"), [(True, 200, "degraded"), (False, 503, "failing")], ids=["degraded", "failing"]
 )
-def test_troubles(health: Health, *, keeps: bool, ready: int, word: str) -> None:
-    """What does not work is named; readiness ends where nothing is kept any more, liveness does not."""
-    health.beat(COUNTS, troubles=["spool cannot be used"], keeps=keeps)
+def test_troubles(health: Health, *, can_deliver: bool, ready: int, word: str) -> None:
+    """What does not work is named; readiness ends when no span is kept any more, liveness does not."""
+    health.beat(COUNTS, troubles=["spool cannot be used"], can_deliver=can_deliver)
     status, body = probe(health, "/readyz")
     assert (ready, word, ["spool cannot be used"]) == (status, body["status"], body["troubles"])
     assert probe(health, "/healthz")[0] == 200
 
 
 def test_starting() -> None:
-    """Before the first turn of the loop it is alive, but not ready."""
+    """Before the first heartbeat it is alive, but not ready."""
     with closing(Health(0)) as health:
         status, body = probe(health, "/readyz")
         assert (503, "starting") == (status, body["status"])
         assert probe(health, "/healthz")[0] == 200
 
 
-def test_stopping(health: Health) -> None:
-    """From the signal on it is not ready, but alive until it should have ended."""
-    health.stop(deadline=time.monotonic() + 60)
+def test_stopping(health: Health, clock: Clock) -> None:
+    """While the daemon is stopping it is alive, but not ready; it has stalled five seconds after its deadline."""
+    health.stop(deadline=clock.now + 60)
+    clock.now += 65
     status, body = probe(health, "/readyz")
     assert (503, "stopping") == (status, body["status"])
     assert probe(health, "/healthz")[0] == 200
 
+    clock.now += 0.1
+    status, body = probe(health, "/healthz")
+    assert (503, "stalled") == (status, body["status"])
 
-def test_a_loop_that_hangs() -> None:
-    """Without a beat for longer than it may take both are 503, until the next one."""
-    with closing(Health(0, patience_seconds=0.3)) as health:
-        wait_until(lambda: probe(health, "/healthz")[0] == 503)
-        status, body = probe(health, "/readyz")
+
+def test_a_loop_that_hangs(health: Health, clock: Clock) -> None:
+    """Without a heartbeat for more than five seconds both are 503, until the next one."""
+    clock.now += 5.0
+    assert probe(health, "/readyz")[0] == 200
+    clock.now += 0.1
+    for path in ("/healthz", "/readyz"):
+        status, body = probe(health, path)
         assert (503, "stalled") == (status, body["status"])
-        health.beat(COUNTS, troubles=(), keeps=True)
-        assert probe(health, "/healthz")[0] == 200
+
+    health.beat(COUNTS, troubles=(), can_deliver=True)
+
+    assert probe(health, "/healthz")[0] == 200
+
+
+def test_a_loop_that_never_ran(clock: Clock) -> None:
+    """A daemon that does not get to its loop has stalled, too."""
+    with closing(Health(0, clock=clock)) as health:
+        clock.now += 5.1
+        status, body = probe(health, "/healthz")
+        assert (503, "stalled") == (status, body["status"])
 
 
 @pytest.mark.parametrize(
@@ -113,20 +145,20 @@ def test_a_loop_that_hangs() -> None:
     ],
 )
 def test_other_requests(health: Health, method: str, path: str, expected: int) -> None:
-    """There is nothing else to be had."""
+    """Other paths are not found, and other methods not allowed."""
     assert expected == probe(health, path, method)[0]
 
 
 @pytest.mark.parametrize(
-    "said", [b"\r\n\r\n", b"\xff\xfe\r\n\r\n", b"GET\r\n\r\n", b"GET /healthz\r\n\r\n", b"GET /healthz SMTP\r\n\r\n"]
+    "sent", [b"\r\n\r\n", b"\xff\xfe\r\n\r\n", b"GET\r\n\r\n", b"GET /healthz\r\n\r\n", b"GET /healthz SMTP\r\n\r\n"]
 )
-def test_garbage(health: Health, said: bytes) -> None:
-    """What is no HTTP is told so."""
-    assert raw(health, said).startswith(b"HTTP/1.1 400 ")
+def test_garbage(health: Health, sent: bytes) -> None:
+    """A request that is not HTTP is a bad one."""
+    assert raw(health, sent).startswith(b"HTTP/1.1 400 ")
 
 
 def test_slow_clients_hold_up_nobody(health: Health) -> None:
-    """Any number of clients that say nothing, or half of it, leave room for a probe."""
+    """Any number of clients that send nothing, or half a request, leave room for a probe."""
     address = urlsplit(health.url)
     crowd = [socket.create_connection((address.hostname, address.port), timeout=DEADLINE_SECONDS) for _ in range(150)]
     for sock in crowd[::2]:
@@ -137,6 +169,6 @@ def test_slow_clients_hold_up_nobody(health: Health) -> None:
 
 
 def test_a_port_in_use() -> None:
-    """A port that is taken is told with its flag."""
+    """A port in use is an error that names the flag and the address."""
     with closing(Health(0)) as health, pytest.raises(ListenError, match=r"--health: cannot listen on 127\.0\.0\.1:"):
         Health(urlsplit(health.url).port or 0)

@@ -1,4 +1,4 @@
-"""What a service manager hears, at a real unix datagram socket."""
+"""Notifications to a service manager, at a real unix datagram socket."""
 
 from __future__ import annotations
 
@@ -25,22 +25,22 @@ ABSTRACT = pytest.param(
 
 
 @pytest.mark.parametrize("kind", [pytest.param("/", id="path"), ABSTRACT])
-def test_what_is_told(kind: str, tmp_path: Path) -> None:
-    """Each notice is a datagram; the status only when it has changed, the watchdog each time."""
+def test_notifications(kind: str, tmp_path: Path) -> None:
+    """Each notification is a datagram; the status only when it has changed, the watchdog each time."""
     name = str(tmp_path / "notify") if kind == "/" else f"@csm-otel-test-{os.getpid()}"
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
-        sock.settimeout(20)
+        sock.settimeout(60)
         sock.bind(name.replace("@", "\0", 1) if kind == "@" else name)
         manager = ServiceManager({"NOTIFY_SOCKET": name, "WATCHDOG_USEC": "3000000"})
         manager.ready()
-        manager.alive("1 datagram")
-        manager.alive("1 datagram")
-        manager.alive("2 datagrams")
+        manager.keep_alive("1 datagram")
+        manager.keep_alive("1 datagram")
+        manager.keep_alive("2 datagrams")
         manager.stopping()
-        told = [sock.recv(4096).decode() for _ in range(5)]
-    assert manager.listens
+        received = [sock.recv(4096).decode() for _ in range(5)]
+    assert manager.is_present
     assert manager.watchdog_seconds == 3
-    assert told == [
+    assert received == [
         "READY=1",
         "WATCHDOG=1\nSTATUS=1 datagram",
         "WATCHDOG=1",
@@ -50,7 +50,7 @@ def test_what_is_told(kind: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("environ", "listens"),
+    ("environ", "is_present"),
     [
         pytest.param({}, False, id="nobody"),
         pytest.param({"NOTIFY_SOCKET": ""}, False, id="empty"),
@@ -58,13 +58,13 @@ def test_what_is_told(kind: str, tmp_path: Path) -> None:
         pytest.param({"NOTIFY_SOCKET": "x" * 500}, True, id="too-long"),
     ],
 )
-def test_nobody_to_tell(environ: dict[str, str], *, listens: bool) -> None:
-    """Where nobody listens, or who did has gone, nothing happens."""
+def test_nobody_listens(environ: dict[str, str], *, is_present: bool) -> None:
+    """Without a service manager, or one that cannot be reached, nothing happens."""
     manager = ServiceManager(environ)
     manager.ready()
-    manager.alive("1 datagram")
+    manager.keep_alive("1 datagram")
     manager.stopping()
-    assert listens == manager.listens
+    assert is_present == manager.is_present
 
 
 @pytest.mark.parametrize(
@@ -78,5 +78,5 @@ def test_nobody_to_tell(environ: dict[str, str], *, listens: bool) -> None:
     ],
 )
 def test_whose_watchdog(environ: dict[str, str], seconds: float) -> None:
-    """The watchdog counts where it is meant for this process."""
+    """The watchdog counts only where it is meant for this process."""
     assert seconds == ServiceManager({"NOTIFY_SOCKET": "/no/such/socket", **environ}).watchdog_seconds
