@@ -12,7 +12,6 @@ from itertools import pairwise, starmap
 from typing import TYPE_CHECKING
 
 from opentelemetry.semconv._incubating.attributes.process_attributes import PROCESS_EXIT_CODE
-from opentelemetry.semconv._incubating.attributes.rpc_attributes import RPC_METHOD
 from opentelemetry.semconv.attributes.error_attributes import ERROR_TYPE
 from opentelemetry.semconv.attributes.http_attributes import HTTP_RESPONSE_STATUS_CODE
 
@@ -21,9 +20,9 @@ from csm_otel.spans.attributes import (
     CSM_ATTEMPT_COUNT,
     CSM_ATTEMPTS_MISSING,
     CSM_CORRELATION,
-    CSM_ORPHAN,
     CSM_OUTCOME,
 )
+from csm_otel.spans.data import SpanRole
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -32,7 +31,6 @@ if TYPE_CHECKING:
 
 Interval = tuple[int, int]
 
-ATTEMPT_SUFFIX = " attempt"
 _CLOCK_SLACK_NS = 2_000_000  # attempts that follow at once may seem this far apart: two readings, each cut to 1 ms
 _TOO_MANY_REQUESTS = 429
 
@@ -48,12 +46,12 @@ class Call:
     @cached_property
     def is_orphan(self) -> bool:
         """Whether it is an attempt whose call was not seen."""
-        return self.span.attributes.get(CSM_ORPHAN) is True
+        return self.span.role is SpanRole.ORPHAN
 
     @cached_property
     def is_call(self) -> bool:
         """Whether it counts as an AWS call."""
-        return RPC_METHOD in self.span.attributes and not self.is_orphan
+        return self.span.role is SpanRole.CALL
 
     @property
     def is_ambiguous(self) -> bool:
@@ -151,8 +149,13 @@ def traces_of(spans: Sequence[SpanData]) -> list[Trace]:
 
 
 def is_process(span: SpanData) -> bool:
-    """Whether the span is a command's or a process's, neither a call nor an attempt."""
-    return RPC_METHOD not in span.attributes and not span.name.endswith(ATTEMPT_SUFFIX)
+    """Return whether a span is a command's or a process's."""
+    return span.role in {SpanRole.COMMAND, SpanRole.PROCESS}
+
+
+def is_call_or_orphan(span: SpanData) -> bool:
+    """Return whether a span is a call's, or that of an attempt in the place of its call."""
+    return span.role in {SpanRole.CALL, SpanRole.ORPHAN}
 
 
 def integer(span: SpanData, key: str) -> int | None:
@@ -174,13 +177,13 @@ def exit_code(span: SpanData) -> int | None:
 def _trace(trace_id: int, spans: list[SpanData]) -> Trace:
     spans = sorted(spans, key=lambda span: (span.start_ns, span.end_ns))
     root = next((span for span in spans if is_process(span)), None)
-    owners = {span.context.span_id for span in spans if RPC_METHOD in span.attributes}
+    owners = {span.context.span_id for span in spans if is_call_or_orphan(span)}
     attempts: defaultdict[int, list[SpanData]] = defaultdict(list)
     lines: list[SpanData] = []
     for span in spans:
         if span is root:
             continue
-        if RPC_METHOD not in span.attributes and span.parent is not None and span.parent.span_id in owners:
+        if span.role is SpanRole.ATTEMPT and span.parent is not None and span.parent.span_id in owners:
             attempts[span.parent.span_id].append(span)
         else:
             lines.append(span)

@@ -9,9 +9,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from typing import TYPE_CHECKING, NamedTuple
 
-from opentelemetry.semconv._incubating.attributes.rpc_attributes import RPC_METHOD
-
-from csm_otel.report.trace import is_process
+from csm_otel.report.trace import is_call_or_orphan, is_process
 from csm_otel.report.waterfall import render_waterfall
 
 if TYPE_CHECKING:
@@ -73,7 +71,7 @@ class TraceLog:
         if told is not None and told.is_over:
             return False
         # An attempt has a parent in any case, and goes where its call has gone.
-        is_below_a_process = RPC_METHOD in span.attributes and parent is not None and not parent.is_remote
+        is_below_a_process = is_call_or_orphan(span) and parent is not None and not parent.is_remote
         return is_below_a_process or trace_id in self._waiting
 
     def _tell(self, trace_id: int, root: SpanData | None = None) -> str:
@@ -81,7 +79,7 @@ class TraceLog:
         self._spans -= len(spans)
         text = self._render([*spans, *([root] if root else [])])
         before = self._told.pop(trace_id, _Told(0, is_over=False)).calls
-        calls = before + sum(RPC_METHOD in span.attributes for span in spans)
+        calls = before + sum(is_call_or_orphan(span) for span in spans)
         self._told[trace_id] = _Told(calls, is_over=root is not None)
         if len(self._told) > _MAX_TOLD:
             self._told.popitem(last=False)

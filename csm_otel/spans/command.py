@@ -15,7 +15,7 @@ from opentelemetry.semconv._incubating.attributes.process_attributes import (
 from opentelemetry.semconv.attributes.error_attributes import ERROR_TYPE
 
 from csm_otel.csm.times import MAX_WALL_NS
-from csm_otel.spans.data import AttributeValue, Resource, SpanData, SpanKind, TraceContext
+from csm_otel.spans.data import AttributeValue, Resource, SpanData, SpanKind, SpanRole, TraceContext
 
 
 class Command(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
@@ -53,6 +53,7 @@ def command_span(
     if command.exit_code:
         attributes[ERROR_TYPE] = command.signal_name or str(command.exit_code)
     return SpanData(
+        role=SpanRole.COMMAND,
         name=command.name,
         kind=SpanKind.CLIENT,
         context=context,

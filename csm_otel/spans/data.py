@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from enum import IntEnum
+from enum import Enum, IntEnum
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -20,6 +20,21 @@ class SpanKind(IntEnum):
 
     INTERNAL = 1
     CLIENT = 3
+
+
+class SpanRole(Enum):
+    """What a span stands for. It is not exported."""
+
+    CALL = "call"
+    """An API call."""
+    ATTEMPT = "attempt"
+    """An HTTP request, the child of its call."""
+    ORPHAN = "orphan"
+    """An attempt without its call."""
+    COMMAND = "command"
+    """The command of ``exec``."""
+    PROCESS = "process"
+    """The process that made the calls below it."""
 
 
 class TraceContext(msgspec.Struct, frozen=True, kw_only=True):
@@ -67,6 +82,7 @@ class SpanEvent(msgspec.Struct, frozen=True, kw_only=True):
 class SpanData(msgspec.Struct, frozen=True, kw_only=True):
     """One span, complete."""
 
+    role: SpanRole
     name: str
     kind: SpanKind
     context: TraceContext

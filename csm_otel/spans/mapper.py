@@ -23,7 +23,7 @@ from csm_otel.spans.attributes import (
     orphan_attributes,
     present,
 )
-from csm_otel.spans.data import AttributeValue, Resource, SpanData, SpanEvent, SpanKind, TraceContext
+from csm_otel.spans.data import AttributeValue, Resource, SpanData, SpanEvent, SpanKind, SpanRole, TraceContext
 from csm_otel.spans.options import MappingOptions, MessageMode
 from csm_otel.spans.span_status import Outcome, outcome_of
 from csm_otel.spans.timing import Placement, attempt_offset_ns, clock_offset_ns, place
@@ -110,7 +110,7 @@ class SpanMapper:
         values = call_attributes(released, last, outcome, position.client_name, self._options)
         if offset_ns:
             values[CSM_TIME_ADJUSTED] = "timestamp_out_of_range"
-        span = self._span(_name(call), position, where, values, outcome)
+        span = self._span(_name(call), position, where, values, outcome, role=SpanRole.CALL)
         return [span, *self._attempts(released, where, offset_ns, position)]
 
     def _attempts(
@@ -127,7 +127,8 @@ class SpanMapper:
             if own_offset_ns not in {0, offset_ns}:
                 values[CSM_TIME_ADJUSTED] = "timestamp_out_of_range"
             below = position._replace(context=self._context(position.context), parent=position.context)
-            spans.append(self._span(_attempt_name(attempt.event), below, where, values, outcome))
+            name = _attempt_name(attempt.event)
+            spans.append(self._span(name, below, where, values, outcome, role=SpanRole.ATTEMPT))
         return spans
 
     def _orphan(self, released: OrphanAttempt, origin: Origin | None) -> SpanData:
@@ -141,7 +142,7 @@ class SpanMapper:
             **orphan_attributes(attempt, position.client_name, self._options),
             CSM_TIME_ADJUSTED: "timestamp_out_of_range" if offset_ns else None,
         }
-        return self._span(_attempt_name(attempt), position, where, values, outcome)
+        return self._span(_attempt_name(attempt), position, where, values, outcome, role=SpanRole.ORPHAN)
 
     def _position(
         self, observed: Observed[Event], last: ApiCallAttempt | None, origin: Origin | None, end_ns: int
@@ -176,9 +177,12 @@ class SpanMapper:
         own = origin.name if origin else ""
         return client_name or application or self._options.service_name or own or _UNKNOWN_SERVICE
 
-    def _span(self, name: str, position: _Position, where: Placement, values: Values, outcome: Outcome) -> SpanData:
+    def _span(
+        self, name: str, position: _Position, where: Placement, values: Values, outcome: Outcome, *, role: SpanRole
+    ) -> SpanData:
         message = self._message(outcome)
         return SpanData(
+            role=role,
             name=name,
             kind=SpanKind.CLIENT,
             context=position.context,

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from csm_otel.spans.attributes import CSM_PROCESS_END, CSM_SYNTHETIC
-from csm_otel.spans.data import Resource, SpanData, SpanKind, TraceContext
+from csm_otel.spans.data import Resource, SpanData, SpanKind, SpanRole, TraceContext
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -89,6 +89,7 @@ class ProcessTraces:
 
     def _begin(self, origin: Origin, resource: Resource) -> SpanData:
         return SpanData(
+            role=SpanRole.PROCESS,
             name=origin.name,
             kind=SpanKind.INTERNAL,
             context=TraceContext(trace_id=self._ids.generate_trace_id(), span_id=self._ids.generate_span_id()),

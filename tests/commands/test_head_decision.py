@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from csm_otel.commands.head_decision import is_root_sampled
 from csm_otel.delivery.sampling import HeadSampler, sampler_from
-from csm_otel.spans.data import Resource, SpanData, SpanKind, TraceContext
+from csm_otel.spans.data import Resource, SpanData, SpanKind, SpanRole, TraceContext
 
 STANDARD = (
     "always_on",
@@ -40,6 +40,7 @@ def sdk_decides(name: str, argument: str, trace_id: int, parent_sampled: bool | 
     if parent_sampled is not None:
         parent = TraceContext(trace_id=trace_id, span_id=1, sampled=parent_sampled, is_remote=True)
     span = SpanData(
+        role=SpanRole.COMMAND,
         name="backup.py",
         kind=SpanKind.INTERNAL,
         context=TraceContext(trace_id=trace_id, span_id=2),

@@ -7,13 +7,14 @@ from typing import Any
 import msgspec
 from hypothesis import strategies as st
 
-from csm_otel.spans.data import Resource, SpanData, SpanEvent, SpanKind, TraceContext
+from csm_otel.spans.data import Resource, SpanData, SpanEvent, SpanKind, SpanRole, TraceContext
 
 TRACE_ID = 0x0AF7651916CD43DD8448EB211C80319C
 CALL_ID = 0x00F067AA0BA902B7
 START_NS = 1_700_000_000_123_000_000
 
 CALL = SpanData(
+    role=SpanRole.CALL,
     name="S3.ListBuckets",
     kind=SpanKind.CLIENT,
     context=TraceContext(trace_id=TRACE_ID, span_id=CALL_ID),
@@ -28,6 +29,7 @@ CALL = SpanData(
 )
 ATTEMPT = msgspec.structs.replace(
     CALL,
+    role=SpanRole.ATTEMPT,
     name="S3.ListBuckets attempt",
     context=TraceContext(trace_id=TRACE_ID, span_id=CALL_ID + 1),
     parent=CALL.context,
@@ -63,6 +65,7 @@ _contexts = st.builds(
 _resources = st.dictionaries(_texts.filter(bool), _texts, max_size=3).map(lambda pairs: Resource(tuple(pairs.items())))
 spans = st.builds(
     SpanData,
+    role=st.sampled_from(SpanRole),
     name=_texts,
     kind=st.sampled_from(SpanKind),
     context=_contexts,

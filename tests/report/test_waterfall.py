@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from csm_otel.report.terminal import columns_of
 from csm_otel.report.waterfall import TraceBuffer, render_waterfall
-from csm_otel.spans.data import AttributeValue, Resource, SpanData, SpanKind, TraceContext
+from csm_otel.spans.data import AttributeValue, Resource, SpanData, SpanKind, SpanRole, TraceContext
 
 MS = 1_000_000
 T0 = 1_700_000_000_000 * MS
@@ -30,6 +30,7 @@ def _span(
     start_ms: int,
     end_ms: int,
     *,
+    role: SpanRole = SpanRole.CALL,
     parent: TraceContext | None = None,
     status: int | None = None,
     error: str = "",
@@ -45,6 +46,7 @@ def _span(
         **{key.replace("__", "."): value for key, value in attributes.items()},
     }
     return SpanData(
+        role=role,
         name=name,
         kind=SpanKind.CLIENT,
         context=TraceContext(trace_id=parent.trace_id if parent else trace_id, span_id=next(_span_ids)),
@@ -59,7 +61,8 @@ def _span(
 
 
 def _command(end_ms: int = 1000, code: int = 0, name: str = "legacy.py") -> SpanData:
-    return _span(name, 0, end_ms, process__exit__code=code, resource=Resource((("service.name", name),)))
+    resource = Resource((("service.name", name),))
+    return _span(name, 0, end_ms, role=SpanRole.COMMAND, process__exit__code=code, resource=resource)
 
 
 def _call(
@@ -92,6 +95,7 @@ def _call(
                 f"{name} attempt",
                 start_ms,
                 end_ms,
+                role=SpanRole.ATTEMPT,
                 parent=call.context,
                 status=status_,
                 error=error_,
@@ -132,6 +136,7 @@ def _demo() -> list[SpanData]:
             "S3.DeleteObject attempt",
             3400,
             3415,
+            role=SpanRole.ORPHAN,
             parent=root.context,
             status=204,
             csm__orphan=True,
@@ -239,7 +244,7 @@ def _outside() -> list[SpanData]:
 
 def _second_process() -> list[SpanData]:
     root = _command()
-    child = _span("child.sh", 100, 300, parent=root.context, error="2", process__exit__code=2)
+    child = _span("child.sh", 100, 300, role=SpanRole.COMMAND, parent=root.context, error="2", process__exit__code=2)
     return [root, child, *_call(child, "S3.GetObject", (200, 250), [_ok(200, 250)])]
 
 
@@ -397,7 +402,8 @@ def test_traces_come_one_after_the_other() -> None:
 
 def test_the_application_is_named() -> None:
     """Where the application has another name than its command, given by ``--name`` or by itself, both are there."""
-    root = _span("deploy.sh", 0, 1000, process__exit__code=0, resource=Resource((("service.name", "deploy"),)))
+    deploy = Resource((("service.name", "deploy"),))
+    root = _span("deploy.sh", 0, 1000, role=SpanRole.COMMAND, process__exit__code=0, resource=deploy)
     (header, _) = render_waterfall([root], width=100, color=False).splitlines()
     assert header == f"deploy: deploy.sh  1.00 s  exit 0  trace {TRACE_ID:032x}"
 
@@ -482,7 +488,6 @@ _keys = (
     "csm.attempt.number",
     "csm.attempts_missing",
     "csm.correlation",
-    "csm.orphan",
     "csm.outcome",
     "error.type",
     "http.response.status_code",
@@ -494,7 +499,6 @@ _attributes: st.SearchStrategy[dict[str, AttributeValue]] = st.fixed_dictionarie
     optional={
         **dict.fromkeys(_keys, _values),
         "csm.correlation": st.just("ambiguous") | _values,
-        "csm.orphan": st.booleans(),
         "csm.outcome": st.just("not_sent") | _values,
     },
 )
@@ -504,7 +508,8 @@ _attributes: st.SearchStrategy[dict[str, AttributeValue]] = st.fixed_dictionarie
 def _any_span(draw: st.DrawFn) -> SpanData:
     start_ns = draw(st.integers(0, 2**63)) if draw(st.booleans()) else T0 + draw(st.integers(0, 5000)) * MS
     return SpanData(
-        name=draw(_texts) + draw(st.sampled_from(["", " attempt"])),
+        role=draw(st.sampled_from(SpanRole)),
+        name=draw(_texts),
         kind=SpanKind.CLIENT,
         context=draw(_contexts),
         parent=draw(st.none() | _contexts),
