@@ -1,0 +1,67 @@
+"""Pipelines without sockets or a back end, for what a running daemon is asked."""
+
+from __future__ import annotations
+
+import io
+from typing import TYPE_CHECKING, cast
+
+from datagrams import attempt
+
+from csm_otel.commands.wiring import build_bridge
+from csm_otel.config.settings import Settings
+from csm_otel.config.standard import StandardVariables
+from csm_otel.csm.decoding import decode
+from csm_otel.csm.events import Peer
+from csm_otel.engine.source import Source
+from csm_otel.files.replayed_origins import ReplayedOrigins
+from csm_otel.process.speaker import Speaker
+
+if TYPE_CHECKING:
+    from csm_otel.delivery.queue import DeliveryQueue
+    from csm_otel.engine.bridge import Bridge
+    from csm_otel.spans.data import SpanData
+
+PEER = Peer("127.0.0.1", 40_000)
+HELD_PEER = PEER._replace(generation=1)
+"""One whose process is being looked up, and never found."""
+
+
+class HeldQueue:
+    """A back end that has what was sent to it when it is told so."""
+
+    def __init__(self) -> None:
+        self.has_all = False
+        self.marks = 0
+
+    def mark(self) -> int:
+        """Return where the queue ends."""
+        self.marks += 1
+        return self.marks
+
+    def is_flushed(self, mark: int) -> bool:
+        """Return whether everything before the mark has been delivered."""
+        assert 0 < mark <= self.marks
+        return self.has_all
+
+
+def bridge_to(shown: list[SpanData]) -> Bridge:
+    """Return a pipeline that shows its spans."""
+    return build_bridge(
+        settings=Settings(),
+        variables=StandardVariables.model_construct(),
+        source=Source(origins=ReplayedOrigins()),
+        speaker=Speaker(io.StringIO()),
+        exporters=["console"],
+        show=shown.extend,
+    )
+
+
+def with_queue(bridge: Bridge, queue: HeldQueue) -> Bridge:
+    """Return the pipeline with a queue to a back end beside it."""
+    return bridge._replace(outlets=bridge.outlets._replace(queue=cast("DeliveryQueue", queue)))
+
+
+def receive_attempt(bridge: Bridge, *, now: float, peer: Peer = PEER) -> None:
+    """Let an attempt arrive, which waits for its call."""
+    decoded = decode(attempt())
+    bridge.pipeline.receive(decoded, peer=peer, received_ns=1, now=now)
