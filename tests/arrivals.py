@@ -1,8 +1,8 @@
-"""What arrives at a correlator, and what it releases, as lines to read.
+"""Datagrams that arrive at a correlator, and what it releases, as readable lines.
 
-An arrival is a datagram, the ms after `BASE_MS` at which it comes, and where from. A release is a line:
-``call@0 [a b]`` is the call that began at 0 ms with the attempts of those request ids; only what is out of the ordinary
-is told besides.
+An arrival is a datagram, the time of its arrival in ms after `BASE_MS`, and its source. A release is a line:
+``call@0 [a b]`` is the call that began at 0 ms with the attempts of those request ids, followed by everything unusual
+about it.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ RUBY_NULLS: dict[str, Any] = dict.fromkeys(["Timestamp", "Fqdn", "Region", "User
 
 
 class Arrival(NamedTuple):
-    """A datagram, when it comes (ms after `BASE_MS`), and from where."""
+    """A datagram, the time of its arrival (ms after `BASE_MS`), and its source."""
 
     payload: bytes
     at: int
@@ -83,12 +83,12 @@ def failed(status: int | None = 503, name: str = "SlowDown", message: str = "slo
 
 
 def finally_failed(status: int | None = 503, name: str = "SlowDown", message: str = "slow") -> dict[str, Any]:
-    """Return the same as a call's Final* fields."""
+    """Return the Final* fields of a call whose last attempt failed so."""
     return {"FinalHttpStatusCode": status, "FinalAwsException": name, "FinalAwsExceptionMessage": message}
 
 
 def arrive(correlator: Correlator, arrival: Arrival) -> list[Released]:
-    """Feed one datagram, deadlines first, as the loop does."""
+    """Expire what is due, then pass on one datagram, as the loop does."""
     now = arrival.at / 1000
     released = correlator.expire(now=now)
     for event in decode(arrival.payload).events:
@@ -101,8 +101,8 @@ def arrive(correlator: Correlator, arrival: Arrival) -> list[Released]:
     return released
 
 
-def told(released: list[Released]) -> list[str]:
-    """Return the releases as lines."""
+def as_lines(released: list[Released]) -> list[str]:
+    """Return what was released as lines."""
     return [_line(one) for one in released]
 
 
@@ -122,12 +122,12 @@ def _name(attempt: ApiCallAttempt) -> str:
 
 
 def transcript(*arrivals: Arrival) -> list[str]:
-    """Return what a correlator releases for these arrivals, and what is left in the end."""
-    return told(all_released(*arrivals))
+    """Return what a correlator releases for these arrivals and at the end, as lines."""
+    return as_lines(all_released(*arrivals))
 
 
 def all_released(*arrivals: Arrival, limits: CorrelatorLimits | None = None) -> list[Released]:
-    """Return the same before it is told."""
+    """Return what a correlator releases for these arrivals and at the end."""
     correlator = Correlator(limits)
     released = [one for arrival in arrivals for one in arrive(correlator, arrival)]
     last = arrivals[-1].at / 1000

@@ -1,4 +1,4 @@
-"""Wire datagrams as each SDK writes them: its keys, their order, its user agent, its way of escaping.
+"""Datagrams as each SDK writes them: its keys and their order, its user agent, its escaping.
 
 Source of the key orders and agents: csm-protocol 2.8 and the captured datagrams.
 """
@@ -14,10 +14,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 BASE_MS = 1_795_458_108_000
-"""Epoch milliseconds at which the default datagrams begin."""
+"""Start of the default datagrams, in epoch milliseconds."""
 
 ABSENT = object()
-"""A value that takes its key out of a default datagram."""
+"""A value that removes its key from a default datagram."""
 
 AGENTS: Mapping[Dialect, str] = {
     Dialect.BOTOCORE: "Boto3/1.44.5 md/Botocore#1.44.5 ua/2.1 os/linux#6.1 lang/python#3.11.7 Botocore/1.44.5",
@@ -31,10 +31,10 @@ AGENTS: Mapping[Dialect, str] = {
     Dialect.UNKNOWN: "SomethingElse/1.0",
 }
 PHP_CALL_AGENT = " GuzzleHttp/7"
-"""What PHP's calls carry in the place of the SDK's agent, leading blank included."""
+"""The user agent of PHP's calls, with its leading space."""
 
 TOKEN = "IQoJb3JpZ2luX2VjEPTOKENTOKEN" + "0123456789abcdefGHIJ" * 20
-"""A session token of nobody's, 428 characters."""
+"""An invented session token of 428 characters."""
 
 
 class _Keys(NamedTuple):

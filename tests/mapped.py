@@ -1,4 +1,4 @@
-"""Arrivals to span data, for tests to look at: ids count up, the resource is small."""
+"""Arrivals to span data with ids that count up and a small resource."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ HOST = "the-host"
 
 
 class CountingIds:
-    """Ids that tell in which order they were given."""
+    """Ids in the order in which they were generated."""
 
     def __init__(self) -> None:
         self._last = 0
@@ -41,7 +41,7 @@ def mapper(*, parent: TraceContext | None = None, options: MappingOptions | None
 
 
 def released_by(*arrivals: Arrival) -> list[Released]:
-    """Return all that a correlator makes of these arrivals."""
+    """Return everything that a correlator releases for these arrivals."""
     correlator = Correlator()
     released = [one for arrival in arrivals for one in arrive(correlator, arrival)]
     return released + correlator.flush()
@@ -50,6 +50,6 @@ def released_by(*arrivals: Arrival) -> list[Released]:
 def mapped(
     *arrivals: Arrival, parent: TraceContext | None = None, options: MappingOptions | None = None
 ) -> list[SpanData]:
-    """Return the spans of all that a correlator makes of these arrivals."""
+    """Return the spans of everything that a correlator releases for these arrivals."""
     using = mapper(parent=parent, options=options)
     return [span for released in released_by(*arrivals) for span in using.map(released)]

@@ -1,4 +1,4 @@
-"""Calls and attempts as the correlator observes them."""
+"""Calls and attempts with their times, as the correlator passes them on."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ PEER = Peer("127.0.0.1", 40_000)
 
 
 def observed_call(payload: bytes, *, received: int | None = None) -> Observed[ApiCall]:
-    """Return a call as it was observed, ``received`` ms after `BASE_MS` or when it ended."""
+    """Return an observed call, received at its end or ``received`` ms after `BASE_MS`."""
     (event,) = decode(payload).events
     assert isinstance(event, ApiCall)
     received_ns = (BASE_MS + (30 if received is None else received)) * NS_PER_MS
@@ -33,7 +33,7 @@ def observed_call(payload: bytes, *, received: int | None = None) -> Observed[Ap
 def observed(
     start: int, end: int, dialect: Dialect = Dialect.BOTOCORE, /, **changes: object
 ) -> Observed[ApiCallAttempt]:
-    """Return an attempt from ``start`` to ``end``, in ms after `BASE_MS`, received when it ended."""
+    """Return an observed attempt from ``start`` to ``end``, in ms after `BASE_MS`, received at its end."""
     stamp = end if dialect is Dialect.GO else start
     times = {"Timestamp": BASE_MS + stamp, "AttemptLatency": end - start}
     (event,) = decode(attempt(dialect, **(times | changes))).events

@@ -1,4 +1,4 @@
-"""Hypothesis strategies: what senders write, what strangers write, and secrets among it."""
+"""Hypothesis strategies: well-formed, malformed and damaged datagrams, and such with secrets."""
 
 from __future__ import annotations
 
@@ -126,7 +126,7 @@ _WIRE_KEYS = sorted(
 
 @st.composite
 def misshapen(draw: st.DrawFn) -> bytes:
-    """Return JSON with the right keys and anything at all under them, alone or several of it."""
+    """Return one or several JSON objects with known keys and any values."""
     objects = draw(
         st.lists(
             st.dictionaries(st.sampled_from(_WIRE_KEYS), json_values, max_size=12).flatmap(
@@ -145,7 +145,7 @@ def misshapen(draw: st.DrawFn) -> bytes:
 
 @st.composite
 def mutated(draw: st.DrawFn) -> bytes:
-    """Return a real datagram with some of its bytes overwritten, cut out, doubled or put in."""
+    """Return a well-formed datagram with some of its bytes overwritten, removed, duplicated or inserted."""
     payload = bytearray(draw(well_formed()))
     for _ in range(draw(st.integers(1, 4))):
         at = draw(st.integers(0, len(payload)))
@@ -184,7 +184,7 @@ _CALL_TEXT_KEYS = (
 
 @st.composite
 def leaking(draw: st.DrawFn) -> tuple[bytes, list[str]]:
-    """Return a datagram that quotes its own secrets, or pieces of 16 characters and more, and the secrets."""
+    """Return a datagram that quotes its own secrets or pieces of them (16 or more characters), and the secrets."""
     secrets = [draw(access_keys), draw(tokens)]
     own: dict[str, object] = {"AccessKey": secrets[0], "SessionToken": secrets[1]}
     quotes = st.builds(

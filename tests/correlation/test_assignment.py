@@ -30,7 +30,7 @@ def assignment_of(attempts: int = 4) -> Assignment:
 
 
 def pending_call(key: int, costs: Mapping[tuple[int, ...], float], *, expected: int = 1) -> PendingCall:
-    """Return a call with these candidates, each told from the others by its event, and the empty chain."""
+    """Return a call with these candidates and the empty chain; its event differs from that of any other key."""
     pending = PendingCall(key, observed_call(call(Latency=30 + key)), waits=False)
     pending.expected = expected
     chains = sorted(starmap(Chain, costs.items()), key=lambda chain: chain.cost)

@@ -1,4 +1,4 @@
-"""Attempts to their calls: each SDK's quirk, numbered as in the protocol notes, as a transcript."""
+"""Quirks of the SDKs, numbered as in the protocol notes: arrivals, and what is released, as transcripts."""
 
 from __future__ import annotations
 
@@ -457,12 +457,12 @@ CONCURRENT = [
 
 @pytest.mark.parametrize(("arrivals", "expected"), [*SEQUENTIAL, *CONCURRENT])
 def test_transcript(arrivals: list[Arrival], expected: list[str]) -> None:
-    """Each SDK's quirk, as the protocol notes number them, ends in the right trees."""
+    """In spite of each quirk, every call is released with its own attempts."""
     assert transcript(*arrivals) == expected
 
 
 def test_go_flood() -> None:
-    """Three hundred calls of goroutines that overlap all find their own attempt by its request id."""
+    """Three hundred overlapping calls of goroutines all get their own attempt by its request id."""
     arrivals = [
         one
         for number in range(300)

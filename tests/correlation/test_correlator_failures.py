@@ -1,7 +1,7 @@
-"""What goes wrong between a sender and the correlator, and what is made of it: releases and spans, row by row.
+"""Failures between a sender and the correlator, and the releases and spans that result, case by case.
 
-In the order of the table of failures in the protocol notes (D5). Where a quirk of `test_correlator_cases` is the same
-failure, it is named there and told here only for its spans. Kernel drops have a test of their own in `test_agent`.
+In the order of the table of failures in the protocol notes (D5). A failure that is also a quirk in
+`test_correlator_cases` is here for its spans only. Kernel drops have a test of their own in `test_agent`.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from arrivals import (
     WAIT,
     Arrival,
     all_released,
+    as_lines,
     called,
     failed,
-    told,
     tried,
 )
 from datagrams import ABSENT, BASE_MS
@@ -39,11 +39,11 @@ if TYPE_CHECKING:
 
 HOUR = 3_600_000
 LATE = int(GRACE * 1000) + 1
-_TOLD = ("attempt.number", "attempts_missing", "correlation", "not_sent", "orphan", "overrun_ms", "time.adjusted")
+_SHOWN = ("attempt.number", "attempts_missing", "correlation", "not_sent", "orphan", "overrun_ms", "time.adjusted")
 
 
-def drawn(released: list[Released]) -> list[str]:
-    """Return the spans of what was released as lines: what, from when to when, and what is said of the failure."""
+def spans_of(released: list[Released]) -> list[str]:
+    """Return the spans of what was released as lines: kind, start and end, and the attributes of the failure."""
     using = mapper()
     return [_line(span) for one in released for span in using.map(one)]
 
@@ -51,13 +51,13 @@ def drawn(released: list[Released]) -> list[str]:
 def _line(span: SpanData) -> str:
     kind = span.name.removeprefix("S3.GetObject").strip() or "call"
     start, end = (time_ns // NS_PER_MS - BASE_MS for time_ns in (span.start_ns, span.end_ns))
-    known = {name: span.attributes.get(f"csm.{name}") for name in _TOLD}
+    known = {name: span.attributes.get(f"csm.{name}") for name in _SHOWN}
     words = [kind, f"{start}..{end}", *(f"{name}={value}" for name, value in known.items() if value is not None)]
     return "  " * (span.parent is not None) + " ".join(words)
 
 
 def remote(arrival: Arrival) -> Arrival:
-    """Return the same from another host."""
+    """Return an arrival from another host."""
     return arrival._replace(host="10.0.0.7")
 
 
@@ -183,7 +183,7 @@ CLOCK_STEP = [
             "  attempt 1..5 attempt.number=1",
             "  attempt 60..70 attempt.number=2",
         ],
-        id="clock-an-hour-ahead-is-not-believed",
+        id="clock-an-hour-ahead-is-not-trusted",
     ),
     pytest.param(
         [tried("a", -HOUR + 1, -HOUR + 5, at=5), called(-HOUR, -HOUR + 6, at=6)],
@@ -442,11 +442,11 @@ NESTED_AND_RESTART = [
     ],
 )
 def test_failure(arrivals: list[Arrival], lines: list[str], spans: list[str]) -> None:
-    """What is left of a failure is released with its reason, and its spans say what is wrong with them."""
+    """After a failure everything is released with its reason, and the spans have the attributes for it."""
     released = all_released(*arrivals)
 
-    assert told(released) == lines
-    assert drawn(released) == spans
+    assert as_lines(released) == lines
+    assert spans_of(released) == spans
 
 
 FLOOD = [
@@ -463,17 +463,17 @@ FLOOD = [
     pytest.param(
         [called(0, 9, RUBY), tried("x", 8, 10, Api="1"), tried("y", 9, 11, Api="2"), tried("a", 2, 7, RUBY, at=12)],
         ["call@0 [] missing 1 evicted", "orphan x evicted", "orphan y flushed", "orphan a flushed"],
-        id="flood-pushes-the-oldest-out-whatever-it-is",
+        id="flood-evicts-the-oldest-of-both-kinds",
     ),
     pytest.param(
         [tried("a", 2, 9), called(0, 10), tried("x", 10, 11, Api="1"), tried("b", 12, 19), called(11, 20)],
         ["call@0 [a]", "call@11 [b]", "orphan x flushed"],
-        id="flood-pushes-nobody-out-who-is-quicker",
+        id="flood-evicts-no-call-that-is-complete",
     ),
 ]
 
 
 @pytest.mark.parametrize(("arrivals", "lines"), FLOOD)
 def test_flood(arrivals: list[Arrival], lines: list[str]) -> None:
-    """Where more waits than two events, the oldest leaves early, with its reason."""
-    assert told(all_released(*arrivals, limits=CorrelatorLimits(pending_events=2))) == lines
+    """With more than two pending events the oldest is released early, with its reason."""
+    assert as_lines(all_released(*arrivals, limits=CorrelatorLimits(pending_events=2))) == lines

@@ -1,13 +1,13 @@
-"""A well-behaved sender beside a flood: what waits stays within its bounds, and the sender gets what is its own.
+"""A well-behaved sender and a flood: pending events stay within their bounds, and the sender's calls are exact.
 
-What is guaranteed depends on what the flood can spoof. In another group (another host, client id, service or API, and
-another port where one socket serves a sender for life) it costs the sender nothing. In the same group nothing tells
-strangers from the sender but outcomes, times and, for Go, request ids:
+The guarantees depend on what the flood can forge. In another group (another host, client id, service or API, and
+another port where a sender has one socket for life) it costs the sender nothing. In the same group an attacker differs
+from the sender only by results, times and, for Go, request ids:
 
-- an attempt goes to a call that it fits, once, or leaves as an orphan;
-- what does not fit in time or outcome, or has another request id, is never a call's;
-- attempts that copy the sender's times and outcomes put its calls in doubt, which is told, but take none from them.
-  Calls that copy them may.
+- an attempt is assigned to a call that it fits, once, or released as an orphan;
+- an attempt with other times, another result or another request id is never assigned;
+- attempts that copy the sender's times and results make its calls ambiguous, but not incomplete. Calls that copy them
+  may.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ from arrivals import (
     RUBY,
     Arrival,
     arrive,
+    as_lines,
     called,
     failed,
     finally_failed,
-    told,
     tried,
 )
 
@@ -44,7 +44,7 @@ GAP = 40  # ms between the sender's calls
 
 
 def well_behaved(dialect: Dialect) -> list[Arrival]:
-    """Return calls one after the other: the first try fails, the second does not."""
+    """Return sequential calls, whose first attempt fails and whose second one does not."""
     arrivals = []
     for number in range(CALLS):
         at = GAP * number
@@ -67,17 +67,17 @@ Spoof = dict[str, Any]
 
 
 def by_port(number: int) -> Spoof:
-    """Return what a stranger on another port has."""
+    """Return the fields of an attacker on another port."""
     return {"port": 50_000 + number}
 
 
 def by_client_id(number: int) -> Spoof:
-    """Return what a stranger with another client id has."""
+    """Return the fields of an attacker with another client id."""
     return {"ClientId": f"{number}", "port": 50_000 + number}
 
 
 def by_api(number: int) -> Spoof:
-    """Return what a stranger that calls another API has."""
+    """Return the fields of an attacker that calls another API."""
     return {"Api": f"{number}", "port": 50_000 + number}
 
 
@@ -87,32 +87,32 @@ def attempts(at: int, dialect: Dialect, **spoof: object) -> Arrival:
 
 
 def unfinished_calls(at: int, dialect: Dialect, **spoof: object) -> Arrival:
-    """Return a call that counts attempts which never come."""
+    """Return a call that counts attempts which never arrive."""
     return called(at, at + 1, dialect, AttemptCount=4, **spoof)  # type: ignore[arg-type]
 
 
 def absurd_attempts(at: int, dialect: Dialect, **spoof: object) -> Arrival:
-    """Return an attempt whose length and clock are nonsense."""
+    """Return an attempt with an invalid latency and timestamp."""
     latency = (-HOUR, -1, 10**12)[at % 3]
     off = (HOUR, -HOUR, 0, 30 * HOUR)[at % 4]
     return tried("x", at + off, at + off, dialect, at=at, AttemptLatency=latency, **spoof)  # type: ignore[arg-type]
 
 
 def absurd_calls(at: int, dialect: Dialect, **spoof: object) -> Arrival:
-    """Return a call whose length, clock and count are nonsense."""
+    """Return a call with an invalid latency, timestamp and count."""
     latency = (-HOUR, -1, 10**12)[at % 3]
     off = (HOUR, -HOUR, 0, 30 * HOUR)[at % 4]
     count = (10**9, 10**17, -1)[at % 3]
     return called(at + off, at + off, dialect, at=at, Latency=latency, AttemptCount=count, **spoof)  # type: ignore[arg-type]
 
 
-def flooded(dialect: Dialect, strangers: Iterable[Arrival]) -> list[Arrival]:
-    """Return the sender's datagrams among the strangers', in order of arrival."""
-    return sorted([*strangers, *well_behaved(dialect)], key=lambda arrival: arrival.at)
+def flooded(dialect: Dialect, attackers: Iterable[Arrival]) -> list[Arrival]:
+    """Return the datagrams of sender and attackers in order of arrival."""
+    return sorted([*attackers, *well_behaved(dialect)], key=lambda arrival: arrival.at)
 
 
 def released_by(arrivals: list[Arrival], *, bound: int) -> list[Released]:
-    """Return what leaves, having looked at each step at what waits."""
+    """Return what is released, and assert at each step that the pending events are within the bound."""
     correlator = Correlator(CorrelatorLimits(pending_events=bound))
     released = []
     for arrival in arrivals:
@@ -121,13 +121,13 @@ def released_by(arrivals: list[Arrival], *, bound: int) -> list[Released]:
     return released + correlator.flush()
 
 
-def senders(released: list[Released]) -> list[str]:
+def senders_calls(released: list[Released]) -> list[str]:
     """Return the lines of the well-behaved sender's calls."""
-    return told([one for one in released if isinstance(one, CorrelatedCall) and one.call.peer.port == SENDER_PORT])
+    return as_lines([one for one in released if isinstance(one, CorrelatedCall) and one.call.peer.port == SENDER_PORT])
 
 
-def check_each_leaves_once(arrivals: list[Arrival], released: list[Released]) -> None:
-    """Check that there are as many calls, and as many attempts with calls and as orphans, as arrived."""
+def assert_each_is_released_once(arrivals: list[Arrival], released: list[Released]) -> None:
+    """Assert that as many calls, and as many attempts with calls or as orphans, were released as arrived."""
     calls = [one for one in released if isinstance(one, CorrelatedCall)]
     orphans = [one for one in released if isinstance(one, OrphanAttempt)]
     assert len(calls) == sum(b'"ApiCall"' in arrival.payload for arrival in arrivals)
@@ -140,46 +140,46 @@ def check_each_leaves_once(arrivals: list[Arrival], released: list[Released]) ->
         pytest.param(BOTOCORE, by_port, id="ports"),
         pytest.param(GO, by_client_id, id="client-ids"),
         pytest.param(JS, by_api, id="apis"),
-        pytest.param(RUBY, by_client_id, id="client-ids-of-a-sender-that-is-held"),
+        pytest.param(RUBY, by_client_id, id="client-ids-of-a-sender-whose-calls-wait"),
     ],
 )
-@pytest.mark.parametrize("stranger", [attempts, unfinished_calls, absurd_attempts, absurd_calls])
+@pytest.mark.parametrize("attacker", [attempts, unfinished_calls, absurd_attempts, absurd_calls])
 def test_flood_of_other_groups(
-    dialect: Dialect, spoof: Callable[[int], Spoof], stranger: Callable[..., Arrival]
+    dialect: Dialect, spoof: Callable[[int], Spoof], attacker: Callable[..., Arrival]
 ) -> None:
-    """Whatever strangers send, what waits is bounded, each event leaves once, and the sender's calls are exact."""
-    strangers = [stranger(GAP * number // FLOOD, dialect, **spoof(number)) for number in range(FLOOD * CALLS)]
-    arrivals = flooded(dialect, strangers)
+    """Whatever attackers send, pending events are bounded, each is released once, and the sender's calls are exact."""
+    attackers = [attacker(GAP * number // FLOOD, dialect, **spoof(number)) for number in range(FLOOD * CALLS)]
+    arrivals = flooded(dialect, attackers)
 
     released = released_by(arrivals, bound=BOUND)
 
-    assert senders(released) == EXPECTED
-    check_each_leaves_once(arrivals, released)
+    assert senders_calls(released) == EXPECTED
+    assert_each_is_released_once(arrivals, released)
     reasons = Counter(one.reason for one in released if isinstance(one, OrphanAttempt))
-    if stranger in {attempts, absurd_attempts}:
+    if attacker in {attempts, absurd_attempts}:
         assert reasons == {Reason.EVICTED: FLOOD * CALLS - BOUND, Reason.FLUSHED: BOUND}
 
 
 def test_flood_of_other_hosts() -> None:
-    """Strangers on other hosts, or other addresses of this one, are no more to a sender than those on other ports."""
-    strangers = [
+    """Attackers on other hosts, or other addresses of this one, affect a sender no more than those on other ports."""
+    attackers = [
         attempts(GAP * number // FLOOD, JS)._replace(host=f"127.0.{number // 250}.{2 + number % 250}")
         for number in range(FLOOD * CALLS)
     ]
-    arrivals = flooded(JS, strangers)
+    arrivals = flooded(JS, attackers)
 
     released = released_by(arrivals, bound=BOUND)
 
-    assert senders(released) == EXPECTED
-    check_each_leaves_once(arrivals, released)
+    assert senders_calls(released) == EXPECTED
+    assert_each_is_released_once(arrivals, released)
 
 
-# In the same group: JavaScript and Go change their port in mid-call, so that it tells nothing.
+# In the same group: JavaScript and Go change their port in mid-call, so that it does not identify them.
 
 
 @pytest.mark.parametrize("dialect", [JS, GO])
 @pytest.mark.parametrize(
-    "strangers",
+    "attackers",
     [
         pytest.param(
             [
@@ -187,7 +187,7 @@ def test_flood_of_other_hosts() -> None:
                 for at in range(GAP * CALLS)
                 for dialect in (JS, GO)
             ],
-            id="attempts-of-another-outcome",
+            id="attempts-of-another-result",
         ),
         pytest.param(
             [
@@ -203,27 +203,27 @@ def test_flood_of_other_hosts() -> None:
                 for at in range(GAP * CALLS)
                 for dialect in (JS, GO)
             ],
-            id="unfinished-calls-of-another-outcome",
+            id="unfinished-calls-of-another-result",
         ),
     ],
 )
-def test_flood_of_the_same_group_that_does_not_fit(dialect: Dialect, strangers: list[Arrival]) -> None:
-    """What fits none of the sender's calls, in time or outcome, takes nothing from them."""
-    arrivals = flooded(dialect, strangers)
+def test_flood_of_the_same_group_that_does_not_fit(dialect: Dialect, attackers: list[Arrival]) -> None:
+    """Events that do not fit the sender's calls, in times or result, do not affect them."""
+    arrivals = flooded(dialect, attackers)
 
     released = released_by(arrivals, bound=10_000)
 
-    assert senders(released) == EXPECTED
-    check_each_leaves_once(arrivals, released)
+    assert senders_calls(released) == EXPECTED
+    assert_each_is_released_once(arrivals, released)
 
 
 @pytest.mark.parametrize("dialect", [JS, GO])
 def test_flood_of_the_same_group_that_copies_the_sender(dialect: Dialect) -> None:
-    """Attempts that copy the sender's leave none of its calls without; it is told that they are in doubt.
+    """Attempts that copy the sender's make its calls ambiguous, but not incomplete.
 
-    Go's last attempt is its own all the same, as the request id says.
+    Go's last attempt is still the right one, by its request id.
     """
-    strangers = [
+    attackers = [
         copy
         for number in range(CALLS)
         for port in range(50_000, 50_010)
@@ -232,11 +232,11 @@ def test_flood_of_the_same_group_that_copies_the_sender(dialect: Dialect) -> Non
             tried(f"y{port}", GAP * number + 15, GAP * number + 28, dialect, port=port),
         )
     ]
-    arrivals = flooded(dialect, strangers)
+    arrivals = flooded(dialect, attackers)
 
     released = released_by(arrivals, bound=10_000)
 
-    check_each_leaves_once(arrivals, released)
+    assert_each_is_released_once(arrivals, released)
     calls = [one for one in released if isinstance(one, CorrelatedCall)]
     assert [(one.missing, one.ambiguous) for one in calls] == [(0, True)] * CALLS
     if dialect is GO:

@@ -1,7 +1,7 @@
-"""The laws of the correlator: whatever arrives, nothing is lost, doubled or kept too long, and no index outlives it.
+"""The laws of the correlator: for any input, no event is lost, duplicated or kept too long, and no index outlives it.
 
-What arrives are datagrams, decoded: bursts of calls that compete with each other, in any order, some lost, some twice;
-odd ones, and floods of spoofed ones. Each event carries its number as the account id, which no evidence looks at.
+The input is decoded datagrams: bursts of competing calls in any order, some lost, some twice; malformed ones, and
+floods of forged ones. Each event has its number as the account id, which correlation ignores.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 _WAIT, _GRACE, _EVENTS, _BYTES = 5.0, 0.5, 40, 20_000
 _HOUR_MS = 3_600_000
 _HOSTS = ("127.0.0.1", "10.0.0.7")
-_KEEPS_PORT = {BOTOCORE, CPP, JAVA}
+_STABLE_PORT = {BOTOCORE, CPP, JAVA}
 _MAY_REORDER = {RUBY, DOTNET, JS, Dialect.UNKNOWN}
 
 _dialects = st.sampled_from(sorted(Dialect))
@@ -39,7 +39,7 @@ _peers = st.builds(Peer, st.sampled_from(_HOSTS), st.integers(1, 2), st.integers
 
 
 class Sent(NamedTuple):
-    """A datagram before it is sent: its times are in ms of the moment at which its burst begins."""
+    """A datagram to be sent; its times are in ms after the start of its burst."""
 
     is_call: bool
     start: int
@@ -49,7 +49,7 @@ class Sent(NamedTuple):
 
 @st.composite
 def bursts(draw: st.DrawFn) -> list[Sent]:
-    """Return the datagrams of calls that run at about the same time, as the network may deliver them."""
+    """Return the datagrams of concurrent calls, as a network may deliver them."""
     sent: list[Sent] = []
     for _ in range(draw(st.integers(1, 5))):
         count = draw(st.integers(0, 4))
@@ -80,11 +80,11 @@ _latencies = st.sampled_from([ABSENT, None, 0, 5, -5, -_HOUR_MS, 10**8, 10**12, 
 _statuses = st.sampled_from([ABSENT, 0, 200, 301, 503])
 _counts = st.sampled_from([ABSENT, None, -1, 0, 1, 2, 4, 10**6, 10**17])
 
-_ROUNDING = 1e-6  # seconds: the time of receipt is told in whole nanoseconds since 1970, computed with floats
+_ROUNDING = 1e-6  # seconds: the time of receipt is in whole nanoseconds since 1970, computed with floats
 
 
 class CorrelatorMachine(RuleBasedStateMachine):
-    """Anything may arrive in any order, twice or never; nothing is lost, doubled or kept too long."""
+    """A correlator with arbitrary input in any order, and a model of what is pending."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -98,15 +98,15 @@ class CorrelatorMachine(RuleBasedStateMachine):
         self.spoofed = 0
         self.history: list[tuple[Event, Peer]] = []
         self.deadlines: defaultdict[str, list[float]] = defaultdict(list)
-        """Of each event, one for each time that it has arrived."""
+        """Deadlines of each event, one for each arrival."""
         self.left: Counter[str] = Counter()
         self.waiting: Counter[Peer] = Counter()
 
-    # What arrives
+    # Input
 
     @rule(burst=bursts(), dialect=_dialects, peer=_peers, api=st.sampled_from("AB"), gap_ms=st.integers(0, 2))
     def compete(self, burst: list[Sent], dialect: Dialect, peer: Peer, api: str, gap_ms: int) -> None:
-        """Let calls that run at about the same time send their datagrams."""
+        """Receive the datagrams of concurrent calls."""
         began_ms = BASE_MS + int(self.now * 1000)
         for one in burst:
             self.now += gap_ms / 1000
@@ -128,7 +128,7 @@ class CorrelatorMachine(RuleBasedStateMachine):
     def send_an_odd_call(
         self, dialect: Dialect, peer: Peer, clock_ms: int | None, latency: object, status: object, count: object
     ) -> None:
-        """Let a call arrive that no SDK would send."""
+        """Receive a call that no SDK would send."""
         times = {"Timestamp": self._stamp(clock_ms), "Latency": latency}
         self._send(call(dialect, Api="A", **times, FinalHttpStatusCode=status, AttemptCount=count), peer)
 
@@ -143,13 +143,13 @@ class CorrelatorMachine(RuleBasedStateMachine):
     def send_an_odd_attempt(
         self, dialect: Dialect, peer: Peer, clock_ms: int | None, latency: object, status: object, token: object
     ) -> None:
-        """Let an attempt arrive that no SDK would send."""
+        """Receive an attempt that no SDK would send."""
         times = {"Timestamp": self._stamp(clock_ms), "AttemptLatency": latency}
         self._send(attempt(dialect, Api="A", **times, HttpStatusCode=status, SessionToken=token), peer)
 
     @rule(peer=_peers, dialect=_dialects, status=_statuses)
     def send_an_attempt_of_nulls(self, peer: Peer, dialect: Dialect, status: object) -> None:
-        """Let an attempt arrive that was never sent to AWS, and so has no times."""
+        """Receive an attempt that was never sent to AWS, and so has no times."""
         nulls = {"Timestamp": None, "AttemptLatency": ABSENT, "HttpStatusCode": status}
         self._send(attempt(dialect, Api="A", **nulls), peer)
 
@@ -160,7 +160,7 @@ class CorrelatorMachine(RuleBasedStateMachine):
         size=st.integers(1, 15),
     )
     def flood(self, dialect: Dialect, spoofed: str, size: int, *, is_call: bool) -> None:
-        """Let datagrams arrive that are ever another's, and never have another half."""
+        """Receive forged datagrams, each of another group and without a counterpart."""
         times = {"Timestamp": self._stamp(0)}
         for _ in range(size):
             self.spoofed += 1
@@ -177,7 +177,7 @@ class CorrelatorMachine(RuleBasedStateMachine):
 
     @rule(back=st.lists(st.integers(1, 20), min_size=1, max_size=6))
     def repeat(self, back: list[int]) -> None:
-        """Let datagrams arrive once more."""
+        """Receive earlier datagrams once more."""
         for one in back:
             if one <= len(self.history):
                 self._receive(*self.history[-one])
@@ -186,7 +186,7 @@ class CorrelatorMachine(RuleBasedStateMachine):
 
     @rule(seconds=st.sampled_from([0.0, 0.001, 0.01, 0.3, 0.5, 4.9, 5.0]))
     def wait(self, seconds: float) -> None:
-        """Let time pass for a loop that wakes at each deadline: nothing is there for longer than that."""
+        """Advance the time for a loop that wakes at each deadline: nothing is pending for longer than that."""
         until = self.now + seconds
         while (deadline := self.correlator.next_deadline()) is not None and deadline <= until:
             self.now = max(self.now, deadline)
@@ -196,19 +196,19 @@ class CorrelatorMachine(RuleBasedStateMachine):
 
     @rule(seconds=st.sampled_from([0.3, 5.0, 600.0]))
     def wake_late(self, seconds: float) -> None:
-        """Let time pass for a loop that had no processor: afterwards nothing waits beyond its deadline."""
+        """Advance the time for a loop that was not scheduled: afterwards nothing is pending beyond its deadline."""
         self.now += seconds
         self._expire()
 
     @rule(peers=st.lists(_peers, max_size=3))
     def end(self, peers: list[Peer]) -> None:
-        """Let senders end: nothing of theirs waits any longer where it was known which generation was theirs."""
+        """End senders: nothing of theirs is pending any longer, if their generation was known."""
         self._take(self.correlator.release_peers(peers), calls={Reason.COMPLETE, Reason.ENDED}, orphans={Reason.ENDED})
         assert not any(self.waiting[peer] for peer in peers if peer.generation)
 
     @rule()
     def flush(self) -> None:
-        """Empty it: everything that ever arrived has left, exactly as often, and no index knows any of it."""
+        """Flush: everything that arrived has been released, exactly as often, and all indices are empty."""
         groups = list(self.correlator._groups.values())
         self._take(self.correlator.flush(), calls={Reason.FLUSHED}, orphans={Reason.FLUSHED})
         assert self.left == {name: len(arrivals) for name, arrivals in self.deadlines.items()}
@@ -218,11 +218,11 @@ class CorrelatorMachine(RuleBasedStateMachine):
             assert not len(group)
             _check_indices(group)
 
-    # What holds always
+    # Invariants
 
     @invariant()
-    def nothing_is_lost_or_doubled(self) -> None:
-        """What has arrived has left or waits, and what waits is within the bounds."""
+    def nothing_is_lost_or_duplicated(self) -> None:
+        """Every event that arrived was released or is pending, and the pending ones are within the bounds."""
         arrived = sum(len(arrivals) for arrivals in self.deadlines.values())
         assert all(count <= len(self.deadlines[name]) for name, count in self.left.items())
         assert arrived - self.left.total() == self.correlator.pending_events
@@ -230,8 +230,8 @@ class CorrelatorMachine(RuleBasedStateMachine):
         assert 0 <= self.correlator.pending_bytes <= _BYTES
 
     @invariant()
-    def indices_know_only_what_waits(self) -> None:
-        """No group is empty, and none knows of calls or attempts that are gone."""
+    def indices_have_pending_events_only(self) -> None:
+        """No group is empty, and the indices have pending events only."""
         groups = self.correlator._groups.values()
         assert all(len(group) for group in groups)
         assert sum(len(group) for group in groups) == self.correlator.pending_events
@@ -241,7 +241,7 @@ class CorrelatorMachine(RuleBasedStateMachine):
         assert by_peer == {peer: count for peer, count in self.waiting.items() if count and peer.generation}
 
     def teardown(self) -> None:
-        """End every run empty."""
+        """Flush at the end of every run."""
         self.flush()
 
     def _stamp(self, clock_ms: int | None) -> object:
@@ -297,7 +297,7 @@ class CorrelatorMachine(RuleBasedStateMachine):
 
 
 def _check_call(released: CorrelatedCall) -> None:
-    """Check that the attempts of a call may all be its own."""
+    """Assert that the attempts of a call satisfy the necessary conditions."""
     observed, event, attempts = released.call, released.call.event, released.attempts
     assert released.missing >= 0
     assert len(attempts) + released.missing in _counted(event)
@@ -316,7 +316,7 @@ def _check_call(released: CorrelatedCall) -> None:
 
 
 def _counted(event: ApiCall) -> set[int]:
-    """Return how many attempts a call may say that it had."""
+    """Return the possible numbers of attempts of a call."""
     if event.attempt_count:
         return {event.attempt_count}
     if event.attempt_count is None or event.status is not None:
@@ -325,7 +325,7 @@ def _counted(event: ApiCall) -> set[int]:
 
 
 def _group_of(event: Event, peer: Peer) -> tuple[object, ...]:
-    port = peer.port if event.dialect in _KEEPS_PORT else 0
+    port = peer.port if event.dialect in _STABLE_PORT else 0
     return peer.host, port, event.client_id, event.service, event.api, event.dialect
 
 

@@ -1,4 +1,4 @@
-"""What is likelier: of two ways to read the same datagrams, the one that costs less."""
+"""Of two interpretations of the same datagrams, the likelier one costs less."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ THROTTLED: dict[str, Any] = {"HttpStatusCode": 400, "AwsException": "ThrottlingE
 
 
 def test_one_long_gap_is_likelier_than_two() -> None:
-    """Of the same delay in all, one thread was held up for long rather than two for half as long."""
+    """One long delay is likelier than two of half its length."""
     the_call = observed_call(call())
     costs = {gap: first_cost(observed(gap, 30), the_call) for gap in (1, 6, 11)}
 
@@ -40,14 +40,14 @@ def test_one_long_gap_is_likelier_than_two() -> None:
     ],
 )
 def test_usual_start(dialect: Dialect, gap_ms: int, *, is_usual: bool) -> None:
-    """The gap between the starts that a dialect usually has costs nothing, any other does."""
+    """The usual gap between the starts costs nothing, any other does."""
     cost = first_cost(observed(gap_ms, 30, dialect), observed_call(call(dialect)))
 
     assert (cost > 0) is not is_usual
 
 
 def test_go_rounds_either_way() -> None:
-    """Go's starts are ends less lengths, both cut off: a ms early is as likely as a ms late."""
+    """Go's starts are ends less lengths, both truncated: a ms early is as likely as a ms late."""
     the_call = observed_call(call(Dialect.GO))
 
     early, late = (first_cost(observed(gap, 30, Dialect.GO), the_call) for gap in (-1, 1))
@@ -56,7 +56,7 @@ def test_go_rounds_either_way() -> None:
 
 
 def test_an_attempt_is_received_before_its_call_reads_its_end() -> None:
-    """An attempt that arrives after the call has ended is another call's, though it arrives nearer to the call."""
+    """An attempt that arrives after the end of a call is probably another's, even if it arrives closer to the call."""
     the_call = observed_call(call(), received=32)
     in_time, too_late = (received_at(observed(2, 29), at) for at in (30.5, 31.5))
 
@@ -64,7 +64,7 @@ def test_an_attempt_is_received_before_its_call_reads_its_end() -> None:
 
 
 def test_queued_senders_may_be_late() -> None:
-    """Java sends from a queue, so that an attempt may arrive long after its call has ended."""
+    """Java sends from a queue, so that an attempt may arrive long after the end of its call."""
     the_call = observed_call(call(Dialect.JAVA), received=32)
     soon, later = (received_at(observed(2, 29, Dialect.JAVA), at) for at in (30.5, 31.5))
 
@@ -88,8 +88,8 @@ def test_queued_senders_may_be_late() -> None:
         pytest.param({**REFUSED, **LEGACY}, 2, 201, 51, id="legacy-dynamodb-doubled-twice"),
     ],
 )
-def test_botocore_back_off(changes: dict[str, object], number: int, likelier_ms: int, than_ms: int) -> None:
-    """How long botocore waits before it tries again is known, by mode, error and try."""
+def test_botocore_backoff(changes: dict[str, object], number: int, likelier_ms: int, than_ms: int) -> None:
+    """The backoff of botocore is known, by mode, error and number of the attempt."""
     failed = observed(0, 10, **changes)
     the_call = observed_call(call(Latency=30_000))
 
@@ -104,8 +104,8 @@ def after(failed: Observed[ApiCallAttempt], gap_ms: int) -> Observed[ApiCallAtte
     return observed(10 + gap_ms, 20 + gap_ms)
 
 
-def test_next_try_begins_after_the_last_was_received() -> None:
-    """A thread sends what it knows of one try before it begins the next."""
+def test_the_next_attempt_begins_after_the_last_was_received() -> None:
+    """A thread sends the datagram of an attempt before it begins the next."""
     failed = observed(0, 10, **REFUSED)
     successor = observed(12, 20)
     the_call = observed_call(call())
@@ -115,8 +115,8 @@ def test_next_try_begins_after_the_last_was_received() -> None:
     assert in_time < too_late
 
 
-def test_a_short_back_off_is_likelier_than_a_part_of_a_long_one() -> None:
-    """What is spread over a second is less likely at each ms than what is spread over 25."""
+def test_a_short_backoff_is_likelier_than_a_part_of_a_long_one() -> None:
+    """A backoff uniform over a second is less likely at each ms than one over 25 ms."""
     the_call = observed_call(call())
     refused, throttled = (
         retry_cost(after_failed, observed(20, 30), the_call, number=0)
@@ -127,7 +127,7 @@ def test_a_short_back_off_is_likelier_than_a_part_of_a_long_one() -> None:
 
 
 def test_an_attempt_that_is_overdue_is_likelier() -> None:
-    """Another call would have taken an attempt by now whose back-off is over."""
+    """If the backoff after an attempt is over, another call would have arrived with it by now."""
     soon, late = (
         retry_cost(observed(0, 10, **REFUSED, **RECENT), observed(20, 30), observed_call(call(Latency=end)), number=0)
         for end in (25, 90)
@@ -136,16 +136,16 @@ def test_an_attempt_that_is_overdue_is_likelier() -> None:
     assert late < soon
 
 
-def test_of_two_that_wait_for_the_interpreter_neither_is_likelier() -> None:
-    """At once is far likelier than a ms late; after that it hardly matters which of two waited longer."""
+def test_two_waits_for_the_interpreter_cost_nearly_the_same() -> None:
+    """No delay is far likelier than one of 2 ms, but one of 2 ms hardly likelier than one of 4."""
     the_call = observed_call(call(), received=40)
     at_once, later, much_later = (last_cost(received_at(observed(2, 29), at), the_call) for at in (39.95, 38, 36))
 
     assert later - at_once > much_later - later
 
 
-def test_other_back_offs_tell_nothing() -> None:
-    """Other SDKs' back-offs are settings, of which nothing is known."""
+def test_unknown_backoffs_cost_nothing() -> None:
+    """The backoffs of other SDKs are settings that are unknown here."""
     failed = observed(0, 10, Dialect.GO, **REFUSED)
 
     assert not retry_cost(failed, observed(500, 510, Dialect.GO), observed_call(call(Dialect.GO)), number=0)

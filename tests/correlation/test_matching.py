@@ -1,4 +1,4 @@
-"""Which attempts a call chooses."""
+"""The attempts that match a call, by the conditions and by their likelihood."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ FAILED = {"HttpStatusCode": 503, "AwsException": "SlowDown", "AwsExceptionMessag
 CALL_FAILED = {"FinalHttpStatusCode": 503, "FinalAwsException": "SlowDown", "FinalAwsExceptionMessage": "slow"}
 
 
-def chosen(payload: bytes, *attempts: Observed[ApiCallAttempt], received: int | None = None) -> Match:
-    """Return the choice that a call makes among attempts numbered from 1 that came before it."""
+def matched(payload: bytes, *attempts: Observed[ApiCallAttempt], received: int | None = None) -> Match:
+    """Return the match of a call with attempts numbered from 1 that arrived before it."""
     group = Group()
     for key, one in enumerate(attempts, start=1):
         group.add_attempt(key, one)
@@ -42,8 +42,8 @@ def chosen(payload: bytes, *attempts: Observed[ApiCallAttempt], received: int | 
     ],
 )
 def test_time_must_coincide(start: int, end: int, *, fits: bool) -> None:
-    """An attempt lies inside its call, but for the milliseconds that rounding takes."""
-    assert chosen(call(), observed(start, end)).attempts == ((1,) if fits else ())
+    """An attempt lies within its call, with the slack of truncated milliseconds."""
+    assert matched(call(), observed(start, end)).attempts == ((1,) if fits else ())
 
 
 @pytest.mark.parametrize(
@@ -57,9 +57,9 @@ def test_time_must_coincide(start: int, end: int, *, fits: bool) -> None:
     ],
 )
 def test_slack_of_a_dialect(dialect: Dialect, start: int, end: int) -> None:
-    """Where a dialect's clock readings are known to stick out, they may."""
-    assert chosen(call(dialect), observed(start, end, dialect)).attempts == (1,)
-    assert chosen(call(), observed(-7, 131)).attempts == (), "and nowhere else"
+    """Attempts may exceed their call as far as their dialect's are known to do."""
+    assert matched(call(dialect), observed(start, end, dialect)).attempts == (1,)
+    assert matched(call(), observed(-7, 131)).attempts == (), "and nowhere else"
 
 
 @pytest.mark.parametrize(
@@ -74,23 +74,23 @@ def test_slack_of_a_dialect(dialect: Dialect, start: int, end: int) -> None:
     ],
 )
 def test_last_attempt_ends_as_its_call(changes: dict[str, object], *, is_last: bool) -> None:
-    """The last attempt's outcome, region and agent are the call's."""
-    assert chosen(call(), observed(2, 27, **changes)).attempts == ((1,) if is_last else ())
+    """The last attempt has the result, region and user agent of its call."""
+    assert matched(call(), observed(2, 27, **changes)).attempts == ((1,) if is_last else ())
 
 
 def test_nearest_end_wins() -> None:
-    """Of several that fit, the one that ends and arrives with the call is its own."""
-    choice = chosen(call(), observed(2, 15), observed(2, 30), observed(2, 20))
+    """Of several attempts that fit, the one that ends and arrives with the call matches."""
+    match = matched(call(), observed(2, 15), observed(2, 30), observed(2, 20))
 
-    assert (choice.attempts, choice.missing, choice.ambiguous) == ((2,), 0, False)
+    assert (match.attempts, match.missing, match.ambiguous) == ((2,), 0, False)
 
 
 def test_retries_follow_each_other() -> None:
-    """The first is nearest to the call's start; of those that may follow, the one that has waited longest is chosen.
+    """The first is the closest to the call's start; of those that may follow, the earliest matches.
 
-    The call of the other may still be waiting to try again, so the choice is in doubt.
+    The call of the other may still be in its backoff, so that this is ambiguous.
     """
-    choice = chosen(
+    match = matched(
         call(AttemptCount=3, Latency=100),
         observed(1, 10, **FAILED),
         observed(12, 22, **FAILED),
@@ -99,12 +99,12 @@ def test_retries_follow_each_other() -> None:
         observed(45, 70, **FAILED),
     )
 
-    assert (choice.attempts, choice.missing, choice.ambiguous) == ((1, 2, 4), 0, True)
+    assert (match.attempts, match.missing, match.ambiguous) == ((1, 2, 4), 0, True)
 
 
 def test_retries_do_not_overlap() -> None:
-    """A failed attempt that began before the first had ended is a concurrent call's."""
-    choice = chosen(
+    """A failed attempt that began before the end of the first belongs to a concurrent call."""
+    match = matched(
         call(AttemptCount=3, Latency=100),
         observed(1, 10, **FAILED),
         observed(5, 50, **FAILED),
@@ -112,61 +112,61 @@ def test_retries_do_not_overlap() -> None:
         observed(60, 99),
     )
 
-    assert choice.attempts == (1, 3, 4)
+    assert match.attempts == (1, 3, 4)
 
 
-def test_receipt_tells_apart_what_times_do_not() -> None:
-    """Of two attempts at the same times, the one that arrived with the call is its own."""
+def test_receipts_decide_between_equal_times() -> None:
+    """Of two attempts at the same times, the one that arrived with the call matches."""
     early, late = (received_at(observed(2, 30, XAmznRequestId=name), at) for name, at in (("a", 30), ("b", 40)))
 
-    choice = chosen(call(Latency=40), early, late, received=41)
+    match = matched(call(Latency=40), early, late, received=41)
 
-    assert (choice.attempts, choice.ambiguous) == ((2,), False)
+    assert (match.attempts, match.ambiguous) == ((2,), False)
 
 
 def test_success_is_not_retried() -> None:
-    """A success before the last attempt is another call's."""
-    choice = chosen(call(AttemptCount=2), observed(1, 10), observed(12, 30))
+    """A success before the last attempt belongs to another call."""
+    match = matched(call(AttemptCount=2), observed(1, 10), observed(12, 30))
 
-    assert (choice.attempts, choice.missing) == ((2,), 1)
+    assert (match.attempts, match.missing) == ((2,), 1)
 
 
 def test_lost_last_attempt_is_not_replaced() -> None:
-    """Where the last attempt was lost, the failed ones before it are the call's, and one is missing."""
-    choice = chosen(call(AttemptCount=2), observed(1, 10, **FAILED), observed(12, 20, **FAILED))
+    """If the last attempt was lost, the failed ones before it match, and one is missing."""
+    match = matched(call(AttemptCount=2), observed(1, 10, **FAILED), observed(12, 20, **FAILED))
 
-    assert (choice.attempts, choice.missing) == ((1,), 1)
+    assert (match.attempts, match.missing) == ((1,), 1)
 
 
 def test_redirect_is_retried() -> None:
     """A redirect is an attempt of the call, in another region."""
-    choice = chosen(call(AttemptCount=2), observed(1, 10, HttpStatusCode=301, Region="eu-west-1"), observed(12, 29))
+    match = matched(call(AttemptCount=2), observed(1, 10, HttpStatusCode=301, Region="eu-west-1"), observed(12, 29))
 
-    assert (choice.attempts, choice.missing) == ((1, 2), 0)
+    assert (match.attempts, match.missing) == ((1, 2), 0)
 
 
 def test_request_id_decides_for_go() -> None:
-    """Go repeats the last request id in its call: that beats any timing."""
-    choice = chosen(
+    """Go repeats the last request id in its call, which has precedence over all times."""
+    match = matched(
         call(Dialect.GO, XAmznRequestId="mine"),
         observed(0, 30, Dialect.GO, XAmznRequestId="other"),
         observed(2, 18, Dialect.GO, XAmznRequestId="mine"),
     )
 
-    assert (choice.attempts, choice.ambiguous) == ((2,), False)
+    assert (match.attempts, match.ambiguous) == ((2,), False)
 
 
 def test_alike_but_different_is_ambiguous() -> None:
-    """Two choices that no millisecond tells apart are said to be ambiguous."""
-    choice = chosen(call(), observed(2, 30, XAmznRequestId="a"), observed(2, 30, XAmznRequestId="b"))
+    """Two attempts with the same times and different content are ambiguous."""
+    match = matched(call(), observed(2, 30, XAmznRequestId="a"), observed(2, 30, XAmznRequestId="b"))
 
-    assert choice.ambiguous
-    assert choice.missing == 0
+    assert match.ambiguous
+    assert match.missing == 0
 
 
-def test_twins_are_not_ambiguous() -> None:
-    """Between attempts that say the same there is nothing to mix up."""
-    assert not chosen(call(), observed(2, 30), observed(2, 30)).ambiguous
+def test_identical_attempts_are_not_ambiguous() -> None:
+    """Attempts with the same content are not ambiguous."""
+    assert not matched(call(), observed(2, 30), observed(2, 30)).ambiguous
 
 
 @pytest.mark.parametrize(
@@ -182,22 +182,22 @@ def test_twins_are_not_ambiguous() -> None:
     ],
 )
 def test_how_many_are_missing(dialect: Dialect, changes: dict[str, object], wanted: int) -> None:
-    """A call misses as many attempts as it counts."""
-    assert chosen(call(dialect, **changes)).missing == wanted
+    """Without attempts, a call misses as many as it counts."""
+    assert matched(call(dialect, **changes)).missing == wanted
 
 
 def test_php_counts_no_redirect() -> None:
-    """PHP's call to a bucket elsewhere counts 0 attempts and has no status, yet its 301 is its own."""
+    """PHP's call to a bucket in another region counts 0 attempts and has no status, yet the 301 belongs to it."""
     payload = call(Dialect.PHP, AttemptCount=0, FinalHttpStatusCode=None)
 
-    assert chosen(payload, observed(2, 20, Dialect.PHP, HttpStatusCode=301)).attempts == (1,)
-    assert chosen(payload, observed(2, 20, Dialect.PHP, HttpStatusCode=200)).attempts == ()
+    assert matched(payload, observed(2, 20, Dialect.PHP, HttpStatusCode=301)).attempts == (1,)
+    assert matched(payload, observed(2, 20, Dialect.PHP, HttpStatusCode=200)).attempts == ()
 
 
 def test_java_reuses_times() -> None:
-    """Java's attempt that died before its request has the times of the one before it."""
+    """Java's attempt that failed before its request has the times of the one before it."""
     error = {"SdkException": "com.amazonaws.SdkClientException", "SdkExceptionMessage": "no"}
-    choice = chosen(
+    match = matched(
         call(
             Dialect.JAVA,
             AttemptCount=2,
@@ -209,7 +209,7 @@ def test_java_reuses_times() -> None:
         observed(2, 20, Dialect.JAVA, HttpStatusCode=None, **error),
     )
 
-    assert (choice.attempts, choice.missing) == ((1, 2), 0)
+    assert (match.attempts, match.missing) == ((1, 2), 0)
 
 
 @pytest.mark.parametrize(
@@ -224,7 +224,7 @@ def test_java_reuses_times() -> None:
     ],
 )
 def test_same_result(attempt_changes: dict[str, object], call_changes: dict[str, object], *, same: bool) -> None:
-    """Status, exceptions and messages together are the outcome."""
+    """A result is the status, the exceptions and their messages."""
     assert same_result(observed(2, 27, **attempt_changes).event, observed_call(call(**call_changes)).event) is same
 
 
@@ -239,7 +239,7 @@ outcomes = st.sampled_from([{}, FAILED, {"HttpStatusCode": 301}, {"Region": "eu-
     attempts=st.lists(st.tuples(intervals, outcomes), max_size=8),
     failed=st.booleans(),
 )
-def test_a_choice_adds_up(
+def test_a_match_adds_up(
     *,
     dialect: Dialect,
     count: int,
@@ -247,13 +247,13 @@ def test_a_choice_adds_up(
     attempts: list[tuple[tuple[int, int], dict[str, object]]],
     failed: bool,
 ) -> None:
-    """No attempt is chosen twice, none that is not pending, and never more than the call counts."""
+    """A match has pending attempts only, none twice, and never more than the call counts."""
     payload = call(dialect, AttemptCount=count, Latency=latency, **(CALL_FAILED if failed else {}))
     pending = [observed(start, start + length, dialect, **changes) for (start, length), changes in attempts]
 
-    choice = chosen(payload, *pending)
+    match = matched(payload, *pending)
 
-    assert len(set(choice.attempts)) == len(choice.attempts)
-    assert set(choice.attempts) <= set(range(1, len(pending) + 1))
-    assert len(choice.attempts) + choice.missing == max(count, 1)
-    assert choice.missing >= 0
+    assert len(set(match.attempts)) == len(match.attempts)
+    assert set(match.attempts) <= set(range(1, len(pending) + 1))
+    assert len(match.attempts) + match.missing == max(count, 1)
+    assert match.missing >= 0

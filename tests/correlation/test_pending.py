@@ -1,4 +1,4 @@
-"""Which attempts a call looks at: those that fit, found without looking at the others."""
+"""The attempts that fit a call, found without a scan of the others."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ times = st.tuples(st.integers(-60, 60), st.integers(0, 60))
 def test_all_that_fit_are_found(
     *, dialect: Dialect, latency: int | None, times: list[tuple[int, int]], data: st.DataObject
 ) -> None:
-    """What is looked at is exactly what fits and has not left."""
+    """The eligible attempts are exactly those that fit and are pending."""
     the_call = observed_call(call(dialect, Latency=latency))
     attempts = {key: observed(start, start + length, dialect) for key, (start, length) in enumerate(times)}
     pending = PendingAttempts()
@@ -36,8 +36,8 @@ def test_all_that_fit_are_found(
 @pytest.mark.parametrize(
     ("start", "end"), [pytest.param(-60_000, -59_000, id="long-ago"), pytest.param(5, 20, id="at-the-same-time")]
 )
-def test_a_flood_is_not_looked_at(start: int, end: int) -> None:
-    """However many attempts wait in vain, a call looks at a few hundred at most, its own among them."""
+def test_a_flood_is_not_scanned(start: int, end: int) -> None:
+    """However many attempts are pending, at most a few hundred are checked for a call, its own among them."""
     pending = PendingAttempts()
     for key in range(10_000):
         pending.add(key, observed(start, end))
@@ -49,8 +49,8 @@ def test_a_flood_is_not_looked_at(start: int, end: int) -> None:
     assert len(eligible) < 600
 
 
-def test_a_try_in_the_middle_is_looked_at() -> None:
-    """Among 64 threads two hundred attempts may begin before a try that is a call's own, and as many end after it."""
+def test_an_attempt_in_the_middle_is_found() -> None:
+    """With 64 threads two hundred attempts may begin before an attempt of a call, and as many end after it."""
     pending = PendingAttempts()
     for key in range(200):
         pending.add(key, observed(key, key + 10))
@@ -62,7 +62,7 @@ def test_a_try_in_the_middle_is_looked_at() -> None:
 
 
 def test_latest_are_few() -> None:
-    """Those that ended last are bounded as well, and in order of arrival."""
+    """The latest attempts are bounded as well, and in order of arrival."""
     pending = PendingAttempts()
     for key in range(1_000):
         pending.add(key, observed(0, 1_000 - key))
