@@ -1,4 +1,4 @@
-"""Processes that have ended, and their peers, until all that they had sent has been received: `Endings`."""
+"""Processes that have ended, and their peers, until all that they sent has been received: `Endings`."""
 
 from __future__ import annotations
 

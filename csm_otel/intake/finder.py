@@ -81,7 +81,7 @@ class OriginFinder:
         return self._endings.next_deadline()
 
     def ended(self) -> list[Ended]:
-        """Return what has ended since the last time and is due: all that it had sent has been received."""
+        """Return what has ended since the last time and is due: all that it sent has been received."""
         ended, self._ended = self._ended, []
         return ended
 

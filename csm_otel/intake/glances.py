@@ -37,7 +37,7 @@ class Glances:
         self._next = 0.0
 
     def glance(self, peer: Peer, *, now: float) -> Holder | None:
-        """Return the process behind a peer, or None where it is none of the latest or the share is used up.
+        """Return the process behind a peer, or None where it is not one of the latest or the share is used up.
 
         ``now`` is monotonic seconds.
         """

@@ -2,7 +2,7 @@
 
 Theory of operation
 ===================
-A source port says who sends only as long as its socket is open; afterwards the port may be anybody's.
+A source port identifies its sender only as long as the socket is open; then another process may get the port.
 
 - A *generation* is a use of a port by one sender. An event keeps the peer that it was received with, generation
   included, so what waits in the correlator keeps its sender when the port changes hands.

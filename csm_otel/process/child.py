@@ -16,7 +16,7 @@ Only the standard library is imported here, because the command is started befor
   sigwaitinfo (macOS), INT and QUIT count as the terminal's while our group is in its foreground.
 - The same thread reaps, on CHLD. Pending signals are accepted in the order of their numbers, and CHLD has the highest,
   so a Ctrl-C that ended the command is never mistaken for one that came after its end.
-- What is sent by kill() to the whole group cannot be told from what is sent to us alone: it is forwarded.
+- What is sent by kill() to the whole group cannot be distinguished from what is sent to us alone: it is forwarded.
 - The signals stay blocked after the end, when they are for this process. The first one only sets `interrupted`, so that
   delivery can give up in order. A second one ends this process at once, whatever it waits for, and without any
   clean-up, with the command's result as the exit code. Otherwise nothing but KILL could end a step that ignores

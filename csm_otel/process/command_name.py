@@ -1,7 +1,7 @@
 """What a person would call a command: for an interpreter the script it runs, else the program. Never its arguments.
 
-So the options in front of a script are read as its interpreter reads them: with ``bash -lc`` what follows is no script
-but code, and with ``nice -n 10`` the 10 is no command.
+The options in front of a script are read as its interpreter reads them: behind ``bash -lc`` there is code instead of a
+script, and in ``nice -n 10`` the 10 is not the command.
 Standard library only: `exec` names its command before anything else is loaded.
 """
 
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
 
 class _Role(Enum):
-    """What an option says about the words behind it."""
+    """What an option means for the words behind it."""
 
     ALONE = auto()
-    """Nothing; a letter's value may be the rest of its word."""
+    """Nothing; the value of a letter may be the rest of its word."""
     VALUE = auto()
     """The next word is its value, unless the rest of its own word is."""
     CODE = auto()
@@ -37,7 +37,7 @@ class _Options(NamedTuple):
     signs: tuple[str, ...]
     """What options begin with."""
     operands: int
-    """How many words a wrapper takes for itself before its command."""
+    """How many arguments of its own a wrapper has before its command."""
 
 
 def _options(
@@ -106,7 +106,7 @@ def name_of_command(argv: Sequence[str]) -> str:
 
 
 def _behind_wrapper(words: Sequence[str]) -> list[str]:
-    """Return the command that a wrapper is given, [] where there is none or the first word is no wrapper."""
+    """Return the command of a wrapper, [] where it has none or the first word is not a wrapper."""
     wrapper = PurePath(words[0]).name
     options = _WRAPPERS.get(wrapper)
     if options is None:
@@ -116,7 +116,7 @@ def _behind_wrapper(words: Sequence[str]) -> list[str]:
 
 
 def _behind_options(options: _Options, words: Sequence[str]) -> list[str]:
-    """Return the first word that is no option and all behind it, [] where no script or command follows."""
+    """Return the first word that is not an option and all behind it, [] where no script or command follows."""
     at = 0
     while at < len(words) and words[at].startswith(options.signs):
         role, held = _read(options, words[at])
@@ -131,7 +131,7 @@ def _behind_options(options: _Options, words: Sequence[str]) -> list[str]:
 
 
 def _read(options: _Options, word: str) -> tuple[_Role, str]:
-    """Return what an option says about the words behind it, and the value that it holds itself."""
+    """Return what an option means for the words behind it, and the value in its own word."""
     name, _, held = word.partition("=")
     if name in options.roles:
         return options.roles[name], held
@@ -143,7 +143,7 @@ def _read(options: _Options, word: str) -> tuple[_Role, str]:
 
 
 def _script_name(script: str) -> str:
-    # "bash <(...)" names a descriptor, which is nobody's name for it
+    # "bash <(...)" names a descriptor, which is not what a person would call it
     return "" if script.startswith("/dev/") else PurePath(script).name
 
 

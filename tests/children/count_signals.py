@@ -1,4 +1,4 @@
-"""Say "ready", then the name of each signal as it comes; after a line on stdin print how often each came, as JSON."""
+"""Print "ready", then the name of each signal as it comes; after a line on stdin print how often each came, as JSON."""
 
 import collections
 import json
@@ -8,7 +8,7 @@ import signal
 counts: collections.Counter[str] = collections.Counter()
 
 
-def say(line: str) -> None:
+def write_line(line: str) -> None:
     """Write a line at once; print() may not be entered again from a handler."""
     os.write(1, f"{line}\n".encode())
 
@@ -17,11 +17,11 @@ def count(number: int, _frame: object) -> None:
     """Count one signal."""
     name = signal.Signals(number).name
     counts[name] += 1
-    say(name)
+    write_line(name)
 
 
 for watched in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM):
     signal.signal(watched, count)
-say("ready")
+write_line("ready")
 os.read(0, 1)
-say(json.dumps(counts))
+write_line(json.dumps(counts))

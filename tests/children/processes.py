@@ -1,4 +1,4 @@
-"""Start commands for tests, wrapped or not, and read what they say, all within a deadline."""
+"""Start commands for tests, wrapped or not, and read what they print, all within a deadline."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def run(
 
 
 def next_line(stream: IO[bytes] | None) -> str:
-    """Return the next line, byte by byte so that nothing is left in a buffer when select looks."""
+    """Return the next line, byte by byte so that nothing is left in a buffer, where select does not see it."""
     assert stream is not None
     line = b""
     while not line.endswith(b"\n"):

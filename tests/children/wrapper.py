@@ -1,7 +1,7 @@
 """Run ``wrapper.py COMMAND [ARG...]`` as ``csm-otel exec`` would, with nothing but the process control.
 
-Environment: WITHOUT_SIGWAITINFO=1 takes away what macOS has not. COMMAND_PATH is the command's PATH. WRAPPER_STEPS=1
-tells on stderr when the command has been started and has ended, and then waits for an interruption. WRAPPER_STEPS=2
+Environment: WITHOUT_SIGWAITINFO=1 removes what macOS lacks. COMMAND_PATH is the command's PATH. WRAPPER_STEPS=1
+reports on stderr when the command has been started and has ended, and then waits for an interruption. WRAPPER_STEPS=2
 does the same, and then blocks for ever.
 """
 

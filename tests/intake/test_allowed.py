@@ -1,4 +1,4 @@
-"""Which peers datagrams may come from."""
+"""Which peers datagrams are accepted from."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_allowed(networks: str, host: str, expected: bool) -> None:  # ruff: ign
     ],
 )
 def test_no_network(text: str) -> None:
-    """What is no network is an error that says which part."""
+    """A part that is not a network is an error that names it."""
     with pytest.raises(ValueError, match=r"10|intranet"):
         parse_networks(text)
 
@@ -56,7 +56,7 @@ def test_no_network(text: str) -> None:
         pytest.param("10.0.0.0/8,key=hunter2", "a text with '='", id="header"),
     ],
 )
-def test_what_is_not_quoted(text: str, shown: str) -> None:
+def test_how_it_is_quoted(text: str, shown: str) -> None:
     """A long text is cut, and one that may be a header is not shown."""
     with pytest.raises(ValueError, match="does not appear to be a network") as caught:
         parse_networks(text)

@@ -47,7 +47,7 @@ def test_the_buffer_is_capped_without_privilege(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_an_option_that_does_not_exist() -> None:
-    """An option that the system does not know is told, not raised."""
+    """An option that the system does not know returns False, and raises nothing."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         assert try_option(sock, socket.SO_RCVBUF, 65_536)
         assert not try_option(sock, 9999, 1)

@@ -101,12 +101,12 @@ def test_datagram(host: str) -> None:
 
 
 @on_linux
-def test_the_kernel_tells_the_time(sender: socket.socket) -> None:
+def test_the_kernels_receive_time(sender: socket.socket) -> None:
     """The time is the kernel's receipt, however late the datagram is read."""
     deadline = time.monotonic() + DEADLINE_SECONDS
     lag_ns = 1
     with closing(Receiver.bind("127.0.0.1", 0)) as listening:
-        # the kernel begins to take times a moment after the first socket on the machine has asked for them
+        # the kernel begins to record times a moment after the first socket on the machine has asked for them
         while lag_ns > 0:
             assert time.monotonic() < deadline
             sender.sendto(b"x", listening.address)
@@ -148,7 +148,7 @@ def test_size(size_bytes: int, listening: Receiver, sender: socket.socket) -> No
 
 
 def test_drain_takes_no_more_than_asked_for(listening: Receiver, sender: socket.socket) -> None:
-    """A full socket does not keep the loop for ever, and an empty one not at all."""
+    """No more is read at once than asked for, however much there is."""
     for _ in range(5):
         sender.sendto(b"x", listening.address)
 
@@ -156,7 +156,7 @@ def test_drain_takes_no_more_than_asked_for(listening: Receiver, sender: socket.
 
 
 def test_a_closed_receiver_gives_nothing(listening: Receiver, sender: socket.socket) -> None:
-    """What waits in a socket is gone when it is closed, and reading it raises nothing."""
+    """Reading a closed receiver yields nothing, and raises nothing."""
     sender.sendto(b"x", listening.address)
     listening.close()
 
@@ -181,7 +181,7 @@ def test_an_error_of_the_network_is_no_end(sender: socket.socket) -> None:
 
 @on_linux
 def test_every_loss_is_counted(sender: socket.socket) -> None:
-    """What the kernel had no room for, and what it delivered, is what was sent."""
+    """The datagrams received and those dropped by the kernel add up to those sent."""
     with closing(Receiver.bind("127.0.0.1", 0, buffer_bytes=4096)) as listening:
         assert listening.kernel_drops == 0
         for _ in range(MANY):
@@ -197,7 +197,7 @@ def test_every_loss_is_counted(sender: socket.socket) -> None:
 
 @on_linux
 @with_each_family
-def test_the_intake_is_exact(host: str) -> None:
+def test_counters_are_exact(host: str) -> None:
     """Of two sockets each knows what it read, what the kernel dropped for it, and what buffer it was given."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with (
@@ -222,8 +222,8 @@ def test_the_intake_is_exact(host: str) -> None:
         assert small.counters.read < larger.counters.read
 
 
-def test_the_intake_where_nobody_tells(listening: Receiver, sender: socket.socket, system: str) -> None:
-    """What was read is known everywhere, what was dropped only where the system tells."""
+def test_counters_on_every_system(listening: Receiver, sender: socket.socket, system: str) -> None:
+    """What was read is counted everywhere, what was dropped only where the system counts it."""
     sender.sendto(b"x", listening.address)
     receive(listening, 1)
 
@@ -233,7 +233,7 @@ def test_the_intake_where_nobody_tells(listening: Receiver, sender: socket.socke
 
 @pytest.mark.parametrize("is_forced", [True, False], ids=["forced", "not-allowed-to"])
 def test_capped(is_forced: bool, monkeypatch: pytest.MonkeyPatch) -> None:  # ruff: ignore[boolean-type-hint-positional-argument] - a column of the table
-    """A buffer that the system made smaller than asked for is capped; where it may be forced, none is."""
+    """A buffer is capped where the system grants less than asked for; a forced one never is."""
     if not is_forced:
         monkeypatch.setattr(binding, "_SO_RCVBUFFORCE", NO_OPTION)
     with closing(Receiver.bind("127.0.0.1", 0, buffer_bytes=65_536)) as modest:
@@ -246,21 +246,21 @@ def test_capped(is_forced: bool, monkeypatch: pytest.MonkeyPatch) -> None:  # ru
             assert greedy.is_capped(2**30) == (not may_force)
 
 
-def test_nobody_tells_the_losses(listening: Receiver, system: str) -> None:
-    """Where the system does not count losses they are unknown, not none."""
+def test_unknown_drops(listening: Receiver, system: str) -> None:
+    """Where the system does not count drops they are unknown, not zero."""
     assert (listening.kernel_drops is None) == (system != "this" or not ON_LINUX)
 
 
 @pytest.mark.usefixtures("system")
 def test_buffer() -> None:
-    """The buffer that the kernel gave is at least what was asked for, and holds what it should."""
+    """The buffer that the kernel granted is what was asked for, or twice that."""
     with closing(Receiver.bind("127.0.0.1", 0, buffer_bytes=65_536)) as listening:
         assert 65_536 <= listening.buffer_bytes <= 2 * 65_536
 
 
 @pytest.mark.usefixtures("system")
 def test_the_largest_buffer() -> None:
-    """The largest buffer that can be asked for, which hardly a system gives, is no reason not to listen."""
+    """The largest buffer that can be asked for, which hardly any system grants, is no error."""
     with closing(Receiver.bind("127.0.0.1", 0, buffer_bytes=2**30)) as listening:
         assert listening.buffer_bytes > 0
 
@@ -268,7 +268,7 @@ def test_the_largest_buffer() -> None:
 @with_each_family
 @pytest.mark.usefixtures("system")
 def test_port_in_use(host: str) -> None:
-    """A port that somebody has is one line with the address, and the system's reason."""
+    """A port in use is one line with the address, and the system's reason."""
     with closing(Receiver.bind(host, 0)) as first:
         port = first.address[1]
         with pytest.raises(ListenError) as caught:
@@ -299,6 +299,6 @@ def test_unusable_host(host: str, reason: int | None) -> None:
 
 @pytest.mark.parametrize("host", [with_ipv6("::", id="every-address"), with_ipv6("::1", id="loopback")])
 def test_both_families_share_a_port(host: str) -> None:
-    """IPv6 does not take IPv4's port with it, so that both can be listened on."""
+    """A port of IPv6 leaves that of IPv4 free, so that both can be listened on."""
     with closing(Receiver.bind(host, 0)) as first, closing(Receiver.bind("127.0.0.1", first.address[1])) as second:
         assert second.address == ("127.0.0.1", first.address[1])

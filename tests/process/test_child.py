@@ -33,7 +33,7 @@ def test_exit_code_is_the_commands(script: str, expected: int) -> None:
 
 
 def test_signal_number() -> None:
-    """The signal that ended the command is told apart from a status of the same value."""
+    """The signal that ended the command is distinguished from a status of the same value."""
     program = """if True:
         import os, sys
         from csm_otel.process.child import Child
@@ -95,7 +95,7 @@ def test_empty_script(tmp_path: Path) -> None:
 
 
 def test_order_of_path(tmp_path: Path) -> None:
-    """The first executable in the command's own PATH is run, whatever stands before it that is not executable."""
+    """The first executable in the command's own PATH is run; files before it that are not executable are skipped."""
     for folder in ("a", "b", "c"):
         (tmp_path / folder).mkdir()
         (tmp_path / folder / "tool").write_text(f"#!/bin/sh\necho {folder} $0\n", encoding="utf-8")
@@ -124,7 +124,7 @@ def test_without_path() -> None:
 
 
 def test_failure_leaves_signals_as_they_were() -> None:
-    """After a failed start an interrupt ends the wrapper as if nothing had been tried."""
+    """After a failed start the signal mask and dispositions are as before."""
     program = """if True:
         import signal
         from csm_otel.process.child import Child
@@ -288,7 +288,7 @@ def test_busy_main_thread() -> None:
 
 
 def test_only_the_command_is_waited_for() -> None:
-    """Other children of the wrapper keep their status for whoever started them."""
+    """Other children of the wrapper are not reaped."""
     program = """if True:
         import os, subprocess
         from csm_otel.process.child import Child

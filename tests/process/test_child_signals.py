@@ -146,7 +146,7 @@ def test_key_is_not_forwarded(key: bytes, name: str, way: dict[str, str]) -> Non
     """The command sees a key once; what is sent to the wrapper alone still comes through."""
     with on_terminal([*WRAPPER, *COUNT_SIGNALS], extra=way) as (process, terminal):
         assert next_line(process.stdout) == "ready"
-        # The wrapper comes to it late, so that a repetition could not merge with the command's own.
+        # The wrapper handles it late, so that a repetition could not merge with the command's own.
         process.send_signal(signal.SIGSTOP)
         wait_for_stop(process)
         terminal.write(key)
@@ -197,7 +197,7 @@ def test_stop_and_continue() -> None:
 @with_each_way
 @with_each_signal
 def test_interrupted_after_the_end(number: signal.Signals, way: dict[str, str]) -> None:
-    """The first signal after the end is told; it does not end the wrapper or change the exit code."""
+    """The first signal after the end sets `interrupted`; it neither ends the wrapper nor changes the exit code."""
     with started([*WRAPPER, "sh", "-c", "exit 3"], extra={**way, "WRAPPER_STEPS": "1"}) as process:
         assert next_line(process.stderr).startswith("started ")
         assert next_line(process.stderr) == "ended 3 False"

@@ -108,8 +108,8 @@ def test_name(command: str, expected: str) -> None:
     ],
 )
 @given(arguments=st.lists(st.text(max_size=20), max_size=5))
-def test_arguments_say_nothing(front: str, arguments: list[str]) -> None:
-    """Whatever stands behind the script or the code, the name is the same."""
+def test_arguments_do_not_matter(front: str, arguments: list[str]) -> None:
+    """Arguments behind the script or the code do not change the name."""
     words = front.split()
 
     assert name_of_command(words) == name_of_command([*words, *arguments])
@@ -124,7 +124,7 @@ def test_any_words_have_a_name(words: list[str]) -> None:
 
 
 @given(st.sampled_from(["python -c", "bash -xlc", "perl -pe", "ruby -we", "node -pe", "php -r", "sh -c"]), st.text())
-def test_code_is_never_told(front: str, code: str) -> None:
+def test_code_is_not_shown(front: str, code: str) -> None:
     """Code on the command line is an argument: the interpreter gives the name."""
     words = front.split()
 

@@ -19,7 +19,7 @@ def is_awake(waker: Waker | SelectableQueue[int]) -> bool:
 
 @pytest.mark.parametrize("wakes", [0, 1, 4096, 1_000_000])
 def test_any_number_of_wakes(wakes: int) -> None:
-    """However often it is woken, nobody waits for it, and it sleeps again once it is cleared."""
+    """However often it is woken, wake never blocks, and one clear makes it unreadable again."""
     waker = Waker()
     for _ in range(wakes):
         waker.wake()

@@ -27,7 +27,7 @@ HELD_PEER = PEER._replace(generation=1)
 
 
 class HeldQueue:
-    """A back end that has what was sent to it when it is told so."""
+    """Stands for the queue to a back end, which has everything once ``has_all`` is set."""
 
     def __init__(self) -> None:
         self.has_all = False

@@ -125,7 +125,7 @@ def test_an_unsafe_path(prepare: object, why: str, tmp_path: Path) -> None:
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
 @pytest.mark.may_skip("only root gives files away")
 def test_another_users_folder(tmp_path: Path) -> None:
-    """A folder of the right name that another user made first is not used."""
+    """A folder of the right name that another user has created first is not used."""
     folder = tmp_path / "folder"
     folder.mkdir(mode=0o700)
     os.chown(folder, 65_534, 65_534)

@@ -45,7 +45,7 @@ def find_holders(inodes: Iterable[int], pids: Iterable[int], found: Callable[[in
 
 
 def oldest_holder(origin: Origin, inode: int) -> Origin:
-    """Return the process that had a socket first, of a holder and its parents."""
+    """Return the oldest holder of a socket, among a holder and its parents."""
     while (status := read_status(origin.pid)) and inode in socket_inodes(status.parent):
         parent = describe(status.parent)
         if parent is None:

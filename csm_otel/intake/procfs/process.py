@@ -27,7 +27,7 @@ _CONTAINER = re.compile(r"(?:^|[-:])(?P<id>[0-9a-f]{64}|[0-9a-f]{32}-\d{1,20})(?
 
 
 class Status(NamedTuple):
-    """What /proc/PID/stat says. Source: proc_pid_stat(5)."""
+    """Fields of /proc/PID/stat. Source: proc_pid_stat(5)."""
 
     has_ended: bool
     """Whether only its exit status is left."""

@@ -25,7 +25,7 @@ import os, socket
 sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 sock.bind(("127.0.0.1", 0))
 os.fork() or os.fork()
-os.write(1, f"{sock.getsockname()[1]} {os.getpid()}\n".encode())  # whole, whoever else writes
+os.write(1, f"{sock.getsockname()[1]} {os.getpid()}\n".encode())  # in one piece: the others write, too
 os.read(0, 1)
 """
 
@@ -39,7 +39,7 @@ def holders(*inodes: int, pids: tuple[int, ...] = ()) -> list[tuple[int, Origin]
 
 @on_linux
 def test_a_process_of_its_own() -> None:
-    """Each socket is found with its process; one that nobody holds is not."""
+    """Each socket is found with its process; one that no process holds is not."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         inode = os.fstat(sock.fileno()).st_ino
         assert [(inode, os.getpid())] == [(one, origin.pid) for one, origin in holders(inode, 2**40)]
@@ -48,7 +48,7 @@ def test_a_process_of_its_own() -> None:
 
 @on_linux
 def test_the_pid_of_a_thread() -> None:
-    """A thread's pid stands for its process, and an unknown one for nobody."""
+    """A thread's pid stands for its process, and an unknown one for none."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock, ThreadPoolExecutor(1) as pool:
         inode = os.fstat(sock.fileno()).st_ino
         thread = pool.submit(threading.get_native_id).result()

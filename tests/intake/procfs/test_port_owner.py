@@ -1,4 +1,4 @@
-"""Who has a UDP port, where the system can tell and where it cannot."""
+"""The owner of a UDP port, where the system shows it and where it does not."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_this_process(family: socket.AddressFamily) -> None:
 
 @on_linux
 def test_another_process() -> None:
-    """Another process is found, and whatever it calls itself it is printed as one harmless line."""
+    """Another process is found, and its name, which may be anything, is printed as one harmless line."""
     with started(python(NAMED)) as process:
         port = int(next_line(process.stdout))
 
