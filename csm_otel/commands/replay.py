@@ -19,6 +19,7 @@ from csm_otel.config.configuration import forget_csm_variables, read_configurati
 from csm_otel.csm.decoding import Decoded
 from csm_otel.csm.events import Ended, Peer, ProcessEnd
 from csm_otel.csm.traceparent import parse_traceparent
+from csm_otel.engine.drain import Drain
 from csm_otel.engine.source import Source
 from csm_otel.errors import RecordingError, reason_of
 from csm_otel.files.recording import (
@@ -182,9 +183,11 @@ class _Player:
             if self._bridge.outlets.queue is not None:
                 self._bridge.outlets.queue.wait_for_room(unless=stop.is_set)
             self._take(line)
-        pipeline.release_all(now=self._now)
         self._origins.tell_over()
-        pipeline.flush(now=self._now)
+        drain = Drain(pipeline, releases_per_step=sys.maxsize)  # all in one batch, as nothing is received meanwhile
+        while not drain.advance(now=self._now):
+            continue
+        pipeline.finish(now=self._now)
         drain_seconds = self._settings.drain_seconds
         self._bridge.outlets.close(deadline_seconds=_DRAIN_SECONDS if drain_seconds is None else drain_seconds)
         self._stdout.finish()
@@ -218,7 +221,7 @@ class _Player:
             self._origins.tell_end(Ended([], [Peer(peer.host, peer.port, peer.generation) for peer in line.peers]))
             pipeline.advance(now=self._now)
         elif isinstance(line, RecordedDrops):
-            pipeline.record_drops(line.dropped, now=self._now)
+            pipeline.record_kernel_drops(line.dropped, now=self._now)
         elif isinstance(line, RecordedCommand):
             self._bridge.add_command(line.command, now=self._now)
         else:

@@ -30,6 +30,7 @@ from csm_otel.delivery.sampling import HeadSampler, sampler_from
 from csm_otel.engine.agent import Agent
 from csm_otel.engine.batches import Batcher
 from csm_otel.engine.bridge import Bridge
+from csm_otel.engine.counting import Counting
 from csm_otel.engine.outlets import Outlets, made, open_outlets
 from csm_otel.engine.pipeline import Pipeline
 from csm_otel.errors import SettingsError
@@ -88,12 +89,17 @@ def build_bridge(
         faults=found,
     )
     correlator = _correlator(settings)
+    counting = Counting(tally, speaker)
     shared = _shared_resource(resource)
     host_name = source.host_name or socket.gethostname()
     metrics = None
     if source.receivers and not variables.sdk_disabled:  # what is replayed was measured when it happened
-        own = {HOST_NAME: host_name, **shared}
-        metrics = made(lambda: _metrics(variables, tally, correlator, outlets, resource=own, speaker=speaker), found)
+        metrics = made(
+            lambda: _metrics(
+                variables, tally, correlator, outlets, resource={HOST_NAME: host_name, **shared}, speaker=speaker
+            ),
+            found,
+        )
     if found and faults is None:
         raise SettingsError(found)
     batcher = Batcher(
@@ -122,8 +128,7 @@ def build_bridge(
         correlator=correlator,
         mapper=mapper,
         batcher=batcher,
-        tally=tally,
-        speaker=speaker,
+        counting=counting,
         origins=finder or source.origins,
         processes=processes,
         recorder=outlets.recorder,
@@ -135,6 +140,7 @@ def build_bridge(
         agent=Agent(
             receivers=source.receivers,
             pipeline=pipeline,
+            counting=counting,
             speaker=speaker,
             origins=finder,
             buffer_bytes=settings.receive_buffer_bytes,

@@ -1,4 +1,4 @@
-"""The loop: receive, decode, hand on to the pipeline, wait. The only clock of the pipeline is here."""
+"""The loop that feeds the pipeline from sockets: `Agent`. It has the pipeline's only clock."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import time
 from typing import TYPE_CHECKING, Protocol
 
 from csm_otel.csm.decoding import Decoded, decode
+from csm_otel.engine.drain import Drain
 from csm_otel.errors import MalformedDatagramError
 from csm_otel.intake.binding import DEFAULT_BUFFER_BYTES
 
@@ -15,29 +16,30 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from csm_otel.csm.events import Peer
+    from csm_otel.engine.counting import Counting
     from csm_otel.engine.pipeline import Pipeline
     from csm_otel.intake.finder import OriginFinder
     from csm_otel.intake.receiver import Datagram, Receiver
     from csm_otel.process.speaker import Speaker
 
-_LONGEST_DRAIN_SECONDS = 1.0
-# Of the time that there is for stopping. What is released is delivered meanwhile; the rest of it is for its end.
-_DRAIN_SHARE, _RELEASE_SHARE = 0.5, 0.75
-_LEAST_SECONDS = 0.25  # for both, whatever the deadline: what a few scripts left behind is released in a tenth of it
-_LAST_LOOK_SECONDS = 0.25  # to read a full default buffer takes a tenth of it
-_LONGEST_WAIT_SECONDS = 86_400.0  # then deadlines are looked at anew; epoll takes 2**31 - 1 ms, and no more
-_AT_A_TIME = 256  # datagrams taken from a socket before deadlines are looked at again
+_MAX_READ_SECONDS = 1.0  # of the sockets at shutdown
+# Shares of the time for shutdown, in which to decode and to release. Spans are delivered meanwhile, and in the rest.
+_DECODE_SHARE, _RELEASE_SHARE = 0.5, 0.75
+_MIN_DRAIN_SECONDS = 0.25  # for both, whatever the deadline: what a few scripts have sent takes a tenth of it
+_LATE_SECONDS = 0.25  # to count what has arrived since; to read a full default buffer takes a tenth of it
+_MAX_WAIT_SECONDS = 86_400.0  # epoll accepts 2**31 - 1 ms at most
+_DATAGRAMS_PER_TURN = 256  # read from a socket before other sockets, and deadlines, have their turn
 
 
 class Readable(Protocol):
-    """Something with a descriptor that becomes readable when the loop has to look up."""
+    """An object with a descriptor that a selector can wait on."""
 
     def fileno(self) -> int:
         """Return the descriptor."""
 
 
 class Service(Protocol):
-    """Who has something to do beside the pipeline, in the loop's thread, and never takes long."""
+    """What the loop runs beside the pipeline, in its thread; it must not block."""
 
     def fileno(self) -> int:
         """Return a descriptor that is readable when there is something to do, or -1."""
@@ -46,167 +48,167 @@ class Service(Protocol):
         """Return the monotonic second at which there is something to do in any case, or None."""
 
     def poll(self, *, now: float) -> None:
-        """Do it; called each turn of the loop."""
+        """Do what there is to do; called each turn of the loop, with monotonic seconds."""
 
 
 class Agent:
-    """Runs the pipeline over its sockets until told to stop."""
+    """Receives datagrams, decodes them and advances the pipeline, until stopped."""
 
     def __init__(
         self,
         *,
         receivers: Sequence[Receiver],
         pipeline: Pipeline,
+        counting: Counting,
         speaker: Speaker,
         origins: OriginFinder | None = None,
         buffer_bytes: int = DEFAULT_BUFFER_BYTES,
         is_allowed: Callable[[Peer], bool] | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Take the sockets and the pipeline, and ``origins`` where it matters who sends.
+        """Receive from ``receivers`` into ``pipeline``.
 
-        ``buffer_bytes`` is what was asked of the kernel for each socket. Where ``is_allowed`` says no, nobody looks
-        into a datagram.
+        ``origins`` are the pipeline's, where they have to be polled; ``buffer_bytes`` is the receive buffer that was
+        requested for each socket. Datagrams of peers that ``is_allowed`` rejects are counted and not decoded.
         """
         self._receivers = receivers
         self._pipeline = pipeline
+        self._counting = counting
         self._speaker = speaker
         self._origins = origins
-        self._taken_to_ns = [-math.inf] * len(receivers)
-        """Of each socket, when the last datagram that was taken had been received; infinite where none was left."""
+        self._received_until_ns = [-math.inf] * len(receivers)
+        """Per socket, the wall time of the last receipt that was read; infinite where the socket was then empty."""
         self._buffer_bytes = buffer_bytes
         self._is_allowed = is_allowed
+        self._clock = clock
 
     def run(self, *, until: Callable[[], bool], wake: Readable, services: Sequence[Service] = ()) -> None:
-        """Work until ``until()``; ``wake`` becomes readable when that may have changed."""
-        self._look_for_drops()
-        awaited = [service for service in services if service.fileno() >= 0]
+        """Run until ``until()``; ``wake`` becomes readable when that may have changed."""
+        self._check_sockets()
+        selectable = [service for service in services if service.fileno() >= 0]
         with selectors.DefaultSelector() as selector:
-            for readable in (*self._receivers, wake, *awaited, *([self._origins] if self._origins else [])):
+            for readable in (*self._receivers, wake, *selectable, *([self._origins] if self._origins else [])):
                 selector.register(readable, selectors.EVENT_READ)
             while not until():
-                selector.select(_seconds_to(self._next_deadline(services)))
-                is_drained = self._receive_all() < _AT_A_TIME
+                selector.select(self._seconds_to(self._next_deadline(services)))
+                is_drained = self._receive() < _DATAGRAMS_PER_TURN
                 if self._origins is not None:
-                    self._origins.poll(now=time.monotonic(), is_drained=is_drained)
-                self._pipeline.advance(now=time.monotonic())
+                    self._origins.poll(now=self._clock(), is_drained=is_drained)
+                self._pipeline.advance(now=self._clock())
                 for service in services:
-                    service.poll(now=time.monotonic())
+                    service.poll(now=self._clock())
 
     def has_received_until(self, until_ns: int) -> bool:
-        """Return whether all that was received until then, wall time in epoch nanoseconds, has been taken.
-
-        Of each socket the last turn has taken something later, or left nothing.
-        """
-        return all(taken_ns > until_ns for taken_ns in self._taken_to_ns)
+        """Return whether every datagram that had arrived by then, wall time in epoch nanoseconds, has been received."""
+        return all(received_ns > until_ns for received_ns in self._received_until_ns)
 
     def drain(self, *, deadline: float, until_ns: int | None = None) -> None:
-        """Take what has arrived, release what waits and send it all off, in time to be delivered by ``deadline``.
+        """Receive what has arrived, release everything pending and send it off, in time to be delivered.
 
-        That is in monotonic seconds. What was received after ``until_ns``, wall time in epoch nanoseconds, is only
-        counted, as late. All that waits in the sockets is read before any of it is decoded, so that who goes on sending
-        gains nothing by our being slow. What cannot be decoded or released in time is counted.
+        ``deadline``, in monotonic seconds, is that of the delivery; what cannot be decoded or released in time is
+        counted. Datagrams that arrived after ``until_ns``, wall time in epoch nanoseconds, are counted as late. The
+        sockets are read to their end before any of it is decoded: to go on sending must not pay.
         """
-        now = time.monotonic()
-        left_seconds = max(deadline - now, _LEAST_SECONDS)
-        read_deadline = now + min(left_seconds * _DRAIN_SHARE, _LONGEST_DRAIN_SECONDS)
-        backlog = [one for receiver in self._receivers for one in _backlog(receiver, read_deadline)]
+        now = self._clock()
+        seconds = max(deadline - now, _MIN_DRAIN_SECONDS)
+        read_deadline = now + min(seconds * _DECODE_SHARE, _MAX_READ_SECONDS)
+        backlog = [datagram for receiver in self._receivers for datagram in self._read_all(receiver, read_deadline)]
         for number, datagram in enumerate(backlog):
             if until_ns is not None and datagram.received_ns > until_ns:
-                self._pipeline.count_late(1)
-            elif time.monotonic() < now + left_seconds * _DRAIN_SHARE:
-                self._take(datagram)
+                self._counting.count_late(1)
+            elif self._clock() < now + seconds * _DECODE_SHARE:
+                self._process(datagram)
             else:
-                self._pipeline.count_undecoded(len(backlog) - number)
+                self._counting.count_undecoded(len(backlog) - number)
                 break
-        self._look_for_drops()
-        self._pipeline.start_release()
-        self._release(now + left_seconds * _RELEASE_SHARE)
+        self._check_sockets()
+        self._release(now + seconds * _RELEASE_SHARE)
         if self._origins is not None:
-            self._origins.stop(deadline=now + left_seconds)
-        self._pipeline.flush(now=time.monotonic())
+            self._origins.stop(deadline=now + seconds)
+        self._pipeline.finish(now=self._clock())
 
     def close(self) -> None:
-        """Count what has come since `drain`, and close the sockets."""
-        deadline = time.monotonic() + _LAST_LOOK_SECONDS
-        self._pipeline.count_late(sum(1 for receiver in self._receivers for _ in _backlog(receiver, deadline)))
-        self._pipeline.record_socket_counters([receiver.counters for receiver in self._receivers])
+        """Count what has arrived since `drain`, and close the sockets."""
+        deadline = self._clock() + _LATE_SECONDS
+        late = sum(1 for receiver in self._receivers for _ in self._read_all(receiver, deadline))
+        self._counting.count_late(late)
+        self._counting.record_sockets([receiver.counters for receiver in self._receivers])
         for receiver in self._receivers:
             receiver.close()
 
-    def _receive_all(self) -> int:
-        taken = 0
+    def _receive(self) -> int:
+        """Process what has arrived, and return how many datagrams that were."""
+        total = 0
         for number, receiver in enumerate(self._receivers):
-            before, taken_to_ns = taken, -math.inf
-            for datagram in receiver.drain(_AT_A_TIME):
-                taken += 1
-                self._take(datagram)
-                taken_to_ns = datagram.received_ns
-            if taken - before < _AT_A_TIME:
-                taken_to_ns = math.inf
+            count, received_ns = 0, -math.inf
+            for datagram in receiver.drain(_DATAGRAMS_PER_TURN):
+                count += 1
+                self._process(datagram)
+                received_ns = datagram.received_ns
+            if count < _DATAGRAMS_PER_TURN:
+                received_ns = math.inf
             elif not receiver.has_kernel_times:
-                taken_to_ns = -math.inf  # that is when it was read
-            self._taken_to_ns[number] = taken_to_ns
-        if taken:
-            self._look_for_drops()
-        return taken
+                received_ns = -math.inf  # that was the time of the reading
+            self._received_until_ns[number] = received_ns
+            total += count
+        if total:
+            self._check_sockets()
+        return total
 
-    def _take(self, datagram: Datagram) -> None:
+    def _process(self, datagram: Datagram) -> None:
         if self._is_allowed is not None and not self._is_allowed(datagram.peer):
-            self._pipeline.turn_away()
+            self._counting.count_not_allowed()
             return
         self._pipeline.receive(
-            _decoded(datagram), peer=datagram.peer, received_ns=datagram.received_ns, now=time.monotonic()
+            _decoded(datagram), peer=datagram.peer, received_ns=datagram.received_ns, now=self._clock()
         )
 
     def _release(self, deadline: float) -> None:
-        """Export what has been let go, after the short time that it may wait for its origin."""
-        pipeline = self._pipeline
+        """Export everything pending, after the short time that calls may wait for their origin."""
+        drain = Drain(self._pipeline, deadline=deadline)
         with selectors.DefaultSelector() as selector:
             if self._origins is not None:
                 selector.register(self._origins, selectors.EVENT_READ)
-            while pipeline.is_releasing or pipeline.origin_deadline() is not None:
-                if time.monotonic() >= deadline:
-                    pipeline.drop_unreleased()
-                    pipeline.stop_waiting_for_origins()
-                elif not pipeline.is_releasing:
-                    selector.select(_seconds_to(min(deadline, pipeline.origin_deadline() or deadline)))
+            while not drain.advance(now=self._clock()):
+                selector.select(self._seconds_to(drain.next_deadline()))
                 if self._origins is not None:
-                    self._origins.poll(now=time.monotonic(), is_drained=True)
-                pipeline.advance(now=time.monotonic())
+                    self._origins.poll(now=self._clock(), is_drained=True)
 
     def _next_deadline(self, services: Sequence[Service]) -> float | None:
         deadlines = [self._pipeline.next_deadline(), self._origins.next_deadline() if self._origins else None]
         deadlines += [service.next_deadline() for service in services]
         return min((deadline for deadline in deadlines if deadline is not None), default=None)
 
-    def _look_for_drops(self) -> None:
+    def _check_sockets(self) -> None:
         sockets = [receiver.counters for receiver in self._receivers]
-        dropping = self._pipeline.record_socket_counters(sockets)
+        dropping = self._counting.record_sockets(sockets)
         known = [counters.dropped_by_kernel for counters in sockets if counters.dropped_by_kernel is not None]
         if len(known) == len(sockets):
-            self._pipeline.record_drops(sum(known), now=time.monotonic())
+            self._pipeline.record_kernel_drops(sum(known), now=self._clock())
         for receiver in self._receivers:
             if receiver.address in dropping:
                 self._warn_of_drops(receiver)
 
     def _warn_of_drops(self, receiver: Receiver) -> None:
-        given = receiver.buffer_bytes
+        granted = receiver.buffer_bytes
         if receiver.is_capped(self._buffer_bytes):
-            remedy = f"raise net.core.rmem_max, which capped it at {given:,} bytes"
+            remedy = f"raise net.core.rmem_max, which capped it at {granted:,} bytes"
         else:
             remedy = f"raise --receive-buffer-bytes, which is {self._buffer_bytes:,}"
         self._speaker.warn(f"the kernel drops datagrams, the receive buffer is full: {remedy}", kind="kernel_drops")
 
+    def _read_all(self, receiver: Receiver, deadline: float) -> Iterator[Datagram]:
+        """Yield what waits in a socket, until it is empty, or more than its buffer holds has been read."""
+        left_bytes = receiver.buffer_bytes
+        while left_bytes > 0 and self._clock() < deadline:
+            some = list(receiver.drain(_DATAGRAMS_PER_TURN))
+            yield from some
+            left_bytes -= sum(len(datagram.payload) for datagram in some)
+            if len(some) < _DATAGRAMS_PER_TURN:
+                return
 
-def _backlog(receiver: Receiver, deadline: float) -> Iterator[Datagram]:
-    """Yield what waits in a socket: until it is empty, or so much has been read that all of it was sent meanwhile."""
-    most_bytes = receiver.buffer_bytes
-    while most_bytes > 0 and time.monotonic() < deadline:
-        some = list(receiver.drain(_AT_A_TIME))
-        yield from some
-        most_bytes -= sum(len(datagram.payload) for datagram in some)
-        if len(some) < _AT_A_TIME:
-            return
+    def _seconds_to(self, deadline: float | None) -> float | None:
+        return None if deadline is None else min(max(0.0, deadline - self._clock()), _MAX_WAIT_SECONDS)
 
 
 def _decoded(datagram: Datagram) -> Decoded:
@@ -214,7 +216,3 @@ def _decoded(datagram: Datagram) -> Decoded:
         return decode(datagram.payload)
     except MalformedDatagramError as error:
         return Decoded([], (error.reason,))
-
-
-def _seconds_to(deadline: float | None) -> float | None:
-    return None if deadline is None else min(max(0.0, deadline - time.monotonic()), _LONGEST_WAIT_SECONDS)

@@ -1,4 +1,4 @@
-"""Span data to batches, and each batch to where it goes: back end, file, screen."""
+"""Span data to batches, and each batch to its destinations: `Batcher`."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class Batcher:
-    """Collects sampled spans into batches and hands each to every destination there is."""
+    """Collects sampled spans into batches, and sends each to the back end, the file and the screen."""
 
     def __init__(
         self,
@@ -33,7 +33,10 @@ class Batcher:
         file: FileWriter | None = None,
         show: Callable[[Sequence[SpanData]], None] | None = None,
     ) -> None:
-        """Take the destinations; a batch leaves when it holds ``batch_spans`` or is ``delay_seconds`` old."""
+        """Send a batch off when it holds ``batch_spans`` or is ``delay_seconds`` old.
+
+        Without ``queue`` and ``file`` spans count as shown, whether there is a ``show`` or not.
+        """
         self._sampler = sampler
         self._limits = limits
         self._tally = tally
@@ -46,15 +49,14 @@ class Batcher:
         self._deadline: float | None = None
 
     def add(self, tree: Sequence[SpanData], *, now: float) -> None:
-        """Take the spans of one call (or an orphan, or a command), parents first; ``now`` is monotonic seconds."""
-        kept = self._sampler.keep(tree)
-        self._take(kept, of=len(tree), now=now)
+        """Add the spans of one call (or an orphan, or a command), parents first; ``now`` is monotonic seconds."""
+        self._append(self._sampler.keep(tree), of=len(tree), now=now)
 
     def add_root(self, root: SpanData, *, now: float) -> None:
-        """Take a root span that the sampler was asked about before its children came."""
-        self._take([root] if root.context.sampled else [], of=1, now=now)
+        """Add a root span that was sampled, or not, before its children."""
+        self._append([root] if root.context.sampled else [], of=1, now=now)
 
-    def _take(self, kept: Sequence[SpanData], *, of: int, now: float) -> None:
+    def _append(self, kept: Sequence[SpanData], *, of: int, now: float) -> None:
         self._tally.spans_created += of
         self._tally.spans_unsampled += of - len(kept)
         if not kept:
@@ -66,7 +68,7 @@ class Batcher:
             self.flush()
 
     def next_deadline(self) -> float | None:
-        """Return the monotonic second at which the batch is due, or None while there is none."""
+        """Return the monotonic second at which the batch is due, or None where it is empty."""
         return self._deadline
 
     def flush_if_due(self, *, now: float) -> None:
@@ -91,9 +93,9 @@ class Batcher:
                 self._queue.put(request, spans)
 
     def _encoded(self, batch: Sequence[SpanData]) -> list[tuple[bytes, int]]:
-        """Return the batch as requests, each with its number of spans: one, unless a span in it cannot be encoded.
+        """Return the batch as requests, each with its number of spans: one, unless a span cannot be encoded.
 
-        Such a one is a defect of ours, but what somebody sent led to it, and it must not cost more than itself.
+        That is a defect of ours, but it takes one datagram to trigger it, which must not cost other spans.
         """
         try:
             return [(encode(batch, limits=self._limits), len(batch))]

@@ -1,4 +1,4 @@
-"""A pipeline with all that belongs to it, from its sockets to its back end: `Bridge`."""
+"""A pipeline with its collaborators, from the sockets to the destinations: `Bridge`."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
     from csm_otel.spans.mapper import SpanMapper
     from csm_otel.tally import Tally
 
-_LAST_METRICS_SECONDS = 1.0  # of the deadline, kept for them where the spans' back end is away and theirs is not
+_LAST_METRICS_SECONDS = 1.0  # of the time to close, kept for metrics: their back end may be up when the spans' is away
 
 
 class Bridge(NamedTuple):
-    """A pipeline with the agent that feeds it, and what its owner must close, print or ask."""
+    """A pipeline with the agent that feeds it, and what its owner closes, prints or asks."""
 
     source: Source
     pipeline: Pipeline
@@ -44,14 +44,14 @@ class Bridge(NamedTuple):
         self.agent.run(until=until, wake=wake, services=services)
 
     def snapshot(self) -> Snapshot:
-        """Return the counts as they are now."""
+        """Return a summary of the current counts."""
         return snapshot_of(self.tally, events_pending=self.pipeline.events_pending)
 
     def add_command(self, command: Command, *, now: float) -> None:
-        """Keep what the command of `exec` came to, and export its span; ``now`` is monotonic seconds."""
+        """Record the command of `exec`, which has ended, and export its span; ``now`` is monotonic seconds."""
         source = self.source
         if source.context is None:
-            return  # what was received is no command's
+            return  # the datagrams were not those of a command
         span = command_span(
             command,
             context=context_of(source.context, source.trace_state),
@@ -63,9 +63,9 @@ class Bridge(NamedTuple):
         self.batcher.add([span], now=now)
 
     def close(self, *, deadline: float, until_ns: int | None = None) -> None:
-        """Take what has arrived, send everything off, wait for its delivery, until ``deadline``, and close the sockets.
+        """Receive what has arrived, deliver everything and close the sockets, until ``deadline`` in monotonic seconds.
 
-        That is in monotonic seconds. ``until_ns``: see `Agent.drain`.
+        ``until_ns``: see `Agent.drain`.
         """
         if self.outlets.file is not None:
             self.outlets.file.block_when_full(until=deadline, stall_seconds=STALL_SECONDS)
@@ -74,7 +74,7 @@ class Bridge(NamedTuple):
         kept_seconds = min(left_seconds / 4, _LAST_METRICS_SECONDS) if self.metrics is not None else 0.0
         self.outlets.close(deadline_seconds=left_seconds - kept_seconds)
         self.agent.close()
-        if self.metrics is not None:  # last, so that it has all that was counted
+        if self.metrics is not None:  # last, so that all counts are in them
             self.metrics.close(deadline_seconds=max(0.0, deadline - time.monotonic()))
         if self.origins is not None:
             self.origins.close()

@@ -1,6 +1,6 @@
-"""Released calls on their way to the mapping, until it is known who sent them: `OriginHold`.
+"""Released calls on their way to the mapping, held until their origin is known: `OriginHold`.
 
-The end of a process goes the same way, so that it is behind the process's calls.
+The end of a process takes the same way, so that it comes after the calls of the process.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ if TYPE_CHECKING:
 
     from csm_otel.csm.events import Origin, Peer, ProcessEnd
 
-HOLD_SECONDS = 0.25  # a look starts within 0.2 s, and takes milliseconds; a batch waits for seconds anyway
-_MOST_HELD = 10_000
+HOLD_SECONDS = 0.25  # a lookup starts within 0.2 s and takes milliseconds; a batch waits for seconds anyway
+_MAX_HELD = 10_000
 
 
-class KnownOrigins(Protocol):
-    """Who knows the processes behind peers."""
+class OriginLookup(Protocol):
+    """Looks up the processes behind peers."""
 
     def origin_of(self, peer: Peer) -> Origin | None:
         """Return the process behind a peer, or None where it is not known (yet)."""
 
     def is_resolving(self, peer: Peer) -> bool:
-        """Return whether it may still become known."""
+        """Return whether the process may still become known."""
 
 
 class _Held(NamedTuple):
@@ -36,31 +36,31 @@ class _Held(NamedTuple):
 
 
 class OriginHold:
-    """Lets released calls, and ends of processes, go in order, calls once their origin is known or was waited for."""
+    """A queue of released calls and ended processes; a call waits until its origin is known, up to `HOLD_SECONDS`."""
 
-    def __init__(self, origins: KnownOrigins | None, *, most: int = _MOST_HELD) -> None:
-        """Hold at most ``most``; without ``origins`` nothing is held."""
+    def __init__(self, origins: OriginLookup | None, *, max_held: int = _MAX_HELD) -> None:
+        """Hold at most ``max_held``, beyond which the oldest leave early; without ``origins`` hold nothing."""
         self._origins = origins
-        self._most = most
+        self._max_held = max_held
         self._held: deque[_Held] = deque()
 
     def add(self, released: Released | ProcessEnd, *, now: float) -> None:
-        """Take one in; ``now`` is monotonic seconds."""
+        """Append a call, an orphan or the end of a process; ``now`` is monotonic seconds."""
         self._held.append(_Held(released, now + HOLD_SECONDS))
 
     def next_deadline(self) -> float | None:
-        """Return the monotonic second at which the first will have waited enough, or None while there is none."""
+        """Return the monotonic second at which the first stops waiting, or None where nothing is held."""
         return self._held[0].deadline if self._held else None
 
     def expire_all(self) -> None:
-        """Let nothing that is in wait any longer."""
+        """Make the next `pop_ready` return everything that is held now."""
         self._held = deque(held._replace(deadline=-math.inf) for held in self._held)
 
     def pop_ready(self, *, now: float) -> Iterator[tuple[Released | ProcessEnd, Origin | None]]:
-        """Yield what may go, with its origin where that is known."""
+        """Remove and yield, in order, what need not wait any longer, with its origin where that is known."""
         while self._held:
             released, deadline = self._held[0]
-            may_wait = now < deadline and len(self._held) <= self._most
+            may_wait = now < deadline and len(self._held) <= self._max_held
             origin = None
             if self._origins is not None:
                 for peer in peers_of(released):

@@ -1,7 +1,7 @@
-"""From what datagrams held to exported spans: correlate, wait for the origin, map, export. Time is an argument.
+"""From decoded datagrams to batches of spans: `Pipeline`, the stages in their order. Time is an argument.
 
-`csm_otel.engine.agent` feeds it what the sockets receive, by the clock of this machine; `csm_otel.commands.replay`
-what a recording holds, by the recording's.
+`csm_otel.engine.agent` feeds it from sockets, by the clock of this machine; `csm_otel.commands.replay` from a
+recording, by the recording's.
 """
 
 from __future__ import annotations
@@ -9,42 +9,40 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, Protocol
 
-from csm_otel.correlation.released import CorrelatedCall, OrphanAttempt, Released
-from csm_otel.csm.events import ApiCall
-from csm_otel.engine.origin_hold import KnownOrigins, OriginHold, peers_of
+from csm_otel.csm.events import ProcessEnd
+from csm_otel.engine.origin_hold import OriginHold, OriginLookup, peers_of
 from csm_otel.spans.measures import measure
 
 if TYPE_CHECKING:
-    from collections import Counter
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable
 
     from csm_otel.correlation.correlator import Correlator
+    from csm_otel.correlation.released import Released
     from csm_otel.csm.decoding import Decoded
-    from csm_otel.csm.events import Ended, Event, Peer
+    from csm_otel.csm.events import Ended, Event, Origin, Peer
     from csm_otel.engine.batches import Batcher
+    from csm_otel.engine.counting import Counting
     from csm_otel.files.recorder import Recorder
-    from csm_otel.process.speaker import Speaker
     from csm_otel.spans.mapper import SpanMapper
     from csm_otel.spans.measures import Measurement
     from csm_otel.spans.processes import ProcessTraces
-    from csm_otel.tally import SocketCounters, Tally
 
-_AT_A_TIME = 256  # released in one go, so that receiving goes on meanwhile: each has to be mapped and encoded
-_AT_ONCE = 0.0  # a monotonic second that has long been
+RELEASES_PER_STEP = 256  # so that the loop receives meanwhile: each call has to be mapped and encoded
+_AT_ONCE = 0.0  # a monotonic second that is long past
 
 
-class Origins(KnownOrigins, Protocol):
-    """Who finds the processes behind peers."""
+class Origins(OriginLookup, Protocol):
+    """Identifies senders, and notices the end of their processes."""
 
     def note(self, event: Event, peer: Peer, *, received_ns: int, now: float) -> Peer:
-        """Return the peer as it is known from now on: told from who had its port before."""
+        """Return the peer with its generation, which tells it from senders that had its port before."""
 
     def ended(self) -> list[Ended]:
-        """Return what has ended since the last time, of what was found; all that it had sent has been received."""
+        """Return what has ended since the last time; all its datagrams have been received."""
 
 
 class Pipeline:
-    """The stages in their order. Every ``now`` is monotonic seconds, by the same clock."""
+    """Receive, correlate, wait for the origin, map, batch. Every ``now`` is monotonic seconds, by the same clock."""
 
     def __init__(
         self,
@@ -52,188 +50,136 @@ class Pipeline:
         correlator: Correlator,
         mapper: SpanMapper,
         batcher: Batcher,
-        tally: Tally,
-        speaker: Speaker,
+        counting: Counting,
         origins: Origins | None = None,
         processes: ProcessTraces | None = None,
         recorder: Recorder | None = None,
         record: Callable[[Iterable[Measurement]], None] | None = None,
     ) -> None:
-        """Take the stages, wired; ``origins`` where it matters who sends, ``processes`` where each is a trace.
+        """Connect the stages.
 
-        ``record`` takes what is measured of what is released, where metrics are wanted.
+        ``origins`` identifies the senders, where they are not known otherwise; ``processes`` has their root spans,
+        where each process is a trace; ``record`` accepts the measurements, where metrics are exported.
         """
         self._correlator = correlator
         self._mapper = mapper
         self._batcher = batcher
-        self._tally = tally
-        self._speaker = speaker
+        self._counting = counting
         self._origins = origins
         self._processes = processes
         self._recorder = recorder
         self._record = record
         self._hold = OriginHold(origins)
-        self._leaving: deque[Released] = deque()
-        """Left the correlator by `start_release`."""
+        self._backlog: deque[Released] = deque()
+        """Flushed from the correlator by `start_release`, not released yet."""
 
     def receive(self, decoded: Decoded, *, peer: Peer, received_ns: int, now: float) -> None:
-        """Take in what a datagram held; ``received_ns`` is the wall time of its receipt in epoch nanoseconds."""
-        tally = self._tally
-        tally.datagrams_received += 1
-        tally.other_versions += decoded.other_versions
-        if decoded.events:
-            tally.datagrams_decoded += 1
-            for reason in decoded.rejected:
-                self._reject(reason, tally.objects_rejected)
-        else:
-            self._reject(decoded.rejected[0] if decoded.rejected else "empty", tally.malformed)
-        events = [(event, self._note(event, peer, received_ns, now)) for event in decoded.events]
+        """Process the events of a datagram; ``received_ns`` is the wall time of its receipt in epoch nanoseconds."""
+        self._counting.count_datagram(decoded)
+        events = [(event, self._identify(event, peer, received_ns, now)) for event in decoded.events]
         if self._recorder is not None:
-            generation = max((noted.generation for _, noted in events), default=0)
-            self._recorder.datagram(
-                decoded, peer=peer._replace(generation=generation), received_ns=received_ns, now=now
-            )
-        for event, noted in events:
-            if isinstance(event, ApiCall):
-                tally.calls += 1
-            else:
-                tally.attempts += 1
-            self._release(self._correlator.receive(event, peer=noted, received_ns=received_ns, now=now), now)
+            generation = max((sender.generation for _, sender in events), default=0)
+            sender = peer._replace(generation=generation)
+            self._recorder.datagram(decoded, peer=sender, received_ns=received_ns, now=now)
+        for event, sender in events:
+            self._release(self._correlator.receive(event, peer=sender, received_ns=received_ns, now=now), now)
 
-    def turn_away(self) -> None:
-        """Take in that a datagram came from where none may come from."""
-        self._tally.datagrams_received += 1
-        self._tally.datagrams_not_allowed += 1
-        self._speaker.warn("datagrams arrive from outside the networks of --allow-from", kind="not_allowed")
-
-    def record_socket_counters(self, sockets: Sequence[SocketCounters]) -> set[tuple[str, int]]:
-        """Record the counters of all sockets and return the addresses of those that have dropped more than before."""
-        before = {counters.address: counters.dropped_by_kernel or 0 for counters in self._tally.sockets}
-        self._tally.sockets = tuple(sockets)
-        return {one.address for one in sockets if (one.dropped_by_kernel or 0) > before.get(one.address, 0)}
-
-    def record_drops(self, dropped: int, *, now: float) -> None:
-        """Take in how many datagrams the kernel has dropped in all."""
-        before = self._tally.datagrams_dropped_by_kernel
-        self._tally.datagrams_dropped_by_kernel = dropped
-        if before != dropped and self._recorder is not None:
+    def record_kernel_drops(self, dropped: int, *, now: float) -> None:
+        """Record how many datagrams the kernel has dropped since the start, over all sockets."""
+        if self._counting.record_kernel_drops(dropped) and self._recorder is not None:
             self._recorder.drops(dropped, now=now)
 
-    def count_undecoded(self, count: int) -> None:
-        """Take in that so many datagrams had arrived at the end, and that there was no time for them."""
-        self._tally.datagrams_received += count
-        self._tally.datagrams_undecoded += count
-
-    def count_late(self, count: int) -> None:
-        """Take in that so many datagrams came when nobody listened any more."""
-        self._tally.datagrams_late += count
-
     def next_deadline(self) -> float | None:
-        """Return when `advance` has something to do, or None."""
-        if self._leaving:
+        """Return the monotonic second at which `advance` is due, or None."""
+        if self._backlog:
             return _AT_ONCE
         deadlines = (self._correlator.next_deadline(), self._hold.next_deadline(), self._batcher.next_deadline())
         return min((deadline for deadline in deadlines if deadline is not None), default=None)
 
-    def advance(self, *, now: float) -> None:
-        """Do what is due, and what has become possible: origins are found and processes end at any time."""
+    def advance(self, *, now: float, releases: int = RELEASES_PER_STEP) -> None:
+        """Do what is due by ``now``, and what newly known origins and ended processes allow.
+
+        After `start_release` each step releases at most so many ``releases``.
+        """
         self._end_processes(now)
         self._release(self._correlator.expire(now=now), now)
-        if self._leaving:
-            self._release([self._leaving.popleft() for _ in range(min(_AT_A_TIME, len(self._leaving)))], now)
+        if self._backlog:
+            self._release([self._backlog.popleft() for _ in range(min(releases, len(self._backlog)))], now)
         self._batcher.flush_if_due(now=now)
 
     @property
     def events_pending(self) -> int:
-        """How many events wait: for more datagrams, or for their turn to leave."""
-        return self._correlator.pending_events + len(self._leaving)
+        """How many events wait for others in the correlator, or for a step to release them."""
+        return self._correlator.pending_events + len(self._backlog)
 
     @property
     def is_releasing(self) -> bool:
-        """Whether some of what `start_release` has let go has not had its turn yet."""
-        return bool(self._leaving)
+        """Whether a later `advance` is to release some of what `start_release` flushed."""
+        return bool(self._backlog)
 
     def start_release(self) -> None:
-        """Let nothing wait for more datagrams: all of it leaves, a part with each `advance`."""
-        self._leaving.extend(self._correlator.flush())
+        """Flush the correlator; each `advance` releases a part of it."""
+        self._backlog.extend(self._correlator.flush())
 
-    def release_all(self, *, now: float) -> None:
-        """Let nothing wait for more datagrams; what waits for its origin waits on, until `origin_deadline`."""
-        self.start_release()
-        leaving, self._leaving = self._leaving, deque()
-        self._release(leaving, now)
-
-    def drop_unreleased(self) -> None:
-        """Count as dropped what has not left in time."""
-        spans = sum(1 + len(one.attempts) if isinstance(one, CorrelatedCall) else 1 for one in self._leaving)
-        self._tally.spans_created += spans
-        if spans:
-            self._tally.spans_dropped["shutdown"] += spans
-        for one in self._leaving:
-            self._count(one)
-        self._leaving.clear()
+    def abandon_backlog(self) -> None:
+        """Drop, and count as dropped, what has not been released since `start_release`."""
+        self._counting.count_abandoned(self._backlog)
+        self._backlog.clear()
 
     def origin_deadline(self) -> float | None:
-        """Return until when what was released first waits for its origin, or None where nothing does."""
+        """Return until when the oldest released call waits for its origin, or None where none waits."""
         return self._hold.next_deadline()
 
     def stop_waiting_for_origins(self) -> None:
-        """Let what waits for its origin go with the next `advance`."""
+        """Have the next `advance` export the calls that wait for their origin."""
         self._hold.expire_all()
 
-    def flush(self, *, now: float) -> None:
-        """Send off what there is, the processes that still live included; after `release_all`."""
+    def flush(self) -> None:
+        """Send off the current batch."""
+        self._batcher.flush()
+
+    def finish(self, *, now: float) -> None:
+        """Send off the last batch, with the root spans of processes that still run; at shutdown."""
         self._end_processes(now)
         if self._processes is not None:
             self._processes.flush()
             self._export(now)
         self._batcher.flush()
 
-    def _note(self, event: Event, peer: Peer, received_ns: int, now: float) -> Peer:
+    def _identify(self, event: Event, peer: Peer, received_ns: int, now: float) -> Peer:
         if self._origins is None:
             return peer
         return self._origins.note(event, peer, received_ns=received_ns, now=now)
 
-    def _reject(self, reason: str, counts: Counter[str]) -> None:
-        counts[reason] += 1
-        self._speaker.warn(f"datagrams that are no CSM events arrive: {reason}", kind=f"malformed:{reason}")
-
     def _release(self, released: Iterable[Released], now: float) -> None:
         for one in released:
-            self._count(one)
+            self._counting.count_released(one)
             self._hold.add(one, now=now)
         self._export(now)
 
-    def _count(self, one: Released) -> None:
-        tally = self._tally
-        if isinstance(one, CorrelatedCall):
-            tally.released[one.reason] += 1
-            tally.attempts_in_calls += len(one.attempts)
-            tally.attempts_missing += one.missing
-            tally.ambiguous += one.ambiguous
-        else:
-            tally.orphans[one.reason] += 1
-
     def _export(self, now: float) -> None:
         for one, origin in self._hold.pop_ready(now=now):
-            if not isinstance(one, CorrelatedCall | OrphanAttempt):
+            if isinstance(one, ProcessEnd):
                 if self._processes is not None:
                     self._processes.end(one.origin, end_ns=one.noticed_ns if one.is_exact else None)
                 continue
-            peer = peers_of(one)[0]
-            if origin is not None and self._recorder is not None:
-                self._recorder.origin(origin, peer=peer, now=now)
-            if self._origins is not None and origin is None and peer.is_loopback:
-                self._tally.origins_unknown += 1
-            tree = self._mapper.map(one, origin)
+            self._record_origin(one, origin, now)
+            spans = self._mapper.map(one, origin)
             if self._record is not None:
-                self._record(measure(one, tree))
-            self._batcher.add(tree, now=now)
+                self._record(measure(one, spans))
+            self._batcher.add(spans, now=now)
         for root in self._processes.completed() if self._processes is not None else ():
             self._batcher.add_root(root, now=now)
 
+    def _record_origin(self, released: Released, origin: Origin | None, now: float) -> None:
+        peer = peers_of(released)[0]
+        if origin is not None and self._recorder is not None:
+            self._recorder.origin(origin, peer=peer, now=now)
+        if self._origins is not None and origin is None and peer.is_loopback:
+            self._counting.count_unknown_origin()
+
     def _end_processes(self, now: float) -> None:
-        """Let go what processes that have ended left behind, and then their ends."""
+        """Release what ended processes have left in the correlator, and then end their root spans."""
         for ended in self._origins.ended() if self._origins is not None else ():
             if self._recorder is not None:
                 self._recorder.ended(ended, now=now)

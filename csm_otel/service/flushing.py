@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from csm_otel.engine.origin_hold import HOLD_SECONDS
+from csm_otel.engine.drain import Drain
 from csm_otel.report.terminal import counted
 
 if TYPE_CHECKING:
@@ -27,21 +27,23 @@ class Flushing:
         self._deadline = now + timeout_seconds
         self._lost = bridge.snapshot().spans_lost
         self._asked_ns = time.time_ns()
-        self._is_begun = self._is_drained = False
-        self._held_until: float | None = None
+        self._is_begun = False
+        self._drain: Drain | None = None
+        """None until everything that had arrived has been received."""
         self._marks: tuple[int, ...] | None = None
         """Where what it sent off ends, see `Outlets.mark`."""
 
     def advance(self, *, now: float) -> str | None:
         """Go on, and return None while it is undecided, an empty text when all was delivered, and else why not."""
-        if not self._is_drained:
-            # What came while the loop was here it has not seen yet.
-            self._is_drained = self._is_begun and self._bridge.agent.has_received_until(self._asked_ns)
+        if self._drain is None:
+            # The loop has not received yet what arrived while it was here.
+            if self._is_begun and self._bridge.agent.has_received_until(self._asked_ns):
+                self._drain = Drain(self._bridge.pipeline)
             self._is_begun = True
-            if self._is_drained:
-                self._bridge.pipeline.start_release()
-        elif self._marks is None:
-            self._send_off(now)
+        elif self._marks is None and self._drain.is_done(now=now):
+            self._bridge.pipeline.advance(now=now)
+            self._bridge.pipeline.flush()
+            self._marks = self._bridge.outlets.mark()
         if self._marks is not None and self._bridge.outlets.is_flushed(self._marks):
             lost = self._bridge.snapshot().spans_lost - self._lost
             return f"{counted(lost, 'span')} dropped or rejected" if lost else ""
@@ -50,15 +52,4 @@ class Flushing:
     @property
     def is_waiting(self) -> bool:
         """Whether only time, or the back end, brings it on."""
-        return self._is_drained and not self._bridge.pipeline.is_releasing
-
-    def _send_off(self, now: float) -> None:
-        pipeline = self._bridge.pipeline
-        if pipeline.is_releasing:
-            return
-        if self._held_until is None:
-            self._held_until = now + HOLD_SECONDS
-        if pipeline.origin_deadline() is None or now >= self._held_until:
-            pipeline.advance(now=now)
-            self._bridge.batcher.flush()
-            self._marks = self._bridge.outlets.mark()
+        return self._drain is not None and not self._bridge.pipeline.is_releasing

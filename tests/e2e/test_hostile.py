@@ -73,7 +73,7 @@ def test_allowed_networks(networks: str) -> None:
             send_from_anywhere(payload, (OWN, port), host=OWN)
         send_from_anywhere(call(AttemptCount=0), ("127.0.0.1", port))
         assert daemon.stop() == 0
-    told = "csm-otel: datagrams arrive from outside the networks of --allow-from"
+    told = "csm-otel: received datagrams from outside the networks of --allow-from"
     assert b"7 datagrams received" in daemon.rest
     if OWN in networks:
         assert b"4 calls" in daemon.rest

@@ -118,7 +118,7 @@ def test_the_end_of_a_process() -> None:
 
 def test_the_bound() -> None:
     """Beyond the bound the oldest goes early."""
-    hold = OriginHold(Known({}, {ONE, TWO}), most=1)
+    hold = OriginHold(Known({}, {ONE, TWO}), max_held=1)
     hold.add(call_from(ONE), now=0.0)
     assert taken(hold, 0.0) == []
     hold.add(call_from(TWO), now=0.0)

@@ -16,6 +16,8 @@ from csm_otel.config.standard import StandardVariables
 from csm_otel.csm.decoding import Decoded, decode
 from csm_otel.csm.events import Peer
 from csm_otel.csm.times import NS_PER_MS
+from csm_otel.engine.counting import Counting
+from csm_otel.engine.drain import Drain
 from csm_otel.engine.source import Source
 from csm_otel.errors import MalformedDatagramError
 from csm_otel.files.replayed_origins import ReplayedOrigins
@@ -64,11 +66,12 @@ def test_what_comes_in_adds_up(arrivals: list[tuple[bytes, Peer, float]]) -> Non
     """At any moment each datagram is decoded, malformed or turned away, each event released or pending."""
     one = bridge()
     pipeline, tally, correlator = one.pipeline, one.tally, one.pipeline._correlator
+    counting = Counting(tally, Speaker(io.StringIO()))
     objects, now = 0, 0.0
     for number, (payload, peer, seconds) in enumerate(arrivals):
         now += seconds
         if number % 4 == 3:
-            pipeline.turn_away()
+            counting.count_not_allowed()
         held = decoded(payload)
         objects += len(held.rejected) if held.events else 0
         pipeline.receive(held, peer=peer, received_ns=BASE_MS * NS_PER_MS + int(now * 1e9), now=now)
@@ -78,7 +81,9 @@ def test_what_comes_in_adds_up(arrivals: list[tuple[bytes, Peer, float]]) -> Non
 
     assert tally.datagrams_received == len(arrivals) + len(arrivals) // 4
     assert tally.objects_rejected.total() == objects
-    pipeline.release_all(now=now)
+    drain = Drain(pipeline)
+    while not drain.advance(now=now):
+        now = drain.next_deadline()
     assert_adds_up(tally, correlator)
     assert correlator.pending_events == 0
 

@@ -1,0 +1,97 @@
+"""What the pipeline counts in the tally, and the warnings that go with it: `Counting`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from csm_otel.correlation.released import CorrelatedCall
+from csm_otel.csm.events import ApiCall
+
+if TYPE_CHECKING:
+    from collections import Counter
+    from collections.abc import Collection, Sequence
+
+    from csm_otel.correlation.released import Released
+    from csm_otel.csm.decoding import Decoded
+    from csm_otel.process.speaker import Speaker
+    from csm_otel.tally import SocketCounters, Tally
+
+
+class Counting:
+    """Counts datagrams, events, calls and orphans in a tally; the delivery counts spans."""
+
+    def __init__(self, tally: Tally, speaker: Speaker) -> None:
+        """Count in ``tally``, and warn through ``speaker`` of datagrams that should not have been sent."""
+        self._tally = tally
+        self._speaker = speaker
+
+    def count_datagram(self, decoded: Decoded) -> None:
+        """Count a received datagram: its events and rejected objects, or why it is malformed."""
+        tally = self._tally
+        tally.datagrams_received += 1
+        tally.other_versions += decoded.other_versions
+        if decoded.events:
+            tally.datagrams_decoded += 1
+            for reason in decoded.rejected:
+                self._reject(reason, tally.objects_rejected)
+        else:
+            self._reject(decoded.rejected[0] if decoded.rejected else "empty", tally.malformed)
+        calls = sum(isinstance(event, ApiCall) for event in decoded.events)
+        tally.calls += calls
+        tally.attempts += len(decoded.events) - calls
+
+    def count_not_allowed(self) -> None:
+        """Count a datagram from outside the allowed networks."""
+        self._tally.datagrams_received += 1
+        self._tally.datagrams_not_allowed += 1
+        self._speaker.warn("received datagrams from outside the networks of --allow-from", kind="not_allowed")
+
+    def count_undecoded(self, count: int) -> None:
+        """Count datagrams left undecoded at shutdown."""
+        self._tally.datagrams_received += count
+        self._tally.datagrams_undecoded += count
+
+    def count_late(self, count: int) -> None:
+        """Count datagrams that arrived after the end of the command or of the daemon."""
+        self._tally.datagrams_late += count
+
+    def record_sockets(self, sockets: Sequence[SocketCounters]) -> set[tuple[str, int]]:
+        """Record the counters of all sockets and return the addresses of those that have dropped more than before."""
+        before = {counters.address: counters.dropped_by_kernel or 0 for counters in self._tally.sockets}
+        self._tally.sockets = tuple(sockets)
+        return {one.address for one in sockets if (one.dropped_by_kernel or 0) > before.get(one.address, 0)}
+
+    def record_kernel_drops(self, dropped: int) -> bool:
+        """Record the datagrams dropped by the kernel since the start, and return whether the count is a new one."""
+        is_new = self._tally.datagrams_dropped_by_kernel != dropped
+        self._tally.datagrams_dropped_by_kernel = dropped
+        return is_new
+
+    def count_released(self, released: Released) -> None:
+        """Count a call with its attempts, or an orphan."""
+        tally = self._tally
+        if isinstance(released, CorrelatedCall):
+            tally.released[released.reason] += 1
+            tally.attempts_in_calls += len(released.attempts)
+            tally.attempts_missing += released.missing
+            tally.ambiguous += released.ambiguous
+        else:
+            tally.orphans[released.reason] += 1
+
+    def count_abandoned(self, abandoned: Collection[Released]) -> None:
+        """Count calls and orphans for which there was no time at shutdown: their spans are dropped."""
+        spans = 0
+        for released in abandoned:
+            self.count_released(released)
+            spans += 1 + len(released.attempts) if isinstance(released, CorrelatedCall) else 1
+        if spans:
+            self._tally.spans_created += spans
+            self._tally.spans_dropped["shutdown"] += spans
+
+    def count_unknown_origin(self) -> None:
+        """Count a call or orphan from this host whose process is not known."""
+        self._tally.origins_unknown += 1
+
+    def _reject(self, reason: str, counts: Counter[str]) -> None:
+        counts[reason] += 1
+        self._speaker.warn(f"received datagrams that are no CSM events: {reason}", kind=f"malformed:{reason}")
