@@ -1,4 +1,4 @@
-"""What an HTTP request asks of AWS, and how each AWS protocol words an error.
+"""The operation of an AWS request, and the errors of each AWS protocol.
 
 In: a `Request`. Out: its service, protocol and operation; headers and body of an error for it. No I/O.
 """
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 Protocol = Literal["json", "query", "s3"]
 
 # S3 is the one protocol whose requests do not name their operation: (method, is for an object, query key or "").
-# The first entry that fits holds, so the one without a query key comes last.
+# The first entry that fits applies, so the one without a query key is last.
 S3_OPERATIONS = {
     ("GET", False, "list-type"): "ListObjectsV2",
     ("GET", False, "location"): "GetBucketLocation",
@@ -50,7 +50,7 @@ class Request:
 
     method: str
     target: str
-    """Path and query string; the query string may hold a signature."""
+    """Path and query string; the query string may contain a signature."""
     headers: Message
     body: bytes
 
@@ -67,9 +67,9 @@ class Request:
 
     @property
     def protocol(self) -> Protocol:
-        """How the request is worded; what nothing else tells (an anonymous GET) is taken for S3."""
+        """The protocol of the request; without any evidence (an anonymous GET) S3."""
         content_type = self.headers.get("Content-Type", "")
-        if self.service == "s3":  # before its content type is looked at: that one is the object's
+        if self.service == "s3":  # before the content type, which is that of the object
             return "s3"
         if content_type.startswith("application/x-www-form-urlencoded"):
             return "query"
@@ -77,7 +77,7 @@ class Request:
 
     @property
     def operation(self) -> str:
-        """The API operation (``PutItem``), or method and path where the request does not tell."""
+        """The API operation (``PutItem``), or method and path if the request does not name it."""
         unnamed = f"{self.method} {self.path}"
         match self.protocol:
             case "query":
@@ -104,7 +104,7 @@ class Request:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class AwsError:
-    """An error as a service would answer it."""
+    """An error response of a service."""
 
     status: int
     code: str
@@ -112,7 +112,7 @@ class AwsError:
 
     @classmethod
     def throttling(cls, request: Request) -> AwsError:
-        """Return what the service asked says when it is asked too often."""
+        """Return the throttling error of the service."""
         if request.protocol == "s3":
             return cls(status=503, code="SlowDown", message="Please reduce your request rate.")
         if request.service == "dynamodb":
@@ -123,19 +123,19 @@ class AwsError:
 
     @classmethod
     def denied(cls, request: Request) -> AwsError:
-        """Return what the service asked says to those who may not."""
+        """Return the access-denied error of the service."""
         if request.protocol in {"s3", "query"}:
             return cls(status=403, code="AccessDenied", message="Access Denied")
         return cls(status=400, code="AccessDeniedException", message="User is not authorized to perform this action.")
 
     @classmethod
     def missing(cls, request: Request) -> AwsError:
-        """Return a 404 in the words of the service asked."""
+        """Return the not-found error of the service."""
         code = "NoSuchKey" if request.protocol == "s3" else "ResourceNotFoundException"
         return cls(status=404, code=code, message="The specified resource does not exist.")
 
     def render(self, protocol: Protocol, request_id: str) -> tuple[dict[str, str], bytes]:
-        """Return the headers (but length and request id) and the body of this error."""
+        """Return the headers (except length and request id) and the body of this error."""
         error = f"<Code>{escape(self.code)}</Code><Message>{escape(self.message)}</Message>"
         request_id_element = f"<RequestId>{escape(request_id)}</RequestId>"
         match protocol:

@@ -1,8 +1,8 @@
-"""Run an old backup script under `csm-otel exec`, against a stand-in for AWS on this machine; `make demo` runs this.
+"""Run an old backup script under `csm-otel exec`, against a simulated AWS on this machine; `make demo` runs this.
 
-Starts moto and a fault proxy on free ports of 127.0.0.1, both gone when the command has ended. Nothing leaves the
-machine, unless ``OTEL_EXPORTER_OTLP_ENDPOINT`` names a collector for the trace. stdout is the script's own, the
-waterfall comes on stderr, the exit code is the command's.
+Starts moto and a fault proxy on free ports of 127.0.0.1, and stops both after the command. Nothing leaves the machine,
+unless ``OTEL_EXPORTER_OTLP_ENDPOINT`` names a collector for the trace. stdout is the script's, the waterfall is printed
+to stderr, the exit code is the command's.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
 
 SCRIPT = Path(__file__).parent / "legacy-backup" / "legacy_backup.py"
-MOTO_START_SECONDS = 60.0  # a second or two, but for a cold disk
-END_SECONDS = 10.0  # what the command gets to end by itself before it is told more firmly; csm-otel delivers in it
+MOTO_START_SECONDS = 60.0  # usually a second or two; more with a cold disk
+END_SECONDS = 10.0  # grace period of the command before it is terminated; csm-otel delivers in it
 
-# Ends with its standard input, so not even a killed demo leaves it behind.
+# Ends with its standard input, so that it never outlives the demo.
 MOTO = """
 import sys
 from moto.server import ThreadedMotoServer
@@ -49,10 +49,10 @@ FILES = {
 
 @contextlib.contextmanager
 def moto_server() -> Generator[int]:
-    """Run a moto server in a process of its own, quietly, and yield its port.
+    """Run a moto server in a child process and yield its port.
 
     Raises:
-        RuntimeError: It did not start; the text ends with its last words.
+        RuntimeError: It did not start; the text ends with its last output.
 
     """
     with (
@@ -80,9 +80,9 @@ def moto_server() -> Generator[int]:
 
 
 def environment_for(port: int, inherited: Mapping[str, str]) -> dict[str, str]:
-    """Return an environment in which every SDK talks to this port of 127.0.0.1, whatever the user's AWS settings are.
+    """Return an environment in which every SDK uses this port of 127.0.0.1, whatever the user's AWS settings are.
 
-    Where a collector is named, the trace is meant for it and for the terminal.
+    If it names a collector, the trace goes to the collector and to the terminal.
     """
     environment = {
         name: value
@@ -100,18 +100,18 @@ def environment_for(port: int, inherited: Mapping[str, str]) -> dict[str, str]:
         "AWS_EC2_METADATA_DISABLED": "true",
         "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
         "AWS_MAX_ATTEMPTS": "5",
-        "AWS_RETRY_MODE": "legacy",  # as in 2015; its back-off for DynamoDB is not random
+        "AWS_RETRY_MODE": "legacy",  # as in 2015; its backoff for DynamoDB is not random
         "NO_PROXY": "127.0.0.1,localhost",
     }
 
 
 def run(command: list[str], environment: Mapping[str, str]) -> int:
-    """Run the command to its end, which Ctrl-C or SIGTERM may bring, and return its exit code (128+n for a signal)."""
+    """Run the command until it ends, by itself or by a signal, and return its exit code (128+n for signal n)."""
     with subprocess.Popen(command, env=environment) as process:
         ended = threading.Event()
 
-        # In a thread, since what a signal raises, it raises in the main one: had that just reaped the command, the exit
-        # code would be lost before Popen has it, and 0 be taken for it.
+        # In a thread, since signal handlers raise in the main one: right after the command was reaped there, its exit
+        # code would be lost before Popen stores it.
         def wait() -> None:
             process.wait()
             ended.set()
@@ -119,7 +119,7 @@ def run(command: list[str], environment: Mapping[str, str]) -> int:
         threading.Thread(target=wait, daemon=True).start()
         try:
             ended.wait()
-        except KeyboardInterrupt:  # the terminal has told the command too, so let it end its own way first
+        except KeyboardInterrupt:  # the command got the signal from the terminal too: let it end by itself first
             _end(process, ended, first_wait_seconds=END_SECONDS)
         except SystemExit:
             _end(process, ended, first_wait_seconds=0)
@@ -129,7 +129,7 @@ def run(command: list[str], environment: Mapping[str, str]) -> int:
 
 def _end(process: subprocess.Popen[bytes], ended: threading.Event, *, first_wait_seconds: float) -> None:
     ended.wait(first_wait_seconds)
-    process.terminate()  # nothing to a process that has ended
+    process.terminate()  # no effect on a process that has ended
     ended.wait(END_SECONDS)
     process.kill()
     ended.wait()
@@ -152,7 +152,7 @@ def main() -> int:
 
 
 def say(line: str) -> None:
-    """Tell the person at the terminal what happens."""
+    """Print a line about the demo to stderr."""
     sys.stderr.write(f"demo: {line}\n")
     sys.stderr.flush()
 

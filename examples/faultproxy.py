@@ -1,15 +1,15 @@
-"""A reverse proxy for loopback that names every answer, logs it, and goes wrong when told to.
+"""A reverse proxy for loopback that identifies and logs every answer, and injects faults by rules.
 
-In: the HTTP/1.1 requests that an AWS SDK makes of a local stand-in for AWS (moto). Out: the stand-in's answers or a
-fault, each under a request id of its own, and one `Answer` per request: what a trace of the same calls is compared to.
-A body is held in memory while it is passed on. Headers, query strings and bodies are never logged: they hold secrets.
+In: the HTTP/1.1 requests of an AWS SDK to a local simulation of AWS (moto). Out: its answers or a fault, each with a
+unique request id, and one `Answer` per request, to compare with a trace of the same calls. A body is in memory while it
+is forwarded. Headers, query strings and bodies are never logged: they contain secrets.
 
     with FaultProxy(moto_port, [Rule(kind="throttle", operation="PutItem", times=2)]) as proxy:
         dynamodb = boto3.client("dynamodb", endpoint_url=f"http://127.0.0.1:{proxy.port}")
         ...
         print(proxy.answers)
 
-As a command it prints its port on stdout and ends with SIGINT or SIGTERM; the rules are a JSON list of `Rule` fields.
+As a command it prints its port to stdout and ends on SIGINT or SIGTERM; the rules are a JSON list of `Rule` fields.
 """
 
 from __future__ import annotations
@@ -39,11 +39,11 @@ from faultrules import Rule, RuleBook
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-IDLE_SECONDS = 60  # a connection on which nothing comes for so long is given up, on either side
-MAX_LINE_BYTES = 65_536  # of a chunk's size or a trailer, as http.server has it for a header
+IDLE_SECONDS = 60  # timeout of a silent connection, on either side
+MAX_LINE_BYTES = 65_536  # of a chunk's size or a trailer, the limit of http.server for a header
 REQUEST_ID_HEADERS = ("x-amzn-RequestId", "x-amz-request-id", "x-amzn-request-id")
-# What belongs to one connection (RFC 9110 §7.6.1), and what the proxy settles itself.
-NOT_PASSED_ON = {
+# Headers of one connection (RFC 9110 §7.6.1), and those that the proxy sets itself.
+NOT_FORWARDED = {
     *("connection", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade"),
     *("content-length", "expect", *(name.lower() for name in REQUEST_ID_HEADERS)),
 }
@@ -52,30 +52,30 @@ XML_REQUEST_ID = re.compile(rb"(?<=<(?:RequestId|RequestID|requestId)>)[^<]*")
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """What became of one HTTP request."""
+    """The answer to one HTTP request."""
 
     request_id: str
-    """Unique; stands in the answer's headers, so the client knows it unless there was no answer."""
+    """Unique, and in the answer's headers, so that the client has it if there was an answer."""
     received_ns: int
-    """When the request was there, body included: wall time, epoch nanoseconds."""
+    """When the request was complete, with its body: wall time in epoch nanoseconds."""
     method: str
     path: str
     service: str
     operation: str
     status: int | None
-    """The HTTP status; None when the connection ended without an answer."""
+    """The HTTP status; None if the connection ended without an answer."""
     fault: str | None
-    """The kind of the rule applied; ``upstream``: the stand-in did not answer; ``malformed``: this was no HTTP."""
+    """The kind of the applied rule; ``upstream``: moto did not answer; ``malformed``: the request was not HTTP."""
     call: str = ""
-    """Which API call it is an attempt of, as `FaultProxy`'s ``call_of`` tells; empty where it cannot."""
+    """The API call of which it is an attempt, by ``call_of`` of the `FaultProxy`; empty if unknown."""
 
 
 class FaultProxy:
-    """Serve on a free port of 127.0.0.1, from entering the context to leaving it, in front of ``upstream_port``.
+    """A context manager that serves on a free port of 127.0.0.1 in front of ``upstream_port``.
 
-    The first of the rules that fits a request and has its turn applies. ``log`` gets each answer as a line of JSON,
-    before the client gets the answer; it stays the caller's. ``call_of`` tells from a request which API call it belongs
-    to, where the caller has made its calls recognizable.
+    The first active rule that fits a request applies. Each answer is written to ``log`` as a line of JSON before it is
+    sent to the client; the caller closes ``log``. ``call_of`` returns the API call of a request, if the caller has made
+    its calls recognisable.
     """
 
     def __init__(
@@ -109,16 +109,16 @@ class FaultProxy:
 
     @property
     def answers(self) -> list[Answer]:
-        """The answers so far, in the order in which they were given; a held request counts from its beginning."""
+        """The answers so far in order; a held request is included from its start."""
         with self._lock:
             return list(self._answers)
 
     def release(self) -> None:
-        """End every hold and delay, those to come included."""
+        """End all holds and delays, including later ones."""
         self.released.set()
 
     def record(self, answer: Answer) -> None:
-        """Keep the answer and write it to the log."""
+        """Store the answer and write it to the log."""
         with self._lock:
             self._answers.append(answer)
             if self._log:
@@ -127,8 +127,8 @@ class FaultProxy:
 
 
 class _Server(ThreadingHTTPServer):
-    daemon_threads = False  # server_close joins them: nothing is left behind in the process that embeds this
-    request_queue_size = 128  # an SDK opens a connection per thread, at once
+    daemon_threads = False  # server_close joins them, so that none outlives the proxy
+    request_queue_size = 128  # an SDK opens a connection for each thread at the same time
 
     def __init__(self, proxy: FaultProxy) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
@@ -144,13 +144,13 @@ class _Server(ThreadingHTTPServer):
         super().shutdown_request(request)
 
     def server_close(self) -> None:
-        for connection in list(self._connections):  # clients keep theirs open; each handler then reads the end
+        for connection in list(self._connections):  # clients keep connections open; each handler then reads EOF
             with contextlib.suppress(OSError):
                 connection.shutdown(socket.SHUT_RD)
         super().server_close()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        if not isinstance(sys.exception(), OSError):  # a client that went away is no error of the proxy
+        if not isinstance(sys.exception(), OSError):  # a client that disconnected is not an error of the proxy
             super().handle_error(request, client_address)
 
 
@@ -158,7 +158,7 @@ class _Handler(BaseHTTPRequestHandler):
     server: _Server
     protocol_version = "HTTP/1.1"
     timeout = IDLE_SECONDS
-    wbufsize = -1  # one write, one segment: an SDK's latency is what the demo shows
+    wbufsize = -1  # buffered, to send one segment: the demo shows latencies
     disable_nagle_algorithm = True
 
     def handle_expect_100(self) -> bool:
@@ -167,10 +167,10 @@ class _Handler(BaseHTTPRequestHandler):
         return True
 
     def log_message(self, *_: object) -> None:
-        """Say nothing: the answer log has it all."""
+        """Do not log here: the answer log has everything."""
 
     def serve(self) -> None:
-        """Answer one request, or let it fail as the rules say."""
+        """Answer one request, or fail by a rule."""
         try:
             body = self._read_body()
         except ValueError:
@@ -198,13 +198,15 @@ class _Handler(BaseHTTPRequestHandler):
                 self.server.proxy.released.wait(rule.seconds)
             self._pass_on(answer, request)
 
-    # The names under which http.server looks for it.
+    # The names that http.server looks up.
     do_DELETE = do_GET = do_HEAD = do_OPTIONS = do_PATCH = do_POST = do_PUT = serve  # ruff: ignore[mixed-case-variable-in-class-scope]
 
     def _read_body(self) -> bytes:
-        """Return the body, decoded from chunks (what they carry may be ``aws-chunked`` still).
+        """Return the body, decoded from chunks (the content may still be ``aws-chunked``).
 
-        A ValueError says that length or chunks are malformed, or that the body ends early.
+        Raises:
+            ValueError: Length or chunks are malformed, or the body ends early.
+
         """
         if self.headers.get("Transfer-Encoding", "identity").lower() == "identity":
             return self._read(int(self.headers.get("Content-Length", "0")))
@@ -228,8 +230,8 @@ class _Handler(BaseHTTPRequestHandler):
         if rule.kind == "hold":
             self.server.proxy.released.wait(rule.seconds)
         elif rule.kind == "reset":
-            # Closed with a linger of 0 s a connection is reset; by its descriptor, since closing it the usual way sends
-            # FIN first.
+            # Closing with a linger of 0 s resets the connection; by its descriptor, as the usual way sends FIN
+            # first.
             self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             os.close(self.connection.detach())
 
@@ -240,11 +242,11 @@ class _Handler(BaseHTTPRequestHandler):
             failure = AwsError(status=502, code="BadGateway", message=f"upstream: {type(error).__name__}")
             self._answer_error(dataclasses.replace(answer, fault="upstream"), request, failure)
             return
-        # What S3 answers well may be an object, XML with such an element perhaps: not to be touched.
+        # A successful answer of S3 may be an object that happens to be XML with such an element: not to be changed.
         is_message = request.protocol == "query" or response.status >= HTTPStatus.BAD_REQUEST
         if is_message and "xml" in response.headers.get_content_type():
             body = XML_REQUEST_ID.sub(answer.request_id.encode(), body)
-        headers = [(name, value) for name, value in response.getheaders() if name.lower() not in NOT_PASSED_ON]
+        headers = [(name, value) for name, value in response.getheaders() if name.lower() not in NOT_FORWARDED]
         length = response.headers.get("Content-Length") if request.method == "HEAD" else str(len(body))
         self._answer(dataclasses.replace(answer, status=response.status), headers, body, length)
 
@@ -253,7 +255,7 @@ class _Handler(BaseHTTPRequestHandler):
         with contextlib.closing(upstream):
             upstream.putrequest(request.method, request.target, skip_host=True, skip_accept_encoding=True)
             for name, value in request.headers.items():
-                if name.lower() not in NOT_PASSED_ON:
+                if name.lower() not in NOT_FORWARDED:
                     upstream.putheader(name, value)
             upstream.putheader("Content-Length", str(len(request.body)))
             upstream.endheaders(request.body)
@@ -266,7 +268,7 @@ class _Handler(BaseHTTPRequestHandler):
         self._answer(dataclasses.replace(answer, status=error.status), headers.items(), body, str(len(body)))
 
     def send_error(self, code: int, *_: object, **__: object) -> None:
-        """Answer what is no HTTP request (http.server calls it too), under a request id like all else."""
+        """Answer a request that is not HTTP, with a request id as usual; http.server calls this as well."""
         answer = Answer(
             request_id=str(uuid.uuid4()),
             received_ns=time.time_ns(),
@@ -278,7 +280,7 @@ class _Handler(BaseHTTPRequestHandler):
             fault="malformed",
         )
         self.close_connection = True
-        self.request_version = self.protocol_version  # unknown yet, http.server would leave out the headers
+        self.request_version = self.protocol_version  # without it http.server would omit the headers
         self._answer(answer, [("Connection", "close")], b"", "0")
 
     def _answer(self, answer: Answer, headers: Iterable[tuple[str, str]], body: bytes, length: str | None) -> None:
@@ -297,7 +299,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the proxy as a command until it is told to stop; return the exit code."""
+    """Run the proxy as a command until it is stopped by a signal; return the exit code."""
     parser = argparse.ArgumentParser(
         description="A reverse proxy on 127.0.0.1 that logs every answer and injects faults."
     )
@@ -312,7 +314,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with contextlib.ExitStack() as stack:
         log = stack.enter_context(options.log.open("w", encoding="utf-8")) if options.log else None
         stop_signals = {signal.SIGINT, signal.SIGTERM}
-        signal.pthread_sigmask(signal.SIG_BLOCK, stop_signals)  # before there are threads, which inherit it
+        signal.pthread_sigmask(signal.SIG_BLOCK, stop_signals)  # before threads are started, which inherit it
         proxy = stack.enter_context(FaultProxy(options.upstream, rules, log=log))
         sys.stdout.write(f"{proxy.port}\n")
         sys.stdout.flush()

@@ -1,4 +1,4 @@
-"""Which request goes wrong, how and how often.
+"""Rules for faults: which request fails, how and how often.
 
 In: a `Request`. Out: the `Rule` that applies to it, the `AwsError` to answer with. No I/O.
 """
@@ -22,24 +22,24 @@ Kind = Literal["error", "throttle", "denied", "missing", "reset", "close", "hold
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
-    """What goes wrong, for which requests, and how often.
+    """A fault, the requests that it applies to, and how often.
 
     Raises:
-        ValueError: There is no such kind.
+        ValueError: The kind is unknown.
 
     """
 
     kind: Kind
-    """error: ``status``, ``code``, ``message``. throttle, denied, missing: what the service asked says then.
-    reset: TCP reset. close: closed without an answer. hold: silence, then closed. delay: silence, then passed on."""
+    """error: ``status``, ``code``, ``message``. throttle, denied, missing: the service's own error for that.
+    reset: TCP reset. close: closed without an answer. hold: silence, then closed. delay: silence, then forwarded."""
     operation: str = "*"
-    """As `Answer.operation`; a glob, as are ``path`` (without query string) and ``method``. All three have to fit."""
+    """A glob for `Answer.operation`, as are ``path`` (without query string) and ``method``. All three must match."""
     path: str = "*"
     method: str = "*"
     after: int = 0
-    """So many fitting requests are let through first."""
+    """How many matching requests are forwarded first."""
     times: int | None = 1
-    """So many of the next ones are hit; None: all."""
+    """How many of the following ones fail; None: all."""
     status: int = 500
     code: str = "InternalFailure"
     message: str = "An internal failure was asked for."
@@ -52,7 +52,7 @@ class Rule:
             raise ValueError(msg)
 
     def fits(self, request: Request) -> bool:
-        """Tell whether the request is one that this rule is about."""
+        """Return whether the rule matches the request."""
         return (
             fnmatchcase(request.operation, self.operation)
             and fnmatchcase(request.path, self.path)
@@ -75,7 +75,7 @@ class Rule:
 
 
 class RuleBook:
-    """Rules in order, with the count of the requests that each has seen. Safe for use by many threads."""
+    """Rules in order, with the number of requests that each has matched. Thread-safe."""
 
     def __init__(self, rules: Iterable[Rule]) -> None:
         self._rules = tuple(rules)
@@ -83,7 +83,7 @@ class RuleBook:
         self._lock = threading.Lock()
 
     def take(self, request: Request) -> Rule | None:
-        """Return the first rule that fits and has its turn; a rule sees only what none before it has taken."""
+        """Return the first active rule that matches; a rule counts only requests to which none before it applied."""
         with self._lock:
             for place, rule in enumerate(self._rules):
                 if rule.fits(request):
