@@ -368,3 +368,25 @@ def test_modules_are_named_by_their_paths(document: Path) -> None:
     mentioned = re.findall(r"`([\w/]+\.py)[`:]", document.read_text(encoding="utf-8"))
     modules = {path.name for path in (ROOT / "csm_otel").rglob("*.py")} - {"__init__.py"}
     assert [path for path in mentioned if path in modules] == []
+
+
+def _texts(tree: ast.Module) -> set[str]:
+    """Return the string literals of a module, without docstrings."""
+    statements = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    literals = (node for node in ast.walk(tree) if isinstance(node, ast.Constant) and id(node) not in statements)
+    return {node.value for node in literals if isinstance(node.value, str)}
+
+
+@pytest.mark.parametrize("section", ["Guarantees", "Losses", "Failure by failure"])
+def test_quoted_messages_are_those_of_the_code(section: str) -> None:
+    """Every message that the document on reliability quotes is printed by csm-otel, word for word."""
+    text = (ROOT / "docs/reliability.md").read_text(encoding="utf-8").partition(f"\n## {section}\n")[2]
+    quoted = re.findall(r'"([^"]+)"', text.partition("\n## ")[0])
+    printed = {
+        literal
+        for path in (ROOT / "csm_otel").rglob("*.py")
+        for literal in _texts(ast.parse(path.read_text(encoding="utf-8")))
+    }
+    parts = [part.strip(" :") for message in quoted for part in message.split("...")]
+    assert parts
+    assert [part for part in parts if not any(part in literal for literal in printed)] == []
