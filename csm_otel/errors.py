@@ -1,4 +1,4 @@
-"""The exceptions of this package, and `quoted`, which shows a bad value in one.
+"""The exceptions of this package, the faults that one carries, and `quoted`, which shows a bad value.
 
 CsmOtelError
 ├── MalformedDatagramError     a payload is not a CSM event
@@ -15,10 +15,11 @@ The first is the sender's fault and is only counted; of the others the operator 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Generator, Iterable
 
 
 _MAX_QUOTED_CHARS = 40
@@ -39,12 +40,24 @@ class MalformedDatagramError(CsmOtelError):
         self.reason = reason
 
 
-class SettingsError(CsmOtelError):
-    """Raised when settings are invalid; ``faults`` has a line for each, with the name of its flag or variable."""
+class Fault(NamedTuple):
+    """What is wrong with one setting."""
 
-    def __init__(self, faults: Sequence[str]) -> None:
-        super().__init__("; ".join(faults))
+    name: str
+    """Of the flag or variable; empty where the command line as a whole is meant."""
+    text: str
+    """One line, in words for the operator."""
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.text}" if self.name else self.text
+
+
+class SettingsError(CsmOtelError):
+    """Raised when settings are invalid."""
+
+    def __init__(self, faults: Iterable[Fault]) -> None:
         self.faults = tuple(faults)
+        super().__init__("; ".join(map(str, self.faults)))
 
 
 class RecordingError(CsmOtelError):
@@ -89,6 +102,15 @@ def reason_of(error: BaseException, otherwise: str = "") -> str:
     Where the system gives no words: ``otherwise``, or the error's own text, or the name of its type.
     """
     return (getattr(error, "strerror", None) or otherwise or str(error) or type(error).__name__).lower()
+
+
+@contextmanager
+def collecting(faults: list[Fault]) -> Generator[None]:
+    """Add the faults of a `SettingsError` to a list instead of raising it."""
+    try:
+        yield
+    except SettingsError as error:
+        faults += error.faults
 
 
 def quoted(text: str) -> str:

@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from csm_otel.config.settings import SETTINGS
 from soak import commands, history, loads, outages
 from soak.fuzz import fuzz
 from soak.table import heading, rendered
@@ -24,7 +25,7 @@ _MOST_MB = 100.0
 _MOST_MEMORY_MB = 150.0  # without a spool what waits, up to 64 MiB, is in memory itself
 _MEMORY_MINUTES = 4.0  # 64 MiB are full after three
 _MOST_GROWTH_MB = 8.0
-_DRAIN_SECONDS = 8.0  # serve's own
+_DRAIN_SECONDS = SETTINGS["drain_seconds"].default_of("serve")
 
 
 def main() -> int:

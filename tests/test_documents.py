@@ -12,7 +12,6 @@ import shutil
 import subprocess
 import sys
 from contextlib import closing
-from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,22 +22,20 @@ import yaml  # type: ignore[import-untyped]
 from packaging.requirements import Requirement
 
 from csm_otel import __version__
-from csm_otel.commands import replay, serve, watch
 from csm_otel.config.flags import FLAGS_OF, read_command_line
-from csm_otel.config.settings import ENV_PREFIX, Settings
-from csm_otel.config.standard import StandardVariables
+from csm_otel.config.settings import PREFIX, SETTINGS
+from csm_otel.config.standard import VARIABLES
 from csm_otel.service.health import Health
 from csm_otel.spans import attributes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from csm_otel.config.flags import Flag
+    from csm_otel.config.setting import Setting
 
 ROOT = Path(__file__).parent.parent
-README, SETTINGS, SPANS = ROOT / "README.md", ROOT / "docs/settings.md", ROOT / "docs/spans.md"
+README, SETTINGS_DOCUMENT, SPANS = ROOT / "README.md", ROOT / "docs/settings.md", ROOT / "docs/spans.md"
 DOCUMENTS = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md"))]
-FLAGS = {flag.field: flag for flags in FLAGS_OF.values() for flag in flags}
 
 _CODE = re.compile(r"`([^`]+)`")
 
@@ -60,43 +57,43 @@ def names(document: Path, section: str) -> dict[str, list[str]]:
 
 def shown_default(default: object) -> str:
     """Return how the cell of a default begins."""
-    if default in {None, ""}:
+    if default in (None, "", ()):
         return "unset"
-    value = default.value if isinstance(default, Enum) else default
-    text = f"{value:g}" if isinstance(value, float) else str(value)
-    return f"`{text.lower() if isinstance(value, bool) else text}`"
+    if isinstance(default, tuple):
+        return f"`{','.join(default)}`"
+    text = f"{default:g}" if isinstance(default, float) else str(default)
+    return f"`{text.lower() if isinstance(default, bool) else text}`"
 
 
-def shown_flag(flag: Flag) -> str:
+def shown_flag(setting: Setting) -> str:
     """Return the cell of a flag."""
-    return f"`--[no-]{flag.name[2:]}`" if flag.type is bool else f"`{flag.name}`"
+    return f"`--[no-]{setting.flag[2:]}`" if setting.kind is bool else f"`{setting.flag}`"
 
 
-@pytest.mark.parametrize("document", [README, SETTINGS], ids=lambda document: document.name)
+@pytest.mark.parametrize("document", [README, SETTINGS_DOCUMENT], ids=lambda document: document.name)
 def test_the_settings_tables_equal_the_code(document: Path) -> None:
     """Every setting has its row with flag, variable and default, and no row is left over."""
-    told = {row[1]: (row[0], row[2]) for row in rows(document) if row[1].startswith(f"`{ENV_PREFIX}")}
-    assert told.keys() == {f"`{ENV_PREFIX}{field.upper()}`" for field in Settings.model_fields}
-    for field, info in Settings.model_fields.items():
-        flag, default = told[f"`{ENV_PREFIX}{field.upper()}`"]
-        assert flag == shown_flag(FLAGS[field])
-        assert default.split(" ")[0].rstrip(":") == shown_default(info.default)
+    in_table = {row[1]: (row[0], row[2]) for row in rows(document) if row[1].startswith(f"`{PREFIX}")}
+    assert in_table.keys() == {f"`{setting.variable}`" for setting in SETTINGS.values()}
+    for setting in SETTINGS.values():
+        flag, default = in_table[f"`{setting.variable}`"]
+        assert flag == shown_flag(setting)
+        assert default.split(" ")[0].rstrip(":") == shown_default(setting.default)
 
 
 def test_the_commands_of_each_setting() -> None:
     """The table says which command takes a flag."""
-    in_table = {row[1]: row[4] for row in rows(SETTINGS) if row[1].startswith(f"`{ENV_PREFIX}")}
-    for field in FLAGS:
-        commands = [command for command, flags in FLAGS_OF.items() if field in {flag.field for flag in flags}]
-        assert in_table[f"`{ENV_PREFIX}{field.upper()}`"] == ", ".join(commands)
+    in_table = {row[1]: row[4] for row in rows(SETTINGS_DOCUMENT) if row[1].startswith(f"`{PREFIX}")}
+    for setting in SETTINGS.values():
+        commands = [command for command, flags in FLAGS_OF.items() if setting in flags]
+        assert in_table[f"`{setting.variable}`"] == ", ".join(commands)
 
 
-@pytest.mark.parametrize("document", [README, SETTINGS], ids=lambda document: document.name)
+@pytest.mark.parametrize("document", [README, SETTINGS_DOCUMENT], ids=lambda document: document.name)
 def test_the_default_deadlines(document: Path) -> None:
-    """The deadlines that `--drain-seconds` replaces are told with their commands."""
+    """The deadlines that `--drain-seconds` replaces are listed with their commands."""
     (default,) = [row[2] for row in rows(document) if row[0] == "`--drain-seconds`"]
-    for command, module in (("serve", serve), ("exec", watch), ("replay", replay)):
-        seconds = module._DRAIN_SECONDS
+    for command, seconds in SETTINGS["drain_seconds"].defaults.items():
         assert re.search(rf"{command} {seconds:g}\b|\b{seconds:g} for {command}", default), default
 
 
@@ -107,7 +104,7 @@ def test_every_flag_of_the_help_is_documented(command: str, capsys: pytest.Captu
         read_command_line([command, "--help"])
     listed = set(re.findall(r"--[a-z][a-z-]+", capsys.readouterr().out)) - {"--help"}
     assert listed
-    for document in (README, SETTINGS):
+    for document in (README, SETTINGS_DOCUMENT):
         flags = {name for row in rows(document) for name in _CODE.findall(row[0]) if name.startswith("--")}
         plain = {name.replace("[no-]", "") for name in flags}
         negated = {name.replace("[no-]", "no-") for name in flags if "[no-]" in name}
@@ -116,16 +113,17 @@ def test_every_flag_of_the_help_is_documented(command: str, capsys: pytest.Captu
 
 def test_every_standard_variable_in_use_is_documented() -> None:
     """Each has its row, with the default where the code has one."""
-    used = names(SETTINGS, "Standard variables in use")
-    for field, info in StandardVariables.model_fields.items():
-        row = used[f"OTEL_{field.upper()}"]
-        assert row[1].split(" ")[0].rstrip(":") == shown_default(info.default)
+    used = names(SETTINGS_DOCUMENT, "Standard variables in use")
+    ignored = names(SETTINGS_DOCUMENT, "Standard variables that are ignored")
+    for setting in VARIABLES.values():
+        if setting.variable not in ignored:
+            assert used[setting.variable][1].split(" ")[0].rstrip(":") == shown_default(setting.default)
 
 
 def test_every_other_standard_variable_is_documented_as_ignored() -> None:
     """Every variable that the Python SDK knows is either in use or ignored with a reason, never both."""
-    used = names(SETTINGS, "Standard variables in use")
-    ignored = names(SETTINGS, "Standard variables that are ignored")
+    used = names(SETTINGS_DOCUMENT, "Standard variables in use")
+    ignored = names(SETTINGS_DOCUMENT, "Standard variables that are ignored")
     known = {
         value
         for module in (opentelemetry.environment_variables, opentelemetry.sdk.environment_variables)
@@ -140,7 +138,7 @@ def test_every_other_standard_variable_is_documented_as_ignored() -> None:
 def test_ignored_variables_occur_in_no_code() -> None:
     """A variable that is said to be ignored is nowhere read."""
     code = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "csm_otel").rglob("*.py"))
-    assert [name for name in names(SETTINGS, "Standard variables that are ignored") if name in code] == []
+    assert [name for name in names(SETTINGS_DOCUMENT, "Standard variables that are ignored") if name in code] == []
 
 
 def test_each_exit_code_names_a_test_that_exists() -> None:
@@ -246,7 +244,7 @@ def test_the_image_asks_for_its_health() -> None:
     text = (ROOT / "Dockerfile").read_text(encoding="utf-8").replace("\\\n", "")
     (variables,) = re.findall(r"^ENV (CSM_OTEL.*)$", text, re.MULTILINE)
     settings = dict(word.split("=") for word in variables.split())
-    assert {f"{ENV_PREFIX}SPOOL", f"{ENV_PREFIX}HEALTH"} == settings.keys()
+    assert {f"{PREFIX}SPOOL", f"{PREFIX}HEALTH"} == settings.keys()
     assert f"\nVOLUME {settings['CSM_OTEL_SPOOL']}\n" in text
     assert f"install -d -o 65532 -g 65532 -m 0700 {settings['CSM_OTEL_SPOOL']}\n" in text
     (command,) = re.findall(r"^HEALTHCHECK .*CMD (\[.*\])$", text, re.MULTILINE)
@@ -281,8 +279,8 @@ def test_the_unit_starts_what_there_is() -> None:
     assert str(given["control"].parent) == f"%t/{told['RuntimeDirectory'][0]}"
     assert told["StateDirectoryMode"] == told["RuntimeDirectoryMode"] == ["0700"]
     assert told["Type"] == ["notify"]
-    assert int(told["TimeoutStopSec"][0]) > serve._DRAIN_SECONDS
-    assert int(told["WatchdogSec"][0]) > serve._DRAIN_SECONDS
+    assert int(told["TimeoutStopSec"][0]) > SETTINGS["drain_seconds"].defaults["serve"]
+    assert int(told["WatchdogSec"][0]) > SETTINGS["drain_seconds"].defaults["serve"]
 
 
 def test_the_unit_lets_senders_be_found() -> None:

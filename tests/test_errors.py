@@ -9,10 +9,12 @@ from csm_otel.errors import (
     CommandError,
     CommandNotFoundError,
     CsmOtelError,
+    Fault,
     ListenError,
     MalformedDatagramError,
     SettingsError,
     address_text,
+    collecting,
     quoted,
 )
 
@@ -39,14 +41,14 @@ def test_one_base_class() -> None:
     defined = [one for one in vars(errors).values() if isinstance(one, type) and one.__module__ == errors.__name__]
 
     assert len(defined) > 1
-    assert [one for one in defined if not issubclass(one, CsmOtelError)] == []
+    assert [one for one in defined if issubclass(one, Exception) and not issubclass(one, CsmOtelError)] == []
 
 
 @pytest.mark.parametrize(
     ("error", "text"),
     [
         pytest.param(MalformedDatagramError("not_json"), "not_json", id="malformed"),
-        pytest.param(SettingsError(["--port: 'x'", "OTEL_A: 'y'"]), "--port: 'x'; OTEL_A: 'y'", id="settings"),
+        pytest.param(SettingsError([Fault("--port", "'x'"), Fault("", "y")]), "--port: 'x'; y", id="settings"),
         pytest.param(SettingsError([]), "", id="no-settings"),
         pytest.param(ListenError("in use", errno=98), "in use", id="listen"),
         pytest.param(CommandNotFoundError("x: command not found"), "x: command not found", id="command"),
@@ -60,7 +62,7 @@ def test_text(error: CsmOtelError, text: str) -> None:
 def test_what_an_error_carries() -> None:
     """Reason, faults and errno are available without parsing the text."""
     assert MalformedDatagramError("empty").reason == "empty"
-    assert SettingsError(["a", "b"]).faults == ("a", "b")
+    assert SettingsError([Fault("a", "b")]).faults == (Fault("a", "b"),)
     assert (ListenError("in use", errno=98).errno, ListenError("no such host").errno) == (98, None)
 
 
@@ -77,3 +79,23 @@ def test_exit_codes_of_a_command(error: type[CommandError], exit_code: int) -> N
 def test_address_text(host: str, expected: str) -> None:
     """A host and a port are joined by a colon; an address that has colons itself is in brackets."""
     assert address_text(host, 31000) == expected
+
+
+@pytest.mark.parametrize("raised", [[], [Fault("--b", "y"), Fault("--c", "z")]])
+def test_faults_are_collected(raised: list[Fault]) -> None:
+    """The faults of a settings error are added to those there are already."""
+    faults = [Fault("--a", "x")]
+    with collecting(faults):
+        _fail(SettingsError(raised))
+
+    assert faults == [Fault("--a", "x"), *raised]
+
+
+def test_other_errors_are_not_collected() -> None:
+    """An error that is not about settings is raised all the same."""
+    with pytest.raises(ListenError), collecting([]):
+        _fail(ListenError("in use"))
+
+
+def _fail(error: CsmOtelError) -> None:
+    raise error

@@ -1,6 +1,6 @@
 """The command line: which command, and with what exit code it ends.
 
-Standard library only: what `exec` needs not before its command runs is imported later.
+Standard library only: what `exec` does not need before its command runs is imported later.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from csm_otel.process.speaker import Speaker, silence_libraries
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from csm_otel.errors import Fault
+
 EXIT_FAILURE = 1
 EXIT_USAGE = 2
 
@@ -23,10 +25,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run ``csm-otel`` and return its exit code (docs: README, Exit codes)."""
     try:
         line = read_command_line(sys.argv[1:] if arguments is None else arguments)
+        if line.subcommand != "exec":
+            return _run(line)
     except SettingsError as error:
         return _refuse(error.faults)
-    if line.subcommand != "exec":
-        return _run(line) if not line.faults else _refuse([*line.faults, *_faults_beside(line)])
     if line.faults:
         return _refuse(line.faults)
     from csm_otel.commands.exec import run_command  # ruff: ignore[import-outside-top-level] - each command loads only what it needs
@@ -35,35 +37,50 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(line: CommandLine) -> int:
+    """Run a command that needs its whole configuration first.
+
+    Raises:
+        SettingsError: with all faults of flags and variables, or with those found as files were opened.
+    """
     silence_libraries()
     speaker = Speaker()
     try:
-        if line.subcommand == "serve":
-            from csm_otel.commands.serve import serve  # ruff: ignore[import-outside-top-level]
-
-            return serve(line.flags, speaker)
-        if line.subcommand == "flush":
-            from csm_otel.commands.flush import flush  # ruff: ignore[import-outside-top-level]
-
-            return flush(line.flags, speaker)
-        from csm_otel.commands.replay import replay  # ruff: ignore[import-outside-top-level]
-
-        return replay(line.recording, line.flags, speaker)
-    except SettingsError as error:
-        return _refuse(error.faults)
+        return _flush(line, speaker) if line.subcommand == "flush" else _export(line, speaker)
     except (ControlError, ListenError, RecordingError) as error:
         speaker.say(str(error))
         return EXIT_FAILURE
 
 
-def _faults_beside(line: CommandLine) -> Sequence[str]:
-    from csm_otel.config.configuration import variable_faults  # ruff: ignore[import-outside-top-level]
+def _export(line: CommandLine, speaker: Speaker) -> int:
+    from csm_otel.config.configuration import read_configuration  # ruff: ignore[import-outside-top-level]
 
-    return variable_faults(line.subcommand, line.flags)
+    configuration, faults = read_configuration(line.subcommand, line.flags)
+    _check([*line.faults, *faults])
+    if line.subcommand == "serve":
+        from csm_otel.commands.serve import serve  # ruff: ignore[import-outside-top-level]
+
+        return serve(configuration, speaker)
+    from csm_otel.commands.replay import replay  # ruff: ignore[import-outside-top-level]
+
+    return replay(line.recording, configuration, speaker)
 
 
-def _refuse(faults: Iterable[str]) -> int:
+def _flush(line: CommandLine, speaker: Speaker) -> int:
+    from csm_otel.commands.flush import flush  # ruff: ignore[import-outside-top-level]
+    from csm_otel.config.environment import read_settings  # ruff: ignore[import-outside-top-level]
+
+    settings, faults = read_settings(line.flags)
+    _check([*line.faults, *faults])
+    return flush(settings, speaker)
+
+
+def _check(faults: Sequence[Fault]) -> None:
+    if faults:
+        raise SettingsError(faults)
+
+
+def _refuse(faults: Iterable[Fault]) -> int:
     speaker = Speaker()
     for fault in faults:
-        speaker.say(fault)
+        speaker.say(str(fault))
     return EXIT_USAGE

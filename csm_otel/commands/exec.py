@@ -1,6 +1,6 @@
 """``csm-otel exec``: run a command under a private agent.
 
-Standard library only, up to the command's start: it must not wait for us. The rest is in `csm_otel.commands.watch`.
+Standard library only until the command is started, which must not wait. The rest is in `csm_otel.commands.watch`.
 """
 
 from __future__ import annotations
@@ -8,17 +8,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from csm_otel.commands.launch import LOOPBACK, Launch, environment_of, inherited_environment, launch_of
+from csm_otel.config.early import read_early
 from csm_otel.errors import CommandError, ListenError
-from csm_otel.intake.binding import DEFAULT_BUFFER_BYTES, bind_socket
+from csm_otel.intake.binding import bind_socket
 from csm_otel.process.child import Child
 from csm_otel.process.speaker import Speaker, silence_libraries
 
 if TYPE_CHECKING:
     import socket
     from collections.abc import Mapping, Sequence
-
-_MAX_BUFFER_BYTES = 2**30
-_YES = ("1", "true", "t", "yes", "y", "on")  # what `Settings` takes for true
 
 
 def run_command(command: Sequence[str], flags: Mapping[str, object]) -> int:
@@ -27,16 +25,17 @@ def run_command(command: Sequence[str], flags: Mapping[str, object]) -> int:
     Whatever happens to the tracing, the command runs and its result stands.
     """
     environ = inherited_environment()
-    speaker = Speaker(held=True, quiet=_is_quiet(flags, environ))
-    if environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
+    early = read_early(flags, environ)
+    speaker = Speaker(held=True, quiet=early.is_quiet)
+    if early.is_disabled:
         return _run_untraced(command, environ, speaker)
-    launch = launch_of(command, environ, str(flags.get("name") or environ.get("CSM_OTEL_NAME", "")))
+    launch = launch_of(command, environ, early)
     try:
-        sock = bind_socket(LOOPBACK, 0, buffer_bytes=_buffer_bytes(flags, environ))
+        sock = bind_socket(LOOPBACK, 0, buffer_bytes=early.receive_buffer_bytes)
     except ListenError as error:
         speaker.say(f"the command ran untraced: {error}")
         return _run_untraced(command, environ, speaker)
-    child = _start(command, environment_of(environ, launch, sock.getsockname()[1]), speaker)
+    child = _start(command, environment_of(environ, launch, port=sock.getsockname()[1]), speaker)
     if isinstance(child, int):
         return child
     _watch(child, sock, launch, flags, speaker)
@@ -57,7 +56,7 @@ def _start(command: Sequence[str], environ: Mapping[str, str], speaker: Speaker)
         return Child.start(command, environ)
     except CommandError as error:
         speaker.release()
-        Speaker().write(f"{error}\n")  # however quiet we are: without us the shell would say it
+        Speaker().write(f"{error}\n")  # even with --quiet: without csm-otel the shell would say it
         return error.exit_code
 
 
@@ -69,13 +68,3 @@ def _watch(child: Child, sock: socket.socket, launch: Launch, flags: Mapping[str
         watch(child, sock, launch, flags, speaker)
     except Exception as error:  # ruff: ignore[blind-except] - no fault of the tracing may reach the command's result
         speaker.say(f"tracing failed: {type(error).__name__}")  # the text might quote what was being traced
-
-
-def _is_quiet(flags: Mapping[str, object], environ: Mapping[str, str]) -> bool:
-    given = flags.get("quiet")
-    return environ.get("CSM_OTEL_QUIET", "").strip().lower() in _YES if given is None else bool(given)
-
-
-def _buffer_bytes(flags: Mapping[str, object], environ: Mapping[str, str]) -> int:
-    text = str(flags.get("receive_buffer_bytes") or environ.get("CSM_OTEL_RECEIVE_BUFFER_BYTES", ""))
-    return min(int(text), _MAX_BUFFER_BYTES) if text.isascii() and text.isdigit() else DEFAULT_BUFFER_BYTES

@@ -1,4 +1,4 @@
-"""``csm-otel flush``: have a running daemon deliver what has arrived, and tell whether it did."""
+"""``csm-otel flush``: have a running daemon deliver what has arrived, and report whether it did."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
-from csm_otel.config.settings import read_settings
-from csm_otel.errors import ControlError, SettingsError
+from csm_otel.errors import ControlError, Fault, SettingsError
 from csm_otel.report.status import render_status
 from csm_otel.service import control_socket
 from csm_otel.tally import Snapshot
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
+    from csm_otel.config.settings import Settings
     from csm_otel.process.speaker import Speaker
 
 _ANSWER_BYTES = 65_536
@@ -26,16 +26,15 @@ _LEAST_SECONDS = 0.001  # 0 would be no waiting at all, another thing to a socke
 _PATIENCE_SECONDS = 5.0  # beyond the timeout, for a loop that is busy
 
 
-def flush(flags: Mapping[str, object], speaker: Speaker) -> int:
+def flush(settings: Settings, speaker: Speaker) -> int:
     """Print the daemon's counts, and return 0 when everything that had arrived was delivered, else 1.
 
     Raises:
-        SettingsError: flags or variables are unusable.
+        SettingsError: the control socket is switched off.
         ControlError: no daemon answers.
     """
-    settings = read_settings(flags)
     if control_socket.is_off(settings.control):
-        raise SettingsError(["--control: it is switched off, so there is nobody to ask"])
+        raise SettingsError([Fault("--control", "it is switched off, so no daemon can be reached")])
     paths = [settings.control] if settings.control is not None else control_socket.default_paths(settings.port)
     answer = _ask(paths, settings.timeout)
     try:

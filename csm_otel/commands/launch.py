@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
-from urllib.parse import unquote
 
 from csm_otel.commands.head_decision import is_root_sampled
 from csm_otel.csm.traceparent import TraceParent, client_id_with, parse_traceparent, split_client_id
@@ -16,6 +15,8 @@ from csm_otel.process.command_name import name_of_command
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+    from csm_otel.config.early import Early
 
 LOOPBACK = "127.0.0.1"
 _C_LOCALES = ("", "C", "POSIX")
@@ -32,7 +33,10 @@ class Launch(NamedTuple):
     """The application's name, which the client id carries."""
     context: TraceParent
     parent: TraceParent | None
+    """What the command's span is below; None: it is the root."""
     trace_state: str
+    propagates: bool
+    """Whether the trace is passed on in ``TRACEPARENT``."""
 
 
 def inherited_environment() -> dict[str, str]:
@@ -53,46 +57,35 @@ def inherited_environment() -> dict[str, str]:
     return environ | dict(pair.split("=", 1) for pair in given)
 
 
-def launch_of(command: Sequence[str], environ: Mapping[str, str], given_name: str) -> Launch:
-    """Return how to start the command; ``given_name`` is the one asked for by flag or variable, else empty."""
+def launch_of(command: Sequence[str], environ: Mapping[str, str], early: Early) -> Launch:
+    """Return how to start the command: its names, and its place in the trace of ``environ`` or in a new one."""
     inherited, _ = split_client_id(environ.get("AWS_CSM_CLIENT_ID", ""))
     command_name = name_of_command(command)
-    configured = environ.get("OTEL_SERVICE_NAME", "") or _resource_service_name(environ)
-    service_name = given_name or inherited or configured or command_name
-    parent = parse_traceparent(environ.get("TRACEPARENT", "")) if _propagates(environ, "tracecontext") else None
+    service_name = early.name or inherited or early.service_name or command_name
+    parent = parse_traceparent(environ.get("TRACEPARENT", "")) if early.propagates else None
     trace_id = parent.trace_id if parent else _random_id(16)
-    sampled = is_root_sampled(trace_id, parent.sampled if parent else None, environ)
+    sampled = is_root_sampled(early.sampler, trace_id, parent_sampled=parent.sampled if parent else None)
     context = TraceParent(trace_id, _random_id(8), sampled)
     trace_state = environ.get("TRACESTATE", "") if parent else ""
-    return Launch(tuple(command), command_name, service_name, context, parent, trace_state)
+    return Launch(tuple(command), command_name, service_name, context, parent, trace_state, early.propagates)
 
 
-def environment_of(environ: Mapping[str, str], launch: Launch, port: int) -> dict[str, str]:
-    """Return the command's environment: ours, with CSM switched on and pointed at us, and the trace to join."""
+def environment_of(environ: Mapping[str, str], launch: Launch, *, port: int) -> dict[str, str]:
+    """Return the command's environment: ``environ`` with CSM switched on, sent to ``port``, and the trace to join."""
     added = {
-        "AWS_CSM_ENABLED": "true",  # the only spelling that every SDK takes for yes
+        "AWS_CSM_ENABLED": "true",  # the only spelling that every SDK reads as yes
         "AWS_CSM_HOST": LOOPBACK,
         "AWS_CSM_PORT": str(port),
         "AWS_CSM_CLIENT_ID": client_id_with(launch.service_name, launch.context),
     }
-    if _propagates(environ, "tracecontext"):
+    if launch.propagates:
         added["TRACEPARENT"] = str(launch.context)  # TRACESTATE and BAGGAGE are passed on as they are
         if launch.parent is None:
             environ = {name: value for name, value in environ.items() if name != "TRACESTATE"}  # it was another trace's
     return {**environ, **added}
 
 
-def _resource_service_name(environ: Mapping[str, str]) -> str:
-    pairs = (pair.partition("=") for pair in environ.get("OTEL_RESOURCE_ATTRIBUTES", "").split(","))
-    return next((unquote(value.strip()) for key, _, value in pairs if key.strip() == "service.name"), "")
-
-
 def _random_id(size_bytes: int) -> int:
     while not (value := int.from_bytes(os.urandom(size_bytes), "big")):
         continue  # zero is no id
     return value
-
-
-def _propagates(environ: Mapping[str, str], propagator: str) -> bool:
-    names = environ.get("OTEL_PROPAGATORS", "").strip() or "tracecontext,baggage"
-    return propagator in [name.strip() for name in names.split(",")]

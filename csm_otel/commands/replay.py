@@ -14,14 +14,14 @@ import sys
 import time
 from typing import TYPE_CHECKING, BinaryIO, assert_never
 
-from csm_otel.commands.wiring import build_bridge, exporters_for
-from csm_otel.config.configuration import forget_csm_variables, read_configuration
+from csm_otel.commands.wiring import build_bridge
+from csm_otel.config.environment import remove_variables
 from csm_otel.csm.decoding import Decoded
 from csm_otel.csm.events import Ended, Peer, ProcessEnd
 from csm_otel.csm.traceparent import parse_traceparent
 from csm_otel.engine.drain import Drain
 from csm_otel.engine.source import Source
-from csm_otel.errors import RecordingError, reason_of
+from csm_otel.errors import Fault, RecordingError, SettingsError, reason_of
 from csm_otel.files.recording import (
     MAX_LINE_BYTES,
     Heading,
@@ -42,31 +42,27 @@ from csm_otel.report.terminal import counted
 from csm_otel.spans.ids import SeededIds
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
     from pathlib import Path
 
-    from csm_otel.config.settings import Settings
-    from csm_otel.config.standard import StandardVariables
+    from csm_otel.config.configuration import Configuration
     from csm_otel.engine.bridge import Bridge
     from csm_otel.process.speaker import Speaker
 
 _Body = RecordedDatagram | RecordedOrigin | RecordedEnd | RecordedDeparture | RecordedDrops | RecordedCommand
 
-_DRAIN_SECONDS = 30.0  # nobody waits for it as for a command
-_EXPORTERS = ["console"]  # where none is asked for
 _NS_PER_SECOND = 1_000_000_000
 _SIGNAL_EXIT = 128
 
 
-def replay(path: Path, flags: Mapping[str, object], speaker: Speaker) -> int:
+def replay(path: Path, configuration: Configuration, speaker: Speaker) -> int:
     """Play a recording (``-``: stdin) and return 0, or 128+n once signal n has ended it before its end.
 
     Raises:
-        SettingsError: flags or variables are unusable.
+        SettingsError: a file, certificate or sampler that is asked for cannot be used.
         RecordingError: the file cannot be read, or is no recording.
     """
-    forget_csm_variables()
-    settings, variables = read_configuration(flags, exporters=_EXPORTERS)
+    remove_variables()
     stop = StopSignal(signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
     with _opened(path, stop) as stream:
         reader = _Reader(stream, path, stop)
@@ -74,7 +70,7 @@ def replay(path: Path, flags: Mapping[str, object], speaker: Speaker) -> int:
         if heading is None and not stop.is_set():
             raise RecordingError(f"{path} is no recording: {reader.fault or 'it is empty'}")
         while heading is not None and not stop.is_set():
-            _Player(heading, settings, variables, speaker).play(reader, stop)
+            _Player(heading, configuration, speaker).play(reader, stop)
             heading = reader.next_heading()
         if reader.unreadable:
             speaker.say(f"{counted(reader.unreadable, 'line')} of {path} left out: {reader.fault}")
@@ -144,8 +140,8 @@ class _Reader:
 class _Player:
     """Plays one recording."""
 
-    def __init__(self, heading: Heading, settings: Settings, variables: StandardVariables, speaker: Speaker) -> None:
-        self._settings = settings
+    def __init__(self, heading: Heading, configuration: Configuration, speaker: Speaker) -> None:
+        self._configuration = configuration
         self._speaker = speaker
         self._origins = ReplayedOrigins()
         self._now = 0.0
@@ -160,22 +156,19 @@ class _Player:
             trace_state=heading.trace_state,
         )
         self._stdout = Stdout(say=speaker.warn)
+        faults: list[Fault] = []
         self._bridge: Bridge = build_bridge(
-            settings=settings,
-            variables=variables,
-            source=source,
-            speaker=speaker,
-            exporters=[] if variables.sdk_disabled else exporters_for(variables, _EXPORTERS),
-            show=self._stdout.show,
+            configuration, source=source, speaker=speaker, show=self._stdout.show, faults=faults
         )
-
+        if faults:
+            raise SettingsError(faults)
         if self._bridge.outlets.file is not None:
             self._bridge.outlets.file.block_when_full(until=math.inf)
 
     def play(self, reader: _Reader, stop: StopSignal) -> None:
         """Play what follows the heading, deliver it and tell what came of it."""
         pipeline = self._bridge.pipeline
-        pace = _Pace(self._settings.speed, stop)
+        pace = _Pace(self._configuration.settings.speed, stop)
         for line in reader.lines():
             # a clock that stands still rather than step back: what is due then was due before
             if not self._advance(max(self._now, line.at_ns / _NS_PER_SECOND), pace):
@@ -188,8 +181,7 @@ class _Player:
         while not drain.advance(now=self._now):
             continue
         pipeline.finish(now=self._now)
-        drain_seconds = self._settings.drain_seconds
-        self._bridge.outlets.close(deadline_seconds=_DRAIN_SECONDS if drain_seconds is None else drain_seconds)
+        self._bridge.outlets.close(deadline_seconds=self._configuration.drain_seconds)
         self._stdout.finish()
         self._speaker.write(render_tally(self._bridge.tally, seconds=self._now))
 

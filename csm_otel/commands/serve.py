@@ -13,8 +13,8 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
-from csm_otel.config.configuration import forget_csm_variables, read_configuration
-from csm_otel.errors import ControlError, ListenError, SettingsError, address_text
+from csm_otel.config.environment import remove_variables
+from csm_otel.errors import ControlError, Fault, ListenError, SettingsError, address_text
 from csm_otel.intake.procfs.port_owner import owner_of_port
 from csm_otel.intake.receiver import Receiver
 from csm_otel.process.stop import StopSignal
@@ -25,45 +25,39 @@ from csm_otel.service.health import Health
 from csm_otel.service.sd_notify import ServiceManager
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
+    from csm_otel.config.configuration import Configuration
     from csm_otel.config.settings import Settings
     from csm_otel.engine.bridge import Bridge
     from csm_otel.process.speaker import Speaker
     from csm_otel.service.control import Control
 
-_DRAIN_SECONDS = 8.0  # docker kills after 10
-_EXPORTERS = ["otlp"]  # where none is asked for
 _IPV4, _IPV6 = "127.0.0.1", "::1"
 
 
-def serve(flags: Mapping[str, object], speaker: Speaker) -> int:
+def serve(configuration: Configuration, speaker: Speaker) -> int:
     """Run the daemon and return 0 once SIGTERM, SIGINT or SIGHUP has ended it.
 
     Raises:
-        SettingsError: flags or variables are unusable.
+        SettingsError: a file, certificate or sampler that is asked for cannot be used.
         ListenError: an address cannot be listened on.
     """
     manager = ServiceManager(os.environ)
-    forget_csm_variables()
-    settings, variables = read_configuration(flags, exporters=_EXPORTERS)
+    remove_variables()
+    settings = configuration.settings
     stop = StopSignal(signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
     receivers = _bind(settings, speaker)
     health = None if settings.health is None else Health(settings.health)
-    from csm_otel.commands.wiring import build_bridge, exporters_for  # ruff: ignore[import-outside-top-level] - a port in use is told at once
+    from csm_otel.commands.wiring import build_bridge  # ruff: ignore[import-outside-top-level] - a port in use is reported at once
     from csm_otel.engine.source import Source  # ruff: ignore[import-outside-top-level]
     from csm_otel.service.heartbeat import Heartbeat  # ruff: ignore[import-outside-top-level]
 
-    exporters = [] if variables.sdk_disabled else exporters_for(variables, _EXPORTERS)
     stdout = Stdout(say=speaker.warn)
+    faults: list[Fault] = []
     bridge = build_bridge(
-        settings=settings,
-        variables=variables,
-        source=Source(receivers=receivers),
-        speaker=speaker,
-        exporters=exporters,
-        show=stdout.show,
+        configuration, source=Source(receivers=receivers), speaker=speaker, show=stdout.show, faults=faults
     )
+    if faults:
+        raise SettingsError(faults)
     control = _open_control(settings, receivers, bridge, speaker)
     if health is not None:
         speaker.say(f"health at {health.url}/healthz and /readyz")
@@ -82,7 +76,7 @@ def serve(flags: Mapping[str, object], speaker: Speaker) -> int:
     manager.ready()
     bridge.run(until=stop.is_set, wake=stop, services=[heartbeat, *([control] if control else [])])
     # From the signal on, however long the loop took to see it.
-    deadline = stop.received_at + (_DRAIN_SECONDS if settings.drain_seconds is None else settings.drain_seconds)
+    deadline = stop.received_at + configuration.drain_seconds
     manager.stopping()
     if health is not None:
         health.stop(deadline=deadline)
@@ -113,7 +107,9 @@ def _bind(settings: Settings, speaker: Speaker) -> list[Receiver]:
     hosts = [settings.host or _IPV4]
     if settings.host and not _is_loopback(settings.host):
         if not settings.allow_remote:
-            raise SettingsError([f"--host: {settings.host} is no loopback address; add --allow-remote to mean it"])
+            raise SettingsError(
+                [Fault("--host", f"{settings.host} is no loopback address; allow it with --allow-remote")]
+            )
         speaker.say(f"warning: {settings.host} takes unauthenticated datagrams with credentials in clear text")
     if not settings.host and settings.port and socket.has_ipv6:
         hosts.append(_IPV6)

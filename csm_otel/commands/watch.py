@@ -1,4 +1,4 @@
-"""The part of ``exec`` that runs beside the command: its agent, its span, and what is told at the end."""
+"""The part of ``exec`` that runs beside the command: its agent, its span, and what is printed at the end."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
-from csm_otel.config.configuration import forget_csm_variables, read_usable_configuration
-from csm_otel.errors import SettingsError, reason_of
+from csm_otel.config.configuration import Configuration, read_configuration
+from csm_otel.config.environment import remove_variables
+from csm_otel.errors import reason_of
 from csm_otel.intake.receiver import Receiver
 from csm_otel.process.speaker import Speaker
 from csm_otel.report.tally import render_tally
@@ -29,47 +30,39 @@ if TYPE_CHECKING:
     from csm_otel.engine.bridge import Bridge
     from csm_otel.process.child import Child
 
-_DRAIN_SECONDS = 5.0  # the command has ended, and somebody waits for its result
 _FALLBACK_WIDTH = 100  # columns, where the output is no terminal
 
 
 def watch(child: Child, sock: socket.socket, launch: Launch, flags: Mapping[str, object], speaker: Speaker) -> None:
-    """Trace the command until it ends, deliver, and tell what was seen."""
-    forget_csm_variables()
+    """Trace the command until it ends, deliver, and print what was seen."""
     receiver = Receiver(sock)
     screen = TraceBuffer()
-    settings, bridge = _build(receiver, launch, flags, speaker, screen)
+    configuration, bridge = _build(receiver, launch, flags, speaker, screen)
     is_early = child.poll() is not None
     bridge.run(until=lambda: child.poll() is not None, wake=child)
-    bridge.add_command(_command(child, launch, settings), now=time.monotonic())
+    bridge.add_command(_command(child, launch, configuration.settings), now=time.monotonic())
     _give_up_when_interrupted(child, bridge)
     # Not where the command ended before the socket was read: the kernel may have stamped nothing yet.
     is_exact = receiver.has_kernel_times and not is_early
     bridge.close(
-        deadline=time.monotonic() + (_DRAIN_SECONDS if settings.drain_seconds is None else settings.drain_seconds),
+        deadline=time.monotonic() + configuration.drain_seconds,
         until_ns=child.ended_ns if is_exact else None,
     )
-    _tell(settings, bridge, screen, speaker, launch=launch, child=child)
+    _report(configuration.settings, bridge, screen, speaker, launch=launch, child=child)
 
 
 def _build(
     receiver: Receiver, launch: Launch, flags: Mapping[str, object], speaker: Speaker, screen: TraceBuffer
-) -> tuple[Settings, Bridge]:
-    """Put the agent together; what is unusable is told, and replaced by its default."""
-    faults: list[str] = []
-    settings, variables = read_usable_configuration(flags, faults=faults)
-    # not earlier: the SDK chokes on bad limits as it is imported
-    from csm_otel.commands.wiring import build_bridge, exporters_for  # ruff: ignore[import-outside-top-level]
+) -> tuple[Configuration, Bridge]:
+    """Put the agent together; what is unusable is reported and replaced by its default."""
+    configuration, faults = read_configuration("exec", flags)
+    remove_variables()
+    # not earlier: the SDK fails to load where a limit is no number
+    from csm_otel.commands.wiring import build_bridge  # ruff: ignore[import-outside-top-level]
     from csm_otel.engine.source import Source  # ruff: ignore[import-outside-top-level]
 
-    try:
-        exporters = exporters_for(variables, ["console"])
-    except SettingsError as error:
-        faults += error.faults
-        exporters = ["console"]
     bridge = build_bridge(
-        settings=settings,
-        variables=variables,
+        configuration,
         source=Source(
             receivers=[receiver],
             service_name=launch.service_name,
@@ -78,13 +71,12 @@ def _build(
             trace_state=launch.trace_state,
         ),
         speaker=speaker,
-        exporters=exporters,
         show=screen.add,
         faults=faults,
     )
     for fault in faults:
-        speaker.say(fault)
-    return settings, bridge
+        speaker.say(str(fault))
+    return configuration, bridge
 
 
 def _give_up_when_interrupted(child: Child, bridge: Bridge) -> None:
@@ -119,7 +111,7 @@ def _signal_name(number: int | None) -> str:
         return f"signal {number}"
 
 
-def _tell(
+def _report(
     settings: Settings, bridge: Bridge, screen: TraceBuffer, speaker: Speaker, *, launch: Launch, child: Child
 ) -> None:
     stream = _open(settings, speaker)

@@ -1,106 +1,226 @@
-"""Flags and variables, ours and the standard ones, read together."""
+"""What a command runs by: one valid value, made once of flags and environment (`read_configuration`)."""
 
 from __future__ import annotations
 
-import os
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, NamedTuple
 
-from csm_otel.config.settings import Settings, read_settings
-from csm_otel.config.standard import (
-    StandardVariables,
-    destination_of,
-    exporters_of,
-    exports_metrics,
-    metric_preferences_of,
-    prepare_limits,
-    read_standard_variables,
-    resource_attributes_of,
-)
-from csm_otel.errors import SettingsError
+from csm_otel.config.environment import Given, read_environment
+from csm_otel.config.otlp import destination_of, has_endpoint
+from csm_otel.config.settings import SETTINGS, Settings
+from csm_otel.config.standard import HISTOGRAMS, TEMPORALITIES, VARIABLES, StandardVariables, service_name_of
+from csm_otel.correlation.correlator import CorrelatorLimits
+from csm_otel.csm.times import TimestampMode
+from csm_otel.delivery.sampler_choice import SamplerChoice, choose_sampler
+from csm_otel.errors import collecting
+from csm_otel.spans.options import MappingOptions, MessageMode, RpcConventions, TraceGrouping
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping
+    from typing import Any
 
-T = TypeVar("T")
+    from csm_otel.delivery.destination import Destination
+    from csm_otel.errors import Fault
+
+_MS = 1000.0
+_DELAY_MS = 5000  # as specified
+# What a kill -9 takes is what is not on disk. More requests are the price, at most five a second.
+_SPOOL_DELAY_MS = 200
+
+
+class Batches(NamedTuple):
+    """How spans are collected for the back end."""
+
+    most_spans: int
+    """In one request."""
+    delay_seconds: float
+    """After which a batch is sent that is not full."""
+    queue_spans: int | None
+    """The most that wait for the back end, besides the bound in bytes; None: any number."""
+    timeout_seconds: float
+    """For one delivery, besides the destination's own."""
+
+
+class SpanBounds(NamedTuple):
+    """The limits of the specification for attributes and events of a span; None: the SDK's default."""
+
+    max_attributes: int | None
+    max_attribute_length: int | None
+    max_span_attributes: int | None
+    max_span_attribute_length: int | None
+    max_events: int | None
+    max_event_attributes: int | None
+
+
+class MetricExport(NamedTuple):
+    """How metrics are exported."""
+
+    destination: Destination
+    interval_seconds: float
+    timeout_seconds: float
+    """For one export."""
+    temporality: str
+    histograms: str
 
 
 class Configuration(NamedTuple):
-    """What the operator asks for."""
+    """What the operator asks for: valid, complete and never changed."""
 
     settings: Settings
-    variables: StandardVariables
+    is_disabled: bool
+    """Whether nothing is exported at all (``OTEL_SDK_DISABLED``)."""
+    exporters: tuple[str, ...]
+    """Of ``otlp`` and ``console``."""
+    traces: Destination | None
+    """Where spans go; None where they go to no back end, or its variables are unusable."""
+    metrics: MetricExport | None
+    batches: Batches
+    span_bounds: SpanBounds
+    sampler: SamplerChoice
+    resource: Mapping[str, str]
+    """Attributes of every resource."""
+    mapping: MappingOptions
+    correlator: CorrelatorLimits
+    timestamps: TimestampMode
+    group: TraceGrouping
+    drain_seconds: float
+    """How long shutdown may take."""
+    warnings: tuple[str, ...]
+    """Lines about variables that are read otherwise than they look."""
 
 
-def forget_csm_variables() -> None:
-    """Take CSM's own variables out of the environment: whatever this process loads, it must not report to itself."""
-    for name in [name for name in os.environ if name.startswith("AWS_CSM_")]:
-        del os.environ[name]
+def read_configuration(command: str, flags: Mapping[str, Any]) -> tuple[Configuration, list[Fault]]:
+    """Return the configuration of a command, and what is wrong with flags and variables.
 
-
-def read_configuration(flags: Mapping[str, Any], *, exporters: Sequence[str]) -> Configuration:
-    """Return the configuration of this process; ``exporters`` are those in use where none is asked for.
-
-    Raises:
-        SettingsError: a line for each flag or variable that cannot be used.
+    The default stands in the place of what is unusable.
     """
-    faults: list[str] = []
-    configuration = read_usable_configuration(flags, faults=faults)
-    faults += _faults_in(configuration.variables, exporters)
-    if faults:
-        raise SettingsError(faults)
-    return configuration
+    return configure(command, read_environment(flags))
 
 
-def variable_faults(subcommand: str, flags: Mapping[str, Any]) -> Sequence[str]:
-    """Return a line for each variable that ``serve``, ``replay`` or ``flush`` cannot use, beside ``flags``."""
-    try:
-        if subcommand == "flush":
-            read_settings(flags)
-        else:
-            read_configuration(flags, exporters=["otlp"] if subcommand == "serve" else ["console"])
-    except SettingsError as error:
-        return error.faults
-    return ()
+def configure(command: str, given: Given) -> tuple[Configuration, list[Fault]]:
+    """Return the configuration of a command from what is given, and what is wrong with it."""
+    settings, variables = given.settings, given.variables
+    faults = [*given.setting_faults]
+    warnings: list[str] = []
+    faults += [fault for field, fault in given.variable_faults.items() if field in _ALWAYS_USED]
+    exporters: tuple[str, ...] = ()
+    traces = metrics = None
+    if not variables.sdk_disabled:
+        exporters = _exporters(command, given, faults)
+        if "otlp" in exporters:
+            traces = destination_of(given, signal="traces", faults=faults, warnings=warnings)
+        metrics = _metrics(given, faults, warnings)
+    sampler = SamplerChoice()
+    with collecting(faults):
+        sampler = choose_sampler(variables.traces_sampler, variables.traces_sampler_arg)
+    drain_seconds = settings.drain_seconds
+    configuration = Configuration(
+        settings=settings,
+        is_disabled=variables.sdk_disabled,
+        exporters=exporters,
+        traces=traces,
+        metrics=metrics,
+        batches=_batches(settings, variables),
+        span_bounds=_span_bounds(variables),
+        sampler=sampler,
+        resource=dict(variables.resource_attributes),
+        mapping=_mapping_options(settings, variables),
+        correlator=CorrelatorLimits(
+            grace_seconds=settings.grace_seconds,
+            attempt_wait_seconds=settings.attempt_wait_seconds,
+            pending_events=settings.pending_events,
+            pending_bytes=settings.pending_bytes,
+        ),
+        timestamps=TimestampMode(settings.timestamps),
+        group=TraceGrouping(settings.group),
+        drain_seconds=SETTINGS["drain_seconds"].default_of(command) if drain_seconds is None else drain_seconds,
+        warnings=tuple(warnings),
+    )
+    return configuration, faults
 
 
-def _faults_in(variables: StandardVariables, exporters: Sequence[str]) -> list[str]:
-    """Return a line for each text that has to be read further and cannot be."""
-    if variables.sdk_disabled:
-        return []
-    faults: list[str] = []
-
-    def looked_at(read: Callable[[StandardVariables], T]) -> T | None:
-        try:
-            return read(variables)
-        except SettingsError as error:
-            faults.extend(fault for fault in error.faults if fault not in faults)
-            return None
-
-    asked = looked_at(exporters_of)
-    if "otlp" in (exporters if asked is None else asked):
-        looked_at(lambda given: destination_of(given, warn=[]))
-    if looked_at(exports_metrics):
-        looked_at(lambda given: destination_of(given, warn=[], signal="metrics"))
-        looked_at(metric_preferences_of)
-    looked_at(resource_attributes_of)
-    return faults
+_ALWAYS_USED = {
+    field
+    for field in VARIABLES
+    if field.startswith(("bsp_", "metric_export_", "resource_")) or field.endswith("_limit")
+}
 
 
-def read_usable_configuration(flags: Mapping[str, Any], *, faults: list[str]) -> Configuration:
-    """Return the configuration without what cannot be used; a line for each such variable is added to ``faults``.
-
-    The environment of this process loses them.
-    """
-    prepare_limits(os.environ, faults=faults)
-    settings = _without_faults(lambda: read_settings(flags), faults)
-    return Configuration(settings, _without_faults(read_standard_variables, faults))
+def _faults_of(given: Given, *fields: str) -> list[Fault]:
+    return [given.variable_faults[field] for field in fields if field in given.variable_faults]
 
 
-def _without_faults(read: Callable[[], T], faults: list[str]) -> T:
-    try:
-        return read()
-    except SettingsError as error:
-        faults += error.faults
-        for fault in error.faults:
-            os.environ.pop(fault.partition(":")[0], None)
-        return read()
+def _exporters(command: str, given: Given, faults: list[Fault]) -> tuple[str, ...]:
+    unusable = _faults_of(given, "traces_exporter")
+    faults += unusable
+    exporters = given.variables.traces_exporter
+    if exporters is None and not unusable and has_endpoint(given):
+        return ("otlp",)
+    default: tuple[str, ...] = VARIABLES["traces_exporter"].default_of(command)
+    return default if exporters is None else exporters
+
+
+def _metrics(given: Given, faults: list[Fault], warnings: list[str]) -> MetricExport | None:
+    """Return how metrics are exported, or None where they are not wanted or their back end cannot be used."""
+    variables = given.variables
+    faults += _faults_of(given, "metrics_exporter")
+    if "otlp" not in (variables.metrics_exporter or ()):
+        return None
+    destination = destination_of(given, signal="metrics", faults=faults, warnings=warnings)
+    preferences = (
+        "exporter_otlp_metrics_temporality_preference",
+        "exporter_otlp_metrics_default_histogram_aggregation",
+    )
+    unusable = _faults_of(given, *preferences)
+    faults += unusable
+    if destination is None or unusable:
+        return None
+    return MetricExport(
+        destination,
+        interval_seconds=variables.metric_export_interval / _MS,
+        timeout_seconds=min(destination.timeout_seconds, variables.metric_export_timeout / _MS),
+        temporality=variables.exporter_otlp_metrics_temporality_preference or TEMPORALITIES[0],
+        histograms=variables.exporter_otlp_metrics_default_histogram_aggregation or HISTOGRAMS[0],
+    )
+
+
+def _batches(settings: Settings, variables: StandardVariables) -> Batches:
+    delay_ms = variables.bsp_schedule_delay
+    if delay_ms is None:
+        delay_ms = _SPOOL_DELAY_MS if settings.spool else _DELAY_MS
+    return Batches(
+        most_spans=min(variables.bsp_max_export_batch_size, variables.bsp_max_queue_size or 2**31),
+        delay_seconds=delay_ms / _MS,
+        queue_spans=variables.bsp_max_queue_size,
+        timeout_seconds=variables.bsp_export_timeout / _MS,
+    )
+
+
+def _span_bounds(variables: StandardVariables) -> SpanBounds:
+    return SpanBounds(
+        max_attributes=variables.attribute_count_limit,
+        max_attribute_length=variables.attribute_value_length_limit,
+        max_span_attributes=variables.span_attribute_count_limit,
+        max_span_attribute_length=variables.span_attribute_value_length_limit,
+        max_events=variables.span_event_count_limit,
+        max_event_attributes=variables.event_attribute_count_limit,
+    )
+
+
+def _mapping_options(settings: Settings, variables: StandardVariables) -> MappingOptions:
+    return MappingOptions(
+        rpc_conventions=_rpc_conventions(variables),
+        messages=MessageMode(settings.messages),
+        account_id=settings.account_id,
+        user_agent=settings.user_agent,
+        peer_service=settings.peer_service,
+        trust_remote_context=settings.trust_remote_context,
+        service_name=service_name_of(variables.service_name, variables.resource_attributes),
+    )
+
+
+def _rpc_conventions(variables: StandardVariables) -> RpcConventions:
+    """Return which RPC attribute names are wanted; values about other conventions do not concern csm-otel."""
+    for choice in (RpcConventions.NEW_AND_OLD, RpcConventions.NEW):
+        if choice.value in variables.semconv_stability_opt_in:
+            return choice
+    return RpcConventions.OLD_WITH_SYSTEM_NAME

@@ -1,57 +1,68 @@
-"""The command line: commands, flags and their words. Standard library only.
+"""The command line: commands, flags and their help pages, made from the declared settings. Standard library only.
 
-`csm_otel.config.settings` has the defaults.
-
-Bounds are here as well as there: a number that is out of them must not start the command of `exec`. What is wrong with
-a value has the same words, whether it came by flag or by variable.
+What is wrong with a value has the same words, whether it came by flag or by variable.
 """
 
 from __future__ import annotations
 
 import argparse
-import math
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 from csm_otel import __version__
-from csm_otel.errors import SettingsError, quoted
+from csm_otel.config.setting import OneOf, Option, Unusable
+from csm_otel.config.settings import COMMANDS, GROUPS, SETTINGS
+from csm_otel.errors import Fault, SettingsError, quoted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from csm_otel.config.setting import Setting
 
-class Flag(NamedTuple):
-    """A flag: the field of `Settings` it sets, its metavar, and its line of help."""
-
-    field: str
-    metavar: str | None
-    help: str
-    type: type[str | bool | int | float | Path] = str
-    choices: tuple[str, ...] = ()
-    lowest: float = 0
-    highest: float = math.inf
-
-    @property
-    def name(self) -> str:
-        """The flag as it is typed."""
-        return f"--{self.field.replace('_', '-')}"
-
-    def fault_of(self, text: str) -> str:
-        """Return what is wrong with a text as its value; empty where nothing is."""
-        if self.choices:
-            return "" if text in self.choices else f"{quoted(text)} is none of {', '.join(self.choices)}"
-        if self.type is bool:
-            return "" if text.lower() in ("true", "false") else f"{quoted(text)} is neither true nor false"
-        if self.type is int or self.type is float:
-            return fault_of_number(text, self.type, lowest=self.lowest, highest=self.highest)
-        return ""
+FLAGS_OF = {
+    command: tuple(setting for setting in SETTINGS.values() if setting.option and command in setting.option.commands)
+    for command in COMMANDS
+}
+"""The settings that each command has as flags."""
 
 
-class _Wrong(NamedTuple):
-    """Stands in the place of a value that cannot be used."""
+class _Page(NamedTuple):
+    """The head of a command's help page."""
 
-    fault: str
+    summary: str
+    usage: str
+    examples: tuple[str, str]
+
+
+_PAGES = {
+    "serve": _Page(
+        "receive from every script on this machine",
+        "csm-otel serve [options]",
+        ("csm-otel serve", "csm-otel serve --group process --spool /var/lib/csm-otel"),
+    ),
+    "exec": _Page(
+        "run one command and trace its AWS calls",
+        "csm-otel exec [options] -- COMMAND [ARG...]",
+        ("csm-otel exec -- python script.py", "csm-otel exec --name nightly --record nightly.ndjson -- ./nightly.sh"),
+    ),
+    "replay": _Page(
+        "export a recording, with its original times",
+        "csm-otel replay [options] FILE",
+        ("csm-otel replay nightly.ndjson", "csm-otel replay --speed 10 --group process nightly.ndjson"),
+    ),
+    "flush": _Page(
+        "have the daemon deliver what has arrived",
+        "csm-otel flush [options]",
+        ("csm-otel flush --timeout 5", "csm-otel flush --control /run/csm-otel/31000.sock"),
+    ),
+}
+_PROGRAM = _Page(
+    "traces of AWS calls from unmodified scripts: AWS SDK Client Side Monitoring to OpenTelemetry",
+    "csm-otel COMMAND [options]",
+    ("csm-otel exec -- python script.py", "csm-otel serve"),
+)
+_FEWEST_IN_GROUPS = 4  # fewer options are read at once
 
 
 class CommandLine(NamedTuple):
@@ -64,129 +75,46 @@ class CommandLine(NamedTuple):
     """Of `exec`."""
     recording: Path
     """Of `replay`, else empty."""
-    faults: list[str]
-    """A line for each flag that cannot be used."""
-
-
-def fault_of_number(text: str, kind: type[int | float], *, lowest: float, highest: float = math.inf) -> str:
-    """Return what is wrong with a text as a number within bounds; empty where nothing is."""
-    try:
-        value = kind(text)
-    except ValueError:
-        value = math.nan
-    if lowest <= value <= highest:
-        return ""
-    limits = f"from {lowest:.12g} to {highest:.12g}" if highest < math.inf else f"of {lowest:.12g} or more"
-    return f"{quoted(text)} is not a {'whole number' if kind is int else 'number'} {limits}"
-
-
-_MIB = 1024 * 1024
-
-COMMON_FLAGS = (
-    Flag("file", "PATH", "also write OTLP JSON lines to this file", Path),
-    Flag(
-        "grace_seconds",
-        "S",
-        "how long a call waits for late attempts, or for calls that compete for its own",
-        float,
-        highest=60,
-    ),
-    Flag("attempt_wait_seconds", "S", "how long an attempt waits for its call", float, lowest=1, highest=86_400),
-    Flag("pending_events", "N", "most events that wait for their call", int, lowest=1),
-    Flag("pending_bytes", "N", "most bytes of events that wait for their call", int, lowest=_MIB),
-    Flag("timestamps", None, "what CSM timestamps mark", choices=("auto", "start", "end")),
-    Flag("messages", None, "what becomes of error messages", choices=("redacted", "none")),
-    Flag("account_id", None, "export the account that the access key belongs to", bool),
-    Flag("user_agent", None, "export the user agent", bool),
-    Flag("peer_service", None, "export peer.service on calls", bool),
-    Flag("trust_remote_context", None, "join trace contexts that other hosts send in the client id", bool),
-    Flag("queue_bytes", "N", "most bytes that wait for the back end", int, lowest=_MIB),
-    Flag("spool", "DIR", "keep what waits for the back end in this folder, not in memory", Path),
-    Flag("spool_bytes", "N", "most bytes that wait there", int, lowest=_MIB),
-    Flag("drain_seconds", "S", "how long delivery may take at the end", float, highest=3600),
-)
-RECEIVE_FLAGS = (
-    Flag("receive_buffer_bytes", "N", "receive buffer to ask the kernel for", int, lowest=4096, highest=2**30),
-    Flag("record", "PATH", "keep what arrives in this file, without its secrets, for `csm-otel replay`", Path),
-)
-GROUP_FLAGS = (
-    Flag("group", None, "what makes one trace: each call, or each process (Linux)", choices=("call", "process")),
-)
-REPLAY_FLAGS = (
-    Flag("speed", "N", "N times as fast as it was (default: as fast as it goes)", float, lowest=0.001, highest=10**6),
-)
-SERVE_FLAGS = (
-    Flag("host", "HOST", "address to listen on (default: 127.0.0.1, and ::1 where IPv6 exists)"),
-    Flag("port", "PORT", "UDP port to listen on; 0 takes a free one on 127.0.0.1", int, highest=65_535),
-    Flag("allow_remote", None, "allow an address that other hosts can reach", bool),
-    Flag("allow_from", "CIDR[,CIDR...]", "take other hosts' datagrams from these networks only"),
-    Flag(
-        "health",
-        "PORT",
-        "answer /healthz and /readyz on this TCP port of 127.0.0.1; 0 takes a free one",
-        int,
-        highest=65_535,
-    ),
-    Flag(
-        "report_seconds", "S", "how often to say what was counted, if anything changed; 0: never", float, highest=86_400
-    ),
-)
-CONTROL_FLAGS = (Flag("control", "PATH", "socket of the daemon for `csm-otel flush`; none: without it", Path),)
-FLUSH_FLAGS = (
-    Flag("port", "PORT", "UDP port of the daemon", int, highest=65_535),
-    Flag("timeout", "S", "how long it may take", float, highest=3600),
-)
-EXEC_FLAGS = (
-    Flag("name", "NAME", "the application's name, service.name (default: the command's script, else its program)"),
-    Flag("quiet", None, "print nothing", bool),
-    Flag("output", "FILE", "print waterfall and tally there, not to stderr", Path),
-    Flag("command_args", None, "export the command's arguments", bool),
-)
-FLAGS_OF = {
-    "serve": (*SERVE_FLAGS, *CONTROL_FLAGS, *GROUP_FLAGS, *RECEIVE_FLAGS, *COMMON_FLAGS),
-    "exec": (*EXEC_FLAGS, *RECEIVE_FLAGS, *COMMON_FLAGS),
-    "replay": (*REPLAY_FLAGS, *GROUP_FLAGS, *COMMON_FLAGS),
-    "flush": (*CONTROL_FLAGS, *FLUSH_FLAGS),
-}
-FLAG_OF_FIELD = {flag.field: flag for flags in FLAGS_OF.values() for flag in flags}
+    faults: list[Fault]
+    """Of each flag that cannot be used."""
 
 
 def read_command_line(words: Sequence[str]) -> CommandLine:
     """Return what was typed; every flag that is not given is None, so that its variable holds.
 
     Raises:
-        SettingsError: it cannot be told apart: a command or a value is missing.
+        SettingsError: a command or a value is missing, so that the words cannot be told apart.
     """
     # What is behind "--" is the command's; argparse would look for our flags in it.
     at = list(words).index("--") if "--" in words else len(words)
     namespace, others = _build_parser().parse_known_args(words[:at])
     given = vars(namespace)
     subcommand, recording, command = given.pop("subcommand"), given.pop("recording", Path()), given.pop("command", [])
-    faults = [f"{FLAG_OF_FIELD[field].name}: {value.fault}" for field, value in given.items() if _is_wrong(value)]
-    flags = {field: None if _is_wrong(value) else value for field, value in given.items()}
+    unusable = {field: value for field, value in given.items() if isinstance(value, Unusable)}
+    faults = [SETTINGS[field].fault(value, by_flag=True) for field, value in unusable.items()]
+    flags = {field: None if field in unusable else value for field, value in given.items()}
     if unknown := [word.partition("=")[0] for word in others if word.startswith("-")]:
-        faults += [
-            f"{_shown(word)}: {subcommand} has no such flag; see csm-otel {subcommand} --help" for word in unknown
-        ]
+        see = f"{subcommand} has no such flag; see csm-otel {subcommand} --help"
+        faults += [Fault(_shown(word), see) for word in unknown]
     elif others:  # else it may be the value of such a flag
-        faults.append(f"{subcommand} takes no such argument: {_shown(others[0])}")
+        faults.append(_no_argument(subcommand, others[0]))
     command += words[at:] if command else words[at + 1 :]  # a "--" behind the command's name is its own
     if subcommand == "exec":
         if not command:
-            faults.append("exec: a command is needed: csm-otel exec -- COMMAND [ARG...]")
+            faults.append(Fault("exec", "a command is needed: csm-otel exec -- COMMAND [ARG...]"))
         if flags["record"] == Path("-"):
-            faults.append("--record: stdout is the command's; exec needs a file")
+            faults.append(Fault("--record", "stdout is the command's; exec needs a file"))
     elif command:
-        faults.append(f"{subcommand} takes no such argument: {_shown(command[0])}")
+        faults.append(_no_argument(subcommand, command[0]))
     return CommandLine(subcommand, flags, command, recording, faults)
+
+
+def _no_argument(subcommand: str, word: str) -> Fault:
+    return Fault("", f"{subcommand} takes no such argument: {_shown(word)}")
 
 
 def _shown(word: str) -> str:
     return word if quoted(word) == repr(word) else quoted(word)
-
-
-def _is_wrong(value: object) -> bool:
-    return isinstance(value, _Wrong)
 
 
 _IN_QUOTES = re.compile(r"'([^']*)'")
@@ -195,52 +123,92 @@ _IN_QUOTES = re.compile(r"'([^']*)'")
 class _Parser(argparse.ArgumentParser):
     """Raises what it cannot go on with, rather than to print its usage and exit."""
 
+    def __init__(self, page: _Page, **given: Any) -> None:
+        examples = "\n".join(f"  {line}" for line in page.examples)
+        super().__init__(
+            usage=page.usage,
+            description=f"{page.summary[0].upper()}{page.summary[1:]}.\n\nexamples:\n{examples}",
+            formatter_class=_Formatter,
+            allow_abbrev=False,
+            **given,
+        )
+
     def error(self, message: str) -> NoReturn:
         message = _IN_QUOTES.sub(lambda found: quoted(found[1]), message.removeprefix("argument "))
-        raise SettingsError([f"{message}; see {self.prog} --help"])
+        raise SettingsError([Fault("", f"{message}; see {self.prog} --help")])
+
+
+class _Formatter(argparse.RawDescriptionHelpFormatter):
+    """Leaves the description's lines as they are, and options room beside them."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, max_help_position=32)
 
 
 def _build_parser() -> argparse.ArgumentParser:
-    parser = _Parser(
-        prog="csm-otel",
-        description="Traces of AWS calls from unmodified scripts: AWS SDK Client Side Monitoring to OpenTelemetry.",
-        allow_abbrev=False,
-    )
+    parser = _Parser(_PROGRAM, prog="csm-otel")
     parser.add_argument("--version", action="version", version=f"csm-otel {__version__}")
-    commands = parser.add_subparsers(dest="subcommand", metavar="COMMAND", required=True)
-    serve = commands.add_parser("serve", help="receive from every script on this machine", allow_abbrev=False)
-    _add(serve, FLAGS_OF["serve"])
-    run = commands.add_parser(
-        "exec",
-        help="run one command and trace its AWS calls",
-        usage="csm-otel exec [options] -- COMMAND [ARG...]",
-        allow_abbrev=False,
+    commands = parser.add_subparsers(
+        dest="subcommand",
+        metavar="COMMAND",
+        required=True,
+        title="commands",
+        description="Each has its own page: csm-otel COMMAND --help",
+        prog="csm-otel",
     )
-    _add(run, FLAGS_OF["exec"])
-    run.add_argument("command", nargs=argparse.REMAINDER, metavar="COMMAND", help="the command and its arguments")
-    replay = commands.add_parser("replay", help="export what was recorded, as it was then", allow_abbrev=False)
-    _add(replay, FLAGS_OF["replay"])
-    replay.add_argument("recording", type=Path, metavar="FILE", help="what --record wrote; - is stdin")
-    flush = commands.add_parser("flush", help="have the daemon deliver what has arrived", allow_abbrev=False)
-    _add(flush, FLAGS_OF["flush"])
+    for command, page in _PAGES.items():
+        of_command = commands.add_parser(command, help=page.summary, page=page)
+        _add_options(of_command, command)
+        if command == "exec":
+            of_command.add_argument(
+                "command", nargs=argparse.REMAINDER, metavar="COMMAND", help="the command and its arguments"
+            )
+        if command == "replay":
+            of_command.add_argument("recording", type=Path, metavar="FILE", help="what --record wrote; - is stdin")
     return parser
 
 
-def _add(parser: argparse.ArgumentParser, flags: tuple[Flag, ...]) -> None:
-    for flag in flags:
-        if flag.type is bool:
-            parser.add_argument(flag.name, action=argparse.BooleanOptionalAction, default=None, help=flag.help)
-        else:
-            metavar = flag.metavar or "{" + ",".join(flag.choices) + "}"
-            parser.add_argument(flag.name, type=_Value(flag), metavar=metavar, default=None, help=flag.help)
+def _add_options(parser: argparse.ArgumentParser, command: str) -> None:
+    settings = FLAGS_OF[command]
+    if len(settings) < _FEWEST_IN_GROUPS:
+        for setting in settings:
+            _add(parser, setting, command)
+        return
+    for title in GROUPS:
+        members = [setting for setting in settings if setting.option and setting.option.group == title]
+        if members:
+            group = parser.add_argument_group(title)
+            for setting in members:
+                _add(group, setting, command)
+
+
+def _add(parser: argparse._ActionsContainer, setting: Setting, command: str) -> None:
+    option = setting.option
+    assert option is not None
+    text = f"{option.help} (default: {shown_default(setting, option, command)}) [{setting.variable}]"
+    text = text.replace("`", "").replace("%", "%%")
+    if setting.kind is bool:
+        parser.add_argument(setting.flag, action=argparse.BooleanOptionalAction, default=None, help=text)
+    else:
+        choices = setting.reader.words if isinstance(setting.reader, OneOf) else ()
+        metavar = option.metavar or "{" + ",".join(choices) + "}"
+        parser.add_argument(setting.flag, type=_Value(setting), metavar=metavar, default=None, help=text)
+
+
+def shown_default(setting: Setting, option: Option, command: str) -> str:
+    """Return the default of a setting under a command, for its reader."""
+    default = setting.default_of(command)
+    if default in (None, ""):
+        return option.unset or "none"
+    text = f"{default:g}" if isinstance(default, float) else str(default)
+    return text.lower() if isinstance(default, bool) else text
 
 
 class _Value:
-    """Makes a flag's value of a text, or `_Wrong`: argparse would stop at the first."""
+    """Makes a flag's value of a text, or `Unusable`: argparse would stop at the first."""
 
-    def __init__(self, flag: Flag) -> None:
-        self._flag = flag
+    def __init__(self, setting: Setting) -> None:
+        self._setting = setting
 
     def __call__(self, text: str) -> object:
-        fault = self._flag.fault_of(text)
-        return _Wrong(fault) if fault else self._flag.type(text)
+        return self._setting.read(text)

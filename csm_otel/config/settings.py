@@ -1,114 +1,355 @@
-"""Every knob of ours, once: a flag, an environment variable ``CSM_OTEL_...``, a default.
+"""Every setting of csm-otel, declared once: its type, bounds, default and what it is for.
 
-A flag wins over its variable. `csm_otel.config.flags` has the command line's words for them.
+The flags (`csm_otel.config.flags`), the reading of the ``CSM_OTEL_`` variables (`csm_otel.config.environment`) and the
+table in docs/settings.md (`csm_otel.config.document`) are made from this declaration. Standard library only.
+Sizes are bytes, times are seconds.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Annotated, Literal, NamedTuple
 
-from pydantic import Field, ValidationError, field_validator
-from pydantic_core import PydanticCustomError
-from pydantic_settings import BaseSettings, SettingsConfigDict
-
-from csm_otel.config.flags import FLAG_OF_FIELD
-from csm_otel.csm.times import TimestampMode
-from csm_otel.errors import SettingsError, quoted
-from csm_otel.intake.allowed import parse_networks
+from csm_otel.config.setting import CommandDefaults, Number, Option, Reader, settings_of
 from csm_otel.intake.binding import DEFAULT_BUFFER_BYTES
-from csm_otel.spans.options import MessageMode, TraceGrouping
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+PREFIX = "CSM_OTEL_"
+COMMANDS = ("serve", "exec", "replay", "flush")
 
-    from pydantic_core import ErrorDetails
-
-ENV_PREFIX = "CSM_OTEL_"
+_SERVE, _EXEC, _REPLAY = ("serve",), ("exec",), ("replay",)
+_RECEIVING = ("serve", "exec")
+_TRACING = ("serve", "exec", "replay")
 _MIB = 1024 * 1024
-_NO_NETWORK = "network"
+_PORT = Number(0, 65_535)
+_FROM_ONE_MIB = Number(_MIB, unit="bytes")
+_HOUR = Number(0, 3600, float)
+
+INPUT, TRACES, OUTPUT, DELIVERY, LIMITS, DAEMON = GROUPS = (
+    "where calls come from",
+    "what is traced",
+    "output",
+    "delivery",
+    "limits",
+    "daemon",
+)
+"""The headings of the help pages, in order."""
 
 
-class Settings(BaseSettings):
-    """What an operator may set. Sizes are bytes, times are seconds."""
+def _networks(text: str) -> str:
+    from csm_otel.intake.allowed import parse_networks  # ruff: ignore[import-outside-top-level] - exec has no need of it
 
-    model_config = SettingsConfigDict(env_prefix=ENV_PREFIX, env_ignore_empty=True, frozen=True, extra="ignore")
-
-    host: str = ""
-    """Empty: 127.0.0.1 and, where IPv6 exists, ::1."""
-    port: int = Field(default=31000, ge=0, le=65_535)
-    allow_remote: bool = False
-    allow_from: str = ""
-    """Networks, separated by commas, that other hosts' datagrams are taken from; empty: any."""
-    receive_buffer_bytes: int = Field(default=DEFAULT_BUFFER_BYTES, ge=4096, le=2**30)
-
-    grace_seconds: float = Field(default=0.25, ge=0, le=60)
-    attempt_wait_seconds: float = Field(default=900.0, ge=1, le=86_400)
-    pending_events: int = Field(default=100_000, ge=1)
-    pending_bytes: int = Field(default=64 * _MIB, ge=_MIB)
-    timestamps: TimestampMode = TimestampMode.AUTO
-
-    group: TraceGrouping = TraceGrouping.CALL
-
-    messages: MessageMode = MessageMode.REDACTED
-    account_id: bool = True
-    user_agent: bool = False
-    peer_service: bool = False
-    trust_remote_context: bool = False
-
-    file: Path | None = None
-    record: Path | None = None
-    """``-`` is stdout."""
-    speed: float | None = Field(default=None, ge=0.001, le=1_000_000)
-    """How many times as fast as it was recorded; None: as fast as it goes."""
-    queue_bytes: int = Field(default=64 * _MIB, ge=_MIB)
-    spool: Path | None = None
-    """Folder where what waits for the back end is kept on disk; None: it waits in memory."""
-    spool_bytes: int = Field(default=256 * _MIB, ge=_MIB)
-    drain_seconds: float | None = Field(default=None, ge=0, le=3600)
-    """None: as long as the command has by default."""
-
-    control: Path | None = None
-    """Of the daemon's socket; None: see `csm_otel.service.control_socket.default_paths`; ``none``: there is none."""
-    timeout: float = Field(default=10.0, ge=0, le=3600)
-    """Of `flush`, in seconds."""
-    health: int | None = Field(default=None, ge=0, le=65_535)
-    """Port of 127.0.0.1 for probes; None: there is none."""
-    report_seconds: float = Field(default=60.0, ge=0, le=86_400)
-    """0: no report."""
-
-    name: str = ""
-    quiet: bool = False
-    output: Path | None = None
-    command_args: bool = False
-
-    @field_validator("allow_from")
-    @classmethod
-    def _are_networks(cls, value: str) -> str:
-        try:
-            parse_networks(value)
-        except ValueError as error:
-            raise PydanticCustomError(_NO_NETWORK, "{reason}", {"reason": str(error)}) from error
-        return value
+    parse_networks(text)
+    return text
 
 
-def read_settings(flags: Mapping[str, Any]) -> Settings:
-    """Return the settings of the environment, overridden by ``flags`` (names of fields to values, None: not given).
+class Settings(NamedTuple):
+    """What an operator may set."""
 
-    Raises:
-        SettingsError: a line for each value that cannot be used, with the flag's or variable's name.
-    """
-    given = {name: value for name, value in flags.items() if value is not None and name in Settings.model_fields}
-    try:
-        return Settings(**given)
-    except ValidationError as error:
-        raise SettingsError([_fault(fault, given) for fault in error.errors()]) from error
+    host: Annotated[
+        str,
+        Option(
+            _SERVE,
+            INPUT,
+            "address to listen on",
+            "HOST",
+            unset="127.0.0.1 and, where IPv6 exists, ::1",
+            values="an address or a host name",
+            more="One that is not loopback needs `--allow-remote`.",
+        ),
+    ] = ""
+    port: Annotated[
+        int,
+        _PORT,
+        Option(
+            ("serve", "flush"),
+            INPUT,
+            "UDP port of the daemon",
+            "PORT",
+            more="0 picks a free one, on 127.0.0.1 only. "
+            "`flush` needs it because the name of the daemon's default socket contains it.",
+        ),
+    ] = 31_000
+    allow_remote: Annotated[bool, Option(_SERVE, INPUT, "allow a `--host` that other hosts can reach")] = False
+    allow_from: Annotated[
+        str,
+        Reader(_networks),
+        Option(
+            _SERVE,
+            INPUT,
+            "accept datagrams of other hosts from these networks only",
+            "CIDR[,CIDR...]",
+            unset="from anywhere that can reach the address",
+            values="networks in CIDR form, separated by commas",
+            more="Datagrams from elsewhere are counted and not decoded. Those of this machine are always accepted.",
+        ),
+    ] = ""
+    speed: Annotated[
+        float | None,
+        Number(0.001, 1_000_000, float),
+        Option(
+            _REPLAY,
+            INPUT,
+            "replay N times as fast as it was recorded",
+            "N",
+            unset="as fast as possible",
+            more="The spans are the same at any speed.",
+        ),
+    ] = None
+
+    group: Annotated[
+        Literal["call", "process"],
+        Option(
+            ("serve", "replay"),
+            TRACES,
+            "make each call one trace, or each process (Linux)",
+            more="It holds for calls without a trace context of their own. `process` needs Linux and a sender whose "
+            "process csm-otel may inspect; other calls are traces of their own.",
+        ),
+    ] = "call"
+    name: Annotated[
+        str,
+        Option(
+            _EXEC,
+            TRACES,
+            "name of the application, `service.name`",
+            "NAME",
+            unset="the client id given, else `OTEL_SERVICE_NAME`, else the command's script or program",
+        ),
+    ] = ""
+    timestamps: Annotated[
+        Literal["auto", "start", "end"],
+        Option(
+            _TRACING,
+            TRACES,
+            "what a CSM timestamp marks",
+            more="`auto`: the start, but the end for the Go SDK.",
+        ),
+    ] = "auto"
+    messages: Annotated[
+        Literal["redacted", "none"],
+        Option(_TRACING, TRACES, "export error messages redacted, or not at all"),
+    ] = "redacted"
+    account_id: Annotated[
+        bool,
+        Option(
+            _TRACING,
+            TRACES,
+            "export `cloud.account.id`, the account that the access key belongs to",
+            more="It is decoded from the access key id.",
+        ),
+    ] = True
+    user_agent: Annotated[bool, Option(_TRACING, TRACES, "export `user_agent.original`")] = False
+    peer_service: Annotated[
+        bool,
+        Option(
+            _TRACING,
+            TRACES,
+            "export `peer.service` on calls, so that service maps show each AWS service as a node",
+        ),
+    ] = False
+    command_args: Annotated[
+        bool,
+        Option(
+            _EXEC,
+            TRACES,
+            "export the command's arguments as `process.command_args`",
+            more="They may contain secrets.",
+        ),
+    ] = False
+    trust_remote_context: Annotated[
+        bool, Option(_TRACING, TRACES, "join trace contexts in client ids that other hosts send")
+    ] = False
+
+    quiet: Annotated[bool, Option(_EXEC, OUTPUT, "print nothing")] = False
+    output: Annotated[
+        Path | None,
+        Option(
+            _EXEC,
+            OUTPUT,
+            "print waterfall, tally and warnings to this file",
+            "FILE",
+            unset="stderr",
+            values="a path",
+            more="The file is replaced.",
+        ),
+    ] = None
+    file: Annotated[
+        Path | None,
+        Option(
+            _TRACING,
+            OUTPUT,
+            "also append OTLP JSON lines to this file",
+            "FILE",
+            values="a path",
+            more="Each line is one request, as the collector's `otlpjsonfile` receiver reads it. The file is created "
+            "with mode 0600. A named pipe needs a reader from the start; one that stalls for longer than a second "
+            "loses lines, which are counted. Once 16 MiB wait to be written, further lines are dropped and counted.",
+        ),
+    ] = None
+    record: Annotated[
+        Path | None,
+        Option(
+            _RECEIVING,
+            OUTPUT,
+            "record what arrives, without its secrets, for `csm-otel replay`",
+            "FILE",
+            values="a path; `-` is stdout, for `serve`",
+            more="The recording is appended: a JSON line for each datagram, with its time and sender, without keys and "
+            "tokens and with redacted messages. The file is created with mode 0600 and grows without limit. "
+            "Named pipes and slow disks are treated as with `--file`.",
+        ),
+    ] = None
+
+    queue_bytes: Annotated[
+        int,
+        _FROM_ONE_MIB,
+        Option(
+            _TRACING,
+            DELIVERY,
+            "most bytes of encoded spans that wait for the back end",
+            "N",
+            note="64 MiB",
+            more="Beyond it the oldest that are not being delivered are dropped and counted.",
+        ),
+    ] = 64 * _MIB
+    spool: Annotated[
+        Path | None,
+        Option(
+            _TRACING,
+            DELIVERY,
+            "keep spans that wait for the back end in this folder",
+            "DIR",
+            unset="in memory",
+            values="a folder",
+            more="The folder is created with mode 0700; what is in it outlives this process. Only one process can use "
+            "it at a time; another one keeps its spans in memory and reports that.",
+        ),
+    ] = None
+    spool_bytes: Annotated[
+        int,
+        _FROM_ONE_MIB,
+        Option(
+            _TRACING,
+            DELIVERY,
+            "most bytes that wait in the spool",
+            "N",
+            note="256 MiB",
+            more="Beyond it the oldest are dropped and counted, except for the first, which may be being delivered.",
+        ),
+    ] = 256 * _MIB
+    drain_seconds: Annotated[
+        float | None,
+        _HOUR,
+        Option(
+            _TRACING,
+            DELIVERY,
+            "how long shutdown may take, the last delivery included",
+            "S",
+            more="It counts from the signal or from the end of the command, and includes reading what has arrived and "
+            "looking up its origin. For `replay` it covers the delivery only.",
+        ),
+        # docker kills 10 s after SIGTERM; after `exec` somebody waits for the result; nobody waits for a replay
+        CommandDefaults({"serve": 8.0, "exec": 5.0, "replay": 30.0}),
+    ] = None
+
+    receive_buffer_bytes: Annotated[
+        int,
+        Number(4096, 2**30, unit="bytes"),
+        Option(
+            _RECEIVING,
+            LIMITS,
+            "size of the socket buffer to request from the kernel",
+            "N",
+            note="4 MiB",
+            more="Linux caps it at `net.core.rmem_max`, unless the process has CAP_NET_ADMIN, and doubles it in its "
+            "own accounting. `serve` prints the size it got; when the kernel drops datagrams, a warning says "
+            "which of the two to raise.",
+        ),
+    ] = DEFAULT_BUFFER_BYTES
+    grace_seconds: Annotated[
+        float,
+        Number(0, 60, float),
+        Option(
+            _TRACING,
+            LIMITS,
+            "how long a call waits for late attempts, or for calls that compete for its attempts",
+            "S",
+            more="Attempts are late where the sender or the network may reorder (Ruby, .NET, JavaScript, other hosts).",
+        ),
+    ] = 0.25
+    attempt_wait_seconds: Annotated[
+        float,
+        Number(1, 86_400, float),
+        Option(
+            _TRACING,
+            LIMITS,
+            "how long an attempt waits for its call before it is exported as an orphan",
+            "S",
+            note="15 min",
+            more="It should be longer than the longest call. Attempts of a process that is known to have ended "
+            "(`serve`, Linux) do not wait.",
+        ),
+    ] = 900.0
+    pending_events: Annotated[
+        int,
+        Number(1),
+        Option(
+            _TRACING,
+            LIMITS,
+            "most events that wait for their call",
+            "N",
+            more="Beyond it the oldest are released early.",
+        ),
+    ] = 100_000
+    pending_bytes: Annotated[
+        int,
+        _FROM_ONE_MIB,
+        Option(
+            _TRACING,
+            LIMITS,
+            "the same, in bytes of the datagrams they came in",
+            "N",
+            note="64 MiB",
+        ),
+    ] = 64 * _MIB
+
+    control: Annotated[
+        Path | None,
+        Option(
+            ("serve", "flush"),
+            DAEMON,
+            "unix socket by which `flush` reaches the daemon; `none`: no socket",
+            "PATH",
+            unset="`csm-otel/PORT.sock` in `$XDG_RUNTIME_DIR` or `/run/user/UID`, else `csm-otel-UID/PORT.sock` in the "
+            "temporary folder",
+            values="a path, or `none`",
+            more="It has mode 0600. Its folder must be the daemon's own, with mode 0700; it is created if missing. If "
+            "the socket cannot be created, the daemon reports that and runs without it.",
+        ),
+    ] = None
+    timeout: Annotated[float, _HOUR, Option(("flush",), DAEMON, "how long the delivery may take", "S")] = 10.0
+    health: Annotated[
+        int | None,
+        _PORT,
+        Option(
+            _SERVE,
+            DAEMON,
+            "TCP port of 127.0.0.1 for `/healthz` and `/readyz`; 0 picks a free one",
+            "PORT",
+            unset="off",
+            more="The port is printed.",
+        ),
+    ] = None
+    report_seconds: Annotated[
+        float,
+        Number(0, 86_400, float),
+        Option(
+            _SERVE,
+            DAEMON,
+            "interval of the line with the counts on stderr; 0: never",
+            "S",
+            more="The line is left out while nothing has changed.",
+        ),
+    ] = 60.0
 
 
-def _fault(fault: ErrorDetails, given: Mapping[str, Any]) -> str:
-    """Return one in our own words: pydantic's are for who writes models."""
-    flag = FLAG_OF_FIELD[str(fault["loc"][0])]
-    name = flag.name if flag.field in given else f"{ENV_PREFIX}{flag.field.upper()}"
-    text = str(fault["input"])
-    why = fault["msg"] if fault["type"] == _NO_NETWORK else flag.fault_of(text)
-    return f"{name}: {why or f'{quoted(text)} cannot be used'}"
+SETTINGS = settings_of(Settings, prefix=PREFIX)
+"""By field."""

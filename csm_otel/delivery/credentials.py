@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from csm_otel.errors import SettingsError, reason_of
+from csm_otel.errors import Fault, SettingsError, reason_of
 
 if TYPE_CHECKING:
     from csm_otel.delivery.destination import Destination
@@ -67,16 +67,16 @@ class Credentials:
             try:
                 context.load_verify_locations(cafile=self.certificate)
             except OSError as error:
-                raise SettingsError([f"{_CERTIFICATE}: {_why(error, 'no PEM certificate in it')}"]) from error
+                raise SettingsError([Fault(_CERTIFICATE, _why(error, "no PEM certificate in it"))]) from error
         if self.client_key and not self.client_certificate:
-            raise SettingsError([f"{_CLIENT_KEY}: needs {_CLIENT_CERTIFICATE} as well"])
+            raise SettingsError([Fault(_CLIENT_KEY, f"needs {_CLIENT_CERTIFICATE} as well")])
         if self.client_certificate:
             try:
                 # A password, though empty, keeps an encrypted key from being asked for on the terminal.
                 context.load_cert_chain(self.client_certificate, self.client_key, password="")
             except OSError as error:
                 why = _why(error, "no certificate with its unencrypted key, in PEM")
-                raise SettingsError([f"{_CLIENT_CERTIFICATE}, {_CLIENT_KEY}: {why}"]) from error
+                raise SettingsError([Fault(f"{_CLIENT_CERTIFICATE}, {_CLIENT_KEY}", why)]) from error
 
 
 def _why(error: OSError, otherwise: str) -> str:

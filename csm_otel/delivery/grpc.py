@@ -18,7 +18,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from csm_otel import __version__
 from csm_otel.delivery.credentials import Credentials
 from csm_otel.delivery.outcome import Delivered, Outcome, Refused, TooLarge, Unavailable, one_line
-from csm_otel.errors import SettingsError, quoted
+from csm_otel.errors import Fault, SettingsError, quoted
 
 if TYPE_CHECKING:
     from csm_otel.delivery.destination import Compression, Destination, Signal
@@ -152,7 +152,7 @@ def _delivered(answer: bytes) -> Delivered:
 def _metadata(destination: Destination) -> tuple[tuple[str, str], ...]:
     for key, _ in destination.headers:
         if not _METADATA_KEY.fullmatch(key):
-            raise SettingsError([f"OTEL_EXPORTER_OTLP_HEADERS: {quoted(key)} is no name that gRPC can send"])
+            raise SettingsError([Fault("OTEL_EXPORTER_OTLP_HEADERS", f"{quoted(key)} is no name that gRPC can send")])
     return tuple((key.lower(), value) for key, value in destination.headers)
 
 

@@ -24,7 +24,7 @@ from csm_otel import __version__
 from csm_otel.delivery.credentials import Credentials
 from csm_otel.delivery.cutoff import Cutoff, CutoffAdapter
 from csm_otel.delivery.outcome import Delivered, Outcome, Refused, TooLarge, Unavailable, one_line
-from csm_otel.errors import SettingsError, reason_of
+from csm_otel.errors import Fault, SettingsError, reason_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -94,7 +94,7 @@ class HttpDeliverer:
             self.close()
             is_header = isinstance(error, requests.exceptions.InvalidHeader)
             name = "OTEL_EXPORTER_OTLP_HEADERS" if is_header else "OTEL_EXPORTER_OTLP_ENDPOINT"
-            raise SettingsError([f"{name}: nothing that HTTP can send"]) from None  # its text quotes values
+            raise SettingsError([Fault(name, "nothing that HTTP can send")]) from None  # its text quotes values
 
     def deliver(self, request: bytes, *, timeout_seconds: float) -> Outcome:
         """Post one request, within ``timeout_seconds`` altogether; only each address of a host name has it anew."""

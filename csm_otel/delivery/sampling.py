@@ -29,7 +29,8 @@ from opentelemetry.trace import (
     set_span_in_context,
 )
 
-from csm_otel.errors import quoted
+from csm_otel.delivery.sampler_choice import SamplerChoice
+from csm_otel.errors import Fault, SettingsError, quoted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,8 +38,6 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.trace.sampling import SamplingResult
 
     from csm_otel.spans.data import Attributes, SpanData, TraceContext
-
-_PARENT_BASED = "parentbased_"
 
 
 class HeadSampler:
@@ -87,56 +86,38 @@ class HeadSampler:
         return self._sampler.should_sample(context, span.context.trace_id, span.name, kind, dict(span.attributes))
 
 
-def sampler_from(name: str, argument: str | None) -> Sampler:
-    """Return the sampler that ``OTEL_TRACES_SAMPLER`` and ``OTEL_TRACES_SAMPLER_ARG`` name.
+def load_sampler(choice: SamplerChoice) -> Sampler:
+    """Return the sampler that is chosen.
 
     Besides the six of the specification, those that packages register as ``opentelemetry_traces_sampler``.
-    A name or argument that cannot be used is a ValueError of one line.
+
+    Raises:
+        SettingsError: no package registers that name, or its sampler cannot be loaded.
     """
-    word = name.strip().lower()
-    root = _root_sampler(word.removeprefix(_PARENT_BASED), argument)
-    if root is None:
-        return _registered_sampler(name.strip(), argument)
-    if word == "parentbased_always_on":
+    if choice == SamplerChoice():
         return DEFAULT_ON
-    return ParentBased(root) if word.startswith(_PARENT_BASED) else root
-
-
-def _root_sampler(word: str, argument: str | None) -> Sampler | None:
-    match word:
-        case "always_on":
-            return ALWAYS_ON
-        case "always_off":
-            return ALWAYS_OFF
-        case "traceidratio":
-            return TraceIdRatioBased(_ratio(argument))
-        case _:
-            return None
-
-
-def _ratio(argument: str | None) -> float:
-    text = (argument or "").strip()
-    try:
-        ratio = float(text or "1")  # the specification's default
-    except ValueError:
-        ratio = -1.0
-    if not 0.0 <= ratio <= 1.0:
-        raise ValueError(f"OTEL_TRACES_SAMPLER_ARG {quoted(text)} is not a ratio from 0 to 1")
-    return ratio
+    if not choice.is_standard:
+        return _registered_sampler(choice.root, choice.argument or None)
+    root = {"always_on": ALWAYS_ON, "always_off": ALWAYS_OFF}.get(choice.root) or TraceIdRatioBased(choice.ratio)
+    return ParentBased(root) if choice.follows_parent else root
 
 
 def _registered_sampler(name: str, argument: str | None) -> Sampler:
     found = list(entry_points(group="opentelemetry_traces_sampler", name=name))
     if not found:
-        raise ValueError(f"there is no sampler {quoted(name)}")
+        raise _unusable(f"there is no sampler {quoted(name)}")
     try:
         sampler = found[0].load()(argument)
     except Exception as error:
         # Foreign code at start: whatever it raises is a matter of settings.
-        raise ValueError(f"sampler {quoted(name)} cannot be loaded: {type(error).__name__}") from error
+        raise _unusable(f"sampler {quoted(name)} cannot be loaded: {type(error).__name__}") from error
     if not isinstance(sampler, Sampler):
-        raise ValueError(f"{quoted(name)} is not a sampler")  # ruff: ignore[type-check-without-type-error] - a setting
+        raise _unusable(f"{quoted(name)} is not a sampler")
     return sampler
+
+
+def _unusable(text: str) -> SettingsError:
+    return SettingsError([Fault("OTEL_TRACES_SAMPLER", text)])
 
 
 def _is_plain(span: SpanData, parent: TraceContext | None) -> bool:

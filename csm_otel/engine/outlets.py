@@ -5,13 +5,12 @@ from __future__ import annotations
 import secrets
 import socket
 import time
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, NamedTuple
 
-from csm_otel.config.standard import StandardVariables, destination_of
 from csm_otel.delivery.deliverer import open_deliverer
 from csm_otel.delivery.queue import DeliveryQueue
 from csm_otel.delivery.spool import Spool
-from csm_otel.errors import SettingsError, SpoolError
+from csm_otel.errors import Fault, SettingsError, SpoolError, collecting
 from csm_otel.files.filewriter import FileWriter
 from csm_otel.files.otlp_json import OtlpJsonFile
 from csm_otel.files.recorder import STDOUT, Recorder
@@ -19,16 +18,14 @@ from csm_otel.files.recording import FORMAT, SEED_BITS, Heading
 from csm_otel.report.terminal import counted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
+    from pathlib import Path
 
+    from csm_otel.config.configuration import Configuration
     from csm_otel.config.settings import Settings
     from csm_otel.engine.source import Source
     from csm_otel.process.speaker import Speaker
     from csm_otel.tally import Tally
-
-T = TypeVar("T")
-
-_MS = 1000.0
 
 
 class Outlets(NamedTuple):
@@ -97,62 +94,58 @@ class Outlets(NamedTuple):
 
 
 def open_outlets(
-    *,
-    settings: Settings,
-    variables: StandardVariables,
-    source: Source,
-    speaker: Speaker,
-    tally: Tally,
-    exporters: Sequence[str],
-    faults: list[str],
+    configuration: Configuration, *, source: Source, speaker: Speaker, tally: Tally, faults: list[Fault]
 ) -> Outlets:
-    """Open what the settings ask for; a line for each that cannot be had is added to ``faults``.
+    """Open what the configuration asks for; the fault of each that cannot be opened is added to ``faults``.
 
-    Where the back end cannot be used, spans are to be shown.
+    Where the back end cannot be used, spans are shown instead.
     """
-    queue, back_end = _queue(settings, variables, speaker, tally, faults) if "otlp" in exporters else (None, "")
-    shows = "console" in exporters or ("otlp" in exporters and queue is None)
-    file, recorder = _files(settings, source, speaker, tally, faults, shows=shows)
-    writer = FileWriter(file, tally=None if queue else tally) if file else None
+    settings = configuration.settings
+    queue = None
+    with collecting(faults):
+        queue = _open_queue(configuration, speaker, tally)
+    shows = "console" in configuration.exporters or ("otlp" in configuration.exporters and queue is None)
+    file = recorder = None
+    with collecting(faults):
+        file = OtlpJsonFile(settings.file, say=speaker.warn) if settings.file else None
+    with collecting(faults):
+        recorder = _open_recorder(settings.record, source, speaker, tally, shows=shows)
+    back_end = configuration.traces.shown if configuration.traces and queue else ""
     description = ", ".join(filter(None, [back_end, str(settings.file) if file else "", "stdout" if shows else ""]))
-    wants_spool = settings.spool is not None
-    return Outlets(queue, writer, recorder, shows, back_end, description or "nowhere", wants_spool, speaker.say)
+    return Outlets(
+        queue,
+        FileWriter(file, tally=None if queue else tally) if file else None,
+        recorder,
+        shows,
+        back_end,
+        description or "nowhere",
+        settings.spool is not None,
+        speaker.say,
+    )
 
 
-def made(make: Callable[[], T], faults: list[str]) -> T | None:
-    """Return what is made, or None where it cannot be, which is added to ``faults``."""
-    try:
-        return make()
-    except SettingsError as error:
-        faults += error.faults
+def _open_queue(configuration: Configuration, speaker: Speaker, tally: Tally) -> DeliveryQueue | None:
+    """Return the queue to the back end, or None where there is none.
+
+    Raises:
+        SettingsError: a certificate, header or URL of the back end cannot be used.
+    """
+    destination, settings = configuration.traces, configuration.settings
+    if destination is None:
         return None
-
-
-def _queue(
-    settings: Settings, variables: StandardVariables, speaker: Speaker, tally: Tally, faults: list[str]
-) -> tuple[DeliveryQueue | None, str]:
-    """Return the queue to the back end and the URL to show for it; neither where it cannot be used."""
-    warnings: list[str] = []
-    destination = made(lambda: destination_of(variables, warn=warnings), faults)
-    deliverer = made(lambda: open_deliverer(destination), faults) if destination else None
-    for line in warnings:
-        speaker.warn(line)
-    if destination is None or deliverer is None:
-        return None, ""
-    queue = DeliveryQueue(
-        deliverer,
-        spool=_spool(settings, speaker),
+    return DeliveryQueue(
+        open_deliverer(destination),
+        spool=_open_spool(settings, speaker),
         tally=tally,
         limit_bytes=settings.queue_bytes,
-        limit_spans=variables.bsp_max_queue_size,
-        timeout_seconds=min(destination.timeout_seconds, variables.bsp_export_timeout / _MS),
+        limit_spans=configuration.batches.queue_spans,
+        timeout_seconds=min(destination.timeout_seconds, configuration.batches.timeout_seconds),
         say=speaker.say,
     )
-    return queue, destination.shown
 
 
-def _spool(settings: Settings, speaker: Speaker) -> Spool | None:
-    """Return the spool that is asked for; one that cannot be had is told, and memory does."""
+def _open_spool(settings: Settings, speaker: Speaker) -> Spool | None:
+    """Return the spool that is asked for; if it cannot be used, report that and return None: memory does."""
     if settings.spool is None:
         return None
     try:
@@ -165,19 +158,20 @@ def _spool(settings: Settings, speaker: Speaker) -> Spool | None:
     return spool
 
 
-def _files(
-    settings: Settings, source: Source, speaker: Speaker, tally: Tally, faults: list[str], *, shows: bool
-) -> tuple[OtlpJsonFile | None, Recorder | None]:
-    path, record = settings.file, settings.record
-    file = made(lambda: OtlpJsonFile(path, say=speaker.warn), faults) if path else None
-    if record is None or not source.receivers:  # what is replayed was recorded already, perhaps in that file
-        return file, None
-    if record == STDOUT and (shows or source.context is not None):
-        faults.append(
-            f"--record -: stdout is the {'waterfall' if source.context is None else 'command'}'s; name a file"
-        )
-        return file, None
-    return file, made(lambda: Recorder.open(record, _heading(source), tally, say=speaker.warn), faults)
+def _open_recorder(
+    path: Path | None, source: Source, speaker: Speaker, tally: Tally, *, shows: bool
+) -> Recorder | None:
+    """Return what records to ``path``, or None where nothing is to be recorded.
+
+    Raises:
+        SettingsError: the recording cannot be opened, or would be mixed with other output.
+    """
+    if path is None or not source.receivers:  # what is replayed was recorded already, perhaps in that file
+        return None
+    if path == STDOUT and (shows or source.context is not None):
+        owner = "waterfall" if source.context is None else "command"
+        raise SettingsError([Fault("--record", f"stdout is the {owner}'s; name a file")])
+    return Recorder.open(path, _heading(source), tally, say=speaker.warn)
 
 
 def _heading(source: Source) -> Heading:

@@ -14,7 +14,7 @@ from bisect import bisect_right
 from itertools import accumulate
 from typing import TYPE_CHECKING
 
-from csm_otel.errors import SettingsError, reason_of
+from csm_otel.errors import Fault, SettingsError, reason_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -66,7 +66,7 @@ class LineFile:
         except OSError as error:
             is_unread = error.errno == errno.ENXIO and path.is_fifo()
             why = "nobody reads this pipe" if is_unread else reason_of(error)
-            raise SettingsError([f"{flag} {path}: {why}"]) from error
+            raise SettingsError([Fault(flag, f"{path}: {why}")]) from error
         return cls(descriptor, str(path), say=say)
 
     @property

@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from csm_otel.errors import SettingsError
+from csm_otel.errors import Fault, SettingsError
 from csm_otel.files.backlog import LIMIT_BYTES
 from csm_otel.files.line_file import LineFile
 from csm_otel.files.recording import (
@@ -87,7 +87,7 @@ class Recorder:
         if path != STDOUT:
             return cls(LineFile.open(path, flag="--record", say=say), heading, tally)
         if sys.stdout is None:
-            raise SettingsError(["--record -: stdout is closed"])
+            raise SettingsError([Fault("--record", "stdout is closed")])
         return cls(LineFile(os.dup(sys.stdout.fileno()), "stdout", say=say), heading, tally)
 
     def datagram(self, decoded: Decoded, *, peer: Peer, received_ns: int, now: float) -> None:

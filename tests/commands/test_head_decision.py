@@ -1,4 +1,4 @@
-"""The head decision is the one that the SDK's samplers come to."""
+"""The head decision is that of the SDK's samplers."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from csm_otel.commands.head_decision import is_root_sampled
-from csm_otel.delivery.sampling import HeadSampler, sampler_from
+from csm_otel.delivery.sampler_choice import SamplerChoice, choose_sampler
+from csm_otel.delivery.sampling import HeadSampler, load_sampler
+from csm_otel.errors import SettingsError
 from csm_otel.spans.data import Resource, SpanData, SpanKind, SpanRole, TraceContext
 
 STANDARD = (
@@ -18,7 +20,6 @@ STANDARD = (
     "parentbased_always_off",
     "parentbased_traceidratio",
 )
-DEFAULT = "parentbased_always_on"
 
 names = st.sampled_from(STANDARD).flatmap(lambda name: st.sampled_from([name, name.upper(), f" {name} "]))
 ratios = st.one_of(
@@ -30,12 +31,16 @@ trace_ids = st.integers(1, 2**128 - 1)
 parents = st.sampled_from([None, True, False])
 
 
-def sdk_decides(name: str, argument: str, trace_id: int, parent_sampled: bool | None) -> bool:  # ruff: ignore[boolean-type-hint-positional-argument]
-    """Return whether the SDK's sampler, or the default where there is none of that name, keeps the command's span."""
+def chosen(name: str, argument: str) -> SamplerChoice:
+    """Return the sampler of that name, or the default where its argument is unusable."""
     try:
-        sampler = sampler_from(name, argument or None)
-    except ValueError:
-        sampler = sampler_from(DEFAULT, None)
+        return choose_sampler(name, argument)
+    except SettingsError:
+        return SamplerChoice()
+
+
+def sdk_decides(choice: SamplerChoice, trace_id: int, *, parent_sampled: bool | None) -> bool:
+    """Return whether the SDK's sampler keeps the command's span."""
     parent = None
     if parent_sampled is not None:
         parent = TraceContext(trace_id=trace_id, span_id=1, sampled=parent_sampled, is_remote=True)
@@ -50,7 +55,7 @@ def sdk_decides(name: str, argument: str, trace_id: int, parent_sampled: bool | 
         attributes={},
         resource=Resource(()),
     )
-    return bool(HeadSampler(sampler).keep([span]))
+    return bool(HeadSampler(load_sampler(choice)).keep([span]))
 
 
 @given(name=names, argument=ratios, trace_id=trace_ids, parent=parents)
@@ -62,25 +67,32 @@ def sdk_decides(name: str, argument: str, trace_id: int, parent_sampled: bool | 
 @example("traceidratio", " ", 2**128 - 1, False)
 def test_agrees_with_the_sdk(name: str, argument: str, trace_id: int, parent: bool | None) -> None:  # ruff: ignore[boolean-type-hint-positional-argument]
     """For every standard sampler, argument, trace id and parent the answer is the SDK's."""
-    environ = {"OTEL_TRACES_SAMPLER": name, "OTEL_TRACES_SAMPLER_ARG": argument}
+    choice = chosen(name, argument)
 
-    assert sdk_decides(name, argument, trace_id, parent) == is_root_sampled(trace_id, parent, environ)
+    assert is_root_sampled(choice, trace_id, parent_sampled=parent) == sdk_decides(
+        choice, trace_id, parent_sampled=parent
+    )
 
 
 @given(trace_id=trace_ids, parent=parents)
+@pytest.mark.parametrize("argument", ["", "0"])
+def test_default(argument: str, trace_id: int, parent: bool | None) -> None:  # ruff: ignore[boolean-type-hint-positional-argument]
+    """By default a parent's decision holds, and what has none is recorded, whatever the argument."""
+    assert is_root_sampled(choose_sampler("", argument), trace_id, parent_sampled=parent) is (parent is not False)
+
+
 @pytest.mark.parametrize(
-    "environ",
+    ("name", "expected"),
     [
-        pytest.param({}, id="unset"),
-        pytest.param({"OTEL_TRACES_SAMPLER": ""}, id="empty"),
-        pytest.param({"OTEL_TRACES_SAMPLER_ARG": "0"}, id="argument-alone"),
+        pytest.param("jaeger_remote", (True, True), id="decides-itself"),
+        pytest.param("parentbased_jaeger_remote", (True, False), id="follows-its-parent"),
     ],
 )
-def test_default(environ: dict[str, str], trace_id: int, parent: bool | None) -> None:  # ruff: ignore[boolean-type-hint-positional-argument]
-    """By default a parent's decision holds, and what has none is recorded."""
-    assert sdk_decides(DEFAULT, "", trace_id, parent) == is_root_sampled(trace_id, parent, environ)
+def test_a_sampler_that_only_the_sdk_knows(name: str, expected: tuple[bool, bool]) -> None:
+    """Spans of a sampler from elsewhere are assumed to be recorded, but below a parent that is not if it says so."""
+    choice = choose_sampler(name, "")
 
-
-def test_a_sampler_that_only_the_sdk_knows() -> None:
-    """Spans of a sampler from elsewhere are taken to be recorded."""
-    assert is_root_sampled(1, None, {"OTEL_TRACES_SAMPLER": "jaeger_remote"})
+    assert expected == (
+        is_root_sampled(choice, 1, parent_sampled=None),
+        is_root_sampled(choice, 1, parent_sampled=False),
+    )

@@ -1,28 +1,119 @@
-"""How the settings come to what is built of them, where more than one has a say."""
+"""How the parts are put together from a configuration, and what happens where one cannot be opened."""
 
 from __future__ import annotations
 
-from pathlib import Path
+import io
+from typing import TYPE_CHECKING
 
 import pytest
+from configured import configured, given
 
-from csm_otel.commands.wiring import _delay_seconds
-from csm_otel.config.settings import Settings
-from csm_otel.config.standard import StandardVariables
+from csm_otel import __version__
+from csm_otel.commands.wiring import build_bridge
+from csm_otel.config.configuration import Configuration, configure
+from csm_otel.engine.source import Source
+from csm_otel.files.replayed_origins import ReplayedOrigins
+from csm_otel.process.speaker import Speaker
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from csm_otel.engine.bridge import Bridge
+    from csm_otel.errors import Fault
+
+
+def built(
+    configuration: Configuration, *, said: io.StringIO | None = None, service_name: str = ""
+) -> tuple[Bridge, list[Fault]]:
+    """Return a bridge without sockets that is closed already, and the faults that were found."""
+    faults: list[Fault] = []
+    bridge = build_bridge(
+        configuration,
+        source=Source(origins=ReplayedOrigins(), service_name=service_name),
+        speaker=Speaker(said or io.StringIO()),
+        show=lambda _spans: None,
+        faults=faults,
+    )
+    bridge.outlets.close(deadline_seconds=0)
+    return bridge, faults
+
+
+def by(**variables: str) -> Configuration:
+    """Return the configuration of serve by variables whose names begin behind ``OTEL_``."""
+    configuration, faults = configure("serve", given({f"OTEL_{name}": text for name, text in variables.items()}))
+    assert not faults
+    return configuration
 
 
 @pytest.mark.parametrize(
-    ("spool", "asked", "expected"),
+    ("configuration", "shows", "back_end"),
     [
-        pytest.param(None, None, 5.0, id="as-specified"),
-        pytest.param(Path("spool"), None, 0.2, id="soon-on-disk"),
-        pytest.param(None, 20, 0.02, id="asked"),
-        pytest.param(Path("spool"), 5000, 5.0, id="asked-with-a-spool"),
-        pytest.param(Path("spool"), 0, 0.0, id="at-once"),
+        pytest.param(configured("serve"), False, "http://localhost:4318/v1/traces", id="serve"),
+        pytest.param(configured("replay"), True, "", id="replay"),
+        pytest.param(by(TRACES_EXPORTER="otlp,console"), True, "http://localhost:4318/v1/traces", id="both"),
+        pytest.param(by(SDK_DISABLED="true"), False, "", id="disabled"),
     ],
 )
-def test_batch_delay(spool: Path | None, asked: int | None, expected: float) -> None:
-    """With a spool spans leave sooner than specified, as a kill takes what has not, unless something else is asked."""
-    variables = StandardVariables(bsp_schedule_delay=asked)
+def test_where_spans_go(configuration: Configuration, back_end: str, *, shows: bool) -> None:
+    """Spans go to the exporters of the configuration."""
+    bridge, faults = built(configuration)
 
-    assert expected == _delay_seconds(Settings(spool=spool), variables)
+    assert faults == []
+    assert (bridge.outlets.shows, bridge.outlets.back_end) == (shows, back_end)
+    assert (bridge.outlets.queue is not None) == bool(back_end)
+
+
+def test_each_part_that_cannot_be_opened_is_a_fault(tmp_path: Path) -> None:
+    """All are found at once, and the bridge does without them: spans for the back end are shown."""
+    configuration = by(
+        EXPORTER_OTLP_ENDPOINT="https://c.test",
+        EXPORTER_OTLP_CERTIFICATE=str(tmp_path / "no.pem"),
+        TRACES_SAMPLER="sometimes",
+    )
+    settings = configuration.settings._replace(file=tmp_path / "no" / "file")
+    bridge, faults = built(configuration._replace(settings=settings))
+
+    assert [fault.name for fault in faults] == [
+        "OTEL_TRACES_SAMPLER",
+        "OTEL_EXPORTER_OTLP_CERTIFICATE",
+        "--file",
+    ]
+    assert bridge.outlets.shows
+    assert (bridge.outlets.queue, bridge.outlets.file) == (None, None)
+
+
+def test_warnings_are_written() -> None:
+    """Lines about variables that are read otherwise than they look go to the operator."""
+    said = io.StringIO()
+    built(by(EXPORTER_OTLP_TIMEOUT="5"), said=said)
+
+    assert said.getvalue() == (
+        "csm-otel: OTEL_EXPORTER_OTLP_TIMEOUT=5 is read as seconds; the variable is in milliseconds\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("source", "variables", "expected"),
+    [
+        pytest.param("", {}, "", id="unknown"),
+        pytest.param("", {"SERVICE_NAME": "a"}, "a", id="variable"),
+        pytest.param("b", {"SERVICE_NAME": "a"}, "b", id="source"),
+    ],
+)
+def test_service_name(source: str, variables: dict[str, str], expected: str) -> None:
+    """A name that is known of the source wins over the configured one."""
+    bridge, _ = built(by(**variables), service_name=source)
+
+    assert bridge.mapper._options.service_name == expected
+
+
+def test_resource() -> None:
+    """Each given attribute is there once, decoded; what the SDK detects is there, but for the process and service."""
+    bridge, _ = built(by(RESOURCE_ATTRIBUTES="region%2Cname=us%2Cwest"))
+    attributes = bridge.mapper.resource_of("x", local=True).attributes
+    names = [name for name, _ in attributes]
+
+    assert dict(attributes)["region,name"] == "us,west"
+    assert dict(attributes)["telemetry.distro.version"] == __version__
+    assert len(names) == len(set(names))
+    assert not {name for name in names if "%" in name or name.startswith("process.")}

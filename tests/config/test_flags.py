@@ -1,23 +1,20 @@
-"""The command line: one flag for each setting, with the same bounds and choices."""
+"""The command line: a flag for each setting, read as it is declared, and the help pages."""
 
 from __future__ import annotations
 
 import math
-import typing
-from collections import Counter
-from enum import StrEnum
+import re
 
 import pytest
 
 from csm_otel import __version__
-from csm_otel.config.flags import FLAGS_OF, Flag, read_command_line
-from csm_otel.config.settings import Settings
+from csm_otel.config.flags import FLAGS_OF, read_command_line
+from csm_otel.config.setting import Number, Setting
+from csm_otel.config.settings import GROUPS, SETTINGS
 from csm_otel.errors import SettingsError
 
 OPERANDS = {"serve": [], "exec": ["true"], "replay": ["recording.ndjson"], "flush": []}
-ALL_FLAGS = tuple({flag.field: flag for flags in FLAGS_OF.values() for flag in flags}.values())
-with_each_flag = pytest.mark.parametrize("flag", [pytest.param(flag, id=flag.field) for flag in ALL_FLAGS])
-NUMBERS = [flag for flag in ALL_FLAGS if flag.type in (int, float)]
+NUMBERS = [flag for flag in SETTINGS.values() if isinstance(flag.reader, Number)]
 with_each_subcommand = pytest.mark.parametrize("subcommand", [pytest.param(one, id=one) for one in FLAGS_OF])
 with_each_number = pytest.mark.parametrize("flag", [pytest.param(flag, id=flag.field) for flag in NUMBERS])
 
@@ -29,7 +26,7 @@ def parse(*words: str) -> dict[str, object]:
     return line.flags
 
 
-def subcommand_of(flag: Flag) -> str:
+def subcommand_of(flag: Setting) -> str:
     """Return a subcommand that has the flag."""
     return next(subcommand for subcommand, flags in FLAGS_OF.items() if flag in flags)
 
@@ -37,58 +34,68 @@ def subcommand_of(flag: Flag) -> str:
 def faults_of(*words: str) -> list[str]:
     """Return what is wrong with a command line."""
     try:
-        return read_command_line(words).faults
+        return [str(fault) for fault in read_command_line(words).faults]
     except SettingsError as error:
-        return list(error.faults)
+        return [str(fault) for fault in error.faults]
+
+
+def page(capsys: pytest.CaptureFixture[str], *words: str) -> str:
+    """Return a help page, which goes to stdout and ends with 0."""
+    with pytest.raises(SystemExit) as caught:
+        parse(*words, "--help")
+    captured = capsys.readouterr()
+    assert (caught.value.code, captured.err) == (0, "")
+    return captured.out
 
 
 def test_a_flag_for_each_setting() -> None:
-    """Each setting has exactly one flag of its name, and each flag its setting."""
-    assert Counter(Settings.model_fields.keys()) == Counter(flag.field for flag in ALL_FLAGS)
+    """Each setting is a flag of at least one command, and of those that it names."""
+    for setting in SETTINGS.values():
+        assert setting.option is not None
+        assert setting.option.commands == tuple(command for command, flags in FLAGS_OF.items() if setting in flags)
 
 
-@with_each_number
-def test_bounds_are_the_settings(flag: Flag) -> None:
-    """What the command line lets through the settings take, and the other way round."""
-    bounds = {
-        name: getattr(item, name)
-        for item in Settings.model_fields[flag.field].metadata
-        for name in ("ge", "le")
-        if hasattr(item, name)
-    }
+@pytest.mark.parametrize("words", [[], *([command] for command in FLAGS_OF)], ids="".join)
+def test_a_help_page_starts_with_its_use(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """It starts with one line of use, and has two examples that are command lines before its options."""
+    text = page(capsys, *words)
+    head, _, examples = text.partition("options:")[0].partition("examples:")
+    lines = [line.split() for line in examples.splitlines() if line.startswith("  csm-otel")]
 
-    assert {"ge": flag.lowest, "le": flag.highest} == {"ge": bounds.get("ge"), "le": bounds.get("le", math.inf)}
-
-
-@with_each_flag
-def test_type_is_the_settings(flag: Flag) -> None:
-    """A flag's type and choices are its setting's."""
-    annotation = Settings.model_fields[flag.field].annotation
-    kinds = [kind for kind in typing.get_args(annotation) or (annotation,) if kind is not type(None)]
-
-    if flag.choices:
-        assert issubclass(kinds[0], StrEnum)
-        assert flag.choices == tuple(kinds[0])
-    else:
-        assert [flag.type] == kinds
+    assert text.startswith(f"usage: {' '.join(['csm-otel', *words])}")
+    assert len(head.strip().split("\n\n")) == 2
+    assert len(lines) == 2
+    for _, *line in lines:
+        parse(*line)
 
 
 @with_each_subcommand
-def test_help(subcommand: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """Help goes to stdout, exits with 0, and has each of the subcommand's flags and no other."""
-    with pytest.raises(SystemExit) as caught:
-        parse(subcommand, "--help")
+def test_a_help_page_has_each_option(subcommand: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """It has each of the subcommand's flags and no other, each with its default and its variable."""
+    text = " ".join(page(capsys, subcommand).partition("show this help message and exit")[2].split())
+    listed = re.findall(r"(?<!\S)(--(?!no-)[a-z][a-z-]+)(?=[ ,]).*?\(default: [^[]+\) \[([A-Z_]+)\]", text)
 
-    captured = capsys.readouterr()
-    assert caught.value.code == 0
-    assert not captured.err
-    options = captured.out.partition("options:")[2]
-    listed = [word.strip(",") for word in options.split() if word.startswith("--") and not word.startswith("--no-")]
-    assert sorted(["--help", *(flag.name for flag in FLAGS_OF[subcommand])]) == sorted(listed)
+    assert sorted(listed) == sorted((flag.flag, flag.variable) for flag in FLAGS_OF[subcommand])
+
+
+@pytest.mark.parametrize("subcommand", ["serve", "exec", "replay"])
+def test_options_are_in_groups(subcommand: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Its options stand below headings, in one order on all pages."""
+    headings = re.findall(r"^([a-z ]+):$", page(capsys, subcommand), re.MULTILINE)
+    used = {flag.option.group for flag in FLAGS_OF[subcommand] if flag.option}
+
+    assert [heading for heading in headings if heading in GROUPS] == [group for group in GROUPS if group in used]
+
+
+def test_the_page_of_the_program_names_the_commands(capsys: pytest.CaptureFixture[str]) -> None:
+    """Each command has a line."""
+    text = page(capsys)
+
+    assert [line.split()[0] for line in text.splitlines() if line.startswith("    ")] == list(FLAGS_OF)
 
 
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:
-    """The version is told on stdout."""
+    """The version is printed on stdout."""
     with pytest.raises(SystemExit) as caught:
         parse("--version")
 
@@ -103,24 +110,32 @@ def test_nothing_given(subcommand: str) -> None:
 
 
 @with_each_number
-def test_no_number(flag: Flag) -> None:
+def test_no_number(flag: Setting) -> None:
     """What is no number, or out of bounds, is refused by the flag's name."""
-    faults = ["x", "", "nan", "-1", str(flag.lowest - 1)]
-    faults.append("inf" if math.isinf(flag.highest) and flag.type is int else str(flag.highest + 1))
-    if flag.type is int:
-        faults.append(f"{flag.lowest}.5")
+    number = number_of(flag)
+    faults = ["x", "", "nan", "-1", str(number.lowest - 1)]
+    faults.append("inf" if math.isinf(number.highest) and number.kind is int else str(number.highest + 1))
+    if number.kind is int:
+        faults.append(f"{number.lowest}.5")
     for text in faults:
         subcommand = subcommand_of(flag)
-        (fault,) = faults_of(subcommand, f"{flag.name}={text}", *OPERANDS[subcommand])
-        assert fault.startswith(f"{flag.name}: {text!r} is not a ")
+        (fault,) = faults_of(subcommand, f"{flag.flag}={text}", *OPERANDS[subcommand])
+        assert fault.startswith(f"{flag.flag}: {text!r} is not a ")
 
 
 @with_each_number
-def test_bounds_are_included(flag: Flag) -> None:
+def test_bounds_are_included(flag: Setting) -> None:
     """The bounds themselves can be asked for."""
-    for value in (flag.lowest, flag.highest if math.isfinite(flag.highest) else flag.lowest + 1):
+    number = number_of(flag)
+    for value in (number.lowest, number.highest if math.isfinite(number.highest) else number.lowest + 1):
         subcommand = subcommand_of(flag)
-        assert value == parse(subcommand, flag.name, str(value), *OPERANDS[subcommand])[flag.field]
+        assert value == parse(subcommand, flag.flag, str(value), *OPERANDS[subcommand])[flag.field]
+
+
+def number_of(flag: Setting) -> Number:
+    """Return what reads a flag that is a number."""
+    assert isinstance(flag.reader, Number)
+    return flag.reader
 
 
 @pytest.mark.parametrize(
@@ -157,7 +172,7 @@ def test_bounds_are_included(flag: Flag) -> None:
     ],
 )
 def test_refused(words: list[str], expected: str) -> None:
-    """A command line that cannot be meant is refused, in one line that says what can."""
+    """A command line that makes no sense is refused, in one line that names what would."""
     assert [expected] == faults_of(*words)
 
 
@@ -191,22 +206,22 @@ def test_what_is_not_quoted(words: list[str], expected: str) -> None:
 
 
 def test_a_long_unknown_command_is_cut() -> None:
-    """Also where argparse words the fault."""
+    """A fault in the words of argparse is cut, too."""
     (fault,) = faults_of(LONG)
     assert CUT in fault
     assert "9" * 41 not in fault
 
 
 def test_an_unknown_command() -> None:
-    """It is refused with those that there are."""
+    """It is refused with a list of the commands."""
     (fault,) = faults_of("sing")
     assert all(name in fault for name in ("COMMAND", "'sing'", *FLAGS_OF))
 
 
-def test_all_faults_are_told_at_once() -> None:
+def test_all_faults_are_reported_at_once() -> None:
     """Of several wrong flags each has its line, and those that can be used are there all the same."""
     line = read_command_line(["serve", "--port", "x", "--host", "h", "--group", "y", "--nothing", "--grace-seconds=-1"])
-    assert [fault.partition(":")[0] for fault in line.faults] == ["--port", "--group", "--grace-seconds", "--nothing"]
+    assert [fault.name for fault in line.faults] == ["--port", "--group", "--grace-seconds", "--nothing"]
     assert (line.flags["host"], line.flags["port"]) == ("h", None)
 
 

@@ -88,7 +88,7 @@ def test_what_cannot_be_used_is_one_line(
     }
     with pytest.raises(SettingsError) as caught:
         _credentials(**{name: texts.get(value, value) for name, value in settings.items()})
-    assert (expected,) == caught.value.faults
+    assert expected == str(caught.value)
     assert list(folder.iterdir()) == []
 
 

@@ -12,7 +12,8 @@ from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader, MetricExportResult, MetricsData
 from otlp_backend import DEADLINE_SECONDS, wait_until
 
-from csm_otel.config.standard import _HISTOGRAMS, _TEMPORALITIES
+from csm_otel.config.standard import HISTOGRAMS
+from csm_otel.config.standard import TEMPORALITIES as ALLOWED
 from csm_otel.delivery.backoff import Backoff
 from csm_otel.delivery.metric_exporter import TEMPORALITIES, OtlpMetricExporter
 from csm_otel.delivery.outcome import Delivered, Outcome, Refused, TooLarge, Unavailable
@@ -159,9 +160,9 @@ def test_a_last_export_that_was_not_made_is_reported() -> None:
 
 def test_the_choices_agree() -> None:
     """What the variables allow is what is implemented."""
-    assert tuple(TEMPORALITIES) == _TEMPORALITIES
-    for temporality in _TEMPORALITIES:
-        for histograms in _HISTOGRAMS:
+    assert tuple(TEMPORALITIES) == ALLOWED
+    for temporality in ALLOWED:
+        for histograms in HISTOGRAMS:
             OtlpMetricExporter(
                 Deliverer(AWAY), timeout_seconds=1, say=print, temporality=temporality, histograms=histograms
             )

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 import grpc
 import pytest
+from configured import given
 from delivery.queue_runs import Run
 from delivery.samples import CALL, changed
 from faulty_proxy import BLACK_HOLE, REFUSED, FaultyProxy, Flow, Plan
 from opentelemetry.sdk.trace import SpanLimits
 from otlp_backend import DEADLINE_SECONDS, FOREVER_SECONDS, Answer, Certificate, GrpcBackend, HttpBackend, wait_until
 
-from csm_otel.config.standard import StandardVariables, destination_of
+from csm_otel.config.configuration import configure
 from csm_otel.delivery.deliverer import open_deliverer
 from csm_otel.delivery.destination import Destination
 from csm_otel.delivery.encoding import encode
@@ -284,15 +285,16 @@ def test_what_jenkins_sets_is_enough(port: str, kind: type[Backend], certificate
 
     The port is changed after the settings are read, as anybody may listen on the real one.
     """
-    variables = StandardVariables.model_construct(
-        exporter_otlp_endpoint=f"https://127.0.0.1:{port}",
-        exporter_otlp_certificate=certificate.text,
-        exporter_otlp_client_certificate=certificate.text,
-        exporter_otlp_client_key=certificate.key_text,
-        exporter_otlp_timeout="400",
-    )
-    warnings: list[str] = []
-    destination = destination_of(variables, warn=warnings)
+    variables = {
+        "OTEL_EXPORTER_OTLP_ENDPOINT": f"https://127.0.0.1:{port}",
+        "OTEL_EXPORTER_OTLP_CERTIFICATE": certificate.text,
+        "OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE": certificate.text,
+        "OTEL_EXPORTER_OTLP_CLIENT_KEY": certificate.key_text,
+        "OTEL_EXPORTER_OTLP_TIMEOUT": "400",
+    }
+    configuration, faults = configure("serve", given(variables))
+    destination = configuration.traces
+    assert destination is not None
     with kind(certificate=certificate) as backend, FaultyProxy(backend.endpoint) as proxy:
         proxy.script(BLACK_HOLE)
         url = destination.url.replace(f"127.0.0.1:{port}", proxy.endpoint.removeprefix("https://"))
@@ -303,7 +305,7 @@ def test_what_jenkins_sets_is_enough(port: str, kind: type[Backend], certificate
         run.close()
         assert _delivered(backend) == _NAMES
     assert "no answer within 0.4 s" in run.said[0]
-    assert warnings == []
+    assert (faults, configuration.warnings) == ([], ())
 
 
 def test_a_certificate_that_is_mended_is_noticed(

@@ -142,7 +142,7 @@ def test_one_bad_destination_spoils_no_other(moto_port: int, tmp_path: Path) -> 
     with HttpBackend() as backend:
         env = environment(moto_port, OTEL_EXPORTER_OTLP_TRACES_ENDPOINT=backend.url)
         done = run_exec(ONE_CALL, "--file", "/no/such/folder/file", env=env)
-    assert b"--file /no/such/folder/file: " in done.stderr
+    assert b"--file: /no/such/folder/file: " in done.stderr
     assert len(backend.spans) == 3
     file = tmp_path / "out.jsonl"
     bad = {"OTEL_EXPORTER_OTLP_ENDPOINT": "https://127.0.0.1:1", "OTEL_EXPORTER_OTLP_CERTIFICATE": "/no/such.pem"}

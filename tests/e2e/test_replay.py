@@ -369,4 +369,4 @@ def test_a_variable_that_cannot_be_used_leaves_the_command_alone() -> None:
     """Under `exec` the command runs, and a line tells what was not recorded."""
     done = run_exec("print('ran')", env=environment(CSM_OTEL_RECORD="-", **QUIETLY))
     assert done.stdout == b"ran\n"
-    assert "--record -: stdout is the command's; name a file" in done.stderr.decode()
+    assert "--record: stdout is the command's; name a file" in done.stderr.decode()

@@ -13,13 +13,12 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from configured import configured
 from datagrams import ABSENT, attempt, call
 from loopback import HOSTS, send_from_anywhere
 from platforms import on_linux
 
 from csm_otel.commands.wiring import build_bridge
-from csm_otel.config.settings import Settings
-from csm_otel.config.standard import StandardVariables
 from csm_otel.csm.events import Dialect
 from csm_otel.engine.agent import _MAX_READ_SECONDS, Agent
 from csm_otel.engine.counting import Counting
@@ -52,12 +51,11 @@ class Rig:
         self.said = io.StringIO()
         self.most_pending = 0
         self.bridge = build_bridge(
-            settings=Settings(**settings),
-            variables=StandardVariables.model_construct(),
+            configured(**settings),
             source=Source(receivers=self.receivers),
             speaker=Speaker(self.said),
-            exporters=["console"],
             show=self._show,
+            faults=[],
         )
         self.tally = self.bridge.tally
 

@@ -14,7 +14,8 @@ from otlp_backend import DEADLINE_SECONDS, HttpBackend
 from csm_otel.delivery.deliverer import open_deliverer
 from csm_otel.delivery.destination import Destination
 from csm_otel.delivery.queue import DeliveryQueue
-from csm_otel.delivery.sampling import HeadSampler, sampler_from
+from csm_otel.delivery.sampler_choice import choose_sampler
+from csm_otel.delivery.sampling import HeadSampler, load_sampler
 from csm_otel.engine.batches import Batcher
 from csm_otel.files.filewriter import FileWriter
 from csm_otel.files.otlp_json import OtlpJsonFile
@@ -48,7 +49,7 @@ class Rig:
         self.queue = queue(self.tally) if queue else None
         self.writer = FileWriter(file, tally=None if queue else self.tally) if file else None
         self.batcher = Batcher(
-            sampler=HeadSampler(sampler_from(sampler, ratio)),
+            sampler=HeadSampler(load_sampler(choose_sampler(sampler, ratio or ""))),
             limits=SpanLimits(),
             tally=self.tally,
             batch_spans=batch_spans,

@@ -6,13 +6,12 @@ import io
 from typing import TYPE_CHECKING
 
 import strategies
+from configured import configured
 from datagrams import BASE_MS, attempt, call
 from hypothesis import given
 from hypothesis import strategies as st
 
 from csm_otel.commands.wiring import build_bridge
-from csm_otel.config.settings import Settings
-from csm_otel.config.standard import StandardVariables
 from csm_otel.csm.decoding import Decoded, decode
 from csm_otel.csm.events import Peer
 from csm_otel.csm.times import NS_PER_MS
@@ -35,12 +34,11 @@ _peers = st.builds(Peer, st.sampled_from(["127.0.0.1", "10.0.0.7"]), st.integers
 def bridge() -> Bridge:
     """Return a pipeline without a socket that keeps five events at most, and shows its spans to nobody."""
     return build_bridge(
-        settings=Settings(pending_events=5),
-        variables=StandardVariables.model_construct(),
+        configured(pending_events=5),
         source=Source(origins=ReplayedOrigins()),  # a thread and sockets less for each example
         speaker=Speaker(io.StringIO()),
-        exporters=["console"],
         show=lambda _spans: None,
+        faults=[],
     )
 
 

@@ -128,7 +128,7 @@ def test_a_file_that_cannot_be_opened_is_a_settings_error(tmp_path: Path, name: 
     """One line with the flag, the path and the reason."""
     with pytest.raises(SettingsError) as caught:
         OtlpJsonFile(tmp_path / name)
-    assert (f"--file {tmp_path / name}: {why}",) == caught.value.faults
+    assert f"--file: {tmp_path / name}: {why}" == str(caught.value)
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
@@ -213,7 +213,7 @@ def test_a_pipe_that_nobody_reads_is_a_settings_error(tmp_path: Path) -> None:
     os.mkfifo(path)
     opens = [sys.executable, "-c", _OPENS, str(path)]
     ended = subprocess.run(opens, check=True, capture_output=True, text=True, timeout=DEADLINE_SECONDS)
-    assert ended.stdout == f"--file {path}: nobody reads this pipe\n"
+    assert ended.stdout == f"--file: {path}: nobody reads this pipe\n"
 
 
 def test_a_pipe_takes_lines_longer_than_it_can_hold(tmp_path: Path) -> None:

@@ -175,7 +175,7 @@ def test_a_live_reader_sees_each_line(tmp_path: Path) -> None:
 
 def test_it_cannot_be_opened(tmp_path: Path) -> None:
     """A missing folder is a SettingsError."""
-    with pytest.raises(SettingsError, match=r"--record .*: no such file or directory"):
+    with pytest.raises(SettingsError, match=r"--record: .*: no such file or directory"):
         Recorder.open(tmp_path / "no" / "rec", HEADING, Tally(), say=print)
 
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 import io
 from typing import TYPE_CHECKING, cast
 
+from configured import configured
 from datagrams import attempt
 
 from csm_otel.commands.wiring import build_bridge
-from csm_otel.config.settings import Settings
-from csm_otel.config.standard import StandardVariables
 from csm_otel.csm.decoding import decode
 from csm_otel.csm.events import Peer
 from csm_otel.engine.source import Source
@@ -47,12 +46,11 @@ class HeldQueue:
 def bridge_to(shown: list[SpanData]) -> Bridge:
     """Return a pipeline that shows its spans."""
     return build_bridge(
-        settings=Settings(),
-        variables=StandardVariables.model_construct(),
+        configured(),
         source=Source(origins=ReplayedOrigins()),
         speaker=Speaker(io.StringIO()),
-        exporters=["console"],
         show=shown.extend,
+        faults=[],
     )
 
 

@@ -1,0 +1,57 @@
+"""The few settings that `exec` needs before its command is started: `Early`. Standard library only.
+
+They are read as they are declared. What is unusable is replaced by its default here, and reported when the
+configuration is read as a whole.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from csm_otel.config.settings import SETTINGS
+from csm_otel.config.standard import VARIABLES, service_name_of
+from csm_otel.delivery.sampler_choice import SamplerChoice, choose_sampler
+from csm_otel.errors import collecting
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class Early(NamedTuple):
+    """What is known before the command is started."""
+
+    is_quiet: bool
+    name: str
+    """Of the application, as asked for by flag or variable of ours; empty: not asked for."""
+    service_name: str
+    """Of the application, as the standard variables have it."""
+    receive_buffer_bytes: int
+    is_disabled: bool
+    """Whether the command is to run untraced (``OTEL_SDK_DISABLED``)."""
+    propagates: bool
+    """Whether trace contexts are read from and written to the environment."""
+    sampler: SamplerChoice
+
+
+def read_early(flags: Mapping[str, object], environ: Mapping[str, str]) -> Early:
+    """Return the early settings; a flag wins over its variable."""
+
+    def ours(field: str) -> Any:
+        value = flags.get(field)
+        return SETTINGS[field].value_in(environ) if value is None else value
+
+    def standard(field: str) -> Any:
+        return VARIABLES[field].value_in(environ)
+
+    sampler = SamplerChoice()
+    with collecting([]):
+        sampler = choose_sampler(standard("traces_sampler"), standard("traces_sampler_arg"))
+    return Early(
+        is_quiet=ours("quiet"),
+        name=ours("name"),
+        service_name=service_name_of(standard("service_name"), standard("resource_attributes")),
+        receive_buffer_bytes=ours("receive_buffer_bytes"),
+        is_disabled=standard("sdk_disabled"),
+        propagates="tracecontext" in standard("propagators"),
+        sampler=sampler,
+    )

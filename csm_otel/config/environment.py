@@ -1,0 +1,94 @@
+"""Flags and the environment of this process in, the values of both declarations out, each read once.
+
+A value that cannot be used does not end the reading: its default takes its place, and its fault is kept beside it.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from functools import cache
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+
+from pydantic import PlainValidator, create_model
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from csm_otel.config.setting import Unusable
+from csm_otel.config.settings import PREFIX as OUR_PREFIX
+from csm_otel.config.settings import SETTINGS, Settings
+from csm_otel.config.standard import PREFIX as STANDARD_PREFIX
+from csm_otel.config.standard import VARIABLES, StandardVariables
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from csm_otel.config.setting import Setting
+    from csm_otel.errors import Fault
+
+# What the SDK would read again: limits on import, where it raises what is no number, and attributes for each resource.
+_READ_BY_THE_SDK = re.compile(r"OTEL_(?:ATTRIBUTE|SPAN|EVENT|LINK)_\w*LIMIT|OTEL_RESOURCE_ATTRIBUTES|OTEL_SERVICE_NAME")
+_READ_BY_AWS_SDKS = re.compile(r"AWS_CSM_\w+")
+
+
+class Given(NamedTuple):
+    """What flags and environment hold."""
+
+    settings: Settings = Settings()
+    variables: StandardVariables = StandardVariables()
+    setting_faults: tuple[Fault, ...] = ()
+    variable_faults: Mapping[str, Fault] = {}
+    """By field of `StandardVariables`: only those that are in use matter."""
+
+
+def read_settings(flags: Mapping[str, Any]) -> tuple[Settings, tuple[Fault, ...]]:
+    """Return our own settings, and the faults among them; ``flags`` win over variables, None is a flag not given."""
+    given = {field: value for field, value in flags.items() if value is not None and field in SETTINGS}
+    values, faults = _read(OUR_PREFIX, given)
+    return Settings(**values), tuple(faults.values())
+
+
+def read_environment(flags: Mapping[str, Any]) -> Given:
+    """Return what flags and environment hold."""
+    settings, setting_faults = read_settings(flags)
+    values, variable_faults = _read(STANDARD_PREFIX, {})
+    return Given(settings, StandardVariables(**values), setting_faults, variable_faults)
+
+
+def remove_variables() -> None:
+    """Remove from the environment what libraries in this process must not read (again).
+
+    Those of CSM itself are among them: this process must not report its own calls.
+    """
+    for name in [name for name in os.environ if _READ_BY_THE_SDK.fullmatch(name) or _READ_BY_AWS_SDKS.fullmatch(name)]:
+        del os.environ[name]
+
+
+_DECLARED = {OUR_PREFIX: SETTINGS, STANDARD_PREFIX: VARIABLES}
+
+
+def _read(prefix: str, given: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Fault]]:
+    declared = _DECLARED[prefix]
+    values = dict(_model(prefix)(**given))
+    faults = {
+        field: declared[field].fault(value, by_flag=field in given)
+        for field, value in values.items()
+        if isinstance(value, Unusable)
+    }
+    return values | {field: declared[field].default for field in faults}, faults
+
+
+@cache
+def _model(prefix: str) -> type[BaseSettings]:
+    """Return the model of all variables with a prefix, whose values are read as they are declared."""
+
+    class Environment(BaseSettings):
+        model_config = SettingsConfigDict(
+            env_prefix=prefix, env_ignore_empty=True, frozen=True, extra="ignore", validate_default=False
+        )
+
+    fields = {field: _field(setting) for field, setting in _DECLARED[prefix].items()}
+    return create_model(f"{prefix}Environment", __base__=Environment, **fields)
+
+
+def _field(setting: Setting) -> Any:
+    return Annotated[Any, PlainValidator(setting.read)], setting.default

@@ -1,0 +1,120 @@
+"""Which command runs, with what, and the exit code of what cannot run. Processes of their own are in tests/e2e."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from csm_otel.commands import cli
+from csm_otel.errors import ControlError, Fault, ListenError, RecordingError, SettingsError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+pytestmark = pytest.mark.usefixtures("no_variables")
+
+
+@pytest.fixture
+def no_variables(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Set none of the variables that these tests are about."""
+    for name in ("CSM_OTEL_PORT", "OTEL_TRACES_EXPORTER", "OTEL_BSP_SCHEDULE_DELAY"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def calls_of(monkeypatch: pytest.MonkeyPatch, name: str, do: Callable[[], int]) -> list[tuple[Any, ...]]:
+    """Put ``do`` in the place of a command and return a list of the arguments that it is called with."""
+    calls: list[tuple[Any, ...]] = []
+
+    def command(*arguments: Any) -> int:
+        calls.append(arguments)
+        return do()
+
+    monkeypatch.setattr(f"csm_otel.commands.{name}", command)
+    return calls
+
+
+def test_serve_has_its_configuration(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Flags and variables are read before the command runs, and its code is the program's."""
+    calls = calls_of(monkeypatch, "serve.serve", lambda: 7)
+    monkeypatch.setenv("CSM_OTEL_PORT", "4242")
+
+    assert cli.main(["serve", "--host", "::1"]) == 7
+    ((configuration, _),) = calls
+    assert (configuration.settings.host, configuration.settings.port) == ("::1", 4242)
+    assert configuration.exporters == ("otlp",)
+
+
+def test_replay_has_its_recording(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The file is given beside the configuration."""
+    calls = calls_of(monkeypatch, "replay.replay", lambda: 0)
+
+    assert cli.main(["replay", "--speed", "2", "a.ndjson"]) == 0
+    ((path, configuration, _),) = calls
+    assert (path, configuration.settings.speed, configuration.drain_seconds) == (Path("a.ndjson"), 2.0, 30.0)
+
+
+def test_flush_reads_settings_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the standard variables hold does not concern it."""
+    calls = calls_of(monkeypatch, "flush.flush", lambda: 1)
+    monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "soon")
+
+    assert cli.main(["flush", "--timeout", "3"]) == 1
+    assert calls[0][0].timeout == 3
+
+
+def test_exec_has_its_flags(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its variables are read later: whatever they hold, the command runs."""
+    calls = calls_of(monkeypatch, "exec.run_command", lambda: 3)
+    monkeypatch.setenv("CSM_OTEL_PORT", "x")
+
+    assert cli.main(["exec", "--name", "n", "--", "true"]) == 3
+    ((command, flags),) = calls
+    assert (command, flags["name"]) == (["true"], "n")
+
+
+@pytest.mark.parametrize(
+    ("words", "names"),
+    [
+        pytest.param(["serve", "--group", "x"], ["--group", "CSM_OTEL_PORT", "OTEL_TRACES_EXPORTER"], id="serve"),
+        pytest.param(["replay", "--speed=0", "f"], ["--speed", "CSM_OTEL_PORT", "OTEL_TRACES_EXPORTER"], id="replay"),
+        pytest.param(["flush", "--timeout", "-1"], ["--timeout", "CSM_OTEL_PORT"], id="flush"),
+        pytest.param(["exec", "--grace-seconds", "x", "true"], ["--grace-seconds"], id="exec"),
+        pytest.param(["exec"], ["exec"], id="no-command"),
+        pytest.param(["serve", "--port"], ["--port"], id="no-value"),
+    ],
+)
+def test_all_faults_at_once(
+    words: list[str], names: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Unusable flags and variables end it with 2 and a line each; nothing is started."""
+    monkeypatch.setenv("CSM_OTEL_PORT", "x")
+    monkeypatch.setenv("OTEL_TRACES_EXPORTER", "zipkin")
+
+    assert cli.main(words) == 2
+    assert [line.split(": ")[1] for line in capsys.readouterr().err.splitlines()] == names
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "line"),
+    [
+        pytest.param(SettingsError([Fault("--file", "no")]), 2, "--file: no", id="settings"),
+        pytest.param(ListenError("in use"), 1, "in use", id="listen"),
+        pytest.param(ControlError("no answer"), 1, "no answer", id="control"),
+        pytest.param(RecordingError("no recording"), 1, "no recording", id="recording"),
+    ],
+)
+def test_errors_of_a_command(
+    error: Exception, code: int, line: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An error that the operator can mend is one line and an exit code."""
+
+    def fail() -> int:
+        raise error
+
+    calls_of(monkeypatch, "serve.serve", fail)
+
+    assert cli.main(["serve"]) == code
+    assert capsys.readouterr().err == f"csm-otel: {line}\n"

@@ -1,0 +1,254 @@
+"""The one configuration that a command runs by, from what flags and variables hold."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from configured import configured, given
+
+from csm_otel.config.configuration import Configuration, SpanBounds, configure
+from csm_otel.config.environment import Given
+from csm_otel.config.settings import Settings
+from csm_otel.config.standard import StandardVariables
+from csm_otel.csm.times import TimestampMode
+from csm_otel.delivery.sampler_choice import SamplerChoice
+from csm_otel.spans.options import MessageMode, RpcConventions, TraceGrouping
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+def by(command: str = "serve", **variables: str) -> Configuration:
+    """Return the configuration by these variables, which can all be used; their names begin behind ``OTEL_``."""
+    configuration, faults = configure(command, given({f"OTEL_{name}": text for name, text in variables.items()}))
+    assert not faults
+    return configuration
+
+
+def faults_by(variables: Mapping[str, str], *, command: str = "serve") -> list[str]:
+    """Return the names of what is at fault."""
+    return [fault.name for fault in configure(command, given(variables))[1]]
+
+
+@pytest.mark.parametrize(
+    ("command", "variables", "expected"),
+    [
+        pytest.param("serve", {}, ("otlp",), id="serve"),
+        pytest.param("exec", {}, ("console",), id="exec"),
+        pytest.param("replay", {}, ("console",), id="replay"),
+        pytest.param("exec", {"EXPORTER_OTLP_ENDPOINT": "http://c"}, ("otlp",), id="endpoint"),
+        pytest.param("exec", {"EXPORTER_OTLP_TRACES_ENDPOINT": "http://c"}, ("otlp",), id="traces-endpoint"),
+        pytest.param("exec", {"EXPORTER_OTLP_HEADERS": "a=b"}, ("console",), id="headers-alone"),
+        pytest.param("serve", {"TRACES_EXPORTER": "console"}, ("console",), id="asked-for"),
+        pytest.param("exec", {"TRACES_EXPORTER": "otlp,console"}, ("otlp", "console"), id="both"),
+        pytest.param("serve", {"TRACES_EXPORTER": "none", "EXPORTER_OTLP_ENDPOINT": "http://c"}, (), id="none"),
+        pytest.param("serve", {"SDK_DISABLED": "true", "TRACES_EXPORTER": "otlp"}, (), id="disabled"),
+    ],
+)
+def test_exporters(command: str, variables: dict[str, str], expected: tuple[str, ...]) -> None:
+    """Exporters are what is asked for, by name or by an endpoint, else the command's own default."""
+    configuration = by(command, **variables)
+
+    assert configuration.exporters == expected
+    assert (configuration.traces is not None) == ("otlp" in expected)
+
+
+@pytest.mark.parametrize(("command", "seconds"), [("serve", 8.0), ("exec", 5.0), ("replay", 30.0)])
+def test_time_for_shutdown(command: str, seconds: float) -> None:
+    """Each command has a default, which the setting replaces; 0 is a setting."""
+    assert configured(command).drain_seconds == seconds
+    assert configured(command, drain_seconds=0).drain_seconds == 0
+
+
+@pytest.mark.parametrize(
+    ("spool", "asked", "expected"),
+    [
+        pytest.param(None, None, 5.0, id="as-specified"),
+        pytest.param(Path("spool"), None, 0.2, id="soon-on-disk"),
+        pytest.param(None, 20, 0.02, id="asked"),
+        pytest.param(Path("spool"), 5000, 5.0, id="asked-with-a-spool"),
+        pytest.param(Path("spool"), 0, 0.0, id="at-once"),
+    ],
+)
+def test_batch_delay(spool: Path | None, asked: int | None, expected: float) -> None:
+    """With a spool spans leave sooner than specified, unless a delay is asked for: a kill loses what is not on disk."""
+    settings, variables = Settings(spool=spool), StandardVariables(bsp_schedule_delay=asked)
+
+    assert configure("serve", Given(settings, variables))[0].batches.delay_seconds == expected
+
+
+def test_batches() -> None:
+    """A batch is not larger than the queue; the rest is as the variables have it, in seconds."""
+    assert by(BSP_MAX_QUEUE_SIZE="7", BSP_EXPORT_TIMEOUT="1500").batches == (7, 5.0, 7, 1.5)
+    assert by(BSP_MAX_EXPORT_BATCH_SIZE="9").batches == (9, 5.0, None, 30.0)
+
+
+def test_span_bounds() -> None:
+    """The limits of the specification are passed on; those that are not set are the SDK's to choose."""
+    assert by().span_bounds == SpanBounds(None, None, None, None, None, None)
+    assert by(
+        ATTRIBUTE_COUNT_LIMIT="1",
+        ATTRIBUTE_VALUE_LENGTH_LIMIT="2",
+        SPAN_ATTRIBUTE_COUNT_LIMIT="3",
+        SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT="4",
+        SPAN_EVENT_COUNT_LIMIT="5",
+        EVENT_ATTRIBUTE_COUNT_LIMIT="6",
+    ).span_bounds == SpanBounds(1, 2, 3, 4, 5, 6)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        pytest.param("", RpcConventions.OLD_WITH_SYSTEM_NAME, id="empty"),
+        pytest.param("rpc", RpcConventions.NEW, id="new"),
+        pytest.param("rpc/dup", RpcConventions.NEW_AND_OLD, id="both"),
+        pytest.param("http, rpc/dup ,rpc", RpcConventions.NEW_AND_OLD, id="both-first"),
+        pytest.param("http,database/dup", RpcConventions.OLD_WITH_SYSTEM_NAME, id="other-conventions"),
+    ],
+)
+def test_rpc_conventions(text: str, expected: RpcConventions) -> None:
+    """The opt-in list chooses the names of RPC attributes; its other values are ignored."""
+    assert by(SEMCONV_STABILITY_OPT_IN=text).mapping.rpc_conventions is expected
+
+
+@pytest.mark.parametrize(
+    ("setting", "where", "expected"),
+    [
+        ({"timestamps": "end"}, lambda one: one.timestamps, TimestampMode.END),
+        ({"group": "process"}, lambda one: one.group, TraceGrouping.PROCESS),
+        ({"messages": "none"}, lambda one: one.mapping.messages, MessageMode.NONE),
+        ({"account_id": False}, lambda one: one.mapping.account_id, False),
+        ({"user_agent": True}, lambda one: one.mapping.user_agent, True),
+        ({"peer_service": True}, lambda one: one.mapping.peer_service, True),
+        ({"trust_remote_context": True}, lambda one: one.mapping.trust_remote_context, True),
+        ({"grace_seconds": 1.5}, lambda one: one.correlator.grace_seconds, 1.5),
+        ({"attempt_wait_seconds": 2.0}, lambda one: one.correlator.attempt_wait_seconds, 2.0),
+        ({"pending_events": 3}, lambda one: one.correlator.pending_events, 3),
+        ({"pending_bytes": 2**21}, lambda one: one.correlator.pending_bytes, 2**21),
+    ],
+)
+def test_where_settings_are_used(setting: dict[str, Any], where: Any, expected: object) -> None:
+    """Settings are passed on to what they are for."""
+    assert where(configured(**setting)) == expected
+    assert where(configured()) != expected
+
+
+@pytest.mark.parametrize(
+    ("variables", "expected"),
+    [
+        ({}, ""),
+        ({"SERVICE_NAME": "a", "RESOURCE_ATTRIBUTES": "service.name=b"}, "a"),
+        ({"RESOURCE_ATTRIBUTES": "service.name=b%20c"}, "b c"),
+    ],
+)
+def test_service_name(variables: dict[str, str], expected: str) -> None:
+    """The name of applications without one of their own."""
+    assert by(**variables).mapping.service_name == expected
+
+
+@pytest.mark.parametrize(
+    ("variables", "expected"),
+    [
+        ({}, SamplerChoice()),
+        ({"TRACES_SAMPLER": "always_off"}, SamplerChoice("always_off", follows_parent=False)),
+        (
+            {"TRACES_SAMPLER": "parentbased_traceidratio", "TRACES_SAMPLER_ARG": "0.5"},
+            SamplerChoice("traceidratio", ratio=0.5),
+        ),
+    ],
+)
+def test_sampler(variables: dict[str, str], expected: SamplerChoice) -> None:
+    """The sampler is chosen by its two variables."""
+    assert by(**variables).sampler == expected
+
+
+def test_metrics() -> None:
+    """Metrics are exported where they are asked for, with the numbers of their variables."""
+    assert by().metrics is None
+    assert by(METRICS_EXPORTER="none").metrics is None
+    export = by(
+        METRICS_EXPORTER="otlp",
+        METRIC_EXPORT_INTERVAL="1000",
+        METRIC_EXPORT_TIMEOUT="2000",
+        EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE="Delta",
+    ).metrics
+
+    assert export is not None
+    assert export.destination.url == "http://localhost:4318/v1/metrics"
+    assert export[1:] == (1.0, 2.0, "delta", "explicit_bucket_histogram")
+
+
+def test_the_shorter_timeout_of_metrics_holds() -> None:
+    """That of OTLP, or that of the export."""
+    export = by(METRICS_EXPORTER="otlp", EXPORTER_OTLP_TIMEOUT="1500").metrics
+
+    assert export is not None
+    assert export.timeout_seconds == pytest.approx(1.5)
+
+
+def test_metrics_without_a_usable_preference() -> None:
+    """What is unusable is a fault, and there are no metrics then."""
+    variables = {"OTEL_METRICS_EXPORTER": "otlp", "OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE": "x"}
+    configuration, faults = configure("serve", given(variables))
+
+    assert configuration.metrics is None
+    assert [fault.name for fault in faults] == ["OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE"]
+
+
+def test_warnings() -> None:
+    """A timeout that can only be meant in seconds is read so, with a warning."""
+    configuration = by(EXPORTER_OTLP_TIMEOUT="5")
+
+    assert configuration.traces is not None
+    assert configuration.traces.timeout_seconds == 5
+    (warning,) = configuration.warnings
+    assert warning == "OTEL_EXPORTER_OTLP_TIMEOUT=5 is read as seconds; the variable is in milliseconds"
+
+
+@pytest.mark.parametrize(
+    ("variables", "expected"),
+    [
+        pytest.param({"CSM_OTEL_PORT": "x"}, ["CSM_OTEL_PORT"], id="ours"),
+        pytest.param({"OTEL_RESOURCE_ATTRIBUTES": "x"}, ["OTEL_RESOURCE_ATTRIBUTES"], id="resource"),
+        pytest.param({"OTEL_TRACES_EXPORTER": "zipkin"}, ["OTEL_TRACES_EXPORTER"], id="exporter"),
+        pytest.param({"OTEL_EXPORTER_OTLP_ENDPOINT": "x"}, ["OTEL_EXPORTER_OTLP_ENDPOINT"], id="endpoint"),
+        pytest.param({"OTEL_SPAN_LINK_COUNT_LIMIT": "x"}, ["OTEL_SPAN_LINK_COUNT_LIMIT"], id="limit"),
+        pytest.param(
+            {"OTEL_TRACES_SAMPLER": "traceidratio", "OTEL_TRACES_SAMPLER_ARG": "x"},
+            ["OTEL_TRACES_SAMPLER_ARG"],
+            id="ratio",
+        ),
+        pytest.param({"OTEL_TRACES_SAMPLER_ARG": "x"}, [], id="ratio-of-no-sampler"),
+        pytest.param({"OTEL_TRACES_EXPORTER": "console", "OTEL_EXPORTER_OTLP_HEADERS": "x"}, [], id="no-back-end"),
+        pytest.param({"OTEL_EXPORTER_OTLP_METRICS_HEADERS": "x"}, [], id="no-metrics"),
+        pytest.param({"OTEL_SDK_DISABLED": "true", "OTEL_TRACES_EXPORTER": "zipkin"}, [], id="disabled"),
+        pytest.param(
+            {"OTEL_METRICS_EXPORTER": "otlp", "OTEL_EXPORTER_OTLP_HEADERS": "x"},
+            ["OTEL_EXPORTER_OTLP_HEADERS"],
+            id="once-for-both-signals",
+        ),
+    ],
+)
+def test_faults(variables: dict[str, str], expected: list[str]) -> None:
+    """What is in use and cannot be used is a fault; what is not in use may be as it is."""
+    assert faults_by(variables) == expected
+
+
+@pytest.mark.parametrize("command", ["serve", "exec", "replay"])
+def test_defaults_replace_what_is_unusable(command: str) -> None:
+    """With faults, too, the configuration is a valid one: that of the defaults."""
+    variables = {
+        "CSM_OTEL_GRACE_SECONDS": "soon",
+        "CSM_OTEL_TIMESTAMPS": "middle",
+        "OTEL_RESOURCE_ATTRIBUTES": "a=b,c",
+        "OTEL_TRACES_SAMPLER": "traceidratio",
+        "OTEL_TRACES_SAMPLER_ARG": "x",
+        "OTEL_TRACES_EXPORTER": "zipkin",
+        "OTEL_BSP_SCHEDULE_DELAY": "soon",
+    }
+    configuration, faults = configure(command, given(variables))
+
+    assert configuration == configured(command)
+    assert len(faults) == 6

@@ -1,0 +1,83 @@
+"""What is read of flags and environment, and what is removed from it for libraries."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+from configured import given
+
+from csm_otel.config.environment import Given, read_environment, remove_variables
+from csm_otel.config.settings import Settings
+from csm_otel.config.standard import VARIABLES, StandardVariables
+from csm_otel.errors import Fault
+
+
+def test_nothing_given() -> None:
+    """Without flags and variables all is as declared."""
+    assert given({}) == Given(Settings(), StandardVariables(), (), {})
+
+
+def test_everything_is_read_at_once() -> None:
+    """Flags, our variables and the standard ones are read together, and what is wrong with them is kept apart."""
+    variables = {
+        "CSM_OTEL_PORT": "x",
+        "CSM_OTEL_HOST": "::1",
+        "OTEL_SERVICE_NAME": "nightly",
+        "OTEL_BSP_MAX_QUEUE_SIZE": "0",
+        "OTEL_TRACES_EXPORTER": "zipkin",
+    }
+    found = given(variables, flags={"host": "127.0.0.2", "quiet": None})
+
+    assert found.settings == Settings(host="127.0.0.2")
+    assert found.variables == StandardVariables(service_name="nightly")
+    assert found.setting_faults == (Fault("CSM_OTEL_PORT", "'x' is not a whole number from 0 to 65535"),)
+    assert {field: fault.name for field, fault in found.variable_faults.items()} == {
+        "bsp_max_queue_size": "OTEL_BSP_MAX_QUEUE_SIZE",
+        "traces_exporter": "OTEL_TRACES_EXPORTER",
+    }
+
+
+def test_reading_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The environment is as before, with what is unusable in it."""
+    monkeypatch.setenv("CSM_OTEL_PORT", "x")
+    monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "soon")
+    before = dict(os.environ)
+
+    assert read_environment({}) == read_environment({})
+    assert before == dict(os.environ)
+
+
+def test_removed_variables(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the SDK would read again, and CSM's own switches, are gone; other variables stay."""
+    removed = {"OTEL_RESOURCE_ATTRIBUTES", "OTEL_SERVICE_NAME", "AWS_CSM_ENABLED", "AWS_CSM_PORT"}
+    removed |= {setting.variable for field, setting in VARIABLES.items() if field.endswith("_limit")}
+    kept = {"OTEL_EXPERIMENTAL_RESOURCE_DETECTORS", "OTEL_BSP_SCHEDULE_DELAY", "A_LIMIT", "AWS_REGION"}
+    for name in removed | kept:
+        monkeypatch.setenv(name, "x")
+
+    remove_variables()
+
+    assert {name for name in removed | kept if name in os.environ} == kept
+
+
+@pytest.mark.parametrize(
+    "text",
+    [pytest.param(text, id=ascii(text)) for text in ("x", "-1", "²", " ", "", "7")]
+    + [pytest.param("9" * 5_000, id="long")],
+)
+def test_sdk_can_be_imported(text: str) -> None:
+    """Whatever the limits are, the SDK can be imported once they have been removed."""
+    program = (
+        "from csm_otel.config.environment import remove_variables; remove_variables();"
+        "from opentelemetry.sdk.trace import SpanLimits; print(SpanLimits().max_events)"
+    )
+    limits = {setting.variable: text for field, setting in VARIABLES.items() if field.endswith("_limit")}
+
+    done = subprocess.run(
+        [sys.executable, "-c", program], env={**os.environ, **limits}, capture_output=True, text=True, check=False
+    )
+
+    assert (done.returncode, done.stderr, done.stdout) == (0, "", "128\n")

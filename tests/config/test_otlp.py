@@ -1,0 +1,308 @@
+"""Where OTLP goes, by the standard variables."""
+
+from __future__ import annotations
+
+import socket
+from typing import TYPE_CHECKING
+
+import pytest
+from configured import given as given_by
+from hypothesis import given
+from hypothesis import strategies as st
+
+from csm_otel.config.otlp import destination_of, has_endpoint
+from csm_otel.errors import Fault
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from csm_otel.delivery.destination import Destination, Signal
+
+NOT_PAIRS = Fault("OTEL_EXPORTER_OTLP_HEADERS", "not a list of key=value")
+PEM = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----"
+
+
+def read(
+    variables: Mapping[str, str], *, signal: Signal = "traces"
+) -> tuple[Destination | None, list[Fault], list[str]]:
+    """Return the destination, faults and warnings; names of variables begin behind ``OTEL_EXPORTER_OTLP_``."""
+    faults: list[Fault] = []
+    warnings: list[str] = []
+    read_variables = given_by({f"OTEL_EXPORTER_OTLP_{name}": value for name, value in variables.items()})
+    destination = destination_of(read_variables, signal=signal, faults=faults, warnings=warnings)
+    return destination, faults, warnings
+
+
+def otlp(**variables: str) -> Destination:
+    """Return the destination that these variables give, without any fault or warning."""
+    destination, faults, warnings = read(variables)
+    assert destination is not None
+    assert (faults, warnings) == ([], [])
+    return destination
+
+
+@pytest.mark.parametrize(
+    ("variables", "protocol", "url"),
+    [
+        pytest.param({}, "http/protobuf", "http://localhost:4318/v1/traces", id="default"),
+        pytest.param({"ENDPOINT": ""}, "http/protobuf", "http://localhost:4318/v1/traces", id="empty"),
+        pytest.param({"ENDPOINT": "http://c:4318"}, "http/protobuf", "http://c:4318/v1/traces", id="general"),
+        pytest.param({"ENDPOINT": "http://c:4318/"}, "http/protobuf", "http://c:4318/v1/traces", id="general-slash"),
+        pytest.param({"ENDPOINT": " http://c "}, "http/protobuf", "http://c/v1/traces", id="general-blanks"),
+        pytest.param({"ENDPOINT": "https://c/otlp"}, "http/protobuf", "https://c/otlp/v1/traces", id="general-path"),
+        pytest.param({"ENDPOINT": "http://c/x?a=b"}, "http/protobuf", "http://c/x/v1/traces?a=b", id="general-query"),
+        pytest.param({"ENDPOINT": "http://[::1]:4318"}, "http/protobuf", "http://[::1]:4318/v1/traces", id="ipv6"),
+        pytest.param({"TRACES_ENDPOINT": "http://c:1/t"}, "http/protobuf", "http://c:1/t", id="traces-as-it-is"),
+        pytest.param({"TRACES_ENDPOINT": "http://c:1"}, "http/protobuf", "http://c:1", id="traces-without-path"),
+        pytest.param(
+            {"ENDPOINT": "http://c", "TRACES_ENDPOINT": "http://d/t"}, "http/protobuf", "http://d/t", id="traces-first"
+        ),
+        pytest.param(
+            {"ENDPOINT": "http://c", "TRACES_ENDPOINT": ""}, "http/protobuf", "http://c/v1/traces", id="traces-empty"
+        ),
+        pytest.param({"PROTOCOL": "grpc"}, "grpc", "http://localhost:4317", id="grpc-default"),
+        pytest.param({"PROTOCOL": "grpc", "ENDPOINT": "http://c:9"}, "grpc", "http://c:9", id="grpc"),
+        pytest.param({"PROTOCOL": "gRPC"}, "grpc", "http://localhost:4317", id="protocol-in-capitals"),
+        pytest.param({"PROTOCOL": "grpc", "ENDPOINT": "c:9"}, "grpc", "https://c:9", id="grpc-without-scheme"),
+        pytest.param(
+            {"PROTOCOL": "grpc", "ENDPOINT": "c:9", "INSECURE": "True"}, "grpc", "http://c:9", id="grpc-insecure"
+        ),
+        pytest.param(
+            {"PROTOCOL": "grpc", "ENDPOINT": "c:9", "INSECURE": "1"}, "grpc", "https://c:9", id="only-true-is-insecure"
+        ),
+        pytest.param({"ENDPOINT": "https://c:4317", "INSECURE": "true"}, "grpc", "https://c:4317", id="scheme-holds"),
+        pytest.param(
+            {"PROTOCOL": "grpc", "TRACES_PROTOCOL": "http/protobuf"},
+            "http/protobuf",
+            "http://localhost:4318/v1/traces",
+            id="traces-protocol-first",
+        ),
+        pytest.param({"ENDPOINT": "http://c:4317"}, "grpc", "http://c:4317", id="4317-is-grpc"),
+        pytest.param({"TRACES_ENDPOINT": "http://c:4317"}, "grpc", "http://c:4317", id="4317-is-grpc-for-traces"),
+        pytest.param({"ENDPOINT": "c:4317"}, "grpc", "https://c:4317", id="4317-without-scheme"),
+        pytest.param(
+            {"ENDPOINT": "http://c:4317", "PROTOCOL": "http/protobuf"},
+            "http/protobuf",
+            "http://c:4317/v1/traces",
+            id="4317-with-protocol",
+        ),
+    ],
+)
+def test_endpoint(variables: dict[str, str], protocol: str, url: str) -> None:
+    """The traces endpoint is taken as it is, the general one gets the path; what is not said is HTTP, but for 4317."""
+    destination = otlp(**variables)
+
+    assert protocol == destination.protocol
+    assert url == destination.url
+
+
+@pytest.mark.parametrize(
+    ("variables", "name"),
+    [
+        pytest.param({"ENDPOINT": "collector"}, "ENDPOINT", id="no-scheme"),
+        pytest.param({"ENDPOINT": "collector:4318"}, "ENDPOINT", id="port-without-scheme"),
+        pytest.param({"ENDPOINT": "ftp://c"}, "ENDPOINT", id="scheme"),
+        pytest.param({"ENDPOINT": "http://"}, "ENDPOINT", id="no-host"),
+        pytest.param({"ENDPOINT": "http://[::1"}, "ENDPOINT", id="bracket"),
+        pytest.param({"ENDPOINT": "http://a b"}, "ENDPOINT", id="blank-inside"),
+        pytest.param({"TRACES_ENDPOINT": "http://c:99999/"}, "TRACES_ENDPOINT", id="port-too-large"),
+        pytest.param({"TRACES_ENDPOINT": "http://c:0/"}, "TRACES_ENDPOINT", id="port-zero"),
+        pytest.param({"ENDPOINT": "//hunter2@", "PROTOCOL": "grpc"}, "ENDPOINT", id="grpc"),
+        pytest.param({"PROTOCOL": "http/json"}, "PROTOCOL", id="protocol"),
+        pytest.param({"TRACES_PROTOCOL": "udp"}, "TRACES_PROTOCOL", id="traces-protocol"),
+        pytest.param({"COMPRESSION": "zip"}, "COMPRESSION", id="compression"),
+        pytest.param({"TRACES_COMPRESSION": "lz4"}, "TRACES_COMPRESSION", id="traces-compression"),
+        pytest.param({"COMPRESSION": "deflate", "PROTOCOL": "grpc"}, "COMPRESSION", id="compression-of-http-only"),
+        pytest.param({"TIMEOUT": "10s"}, "TIMEOUT", id="timeout-with-unit"),
+        pytest.param({"TIMEOUT": "-1"}, "TIMEOUT", id="timeout-negative"),
+        pytest.param({"TRACES_TIMEOUT": "nan"}, "TRACES_TIMEOUT", id="timeout-nan"),
+        pytest.param({"TRACES_TIMEOUT": "inf"}, "TRACES_TIMEOUT", id="timeout-infinite"),
+        pytest.param({"HEADERS": "hunter2"}, "HEADERS", id="header-without-value"),
+        pytest.param({"HEADERS": "a=b,=hunter2"}, "HEADERS", id="header-without-name"),
+        pytest.param({"HEADERS": "a b=hunter2"}, "HEADERS", id="blank-in-header-name"),
+        pytest.param({"HEADERS": "a=hunter2%0D%0Ab: c"}, "HEADERS", id="header-splitting"),
+        pytest.param({"TRACES_HEADERS": "a=hunter2é"}, "TRACES_HEADERS", id="header-not-ascii"),
+    ],
+)
+def test_otlp_fault(variables: dict[str, str], name: str) -> None:
+    """What cannot be used is one line with the variable's name, and without what may be a credential."""
+    destination, (fault,), _ = read(variables)
+
+    assert destination is None
+    assert fault.name == f"OTEL_EXPORTER_OTLP_{name}"
+    assert "hunter2" not in fault.text
+
+
+def test_a_line_for_each_otlp_fault() -> None:
+    """All faults are told at once."""
+    _, faults, _ = read(dict.fromkeys(("ENDPOINT", "PROTOCOL", "HEADERS", "TIMEOUT", "COMPRESSION"), "x"))
+
+    assert len(faults) == 5
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        pytest.param("", (), id="empty"),
+        pytest.param("a=b", (("a", "b"),), id="one"),
+        pytest.param(" a = b , c=d,", (("a", "b"), ("c", "d")), id="blanks-and-last-comma"),
+        pytest.param("Api-Key=x", (("api-key", "x"),), id="names-in-lower-case"),
+        pytest.param("authorization=Basic%20dXNlcg==", (("authorization", "Basic dXNlcg=="),), id="percent-decoded"),
+        pytest.param("a%2Db=%2C%25", (("a-b", ",%"),), id="percent-in-name"),
+        pytest.param("a=", (("a", ""),), id="empty-value"),
+        pytest.param("a=1,a=2", (("a", "1"), ("a", "2")), id="repeated"),
+    ],
+)
+def test_headers(text: str, expected: tuple[tuple[str, str], ...]) -> None:
+    """Headers are a list of key=value, percent-decoded."""
+    assert expected == otlp(HEADERS=text).headers
+
+
+@given(st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=40))
+def test_no_header_text_raises_or_shows(text: str) -> None:
+    """Whatever the text, it gives ASCII headers or one fault that does not quote it."""
+    destination, faults, _ = read({"HEADERS": f"x-secret=hunter2,{text}"})
+    headers = destination.headers if destination else ()
+
+    assert faults == ([] if destination else [NOT_PAIRS])
+    assert all((name + value).isascii() and (name + value).isprintable() for name, value in headers)
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        pytest.param("", 10.0, id="default"),
+        pytest.param("10000", 10.0, id="milliseconds"),
+        pytest.param("100", 0.1, id="shortest"),
+        pytest.param("2500.5", 2.5005, id="fraction"),
+        pytest.param("0", 2_147_483.647, id="zero-is-no-timeout"),
+        pytest.param("1e15", 2_147_483.647, id="longer-than-a-socket-takes"),
+    ],
+)
+def test_timeout(text: str, seconds: float) -> None:
+    """The timeout is milliseconds, and one that a socket takes."""
+    destination = otlp(TIMEOUT=text)
+
+    assert seconds == destination.timeout_seconds
+    with socket.socket() as sock:
+        sock.settimeout(destination.timeout_seconds)
+
+
+@pytest.mark.parametrize("name", [pytest.param("TIMEOUT", id="general"), pytest.param("TRACES_TIMEOUT", id="traces")])
+def test_timeout_in_seconds(name: str) -> None:
+    """A timeout below 100 can only be the Python habit: seconds, and a warning that says so by the variable's name."""
+    destination, _, warnings = read({name: "99"})
+
+    assert destination is not None
+    assert destination.timeout_seconds == 99
+    assert warnings == [f"OTEL_EXPORTER_OTLP_{name}=99 is read as seconds; the variable is in milliseconds"]
+
+
+@pytest.mark.parametrize(
+    ("name", "field", "first", "second"),
+    [
+        pytest.param("HEADERS", "headers", ("a=b", (("a", "b"),)), ("c=d", (("c", "d"),)), id="headers"),
+        pytest.param("TIMEOUT", "timeout_seconds", ("1000", 1.0), ("2000", 2.0), id="timeout"),
+        pytest.param("COMPRESSION", "compression", ("gzip", "gzip"), ("none", "none"), id="compression"),
+        pytest.param("CERTIFICATE", "certificate", ("/a.pem", "/a.pem"), (PEM, PEM), id="certificate"),
+        pytest.param("CLIENT_KEY", "client_key", ("a.key", "a.key"), (PEM, PEM), id="client-key"),
+        pytest.param("CLIENT_CERTIFICATE", "client_certificate", ("a", "a"), (PEM, PEM), id="client-certificate"),
+    ],
+)
+def test_traces_form_first(name: str, field: str, first: tuple[str, object], second: tuple[str, object]) -> None:
+    """Each variable has a general form and one for traces, which holds where both are set and is unset where empty."""
+    (text, value), (traces_text, traces_value) = first, second
+
+    assert value == getattr(otlp(**{name: text}), field)
+    assert traces_value == getattr(otlp(**{f"TRACES_{name}": traces_text}), field)
+    assert traces_value == getattr(otlp(**{name: text, f"TRACES_{name}": traces_text}), field)
+    assert value == getattr(otlp(**{name: text, f"TRACES_{name}": ""}), field)
+
+
+@pytest.mark.parametrize(
+    ("protocol", "text", "expected"),
+    [
+        pytest.param("http/protobuf", "", "none", id="http-default"),
+        pytest.param("http/protobuf", "GZIP", "gzip", id="http-capitals"),
+        pytest.param("http/protobuf", "deflate", "deflate", id="http-deflate"),
+        pytest.param("grpc", "", "none", id="grpc-default"),
+        pytest.param("grpc", "gzip", "gzip", id="grpc-gzip"),
+    ],
+)
+def test_compression(protocol: str, text: str, expected: str) -> None:
+    """Each protocol has its compressions, none by default."""
+    assert expected == otlp(PROTOCOL=protocol, COMPRESSION=text).compression
+
+
+def test_no_certificates() -> None:
+    """Certificates that are not given are None, not empty."""
+    destination = otlp(CERTIFICATE="")
+
+    assert (destination.certificate, destination.client_key, destination.client_certificate) == (None, None, None)
+
+
+@pytest.mark.parametrize(
+    ("variables", "url"),
+    [
+        pytest.param({}, "http://localhost:4318/v1/metrics", id="default"),
+        pytest.param({"ENDPOINT": "http://c/x"}, "http://c/x/v1/metrics", id="general"),
+        pytest.param({"METRICS_ENDPOINT": "http://c/m"}, "http://c/m", id="as-it-is"),
+        pytest.param(
+            {"TRACES_ENDPOINT": "http://t/v1/traces"}, "http://localhost:4318/v1/metrics", id="traces-are-others"
+        ),
+        pytest.param({"TRACES_PROTOCOL": "grpc"}, "http://localhost:4318/v1/metrics", id="their-protocol-too"),
+        pytest.param({"METRICS_PROTOCOL": "grpc", "ENDPOINT": "http://c:1"}, "http://c:1", id="grpc"),
+    ],
+)
+def test_metrics_endpoint(variables: dict[str, str], url: str) -> None:
+    """Metrics have variables of their own, and share the general ones with traces."""
+    destination, faults, _ = read(variables, signal="metrics")
+
+    assert destination is not None
+    assert (destination.url, faults) == (url, [])
+
+
+def test_metrics_timeout_and_headers() -> None:
+    """Milliseconds and percent-decoded pairs, as for traces."""
+    variables = {"METRICS_TIMEOUT": "1500", "TIMEOUT": "9000", "METRICS_HEADERS": "k=a%20b"}
+    destination, _, _ = read(variables, signal="metrics")
+
+    assert destination is not None
+    assert (destination.timeout_seconds, destination.headers) == (1.5, (("k", "a b"),))
+
+
+def test_a_variable_that_is_not_used_is_no_fault() -> None:
+    """What the signal's own form replaces, or belongs to the other signal, may be as it is."""
+    variables = {"PROTOCOL": "http/json", "TRACES_PROTOCOL": "grpc", "METRICS_HEADERS": "x"}
+    destination, faults, _ = read(variables)
+
+    assert destination is not None
+    assert (destination.protocol, faults) == ("grpc", [])
+
+
+def test_a_fault_is_reported_once_for_both_signals() -> None:
+    """Traces and metrics share the general variables, and their faults."""
+    faults: list[Fault] = []
+    variables = given_by({"OTEL_EXPORTER_OTLP_HEADERS": "x"})
+    signals: tuple[Signal, ...] = ("traces", "metrics")
+    for signal in signals:
+        destination_of(variables, signal=signal, faults=faults, warnings=[])
+
+    assert faults == [NOT_PAIRS]
+
+
+@pytest.mark.parametrize(
+    ("variables", "expected"),
+    [
+        ({}, False),
+        ({"ENDPOINT": " "}, False),
+        ({"ENDPOINT": "x"}, True),
+        ({"TRACES_ENDPOINT": "x"}, True),
+        ({"METRICS_ENDPOINT": "x"}, False),
+    ],
+)
+def test_endpoint_is_set(variables: dict[str, str], expected: bool) -> None:  # ruff: ignore[boolean-type-hint-positional-argument]
+    """An endpoint for traces counts, whatever it is; one for metrics does not."""
+    read_variables = given_by({f"OTEL_EXPORTER_OTLP_{name}": value for name, value in variables.items()})
+
+    assert has_endpoint(read_variables) is expected

@@ -1,0 +1,161 @@
+"""How the text of a setting is read, and what a declaration says of it."""
+
+import math
+from pathlib import Path
+from typing import Annotated, Any, Literal, NamedTuple
+
+import pytest
+
+from csm_otel.config.setting import (
+    Boolean,
+    CommandDefaults,
+    Number,
+    OneOf,
+    Option,
+    Reader,
+    Setting,
+    Unusable,
+    settings_of,
+)
+from csm_otel.errors import Fault
+
+
+class _Declared(NamedTuple):
+    plain: str = ""
+    flagged: bool = False
+    folder: Path | None = None
+    level: Annotated[int | None, Number(1, 9), Option(("serve",), "limits", "how much", "N")] = None
+    mode: Literal["a", "b"] = "a"
+    listed: Annotated[tuple[str, ...], Reader(lambda text: tuple(text.split(",")))] = ()
+    wait: Annotated[float | None, Number(0, kind=float), CommandDefaults({"serve": 8.0})] = None
+
+
+SETTINGS = settings_of(_Declared, prefix="X_")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [(text, True) for text in ("true", "TRUE", "1", "t", "yes", "y", "on", " On ")]
+    + [(text, False) for text in ("false", "False", "0", "f", "no", "n", "off")],
+)
+def test_boolean(text: str, expected: bool) -> None:  # ruff: ignore[boolean-type-hint-positional-argument]
+    """Yes and no have the spellings that configuration files use."""
+    assert Boolean()(text) is expected
+
+
+@pytest.mark.parametrize(
+    ("reader", "text", "why"),
+    [
+        pytest.param(Boolean(), "perhaps", "'perhaps' is neither true nor false", id="boolean"),
+        pytest.param(Number(0, 9), "10", "'10' is not a whole number from 0 to 9", id="above"),
+        pytest.param(Number(1), "0", "'0' is not a whole number of 1 or more", id="below"),
+        pytest.param(Number(0), "1.5", "'1.5' is not a whole number of 0 or more", id="fraction"),
+        pytest.param(Number(0), "9" * 5_000, f"'{'9' * 40}'... is not a whole number of 0 or more", id="digits"),
+        pytest.param(Number(0, 1, float), "nan", "'nan' is not a number from 0 to 1", id="nan"),
+        pytest.param(Number(0.5, kind=float), "x", "'x' is not a number of 0.5 or more", id="word"),
+        pytest.param(OneOf("a", "b"), "A", "'A' is none of a, b", id="choice"),
+        pytest.param(OneOf("a"), "k=hunter2", "a text with '=' is none of a", id="secret"),
+    ],
+)
+def test_unusable(reader: Any, text: str, why: str) -> None:
+    """What is wrong with a text is said in a few words, without what may be a secret."""
+    with pytest.raises(ValueError) as caught:  # ruff: ignore[pytest-raises-too-broad]
+        reader(text)
+
+    assert str(caught.value) == why
+
+
+@pytest.mark.parametrize(
+    ("reader", "text", "expected"),
+    [
+        pytest.param(Number(0, 9), "0", 0, id="lowest"),
+        pytest.param(Number(0, 9), "9", 9, id="highest"),
+        pytest.param(Number(0, kind=float), "2.5", 2.5, id="float"),
+        pytest.param(Number(0, math.inf, float), "1e300", 1e300, id="no-upper-bound"),
+        pytest.param(OneOf("a", "b"), "b", "b", id="choice"),
+        pytest.param(Reader(str.upper), "x", "X", id="function"),
+    ],
+)
+def test_usable(reader: Any, text: str, expected: object) -> None:
+    """Bounds are included."""
+    assert reader(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("reader", "expected"),
+    [
+        (Number(0, 65_535), "0 to 65535"),
+        (Number(1), "from 1"),
+        (Number(0.001, 1_000_000, float), "0.001 to 1000000"),
+        (Number(2**20, unit="bytes"), "from 1 MiB"),
+        (Number(4096, 2**30, unit="bytes"), "4096 to 1 GiB"),
+        (OneOf("a", "b"), "`a`, `b`"),
+        (Boolean(), ""),
+    ],
+)
+def test_values(reader: Any, expected: str) -> None:
+    """The values that can be used are shown in a document."""
+    assert reader.values == expected
+
+
+def test_what_a_declaration_gives() -> None:
+    """Each field is a setting with the names, the type and the default that it is declared with."""
+    assert list(SETTINGS) == list(_Declared._fields)
+    assert [(one.kind, one.default) for one in SETTINGS.values()] == [
+        (str, ""),
+        (bool, False),
+        (Path, None),
+        (int, None),
+        (str, "a"),
+        (tuple[str, ...], ()),
+        (float, None),
+    ]
+    assert (SETTINGS["level"].flag, SETTINGS["level"].variable) == ("--level", "X_LEVEL")
+    assert SETTINGS["level"].option == Option(("serve",), "limits", "how much", "N")
+
+
+@pytest.mark.parametrize(
+    ("field", "text", "expected"),
+    [
+        ("plain", "x", "x"),
+        ("flagged", "on", True),
+        ("folder", "/tmp/x", Path("/tmp/x")),
+        ("level", "9", 9),
+        ("mode", "b", "b"),
+        ("listed", "a,b", ("a", "b")),
+        ("wait", "1", 1.0),
+        ("level", "10", Unusable("'10' is not a whole number from 1 to 9")),
+        ("mode", "c", Unusable("'c' is none of a, b")),
+    ],
+)
+def test_read(field: str, text: str, expected: object) -> None:
+    """A text is read as its field is annotated; what cannot be used is a value, too."""
+    assert SETTINGS[field].read(text) == expected
+
+
+def test_what_is_read_already_stays() -> None:
+    """A value that is no text any more is left as it is."""
+    assert SETTINGS["folder"].read(Path("x")) == Path("x")
+    assert SETTINGS["level"].read(None) is None
+
+
+@pytest.mark.parametrize(
+    ("environ", "expected"),
+    [({}, None), ({"X_LEVEL": ""}, None), ({"X_LEVEL": "3"}, 3), ({"X_LEVEL": "10"}, None), ({"x_level": "3"}, None)],
+)
+def test_value_in_an_environment(environ: dict[str, str], expected: int | None) -> None:
+    """The default stands for a variable that is not set, empty or unusable."""
+    assert SETTINGS["level"].value_in(environ) == expected
+
+
+def test_fault() -> None:
+    """A fault has the name that the value was given by."""
+    setting: Setting = SETTINGS["level"]
+
+    assert setting.fault(Unusable("no")) == Fault("X_LEVEL", "no")
+    assert setting.fault(Unusable("no"), by_flag=True) == Fault("--level", "no")
+
+
+def test_defaults_by_command() -> None:
+    """A command may have a default of its own."""
+    assert (SETTINGS["wait"].default_of("serve"), SETTINGS["wait"].default_of("exec")) == (8.0, None)

@@ -1,0 +1,32 @@
+"""Configurations for tests: from variables that are set for as long as they are read, or from settings alone."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from csm_otel.config.configuration import Configuration, configure
+from csm_otel.config.environment import Given, read_environment
+from csm_otel.config.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+def given(variables: Mapping[str, str], *, flags: Mapping[str, Any] | None = None) -> Given:
+    """Return what is read where only these variables are set; those of `os.environ` that csm-otel knows are not."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [name for name in os.environ if name.upper().startswith(("OTEL_", "CSM_OTEL_"))]:
+            patch.delenv(name)
+        for name, value in variables.items():
+            patch.setenv(name, value)
+        return read_environment(flags or {})
+
+
+def configured(command: str = "replay", **settings: Any) -> Configuration:
+    """Return the configuration of a command without any variable; that of `replay` shows its spans."""
+    configuration, faults = configure(command, Given(Settings(**settings)))
+    assert not faults
+    return configuration
