@@ -17,6 +17,7 @@ from platforms import on_linux
 from csm_otel.csm.events import Ended, Peer
 from csm_otel.intake import search
 from csm_otel.intake.lookup import Lookup, Resolution
+from csm_otel.intake.procfs.process import describe
 from csm_otel.intake.search import LookupRequest
 
 if TYPE_CHECKING:
@@ -96,6 +97,23 @@ def test_an_end_before_it_is_stopped() -> None:
 
 
 @on_linux
+def test_an_end_just_as_it_is_stopped() -> None:
+    """A process that ends after the thread's last wait is reported all the same."""
+    with closing(Lookup(capacity=10)) as lookup:
+        with started(python(SENDER)) as process:
+            port, inode = map(int, next_line(process.stdout).split())
+            origin = describe(process.pid)
+            assert origin is not None
+            lookup._found(Peer("127.0.0.1", port), inode, origin)
+        lookup.stop()
+        lookup.start()
+        lookup.stop()
+
+        ended = [end.origin for one in lookup.pop_results() if isinstance(one, Ended) for end in one.processes]
+    assert ended == [origin]
+
+
+@on_linux
 def test_a_flood_of_requests_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """While a check takes its time only so many requests wait, the latest of all."""
     begun, may_go_on = threading.Event(), threading.Event()
@@ -113,6 +131,7 @@ def test_a_flood_of_requests_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None
         assert begun.wait(DEADLINE_SECONDS)
         for peer in flood:
             lookup.request(LookupRequest(peer, None))
+        assert len(lookup._requests) == lookup._waiting.maxlen == 10
         may_go_on.set()
         deadline = time.monotonic() + DEADLINE_SECONDS
         while flood[-1] not in checked:

@@ -57,6 +57,18 @@ def test_nothing_to_flush(bridge: Bridge) -> None:
     assert turns(bridge, flushing, 0.0) == DELIVERED
 
 
+def test_the_loop_has_its_turn_first(bridge: Bridge) -> None:
+    """What arrived while the flush was requested is received before anything is released."""
+    receive_attempt(bridge, now=0.0)
+    flushing = Flushing(bridge, timeout_seconds=10.0, now=0.0)
+    assert flushing.advance(now=0.0) is None
+    assert not bridge.pipeline.is_releasing
+    receive_attempt(bridge, now=0.0)
+    assert flushing.advance(now=0.0) is None
+    assert bridge.pipeline.is_releasing
+    assert bridge.snapshot().events_pending == 2
+
+
 def test_a_back_end_that_is_slow(bridge: Bridge) -> None:
     """A flush lasts until the back end has everything; meanwhile only time brings it on."""
     queue = HeldQueue()
