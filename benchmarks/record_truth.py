@@ -135,7 +135,7 @@ def _receive(receiver: Receiver, notes: list[Connection]) -> _Received:
         ready, _, _ = select.select([receiver, *waiting], [], [], None if waiting else _QUIET_SECONDS)
         if not ready:
             return got
-        got.datagrams.extend(receiver.drain(_MOST_AT_ONCE))
+        got.datagrams.extend(receiver.receive(_MOST_AT_ONCE))
         for note in [note for note in waiting if note in ready]:
             with suppress(EOFError):
                 got.noted.extend(note.recv())

@@ -141,7 +141,7 @@ class Agent:
         total = 0
         for number, receiver in enumerate(self._receivers):
             count, received_ns = 0, -math.inf
-            for datagram in receiver.drain(_DATAGRAMS_PER_TURN):
+            for datagram in receiver.receive(_DATAGRAMS_PER_TURN):
                 count += 1
                 self._process(datagram)
                 received_ns = datagram.received_ns
@@ -201,7 +201,7 @@ class Agent:
         """Yield what waits in a socket, until it is empty, or more than its buffer holds has been read."""
         left_bytes = receiver.buffer_bytes
         while left_bytes > 0 and self._clock() < deadline:
-            some = list(receiver.drain(_DATAGRAMS_PER_TURN))
+            some = list(receiver.receive(_DATAGRAMS_PER_TURN))
             yield from some
             left_bytes -= sum(len(datagram.payload) for datagram in some)
             if len(some) < _DATAGRAMS_PER_TURN:

@@ -100,9 +100,9 @@ class Receiver:
         factor = 2 if _ON_LINUX else 1
         return self.buffer_bytes < factor * min(asked_bytes, _LARGEST_BUFFER_BYTES)
 
-    def drain(self, most: int) -> Iterator[Datagram]:
-        """Yield what waits in the socket, at most ``most`` datagrams."""
-        for _ in range(most):
+    def receive(self, limit: int) -> Iterator[Datagram]:
+        """Yield the datagrams that wait in the socket, at most ``limit``."""
+        for _ in range(limit):
             try:
                 payload, ancillary, _flags, address = self._socket.recvmsg(MAX_DATAGRAM_BYTES, _ANCILLARY_BYTES)
             except (BlockingIOError, InterruptedError):

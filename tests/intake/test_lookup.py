@@ -113,7 +113,6 @@ def test_an_end_just_as_it_is_stopped() -> None:
     assert ended == [origin]
 
 
-@on_linux
 def test_a_flood_of_requests_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """While a check takes its time only so many requests wait, the latest of all."""
     begun, may_go_on = threading.Event(), threading.Event()
@@ -140,7 +139,6 @@ def test_a_flood_of_requests_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None
     assert checked == [PEER, *flood[-10:]]
 
 
-@on_linux
 def test_a_thread_that_fails(monkeypatch: pytest.MonkeyPatch) -> None:
     """A lookup that fails altogether is not alive: nobody needs to wait for its answers."""
 
@@ -157,7 +155,6 @@ def test_a_thread_that_fails(monkeypatch: pytest.MonkeyPatch) -> None:
         assert not lookup.has_results
 
 
-@on_linux
 def test_a_scan_that_hangs_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     """Stopping gives up at its deadline, and the thread keeps its descriptors until it is through."""
     begun, may_go_on = threading.Event(), threading.Event()

@@ -78,7 +78,7 @@ def receive(listening: Receiver, count: int) -> list[Datagram]:
     while len(datagrams) < count:
         left = deadline - time.monotonic()
         assert select.select([listening], [], [], max(left, 0))[0], f"{len(datagrams)} of {count} datagrams came"
-        datagrams += listening.drain(count - len(datagrams))
+        datagrams += listening.receive(count - len(datagrams))
     return datagrams
 
 
@@ -147,12 +147,12 @@ def test_size(size_bytes: int, listening: Receiver, sender: socket.socket) -> No
     assert [payload, b"next"] == [datagram.payload for datagram in receive(listening, 2)]
 
 
-def test_drain_takes_no_more_than_asked_for(listening: Receiver, sender: socket.socket) -> None:
+def test_no_more_than_asked_for(listening: Receiver, sender: socket.socket) -> None:
     """No more is read at once than asked for, however much there is."""
     for _ in range(5):
         sender.sendto(b"x", listening.address)
 
-    assert [2, 2, 1, 0] == [len(list(listening.drain(2))) for _ in range(4)]
+    assert [2, 2, 1, 0] == [len(list(listening.receive(2))) for _ in range(4)]
 
 
 def test_a_closed_receiver_gives_nothing(listening: Receiver, sender: socket.socket) -> None:
@@ -160,7 +160,7 @@ def test_a_closed_receiver_gives_nothing(listening: Receiver, sender: socket.soc
     sender.sendto(b"x", listening.address)
     listening.close()
 
-    assert not list(listening.drain(10))
+    assert not list(listening.receive(10))
 
 
 @on_linux
@@ -176,7 +176,7 @@ def test_an_error_of_the_network_is_no_end(sender: socket.socket) -> None:
         sock.sendto(b"x", nobody)
         sender.sendto(b"after", listening.address)
 
-        assert [datagram.payload for datagram in listening.drain(10)] == [b"after"]
+        assert [datagram.payload for datagram in listening.receive(10)] == [b"after"]
 
 
 @on_linux
@@ -186,7 +186,7 @@ def test_every_loss_is_counted(sender: socket.socket) -> None:
         assert listening.kernel_drops == 0
         for _ in range(MANY):
             sender.sendto(b"x" * 1000, listening.address)
-        received = len(list(listening.drain(MANY + 1)))
+        received = len(list(listening.receive(MANY + 1)))
         drops = listening.kernel_drops
 
         assert received > 0
@@ -212,9 +212,9 @@ def test_counters_are_exact(host: str) -> None:
                     sender.sendto(b"x" * 700, one.address)
                     sent[one.address] += 1
                 # not all of it, so that the next burst finds less room
-                assert len(list(one.drain(5))) <= 5
+                assert len(list(one.receive(5))) <= 5
         for one in (small, larger):
-            assert len(list(one.drain(MANY))) < MANY
+            assert len(list(one.receive(MANY))) < MANY
             counters = one.counters
             assert counters.dropped_by_kernel
             assert counters.read + counters.dropped_by_kernel == sent[one.address]
