@@ -1,7 +1,7 @@
-"""What a datagram costs the correlator, by what waits in it: each figure as a ratio to the first of its block.
+"""The cost of a datagram in the correlator, by what is pending: each figure also as a ratio to the first of its block.
 
-Nothing here judges; run it with ``make bench``. The senders are simulated: threads that call one API one call after
-the other, one try in ten failing. A flood is one group full of what never finds its other half.
+Run it with ``make bench``; there is no pass or fail. The senders are simulated: threads that make sequential calls of
+one API, with one attempt in ten failing. A flood is one group full of events without counterparts.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def main() -> None:
         }
     )
     _block({f"flood of attempts without calls: {count}": (0, list(_attempts(count))) for count in FLOOD})
-    _block({f"flood of held calls without attempts: {count}": (0, list(_held_calls(count))) for count in FLOOD})
+    _block({f"flood of waiting calls without attempts: {count}": (0, list(_waiting_calls(count))) for count in FLOOD})
     _block({f"flood of retries, one call in ten: {count}": (0, list(_retries(count))) for count in FLOOD})
 
 
@@ -80,7 +80,7 @@ def _receive(correlator: Correlator, arrival: Arrival) -> None:
 
 
 def _threads(count: int, dialect: Dialect = Dialect.BOTOCORE) -> Iterator[Arrival]:
-    """Yield what threads send that make calls without a pause."""
+    """Yield the datagrams of threads that make calls without a pause."""
     rng = random.Random(1)
     free_at = [(rng.random() * LATENCY_MS, number) for number in range(count)]
     arrivals = []
@@ -109,7 +109,7 @@ def _attempts(count: int) -> Iterator[Arrival]:
         yield Arrival(number / 20, _attempt(number / 20 - 20, number / 20, failed=True))
 
 
-def _held_calls(count: int) -> Iterator[Arrival]:
+def _waiting_calls(count: int) -> Iterator[Arrival]:
     for number in range(count):
         yield Arrival(number / 20, _call(number / 20 - 20, number / 20, dialect=Dialect.RUBY))
 
