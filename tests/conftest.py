@@ -11,8 +11,8 @@ from hypothesis import HealthCheck, settings
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-# No deadline: the machine may be busy, and speed is the benchmarks' business.
-settings.register_profile("default", deadline=None, max_examples=100)
+# No deadline and no check for slowness: the machine may be busy.
+settings.register_profile("default", deadline=None, max_examples=100, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile(
     "ci",
     deadline=None,
