@@ -15,6 +15,7 @@ import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -52,13 +53,18 @@ def aws_settings_of_our_own(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv(name, value)
 
 
+@cache
+def session() -> boto3.Session:
+    """Return the session of all clients, which reads the model of each service once."""
+    return boto3.Session(aws_session_token=SESSION_TOKEN, aws_access_key_id="AKIAIOSFODNN7EXAMPLE",
+                         aws_secret_access_key="not-a-secret", region_name="us-east-1")  # fmt: skip
+
+
 @contextlib.contextmanager
 def client_of(proxy: FaultProxy, service: str, *, attempts: int = 1, **settings: Any) -> Generator[Any]:
     """Make a boto3 client that talks to the proxy and leaves no connection open."""
     config = Config(retries={"total_max_attempts": attempts, "mode": "legacy"}, proxies={}, **settings)
-    session = boto3.Session(aws_session_token=SESSION_TOKEN, aws_access_key_id="AKIAIOSFODNN7EXAMPLE",
-                            aws_secret_access_key="not-a-secret", region_name="us-east-1")  # fmt: skip
-    client = session.client(service, endpoint_url=f"http://127.0.0.1:{proxy.port}", config=config)
+    client = session().client(service, endpoint_url=f"http://127.0.0.1:{proxy.port}", config=config)
     try:
         yield client
     finally:

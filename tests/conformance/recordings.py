@@ -6,6 +6,7 @@ belongs to, which no datagram says.
 
 from __future__ import annotations
 
+from functools import cache
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -70,8 +71,9 @@ class CountingIds:
         return next(self._span_ids)
 
 
+@cache
 def recording(name: str) -> list[Recorded]:
-    """Return a capture or a truth recording."""
+    """Return a capture or a truth recording; it is read once, and all callers get the same list."""
     folder = _CAPTURED if name in CAPTURES else _CAPTURED / "truth"
     return read(folder / f"{name}{SUFFIX}")
 
@@ -79,25 +81,37 @@ def recording(name: str) -> list[Recorded]:
 def play(recorded: Iterable[Recorded]) -> Played:
     """Feed datagrams to a correlator at the times of their receipt, then flush it."""
     correlator = Correlator()
-    played = Played([], [], [])
+    result = Played([], [], [])
     for index, datagram in enumerate(recorded):
         now = datagram.received_ns / _NS_PER_SECOND
-        played.released.extend(correlator.expire(now=now))
+        result.released.extend(correlator.expire(now=now))
         try:
             events = decode(datagram.payload).events
         except MalformedDatagramError as error:
-            played.rejected.append((index, error.reason))
+            result.rejected.append((index, error.reason))
             continue
         for event in events:
-            played.events.append((event, index))
-            played.released.extend(
+            result.events.append((event, index))
+            result.released.extend(
                 correlator.receive(event, peer=datagram.peer, received_ns=datagram.received_ns, now=now)
             )
-    played.released.extend(correlator.flush())
-    return played
+    result.released.extend(correlator.flush())
+    return result
 
 
-def trees_of(played: Played) -> list[list[SpanData]]:
+@cache
+def played(name: str) -> Played:
+    """Return what came of a recording; it is played once, and all callers get the same."""
+    return play(recording(name))
+
+
+@cache
+def trees(name: str) -> list[list[SpanData]]:
+    """Return the spans of a recording, as `trees_of` makes them; they are mapped once."""
+    return trees_of(played(name))
+
+
+def trees_of(given: Played) -> list[list[SpanData]]:
     """Return the spans of everything that was released, a list for each call and each orphan."""
     mapper = SpanMapper(ids=CountingIds(), resource={})
-    return [mapper.map(released) for released in played.released]
+    return [mapper.map(released) for released in given.released]

@@ -10,7 +10,7 @@ from collections import Counter, defaultdict
 from typing import NamedTuple
 
 import pytest
-from conformance.recordings import CAPTURES, EVERYTHING, play, recording, trees_of
+from conformance.recordings import CAPTURES, EVERYTHING, played, recording, trees
 
 from csm_otel.correlation.released import CorrelatedCall
 from csm_otel.csm.decoding import decode
@@ -195,12 +195,12 @@ DIALECTS = {
 def test_every_scenario_comes_out_as_its_sdk_explains(name: str) -> None:
     """Each captured scenario gives the calls, attempts and gaps that the SDK's documented behaviour leads to."""
     recorded = recording(name)
-    played = play(recorded)
-    index_of = played.index_of()
+    result = played(name)
+    index_of = result.index_of()
     seen: defaultdict[str, Counter[str]] = defaultdict(Counter)
-    for index, reason in played.rejected:
+    for index, reason in result.rejected:
         seen[recorded[index].label][reason] += 1
-    for released in played.released:
+    for released in result.released:
         if isinstance(released, CorrelatedCall):
             counts = seen[recorded[index_of[id(released.call.event)]].label]
             counts["calls"] += 1
@@ -218,10 +218,10 @@ def test_every_scenario_comes_out_as_its_sdk_explains(name: str) -> None:
 def test_no_attempt_joins_a_call_of_another_scenario(name: str) -> None:
     """What a call takes was sent in its own scenario."""
     recorded = recording(name)
-    played = play(recorded)
-    index_of = played.index_of()
+    result = played(name)
+    index_of = result.index_of()
 
-    for released in played.released:
+    for released in result.released:
         if isinstance(released, CorrelatedCall):
             label = recorded[index_of[id(released.call.event)]].label
             assert {recorded[index_of[id(attempt.event)]].label for attempt in released.attempts} <= {label}
@@ -269,7 +269,7 @@ def test_events_say_what_their_datagrams_say(name: str) -> None:
 @pytest.mark.parametrize("name", EVERYTHING)
 def test_each_tree_is_whole_and_its_times_are_in_order(name: str) -> None:
     """Attempts are children of their call, in its trace, and lie within it but for JS and Ruby, which say how far."""
-    for tree in trees_of(play(recording(name))):
+    for tree in trees(name):
         call, *attempts = tree
         assert all(span.end_ns >= span.start_ns for span in tree)
         for attempt in attempts:

@@ -88,8 +88,8 @@ def test_each_api_call_of_a_case_becomes_one_tree(sdk: str, at: int) -> None:
 def test_cases_hold_no_secret_once_decoded(sdk: str) -> None:
     """The access key and the session token of the cases are in no event and in no span."""
     for case in cases(sdk):
-        played = play(datagrams(sdk, case))
-        text = repr([played.events, trees_of(played)])
+        result = play(datagrams(sdk, case))
+        text = repr([result.events, trees_of(result)])
         assert "myaccesskey" not in text
         assert "mysessiontoken" not in text
 
@@ -122,10 +122,10 @@ def test_ruby_datagrams_name_what_failed() -> None:
 
 def test_ruby_datagrams_that_do_not_coincide_are_no_tree() -> None:
     """As they stand, 43 s apart, the spec's attempts belong to none of its calls."""
-    played = play(_received_together(ruby_datagrams()))
+    result = play(_received_together(ruby_datagrams()))
 
-    calls = [released for released in played.released if isinstance(released, CorrelatedCall)]
-    orphans = [released for released in played.released if isinstance(released, OrphanAttempt)]
+    calls = [released for released in result.released if isinstance(released, CorrelatedCall)]
+    orphans = [released for released in result.released if isinstance(released, OrphanAttempt)]
 
     assert len(calls) == len(orphans) == 3
     assert all(call.missing == 1 for call in calls)

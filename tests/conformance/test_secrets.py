@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from conformance.recordings import CAPTURES, EVERYTHING, play, recording, trees_of
+from conformance.recordings import CAPTURES, EVERYTHING, play, played, recording, trees, trees_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -19,11 +19,9 @@ if TYPE_CHECKING:
 @pytest.mark.parametrize("name", EVERYTHING)
 def test_no_secret_survives(name: str) -> None:
     """No access key, no session token and no 16 characters of either are in any event or span."""
-    recorded = recording(name)
-    played = play(recorded)
-    secrets = set(_secrets(recorded))
-    texts = [repr(event) for event, _ in played.events]
-    texts += [_text_of(span) for tree in trees_of(played) for span in tree]
+    secrets = set(_secrets(recording(name)))
+    texts = [repr(event) for event, _ in played(name).events]
+    texts += [_text_of(span) for tree in trees(name) for span in tree]
 
     assert secrets
     assert not list(_leaks(texts, secrets))
@@ -33,9 +31,9 @@ def test_no_secret_survives(name: str) -> None:
 def test_no_quoted_secret_survives(name: str) -> None:
     """A server's message that quotes the attempt's own key and token, whole or cut, comes out without them."""
     quoting = list(_quoting_their_secrets(recording(name)))
-    played = play(quoting)
-    texts = [repr(event) for event, _ in played.events]
-    texts += [_text_of(span) for tree in trees_of(played) for span in tree]
+    result = play(quoting)
+    texts = [repr(event) for event, _ in result.events]
+    texts += [_text_of(span) for tree in trees_of(result) for span in tree]
 
     assert any("The key is [redacted]" in text for text in texts)
     assert not list(_leaks(texts, set(_secrets(quoting))))

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import pytest
-from conformance.recordings import play, recording
+from conformance.recordings import played, recording
 from conformance.scoring import score
 
 
@@ -79,8 +79,7 @@ _MOST_RIGHT_DOUBTED_PERCENT = 5.0
 @pytest.mark.parametrize(("name", "exceptions"), [pytest.param(*row, id=row[0]) for row in SEQUENTIAL.items()])
 def test_calls_made_one_by_one_get_exactly_their_attempts(name: str, exceptions: Exceptions) -> None:
     """Every call of a sequential sender is right, and no attempt is left over, save for what is named."""
-    recorded = recording(name)
-    scored = score(recorded, play(recorded))
+    scored = score(recording(name), played(name))
 
     assert exceptions == Exceptions(frozenset(scored.wrong), frozenset(scored.orphans))
 
@@ -88,8 +87,7 @@ def test_calls_made_one_by_one_get_exactly_their_attempts(name: str, exceptions:
 @pytest.mark.parametrize(("name", "floor"), [pytest.param(*row, id=row[0]) for row in CONCURRENT.items()])
 def test_concurrent_calls_mostly_get_exactly_their_attempts(name: str, floor: Floor) -> None:
     """Of calls to one API at the same time most are right, few errors show, and doubt is told where it is due."""
-    recorded = recording(name)
-    scored = score(recorded, play(recorded))
+    scored = score(recording(name), played(name))
 
     assert scored.percent_right >= floor.right
     assert scored.percent(scored.miscounted) <= floor.miscounted
