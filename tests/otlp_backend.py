@@ -105,6 +105,10 @@ class _Backend:
         with self._changed:
             self._answers.extend(answers)
 
+    def release(self) -> None:
+        """Answer at once whatever is delayed, and from now on without delay."""
+        self._is_over.set()
+
     def wait_for_requests(self, count: int, *, deadline_seconds: float = DEADLINE_SECONDS) -> None:
         """Wait until at least ``count`` requests have come.
 

@@ -10,16 +10,14 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 from urllib.parse import urlsplit
 
 from e2e.programs import DEADLINE_SECONDS
-from otlp_backend import wait_until
+from lossless import send
 
 if TYPE_CHECKING:
-    import signal
     from collections.abc import Generator
 
     from e2e.programs import Serving
@@ -32,35 +30,16 @@ _ATTEMPT = (
     '{{"Version":1,"ClientId":"{0}","Type":"ApiCallAttempt","Service":"S3","Api":"GetObject","Timestamp":1795458108268,'
     '"AttemptLatency":2,"Fqdn":"s3.amazonaws.com","UserAgent":"Boto3/1.35.0 Botocore/1.35.0","HttpStatusCode":200}}'
 )
-_BURST = 100  # which every receive buffer has room for
 
 
 def send_calls(daemon: Serving, count: int) -> None:
     """Send calls without attempts, each with a name of its own."""
-    _send(daemon, [_CALL.format(number) for number in range(count)])
+    send(daemon.address, (_CALL.format(number).encode() for number in range(count)))
 
 
 def send_attempts(daemon: Serving, count: int) -> None:
     """Send attempts whose calls never come."""
-    _send(daemon, [_ATTEMPT.format(number % 100) for number in range(count)])
-
-
-def _send(daemon: Serving, texts: list[str]) -> None:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-        for number, text in enumerate(texts):
-            sock.sendto(text.encode(), daemon.address)
-            if number % _BURST == 0:
-                wait_until(lambda: _queued_bytes(daemon.address[1]) == 0)
-
-
-def _queued_bytes(port: int) -> int:
-    """Return what waits in the socket of a port; 0 where the system does not tell."""
-    with contextlib.suppress(OSError):
-        for line in Path("/proc/net/udp").read_text(encoding="ascii").splitlines()[1:]:
-            words = line.split()
-            if int(words[1].partition(":")[2], 16) == port:
-                return int(words[4].partition(":")[2], 16)
-    return 0
+    send(daemon.address, (_ATTEMPT.format(number % 100).encode() for number in range(count)))
 
 
 @contextlib.contextmanager
@@ -106,13 +85,6 @@ def broken_backend(kind: Literal["hangs", "drips"]) -> Generator[str]:
             is_over.set()
             listener.shutdown(socket.SHUT_RDWR)
             thread.join(DEADLINE_SECONDS)
-
-
-def seconds_to_stop(daemon: Serving, number: signal.Signals) -> float:
-    """End the daemon in order, and return how long that took."""
-    began = time.monotonic()
-    assert daemon.stop(number) == 0
-    return time.monotonic() - began
 
 
 def counts_in(text: str) -> dict[str, object]:

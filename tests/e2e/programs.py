@@ -66,9 +66,12 @@ def run_exec(script: str, *flags: str | Path, env: Mapping[str, str]) -> subproc
 
 
 def spans_in(file: Path) -> list[dict[str, Any]]:
-    """Return the spans of an OTLP JSON lines file, each with its resource and with its attributes as a dict."""
+    """Return the spans of an OTLP JSON lines file, each with its resource and with its attributes as a dict.
+
+    A last line without its end is left out: it is being written.
+    """
     spans = []
-    for line in file.read_text(encoding="utf-8").splitlines():
+    for line in file.read_text(encoding="utf-8").split("\n")[:-1]:
         for resource_spans in json.loads(line)["resourceSpans"]:
             resource = _attributes(resource_spans["resource"])
             for scope_spans in resource_spans["scopeSpans"]:

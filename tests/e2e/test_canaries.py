@@ -9,10 +9,12 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING
 
+import lossless
 import pytest
 from e2e.canaries import Canaries, found, plant
 from e2e.programs import DEADLINE_SECONDS, environment, read_until, run, serving
 from e2e.test_spool import spans_on_disk
+from lossless import send
 from otlp_backend import HttpBackend, wait_until
 
 from csm_otel.csm.redaction import REDACTED
@@ -20,8 +22,9 @@ from csm_otel.csm.redaction import REDACTED
 if TYPE_CHECKING:
     from pathlib import Path
 
-_SEND = """
-import json, os, socket, sys
+# However many are lost: there may be nobody left who reads them.
+_SEND_ALL = """
+import os, socket, sys
 sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 for line in open(sys.argv[1]):
     sock.sendto(bytes.fromhex(line), ("127.0.0.1", int(os.environ["AWS_CSM_PORT"])))
@@ -95,9 +98,7 @@ def test_serve(canaries: Canaries, tmp_path: Path) -> None:
     stdout = tmp_path / "stdout"
     outputs: dict[str, bytes] = {}
     with serving(*flags, "--attempt-wait-seconds", "1", "--drain-seconds", "40", env=env, stdout=stdout) as daemon:
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-            for payload in canaries.payloads:
-                sock.sendto(payload, daemon.address)
+        send(daemon.address, canaries.payloads)
         wait_until(lambda: spans_on_disk(tmp_path / "spool") == canaries.events)
         outputs |= {f"away: {name}": data for name, data in everything(tmp_path).items()}
         with HttpBackend(port=port) as backend:
@@ -133,7 +134,7 @@ def test_exec(canaries: Canaries, tmp_path: Path, exporters: str) -> None:
             out / "spool",
             "--user-agent",
         ]
-        done = run("exec", *flags, "--", sys.executable, "-c", _SEND, str(hexes), env=env)
+        done = run("exec", *flags, "--", sys.executable, lossless.__file__, hexes, env=env)
         outputs = requests_of(backend) | everything(out) | {"stdout": done.stdout, "stderr": done.stderr}
     assert done.returncode == 0
     assert f"{len(canaries.payloads):,} datagrams received".encode() in done.stderr
@@ -165,9 +166,7 @@ def test_a_crash_of_serve(canaries: Canaries, module: str, name: str) -> None:
         line = read_until(process, b"listening on")
         port = re.search(r":(\d+) ", line)
         assert port
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-            for payload in canaries.payloads:
-                sock.sendto(payload, ("127.0.0.1", int(port[1])))
+        send(("127.0.0.1", int(port[1])), canaries.payloads)
         out, err = process.communicate(timeout=DEADLINE_SECONDS)
     finally:
         process.kill()
@@ -184,7 +183,7 @@ def test_a_crash_of_exec(canaries: Canaries, tmp_path: Path, module: str, name: 
     done = subprocess.run(
         [
             sys.executable, "-X", "faulthandler", "-c", _CRASH.format(module=module, name=name),
-            "exec", "--file", tmp_path / "file", "--", sys.executable, "-c", _SEND, hexes,
+            "exec", "--file", tmp_path / "file", "--", sys.executable, "-c", _SEND_ALL, hexes,
         ],
         env=environment(OTEL_METRICS_EXPORTER="otlp", OTEL_EXPORTER_OTLP_ENDPOINT="http://127.0.0.1:9"),
         capture_output=True,
@@ -200,9 +199,7 @@ def test_an_abort(canaries: Canaries) -> None:
     """What faulthandler prints when the process is killed by an error of its own names code only."""
     env = environment(OTEL_TRACES_EXPORTER="none", PYTHONFAULTHANDLER="1")
     with serving(env=env) as daemon:
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-            for payload in canaries.payloads:
-                sock.sendto(payload, daemon.address)
+        send(daemon.address, canaries.payloads)
         assert daemon.stop(signal.SIGABRT) == -signal.SIGABRT
     assert b"Fatal Python error: Aborted" in daemon.rest
     assert_clean({"stderr": daemon.rest}, canaries, redacted=set())

@@ -6,13 +6,13 @@ import os
 import re
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 from e2e.programs import (
     CSM_OTEL,
+    DEADLINE_SECONDS,
     ONE_CALL,
     SEVERAL_CALLS,
     environment,
@@ -24,7 +24,7 @@ from e2e.programs import (
 )
 from faultproxy import FaultProxy
 from faultrules import Rule
-from otlp_backend import Answer, GrpcBackend, HttpBackend
+from otlp_backend import FOREVER_SECONDS, Answer, GrpcBackend, HttpBackend, wait_until
 from platforms import ON_LINUX, on_linux
 
 FAULTS = (
@@ -334,54 +334,66 @@ def test_an_output_that_fails_is_told() -> None:
     assert (done.returncode, done.stderr) == (0, b"csm-otel: --output: /dev/full: no space left on device\n")
 
 
+_FLOOD = """
+import os, socket, subprocess, sys, time
+if len(sys.argv) == 1:
+    child = subprocess.Popen([sys.executable, __file__, "x"], stdout=subprocess.PIPE, stderr=-3, stdin=-3)
+    child.stdout.readline()
+    sys.exit()
+peer = ("127.0.0.1", int(os.environ["AWS_CSM_PORT"]))
+sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+print("up", flush=True)
+end = time.monotonic() + 120
+while time.monotonic() < end and os.path.exists(__file__):
+    sock.sendto(b"{}", peer)
+"""
+
+
 def test_what_goes_on_sending_holds_nothing_up(tmp_path: Path) -> None:
     """A child left behind that never stops sending does not keep the wrapper, nor get into the trace."""
     script = tmp_path / "flood.py"
-    script.write_text(
-        "import os, socket, subprocess, sys, time\n"
-        "if len(sys.argv) == 1:\n"
-        "    child = subprocess.Popen([sys.executable, __file__, 'x'], stdout=subprocess.PIPE, stderr=-3, stdin=-3)\n"
-        "    child.stdout.readline()\n"
-        "    time.sleep(2)\n"
-        "    sys.exit()\n"
-        "peer = ('127.0.0.1', int(os.environ['AWS_CSM_PORT']))\n"
-        "sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)\n"
-        "print('up', flush=True)\n"
-        "end = time.monotonic() + 30\n"
-        "while time.monotonic() < end and os.path.exists(__file__):\n"
-        "    sock.sendto(b'{}', peer)\n",
-        encoding="utf-8",
-    )
-    began = time.monotonic()
-    done = run("exec", "--", sys.executable, script, env=environment())
-    script.unlink()
+    script.write_text(_FLOOD, encoding="utf-8")
+    try:
+        done = run("exec", "--", sys.executable, script, env=environment())
+    finally:
+        script.unlink()  # which ends the child
     assert done.returncode == 0
-    assert time.monotonic() - began < 25
     assert b"came too late to be heard" in done.stderr
+
+
+# What is left behind sends when the gate is there, and says when it has.
+_LATE = """
+import os, pathlib, socket, subprocess, sys, time
+if len(sys.argv) == 1:
+    subprocess.Popen([sys.executable, __file__, "child"], stdout=-3, stderr=-3, stdin=-3)
+    sys.exit()
+folder = pathlib.Path(__file__).parent
+end = time.monotonic() + 120
+while time.monotonic() < end and not (folder / "gate").exists():
+    time.sleep(0.01)
+with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+    for _ in range(3):
+        sock.sendto(b"{}", ("127.0.0.1", int(os.environ["AWS_CSM_PORT"])))
+(folder / "sent").touch()
+"""
 
 
 def test_what_a_command_leaves_behind_is_counted(tmp_path: Path) -> None:
     """Datagrams from a background child that outlives the command are not heard, and the tally says so."""
     script = tmp_path / "leave.py"
-    script.write_text(
-        "import os, socket, subprocess, sys, time\n"
-        "if len(sys.argv) == 1:\n"
-        "    subprocess.Popen([sys.executable, __file__, 'child'], stdout=-3, stderr=-3, stdin=-3)\n"
-        "    sys.exit()\n"
-        "peer = ('127.0.0.1', int(os.environ['AWS_CSM_PORT']))\n"
-        "sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)\n"
-        "for _ in range(100):\n"
-        "    sock.sendto(b'{}', peer)\n"
-        "    time.sleep(0.05)\n",
-        encoding="utf-8",
-    )
+    script.write_text(_LATE, encoding="utf-8")
     with HttpBackend() as backend:
-        backend.script(Answer(delay_seconds=2))
-        done = run(
-            "exec", "--", sys.executable, script, env=environment(OTEL_EXPORTER_OTLP_TRACES_ENDPOINT=backend.url)
-        )
-    assert done.returncode == 0
-    assert re.search(rb"\d+ datagrams? came too late to be heard", done.stderr), done.stderr
+        backend.script(Answer(delay_seconds=FOREVER_SECONDS))
+        env = environment(OTEL_EXPORTER_OTLP_TRACES_ENDPOINT=backend.url, OTEL_EXPORTER_OTLP_TIMEOUT="600000")
+        command = [*CSM_OTEL, "exec", "--drain-seconds", "600", "--", sys.executable, str(script)]
+        with subprocess.Popen(command, env=env, stderr=subprocess.PIPE) as process:
+            backend.wait_for_requests(1)  # the command has ended, and what it sent has been read
+            (tmp_path / "gate").touch()
+            wait_until((tmp_path / "sent").exists)
+            backend.release()
+            _, told = process.communicate(timeout=DEADLINE_SECONDS)
+    assert process.returncode == 0
+    assert b"3 datagrams came too late to be heard" in told
 
 
 @pytest.mark.parametrize(

@@ -30,16 +30,19 @@ AT_ONCE = {"OTEL_TRACES_EXPORTER": "none", "OTEL_BSP_SCHEDULE_DELAY": "50"}
 TICK_NS = 20_000_000  # two of the kernel's
 CARRIED = "etl;00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 
+# All scripts wait for the end of their input before they end: a process that has gone cannot be looked up.
 CALLS = """
-import boto3, time
+import boto3, sys, time
 s3 = boto3.client("s3")
 s3.list_buckets()
 s3.list_buckets()
+sys.stdin.read()
 print(time.time_ns(), flush=True)
 """
 ONE_CALL = """
-import boto3, time
+import boto3, sys, time
 boto3.client("s3").list_buckets()
+sys.stdin.read()
 print(time.time_ns(), flush=True)
 """
 # Tells between which instants its child has started, and its pid.
@@ -53,7 +56,7 @@ os.waitpid(pid, 0)
 """
 # The socket is opened by the first call, before the children are there.
 FORKED = """
-import boto3, os
+import boto3, os, sys
 s3 = boto3.client("s3")
 s3.list_buckets()
 children = []
@@ -64,11 +67,13 @@ for _ in range(2):
     children.append(pid)
 for pid in children:
     os.waitpid(pid, 0)
+sys.stdin.read()
 """
 SESSIONS = """
-import boto3
+import boto3, sys
 for _ in range(3):
     boto3.Session().client("s3").list_buckets()
+sys.stdin.read()
 """
 
 
@@ -114,11 +119,18 @@ def orphans_in(spans: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [span for span in spans if "csm.orphan" in span["attributes"]]
 
 
-def run_script(tmp_path: Path, text: str, env: dict[str, str]) -> None:
-    """Run a script called job.py to its end."""
+def run_script(tmp_path: Path, text: str, env: dict[str, str], *, file: Path, calls: int) -> None:
+    """Run a script called job.py, and let it end when so many calls are in the file."""
     script = tmp_path / "job.py"
     script.write_text(text, encoding="utf-8")
-    subprocess.run([sys.executable, script], env=env, check=True, timeout=DEADLINE_SECONDS, stdout=subprocess.PIPE)
+    command = [sys.executable, str(script)]
+    with subprocess.Popen(command, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        try:
+            wait_for(file, calls, calls_in)
+            process.communicate(timeout=DEADLINE_SECONDS)
+        finally:
+            process.kill()
+    assert process.returncode == 0
 
 
 @on_linux
@@ -135,8 +147,10 @@ def test_two_scripts_and_a_command_at_once(moto_port: int, tmp_path: Path) -> No
             processes[name] = subprocess.Popen(
                 [sys.executable, "-c", LAUNCHER, command, "s3", "ls"],
                 env=environment(moto_port, **daemon.csm()),
+                stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
             )
+        wait_for(file, 5, calls_in)
         for name, process in processes.items():
             out, _ = process.communicate(timeout=DEADLINE_SECONDS)
             truth[name] = [int(word) for word in out.split()]
@@ -171,7 +185,7 @@ def test_one_process_is_one_trace(moto_port: int, tmp_path: Path, script: str) -
     """Children that share the socket are in their parent's trace, and so are sessions with sockets of their own."""
     file = tmp_path / "out.jsonl"
     with serving("--group", "process", "--file", file, env=environment(**AT_ONCE)) as daemon:
-        run_script(tmp_path, script, environment(moto_port, **daemon.csm()))
+        run_script(tmp_path, script, environment(moto_port, **daemon.csm()), file=file, calls=3)
         wait_for(file, 1, roots_in)
         assert daemon.stop() == 0
     spans = spans_in(file)
@@ -186,7 +200,7 @@ def test_calls_are_named_without_it(moto_port: int, tmp_path: Path) -> None:
     """Each call is a trace by default, and still known by the script that made it."""
     file = tmp_path / "out.jsonl"
     with serving("--file", file, env=environment(**AT_ONCE)) as daemon:
-        run_script(tmp_path, CALLS, environment(moto_port, **daemon.csm()))
+        run_script(tmp_path, CALLS, environment(moto_port, **daemon.csm()), file=file, calls=2)
         assert daemon.stop() == 0
     spans = spans_in(file)
     assert len({span["traceId"] for span in spans}) == 2
@@ -199,7 +213,8 @@ def test_a_context_in_the_client_id_wins(moto_port: int, tmp_path: Path) -> None
     """A call that names its trace is in that one, and its process gets no root for it."""
     file = tmp_path / "out.jsonl"
     with serving("--group", "process", "--file", file, env=environment(**AT_ONCE)) as daemon:
-        run_script(tmp_path, CALLS, environment(moto_port, **daemon.csm(), AWS_CSM_CLIENT_ID=CARRIED))
+        env = environment(moto_port, **daemon.csm(), AWS_CSM_CLIENT_ID=CARRIED)
+        run_script(tmp_path, CALLS, env, file=file, calls=2)
         assert daemon.stop() == 0
     spans = spans_in(file)
     assert {span["traceId"] for span in spans} == {CARRIED.split("-")[1]}

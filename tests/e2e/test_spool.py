@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from e2e.programs import environment, has_traceback, lines_of, serving
+from lossless import send
 from otlp_backend import HttpBackend, wait_until
 
 if TYPE_CHECKING:
@@ -41,9 +42,7 @@ def port() -> int:
 
 def send_calls(daemon: Serving, first: int = 0) -> None:
     """Send calls, each with a name of its own."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-        for number in range(first, first + CALLS):
-            sock.sendto(_CALL.format(number).encode(), daemon.address)
+    send(daemon.address, (_CALL.format(number).encode() for number in range(first, first + CALLS)))
 
 
 def spans_on_disk(folder: Path) -> int:

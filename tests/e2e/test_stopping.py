@@ -13,17 +13,19 @@ import time
 from typing import TYPE_CHECKING, Literal
 
 import pytest
-from e2e.lifecycle import broken_backend, flood, seconds_to_stop, send_attempts, send_calls
+from e2e.lifecycle import broken_backend, flood, send_attempts, send_calls
 from e2e.programs import CSM_OTEL, DEADLINE_SECONDS, environment, has_traceback, run, serving
+from e2e.test_spool import spans_on_disk
 from otlp_backend import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Generator
     from pathlib import Path
 
-DRAIN_SECONDS = 1.5
-# For the interpreter's end, and for a machine that is busy with other tests.
-SLACK_SECONDS = 1.5
+DRAIN_SECONDS = 0.5
+"""After that what is left is given up: no back end of these tests would ever let the daemon end otherwise."""
+LONG = "3600"
+"""Seconds: an end within the deadline of a test is not this one's."""
 with_each_broken_backend = pytest.mark.parametrize("kind", ["hangs", "drips"])
 
 
@@ -37,7 +39,7 @@ def count(text: bytes, what: str) -> int:
 @pytest.mark.parametrize("protocol", ["http/protobuf", "grpc"])
 @pytest.mark.parametrize("spool", [False, True], ids=["memory", "spool"])
 def test_a_broken_back_end(kind: Literal["hangs", "drips"], protocol: str, tmp_path: Path, *, spool: bool) -> None:
-    """Whatever a back end does, the deadline holds, and what it did not take is spooled, or counted as dropped."""
+    """Whatever a back end does, it ends, and what the back end did not accept is spooled, or counted as dropped."""
     flags = ["--drain-seconds", str(DRAIN_SECONDS), *(["--spool", str(tmp_path / "spool")] if spool else [])]
     with (
         broken_backend(kind) as endpoint,
@@ -51,7 +53,9 @@ def test_a_broken_back_end(kind: Literal["hangs", "drips"], protocol: str, tmp_p
         ) as daemon,
     ):
         send_calls(daemon, 50)
-        assert seconds_to_stop(daemon, signal.SIGTERM) < DRAIN_SECONDS + SLACK_SECONDS
+        if spool:
+            wait_until(lambda: spans_on_disk(tmp_path / "spool") == 50)
+        assert daemon.stop() == 0
     kept, dropped = (
         count(daemon.rest, "spans kept in the spool"),
         count(daemon.rest, r"spans dropped \(\d+ not delivered in time"),
@@ -62,10 +66,7 @@ def test_a_broken_back_end(kind: Literal["hangs", "drips"], protocol: str, tmp_p
 
 @pytest.mark.parametrize("drain_seconds", [0, DRAIN_SECONDS], ids=lambda seconds: f"{seconds:g}s")
 def test_load_that_does_not_stop(drain_seconds: float) -> None:
-    """Somebody goes on sending, far more waits than can be sent off: the deadline holds and all that came is counted.
-
-    The back end hangs at that.
-    """
+    """Datagrams go on coming, and the back end hangs: the daemon ends, and all that it received is counted."""
     flags = ["--drain-seconds", str(drain_seconds), "--pending-events", "20000"]
     with (
         broken_backend("hangs") as endpoint,
@@ -73,7 +74,7 @@ def test_load_that_does_not_stop(drain_seconds: float) -> None:
     ):
         send_attempts(daemon, 8000)
         with flood(daemon):
-            assert seconds_to_stop(daemon, signal.SIGTERM) < drain_seconds + SLACK_SECONDS
+            assert daemon.stop() == 0
     received = count(daemon.rest, "datagrams received")
     assert received > 8000
     decoded = count(daemon.rest, "orphan attempts,?\n")
@@ -84,9 +85,9 @@ def test_load_that_does_not_stop(drain_seconds: float) -> None:
 
 
 def test_what_waits_gets_to_a_healthy_back_end(tmp_path: Path) -> None:
-    """Without a broken back end the default deadline is enough for all that a few thousand attempts left behind."""
+    """Without a broken back end all that a few thousand attempts left behind is delivered at the end."""
     file = tmp_path / "out.jsonl"
-    with serving("--file", file, env=environment(OTEL_TRACES_EXPORTER="none")) as daemon:
+    with serving("--file", file, "--drain-seconds", LONG, env=environment(OTEL_TRACES_EXPORTER="none")) as daemon:
         send_attempts(daemon, 3000)
         assert daemon.stop() == 0
     assert b"3,000 spans delivered" in daemon.rest
@@ -95,7 +96,7 @@ def test_what_waits_gets_to_a_healthy_back_end(tmp_path: Path) -> None:
 
 @with_each_broken_backend
 def test_exec_with_a_broken_back_end(kind: Literal["hangs", "drips"]) -> None:
-    """The deadline of exec is one for all, too, and the exit code stays the command's."""
+    """`exec` gives up at its deadline, not before, and the exit code stays the command's."""
     with broken_backend(kind) as endpoint:
         env = environment(OTEL_EXPORTER_OTLP_ENDPOINT=endpoint)
         began = time.monotonic()
@@ -103,16 +104,16 @@ def test_exec_with_a_broken_back_end(kind: Literal["hangs", "drips"]) -> None:
         took_seconds = time.monotonic() - began
     assert done.returncode == 7
     assert b"1 span dropped (1 not delivered in time at the end)" in done.stderr
-    assert DRAIN_SECONDS <= took_seconds < DRAIN_SECONDS + 2 * SLACK_SECONDS  # with the start
+    assert took_seconds >= DRAIN_SECONDS
 
 
-def test_the_deadline_begins_with_the_signal() -> None:
-    """A drain of no seconds ends at once, with what a few scripts left behind."""
+def test_a_deadline_of_no_seconds() -> None:
+    """Nothing is waited for: what a few scripts left behind is dropped, and counted."""
     with broken_backend("hangs") as endpoint:
         env = environment(OTEL_EXPORTER_OTLP_ENDPOINT=endpoint)
         with serving("--drain-seconds", "0", env=env) as daemon:
             send_calls(daemon, 50)
-            assert seconds_to_stop(daemon, signal.SIGTERM) < SLACK_SECONDS
+            assert daemon.stop() == 0
     assert b"50 spans dropped (50 not delivered in time at the end)" in daemon.rest
 
 
@@ -158,7 +159,7 @@ def _is_gone(pid: int) -> bool:
 def test_a_signal_ends_the_wait_for_a_recording(tmp_path: Path) -> None:
     """A pipe that is read slowly is waited for until a signal comes; what is left then is told and counted."""
     pipe = tmp_path / "pipe"
-    flags = ["--drain-seconds", "60", "--record", str(pipe)]
+    flags = ["--drain-seconds", LONG, "--record", str(pipe)]
     command = [*CSM_OTEL, "exec", *flags, "--", sys.executable, "-c", _SENDER]
     env = environment(OTEL_TRACES_EXPORTER="none")
     with (
@@ -169,11 +170,8 @@ def test_a_signal_ends_the_wait_for_a_recording(tmp_path: Path) -> None:
         pid = int(process.stdout.readline())
         wait_until(lambda: _is_gone(pid))
         process.send_signal(signal.SIGTERM)
-        began = time.monotonic()
         _, told = process.communicate(timeout=DEADLINE_SECONDS)
-        took_seconds = time.monotonic() - began
     assert process.returncode == 0
-    assert took_seconds < 2 * SLACK_SECONDS
     unrecorded = count(told, "lines of the recording could not be written")
     assert 0 < count(told, "lines not written in time at the end") <= unrecorded
     assert not has_traceback(told)
