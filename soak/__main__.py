@@ -73,7 +73,9 @@ def _scenarios() -> dict[str, Callable[[argparse.Namespace, Path], list[Row]]]:
         "terminated-flood": lambda _, __: _terminated(None, seconds=3, per_second=20_000),
         "fuzz-decoding": lambda asked, _: fuzz("decoding", seconds=asked.seconds),
         "fuzz-correlator": lambda asked, _: fuzz("correlator", seconds=asked.seconds),
-        "fuzzed": lambda asked, _: loads.fuzzed(count=asked.datagrams, most_growth_mb=_MOST_GROWTH_MB),
+        "fuzzed": lambda asked, _: loads.fuzzed(
+            count=asked.datagrams, most_growth_mb=_MOST_GROWTH_MB, lines_a_second=1
+        ),
         "replayed": lambda _, __: history.replayed(hours=8, calls_per_second=20, most_growth_mb=_MOST_GROWTH_MB),
         "executed": lambda _, folder: commands.executed(with_boto3=100, with_sender=900, at_once=2, folder=folder),
         "long": lambda asked, folder: outages.long(

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 _SENDER = Path(__file__).parent / "one_call.py"
 _SIGNAL_EXIT = 128
 ENDINGS = (
-    ("exit", 0), ("exit", 1), ("exit", 3), ("exit", 77), ("exit", 255),
-    ("signal", signal.SIGTERM), ("signal", signal.SIGKILL), ("signal", signal.SIGUSR1), ("signal", signal.SIGABRT),
+    ("exit", 0), ("signal", signal.SIGKILL), ("exit", 77), ("signal", signal.SIGTERM), ("exit", 255),
+    ("signal", signal.SIGUSR1), ("exit", 1), ("signal", signal.SIGABRT), ("exit", 3),
 )  # fmt: skip
 """How a command ends, and with what."""
 

@@ -107,15 +107,6 @@ def free_port() -> int:
         return int(sock.getsockname()[1])
 
 
-def waiting_in_kernel(port: int) -> int:
-    """Return how many bytes wait in the receive buffer of a UDP port of 127.0.0.1, as the kernel counts them."""
-    for line in Path("/proc/net/udp").read_text("ascii").splitlines()[1:]:
-        fields = line.split()
-        if int(fields[1].rpartition(":")[2], 16) == port:
-            return int(fields[4].partition(":")[2], 16)
-    return 0
-
-
 def files_bytes(folder: Path) -> int:
     """Return the size of all files in a folder."""
     return sum(path.stat().st_size for path in folder.iterdir())

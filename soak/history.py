@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import subprocess
 import time
 from typing import TYPE_CHECKING
@@ -27,7 +28,7 @@ _PORTS = 20_000
 _LINES_AT_A_TIME = 2000
 
 
-def replayed(*, hours: float, calls_per_second: float, most_growth_mb: float) -> list[Row]:
+def replayed(*, hours: float, calls_per_second: float, most_growth_mb: float = math.inf) -> list[Row]:
     """Replay hours of calls, each with one attempt, into a back end that takes all."""
     calls = int(hours * 3600 * calls_per_second)
     with CountingBackend(keeps_names=False) as backend:

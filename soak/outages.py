@@ -1,18 +1,23 @@
-"""The back end is away, or all but: what waits, what is lost, what comes twice."""
+"""The back end is away, or all but: what waits, what is lost, what comes twice.
+
+Bars of time and memory are for `make soak`; without them only the counts are judged.
+"""
 
 from __future__ import annotations
 
+import math
 import signal
 import time
 from typing import TYPE_CHECKING
 
 from e2e.programs import environment, has_traceback, serving
+from lossless import wait_until_read
 
 from soak.backend import CountingBackend
 from soak.daemon import MB, Memory, Told, files_bytes, free_port, said_of, spooled_names
 from soak.proxy import FaultyProxy
 from soak.table import Row
-from soak.traffic import name_of, names_of, send, wait_until_read
+from soak.traffic import name_of, names_of, send
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,7 +25,8 @@ if TYPE_CHECKING:
 
 _DELAY_MS = 1000
 _LEAST_SPOOL_BYTES = 1_048_576
-_GIVE_UP_SECONDS = 30.0
+_GIVE_UP_SECONDS = 60.0
+_POLL_SECONDS = 0.01
 _TIMEOUT_MS = 1000
 _SPOOL_BYTES_PER_SPAN = 100  # less than half of what a span takes, so that the bound is reached
 # What SQLite's pages and its log (cut to 4 MiB once it is written back) may add to what waits.
@@ -39,7 +45,7 @@ def refused(
     *,
     seconds: float,
     per_second: float,
-    within_seconds: float,
+    within_seconds: float = math.inf,
     delay_ms: int = _DELAY_MS,
     give_up_seconds: float = _GIVE_UP_SECONDS,
     flags: Sequence[str | Path] = (),
@@ -47,7 +53,7 @@ def refused(
     """Refuse connections while datagrams come, then take them."""
     port, count = free_port(), int(seconds * per_second)
     with serving(*flags, env=_to(port, delay_ms)) as daemon:
-        sent = send(daemon.address, count, per_second=per_second)
+        sent = send(daemon.address, count, per_second=per_second, as_read=True)
         with CountingBackend(port=port) as backend:
             took = backend.wait_for_spans(sent, deadline_seconds=give_up_seconds)
             daemon.stop()
@@ -75,7 +81,7 @@ def faulty(*, seconds: float, per_second: float, flags: Sequence[str | Path] = (
         FaultyProxy(backend.port, stall_seconds=1.5 * _TIMEOUT_MS / 1000) as proxy,
         serving(*flags, env=_to(proxy.port, delay_ms=200)) as daemon,
     ):
-        sent = send(daemon.address, count, per_second=per_second)
+        sent = send(daemon.address, count, per_second=per_second, as_read=True)
         proxy.heal()
         backend.wait_for_spans(sent, deadline_seconds=_GIVE_UP_SECONDS)
         daemon.stop()
@@ -99,12 +105,13 @@ def faulty(*, seconds: float, per_second: float, flags: Sequence[str | Path] = (
     ]
 
 
-def killed(*, seconds: float, per_second: float, window_seconds: float, folder: Path) -> list[Row]:
+def killed(*, seconds: float, per_second: float, folder: Path, window_seconds: float = math.inf) -> list[Row]:
     """Kill the daemon in the outage, and let another go on with its spool; the batch delay is the default."""
     port, count = free_port(), int(seconds * per_second)
     with serving("--spool", folder, env=_to(port, None)) as daemon:
         sent = send(daemon.address, count, per_second=per_second)
-        kept = spooled_names(folder)
+        while not (kept := spooled_names(folder)):
+            time.sleep(_POLL_SECONDS)
         daemon.stop(signal.SIGKILL)
         kept |= spooled_names(folder)  # what it could still write
     with CountingBackend(port=port) as backend, serving("--spool", folder, env=_to(port, None)) as daemon:
@@ -126,7 +133,7 @@ def killed(*, seconds: float, per_second: float, window_seconds: float, folder: 
     ]
 
 
-def long(*, minutes: float, per_second: float, folder: Path | None, most_mb: float) -> list[Row]:
+def long(*, minutes: float, per_second: float, folder: Path | None, most_mb: float = math.inf) -> list[Row]:
     """Let the back end be away until what waits is bounded, and account for every span."""
     port, count = free_port(), int(minutes * 60 * per_second)
     spool_bytes = max(_LEAST_SPOOL_BYTES, count * _SPOOL_BYTES_PER_SPAN)
@@ -141,7 +148,7 @@ def long(*, minutes: float, per_second: float, folder: Path | None, most_mb: flo
             if folder:
                 files.append(files_bytes(folder))
 
-        sent = send(daemon.address, count, per_second=per_second, watch=watch)
+        sent = send(daemon.address, count, per_second=per_second, as_read=True, watch=watch)
         wait_until_read(daemon.address[1])
         began = time.monotonic()
         with CountingBackend(port=port) as backend:

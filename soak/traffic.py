@@ -9,8 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from datagrams import attempt, call
-
-from soak.daemon import waiting_in_kernel
+from lossless import wait_until_read
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -23,10 +22,11 @@ _ATTEMPT = attempt(Timestamp=_PLACE_MS, Api=_PLACE_API, AttemptLatency=10)
 _CALL = call(Timestamp=_PLACE_MS, Api=_PLACE_API, Latency=60)
 _TICK_SECONDS = 0.01
 _LOOK_SECONDS = 0.2
-_AT_A_TIME = 200
-_MOST_WAITING_BYTES = 1_000_000  # a fraction of the buffer, so that nothing is lost while the daemon is busy
+_AT_A_TIME = 50
+_MOST_WAITING_BYTES = (
+    100_000  # a fraction of the least that Linux allows, so that nothing is lost while the daemon is busy
+)
 _SOCKETS = 16
-_QUIET_SECONDS = 120.0
 
 
 def datagram(number: int, *, size: int = 0) -> bytes:
@@ -58,12 +58,14 @@ def send(
     per_second: float,
     size: int = 0,
     payload_of: Callable[[int], bytes] | None = None,
+    as_read: bool = False,
     watch: Callable[[], None] = lambda: None,
     until: Callable[[], bool] = lambda: False,
 ) -> int:
     """Send datagrams at a steady pace and return how many, fewer than ``count`` where ``until()`` came true.
 
-    They are CSM's unless ``payload_of`` a number is something else. ``watch`` is called now and then.
+    They are CSM's unless ``payload_of`` a number is something else. With ``as_read`` a busy receiver is waited for.
+    ``watch`` is called now and then.
     """
     payload_of = payload_of or partial(datagram, size=size)
     began = looked = time.monotonic()
@@ -73,6 +75,8 @@ def send(
             # in pairs: an attempt whose call comes late, as it need not here, is nobody's for a quarter of an hour
             due = min(count, 2 * int((time.monotonic() - began) * per_second / 2 + 1))
             for number in range(sent, due):
+                if as_read and number % _AT_A_TIME == 0:
+                    wait_until_read(address[1], but_for_bytes=_MOST_WAITING_BYTES)
                 sock.sendto(payload_of(number), address)
             sent = due
             if time.monotonic() - looked > _LOOK_SECONDS:
@@ -101,19 +105,6 @@ def send_as_read(address: Address, payloads: Iterator[bytes], *, watch: Callable
         for sock in sockets:
             sock.close()
     return sent
-
-
-def wait_until_read(port: int, *, but_for_bytes: int = 0) -> None:
-    """Wait until a daemon has read what was sent to its port: told to end, it reads on for a second at most.
-
-    Raises:
-        TimeoutError: it has stopped reading.
-    """
-    end = time.monotonic() + _QUIET_SECONDS
-    while waiting_in_kernel(port) > but_for_bytes:
-        if time.monotonic() > end:
-            raise TimeoutError("the daemon reads nothing")
-        time.sleep(0.002)
 
 
 def damaged(samples: Sequence[bytes], count: int, *, seed: int = 1) -> Iterator[bytes]:

@@ -9,7 +9,9 @@ from abc import ABC, abstractmethod
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol
 
-from soak.traffic import send, wait_until_read
+from lossless import wait_until_read
+
+from soak.traffic import send
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence

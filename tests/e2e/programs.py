@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from children.processes import as_from_a_terminal
@@ -19,12 +20,14 @@ from demo import environment_for
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping, Sequence
-    from pathlib import Path
 
 DEADLINE_SECONDS = 60.0
 CSM_OTEL = (sys.executable, "-m", "csm_otel")
 
 ONE_CALL = "import boto3; boto3.client('s3').list_buckets()"
+SENDER = Path(__file__).parents[2] / "soak" / "one_call.py"
+"""Sends what the SDK would for one call, without AWS and much sooner: where the SDK itself is not the point."""
+ONE_CALL_SENT = (sys.executable, str(SENDER), "exit", "0")
 # Three attempts of one call, one denied, one missing; exit code 3 as the script's own.
 SEVERAL_CALLS = """
 import boto3, botocore.exceptions, sys

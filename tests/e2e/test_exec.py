@@ -14,6 +14,8 @@ from e2e.programs import (
     CSM_OTEL,
     DEADLINE_SECONDS,
     ONE_CALL,
+    ONE_CALL_SENT,
+    SENDER,
     SEVERAL_CALLS,
     environment,
     has_traceback,
@@ -128,39 +130,38 @@ def test_the_trace_of_the_environment_is_joined(moto_port: int, tmp_path: Path) 
     assert {span["traceState"] for span in spans} == {"a=b"}
 
 
-def test_one_fault_spoils_nothing_else(moto_port: int) -> None:
+def test_one_fault_spoils_nothing_else() -> None:
     """A variable that cannot be used is left out; the others hold."""
-    env = environment(moto_port, OTEL_EXPORTER_OTLP_ENDPOINT="nonsense", OTEL_TRACES_SAMPLER="always_off")
-    done = run_exec(ONE_CALL, env=env)
+    env = environment(OTEL_EXPORTER_OTLP_ENDPOINT="nonsense", OTEL_TRACES_SAMPLER="always_off")
+    done = run("exec", "--", *ONE_CALL_SENT, env=env)
     assert done.returncode == 0
     assert b"OTEL_EXPORTER_OTLP_ENDPOINT: " in done.stderr
     assert b"3 spans not sampled" in done.stderr
 
 
-def test_one_bad_destination_spoils_no_other(moto_port: int, tmp_path: Path) -> None:
+def test_one_bad_destination_spoils_no_other(tmp_path: Path) -> None:
     """A file that cannot be written costs the back end nothing, nor a bad certificate the file."""
     with HttpBackend() as backend:
-        env = environment(moto_port, OTEL_EXPORTER_OTLP_TRACES_ENDPOINT=backend.url)
-        done = run_exec(ONE_CALL, "--file", "/no/such/folder/file", env=env)
+        env = environment(OTEL_EXPORTER_OTLP_TRACES_ENDPOINT=backend.url)
+        done = run("exec", "--file", "/no/such/folder/file", "--", *ONE_CALL_SENT, env=env)
     assert b"--file: /no/such/folder/file: " in done.stderr
     assert len(backend.spans) == 3
     file = tmp_path / "out.jsonl"
     bad = {"OTEL_EXPORTER_OTLP_ENDPOINT": "https://127.0.0.1:1", "OTEL_EXPORTER_OTLP_CERTIFICATE": "/no/such.pem"}
-    done = run_exec(ONE_CALL, "--file", file, env=environment(moto_port, **bad))
+    done = run("exec", "--file", file, "--", *ONE_CALL_SENT, env=environment(**bad))
     assert b"OTEL_EXPORTER_OTLP_CERTIFICATE: " in done.stderr
     assert b"S3.ListBuckets" in done.stderr
     assert len(spans_in(file)) == 3
 
 
-def test_an_unsampled_trace_is_honoured_and_said(moto_port: int) -> None:
+def test_an_unsampled_trace_is_honoured_and_said() -> None:
     """Nothing is exported below a parent that is not recorded; the tally counts it."""
     with HttpBackend() as backend:
         env = environment(
-            moto_port,
             TRACEPARENT="00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-00",
             OTEL_EXPORTER_OTLP_TRACES_ENDPOINT=backend.url,
         )
-        done = run_exec(ONE_CALL, env=env)
+        done = run("exec", "--", *ONE_CALL_SENT, env=env)
     assert (done.returncode, backend.requests) == (0, [])
     assert b"3 spans not sampled" in done.stderr
 
@@ -409,13 +410,11 @@ def test_what_a_command_leaves_behind_is_counted(tmp_path: Path) -> None:
         pytest.param([], {}, "legacy.py", id="command"),
     ],
 )
-def test_who_the_application_is(
-    moto_port: int, tmp_path: Path, flags: list[str], env: dict[str, str], name: str
-) -> None:
+def test_who_the_application_is(tmp_path: Path, flags: list[str], env: dict[str, str], name: str) -> None:
     """service.name is what somebody set, the nearest first, else the script's name; the root span is the script."""
     file, script = tmp_path / "out.jsonl", tmp_path / "legacy.py"
-    script.write_text(ONE_CALL, encoding="utf-8")
-    run("exec", *flags, "--file", file, "--", sys.executable, script, env=environment(moto_port, **env))
+    script.write_bytes(SENDER.read_bytes())
+    run("exec", *flags, "--file", file, "--", sys.executable, script, "exit", "0", env=environment(**env))
     spans = spans_in(file)
     assert {span["resource"]["service.name"] for span in spans} == {name}
     assert {span["name"] for span in spans} == {"legacy.py", "S3.ListBuckets", "S3.ListBuckets attempt"}

