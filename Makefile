@@ -4,6 +4,8 @@ UV ?= uv
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+# In parallel: no test shares a port, a file or a state of its process with another, or needs the machine for itself.
+PYTEST := $(BIN)/pytest --numprocesses=auto --dist=worksteal
 INSTALL_SENDERS := env PYTHONPATH=tests $(BIN)/python -m interop.install_senders
 # Runs a step and prints how long it took; the step's own exit status is kept.
 STEP = @step() { name=$$1; shift; began=$$(date +%s); "$$@"; status=$$?; \
@@ -15,7 +17,7 @@ demo: $(INSTALLED)
 	@$(BIN)/python examples/demo.py
 
 test: lint
-	$(STEP) tests $(BIN)/pytest
+	$(STEP) tests $(PYTEST)
 
 lint: $(INSTALLED)
 	$(STEP) ruff $(BIN)/ruff check .
@@ -25,7 +27,7 @@ lint: $(INSTALLED)
 # The same tests on a Linux made as poor as macOS: no /proc, no SO_MEMINFO, no pidfd. Needs the right to mount (root).
 test-portable: $(INSTALLED)
 	$(STEP) "tests as on macOS" env PYTHONPATH=tests/as_on_macos unshare --mount \
-		sh -c 'mount -t tmpfs none /proc && exec $(BIN)/pytest'
+		sh -c 'mount -t tmpfs none /proc && exec $(PYTEST)'
 
 bench: $(INSTALLED)
 	@$(BIN)/python benchmarks/bench.py

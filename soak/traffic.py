@@ -23,9 +23,7 @@ _CALL = call(Timestamp=_PLACE_MS, Api=_PLACE_API, Latency=60)
 _TICK_SECONDS = 0.01
 _LOOK_SECONDS = 0.2
 _AT_A_TIME = 50
-_MOST_WAITING_BYTES = (
-    100_000  # a fraction of the least that Linux allows, so that nothing is lost while the daemon is busy
-)
+_MOST_WAITING_BYTES = 100_000  # a fraction of the buffer that Linux allows by default, so that nothing is lost
 _SOCKETS = 16
 
 

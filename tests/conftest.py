@@ -24,6 +24,16 @@ settings.register_profile(
 settings.load_profile("ci" if os.environ.get("CI") == "true" else "default")
 
 
+_WORKERS_A_CORE = 2  # half of the tests wait for processes and servers
+_MOST_WORKERS = 16
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """Return how many processes share the tests where ``--numprocesses=auto`` asks for it."""
+    return min(_WORKERS_A_CORE * (os.cpu_count() or 1), _MOST_WORKERS)
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Declare the mark that lets a test be skipped even where a skip is a failure."""
     config.addinivalue_line("markers", "may_skip(reason): a skip of this test is no failure under CI=true")
