@@ -1,8 +1,10 @@
 """One setting, and how its text is read, whether it comes by flag or by variable.
 
-A declaration is a `NamedTuple` class whose fields are annotated with what this module has: `settings_of` makes a table
-of it, from which the flags, the model of the environment and the documents are made. Standard library only: `exec`
-reads its first settings before its command is started.
+A declaration is a `NamedTuple` class whose fields are annotated with what this module has, and with any function that
+reads a text and raises `ValueError` with what is wrong. `settings_of` makes a table of it, from which the flags, the
+model of the environment and the documents are made.
+
+Standard library only, and quick to load: `exec` reads its first settings before its command is started.
 """
 
 from __future__ import annotations
@@ -38,13 +40,16 @@ class Boolean:
         return word in _TRUE
 
 
-class Number(NamedTuple):
+class Number:
     """Reads a whole number, or any with ``kind=float``, within bounds that are included."""
 
-    lowest: float
-    highest: float = math.inf
-    kind: type[int | float] = int
-    unit: str = ""
+    def __init__(
+        self, lowest: float, highest: float = math.inf, kind: type[int | float] = int, *, unit: str = ""
+    ) -> None:
+        self.lowest = lowest
+        self.highest = highest
+        self.kind = kind
+        self._unit = unit
 
     @property
     def values(self) -> str:
@@ -55,7 +60,7 @@ class Number(NamedTuple):
 
     def _shown(self, bound: float) -> str:
         for size, name in ((_GIB, "GiB"), (_MIB, "MiB")):
-            if self.unit == "bytes" and bound >= size and bound % size == 0:
+            if self._unit == "bytes" and bound >= size and bound % size == 0:
                 return f"{int(bound) // size} {name}"
         return f"{bound:.12g}"
 
@@ -99,17 +104,6 @@ class OneOf:
         return text
 
 
-class Reader(NamedTuple):
-    """Reads a text by a function that raises `ValueError` with what is wrong."""
-
-    read: Callable[[str], Any]
-    values: str = ""
-
-    def __call__(self, text: str) -> Any:
-        """Return what the function returns."""
-        return self.read(text)
-
-
 class Option(NamedTuple):
     """What a setting is as an option of the command line, and in the documents."""
 
@@ -130,10 +124,11 @@ class Option(NamedTuple):
     """The values that can be used, where the reader does not show them."""
 
 
-class CommandDefaults(NamedTuple):
-    """The defaults of a setting that differ by command."""
+class CommandDefaults:
+    """The defaults of a setting by command, where they differ."""
 
-    by_command: Mapping[str, Any]
+    def __init__(self, **by_command: Any) -> None:
+        self.by_command = by_command
 
 
 class Unusable(NamedTuple):

@@ -8,7 +8,7 @@ Sizes are bytes, times are seconds.
 from pathlib import Path
 from typing import Annotated, Literal, NamedTuple
 
-from csm_otel.config.setting import CommandDefaults, Number, Option, Reader, settings_of
+from csm_otel.config.setting import CommandDefaults, Number, Option, settings_of
 from csm_otel.intake.binding import DEFAULT_BUFFER_BYTES
 
 PREFIX = "CSM_OTEL_"
@@ -70,7 +70,7 @@ class Settings(NamedTuple):
     allow_remote: Annotated[bool, Option(_SERVE, INPUT, "allow a `--host` that other hosts can reach")] = False
     allow_from: Annotated[
         str,
-        Reader(_networks),
+        _networks,
         Option(
             _SERVE,
             INPUT,
@@ -247,7 +247,7 @@ class Settings(NamedTuple):
             "looking up its origin. For `replay` it covers the delivery only.",
         ),
         # docker kills 10 s after SIGTERM; after `exec` somebody waits for the result; nobody waits for a replay
-        CommandDefaults({"serve": 8.0, "exec": 5.0, "replay": 30.0}),
+        CommandDefaults(serve=8.0, exec=5.0, replay=30.0),
     ] = None
 
     receive_buffer_bytes: Annotated[

@@ -7,10 +7,11 @@ Source: OpenTelemetry specification, "Environment Variable Specification", "OTLP
 
 import math
 import re
+from collections.abc import Callable
 from typing import Annotated, NamedTuple
 from urllib.parse import unquote
 
-from csm_otel.config.setting import CommandDefaults, Number, Reader, settings_of
+from csm_otel.config.setting import CommandDefaults, Number, settings_of
 from csm_otel.errors import quoted
 
 PREFIX = "OTEL_"
@@ -37,7 +38,7 @@ def _names(text: str) -> Names:
     return tuple(name.strip() for name in text.split(",") if name.strip())
 
 
-def _exporters(*known: str) -> Reader:
+def _exporters(*known: str) -> Callable[[str], Names | None]:
     def read(text: str) -> Names | None:
         # without ``none``; None where the list is empty
         names = tuple(dict.fromkeys(name.lower() for name in _names(text)))
@@ -45,17 +46,17 @@ def _exporters(*known: str) -> Reader:
             raise ValueError(f"{quoted(unknown[0])} is none of {', '.join(known)}")
         return tuple(name for name in names if name != "none") if names else None
 
-    return Reader(read)
+    return read
 
 
-def _word(*known: str) -> Reader:
+def _word(*known: str) -> Callable[[str], str]:
     def read(text: str) -> str:
         word = text.strip().lower()
         if word and word not in known:
             raise ValueError(f"{quoted(text)} is none of {', '.join(known)}")
         return word
 
-    return Reader(read)
+    return read
 
 
 def _pairs(text: str) -> list[tuple[str, str]]:
@@ -105,12 +106,12 @@ def _timeout(text: str) -> float:
     return Number(0, LARGEST)(text) or LARGEST  # 0 is no timeout; the specification allows "a very long time" for it
 
 
-_OnlyTrue = Annotated[bool, Reader(_only_true)]
-_Trimmed = Annotated[str, Reader(str.strip)]
-_Limit = Annotated[int | None, Reader(_limit)]
+_OnlyTrue = Annotated[bool, _only_true]
+_Trimmed = Annotated[str, str.strip]
+_Limit = Annotated[int | None, _limit]
 _Protocol = Annotated[str, _word("http/protobuf", "grpc")]
-_Headers = Annotated[Pairs, Reader(_headers)]
-_Milliseconds = Annotated[float | None, Reader(_milliseconds)]
+_Headers = Annotated[Pairs, _headers]
+_Milliseconds = Annotated[float | None, _milliseconds]
 _Compression = Annotated[str, _word("none", "gzip", "deflate")]
 
 
@@ -119,20 +120,20 @@ class StandardVariables(NamedTuple):
 
     sdk_disabled: _OnlyTrue = False
     service_name: str = ""
-    resource_attributes: Annotated[Pairs, Reader(lambda text: tuple(dict(_pairs(text)).items()))] = ()
-    propagators: Annotated[Names, Reader(lambda text: _names(text) or DEFAULT_PROPAGATORS)] = DEFAULT_PROPAGATORS
-    semconv_stability_opt_in: Annotated[Names, Reader(_names)] = ()
+    resource_attributes: Annotated[Pairs, lambda text: tuple(dict(_pairs(text)).items())] = ()
+    propagators: Annotated[Names, lambda text: _names(text) or DEFAULT_PROPAGATORS] = DEFAULT_PROPAGATORS
+    semconv_stability_opt_in: Annotated[Names, _names] = ()
 
-    traces_sampler: Annotated[str, Reader(lambda text: text.strip() or DEFAULT_SAMPLER)] = DEFAULT_SAMPLER
+    traces_sampler: Annotated[str, lambda text: text.strip() or DEFAULT_SAMPLER] = DEFAULT_SAMPLER
     traces_sampler_arg: str = ""
     traces_exporter: Annotated[
         Names | None,
         _exporters("otlp", "console", "none"),
-        CommandDefaults({"serve": ("otlp",), "exec": ("console",), "replay": ("console",)}),
+        CommandDefaults(serve=("otlp",), exec=("console",), replay=("console",)),
     ] = None
 
     bsp_schedule_delay: Annotated[int | None, Number(0, LARGEST)] = None
-    bsp_export_timeout: Annotated[int, Reader(_timeout)] = 30_000
+    bsp_export_timeout: Annotated[int, _timeout] = 30_000
     bsp_max_queue_size: Annotated[int | None, Number(1, LARGEST)] = None
     bsp_max_export_batch_size: Annotated[int, Number(1, LARGEST)] = 512
 
@@ -153,7 +154,7 @@ class StandardVariables(NamedTuple):
     exporter_otlp_certificate: _Trimmed = ""
     exporter_otlp_client_key: _Trimmed = ""
     exporter_otlp_client_certificate: _Trimmed = ""
-    exporter_otlp_insecure: Annotated[bool | None, Reader(_only_true)] = None
+    exporter_otlp_insecure: Annotated[bool | None, _only_true] = None
 
     exporter_otlp_traces_endpoint: _Trimmed = ""
     exporter_otlp_traces_protocol: _Protocol = ""
@@ -163,11 +164,11 @@ class StandardVariables(NamedTuple):
     exporter_otlp_traces_certificate: _Trimmed = ""
     exporter_otlp_traces_client_key: _Trimmed = ""
     exporter_otlp_traces_client_certificate: _Trimmed = ""
-    exporter_otlp_traces_insecure: Annotated[bool | None, Reader(_only_true)] = None
+    exporter_otlp_traces_insecure: Annotated[bool | None, _only_true] = None
 
     metrics_exporter: Annotated[Names | None, _exporters("otlp", "none")] = None
     metric_export_interval: Annotated[int, Number(1, LARGEST)] = 60_000
-    metric_export_timeout: Annotated[int, Reader(_timeout)] = 30_000
+    metric_export_timeout: Annotated[int, _timeout] = 30_000
     exporter_otlp_metrics_endpoint: _Trimmed = ""
     exporter_otlp_metrics_protocol: _Protocol = ""
     exporter_otlp_metrics_headers: _Headers = ()
@@ -176,7 +177,7 @@ class StandardVariables(NamedTuple):
     exporter_otlp_metrics_certificate: _Trimmed = ""
     exporter_otlp_metrics_client_key: _Trimmed = ""
     exporter_otlp_metrics_client_certificate: _Trimmed = ""
-    exporter_otlp_metrics_insecure: Annotated[bool | None, Reader(_only_true)] = None
+    exporter_otlp_metrics_insecure: Annotated[bool | None, _only_true] = None
     exporter_otlp_metrics_temporality_preference: Annotated[str, _word(*TEMPORALITIES)] = ""
     exporter_otlp_metrics_default_histogram_aggregation: Annotated[str, _word(*HISTOGRAMS)] = ""
 

@@ -12,7 +12,6 @@ from csm_otel.config.setting import (
     Number,
     OneOf,
     Option,
-    Reader,
     Setting,
     Unusable,
     settings_of,
@@ -26,8 +25,8 @@ class _Declared(NamedTuple):
     folder: Path | None = None
     level: Annotated[int | None, Number(1, 9), Option(("serve",), "limits", "how much", "N")] = None
     mode: Literal["a", "b"] = "a"
-    listed: Annotated[tuple[str, ...], Reader(lambda text: tuple(text.split(",")))] = ()
-    wait: Annotated[float | None, Number(0, kind=float), CommandDefaults({"serve": 8.0})] = None
+    listed: Annotated[tuple[str, ...], lambda text: tuple(text.split(","))] = ()
+    wait: Annotated[float | None, Number(0, kind=float), CommandDefaults(serve=8.0)] = None
 
 
 SETTINGS = settings_of(_Declared, prefix="X_")
@@ -73,7 +72,6 @@ def test_unusable(reader: Any, text: str, why: str) -> None:
         pytest.param(Number(0, kind=float), "2.5", 2.5, id="float"),
         pytest.param(Number(0, math.inf, float), "1e300", 1e300, id="no-upper-bound"),
         pytest.param(OneOf("a", "b"), "b", "b", id="choice"),
-        pytest.param(Reader(str.upper), "x", "X", id="function"),
     ],
 )
 def test_usable(reader: Any, text: str, expected: object) -> None:

@@ -354,7 +354,7 @@ def test_a_recording_is_not_recorded_again(tmp_path: Path) -> None:
     [
         pytest.param(["exec", "--record", "-", "--", "true"], 2, "exec needs a file", id="exec"),
         pytest.param(["serve", "--port", "0", "--record", "-"], 2, "stdout is the waterfall's", id="console"),
-        pytest.param(["serve", "--port", "0", "--record", "/no/such"], 2, "--record /no/such", id="cannot-be-written"),
+        pytest.param(["serve", "--port", "0", "--record", "/no/such"], 2, "--record: /no/such", id="cannot-be-written"),
     ],
 )
 def test_where_it_cannot_be_recorded(words: list[str], code: int, told: str) -> None:
