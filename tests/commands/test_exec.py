@@ -1,0 +1,132 @@
+"""What becomes of the command, whatever happens to its tracing. Real commands are in tests/e2e/test_exec.py."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from csm_otel.commands import exec as exec_command
+from csm_otel.commands.exec import run_command
+from csm_otel.errors import CommandError, CommandNotFoundError, ListenError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+CODE = 41
+
+
+class _Started:
+    """Stands for a command that has been started, and ends with `CODE`."""
+
+    def __init__(self) -> None:
+        self.environ: dict[str, str] = {}
+        self.code = 0
+
+    def start(self, _argv: Sequence[str], environ: Mapping[str, str]) -> _Started:
+        self.environ = dict(environ)
+        self.code = CODE
+        return self
+
+    def wait(self) -> int:
+        return self.code
+
+
+@pytest.fixture
+def started(monkeypatch: pytest.MonkeyPatch) -> _Started:
+    """Return what stands for the command; without the variables that these tests set."""
+    for name in ("CSM_OTEL_QUIET", "OTEL_SDK_DISABLED", "AWS_CSM_ENABLED"):
+        monkeypatch.delenv(name, raising=False)
+    command = _Started()
+    monkeypatch.setattr(exec_command, "Child", command)
+    return command
+
+
+def watch_by(monkeypatch: pytest.MonkeyPatch, error: Exception | None) -> list[tuple[Any, ...]]:
+    """Let the tracing fail, or do nothing, and return a list that gets what it is called with."""
+    calls: list[tuple[Any, ...]] = []
+
+    def watch(*arguments: Any) -> None:
+        calls.append(arguments)
+        if error is not None:
+            raise error
+
+    monkeypatch.setattr("csm_otel.commands.watch.watch", watch)
+    return calls
+
+
+@pytest.mark.parametrize("flags", [{}, {"receive_buffer_bytes": 8192}])
+def test_it_is_traced(started: _Started, flags: dict[str, object], monkeypatch: pytest.MonkeyPatch) -> None:
+    """The command sends to a socket of csm-otel, which is watched; its code is returned."""
+    calls = watch_by(monkeypatch, None)
+
+    assert run_command(["true"], flags) == CODE
+    ((child, sock, launch, given, _),) = calls
+    assert (child, given) == (started, flags)
+    assert started.environ["AWS_CSM_PORT"] == str(sock.getsockname()[1])
+    assert started.environ["AWS_CSM_CLIENT_ID"].endswith(str(launch.context))
+    sock.close()
+
+
+def test_tracing_that_fails(
+    started: _Started, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is one line with the kind of the error, whose text may quote what was traced; the command's code stands."""
+    calls = watch_by(monkeypatch, ValueError("hunter2"))
+
+    assert run_command(["true"], {}) == CODE
+    assert capsys.readouterr().err == "csm-otel: tracing failed: ValueError\n"
+    calls[0][1].close()
+    assert started.environ["AWS_CSM_ENABLED"] == "true"
+
+
+def test_no_socket_to_be_had(
+    started: _Started, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The command runs untraced, and a line says why."""
+
+    def refuse(*_arguments: object, **_named: object) -> None:
+        raise ListenError("too many open files")
+
+    monkeypatch.setattr(exec_command, "bind_socket", refuse)
+
+    assert run_command(["true"], {}) == CODE
+    assert capsys.readouterr().err == "csm-otel: the command ran untraced: too many open files\n"
+    assert "AWS_CSM_ENABLED" not in started.environ
+
+
+@pytest.mark.parametrize("quiet", [True, False])
+def test_disabled(
+    started: _Started, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *, quiet: bool
+) -> None:
+    """With OTEL_SDK_DISABLED the command has its environment as it was, and nothing is printed."""
+    monkeypatch.setenv("OTEL_SDK_DISABLED", "TRUE")
+
+    assert run_command(["true"], {"quiet": quiet}) == CODE
+    assert not capsys.readouterr().err
+    assert "AWS_CSM_ENABLED" not in started.environ
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        pytest.param(CommandNotFoundError("x: command not found"), 127, id="not-found"),
+        pytest.param(CommandError("x: permission denied"), 126, id="not-executable"),
+    ],
+)
+def test_a_command_that_cannot_be_started(
+    started: _Started,
+    error: CommandError,
+    code: int,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """It has a shell's code and line, even with --quiet."""
+
+    def fail(_argv: object, _environ: object) -> None:
+        raise error
+
+    monkeypatch.setattr(started, "start", fail)
+
+    assert run_command(["x"], {"quiet": True}) == code
+    assert capsys.readouterr().err == f"{error}\n"

@@ -1,0 +1,197 @@
+"""How a recording is read and paced. Whole replays are in tests/e2e/test_replay.py."""
+
+from __future__ import annotations
+
+import io
+import re
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+import pytest
+from configured import configured
+from datagrams import call
+
+from csm_otel.commands.replay import _Pace, _Reader, replay
+from csm_otel.csm.decoding import decode
+from csm_otel.errors import RecordingError, SettingsError
+from csm_otel.files.recording import (
+    FORMAT,
+    MAX_LINE_BYTES,
+    Heading,
+    RecordedDatagram,
+    RecordedDrops,
+    encode_line,
+)
+from csm_otel.process.speaker import Speaker
+from csm_otel.process.waker import Waker
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from csm_otel.process.stop import StopSignal
+
+PATH = Path("kept.ndjson")
+WALL_NS = 1_795_458_108_269_000_000
+HEADINGS = [Heading(format=FORMAT, seed=seed, host_name="build-7") for seed in (1, 2)]
+DROPS = [RecordedDrops(at_ns=1, dropped=count) for count in (1, 2)]
+FIRST, SECOND = map(encode_line, HEADINGS)
+ONE, TWO = map(encode_line, DROPS)
+NOT_FIRST = "it does not begin with a recording's first line"
+NO_LINE = "not a line of a csm-otel recording"
+TOO_LONG = "longer than any line of a recording"
+
+
+class _Stop:
+    """Stands for the signals that stop the replay; set by the test."""
+
+    def __init__(self) -> None:
+        self.number = 0
+
+    def is_set(self) -> bool:
+        return bool(self.number)
+
+
+class _NeverStopped(_Stop):
+    """One that a read can wait for, which no signal sets."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._waker = Waker()
+        self.fileno, self.close = self._waker.fileno, self._waker.close
+
+
+@pytest.fixture
+def without_signals(monkeypatch: pytest.MonkeyPatch) -> Generator[None]:
+    """Leave the signals of the test run alone."""
+    with closing(_NeverStopped()) as stop:
+        monkeypatch.setattr("csm_otel.commands.replay.StopSignal", lambda *_numbers: stop)
+        yield
+
+
+def reader_of(text: bytes, stop: _Stop | None = None) -> _Reader:
+    """Return a reader of a recording."""
+    return _Reader(io.BytesIO(text), PATH, cast("StopSignal", stop or _Stop()))
+
+
+def read(reader: _Reader) -> list[tuple[Heading, list[object]]]:
+    """Return the recordings of a file, each as its heading and its lines."""
+    found: list[tuple[Heading, list[object]]] = []
+    while (heading := reader.next_heading()) is not None:
+        found.append((heading, list(reader.lines())))
+    return found
+
+
+@pytest.mark.parametrize(
+    ("text", "expected", "unreadable", "fault"),
+    [
+        pytest.param(b"", [], 0, "", id="empty"),
+        pytest.param(FIRST, [(HEADINGS[0], [])], 0, "", id="heading-alone"),
+        pytest.param(FIRST + ONE + TWO, [(HEADINGS[0], DROPS)], 0, "", id="one"),
+        pytest.param(FIRST + ONE + SECOND + TWO, [(HEADINGS[0], DROPS[:1]), (HEADINGS[1], DROPS[1:])], 0, "", id="two"),
+        pytest.param(FIRST + b"\n" + ONE, [(HEADINGS[0], DROPS[:1])], 0, "", id="blank-line"),
+        pytest.param(FIRST + b"{\n" + ONE, [(HEADINGS[0], DROPS[:1])], 1, NO_LINE, id="damaged"),
+        pytest.param(FIRST + ONE[:-5], [(HEADINGS[0], [])], 1, NO_LINE, id="cut"),
+        pytest.param(FIRST + ONE[:-1], [(HEADINGS[0], DROPS[:1])], 0, "", id="without-its-end"),
+        pytest.param(ONE + TWO + FIRST, [(HEADINGS[0], [])], 2, NOT_FIRST, id="before-the-heading"),
+        pytest.param(
+            FIRST + b"x" * (2 * MAX_LINE_BYTES + 9) + b"\n" + ONE,
+            [(HEADINGS[0], DROPS[:1])],
+            1,
+            TOO_LONG,
+            id="endless-line",
+        ),
+    ],
+)
+def test_reader(text: bytes, expected: list[object], unreadable: int, fault: str) -> None:
+    """A file holds recordings one after the other; what cannot be read is left out and counted."""
+    reader = reader_of(text)
+
+    assert read(reader) == expected
+    assert (reader.unreadable, reader.fault) == (unreadable, fault)
+
+
+def test_a_signal_ends_the_reading() -> None:
+    """Nothing is read any more, and the line that it may have cut counts for nothing."""
+    stop = _Stop()
+    reader = reader_of(FIRST + ONE + TWO, stop)
+    assert reader.next_heading() == HEADINGS[0]
+    lines = reader.lines()
+    assert next(lines) == DROPS[0]
+
+    stop.number = 15
+
+    assert list(lines) == []
+    assert reader.unreadable == 0
+
+
+class _Broken(io.BytesIO):
+    """A disk that fails."""
+
+    def readline(self, _size: int | None = -1, /) -> bytes:  # ruff: ignore[no-self-use] - a seam of the standard library
+        raise OSError(5, "Input/output error")
+
+
+def test_a_disk_that_fails() -> None:
+    """It is an error with the path and the system's reason."""
+    reader = _Reader(_Broken(), PATH, cast("StopSignal", _Stop()))
+
+    with pytest.raises(RecordingError, match=r"^kept\.ndjson: input/output error$"):
+        reader.next_heading()
+
+
+@pytest.mark.parametrize("second", [0.0, 1e9])
+def test_as_fast_as_possible(second: float) -> None:
+    """Without a speed no second is waited for, and a signal is noticed."""
+    stop = _Stop()
+    pace = _Pace(None, cast("StopSignal", stop))
+
+    assert pace.wait_until(second)
+    stop.number = 15
+    assert not pace.wait_until(second)
+
+
+@pytest.mark.usefixtures("without_signals")
+@pytest.mark.parametrize(
+    ("name", "text", "why"),
+    [
+        pytest.param("missing", None, "no such file or directory", id="missing"),
+        pytest.param("empty", b"", "is no recording: it is empty", id="empty"),
+        pytest.param("other", b"hello\n", f"is no recording: {NO_LINE}", id="something-else"),
+    ],
+)
+def test_no_recording(name: str, text: bytes | None, why: str, tmp_path: Path) -> None:
+    """What is no recording is an error that names the file."""
+    path = tmp_path / name
+    if text is not None:
+        path.write_bytes(text)
+
+    with pytest.raises(RecordingError) as caught:
+        replay(path, configured(), Speaker(io.StringIO()))
+    assert str(path) in str(caught.value)
+    assert why in str(caught.value)
+
+
+@pytest.mark.usefixtures("without_signals")
+def test_replay(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Each recording is shown with its own tally, and lines that were left out are counted."""
+    line = RecordedDatagram(
+        at_ns=1, received_ns=WALL_NS, host="127.0.0.1", port=40_000, events=tuple(decode(call()).events)
+    )
+    path, said = tmp_path / "kept.ndjson", io.StringIO()
+    path.write_bytes((FIRST + encode_line(line) + b"{\n") + SECOND + encode_line(line))
+
+    assert replay(path, configured(), Speaker(said)) == 0
+    assert len(re.findall(r"^S3\.GetObject .* trace ", capsys.readouterr().out, re.MULTILINE)) == 2
+    assert said.getvalue().count("1 datagram received in") == 2
+    assert said.getvalue().endswith(f"csm-otel: 1 line of {path} left out: {NO_LINE}\n")
+
+
+@pytest.mark.usefixtures("without_signals")
+def test_what_cannot_be_opened_is_refused(tmp_path: Path) -> None:
+    """A file that is asked for and cannot be written ends the replay before anything is shown."""
+    path = tmp_path / "kept.ndjson"
+    path.write_bytes(FIRST)
+
+    with pytest.raises(SettingsError, match=r"^--file: "):
+        replay(path, configured(file=tmp_path / "no" / "file"), Speaker(io.StringIO()))

@@ -1,0 +1,131 @@
+"""What is printed of a command, and its span. Whole runs are in tests/e2e/test_exec.py."""
+
+from __future__ import annotations
+
+import io
+import os
+import signal
+import stat
+from typing import TYPE_CHECKING, cast
+
+import pytest
+
+from csm_otel.commands.launch import Launch
+from csm_otel.commands.watch import _command, _open, _signal_name, _waterfall
+from csm_otel.config.settings import Settings
+from csm_otel.csm.traceparent import TraceParent
+from csm_otel.process.speaker import Speaker
+from csm_otel.report.waterfall import TraceBuffer
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from csm_otel.process.child import Child
+
+LAUNCH = Launch(
+    argv=("/usr/bin/python3", "etl.py", "--password", "hunter2"),
+    command_name="etl.py",
+    service_name="etl",
+    context=TraceParent(1, 2, sampled=True),
+    parent=None,
+    trace_state="",
+    propagates=True,
+)
+
+
+class _Ended:
+    """Stands for a command that a signal has ended."""
+
+    pid = 7
+    started_ns = 1_000
+    ended_ns = 2_000
+    exit_code = 143
+    signal_number = signal.SIGTERM
+
+
+@pytest.mark.parametrize(
+    ("number", "expected"), [(None, ""), (15, "SIGTERM"), (9, "SIGKILL"), (signal.SIGRTMIN + 1, None)]
+)
+def test_signal_name(number: int | None, expected: str | None) -> None:
+    """A signal has its name, or its number where it has none."""
+    assert _signal_name(number) == (f"signal {number}" if expected is None else expected)
+
+
+@pytest.mark.parametrize(("command_args", "arguments"), [(False, None), (True, LAUNCH.argv)])
+def test_command(arguments: tuple[str, ...] | None, *, command_args: bool) -> None:
+    """The command has its name, times and end; its arguments only where they are asked for."""
+    command = _command(cast("Child", _Ended()), LAUNCH, Settings(command_args=command_args))
+
+    assert (command.name, command.executable, command.pid) == ("etl.py", "python3", 7)
+    assert (command.exit_code, command.signal_name) == (143, "SIGTERM")
+    assert (command.start_ns, command.end_ns, command.arguments) == (1_000, 2_000, arguments)
+
+
+def test_no_output_is_asked_for() -> None:
+    """Without --output there is no file."""
+    assert _open(Settings(), Speaker(io.StringIO())) is None
+
+
+def test_output(tmp_path: Path) -> None:
+    """The file is replaced, and a new one is its owner's only, whatever the umask."""
+    old, new = tmp_path / "old", tmp_path / "new"
+    old.write_text("before", encoding="utf-8")
+    umask = os.umask(0)
+    try:
+        for path in (old, new):
+            stream = _open(Settings(output=path), Speaker(io.StringIO()))
+            assert stream is not None
+            with stream:
+                stream.write("✗")
+            assert path.read_text(encoding="utf-8") == "✗"
+    finally:
+        os.umask(umask)
+    assert stat.S_IMODE(new.stat().st_mode) == 0o600
+
+
+def test_output_that_cannot_be_written(tmp_path: Path) -> None:
+    """It is one line with the path and the system's reason; all goes to stderr then."""
+    said = io.StringIO()
+    path = tmp_path / "no" / "file"
+
+    assert _open(Settings(output=path), Speaker(said)) is None
+    assert said.getvalue() == f"csm-otel: --output: {path}: no such file or directory\n"
+
+
+class _Stream(io.StringIO):
+    """A terminal or a file, with an encoding."""
+
+    def __init__(self, encoding: str, *, is_terminal: bool = False) -> None:
+        super().__init__()
+        self._encoding = encoding
+        self._is_terminal = is_terminal
+
+    @property
+    def encoding(self) -> str:  # type: ignore[override]
+        return self._encoding
+
+    def isatty(self) -> bool:
+        return self._is_terminal
+
+
+@pytest.mark.parametrize(
+    ("stream", "no_color", "expected"),
+    [
+        pytest.param(None, "", "", id="stderr-closed"),
+        pytest.param(_Stream("utf-8"), "", "100 False False", id="file"),
+        pytest.param(_Stream("ANSI_X3.4-1968"), "", "100 False True", id="ascii"),
+        pytest.param(_Stream("UTF-8", is_terminal=True), "", "77 True False", id="terminal"),
+        pytest.param(_Stream("UTF-8", is_terminal=True), "1", "77 False False", id="no-color"),
+    ],
+)
+def test_waterfall(stream: _Stream | None, no_color: str, expected: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It has the terminal's width and colours, and characters that the stream can show."""
+
+    def render(_self: TraceBuffer, *, width: int, color: bool, ascii_only: bool) -> str:
+        return f"{width} {color} {ascii_only}"
+
+    monkeypatch.setattr(TraceBuffer, "render", render)
+    monkeypatch.setenv("COLUMNS", "77")
+    monkeypatch.setenv("NO_COLOR", no_color)
+
+    assert _waterfall(TraceBuffer(), stream) == expected
