@@ -1,8 +1,8 @@
-"""One time limit for a whole HTTP delivery, and an end to it from another thread: `Cutoff`.
+"""One time limit for a whole HTTP delivery, and its end from another thread: `Cutoff`.
 
-The timeouts of requests and urllib3 are for each read: an answer of a byte a second never runs into one, and the
-delivering thread would be held for ever. Neither has a limit for all of it. So the connections tell which socket they
-use, and at the deadline it is shut down: whatever waits for it then returns at once.
+The timeouts of requests and urllib3 are per read: an answer of a byte a second never runs into one, and the delivering
+thread would hang for ever. So the connections register the socket in use, and at the limit it is shut down: whatever
+waits for it then returns at once.
 """
 
 from __future__ import annotations
@@ -17,13 +17,15 @@ from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, PoolManager
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Callable, Generator
 
 
 class Cutoff:
-    """Ends the delivery under way at its deadline, or for good. One delivery at a time."""
+    """Ends the delivery under way at its time limit, or for good. One delivery at a time."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, timer: Callable[[float, Callable[[], None]], threading.Timer] = threading.Timer) -> None:
+        """Begin without a delivery; ``timer`` is what measures the time limit."""
+        self._timer = timer
         self._mutex = threading.Lock()
         self._socket: socket.socket | None = None
         """The connection in use; kept between deliveries, as it is."""
@@ -31,11 +33,11 @@ class Cutoff:
         self.is_cut = False
         """Whether the delivery under way, or the last one, was ended."""
         self.is_connecting = False
-        """Whether a connection was begun and never made, its TLS included: nothing has been sent over it."""
+        """Whether a connection was begun and not established, its TLS included: nothing has been sent over it."""
 
     @contextlib.contextmanager
     def within(self, seconds: float) -> Generator[None]:
-        """End what is done inside after so many seconds.
+        """End the delivery that is made inside after so many seconds.
 
         Raises:
             ConnectionAbortedError: `close` was called.
@@ -44,7 +46,7 @@ class Cutoff:
             if self._is_closed:
                 raise ConnectionAbortedError("closed")
             self.is_cut = self.is_connecting = False
-        watchdog = threading.Timer(min(seconds, threading.TIMEOUT_MAX), self._cut)
+        watchdog = self._timer(min(seconds, threading.TIMEOUT_MAX), self._cut)
         watchdog.daemon = True
         watchdog.start()
         try:
@@ -54,22 +56,22 @@ class Cutoff:
             watchdog.join()  # it must not cut the next delivery
 
     def close(self) -> None:
-        """End a delivery under way, unless it still connects, and let no more begin."""
+        """End a delivery under way, unless it is still connecting, and let no more begin."""
         with self._mutex:
             self._is_closed = True
         self._cut()
 
     def connecting(self) -> None:
-        """Take in that a connection is begun."""
+        """Record that a connection is begun."""
         with self._mutex:
             self._socket = None
             self.is_connecting = True
 
     def connected(self, sock: socket.socket) -> None:
-        """Take in the socket of a new connection, or of one whose TLS is still to come.
+        """Register the socket of a new connection, whose TLS may still be to come.
 
         Raises:
-            TimeoutError: it comes too late.
+            TimeoutError: the delivery was ended meanwhile.
         """
         with self._mutex:
             self._socket = sock
@@ -77,10 +79,10 @@ class Cutoff:
                 raise TimeoutError("connected too late")
 
     def ready(self, sock: socket.socket) -> None:
-        """Take in the socket that the request is going to be sent over.
+        """Register the socket that the request is going to be sent over.
 
         Raises:
-            TimeoutError: it comes too late.
+            TimeoutError: the delivery was ended meanwhile.
         """
         self.connected(sock)
         self.is_connecting = False
@@ -95,19 +97,19 @@ class Cutoff:
 
 
 class CutoffAdapter(HTTPAdapter):
-    """Makes connections that a `Cutoff` can end."""
+    """Opens connections that a `Cutoff` can end."""
 
     def __init__(self, cutoff: Cutoff) -> None:
         self._pools = _pools(cutoff)
         super().__init__()
 
     def init_poolmanager(self, connections: int, maxsize: int, block: bool = False, **settings: Any) -> None:  # ruff: ignore[boolean-type-hint-positional-argument, boolean-default-value-positional-argument]
-        """Make the connections to a back end itself."""
+        """Open direct connections to a back end so."""
         super().init_poolmanager(connections, maxsize, block, **settings)
         self._use(self.poolmanager)
 
     def proxy_manager_for(self, proxy: str, **settings: Any) -> Any:
-        """Make the connections through a proxy; those of SOCKS are of a kind of their own and stay."""
+        """Open connections through a proxy so; those through SOCKS have classes of their own and cannot be ended."""
         manager = super().proxy_manager_for(proxy, **settings)
         if not proxy.lower().startswith("socks"):
             self._use(manager)
@@ -118,7 +120,7 @@ class CutoffAdapter(HTTPAdapter):
 
 
 def _pools(cutoff: Cutoff) -> dict[str, type[HTTPConnectionPool]]:
-    """Return urllib3's pools with connections that tell of their sockets."""
+    """Return urllib3's pools with connections that register their sockets."""
 
     class Plain(HTTPConnection):
         def connect(self) -> None:

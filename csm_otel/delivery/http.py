@@ -73,12 +73,12 @@ class HttpDeliverer:
         SettingsError: the URL, a header or a certificate cannot be used.
     """
 
-    def __init__(self, destination: Destination) -> None:
+    def __init__(self, destination: Destination, *, cutoff: Cutoff | None = None) -> None:
         self._destination = destination
         self._shown = destination.shown
         self._compress = _COMPRESS[destination.compression]
         self._credentials = Credentials(destination)
-        self._cutoff = Cutoff()
+        self._cutoff = cutoff or Cutoff()
         self._session = _Session()
         for scheme in ("http://", "https://"):
             self._session.mount(scheme, CutoffAdapter(self._cutoff))

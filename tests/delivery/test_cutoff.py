@@ -1,10 +1,13 @@
-"""The time limit of an HTTP delivery holds for all of it: slow answers, slow readers, TLS, and an end from outside."""
+"""The time limit of an HTTP delivery holds for all of it: slow answers, slow readers, TLS, and an end from outside.
+
+When it runs out is for the tests to say; one of them has a real timer.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import os
-import time
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -12,26 +15,70 @@ import pytest
 from delivery.samples import CALL, changed
 from faulty_proxy import BLACK_HOLE, FaultyProxy, Flow, Plan
 from opentelemetry.sdk.trace import SpanLimits
-from otlp_backend import DEADLINE_SECONDS, FOREVER_SECONDS, Answer, Certificate, HttpBackend
+from otlp_backend import DEADLINE_SECONDS, FOREVER_SECONDS, Answer, Certificate, HttpBackend, wait_until
 
+from csm_otel.delivery import http
+from csm_otel.delivery.cutoff import Cutoff
 from csm_otel.delivery.destination import Destination
 from csm_otel.delivery.encoding import encode
 from csm_otel.delivery.http import HttpDeliverer
 from csm_otel.delivery.outcome import Delivered, Outcome, Unavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+
+    from requests import Response
 
 pytestmark = pytest.mark.usefixtures("no_proxy")
 
 _REQUEST = encode([CALL], limits=SpanLimits())
-# More than the buffers of both sides hold, so that who sends it has to wait for the reader.
+# More than the buffers of both sides hold, so that the sender has to wait for the reader.
 _LONG_REQUEST = encode([changed(CALL, name=os.urandom(8_000_000).hex())], limits=SpanLimits())
-_SHORT_SECONDS = 0.3
 _BYTE_SECONDS = 0.05
-"""Far shorter than the limit, which no single wait for a byte runs into."""
+"""Far shorter than any limit, so that no single wait for a byte runs into one."""
 _LONG_TEXT = "x" * 10_000
 """An answer of minutes at that speed."""
+
+
+class _ManualTimer(threading.Timer):
+    """A timer that a test lets run out."""
+
+    is_cancelled = False
+
+    def start(self) -> None:
+        """Do not start."""
+
+    def cancel(self) -> None:
+        self.is_cancelled = True
+
+    def join(self, timeout: float | None = None) -> None:
+        """Wait for nothing: the test calls the function itself."""
+
+
+class Timers:
+    """The timers of a cutoff: the limits that were asked for, each running out when a test says so."""
+
+    def __init__(self) -> None:
+        self.started: list[_ManualTimer] = []
+        self.cutoff = Cutoff(timer=self._new)
+
+    def expire(self) -> None:
+        """Let the limit of the delivery under way run out."""
+        self.started[-1].function()
+
+    def is_sending(self) -> bool:
+        """Return whether a connection is established."""
+        return self.cutoff._socket is not None and not self.cutoff.is_connecting
+
+    def _new(self, seconds: float, function: Callable[[], None]) -> _ManualTimer:
+        self.started.append(_ManualTimer(seconds, function))
+        return self.started[-1]
+
+
+@pytest.fixture
+def timers() -> Timers:
+    """Give the time limits of the deliverer."""
+    return Timers()
 
 
 @pytest.fixture(params=["plain", "tls"])
@@ -49,7 +96,7 @@ def proxy(backend: HttpBackend) -> Iterator[FaultyProxy]:
 
 
 @pytest.fixture
-def deliverer(proxy: FaultyProxy, certificate: Certificate) -> Iterator[HttpDeliverer]:
+def deliverer(proxy: FaultyProxy, certificate: Certificate, timers: Timers) -> Iterator[HttpDeliverer]:
     """Deliver through the proxy."""
     settings: dict[str, Any] = (
         {
@@ -60,72 +107,123 @@ def deliverer(proxy: FaultyProxy, certificate: Certificate) -> Iterator[HttpDeli
         if proxy.endpoint.startswith("https")
         else {}
     )
-    deliverer = HttpDeliverer(Destination(url=f"{proxy.endpoint}/v1/traces", **settings))
+    deliverer = HttpDeliverer(Destination(url=f"{proxy.endpoint}/v1/traces", **settings), cutoff=timers.cutoff)
     with contextlib.closing(deliverer):
         yield deliverer
 
 
-def _timed(deliverer: HttpDeliverer, request: bytes = _REQUEST) -> tuple[Outcome, float]:
-    began = time.monotonic()
-    outcome = deliverer.deliver(request, timeout_seconds=_SHORT_SECONDS)
-    return outcome, time.monotonic() - began
+def deliver(deliverer: HttpDeliverer, request: bytes = _REQUEST) -> Outcome:
+    """Deliver, for longer than any test takes."""
+    return deliverer.deliver(request, timeout_seconds=FOREVER_SECONDS)
 
 
-@pytest.mark.parametrize(
-    ("plan", "request_bytes", "may_have_arrived"),
-    [
-        pytest.param(Plan(answer=Flow(byte_seconds=60)), _REQUEST, None, id="slow-answer-or-handshake"),
-        pytest.param(Plan(request=Flow(byte_seconds=_BYTE_SECONDS)), _REQUEST, None, id="slow-request-or-handshake"),
-        pytest.param(Plan(request=Flow(end_after_bytes=100_000, ending="hang")), _LONG_REQUEST, True, id="stuck"),
-        pytest.param(BLACK_HOLE, _REQUEST, None, id="black-hole"),
-    ],
-)
+def deliver_until(
+    timers: Timers, is_reached: Callable[[], object], deliverer: HttpDeliverer, request: bytes = _REQUEST
+) -> Outcome:
+    """Deliver, and let the limit run out once something is reached."""
+    with ThreadPoolExecutor(1) as pool:
+        outcome = pool.submit(deliver, deliverer, request)
+        wait_until(is_reached)
+        timers.expire()
+        return outcome.result(DEADLINE_SECONDS)
+
+
+def no_answer(proxy: FaultyProxy) -> Unavailable:
+    """Return the outcome of a delivery whose limit has run out."""
+    return Unavailable(f"no answer within 3600 s: {proxy.endpoint}/v1/traces", may_have_arrived=True)
+
+
+_SLOW = [
+    pytest.param(Plan(answer=Flow(byte_seconds=60)), _REQUEST, id="answer"),
+    pytest.param(Plan(request=Flow(byte_seconds=_BYTE_SECONDS)), _LONG_REQUEST, id="request"),
+    pytest.param(BLACK_HOLE, _REQUEST, id="black-hole"),
+]
+
+
+@pytest.mark.parametrize("backend", ["plain"], indirect=True)
+@pytest.mark.parametrize(("plan", "request_bytes"), _SLOW)
 def test_a_slow_peer_costs_the_time_limit_and_no_more(
-    deliverer: HttpDeliverer, proxy: FaultyProxy, plan: Plan, request_bytes: bytes, *, may_have_arrived: bool | None
+    deliverer: HttpDeliverer, proxy: FaultyProxy, timers: Timers, plan: Plan, request_bytes: bytes
 ) -> None:
-    """Whichever part is slow, the limit is for all of it; with TLS that never was, nothing can have arrived."""
+    """Whichever part is slow, the limit is for all of it."""
     proxy.plan = plan
-    outcome, seconds = _timed(deliverer, request_bytes)
-    if may_have_arrived is None:
-        may_have_arrived = proxy.endpoint.startswith("http:")
-    url = f"{proxy.endpoint}/v1/traces"
-    assert outcome == Unavailable(f"no answer within 0.3 s: {url}", may_have_arrived=may_have_arrived)
-    assert _SHORT_SECONDS * 0.9 < seconds < DEADLINE_SECONDS / 2
+    assert deliver_until(timers, timers.is_sending, deliverer, request_bytes) == no_answer(proxy)
+    assert [timer.interval for timer in timers.started] == [FOREVER_SECONDS]
 
 
-def test_a_dripping_status_is_no_answer(deliverer: HttpDeliverer, proxy: FaultyProxy) -> None:
+@pytest.mark.parametrize("backend", ["tls"], indirect=True)
+@pytest.mark.parametrize(("plan", "request_bytes"), _SLOW)
+def test_a_slow_handshake_costs_the_time_limit_and_no_more(
+    deliverer: HttpDeliverer, proxy: FaultyProxy, plan: Plan, request_bytes: bytes
+) -> None:
+    """The timeout of the socket ends it, which is for all of a handshake; nothing can have arrived then."""
+    proxy.plan = plan
+    outcome = deliverer.deliver(request_bytes, timeout_seconds=0.5)
+    assert outcome == Unavailable(f"no answer within 0.5 s: {proxy.endpoint}/v1/traces", may_have_arrived=False)
+
+
+def test_a_request_that_is_stuck_costs_the_time_limit_and_no_more(
+    deliverer: HttpDeliverer, proxy: FaultyProxy, timers: Timers
+) -> None:
+    """A peer that stops reading is cut off; what it has read may be all."""
+    proxy.plan = Plan(request=Flow(end_after_bytes=100_000, ending="hang"))
+    assert deliver_until(timers, timers.is_sending, deliverer, _LONG_REQUEST) == no_answer(proxy)
+
+
+def test_a_dripping_status_is_no_answer(
+    deliverer: HttpDeliverer, backend: HttpBackend, proxy: FaultyProxy, timers: Timers
+) -> None:
     """A status that comes byte by byte, each in time, is cut off at the limit; the next delivery connects anew."""
-    assert _timed(deliverer)[0] == Delivered()
-    proxy.change(Plan(answer=Flow(byte_seconds=_BYTE_SECONDS)))
-    outcome, seconds = _timed(deliverer)
-    assert outcome == Unavailable(f"no answer within 0.3 s: {proxy.endpoint}/v1/traces", may_have_arrived=True)
-    assert _SHORT_SECONDS * 0.9 < seconds < DEADLINE_SECONDS / 2
-    assert deliverer.deliver(_REQUEST, timeout_seconds=DEADLINE_SECONDS) == Delivered()
+    assert deliver(deliverer) == Delivered()
+    proxy.change(Plan(answer=Flow(byte_seconds=10.0)))
+    assert deliver_until(timers, lambda: len(backend.requests) == 2, deliverer) == no_answer(proxy)
+    assert deliver(deliverer) == Delivered()
     assert proxy.connections == 2
 
 
 def test_dripping_headers_are_not_waited_for(
-    deliverer: HttpDeliverer, backend: HttpBackend, proxy: FaultyProxy
+    deliverer: HttpDeliverer, backend: HttpBackend, proxy: FaultyProxy, timers: Timers
 ) -> None:
     """They are cut off at the limit, and their spans have arrived or are sent again."""
-    assert _timed(deliverer)[0] == Delivered()
+    assert deliver(deliverer) == Delivered()
     proxy.change(Plan(answer=Flow(unharmed_bytes=50, byte_seconds=_BYTE_SECONDS)))
     backend.script(Answer(headers={"x-long": _LONG_TEXT}))
-    outcome, seconds = _timed(deliverer)
+    outcome = deliver_until(timers, lambda: len(backend.requests) == 2, deliverer)
     # The status that had come counts, or nothing does: http.client tells which by where it was.
-    no_answer = Unavailable(f"no answer within 0.3 s: {proxy.endpoint}/v1/traces", may_have_arrived=True)
-    assert outcome in (Delivered(), no_answer)
-    assert _SHORT_SECONDS * 0.9 < seconds < DEADLINE_SECONDS / 2
+    assert outcome in (Delivered(), no_answer(proxy))
 
 
-def test_a_dripping_body_is_not_waited_for(deliverer: HttpDeliverer, backend: HttpBackend, proxy: FaultyProxy) -> None:
-    """The status has said that the request was taken, so the rest of the answer is left at the limit."""
-    assert _timed(deliverer)[0] == Delivered()
+def test_a_dripping_body_is_not_waited_for(
+    deliverer: HttpDeliverer,
+    backend: HttpBackend,
+    proxy: FaultyProxy,
+    timers: Timers,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The status has said that the request was accepted, so the rest of the answer is left at the limit."""
+    is_reading_the_body = threading.Event()
+    read_answer = http._delivered
+
+    def reading(response: Response) -> Delivered:
+        is_reading_the_body.set()
+        return read_answer(response)
+
+    assert deliver(deliverer) == Delivered()
+    monkeypatch.setattr(http, "_delivered", reading)
     proxy.change(Plan(answer=Flow(unharmed_bytes=1_000, byte_seconds=_BYTE_SECONDS)))
     backend.script(Answer(rejected_spans=1, message=_LONG_TEXT))
-    outcome, seconds = _timed(deliverer)
-    assert outcome == Delivered()
-    assert _SHORT_SECONDS * 0.9 < seconds < DEADLINE_SECONDS / 2
+    assert deliver_until(timers, is_reading_the_body.is_set, deliverer) == Delivered()
+
+
+def test_the_limit_is_in_seconds(backend: HttpBackend, proxy: FaultyProxy, certificate: Certificate) -> None:
+    """By default a timer ends the delivery, though each byte of the answer comes in time."""
+    proxy.plan = Plan(answer=Flow(byte_seconds=_BYTE_SECONDS))
+    del backend
+    destination = Destination(url=f"{proxy.endpoint}/v1/traces", certificate=certificate.text)
+    with contextlib.closing(HttpDeliverer(destination)) as deliverer:
+        outcome = deliverer.deliver(_REQUEST, timeout_seconds=0.5)
+    assert isinstance(outcome, Unavailable)
+    assert outcome.reason == f"no answer within 0.5 s: {proxy.endpoint}/v1/traces"
 
 
 @pytest.mark.parametrize("ending", ["close", "reset"])
@@ -133,7 +231,7 @@ def test_a_body_that_is_cut_is_a_success(
     deliverer: HttpDeliverer, backend: HttpBackend, proxy: FaultyProxy, ending: Literal["close", "reset"]
 ) -> None:
     """A success whose body breaks off was a success; to send it again would store every span twice."""
-    assert _timed(deliverer)[0] == Delivered()
+    assert deliver(deliverer) == Delivered()
     proxy.change(Plan(answer=Flow(end_after_bytes=1_000, ending=ending)))
     backend.script(Answer(rejected_spans=1, message=_LONG_TEXT))
     assert deliverer.deliver(_REQUEST, timeout_seconds=DEADLINE_SECONDS) == Delivered()
@@ -151,13 +249,15 @@ def test_closing_ends_a_delivery_under_way(deliverer: HttpDeliverer, backend: Ht
     assert len(backend.requests) == 1
 
 
-def test_the_limit_of_one_delivery_ends_no_later_one(deliverer: HttpDeliverer) -> None:
-    """Each delivery has its own limit, on a connection that is kept."""
-    assert [_timed(deliverer)[0] for _ in range(20)] == [Delivered()] * 20
+def test_the_limit_of_one_delivery_ends_no_later_one(deliverer: HttpDeliverer, timers: Timers) -> None:
+    """Each delivery has its own limit, which is cancelled with it, on a connection that is kept."""
+    assert [deliver(deliverer) for _ in range(20)] == [Delivered()] * 20
+    assert [timer.is_cancelled for timer in timers.started] == [True] * 20
 
 
+@pytest.mark.parametrize("backend", ["plain"], indirect=True)
 def test_through_a_proxy_the_limit_holds_too(
-    backend: HttpBackend, proxy: FaultyProxy, monkeypatch: pytest.MonkeyPatch
+    backend: HttpBackend, proxy: FaultyProxy, timers: Timers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The connections to the proxy of the environment are cut off as well."""
     del backend
@@ -165,7 +265,8 @@ def test_through_a_proxy_the_limit_holds_too(
     monkeypatch.setenv("HTTP_PROXY", proxy.endpoint.replace("https", "http"))
     monkeypatch.delenv("NO_PROXY", raising=False)
     monkeypatch.delenv("no_proxy", raising=False)
-    with contextlib.closing(HttpDeliverer(Destination(url="http://collector.invalid/v1/traces"))) as deliverer:
-        outcome, seconds = _timed(deliverer)
+    destination = Destination(url="http://collector.invalid/v1/traces")
+    with contextlib.closing(HttpDeliverer(destination, cutoff=timers.cutoff)) as deliverer:
+        outcome = deliver_until(timers, timers.is_sending, deliverer)
     assert isinstance(outcome, Unavailable)
-    assert seconds < DEADLINE_SECONDS / 2
+    assert outcome.reason == "no answer within 3600 s: http://collector.invalid/v1/traces"

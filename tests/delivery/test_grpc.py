@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _REQUEST = encode([CALL], limits=SpanLimits())
-_TIMEOUT_SECONDS = 10.0
+_TIMEOUT_SECONDS = DEADLINE_SECONDS
 _SHORT_SECONDS = 0.2
 _ONLY_IDENTITY = (("grpc.compression_enabled_algorithms_bitset", 1),)
 """Makes a gRPC server refuse what is compressed."""
@@ -73,7 +73,7 @@ def test_compression_is_on_the_wire(compression: str, *, is_taken: bool) -> None
 
 
 def test_an_answer_that_cannot_be_read_is_a_success() -> None:
-    """The status says that the spans were taken, so they are neither sent again nor counted as lost."""
+    """The status says that the spans were accepted, so they are neither sent again nor counted as lost."""
     server = grpc.server(futures.ThreadPoolExecutor(1))
 
     def answer(_request: bytes, _context: grpc.ServicerContext) -> bytes:
@@ -108,7 +108,7 @@ def test_configured_headers_are_metadata(backend: GrpcBackend) -> None:
         ),
         pytest.param(
             Answer(code=grpc.StatusCode.DEADLINE_EXCEEDED),
-            Unavailable("no answer within 10 s: HOST", may_have_arrived=True),
+            Unavailable(f"no answer within {_TIMEOUT_SECONDS:g} s: HOST", may_have_arrived=True),
             id="DEADLINE_EXCEEDED",
         ),
         pytest.param(
@@ -174,8 +174,8 @@ def test_configured_headers_are_metadata(backend: GrpcBackend) -> None:
         ),
     ],
 )
-def test_what_an_answer_comes_to(backend: GrpcBackend, answer: Answer, expected: Outcome) -> None:
-    """Each status is delivered, refused or unavailable as OTLP words it."""
+def test_the_outcome_of_an_answer(backend: GrpcBackend, answer: Answer, expected: Outcome) -> None:
+    """Each status is delivered, refused or unavailable, as OTLP specifies."""
     backend.script(answer)
     if not isinstance(expected, Delivered):
         reason = expected.reason.replace("HOST", backend.url.removeprefix("http://"))
@@ -205,7 +205,7 @@ def test_nobody_listening_is_connection_refused() -> None:
 
 
 def test_a_back_end_that_comes_up_late_is_found() -> None:
-    """The channel tries to connect again: what was unavailable is delivered once somebody listens."""
+    """The channel reconnects: what was unavailable is delivered once the port is open."""
     with socket.socket() as reserved:
         reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         reserved.bind(("127.0.0.1", 0))
@@ -236,7 +236,7 @@ def test_an_http_port_is_recognised() -> None:
 
 @pytest.mark.parametrize("form", ["text", "path"])
 def test_tls_with_both_certificates(certificate: Certificate, form: str) -> None:
-    """Server and client prove themselves, whether the settings hold paths or the PEM text itself."""
+    """Server and client authenticate each other, whether the settings hold paths or the PEM text itself."""
     own, key = (
         (certificate.text, certificate.key_text)
         if form == "text"
@@ -267,7 +267,7 @@ def test_tls_that_fails_is_unavailable(certificate: Certificate) -> None:
     ],
 )
 def test_a_header_that_grpc_cannot_send_is_a_settings_error(key: str, *, is_usable: bool) -> None:
-    """The fault is told at the start, by name and without the value."""
+    """The fault is reported at the start, by name and without the value."""
     destination = Destination(url="http://127.0.0.1:1", protocol="grpc", headers=((key, "hunter2"),))
     if is_usable:
         GrpcDeliverer(destination).close()

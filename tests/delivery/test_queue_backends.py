@@ -1,6 +1,6 @@
-"""Delivery end to end: queue, deliverer, network and a real back end, over HTTP and over gRPC.
+"""The queue before a real back end, over HTTP and over gRPC, with a network that fails.
 
-What every test here comes to: a batch is gone only when the back end has taken it, in order, and each span is counted.
+The law of all these tests: a batch is gone only when the back end has accepted it, in order, and each span is counted.
 """
 
 from __future__ import annotations
@@ -87,21 +87,20 @@ def _answer(backend: Backend, status: int, code: grpc.StatusCode, retry_after_se
 
 
 @pytest.mark.parametrize(
-    ("plan", "repeated"),
+    "plan",
     [
-        pytest.param(REFUSED, None, id="reset-at-once"),
-        pytest.param(BLACK_HOLE, None, id="black-hole"),
-        pytest.param(Plan(request=Flow(end_after_bytes=60)), None, id="reset-in-the-request"),
-        pytest.param(Plan(request=Flow(end_after_bytes=60, ending="close")), None, id="closed-in-the-request"),
-        pytest.param(Plan(request=Flow(end_after_bytes=60, ending="hang")), None, id="stuck-in-the-request"),
-        pytest.param(Plan(answer=Flow(end_after_bytes=5)), None, id="reset-in-the-answer"),
-        pytest.param(Plan(answer=Flow(end_after_bytes=5, ending="close")), None, id="closed-in-the-answer"),
-        pytest.param(Plan(answer=Flow(end_after_bytes=5, ending="hang")), None, id="stuck-in-the-answer"),
-        pytest.param(Plan(answer=Flow(byte_seconds=60)), None, id="dripping-answer"),
-        pytest.param(Plan(delay_seconds=0.1), 0, id="slow"),
+        pytest.param(REFUSED, id="reset-at-once"),
+        pytest.param(BLACK_HOLE, id="black-hole"),
+        pytest.param(Plan(request=Flow(end_after_bytes=60)), id="reset-in-the-request"),
+        pytest.param(Plan(request=Flow(end_after_bytes=60, ending="close")), id="closed-in-the-request"),
+        pytest.param(Plan(request=Flow(end_after_bytes=60, ending="hang")), id="stuck-in-the-request"),
+        pytest.param(Plan(answer=Flow(end_after_bytes=5)), id="reset-in-the-answer"),
+        pytest.param(Plan(answer=Flow(end_after_bytes=5, ending="close")), id="closed-in-the-answer"),
+        pytest.param(Plan(answer=Flow(end_after_bytes=5, ending="hang")), id="stuck-in-the-answer"),
+        pytest.param(Plan(answer=Flow(byte_seconds=60)), id="dripping-answer"),
     ],
 )
-def test_a_network_fault_loses_nothing(backend: Backend, proxy: FaultyProxy, plan: Plan, repeated: int | None) -> None:
+def test_a_network_fault_loses_nothing(backend: Backend, proxy: FaultyProxy, plan: Plan) -> None:
     """Whatever befalls the first connections: all arrives, in order, with repeats counted as such."""
     proxy.script(plan, plan)
     run = Run(_deliverer_to(proxy.endpoint, backend), timeout_seconds=0.4)
@@ -112,11 +111,20 @@ def test_a_network_fault_loses_nothing(backend: Backend, proxy: FaultyProxy, pla
     assert list(dict.fromkeys(arrived)) == _NAMES
     assert len(arrived) - len(_NAMES) <= run.tally.spans_repeated
     assert run.dropped == {}
-    if repeated is not None:
-        assert run.tally.spans_repeated == repeated
 
 
-def test_a_reset_after_the_request_was_taken_is_a_repeat(backend: Backend, proxy: FaultyProxy) -> None:
+def test_a_slow_network_repeats_nothing(backend: Backend, proxy: FaultyProxy) -> None:
+    """What takes its time, but not too much, is sent once."""
+    proxy.plan = Plan(delay_seconds=0.1)
+    run = Run(_deliverer_to(proxy.endpoint, backend), timeout_seconds=DEADLINE_SECONDS)
+    run.put(*_REQUESTS)
+    wait_until(lambda: run.tally.spans_delivered == len(_REQUESTS))
+    run.close()
+    assert _delivered(backend) == _NAMES
+    assert (run.tally.spans_repeated, run.dropped) == (0, {})
+
+
+def test_a_reset_after_the_request_was_received_is_a_repeat(backend: Backend, proxy: FaultyProxy) -> None:
     """No answer is no refusal: it is sent again with the same ids, and counted as a repeat."""
     backend.script(Answer(delay_seconds=FOREVER_SECONDS))
     run = Run(_deliverer_to(proxy.endpoint, backend))
@@ -156,10 +164,10 @@ def test_a_back_end_that_goes_away_and_comes_back(backend: Backend, proxy: Fault
         pytest.param(504, grpc.StatusCode.DEADLINE_EXCEEDED, id="504"),
     ],
 )
-def test_an_overloaded_back_end_is_asked_again(
+def test_an_overloaded_back_end_is_tried_again(
     backend: Backend, status: int, code: grpc.StatusCode, retry_after_seconds: float | None
 ) -> None:
-    """What it does not take now it takes later, not before the time that it asks for, and in order."""
+    """What it refuses now it accepts later, not before the time that it asks for, and in order."""
     backend.script(_answer(backend, status, code, retry_after_seconds))
     run = Run(_deliverer_to(backend.endpoint, backend))
     tried: list[float] = []
@@ -186,7 +194,7 @@ def test_an_overloaded_back_end_is_asked_again(
         pytest.param(404, grpc.StatusCode.UNIMPLEMENTED, "check OTEL_EXPORTER_OTLP_ENDPOINT", id="404"),
     ],
 )
-def test_what_is_refused_is_asked_once(backend: Backend, status: int, code: grpc.StatusCode, hint: str) -> None:
+def test_what_is_refused_is_sent_once(backend: Backend, status: int, code: grpc.StatusCode, hint: str) -> None:
     """It is dropped and counted, with one line for any number of them; what comes after is delivered."""
     refusal = _answer(backend, status, code)
     backend.script(refusal, refusal)
@@ -265,7 +273,7 @@ def test_a_large_request_passes_any_limit_of_ours() -> None:
     assert run.tally.spans_delivered == 1
 
 
-def test_a_server_that_says_goodbye_is_asked_again() -> None:
+def test_a_server_that_closes_its_connections_is_tried_again() -> None:
     """A gRPC server that ends its connections (GOAWAY), as on a rolling restart, costs nothing."""
     options = (("grpc.max_connection_age_ms", 20), ("grpc.max_connection_age_grace_ms", 20))
     with GrpcBackend(options=options) as backend:
@@ -303,12 +311,12 @@ def test_what_jenkins_sets_is_enough(port: str, kind: type[Backend], certificate
         run.put(*_REQUESTS)
         wait_until(lambda: run.tally.spans_delivered == len(_REQUESTS))
         run.close()
-        assert _delivered(backend) == _NAMES
+        assert list(dict.fromkeys(_delivered(backend))) == _NAMES
     assert "no answer within 0.4 s" in run.said[0]
     assert (faults, configuration.warnings) == ([], ())
 
 
-def test_a_certificate_that_is_mended_is_noticed(
+def test_a_certificate_that_is_corrected_is_used(
     backend_type: type[Backend], certificate: Certificate, tmp_path: Path
 ) -> None:
     """While TLS fails spans are kept and one line says why; with the right certificate they arrive, not as repeats."""
@@ -333,7 +341,7 @@ def test_a_certificate_that_is_mended_is_noticed(
 
 
 def test_closing_ends_a_delivery_that_hangs(backend: Backend, proxy: FaultyProxy) -> None:
-    """At the deadline the thread is let go of the network, whatever the timeout; what it held is counted."""
+    """At the deadline the network releases the thread, whatever the timeout; what it held is counted."""
     proxy.plan = BLACK_HOLE
     run = Run(_deliverer_to(proxy.endpoint, backend), timeout_seconds=FOREVER_SECONDS)
     run.put(*_REQUESTS)
