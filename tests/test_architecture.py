@@ -1,4 +1,7 @@
-"""What may import what: imports only point up the pipeline, and a command starts before anything heavy is loaded."""
+"""What may import what, and where its tests are.
+
+Imports only point up the pipeline, a command starts before anything heavy is loaded, and tests/ mirrors the package.
+"""
 
 from __future__ import annotations
 
@@ -28,6 +31,25 @@ CORE_NEEDS = {"msgspec", "opentelemetry.semconv"}
 NOT_IN_THE_CORE = {"time", "socket", "threading", "logging", "os", "subprocess", "signal", "selectors"}
 # The one module of the core that writes to a stream.
 WRITES = "report.stdout"
+TESTS = Path(__file__).parent
+# Folders of tests/ that test the whole program, and what surrounds it, instead of a module each.
+NO_ROOMS = {"conformance", "e2e", "faults", "interop"}
+# The same at the top level: examples/, documents, and a network that fails.
+OF_NO_MODULE = {"test_architecture", "test_demo", "test_documents", "test_faultproxy", "test_faulty_proxy"}
+# Modules that still lack a test module of their own. This list only shrinks.
+UNTESTED = {
+    "__main__",
+    "engine.bridge",
+    "engine.counting",
+    "engine.drain",
+    "engine.source",
+    "report.bars",
+    "report.rows",
+    "report.stdout",
+    "spans.command",
+    "spans.data",
+    "spans.options",
+}
 _BEFORE_THE_COMMAND = """
 import json, sys
 before = set(sys.modules)
@@ -181,3 +203,39 @@ def test_the_command_does_not_wait(words: list[str]) -> None:
     assert top_level - set(sys.stdlib_module_names) == {"csm_otel"}
     assert "csm_otel.commands.exec" in loaded
     assert "csm_otel.commands.watch" not in loaded
+
+
+def mirror_of(module: str) -> str:
+    """Return the name of the test module of a module: tests/ROOM/test_NAME.py."""
+    *room, name = module.split(".")
+    return ".".join([*room, f"test_{name.strip('_')}"])
+
+
+def mirrors() -> set[str]:
+    """Return the names of all test modules that should have a module."""
+    paths = {path.relative_to(TESTS).with_suffix("") for path in TESTS.rglob("test_*.py")}
+    return {".".join(path.parts) for path in paths if path.parts[0] not in NO_ROOMS | OF_NO_MODULE}
+
+
+TESTED = [module for module in MODULES if not module.endswith("__init__")]
+
+
+@pytest.mark.parametrize("module", [pytest.param(module, id=module) for module in TESTED])
+def test_each_module_has_its_test_module(module: str) -> None:
+    """A module's tests are found by its name; modules without are listed until they have them."""
+    is_tested = mirror_of(module) in mirrors()
+
+    assert is_tested != (module in UNTESTED), "strike it off UNTESTED" if is_tested else "write it"
+
+
+def test_no_module_is_listed_in_vain() -> None:
+    """What is listed as untested is there."""
+    assert UNTESTED <= set(TESTED)
+
+
+@pytest.mark.parametrize("name", [pytest.param(name, id=name) for name in sorted(mirrors())])
+def test_each_test_module_has_its_module(name: str) -> None:
+    """A test module is of a module that is there; what follows its name says which of its tests they are."""
+    of_a_module = {mirror_of(module) for module in TESTED}
+
+    assert any(name == one or name.startswith(f"{one}_") for one in of_a_module)
