@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import json
 import math
+import time
 from typing import TYPE_CHECKING, Self
 
 from csm_otel.service import control_socket
@@ -21,6 +22,7 @@ from csm_otel.service.clients import Client, Clients
 from csm_otel.service.flushing import Flushing
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from csm_otel.engine.bridge import Bridge
@@ -32,12 +34,15 @@ _POLL_SECONDS = 0.02  # how often it is checked whether the back end has what wa
 class Control:
     """Answers clients; for the loop's thread, see `csm_otel.engine.agent.Service`."""
 
-    def __init__(self, clients: Clients, path: Path, bridge: Bridge) -> None:
-        """Take ownership of the clients of the socket at ``path``."""
+    def __init__(
+        self, clients: Clients, path: Path, bridge: Bridge, *, wall_clock_ns: Callable[[], int] = time.time_ns
+    ) -> None:
+        """Take ownership of the clients of the socket at ``path``. ``wall_clock_ns`` returns epoch nanoseconds."""
         self._clients = clients
         self._path = path
         self._inode = path.lstat().st_ino
         self._bridge = bridge
+        self._wall_clock_ns = wall_clock_ns
         self._flushings: list[tuple[Client, Flushing]] = []
         self._next_poll = 0.0
 
@@ -83,7 +88,9 @@ class Control:
         if timeout_seconds is None:
             self._clients.answer(client, b'{"error": "not understood"}\n')
         else:
-            flushing = Flushing(self._bridge, timeout_seconds=timeout_seconds, now=now)
+            flushing = Flushing(
+                self._bridge, timeout_seconds=timeout_seconds, now=now, requested_ns=self._wall_clock_ns()
+            )
             self._flushings.append((client, flushing))
 
     def _answer(self, client: Client, why_not: str) -> None:

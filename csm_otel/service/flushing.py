@@ -7,7 +7,6 @@ not part of the flush.
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING
 
 from csm_otel.engine.drain import Drain
@@ -20,24 +19,24 @@ if TYPE_CHECKING:
 class Flushing:
     """Advances with each `advance`; there has to be a turn of the loop between two."""
 
-    def __init__(self, bridge: Bridge, *, timeout_seconds: float, now: float) -> None:
-        """Begin at ``now``, monotonic seconds, with everything that has arrived by now."""
+    def __init__(self, bridge: Bridge, *, timeout_seconds: float, now: float, requested_ns: int) -> None:
+        """Begin at ``now``, monotonic seconds, with all that arrived until ``requested_ns``, epoch nanoseconds."""
         self._bridge = bridge
         self._timeout_seconds = timeout_seconds
         self._deadline = now + timeout_seconds
         self._lost = bridge.snapshot().spans_lost
-        self._asked_ns = time.time_ns()
+        self._requested_ns = requested_ns
         self._is_begun = False
         self._drain: Drain | None = None
         """None until everything that had arrived has been received."""
         self._marks: tuple[int, ...] | None = None
-        """Where what it sent off ends, see `Outlets.mark`."""
+        """Where the exported spans end, see `Outlets.mark`; None until everything has been exported."""
 
     def advance(self, *, now: float) -> str | None:
-        """Go on, and return None while it is undecided, an empty text when all was delivered, and else why not."""
+        """Advance, and return None while it goes on, an empty text once all was delivered, or else why it was not."""
         if self._drain is None:
             # The loop has not received yet what arrived while it was here.
-            if self._is_begun and self._bridge.agent.has_received_until(self._asked_ns):
+            if self._is_begun and self._bridge.agent.has_received_until(self._requested_ns):
                 self._drain = Drain(self._bridge.pipeline)
             self._is_begun = True
         elif self._marks is None and self._drain.is_done(now=now):
@@ -51,5 +50,5 @@ class Flushing:
 
     @property
     def is_waiting(self) -> bool:
-        """Whether only time, or the back end, brings it on."""
+        """Whether it waits for origins or the back end, so that there is no use in advancing it at once."""
         return self._drain is not None and not self._bridge.pipeline.is_releasing

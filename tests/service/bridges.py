@@ -18,6 +18,7 @@ from csm_otel.process.speaker import Speaker
 if TYPE_CHECKING:
     from csm_otel.delivery.queue import DeliveryQueue
     from csm_otel.engine.bridge import Bridge
+    from csm_otel.intake.receiver import Receiver
     from csm_otel.spans.data import SpanData
 
 PEER = Peer("127.0.0.1", 40_000)
@@ -43,11 +44,11 @@ class HeldQueue:
         return self.has_all
 
 
-def bridge_to(shown: list[SpanData]) -> Bridge:
+def bridge_to(shown: list[SpanData], *receivers: Receiver) -> Bridge:
     """Return a pipeline that shows its spans."""
     return build_bridge(
         configured(),
-        source=Source(origins=ReplayedOrigins()),
+        source=Source(receivers=receivers, origins=ReplayedOrigins()),
         speaker=Speaker(io.StringIO()),
         show=shown.extend,
         faults=[],

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import socket
+import time
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
+from datagrams import attempt
 from service.bridges import HELD_PEER, HeldQueue, bridge_to, receive_attempt, with_queue
 
 from csm_otel.engine.origin_hold import HOLD_SECONDS
+from csm_otel.intake.receiver import Receiver
+from csm_otel.process.waker import Waker
 from csm_otel.service.flushing import Flushing
 
 if TYPE_CHECKING:
@@ -43,7 +49,7 @@ def test_everything_is_delivered(bridge: Bridge, shown: list[SpanData]) -> None:
     """An attempt that waits for its call is released and exported, and the flush has ended."""
     receive_attempt(bridge, now=0.0)
     assert bridge.snapshot().events_pending == 1
-    flushing = Flushing(bridge, timeout_seconds=10.0, now=0.0)
+    flushing = Flushing(bridge, timeout_seconds=10.0, now=0.0, requested_ns=1)
 
     assert turns(bridge, flushing, 0.0) == DELIVERED
     assert bridge.snapshot().events_pending == 0
@@ -52,7 +58,7 @@ def test_everything_is_delivered(bridge: Bridge, shown: list[SpanData]) -> None:
 
 def test_nothing_to_flush(bridge: Bridge) -> None:
     """Where nothing waits there is nothing to wait for, but the loop has its turn first."""
-    flushing = Flushing(bridge, timeout_seconds=10.0, now=0.0)
+    flushing = Flushing(bridge, timeout_seconds=10.0, now=0.0, requested_ns=1)
     assert flushing.advance(now=0.0) is None
     assert turns(bridge, flushing, 0.0) == DELIVERED
 
@@ -60,7 +66,7 @@ def test_nothing_to_flush(bridge: Bridge) -> None:
 def test_the_loop_has_its_turn_first(bridge: Bridge) -> None:
     """What arrived while the flush was requested is received before anything is released."""
     receive_attempt(bridge, now=0.0)
-    flushing = Flushing(bridge, timeout_seconds=10.0, now=0.0)
+    flushing = Flushing(bridge, timeout_seconds=10.0, now=0.0, requested_ns=1)
     assert flushing.advance(now=0.0) is None
     assert not bridge.pipeline.is_releasing
     receive_attempt(bridge, now=0.0)
@@ -69,12 +75,31 @@ def test_the_loop_has_its_turn_first(bridge: Bridge) -> None:
     assert bridge.snapshot().events_pending == 2
 
 
+def test_what_waits_in_a_socket(shown: list[SpanData]) -> None:
+    """What had arrived at a socket is received first; until then nothing is released."""
+    with (
+        closing(Receiver.bind("127.0.0.1", 0)) as receiver,
+        closing(Waker()) as waker,
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender,
+    ):
+        bridge = bridge_to(shown, receiver)
+        sender.sendto(attempt(), receiver.address)
+        flushing = Flushing(bridge, timeout_seconds=10.0, now=0.0, requested_ns=time.time_ns())
+        assert turns(bridge, flushing, 0.0) is None
+        assert not flushing.is_waiting
+
+        bridge.run(until=lambda: bridge.snapshot().attempts == 1, wake=waker)
+
+        assert turns(bridge, flushing, 0.0) == DELIVERED
+    assert len(shown) == 1
+
+
 def test_a_back_end_that_is_slow(bridge: Bridge) -> None:
     """A flush lasts until the back end has everything; meanwhile only time brings it on."""
     queue = HeldQueue()
     bridge = with_queue(bridge, queue)
     receive_attempt(bridge, now=0.0)
-    flushing = Flushing(bridge, timeout_seconds=10.0, now=0.0)
+    flushing = Flushing(bridge, timeout_seconds=10.0, now=0.0, requested_ns=1)
     assert not flushing.is_waiting
 
     assert turns(bridge, flushing, 9.9) is None
@@ -91,7 +116,7 @@ def test_a_back_end_that_is_slow(bridge: Bridge) -> None:
 def test_the_timeout(bridge: Bridge, timeout_seconds: float, why_not: str) -> None:
     """A flush that has not ended after its timeout has failed."""
     bridge = with_queue(bridge, HeldQueue())
-    flushing = Flushing(bridge, timeout_seconds=timeout_seconds, now=100.0)
+    flushing = Flushing(bridge, timeout_seconds=timeout_seconds, now=100.0, requested_ns=1)
     assert turns(bridge, flushing, 100.0 + timeout_seconds - 0.1) is None
 
     assert turns(bridge, flushing, 100.0 + timeout_seconds) == why_not
@@ -102,7 +127,7 @@ def test_losses(bridge: Bridge) -> None:
     bridge.tally.spans_dropped["queue_full"] += 5
     queue = HeldQueue()
     bridge = with_queue(bridge, queue)
-    flushing = Flushing(bridge, timeout_seconds=10.0, now=0.0)
+    flushing = Flushing(bridge, timeout_seconds=10.0, now=0.0, requested_ns=1)
     assert turns(bridge, flushing, 0.0) is None
     bridge.tally.spans_dropped["refused"] += 1
     bridge.tally.spans_rejected += 1
@@ -114,7 +139,7 @@ def test_losses(bridge: Bridge) -> None:
 def test_an_attempt_whose_origin_is_looked_up(bridge: Bridge, shown: list[SpanData]) -> None:
     """What waits for its origin is held as long as otherwise, and goes without it then."""
     receive_attempt(bridge, now=0.0, peer=HELD_PEER)
-    flushing = Flushing(bridge, timeout_seconds=10.0, now=0.0)
+    flushing = Flushing(bridge, timeout_seconds=10.0, now=0.0, requested_ns=1)
 
     assert turns(bridge, flushing, HOLD_SECONDS - 0.01) is None
     assert shown == []
