@@ -126,7 +126,7 @@ def _remove_stale(path: Path) -> None:
             return
         except BlockingIOError:  # alive, and its backlog full
             pass
-    raise ControlError(f"{path}: another csm-otel is listening on it")
+    raise ControlError(f"{path}: in use by another csm-otel")
 
 
 def _listen(path: Path) -> socket.socket:

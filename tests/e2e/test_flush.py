@@ -233,7 +233,7 @@ def test_a_second_daemon_takes_nothing_away(tmp_path: Path) -> None:
     with serving(env=env) as first:
         send_calls(first, 3)
         with serving(env=env) as second:
-            assert f"`csm-otel flush` will not work: {control}: another csm-otel is listening on it\n" in second.line
+            assert f"`csm-otel flush` will not work: {control}: in use by another csm-otel\n" in second.line
             assert run("flush", env=env).stdout.startswith(b"3 datagrams")
             assert second.stop() == 0
         assert run("flush", env=env).returncode == 0
