@@ -176,7 +176,7 @@ class _Player:
             if self._bridge.outlets.queue is not None:
                 self._bridge.outlets.queue.wait_for_room(unless=stop.is_set)
             self._take(line)
-        self._origins.tell_over()
+        self._origins.finish()
         drain = Drain(pipeline, releases_per_step=sys.maxsize)  # all in one batch, as nothing is received meanwhile
         while not drain.advance(now=self._now):
             continue
@@ -204,13 +204,13 @@ class _Player:
             decoded = Decoded(list(line.events), line.rejected, line.other_versions)
             pipeline.receive(decoded, peer=line.peer, received_ns=line.received_ns, now=self._now)
         elif isinstance(line, RecordedOrigin):
-            self._origins.tell(line.peer, line.origin)
+            self._origins.add_origin(line.peer, line.origin)
             pipeline.advance(now=self._now)
         elif isinstance(line, RecordedEnd):
-            self._origins.tell_end(Ended([ProcessEnd(line.origin, line.noticed_ns, line.is_exact)], []))
+            self._origins.add_end(Ended([ProcessEnd(line.origin, line.noticed_ns, line.is_exact)], []))
             pipeline.advance(now=self._now)
         elif isinstance(line, RecordedDeparture):
-            self._origins.tell_end(Ended([], [Peer(peer.host, peer.port, peer.generation) for peer in line.peers]))
+            self._origins.add_end(Ended([], [Peer(peer.host, peer.port, peer.generation) for peer in line.peers]))
             pipeline.advance(now=self._now)
         elif isinstance(line, RecordedDrops):
             pipeline.record_kernel_drops(line.dropped, now=self._now)

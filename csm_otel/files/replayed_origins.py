@@ -1,4 +1,4 @@
-"""Who sent what is replayed, as the recording tells it: `ReplayedOrigins`."""
+"""The processes behind the peers of a recording, as far as it has been replayed: `ReplayedOrigins`."""
 
 from __future__ import annotations
 
@@ -8,35 +8,35 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from csm_otel.csm.events import Ended, Event, Origin, Peer
 
-_MOST = 4096  # peers; a recording may be anybody's
+_MAX_PEERS = 4096  # a recording is untrusted
 
 
 class ReplayedOrigins:
-    """Knows what was found when the recording was made, from the line on that tells it."""
+    """Knows each origin and each end from the line on that recorded it."""
 
     def __init__(self) -> None:
-        """Begin knowing nothing."""
+        """Begin without any."""
         self._found: OrderedDict[Peer, Origin] = OrderedDict()
         self._ended: list[Ended] = []
         self._is_over = False
 
-    def tell(self, peer: Peer, origin: Origin) -> None:
-        """Take in what was found; where it is too much, who has been silent longest is forgotten."""
+    def add_origin(self, peer: Peer, origin: Origin) -> None:
+        """Add the process behind a peer; beyond the bound the peer that has been silent longest is forgotten."""
         self._found[peer] = origin
         self._found.move_to_end(peer)
-        if len(self._found) > _MOST:
+        if len(self._found) > _MAX_PEERS:
             self._found.popitem(last=False)
 
-    def tell_end(self, ended: Ended) -> None:
-        """Take in what had ended."""
+    def add_end(self, ended: Ended) -> None:
+        """Add what has ended."""
         self._ended.append(ended)
 
-    def tell_over(self) -> None:
-        """Take in that the recording ends here."""
+    def finish(self) -> None:
+        """Note that the recording ends here."""
         self._is_over = True
 
     def note(self, _event: Event, peer: Peer, *, received_ns: int, now: float) -> Peer:  # ruff: ignore[unused-method-argument]
-        """Return the peer, whose generation was recorded with it; who still sends is not forgotten."""
+        """Return the peer, whose generation was recorded with it; it counts as heard from."""
         if peer in self._found:
             self._found.move_to_end(peer)
         return peer
@@ -46,10 +46,10 @@ class ReplayedOrigins:
         return self._found.get(peer)
 
     def is_resolving(self, peer: Peer) -> bool:
-        """Return whether the recording may still tell; who was looked for has a generation."""
+        """Return whether its origin may still come; only a peer whose process was looked up has a generation."""
         return bool(peer.generation) and not self._is_over
 
     def ended(self) -> list[Ended]:
-        """Return what has ended since the last time."""
+        """Return what has ended since the last call."""
         ended, self._ended = self._ended, []
         return ended

@@ -1,4 +1,4 @@
-"""Origins of a replay: what the recording told, from then on."""
+"""Origins of a replay: known from the line on that recorded them."""
 
 from __future__ import annotations
 
@@ -19,42 +19,42 @@ PEER = Peer("127.0.0.1", 40_000, 1)
 ORIGIN = Origin(pid=7, start_ticks=1, start_ns=0, name="seven.py")
 
 
-def test_known_once_told() -> None:
-    """A peer with a generation is looked for until the recording tells of it, and known then."""
+def test_known_once_recorded() -> None:
+    """A peer with a generation is waited for until the recording has its origin, and known then."""
     origins = ReplayedOrigins()
     assert origins.note(EVENT, PEER, received_ns=1, now=0.0) == PEER
     assert (origins.is_resolving(PEER), origins.origin_of(PEER)) == (True, None)
 
-    origins.tell(PEER, ORIGIN)
+    origins.add_origin(PEER, ORIGIN)
 
     assert origins.origin_of(PEER) == ORIGIN
 
 
-def test_not_looked_for() -> None:
-    """Who was not looked for then, and anybody once the recording is over, is not waited for."""
+def test_not_looked_up() -> None:
+    """A peer that was not looked up, and any peer once the recording is over, is not waited for."""
     origins = ReplayedOrigins()
     assert not origins.is_resolving(PEER._replace(generation=0))
 
-    origins.tell_over()
+    origins.finish()
 
     assert not origins.is_resolving(PEER)
 
 
-def test_ends_are_told_once() -> None:
-    """An end comes out once."""
+def test_ends_are_returned_once() -> None:
+    """Each end is returned by one call."""
     origins = ReplayedOrigins()
     end = Ended([ProcessEnd(ORIGIN, 5, is_exact=True)], [PEER])
-    origins.tell_end(end)
+    origins.add_end(end)
     assert (origins.ended(), origins.ended()) == ([end], [])
 
 
-def test_who_is_silent_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
-    """However many peers a recording tells of, only so many are kept: those that still send."""
-    monkeypatch.setattr(replayed_origins, "_MOST", 2)
+def test_silent_peers_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many peers a recording has, only so many are kept: those heard from last."""
+    monkeypatch.setattr(replayed_origins, "_MAX_PEERS", 2)
     origins = ReplayedOrigins()
     first, second, third = (Peer("127.0.0.1", port, 1) for port in (1, 2, 3))
-    origins.tell(first, ORIGIN)
-    origins.tell(second, ORIGIN)
+    origins.add_origin(first, ORIGIN)
+    origins.add_origin(second, ORIGIN)
     origins.note(EVENT, first, received_ns=1, now=0.0)
-    origins.tell(third, ORIGIN)
+    origins.add_origin(third, ORIGIN)
     assert [peer for peer in (first, second, third) if origins.origin_of(peer)] == [first, third]
