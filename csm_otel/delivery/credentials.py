@@ -45,7 +45,7 @@ class Credentials:
             raise
 
     def close(self) -> None:
-        """Remove what was written."""
+        """Remove the temporary files."""
         if self._folder is not None:
             self._folder.cleanup()
             self._folder = None
@@ -72,7 +72,7 @@ class Credentials:
             raise SettingsError([Fault(_CLIENT_KEY, f"needs {_CLIENT_CERTIFICATE} as well")])
         if self.client_certificate:
             try:
-                # A password, though empty, keeps an encrypted key from being asked for on the terminal.
+                # With a password, even an empty one, OpenSSL does not prompt for that of an encrypted key.
                 context.load_cert_chain(self.client_certificate, self.client_key, password="")
             except OSError as error:
                 why = _why(error, "no certificate with its unencrypted key, in PEM")

@@ -1,4 +1,4 @@
-"""What brings encoded requests to a back end, whichever the protocol."""
+"""Delivery of encoded requests to a back end, whichever the protocol: `Deliverer`."""
 
 from __future__ import annotations
 
@@ -11,21 +11,22 @@ if TYPE_CHECKING:
 
 
 class Deliverer(Protocol):
-    """Brings encoded requests to one destination. Used by one thread; `close` may come from another."""
+    """Delivers encoded requests to one destination. Used by one thread; `close` may be called by another."""
 
     def deliver(self, request: bytes, *, timeout_seconds: float) -> Outcome:
-        """Send an encoded ExportTraceServiceRequest once, and say what came of it."""
+        """Send an encoded ExportTraceServiceRequest once, and return the outcome."""
         ...
 
     def close(self) -> None:
-        """Give connections and files back; a delivery under way is not waited for."""
+        """Close connections and files, without waiting for a delivery under way."""
         ...
 
 
 def open_deliverer(destination: Destination) -> Deliverer:
-    """Return what delivers to a destination; nothing is connected yet.
+    """Return the deliverer of a destination; nothing is connected yet.
 
-    A certificate or URL that cannot be used is a SettingsError.
+    Raises:
+        SettingsError: a certificate, a header or the URL cannot be used.
     """
     # The libraries of the protocol that is not in use would cost a tenth of a second and tens of megabytes.
     if destination.protocol == "grpc":

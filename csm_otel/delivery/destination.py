@@ -16,13 +16,13 @@ _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Destination:
-    """One OTLP back end. What may hold a secret does not show in its repr."""
+    """One OTLP back end. What may hold a secret is not in its repr."""
 
     url: str = field(repr=False)
     """With scheme http or https. For HTTP the full one with its path; for gRPC only scheme, host and port count."""
     protocol: Protocol = "http/protobuf"
     signal: Signal = "traces"
-    """What is sent there; for HTTP the URL says it, too."""
+    """What is sent there; an HTTP URL has it as well."""
     headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     """Names and values, ASCII."""
     timeout_seconds: float = 10.0

@@ -1,10 +1,9 @@
 """Span data in, one OTLP request out (a serialized ExportTraceServiceRequest).
 
-The messages of the OTLP package are filled directly. Spans have ids, times and outcome already, and each has the
-resource of its own application, so a tracer is of no use to them; and to make the SDK's spans of them only to have its
-encoder take them apart again costs seven times as much. The SDK's limits are applied here, as it applies them, save for
-what only a sampler may add: an attribute without a name counts as dropped, and nested values are kept. Sampling is
-`csm_otel.delivery.sampling`.
+The messages of the OTLP package are filled directly. Spans have ids, times and status already, and each has the
+resource of its own application, so a tracer is of no use; and converting them to the SDK's spans for its encoder costs
+seven times as much. The SDK's limits are applied here, as it applies them, but for what only a sampler may add: an
+attribute without a name counts as dropped, and nested values are kept. Sampling is `csm_otel.delivery.sampling`.
 """
 
 from __future__ import annotations
@@ -77,7 +76,7 @@ def _add_span(application: ScopeSpans, span: SpanData, limits: SpanLimits) -> No
     if parent:
         added.parent_span_id = parent.span_id.to_bytes(8, "big")
     if context.trace_state:
-        # one that is not valid is left out, as W3C asks
+        # an invalid one is left out, as W3C requires
         added.trace_state = TraceState.from_header([context.trace_state]).to_header()
     added.dropped_attributes_count = _add_attributes(
         added.attributes, span.attributes, limits.max_span_attributes, limits.max_span_attribute_length
@@ -85,11 +84,11 @@ def _add_span(application: ScopeSpans, span: SpanData, limits: SpanLimits) -> No
     events = _latest(span.events, limits.max_events)
     added.dropped_events_count = len(span.events) - len(events)
     for event in events:
-        told = added.events.add(name=_text(event.name), time_unix_nano=event.time_ns)
-        told.dropped_attributes_count = _add_attributes(
-            told.attributes, event.attributes, limits.max_event_attributes, limits.max_attribute_length
+        encoded = added.events.add(name=_text(event.name), time_unix_nano=event.time_ns)
+        encoded.dropped_attributes_count = _add_attributes(
+            encoded.attributes, event.attributes, limits.max_event_attributes, limits.max_attribute_length
         )
-    added.status.SetInParent()  # also where there is nothing to say of it
+    added.status.SetInParent()  # also where it is unset
     if span.is_error:
         added.status.code = Status.STATUS_CODE_ERROR
         added.status.message = _text(span.status_message)
@@ -100,7 +99,7 @@ def _add_attributes(
 ) -> int:
     """Add the last ``most`` attributes, their texts cut to ``longest`` characters, and return how many were dropped.
 
-    One that OTLP cannot hold, as only a sampler may come up with, is left out.
+    One that OTLP cannot hold, which only a sampler can add, is left out.
     """
     items = _latest([item for item in attributes.items() if item[0]], most)
     for key, value in items:
@@ -140,5 +139,5 @@ def _latest(items: Sequence[T], most: int | None) -> Sequence[T]:
 
 
 def _text(text: str) -> str:
-    """Return text that UTF-8 can hold: file names and variables that are not UTF-8 reach Python as lone surrogates."""
+    """Return text that UTF-8 can encode: file names and variables that are not UTF-8 come as lone surrogates."""
     return text if text.isascii() else text.encode("utf-8", "replace").decode()

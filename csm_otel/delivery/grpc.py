@@ -47,10 +47,10 @@ _HINTS = {
     grpc.StatusCode.PERMISSION_DENIED: "check OTEL_EXPORTER_OTLP_HEADERS",
     grpc.StatusCode.UNIMPLEMENTED: "check OTEL_EXPORTER_OTLP_ENDPOINT and OTEL_EXPORTER_OTLP_COMPRESSION",
 }
-# Texts of gRPC's libraries for what is larger than the receiver takes; the code is that of a quota as well.
+# Texts of gRPC's libraries for a message that is too large; the status code alone may mean a quota.
 _TOO_LARGE = re.compile(r"larger than max|message (?:is )?too large|exceeds (?:the )?max", re.IGNORECASE)
 _CHECK_TLS = "TLS failed, check OTEL_EXPORTER_OTLP_CERTIFICATE and the scheme of OTEL_EXPORTER_OTLP_ENDPOINT"
-_UNAVAILABLE = {  # pieces of gRPC's text, and what they come to: the first that fits
+_UNAVAILABLE = {  # pieces of gRPC's text, and our words for them: the first match
     "connection refused": "connection refused",
     "lookup failed": "host name cannot be resolved",
     "resolution failed": "host name cannot be resolved",
@@ -110,10 +110,10 @@ class GrpcDeliverer:
             return grpc.insecure_channel(self._shown, _options(self._destination))
         return grpc.secure_channel(self._shown, self._credentials, _options(self._destination))
 
-    def _connect_anew(self) -> None:
-        """Leave a connection that may be dead: gRPC would keep to it until the system gives it up, which takes hours.
+    def _reconnect(self) -> None:
+        """Replace a connection that may be dead: gRPC would keep it until the system gives it up, hours later.
 
-        Nor may it send pings to find out: servers take more than one in five minutes for abuse.
+        Nor may it send pings to find out: servers treat more than one in five minutes as abuse.
         """
         with self._mutex:
             if not self._is_closed:
@@ -128,7 +128,7 @@ class GrpcDeliverer:
             is_cut = any(piece in details.lower() for piece in _AFTER_SENDING)
             return Unavailable(f"{_why_unavailable(details)}: {self._shown}", wait, may_have_arrived=is_cut)
         if code is grpc.StatusCode.DEADLINE_EXCEEDED:
-            self._connect_anew()
+            self._reconnect()
             reason = f"no answer within {timeout_seconds:g} s: {self._shown}"
             return Unavailable(reason, wait, may_have_arrived=True)
         reason = f"gRPC {code.name} from {self._shown}"
@@ -141,7 +141,7 @@ class GrpcDeliverer:
 
 
 def _delivered(answer: bytes) -> Delivered:
-    """Return what the answer says; one that cannot be read is a success all the same, by its status."""
+    """Return the outcome of an answer; one that cannot be decoded is a success all the same, by its status."""
     try:
         partial = ExportTraceServiceResponse.FromString(answer).partial_success
     except DecodeError:
@@ -184,7 +184,7 @@ def _credentials(destination: Destination) -> grpc.ChannelCredentials | None:
 
 
 def _why_unavailable(details: str) -> str:
-    """Return the cause in words; gRPC tells it only in a text, which is no interface, so an unknown one is its code."""
+    """Return the cause in words; gRPC has it only as a text, which is no interface, so an unknown one is its code."""
     text = details.lower()
     return next((words for piece, words in _UNAVAILABLE.items() if piece in text), "gRPC UNAVAILABLE")
 

@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from csm_otel.delivery.destination import Compression, Destination
 
 _RETRYABLE = frozenset({429, 502, 503, 504})
-_FROM_A_GATEWAY = frozenset({502, 504})  # which cannot tell what became of it behind itself
-# Whatever comes of these, the request was not sent.
+_FROM_A_GATEWAY = frozenset({502, 504})  # which does not know whether the request was processed
+# With these the request was not sent.
 _BEFORE_SENDING = (
     socket.gaierror,
     ConnectionRefusedError,
@@ -45,7 +45,7 @@ _COMPRESS: dict[Compression, Callable[[bytes], bytes]] = {
     "gzip": gzip.compress,
     "deflate": zlib.compress,
 }
-_ANSWER_BYTES = 64 * 1024  # a partial success is a sentence; what is longer is a web page
+_ANSWER_BYTES = 64 * 1024  # a partial success is a sentence; anything longer is a web page
 _ANSWER_CHUNK_BYTES = 4096
 _WORDS: dict[type[BaseException], str] = {  # the first that fits
     socket.gaierror: "host name cannot be resolved",
@@ -94,10 +94,10 @@ class HttpDeliverer:
             self.close()
             is_header = isinstance(error, requests.exceptions.InvalidHeader)
             name = "OTEL_EXPORTER_OTLP_HEADERS" if is_header else "OTEL_EXPORTER_OTLP_ENDPOINT"
-            raise SettingsError([Fault(name, "nothing that HTTP can send")]) from None  # its text quotes values
+            raise SettingsError([Fault(name, "cannot be sent over HTTP")]) from None  # its text quotes values
 
     def deliver(self, request: bytes, *, timeout_seconds: float) -> Outcome:
-        """Post one request, within ``timeout_seconds`` altogether; only each address of a host name has it anew."""
+        """Post one request, within ``timeout_seconds`` altogether; each address of a host name has that time."""
         try:
             # The CA file goes with each request: requests lets REQUESTS_CA_BUNDLE win over the session's.
             with (
@@ -119,7 +119,7 @@ class HttpDeliverer:
             return self._failure(error, timeout_seconds)
 
     def close(self) -> None:
-        """End a delivery under way, unless it is still connecting, and give back connections and temporary files."""
+        """End a delivery under way, unless it is still connecting, and release connections and temporary files."""
         self._cutoff.close()
         self._session.close()
         self._credentials.close()
@@ -154,7 +154,7 @@ class HttpDeliverer:
         return Refused(f"{reason}: {hint}" if hint else reason)
 
     def _target(self, response: requests.Response) -> str:
-        """Return the host that a redirection leads to; the rest of its URL may hold a secret."""
+        """Return the host of a redirect's target; the rest of its URL may hold a secret."""
         try:
             parts = urlsplit(urljoin(self._destination.url, response.headers.get("Location", "")))
             return one_line(f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}")
@@ -163,10 +163,10 @@ class HttpDeliverer:
 
 
 class _Session(requests.Session):
-    """Sees no redirections: requests prepares the next request of one, odd Location and all, even if not to follow."""
+    """Ignores redirects: requests prepares the next request of one, odd Location and all, even if not to follow."""
 
     def get_redirect_target(self, resp: requests.Response) -> None:
-        """Return none."""
+        """Return None."""
 
 
 class _ConfiguredHeadersOnly(requests.auth.AuthBase):
@@ -177,7 +177,7 @@ class _ConfiguredHeadersOnly(requests.auth.AuthBase):
 
 
 def _authentication(destination: Destination) -> requests.auth.AuthBase:
-    """Return what a user name in the URL asks for, unless a header is configured."""
+    """Return basic authentication for a user name in the URL, unless a header is configured."""
     parts = urlsplit(destination.url)
     if parts.username is None or any(key.lower() == "authorization" for key, _ in destination.headers):
         return _ConfiguredHeadersOnly()
@@ -185,10 +185,10 @@ def _authentication(destination: Destination) -> requests.auth.AuthBase:
 
 
 def _delivered(response: requests.Response) -> Delivered:
-    """Return what the answer says; one that cannot be read (some back ends say "ok") is a success all the same.
+    """Return the outcome of an answer; one that cannot be decoded (some back ends send "ok") is a success all the same.
 
-    One whose body is cut off or never ends is a success, too: its status said that the request was taken, and to send
-    it again would store every span twice. Whether some were rejected cannot be known then.
+    One whose body is cut off or never ends is a success, too: by its status the request was accepted, and sending it
+    again would store every span twice. Whether some were rejected is unknown then.
     """
     body = bytearray()
     try:
@@ -204,7 +204,7 @@ def _delivered(response: requests.Response) -> Delivered:
 
 
 def _retry_after_seconds(text: str) -> float | None:
-    """Return what a Retry-After header (RFC 9110, 10.2.3: seconds or a date) asks for, or None."""
+    """Return the seconds of a Retry-After header (RFC 9110, 10.2.3: seconds or a date), or None."""
     if text.strip().isdecimal():
         return float(text)
     try:
@@ -215,7 +215,7 @@ def _retry_after_seconds(text: str) -> float | None:
 
 
 def _what_failed(error: Exception, timeout_seconds: float) -> str:
-    """Name the cause under requests' layers, in words: their own texts are Python objects, printed."""
+    """Return the cause beneath the layers of requests, in words: their own texts are printed Python objects."""
     causes = list(_causes(error))
     if any(isinstance(cause, requests.Timeout | TimeoutError) for cause in causes):
         return _no_answer(timeout_seconds)
@@ -228,7 +228,7 @@ def _no_answer(timeout_seconds: float) -> str:
 
 
 def _is_before_reading(cause: BaseException) -> bool:
-    """Tell whether the back end cannot have read the request; of TLS 1.3 a refusal comes after it was sent."""
+    """Return whether the back end cannot have read the request; a TLS 1.3 refusal comes after it was sent."""
     is_alert = isinstance(cause, ssl.SSLError) and "ALERT" in (cause.reason or "")
     return is_alert or isinstance(cause, _BEFORE_SENDING)
 

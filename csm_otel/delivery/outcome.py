@@ -1,4 +1,4 @@
-"""What came of one delivery, in the ways that ask for different behaviour."""
+"""The outcome of one delivery: one class for each way to go on."""
 
 from __future__ import annotations
 
@@ -9,29 +9,29 @@ _LINE_CHARACTERS = 200  # what a person reads of a log line; back ends send whol
 
 @dataclass(frozen=True, slots=True)
 class Delivered:
-    """The back end has taken the request."""
+    """The back end has accepted the request."""
 
     rejected_spans: int = 0
-    """How many of its spans it did not take (OTLP partial success)."""
+    """How many of its spans it rejected (OTLP partial success)."""
     message: str = ""
-    """What the back end says about them, or as a warning; one printable line."""
+    """The back end's reason for that, or a warning; one printable line."""
 
 
 @dataclass(frozen=True, slots=True)
 class Unavailable:
-    """The back end could not be asked, or asks to be asked again: worth another try."""
+    """The back end could not be reached, or asks for a retry."""
 
     reason: str
     """One line for the operator."""
     retry_after_seconds: float | None = None
-    """How long the back end wants to be left alone, where it says so."""
+    """How long the back end asks to be left alone, where it does."""
     may_have_arrived: bool = False
-    """Whether the back end may have taken it all the same: no answer is no refusal."""
+    """Whether the back end may have accepted it all the same: no answer is no refusal."""
 
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """The back end will never take this request."""
+    """The back end will never accept this request."""
 
     reason: str
     """One line for the operator: what to check."""
@@ -39,10 +39,10 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class TooLarge:
-    """The back end would take it in smaller pieces."""
+    """The back end would accept it in smaller pieces."""
 
     reason: str
-    """One line for the operator, should it be a piece of one span."""
+    """One line for the operator, in case it holds a single span."""
 
 
 Outcome = Delivered | Unavailable | Refused | TooLarge

@@ -1,7 +1,7 @@
-"""Head sampling, asked span by span as an SDK would ask.
+"""Head sampling: span data in, those that are sampled out, decided span by span as in an SDK.
 
-The bridge knows a span's outcome before the span is made, and the outcome is among the attributes: a sampler that looks
-at ``error.type`` can keep every failure.
+How a call ended is known before its span is created, and is among the attributes: a sampler that reads ``error.type``
+can keep every failure.
 """
 
 from __future__ import annotations
@@ -49,8 +49,8 @@ class HeadSampler:
     def keep(self, tree: Sequence[SpanData]) -> list[SpanData]:
         """Return the spans that are sampled, with what the sampler adds to them.
 
-        ``tree`` holds spans of one trace, parents first. A span whose parent is in the tree is decided by what was
-        decided for that one, any other by the parent it names. What is recorded but not sampled is left out too:
+        ``tree`` holds spans of one trace, parents first. A span whose parent is in the tree follows the decision
+        for that one, any other the parent it names. What is recorded but not sampled is left out too:
         the specification forbids exporting it.
         """
         decided: dict[int, TraceContext] = {}
@@ -66,7 +66,7 @@ class HeadSampler:
     def decide(self, root: SpanData) -> SpanData:
         """Return a root span with what is decided about it, before it is complete.
 
-        Its context then tells its children, which come first; it is not to be given to `keep` any more.
+        Its children, which come first, then follow its context; it must not be passed to `keep` any more.
         """
         return self._decide(root, None)
 
@@ -74,11 +74,11 @@ class HeadSampler:
         """Return a span with what is decided about it, ``parent`` having been decided before."""
         if self._sampler is DEFAULT_ON and _is_plain(span, parent):
             return span
-        result = self._ask(span, parent)
+        result = self._sample(span, parent)
         context, attributes = _decided(span.context, result), _merged(span.attributes, result)
         return msgspec.structs.replace(span, context=context, parent=parent, attributes=attributes)
 
-    def _ask(self, span: SpanData, parent: TraceContext | None) -> SamplingResult:
+    def _sample(self, span: SpanData, parent: TraceContext | None) -> SamplingResult:
         context = Context()
         if parent:
             context = set_span_in_context(NonRecordingSpan(_span_context(parent)), context)
@@ -123,7 +123,7 @@ def _unusable(text: str) -> SettingsError:
 def _is_plain(span: SpanData, parent: TraceContext | None) -> bool:
     """Whether a sampler that follows the parent, and keeps what has none, leaves a span as it is: nearly all are so.
 
-    To ask for each what the answer is known to be costs as much as to encode it.
+    Asking the sampler costs as much as encoding, and its answer is known.
     """
     context = span.context
     if parent is None:
@@ -134,7 +134,7 @@ def _is_plain(span: SpanData, parent: TraceContext | None) -> bool:
 
 
 def _span_context(context: TraceContext) -> SpanContext:
-    """Return a trace context as the SDK has it; a tracestate that is not valid is left out, as W3C asks."""
+    """Return a trace context as the SDK has it; an invalid tracestate is left out, as W3C requires."""
     return SpanContext(
         trace_id=context.trace_id,
         span_id=context.span_id,

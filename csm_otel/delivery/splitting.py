@@ -7,7 +7,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans
 
 
 def split(request: bytes) -> list[tuple[bytes, int]]:
-    """Return an encoded request as two, each with its number of spans, in order; as it is where it has but one span."""
+    """Return an encoded request as two, each with its number of spans, in order; unchanged if it has one span."""
     parsed = ExportTraceServiceRequest.FromString(request)
     spans = sum(len(scope.spans) for resource in parsed.resource_spans for scope in resource.scope_spans)
     if spans <= 1:
@@ -17,7 +17,7 @@ def split(request: bytes) -> list[tuple[bytes, int]]:
 
 
 def _part(parsed: ExportTraceServiceRequest, begin: int, end: int) -> bytes:
-    """Return the spans from ``begin`` up to ``end``, with the resources and scopes that they are of."""
+    """Return the spans from ``begin`` up to ``end``, with their resources and scopes."""
     part = ExportTraceServiceRequest()
     at = 0
     for resource in parsed.resource_spans:

@@ -1,7 +1,7 @@
-"""What waits for the back end, on disk: `Spool`, a first-in first-out store of encoded requests in one folder.
+"""Requests for the back end that wait on disk: `Spool`, a first-in first-out store in one folder.
 
 SQLite with a write-ahead log: a put is in the operating system's hands when it returns, so it outlives this process
-however that ends. (After a power failure the last moments may be missing; what is there is whole.) Order is that of the
+however that ends. (After a power failure the last moments may be missing; the rest is intact.) The order is that of the
 keys, so a clock that steps changes nothing. SQLite notices most damage, and each request has a checksum for the rest.
 
 Source: "Write-Ahead Logging" and "How To Corrupt An SQLite Database File" in the SQLite documentation.
@@ -29,7 +29,7 @@ _NAME, _LOCK, _DAMAGED = "requests.sqlite", "lock", "damaged.sqlite"
 _LAYOUT = 1
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS requests (
-    key INTEGER PRIMARY KEY AUTOINCREMENT,  -- AUTOINCREMENT: a key is never given twice
+    key INTEGER PRIMARY KEY AUTOINCREMENT,  -- AUTOINCREMENT: a key is never used twice
     spans INTEGER NOT NULL,
     tries INTEGER NOT NULL DEFAULT 0,
     checksum INTEGER NOT NULL,
@@ -47,11 +47,11 @@ _FROM_BOTH_ENDS = (
     "SELECT key, spans, tries, checksum, request FROM requests ORDER BY key",
     "SELECT key, spans, tries, checksum, request FROM requests ORDER BY key DESC",
 )
-# A row of its own, deleted again, is how AUTOINCREMENT learns of a key that is not to be given any more.
+# A row of its own, deleted again, is how AUTOINCREMENT learns of a key that must not be used any more.
 _SKIP = "INSERT OR IGNORE INTO requests (key, spans, checksum, request) VALUES (?, 0, -1, X'')"
 _DAMAGE_CODES = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 _BEFORE_ALL, _AFTER_ALL = -(2**62), 2**62
-_ROW_BYTES = 64  # what a request costs beside its own bytes: key, counts and their share of a page
+_ROW_BYTES = 64  # overhead of a request: key, counts and their share of a page
 
 
 class _Size(NamedTuple):
@@ -79,13 +79,13 @@ class Spooled(NamedTuple):
 class Spool:
     """Encoded requests in one folder, for one process at a time. Any thread may use it.
 
-    Where the disk does not do what is asked (full, read-only, broken) a method raises SpoolError, and what was there is
-    there still. A file that turns out to be damaged is put aside and begun anew with what can be read of it: no error
-    then, but ``spans_lost`` has grown.
+    Where the disk fails (full, read-only, broken) a method raises SpoolError and changes nothing. A file that turns out
+    to be damaged is moved aside and replaced by a new one with what can be read of it: no error then, but
+    ``spans_lost`` has grown.
     """
 
     def __init__(self, folder: Path, *, limit_bytes: int) -> None:
-        """Open the spool of a folder, which is made, for its owner only, where it is not there.
+        """Open the spool of a folder, which is created, for its owner only, where it is missing.
 
         Raises:
             SpoolError: it cannot be used, or another process uses it.
@@ -94,17 +94,17 @@ class Spool:
         self.limit_bytes = limit_bytes
         self._mutex = threading.Lock()
         self._done = _BEFORE_ALL
-        """The keys up to this one are delivered, whether the disk could be told or not."""
+        """The keys up to this one are delivered, whether they could be removed from the disk or not."""
         self._returned: _Size | None = None
         """What `first` returned last."""
         self.bytes = 0
-        """Of what waits, with what it costs beside; what a change comes to is in it once it is committed."""
+        """Of what waits, with its overhead; a change is included once it is committed."""
         self.spans = 0
         """Of what waits; likewise."""
         self._pending = _Counts(0, 0)
-        """Bytes and spans as the change under way leaves them: the disk may yet hang, or refuse to commit it."""
+        """The same two after the change under way, which the disk may yet refuse to commit."""
         self.spans_lost = 0
-        """Known to have been in what was damaged and cannot be read."""
+        """Spans that were in what was damaged and cannot be read."""
         self.damages = 0
         """How often a file or a request in it was damaged."""
         with _as_spool_errors():
@@ -112,19 +112,19 @@ class Spool:
             self._lock = _lock(folder / _LOCK)
         try:
             with _as_spool_errors():
-                self._open_or_mend()
+                self._open_or_repair()
         except SpoolError:
             os.close(self._lock)
             raise
         self.spans_found = self.spans
-        """What a process before this one had left."""
+        """What an earlier process has left."""
 
     def put(self, requests: Sequence[tuple[bytes, int]], *, tries: Sequence[int] = ()) -> int:
-        """Keep requests, each with its number of spans, all or none, and return how many spans they pushed out.
+        """Keep requests, each with its number of spans, all or none, and return how many spans they evicted.
 
         ``tries`` has, for as many of them as had any, how many deliveries may have reached the back end.
 
-        Beyond the bound the oldest go, but not the one that `first` returned last: it may be under way.
+        Beyond the bound the oldest are evicted, but not the one that `first` returned last: it may be under way.
         """
 
         def change() -> int:
@@ -149,13 +149,13 @@ class Spool:
     def first(self) -> Spooled | None:
         """Return the request that has waited longest, or None where none waits."""
 
-        def look() -> tuple[int, bytes, int, int, int] | None:
+        def oldest() -> tuple[int, bytes, int, int, int] | None:
             query = "SELECT key, request, spans, tries, checksum FROM requests WHERE key > ? ORDER BY key LIMIT 1"
             row: tuple[int, bytes, int, int, int] | None = self._database.execute(query, (self._done,)).fetchone()
             self._returned = row and _Size(row[0], row[2], len(row[1]) + _ROW_BYTES)
             return row
 
-        while row := self._change(look):
+        while row := self._change(oldest):
             spooled = Spooled(*row[:-1])
             if zlib.crc32(spooled.request) == row[-1]:
                 return spooled
@@ -171,17 +171,17 @@ class Spool:
         """Store how many deliveries of a request may have reached the back end."""
         self._change(lambda: self._database.execute("UPDATE requests SET tries = ? WHERE key = ?", (tries, key)))
 
-    def hangs(self, patience_seconds: float) -> bool:
-        """Return whether the disk is at something that it does not come to an end with."""
-        has_ended = self._mutex.acquire(timeout=patience_seconds)
+    def hangs(self, timeout_seconds: float) -> bool:
+        """Return whether the disk is working on something that it does not finish in time."""
+        has_ended = self._mutex.acquire(timeout=timeout_seconds)
         if has_ended:
             self._mutex.release()
         return not has_ended
 
     def replace_first(self, key: int, halves: Sequence[tuple[bytes, int]] = ()) -> bool:
-        """Forget the request that `first` returned, or put its halves, each with its number of spans, in its place.
+        """Remove the request that `first` returned, or put its halves, each with its number of spans, in its place.
 
-        Return False where damage has cost the request meanwhile; it is among ``spans_lost`` then.
+        Return False where the request was lost to damage meanwhile; it is among ``spans_lost`` then.
 
         Raises:
             SpoolError: the disk refuses. Without halves it is not returned again all the same, as it would be delivered
@@ -215,7 +215,7 @@ class Spool:
             raise
 
     def _count(self, sign: int, rows: Sequence[_Size]) -> None:
-        """Count rows that come or go; `_publish` tells of it."""
+        """Count rows that are added (1) or removed (-1), for `_publish`."""
         size, spans = sum(row.size for row in rows), sum(row.spans for row in rows)
         self._pending = _Counts(self._pending.bytes + sign * size, self._pending.spans + sign * spans)
 
@@ -223,7 +223,7 @@ class Spool:
         self.bytes, self.spans = self._pending
 
     def close(self) -> None:
-        """Give the folder free for others; what waits stays."""
+        """Release the folder for others; what waits stays."""
         with self._mutex, contextlib.suppress(sqlite3.Error):
             self._database.close()
         os.close(self._lock)
@@ -234,7 +234,7 @@ class Spool:
         return [_Size(key, spans, length + _ROW_BYTES) for key, spans, length in rows]
 
     def _oldest(self, excess_bytes: int) -> list[_Size]:
-        """Return the oldest requests that make up for what is too much."""
+        """Return the oldest requests that free so many bytes."""
         found: list[_Size] = []
         spared = self._returned and self._returned.key
         for row in self._sizes(beyond=self._done) if excess_bytes > 0 else ():
@@ -246,12 +246,12 @@ class Spool:
         return found
 
     def _change(self, change: Callable[[], T]) -> T:
-        """Make a change, whole or not at all, once more where the file had to be mended for it."""
+        """Make a change, whole or not at all, retried once if the file had to be repaired."""
         with self._mutex:
             try:
                 return self._transact(change)
             except _DamagedError:
-                self._mend()
+                self._repair()
                 return self._transact(change)
 
     def _transact(self, change: Callable[[], T]) -> T:
@@ -269,11 +269,11 @@ class Spool:
         self._publish()
         return result
 
-    def _open_or_mend(self) -> None:
+    def _open_or_repair(self) -> None:
         try:
             self._open()
         except _DamagedError:
-            self._mend()
+            self._repair()
 
     def _open(self) -> None:
         path = self._folder / _NAME
@@ -294,8 +294,8 @@ class Spool:
             self._count_all()
         self._done = _BEFORE_ALL
 
-    def _mend(self) -> None:
-        """Put the file aside and begin anew with what can be read of it."""
+    def _repair(self) -> None:
+        """Move the file aside and create a new one with what can be read of it."""
         spans, done = self.spans, self._done
         with _as_spool_errors():
             self._database.close()
@@ -304,7 +304,7 @@ class Spool:
                     (self._folder / f"{_NAME}{suffix}").replace(self._folder / f"{_DAMAGED}{suffix}")
             self._open()
             try:
-                self._take_over(done)
+                self._copy_readable(done)
             finally:  # a full disk does not take all of them
                 self.damages += 1
                 self._count_all()
@@ -312,9 +312,9 @@ class Spool:
             self._database.close()
             self._open()
 
-    def _take_over(self, done: int) -> None:
-        """Put what can be read of the file that was put aside into the new one, but for what is delivered."""
-        if self._returned is not None:  # its key must not be given again: what is returned may be under way
+    def _copy_readable(self, done: int) -> None:
+        """Copy what can be read of the file that was moved aside into the new one, but for what is delivered."""
+        if self._returned is not None:  # its key must not be used again: the request may be under way
             self._database.execute(_SKIP, (self._returned.key,))
             self._database.execute("DELETE FROM requests WHERE checksum = -1")
         for row in _readable(self._folder / _DAMAGED):

@@ -27,10 +27,10 @@ _ID_KEYS = ("traceId", "spanId")
 
 
 class OtlpJsonFile:
-    """Appends requests to a file, which is made for its owner only."""
+    """Appends requests to a file, which is created for its owner only."""
 
     def __init__(self, path: Path, *, say: Callable[[str], None] | None = None) -> None:
-        """Open ``path``; ``say`` takes a line for the operator when writing begins to fail.
+        """Open ``path``; ``say`` is called with a line for the operator when writing begins to fail.
 
         Raises:
             SettingsError: the file cannot be opened, or is a named pipe that nobody reads.
@@ -38,16 +38,16 @@ class OtlpJsonFile:
         self._lines = LineFile.open(path, flag="--file", say=say)
 
     def write(self, request: bytes) -> bool:
-        """Append one request as a line, and tell whether it is there; see `LineFile.append`."""
+        """Append one request as a line, and return whether it was written; see `LineFile.append`."""
         return self._lines.append([msgspec.json.encode(otlp_json(request)) + b"\n"]) == 1
 
     def append(self, requests: Sequence[bytes]) -> int:
-        """Append requests and return how many are there: all, or those before one that could not be written."""
+        """Append requests and return how many were written: all, or those before the one that failed."""
         return sum(1 for _ in takewhile(self.write, requests))
 
     @property
     def is_failing(self) -> bool:
-        """Whether the last request could not be written."""
+        """Whether the last write failed."""
         return self._lines.is_failing
 
     def close(self) -> None:
@@ -58,24 +58,24 @@ class OtlpJsonFile:
 def otlp_json(request: bytes) -> dict[str, Any]:
     """Return an encoded request as OTLP/JSON.
 
-    Spans are worded here and not by protobuf, which takes more than twice as long for them.
+    Spans are converted here and not by protobuf, which is less than half as fast.
     """
     message = ExportTraceServiceRequest.FromString(request)
     spans = [[list(map(_span, scope.spans)) for scope in resource.scope_spans] for resource in message.resource_spans]
     for resource in message.resource_spans:
         for scope in resource.scope_spans:
             del scope.spans[:]
-    worded: dict[str, Any] = _worded(message)
-    for resource_spans, of_resource in zip(worded.get("resourceSpans", ()), spans, strict=True):
+    converted: dict[str, Any] = _as_dict(message)
+    for resource_spans, of_resource in zip(converted.get("resourceSpans", ()), spans, strict=True):
         for scope_spans, of_scope in zip(resource_spans.get("scopeSpans", ()), of_resource, strict=True):
             if of_scope:
                 scope_spans["spans"] = of_scope
-    return worded
+    return converted
 
 
-def _worded(message: Message) -> dict[str, Any]:
-    worded: dict[str, Any] = MessageToDict(message, use_integers_for_enums=True)
-    return worded
+def _as_dict(message: Message) -> dict[str, Any]:
+    converted: dict[str, Any] = MessageToDict(message, use_integers_for_enums=True)
+    return converted
 
 
 def _span(span: Span) -> dict[str, Any]:
@@ -96,11 +96,11 @@ def _span(span: Span) -> dict[str, Any]:
         ("links", [_link(link) for link in span.links]),
         ("droppedLinksCount", span.dropped_links_count),
     )
-    worded: dict[str, Any] = {key: value for key, value in items if value}  # JSON has no defaults
+    converted: dict[str, Any] = {key: value for key, value in items if value}  # JSON has no defaults
     if span.HasField("status"):
         status = (("message", span.status.message), ("code", span.status.code))
-        worded["status"] = {key: value for key, value in status if value}
-    return worded
+        converted["status"] = {key: value for key, value in status if value}
+    return converted
 
 
 def _event(event: Span.Event) -> dict[str, Any]:
@@ -114,11 +114,11 @@ def _event(event: Span.Event) -> dict[str, Any]:
 
 
 def _link(link: Span.Link) -> dict[str, Any]:
-    worded = _worded(link)
+    converted = _as_dict(link)
     for key in _ID_KEYS:
-        if key in worded:
-            worded[key] = base64.b64decode(worded[key]).hex()
-    return worded
+        if key in converted:
+            converted[key] = base64.b64decode(converted[key]).hex()
+    return converted
 
 
 def _attribute(attribute: KeyValue) -> dict[str, Any]:
@@ -130,9 +130,9 @@ def _attribute(attribute: KeyValue) -> dict[str, Any]:
         return {"key": attribute.key, "value": {"intValue": str(value.int_value)}}
     if kind == "bool_value":
         return {"key": attribute.key, "value": {"boolValue": value.bool_value}}
-    return _worded(attribute)
+    return _as_dict(attribute)
 
 
 def _integer(number: int) -> str:
-    """Return a number of 64 bits as protobuf's JSON has it."""
+    """Return a number of 64 bits as protobuf's JSON has it: a string."""
     return str(number) if number else ""

@@ -1,7 +1,7 @@
 """A recording, line by line: what arrived, when and from where, as JSON without a secret in it.
 
-The first line is a `Heading`. Then there is a `RecordedDatagram` for each datagram, with the events that decoding made
-of it (so that access key and session token are gone, and messages redacted), a `RecordedOrigin` when the process behind
+The first line is a `Heading`. Then there is a `RecordedDatagram` for each datagram, with the events decoded from
+it (so that access key and session token are gone, and messages redacted), a `RecordedOrigin` when the process behind
 a peer became known, a `RecordedEnd` when such a process had ended, a `RecordedDeparture` when peers were known to send
 no more, a `RecordedDrops` when the kernel had dropped some, and a `RecordedCommand` where `exec` ran one. Who goes on
 with a file begins with another heading.
@@ -26,13 +26,13 @@ FORMAT = 1
 MAX_LINE_BYTES = 1_048_576
 """More than the events of the largest datagram take: some 900 in 65,535 bytes, each grown by its fields' names."""
 
-SEED_BITS = 53  # what every reader of JSON keeps exactly
-# A recording may be anybody's; times this side of 1973 leave room for a day's latency before them.
+SEED_BITS = 53  # every JSON reader keeps so many exactly
+# A recording is untrusted; times after 1973 leave room for a day's latency before them.
 _Wall = Annotated[int, Meta(ge=10**17, le=MAX_WALL_NS)]
 _Elapsed = Annotated[int, Meta(ge=0, le=2**62)]
 _Port = Annotated[int, Meta(ge=0, le=65_535)]
 _Count = Annotated[int, Meta(ge=0, le=2**31)]
-_Reason = Annotated[str, Meta(pattern=r"^[a-z_]{1,20}\Z")]  # it is shown, and a recording may be anybody's
+_Reason = Annotated[str, Meta(pattern=r"^[a-z_]{1,20}\Z")]  # it is shown, and a recording is untrusted
 
 
 class Heading(
@@ -44,18 +44,18 @@ class Heading(
     forbid_unknown_fields=True,
     omit_defaults=True,
 ):
-    """How a recording begins: with what its spans have in common."""
+    """The first line of a recording: what all its spans have in common."""
 
     format: int
     seed: Annotated[int, Meta(ge=0, lt=2**SEED_BITS)]
-    """Where the ids of a replay come from."""
+    """Of the ids of a replay."""
     host_name: str
     service_name: str = ""
     """Of `exec`: the application's name."""
     context: str = ""
     """Of `exec`: the traceparent of the command's own span."""
     parent: str = ""
-    """Of `exec`: the traceparent that the command's span was put below."""
+    """Of `exec`: the traceparent of the parent of the command's span."""
     trace_state: str = ""
 
 
@@ -74,12 +74,12 @@ class RecordedDatagram(_Line, frozen=True, kw_only=True, tag="datagram"):
     generation: _Count = msgspec.field(default=0, name="era")
     events: tuple[Event, ...] = ()
     rejected: tuple[_Reason, ...] = ()
-    """The reason of each object in it that is no event."""
+    """The reason for each object in it that is not an event."""
     other_versions: _Count = 0
 
     @property
     def peer(self) -> Peer:
-        """Where it came from."""
+        """The sender."""
         return Peer(self.host, self.port, self.generation)
 
 
@@ -93,7 +93,7 @@ class RecordedOrigin(_Line, frozen=True, kw_only=True, tag="origin"):
 
     @property
     def peer(self) -> Peer:
-        """Behind which it was found."""
+        """The peer that the process was found behind."""
         return Peer(self.host, self.port, self.generation)
 
 
@@ -106,7 +106,7 @@ class RecordedEnd(_Line, frozen=True, kw_only=True, tag="end"):
 
 
 class RecordedPeer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A sender as it was known."""
+    """A peer."""
 
     host: str
     port: _Port
@@ -138,7 +138,7 @@ _decoder: msgspec.json.Decoder[Line] = msgspec.json.Decoder(Line)
 
 
 def encode_line(line: Line) -> bytes:
-    """Return a line as JSON, with its end; what UTF-8 cannot hold is "?" in it, as it is in spans."""
+    """Return a line as JSON, with its end; what UTF-8 cannot encode is "?" in it, as it is in spans."""
     try:
         return _encoder.encode(line) + b"\n"
     except UnicodeEncodeError:  # file names and variables that are not UTF-8 reach Python as lone surrogates
@@ -146,10 +146,10 @@ def encode_line(line: Line) -> bytes:
 
 
 def decode_line(text: bytes) -> Line:
-    """Return what a line of a recording says.
+    """Decode a line of a recording.
 
     Raises:
-        RecordingError: it is none, or of another format.
+        RecordingError: it is not a line of a recording, or of another format.
     """
     try:
         line = _decoder.decode(text)

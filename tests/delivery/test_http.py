@@ -299,10 +299,10 @@ def test_no_reason_holds_a_secret(backend: HttpBackend, answer: Answer) -> None:
 @pytest.mark.parametrize(
     ("settings", "expected"),
     [
-        pytest.param({"url": "http://:x/"}, "OTEL_EXPORTER_OTLP_ENDPOINT: nothing that HTTP can send", id="url"),
+        pytest.param({"url": "http://:x/"}, "OTEL_EXPORTER_OTLP_ENDPOINT: cannot be sent over HTTP", id="url"),
         pytest.param(
             {"url": "http://localhost/", "headers": (("x", "hunter2\n"),)},
-            "OTEL_EXPORTER_OTLP_HEADERS: nothing that HTTP can send",
+            "OTEL_EXPORTER_OTLP_HEADERS: cannot be sent over HTTP",
             id="header",
         ),
     ],

@@ -222,7 +222,7 @@ def test_damage_under_way(tmp_path: Path) -> None:
         assert found == sorted(found)
 
 
-def test_a_full_disk_while_it_is_mended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_while_it_is_repaired(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What has no room in the file that is begun anew is counted, and the rest is there."""
     with closing(opened(tmp_path)) as spool:
         spool.put([(b"%04d" % number * 5_000, 1) for number in range(100)])

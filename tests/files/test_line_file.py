@@ -1,7 +1,8 @@
-"""Lines that are appended several at a time; those of `OtlpJsonFile`, one at a time, are tested in `test_jsonfile`."""
+"""Lines that are appended several at a time; single ones are tested in `test_otlp_json`."""
 
 from __future__ import annotations
 
+import itertools
 import os
 import select
 import subprocess
@@ -39,18 +40,24 @@ print(there, file.is_failing, file.append([b"four\\n", b"five\\n"]), file.is_fai
     ],
 )
 def test_a_disk_that_fills_up(tmp_path: Path, room_bytes: int, there: int, content: bytes) -> None:
-    """Those before the one that failed are there and counted, and the next begins a line of its own."""
+    """Those before the one that failed are written and counted, and the next begins on a new line."""
     fills_up = [sys.executable, "-c", _FILLS_UP, str(tmp_path / "file"), str(room_bytes)]
     ended = subprocess.run(fills_up, check=True, capture_output=True, text=True, timeout=DEADLINE_SECONDS)
     assert ended.stdout == f"{there} {there < 3} 2 False\n"
     assert (tmp_path / "file").read_bytes() == content
 
 
+def _on_a_passing_clock(path: Path, said: list[str]) -> LineFile:
+    """Open a file for which a minute passes whenever it looks at its clock."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_NONBLOCK)
+    return LineFile(descriptor, "pipe", say=said.append, clock=itertools.count(0.0, 60.0).__next__)
+
+
 def test_a_pipe_takes_a_batch_whole_or_not_at_all(tmp_path: Path) -> None:
-    """Where its reader has stalled no line is torn, and none is counted that is not there."""
+    """Where its reader has stalled no line is torn, and none is counted that was not written."""
     os.mkfifo(tmp_path / "pipe")
     reader = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
-    file = LineFile.open(tmp_path / "pipe", flag="--file")
+    file = _on_a_passing_clock(tmp_path / "pipe", [])
     assert file.batch_bytes == select.PIPE_BUF
     batch = [b"%01023d\n" % number for number in range(file.batch_bytes // 1024)]
     there = 0
@@ -59,4 +66,23 @@ def test_a_pipe_takes_a_batch_whole_or_not_at_all(tmp_path: Path) -> None:
     file.close()
     assert now_there == 0
     assert len(os.read(reader, 2**20).splitlines()) == there
+    os.close(reader)
+
+
+def test_a_stalled_reader_is_reported_once(tmp_path: Path) -> None:
+    """Writes fail while nothing is read, with one line; once it reads again they succeed."""
+    os.mkfifo(tmp_path / "pipe")
+    reader = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
+    said: list[str] = []
+    file = _on_a_passing_clock(tmp_path / "pipe", said)
+    line = b"x" * (select.PIPE_BUF - 1) + b"\n"
+    while file.append([line]):
+        assert not file.is_failing
+    assert file.append([line]) == 0
+    assert said == ["cannot write to pipe: its reader has stalled"]
+    assert file.is_failing
+    os.read(reader, 2**20)
+    assert file.append([line]) == 1
+    assert not file.is_failing
+    file.close()
     os.close(reader)
