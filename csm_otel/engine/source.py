@@ -1,10 +1,10 @@
-"""Where datagrams come from: `Source`."""
+"""What the datagrams of a run come from, and what is known of their senders: `Source`."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
+from csm_otel.spans.ids import IdGenerator, RandomIds
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -12,21 +12,20 @@ if TYPE_CHECKING:
     from csm_otel.csm.traceparent import TraceParent
     from csm_otel.files.replayed_origins import ReplayedOrigins
     from csm_otel.intake.receiver import Receiver
-    from csm_otel.spans.ids import IdGenerator
 
 
 class Source(NamedTuple):
-    """Where datagrams come from, and what is known of all who send them."""
+    """The sockets, and what is known of all senders. Nothing is received without sockets: a recording is replayed."""
 
     receivers: Sequence[Receiver] = ()
-    ids: IdGenerator = RandomIdGenerator()
+    ids: IdGenerator = RandomIds()
     host_name: str = ""
-    """Of the senders' host; empty: this one's."""
+    """The senders' host; empty for this one."""
     origins: ReplayedOrigins | None = None
-    """Who was found behind each peer, where that is known from a recording."""
+    """The process behind each peer, as a recording has it."""
     service_name: str = ""
     context: TraceParent | None = None
-    """Of `exec`: the command's own span, which its calls are put below; without one it is looked for who sends."""
+    """With `exec` the command's span, the parent of its calls; without it the sending processes are looked up."""
     parent: TraceParent | None = None
-    """Of `exec`: the span that the command's own is put below."""
+    """With `exec` the parent of the command's span."""
     trace_state: str = ""

@@ -1,38 +1,55 @@
-"""Trace and span ids: where they come from (`IdGenerator`), and ids that follow from a seed (`SeededIds`)."""
+"""Trace and span ids: random ones (`RandomIds`), and the same ones each time for a seed (`SeededIds`)."""
 
 from __future__ import annotations
 
 import random
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _TRACE_ID_BITS, _SPAN_ID_BITS = 128, 64
 
 
 class IdGenerator(Protocol):
-    """Where ids come from: random when live, seeded when replayed."""
+    """A source of ids: random when live, seeded when replayed."""
 
     def generate_trace_id(self) -> int:
-        """Return a new 128-bit trace id."""
+        """Return a new trace id: 128 bits, not zero."""
 
     def generate_span_id(self) -> int:
-        """Return a new 64-bit span id."""
+        """Return a new span id: 64 bits, not zero."""
+
+
+class RandomIds:
+    """Random ids, from Python's shared generator: unique in threads and forked processes, and not secret."""
+
+    def generate_trace_id(self) -> int:  # ruff: ignore[no-self-use] - the protocol asks
+        """Return a random trace id: 128 bits, not zero."""
+        return _nonzero(random.getrandbits, _TRACE_ID_BITS)
+
+    def generate_span_id(self) -> int:  # ruff: ignore[no-self-use] - the protocol asks
+        """Return a random span id: 64 bits, not zero."""
+        return _nonzero(random.getrandbits, _SPAN_ID_BITS)
 
 
 class SeededIds:
-    """Ids that follow from a seed: a recording that is replayed gives the same ones each time."""
+    """Ids that follow from a seed, so that the same recording always gives the same ids."""
 
     def __init__(self, seed: int) -> None:
+        """Begin the sequence of ``seed``."""
         self._random = random.Random(seed)  # ruff: ignore[suspicious-non-cryptographic-random-usage] - no secret
 
     def generate_trace_id(self) -> int:
         """Return the next trace id: 128 bits, not zero."""
-        return self._next(_TRACE_ID_BITS)
+        return _nonzero(self._random.getrandbits, _TRACE_ID_BITS)
 
     def generate_span_id(self) -> int:
         """Return the next span id: 64 bits, not zero."""
-        return self._next(_SPAN_ID_BITS)
+        return _nonzero(self._random.getrandbits, _SPAN_ID_BITS)
 
-    def _next(self, bits: int) -> int:
-        while not (value := self._random.getrandbits(bits)):
-            continue  # zero is no id
-        return value
+
+def _nonzero(getrandbits: Callable[[int], int], bits: int) -> int:
+    while not (value := getrandbits(bits)):
+        continue  # zero is not an id
+    return value

@@ -1,0 +1,66 @@
+"""The public names of the package: they are there for programs and type checkers, and cost nothing until used."""
+
+from __future__ import annotations
+
+import ast
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import csm_otel
+
+_LOADED = """
+import json, sys
+before = set(sys.modules)
+import csm_otel
+dir(csm_otel)
+print(json.dumps(sorted(set(sys.modules) - before)))
+"""
+
+
+def test_to_import_the_package_loads_nothing_else() -> None:
+    """Neither the core nor any other package is imported before a name is used, as exec must start at once."""
+    done = subprocess.run([sys.executable, "-c", _LOADED], capture_output=True, text=True, check=True)
+
+    assert json.loads(done.stdout) in (["csm_otel"], ["__future__", "csm_otel"])
+
+
+@pytest.mark.parametrize("name", csm_otel.__all__)
+def test_each_public_name_is_its_module_s(name: str) -> None:
+    """A public name is the object of that name in the one module that defines it, also on its second use."""
+    value = getattr(csm_otel, name)
+
+    assert value.__name__ == name
+    assert value is getattr(sys.modules[value.__module__], name)
+    assert value is getattr(csm_otel, name)
+
+
+def test_public_names_are_documented_objects() -> None:
+    """Each public name has a docstring of its own, and `dir` lists it."""
+    assert [name for name in csm_otel.__all__ if not getattr(csm_otel, name).__doc__] == []
+    assert set(csm_otel.__all__) <= set(dir(csm_otel))
+
+
+def test_type_checkers_see_the_same_names() -> None:
+    """What is imported for type checkers, `__all__` and what can be imported at run time are the same names."""
+    tree = ast.parse(Path(csm_otel.__file__).read_text("utf-8"))
+    block = next(node for node in tree.body if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING")
+    for_checkers = {
+        (statement.module, alias.name)
+        for statement in block.body
+        if isinstance(statement, ast.ImportFrom)
+        for alias in statement.names
+    }
+
+    assert for_checkers == {(module, name) for module, names in csm_otel._MODULES.items() for name in names}
+    assert sorted(name for _, name in for_checkers) == csm_otel.__all__
+
+
+def test_other_names_are_not_there() -> None:
+    """An unknown name raises the usual error, so that `hasattr` works as ever."""
+    with pytest.raises(AttributeError, match=r"^module 'csm_otel' has no attribute 'Pipeline'$"):
+        _ = csm_otel.Pipeline  # type: ignore[attr-defined]
+    assert not hasattr(csm_otel, "agent")
