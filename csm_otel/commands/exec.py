@@ -66,5 +66,5 @@ def _watch(child: Child, sock: socket.socket, launch: Launch, flags: Mapping[str
         from csm_otel.commands.watch import watch  # ruff: ignore[import-outside-top-level] - loaded while the command runs
 
         watch(child, sock, launch, flags, speaker)
-    except Exception as error:  # ruff: ignore[blind-except] - no fault of the tracing may reach the command's result
-        speaker.say(f"tracing failed: {type(error).__name__}")  # the text might quote what was being traced
+    except Exception as error:  # ruff: ignore[blind-except] - no error of the tracing may change the command's result
+        speaker.say(f"tracing failed: {type(error).__name__}")  # its text might quote traced data

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from csm_otel.process.speaker import Speaker
 
 _ANSWER_BYTES = 65_536
-_LEAST_SECONDS = 0.001  # 0 would be no waiting at all, another thing to a socket
-_PATIENCE_SECONDS = 5.0  # beyond the timeout, for a loop that is busy
+_LEAST_SECONDS = 0.001  # a socket reads 0 as non-blocking
+_GRACE_SECONDS = 5.0  # beyond the timeout, for a busy loop
 
 
 def flush(settings: Settings, speaker: Speaker) -> int:
@@ -50,15 +50,15 @@ def flush(settings: Settings, speaker: Speaker) -> int:
 
 
 def _ask(paths: Sequence[Path], timeout_seconds: float) -> dict[str, Any]:
-    """Return the answer of the first daemon that is there.
+    """Return the answer of the first daemon that is reached.
 
     Raises:
-        ControlError: none is.
+        ControlError: none is reached.
     """
     errors = []
     for path in paths:
         try:
-            sock = control_socket.connect(path, timeout_seconds=_PATIENCE_SECONDS)
+            sock = control_socket.connect(path, timeout_seconds=_GRACE_SECONDS)
         except ControlError as error:
             errors.append(error)
             continue
@@ -71,12 +71,12 @@ def _answer(sock: socket.socket, path: Path, timeout_seconds: float) -> dict[str
     asked = {"do": "flush", "timeout_seconds": timeout_seconds}
     try:
         sock.sendall(f"{json.dumps(asked)}\n".encode())
-        told = json.loads(_line(sock, time.monotonic() + timeout_seconds + _PATIENCE_SECONDS))
+        answer = json.loads(_line(sock, time.monotonic() + timeout_seconds + _GRACE_SECONDS))
     except (OSError, ValueError) as error:
-        raise ControlError(f"the daemon at {path} gives no answer") from error
-    if not isinstance(told, dict):
-        raise ControlError(f"the daemon at {path} gives no answer")
-    return told
+        raise ControlError(f"the daemon at {path} does not answer") from error
+    if not isinstance(answer, dict):
+        raise ControlError(f"the daemon at {path} does not answer")
+    return answer
 
 
 def _line(sock: socket.socket, deadline: float) -> bytes:

@@ -28,7 +28,7 @@ class Launch(NamedTuple):
 
     argv: tuple[str, ...]
     command_name: str
-    """What a person would call it: the root span's name."""
+    """Name of the root span: the command's script, else its program."""
     service_name: str
     """The application's name, which the client id carries."""
     context: TraceParent
@@ -47,7 +47,7 @@ def inherited_environment() -> dict[str, str]:
     environ = dict(os.environ)
     try:
         initial = Path("/proc/self/environ").read_bytes().split(b"\0")
-    except OSError:  # no /proc: judge by what Python does
+    except OSError:  # no /proc: undo what Python does
         is_coerced = not environ.get("LC_ALL") and environ.get("LANG", "") in _C_LOCALES
         if is_coerced and environ.get("LC_CTYPE") in _COERCED:
             del environ["LC_CTYPE"]
@@ -79,13 +79,13 @@ def environment_of(environ: Mapping[str, str], launch: Launch, *, port: int) -> 
         "AWS_CSM_CLIENT_ID": client_id_with(launch.service_name, launch.context),
     }
     if launch.propagates:
-        added["TRACEPARENT"] = str(launch.context)  # TRACESTATE and BAGGAGE are passed on as they are
+        added["TRACEPARENT"] = str(launch.context)  # TRACESTATE and BAGGAGE are passed on unchanged
         if launch.parent is None:
-            environ = {name: value for name, value in environ.items() if name != "TRACESTATE"}  # it was another trace's
+            environ = {name: value for name, value in environ.items() if name != "TRACESTATE"}  # another trace's
     return {**environ, **added}
 
 
 def _random_id(size_bytes: int) -> int:
     while not (value := int.from_bytes(os.urandom(size_bytes), "big")):
-        continue  # zero is no id
+        continue  # zero is not a valid id
     return value

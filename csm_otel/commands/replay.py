@@ -1,7 +1,7 @@
 """``csm-otel replay``: a recording through the same pipeline, with the recording as its clock.
 
-What comes out depends on the recording and the settings alone, ids included: not on when or how fast it is played.
-A file may hold several recordings, one after the other; each is played to its end, with its own delivery and tally.
+The spans depend on the recording and the settings alone, ids included: not on when or how fast it is replayed.
+A file may hold several recordings, one after the other; each is replayed to its end, with its own delivery and tally.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ _SIGNAL_EXIT = 128
 
 
 def replay(path: Path, configuration: Configuration, speaker: Speaker) -> int:
-    """Play a recording (``-``: stdin) and return 0, or 128+n once signal n has ended it before its end.
+    """Replay a recording (``-``: stdin) and return 0, or 128+n if signal n has stopped it before its end.
 
     Raises:
         SettingsError: a file, certificate or sampler that is asked for cannot be used.
@@ -73,12 +73,12 @@ def replay(path: Path, configuration: Configuration, speaker: Speaker) -> int:
             _Player(heading, configuration, speaker).play(reader, stop)
             heading = reader.next_heading()
         if reader.unreadable:
-            speaker.say(f"{counted(reader.unreadable, 'line')} of {path} left out: {reader.fault}")
+            speaker.say(f"{counted(reader.unreadable, 'line')} of {path} skipped: {reader.fault}")
     return _SIGNAL_EXIT + stop.number if stop.number else 0
 
 
 class _Reader:
-    """The lines of a file, up to the wish to stop; what is none is counted and left out."""
+    """The lines of a file, until a signal stops it; lines that cannot be read are counted and skipped."""
 
     def __init__(self, stream: BinaryIO, path: Path, stop: StopSignal) -> None:
         self._stream = stream
@@ -87,17 +87,17 @@ class _Reader:
         self._heading: Heading | None = None
         self.unreadable = 0
         self.fault = ""
-        """What was wrong with the last line that was left out."""
+        """What was wrong with the last line that was skipped."""
 
     def next_heading(self) -> Heading | None:
-        """Return the next recording's heading, or None where there is none; only what is no line is passed over."""
+        """Return the next recording's heading, or None at the end of the file; what precedes it is skipped."""
         heading, self._heading = self._heading, None
         if heading is not None:
             return heading
         for line in self._lines():
             if isinstance(line, Heading):
                 return line
-            self._leave_out("it does not begin with a recording's first line")
+            self._skip("it does not begin with a recording's first line")
         return None
 
     def lines(self) -> Iterator[_Body]:
@@ -112,14 +112,14 @@ class _Reader:
         while text := self._read():
             if not text.endswith(b"\n") and len(text) == MAX_LINE_BYTES:
                 self._skip_line()
-                self._leave_out("longer than any line of a recording")
+                self._skip("longer than any line of a recording")
                 continue
             if not text.strip():
-                continue  # a writer begins anew so after a line that it could not finish
+                continue  # a writer starts a new line like this after one that it could not finish
             try:
                 yield decode_line(text)
             except RecordingError as error:
-                self._leave_out(str(error))
+                self._skip(str(error))
 
     def _skip_line(self) -> None:
         while (text := self._read()) and not text.endswith(b"\n"):
@@ -130,22 +130,22 @@ class _Reader:
             line = self._stream.readline(MAX_LINE_BYTES)
         except OSError as error:
             raise _unreadable(self._path, error) from error
-        return b"" if self._stop.is_set() else line  # which may be cut in two by it
+        return b"" if self._stop.is_set() else line  # the signal may have cut it
 
-    def _leave_out(self, fault: str) -> None:
+    def _skip(self, fault: str) -> None:
         self.unreadable += 1
         self.fault = fault
 
 
 class _Player:
-    """Plays one recording."""
+    """Replays one recording."""
 
     def __init__(self, heading: Heading, configuration: Configuration, speaker: Speaker) -> None:
         self._configuration = configuration
         self._speaker = speaker
         self._origins = ReplayedOrigins()
         self._now = 0.0
-        """Seconds since the heading, by the recording."""
+        """Seconds since the heading, by the clock of the recording."""
         source = Source(
             ids=SeededIds(heading.seed),
             origins=None if heading.context else self._origins,
@@ -166,11 +166,11 @@ class _Player:
             self._bridge.outlets.file.block_when_full(until=math.inf)
 
     def play(self, reader: _Reader, stop: StopSignal) -> None:
-        """Play what follows the heading, deliver it and tell what came of it."""
+        """Replay what follows the heading, deliver it and print its tally."""
         pipeline = self._bridge.pipeline
         pace = _Pace(self._configuration.settings.speed, stop)
         for line in reader.lines():
-            # a clock that stands still rather than step back: what is due then was due before
+            # the clock stops rather than step back: what is due then was due before
             if not self._advance(max(self._now, line.at_ns / _NS_PER_SECOND), pace):
                 break
             if self._bridge.outlets.queue is not None:
@@ -186,7 +186,7 @@ class _Player:
         self._speaker.write(render_tally(self._bridge.tally, seconds=self._now))
 
     def _advance(self, second: float, pace: _Pace) -> bool:
-        """Let time pass, doing what is due at its time, and return False where the wish to stop came first."""
+        """Advance the clock, with what is due on the way, and return False if a signal came first."""
         pipeline = self._bridge.pipeline
         while (deadline := pipeline.next_deadline()) is not None and deadline <= second:
             if not pace.wait_until(deadline):
@@ -221,7 +221,7 @@ class _Player:
 
 
 class _Pace:
-    """Waits, where a recording is not to be played as fast as it goes."""
+    """Waits between the lines of a recording that is replayed at a given speed."""
 
     def __init__(self, speed: float | None, stop: StopSignal) -> None:
         self._speed = speed
@@ -229,7 +229,7 @@ class _Pace:
         self._began = time.monotonic()
 
     def wait_until(self, second: float) -> bool:
-        """Wait until a second of the recording has come, and return False where the wish to stop came first."""
+        """Wait for a second of the recording, and return False if a signal came first."""
         if self._speed is None:
             return not self._stop.is_set()
         with selectors.DefaultSelector() as selector:
@@ -244,7 +244,7 @@ def _opened(path: Path, stop: StopSignal) -> BinaryIO:
     if is_stdin and sys.stdin is None:
         raise RecordingError("-: stdin is closed")
     try:
-        # Non-blocking: to open a pipe that nobody writes to would take for ever.
+        # Non-blocking: opening a pipe without a writer would hang.
         descriptor = os.dup(sys.stdin.fileno()) if is_stdin else os.open(path, os.O_RDONLY | os.O_NONBLOCK)
     except OSError as error:
         raise _unreadable(path, error) from error

@@ -1,4 +1,4 @@
-"""``csm-otel serve``: receive from every script on this machine until told to stop."""
+"""``csm-otel serve``: receive from every script on this machine until a signal stops it."""
 
 from __future__ import annotations
 
@@ -71,11 +71,11 @@ def serve(configuration: Configuration, speaker: Speaker) -> int:
         say=speaker.say,
         now=started,
     )
-    # What there is by now stays. To look through it for what may go takes 12 ms, in which nothing is received.
+    # What is allocated by now is kept for good. Collecting garbage in it takes 12 ms, in which nothing is received.
     gc.freeze()
     manager.ready()
     bridge.run(until=stop.is_set, wake=stop, services=[heartbeat, *([control] if control else [])])
-    # From the signal on, however long the loop took to see it.
+    # From the signal on, however late the loop noticed it.
     deadline = stop.received_at + configuration.drain_seconds
     manager.stopping()
     if health is not None:
@@ -91,7 +91,7 @@ def serve(configuration: Configuration, speaker: Speaker) -> int:
 
 
 def _open_control(settings: Settings, receivers: list[Receiver], bridge: Bridge, speaker: Speaker) -> Control | None:
-    """Return what `csm-otel flush` talks to; without it all else goes on."""
+    """Return the server of `csm-otel flush`, or None where it is switched off or cannot be opened."""
     if is_off(settings.control):
         return None
     from csm_otel.service.control import Control  # ruff: ignore[import-outside-top-level]
@@ -110,7 +110,7 @@ def _bind(settings: Settings, speaker: Speaker) -> list[Receiver]:
             raise SettingsError(
                 [Fault("--host", f"{settings.host} is no loopback address; allow it with --allow-remote")]
             )
-        speaker.say(f"warning: {settings.host} takes unauthenticated datagrams with credentials in clear text")
+        speaker.say(f"warning: {settings.host} accepts unauthenticated datagrams with credentials in clear text")
     if not settings.host and settings.port and socket.has_ipv6:
         hosts.append(_IPV6)
     receivers = []

@@ -34,15 +34,15 @@ _FALLBACK_WIDTH = 100  # columns, where the output is no terminal
 
 
 def watch(child: Child, sock: socket.socket, launch: Launch, flags: Mapping[str, object], speaker: Speaker) -> None:
-    """Trace the command until it ends, deliver, and print what was seen."""
+    """Trace the command until it ends, deliver its spans, and print waterfall and tally."""
     receiver = Receiver(sock)
     screen = TraceBuffer()
     configuration, bridge = _build(receiver, launch, flags, speaker, screen)
     is_early = child.poll() is not None
     bridge.run(until=lambda: child.poll() is not None, wake=child)
     bridge.add_command(_command(child, launch, configuration.settings), now=time.monotonic())
-    _give_up_when_interrupted(child, bridge)
-    # Not where the command ended before the socket was read: the kernel may have stamped nothing yet.
+    _cancel_when_interrupted(child, bridge)
+    # Not if the command ended before the socket was read: the kernel may not have set timestamps yet.
     is_exact = receiver.has_kernel_times and not is_early
     bridge.close(
         deadline=time.monotonic() + configuration.drain_seconds,
@@ -79,14 +79,14 @@ def _build(
     return configuration, bridge
 
 
-def _give_up_when_interrupted(child: Child, bridge: Bridge) -> None:
-    """End the delivery, and the writing of recording and file, at once when a signal comes after the command's end."""
+def _cancel_when_interrupted(child: Child, bridge: Bridge) -> None:
+    """Cancel the delivery, and the writing of recording and file, when a signal comes after the command's end."""
 
-    def give_up() -> None:
+    def cancel() -> None:
         child.interrupted.wait()
         bridge.outlets.cancel()
 
-    threading.Thread(target=give_up, name="give-up", daemon=True).start()
+    threading.Thread(target=cancel, name="cancel", daemon=True).start()
 
 
 def _command(child: Child, launch: Launch, settings: Settings) -> Command:
@@ -120,8 +120,8 @@ def _report(
         speaker.write(_waterfall(screen, stream or sys.stderr))
     speaker.write(render_tally(bridge.tally, seconds=_length_ns(child) / 1e9))
     if bridge.outlets.queue is not None:
-        went = "went" if bridge.tally.spans_delivered else "did not get"
-        speaker.say(f"trace {launch.context.trace_id:032x} {went} to {bridge.outlets.back_end}")
+        result = "delivered" if bridge.tally.spans_delivered else "not delivered"
+        speaker.say(f"trace {launch.context.trace_id:032x} {result} to {bridge.outlets.back_end}")
     if stream is not None:
         with contextlib.suppress(OSError):
             stream.close()
@@ -148,7 +148,7 @@ def _open(settings: Settings, speaker: Speaker) -> TextIO | None:
     if settings.output is None:
         return None
     try:
-        # for its owner only: messages and account ids are nobody else's
+        # for its owner only, as it holds error messages and account ids
         descriptor = os.open(settings.output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
         return os.fdopen(descriptor, "w", encoding="utf-8")
     except OSError as error:

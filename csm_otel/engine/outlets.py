@@ -145,16 +145,16 @@ def _open_queue(configuration: Configuration, speaker: Speaker, tally: Tally) ->
 
 
 def _open_spool(settings: Settings, speaker: Speaker) -> Spool | None:
-    """Return the spool that is asked for; if it cannot be used, report that and return None: memory does."""
+    """Return the spool that is asked for, or None where there is none or it cannot be used, which is reported."""
     if settings.spool is None:
         return None
     try:
         spool = Spool(settings.spool, limit_bytes=settings.spool_bytes)
     except SpoolError as error:
-        speaker.say(f"--spool {settings.spool}: {error}; what waits for the back end waits in memory")
+        speaker.say(f"--spool {settings.spool}: {error}; spans for the back end wait in memory")
         return None
     if spool.spans_found:
-        speaker.say(f"{counted(spool.spans_found, 'span')} from before in {settings.spool}")
+        speaker.say(f"{counted(spool.spans_found, 'span')} from a previous run in {settings.spool}")
     return spool
 
 

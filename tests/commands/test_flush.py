@@ -85,9 +85,9 @@ def test_answer(
 @pytest.mark.parametrize(
     ("text", "why"),
     [
-        pytest.param(b"", "gives no answer", id="nothing"),
-        pytest.param(b"\xff\n", "gives no answer", id="no-text"),
-        pytest.param(b"[]\n", "gives no answer", id="no-object"),
+        pytest.param(b"", "does not answer", id="nothing"),
+        pytest.param(b"\xff\n", "does not answer", id="no-text"),
+        pytest.param(b"[]\n", "does not answer", id="no-object"),
         pytest.param(b"{}\n", "no answer to a flush", id="another-answer"),
         pytest.param(b'{"error": "unknown command"}\n', "unknown command", id="an-error"),
         pytest.param(b'{"delivered": true, "why_not": ""}\n', "no answer to a flush", id="no-counts"),

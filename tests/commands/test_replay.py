@@ -104,7 +104,7 @@ def read(reader: _Reader) -> list[tuple[Heading, list[object]]]:
     ],
 )
 def test_reader(text: bytes, expected: list[object], unreadable: int, fault: str) -> None:
-    """A file holds recordings one after the other; what cannot be read is left out and counted."""
+    """A file holds recordings one after the other; what cannot be read is skipped and counted."""
     reader = reader_of(text)
 
     assert read(reader) == expected
@@ -174,7 +174,7 @@ def test_no_recording(name: str, text: bytes | None, why: str, tmp_path: Path) -
 
 @pytest.mark.usefixtures("without_signals")
 def test_replay(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Each recording is shown with its own tally, and lines that were left out are counted."""
+    """Each recording is shown with its own tally, and lines that were skipped are counted."""
     line = RecordedDatagram(
         at_ns=1, received_ns=WALL_NS, host="127.0.0.1", port=40_000, events=tuple(decode(call()).events)
     )
@@ -184,7 +184,7 @@ def test_replay(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert replay(path, configured(), Speaker(said)) == 0
     assert len(re.findall(r"^S3\.GetObject .* trace ", capsys.readouterr().out, re.MULTILINE)) == 2
     assert said.getvalue().count("1 datagram received in") == 2
-    assert said.getvalue().endswith(f"csm-otel: 1 line of {path} left out: {NO_LINE}\n")
+    assert said.getvalue().endswith(f"csm-otel: 1 line of {path} skipped: {NO_LINE}\n")
 
 
 @pytest.mark.usefixtures("without_signals")

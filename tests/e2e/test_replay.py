@@ -175,7 +175,7 @@ def test_damage_is_left_out_and_counted(tmp_path: Path) -> None:
     done = run("replay", damaged, env=environment(**QUIETLY))
     assert done.returncode == 0
     assert not has_traceback(done.stderr)
-    assert lines_of(done.stderr)[-1] == (f"csm-otel: 4 lines of {damaged} left out: not a line of a csm-otel recording")
+    assert lines_of(done.stderr)[-1] == (f"csm-otel: 4 lines of {damaged} skipped: not a line of a csm-otel recording")
 
 
 @pytest.mark.parametrize(

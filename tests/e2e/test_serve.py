@@ -222,7 +222,7 @@ def test_bad_settings(flags: list[str], env: dict[str, str], names: list[str]) -
 def test_a_remote_bind_is_warned_about() -> None:
     """With --allow-remote it listens where other hosts can reach it, and says what that means."""
     with serving("--host", "0.0.0.0", "--allow-remote", env=environment(OTEL_TRACES_EXPORTER="none")) as daemon:
-        assert "warning: 0.0.0.0 takes unauthenticated datagrams" in daemon.line
+        assert "warning: 0.0.0.0 accepts unauthenticated datagrams" in daemon.line
         assert daemon.stop() == 0
 
 

@@ -74,7 +74,7 @@ def test_what_is_spooled_is_delivered_after_a_restart(tmp_path: Path, port: int,
         if number is signal.SIGTERM:
             assert b"300 spans kept in the spool for the next run" in daemon.rest
     with HttpBackend(port=port) as backend, serving("--spool", folder, env=outage(port)) as daemon:
-        assert f"300 spans from before in {folder}" in daemon.line
+        assert f"300 spans from a previous run in {folder}" in daemon.line
         send_calls(daemon, first=CALLS)
         wait_until(lambda: len(backend.spans) >= 2 * CALLS)
         assert daemon.stop() == 0
@@ -88,8 +88,8 @@ def test_a_spool_that_cannot_be_used_stops_nothing(tmp_path: Path, port: int, fa
     """Another process has it, it cannot be made, or it is garbage: a line says so, spans are delivered."""
     folder = tmp_path / "spool"
     told = {
-        "in-use": f"--spool {folder}: another csm-otel uses it; what waits for the back end waits in memory",
-        "no-folder": f"--spool {folder}: file exists; what waits for the back end waits in memory",
+        "in-use": f"--spool {folder}: another csm-otel uses it; spans for the back end wait in memory",
+        "no-folder": f"--spool {folder}: file exists; spans for the back end wait in memory",
         "damaged": "spool was damaged; what could be read of it is kept",
     }[fault]
     if fault == "no-folder":
