@@ -106,11 +106,11 @@ def reason_of(error: BaseException, otherwise: str = "") -> str:
 
 @contextmanager
 def collecting(faults: list[Fault]) -> Generator[None]:
-    """Add the faults of a `SettingsError` to a list instead of raising it."""
+    """Add the faults of a `SettingsError` to a list, each once, instead of raising it."""
     try:
         yield
     except SettingsError as error:
-        faults += error.faults
+        faults += [fault for fault in error.faults if fault not in faults]
 
 
 def quoted(text: str) -> str:

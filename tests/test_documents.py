@@ -143,14 +143,14 @@ def test_ignored_variables_occur_in_no_code() -> None:
 
 def test_each_exit_code_names_a_test_that_exists() -> None:
     """Every row of the exit-code table is shown by a test, down to the case in its table."""
-    told = list(rows(README, section="Exit codes"))[1:]
-    assert {(row[0], row[1]) for row in told} == {
+    in_table = list(rows(README, section="Exit codes"))[1:]
+    assert {(row[0], row[1]) for row in in_table} == {
         *(("serve", code) for code in ("0", "1", "2", "128+n")),
         *(("exec", code) for code in ("the command's", "128+n", "127", "126", "2")),
         *(("replay", code) for code in ("0", "1", "2", "128+n")),
         *(("flush", code) for code in ("0", "1", "2")),
     }
-    for row in told:
+    for row in in_table:
         found = re.fullmatch(r"`(?P<path>[\w/.]+)::(?P<test>\w+)(?:\[(?P<case>[^]]+)\])?`", row[3])
         assert found, row[3]
         tree = ast.parse((ROOT / found["path"]).read_text(encoding="utf-8"))
@@ -161,10 +161,10 @@ def test_each_exit_code_names_a_test_that_exists() -> None:
 
 def test_every_attribute_of_our_own_is_documented() -> None:
     """Each `csm.` attribute is in a table of what is exported, and no other is."""
-    told = {name for row in rows(SPANS) for name in _CODE.findall(row[0]) if re.match(r"csm\.(?!latency)", name)} | set(
-        re.findall(r"`(csm\.orphan)`", SPANS.read_text(encoding="utf-8"))
-    )
-    assert told == {value for name, value in vars(attributes).items() if name.startswith("CSM_")}
+    documented = {
+        name for row in rows(SPANS) for name in _CODE.findall(row[0]) if re.match(r"csm\.(?!latency)", name)
+    } | set(re.findall(r"`(csm\.orphan)`", SPANS.read_text(encoding="utf-8")))
+    assert documented == {value for name, value in vars(attributes).items() if name.startswith("CSM_")}
 
 
 def commands(document: Path) -> list[str]:
@@ -259,38 +259,38 @@ def test_the_image_asks_for_its_health() -> None:
 
 def unit() -> dict[str, list[str]]:
     """Return the settings of the systemd unit, each with its values."""
-    told: dict[str, list[str]] = {}
+    unit_settings: dict[str, list[str]] = {}
     for line in (ROOT / "packaging/csm-otel.service").read_text(encoding="utf-8").splitlines():
         if "=" in line and not line.startswith("#"):
             name, _, value = line.partition("=")
-            told.setdefault(name, []).append(value)
-    return told
+            unit_settings.setdefault(name, []).append(value)
+    return unit_settings
 
 
 def test_the_unit_starts_what_there_is() -> None:
     """Its command line is one, its folders are those it makes, and it waits for longer than the daemon takes to end."""
-    told = unit()
-    assert [name for name, values in told.items() if len(values) != 1] == []
-    program, *words = shlex.split(told["ExecStart"][0])
+    unit_settings = unit()
+    assert [name for name, values in unit_settings.items() if len(values) != 1] == []
+    program, *words = shlex.split(unit_settings["ExecStart"][0])
     assert program.endswith("/csm-otel")
     subcommand, given, *_, faults = read_command_line(words)
     assert (subcommand, faults) == ("serve", [])
-    assert str(given["spool"]) == f"%S/{told['StateDirectory'][0]}"
-    assert str(given["control"].parent) == f"%t/{told['RuntimeDirectory'][0]}"
-    assert told["StateDirectoryMode"] == told["RuntimeDirectoryMode"] == ["0700"]
-    assert told["Type"] == ["notify"]
-    assert int(told["TimeoutStopSec"][0]) > SETTINGS["drain_seconds"].defaults["serve"]
-    assert int(told["WatchdogSec"][0]) > SETTINGS["drain_seconds"].defaults["serve"]
+    assert str(given["spool"]) == f"%S/{unit_settings['StateDirectory'][0]}"
+    assert str(given["control"].parent) == f"%t/{unit_settings['RuntimeDirectory'][0]}"
+    assert unit_settings["StateDirectoryMode"] == unit_settings["RuntimeDirectoryMode"] == ["0700"]
+    assert unit_settings["Type"] == ["notify"]
+    assert int(unit_settings["TimeoutStopSec"][0]) > SETTINGS["drain_seconds"].defaults["serve"]
+    assert int(unit_settings["WatchdogSec"][0]) > SETTINGS["drain_seconds"].defaults["serve"]
 
 
 def test_the_unit_lets_senders_be_found() -> None:
     """What would hide other processes, or the machine's loopback address, is not switched on."""
-    told = unit()
-    assert told["AmbientCapabilities"] == told["CapabilityBoundingSet"]
-    assert {"CAP_SYS_PTRACE", "CAP_DAC_READ_SEARCH"} == set(told["AmbientCapabilities"][0].split())
-    assert (["default"], ["all"]) == (told["ProtectProc"], told["ProcSubset"])
-    assert not {"PrivateUsers", "PrivateNetwork", "PrivatePIDs", "User"} & told.keys()
-    assert {"AF_INET", "AF_INET6", "AF_UNIX"} == set(told["RestrictAddressFamilies"][0].split())
+    unit_settings = unit()
+    assert unit_settings["AmbientCapabilities"] == unit_settings["CapabilityBoundingSet"]
+    assert {"CAP_SYS_PTRACE", "CAP_DAC_READ_SEARCH"} == set(unit_settings["AmbientCapabilities"][0].split())
+    assert (["default"], ["all"]) == (unit_settings["ProtectProc"], unit_settings["ProcSubset"])
+    assert not {"PrivateUsers", "PrivateNetwork", "PrivatePIDs", "User"} & unit_settings.keys()
+    assert {"AF_INET", "AF_INET6", "AF_UNIX"} == set(unit_settings["RestrictAddressFamilies"][0].split())
 
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="no systemd here")

@@ -83,10 +83,10 @@ def test_address_text(host: str, expected: str) -> None:
 
 @pytest.mark.parametrize("raised", [[], [Fault("--b", "y"), Fault("--c", "z")]])
 def test_faults_are_collected(raised: list[Fault]) -> None:
-    """The faults of a settings error are added to those there are already."""
+    """The faults of a settings error are added to those there are already, each once."""
     faults = [Fault("--a", "x")]
     with collecting(faults):
-        _fail(SettingsError(raised))
+        _fail(SettingsError([*raised, Fault("--a", "x")]))
 
     assert faults == [Fault("--a", "x"), *raised]
 

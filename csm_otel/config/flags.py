@@ -83,7 +83,7 @@ def read_command_line(words: Sequence[str]) -> CommandLine:
     """Return what was typed; every flag that is not given is None, so that its variable holds.
 
     Raises:
-        SettingsError: a command or a value is missing, so that the words cannot be told apart.
+        SettingsError: a command or a value is missing, so that the words have no meaning.
     """
     # What is behind "--" is the command's; argparse would look for our flags in it.
     at = list(words).index("--") if "--" in words else len(words)

@@ -13,6 +13,7 @@ from csm_otel.report.bars import Scale
 from csm_otel.report.rows import Row, rows_of
 from csm_otel.report.terminal import Segment, Style, Terminal, columns_of, counted, duration
 from csm_otel.report.trace import Trace, exit_code, is_process, traces_of
+from csm_otel.spans.data import UNKNOWN_SERVICE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -27,7 +28,6 @@ _SHORTEST_OUTCOME = 8  # columns; as much as a status and the beginning of a wor
 _LONGEST_OUTCOME = 40  # one long error code shall not take the bars from all
 _SHORTEST_NAME = 12
 _GAP = "  "
-_UNKNOWN_SERVICE = "unknown_service"
 _LEGEND = "~ ran at the same time as calls just like it: which attempts were whose is not certain"
 
 
@@ -126,7 +126,7 @@ def _header(trace: Trace, terminal: Terminal) -> str:
         facts.append(Segment(f"exit {code}", Style.LOUD if code else Style.PLAIN))
     facts.append(Segment(f"trace {trace.trace_id:032x}", Style.DIM))
     name, service_name = head.name, head.resource.service_name
-    if service_name not in {name, _UNKNOWN_SERVICE}:
+    if service_name not in {name, UNKNOWN_SERVICE}:
         name = f"{service_name}: {name}"
     taken = sum(len(_GAP) + len(fact.text) for fact in facts)
     name = terminal.cut(terminal.printable(name), max(terminal.width - taken, _SHORTEST_NAME))

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 AttributeValue = str | bool | int | float | tuple[str, ...]
 Attributes = Mapping[str, AttributeValue]
 
+UNKNOWN_SERVICE = "unknown_service"
+"""The ``service.name`` of applications without one, as specified."""
+
 
 class SpanKind(IntEnum):
     """The kinds in use, numbered as in OTLP."""
@@ -67,7 +70,7 @@ class Resource(msgspec.Struct, frozen=True):
     @property
     def service_name(self) -> str:
         """The application's name."""
-        return str(dict(self.attributes).get("service.name", "unknown_service"))
+        return str(dict(self.attributes).get("service.name", UNKNOWN_SERVICE))
 
 
 class SpanEvent(msgspec.Struct, frozen=True, kw_only=True):

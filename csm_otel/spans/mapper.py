@@ -23,7 +23,16 @@ from csm_otel.spans.attributes import (
     orphan_attributes,
     present,
 )
-from csm_otel.spans.data import AttributeValue, Resource, SpanData, SpanEvent, SpanKind, SpanRole, TraceContext
+from csm_otel.spans.data import (
+    UNKNOWN_SERVICE,
+    AttributeValue,
+    Resource,
+    SpanData,
+    SpanEvent,
+    SpanKind,
+    SpanRole,
+    TraceContext,
+)
 from csm_otel.spans.options import MappingOptions, MessageMode
 from csm_otel.spans.span_status import Outcome, outcome_of
 from csm_otel.spans.timing import Placement, attempt_offset_ns, clock_offset_ns, place
@@ -37,7 +46,6 @@ if TYPE_CHECKING:
     from csm_otel.spans.processes import ProcessTraces
 
 _MAX_RESOURCES = 1024  # the applications of one daemon; client ids are a stranger's, so what is kept is bounded
-_UNKNOWN_SERVICE = "unknown_service"
 _NO_OUTCOME = Outcome("", None)
 
 
@@ -175,7 +183,7 @@ class SpanMapper:
         agents = [agent for agent in (event.user_agent, last.user_agent if last else None) if agent]
         application = next((app for agent in agents if (app := application_of_user_agent(agent))), None)
         own = origin.name if origin else ""
-        return client_name or application or self._options.service_name or own or _UNKNOWN_SERVICE
+        return client_name or application or self._options.service_name or own or UNKNOWN_SERVICE
 
     def _span(
         self, name: str, position: _Position, where: Placement, values: Values, outcome: Outcome, *, role: SpanRole

@@ -150,7 +150,7 @@ def test_addresses() -> None:
     ],
 )
 def test_without_a_control_socket(control: Callable[[Path], Path], line: str, tmp_path: Path) -> None:
-    """The daemon runs without it; one that cannot be had is one line."""
+    """The daemon runs without it; one that cannot be opened is reported in one line."""
     (tmp_path / "file").touch()
     said = io.StringIO()
 

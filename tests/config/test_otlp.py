@@ -134,7 +134,7 @@ def test_otlp_fault(variables: dict[str, str], name: str) -> None:
 
 
 def test_a_line_for_each_otlp_fault() -> None:
-    """All faults are told at once."""
+    """All faults are found at once."""
     _, faults, _ = read(dict.fromkeys(("ENDPOINT", "PROTOCOL", "HEADERS", "TIMEOUT", "COMPRESSION"), "x"))
 
     assert len(faults) == 5
