@@ -49,7 +49,7 @@ class LineFile:
         self._is_failing = False
         self._is_torn = False
         is_file = stat.S_ISREG(os.fstat(descriptor).st_mode)
-        # A pipe that polls as writable has room for so much; O_NONBLOCK is shared with whoever else has it open.
+        # A pipe that polls as writable has room for so much; O_NONBLOCK is shared with all that have it open.
         self._piece_bytes = None if is_file else select.PIPE_BUF
 
     @classmethod

@@ -76,7 +76,7 @@ def test_without_tls_nothing_is_read() -> None:
 def test_what_cannot_be_used_is_one_line(
     certificate: Certificate, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings: dict[str, str], expected: str
 ) -> None:
-    """Each fault is told at the start with the variable's name, nothing of the content, and leaves no file behind."""
+    """Each fault is reported at start with the variable's name, nothing of the content, and leaves no file."""
     folder = tmp_path / "temporary"
     folder.mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(folder))

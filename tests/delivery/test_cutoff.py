@@ -189,7 +189,7 @@ def test_dripping_headers_are_not_waited_for(
     proxy.change(Plan(answer=Flow(unharmed_bytes=50, byte_seconds=_BYTE_SECONDS)))
     backend.script(Answer(headers={"x-long": _LONG_TEXT}))
     outcome = deliver_until(timers, lambda: len(backend.requests) == 2, deliverer)
-    # The status that had come counts, or nothing does: http.client tells which by where it was.
+    # The status that had come counts, or nothing does: that depends on where http.client was.
     assert outcome in (Delivered(), no_answer(proxy))
 
 

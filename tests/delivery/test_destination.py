@@ -27,7 +27,7 @@ from csm_otel.delivery.destination import Destination
     ],
 )
 def test_what_is_read_off_the_url(url: str, shown: str, authority: str, *, is_secure: bool, is_loopback: bool) -> None:
-    """A URL is shown without secrets, and tells host, port, TLS and whether it is on this machine."""
+    """A URL is shown without secrets, and has host, port, TLS and whether it is on this machine."""
     destination = Destination(url=url)
     assert (shown, authority, is_secure, is_loopback) == (
         destination.shown,

@@ -112,7 +112,7 @@ def test_what_a_disk_refuses_stays_in_memory(setting: Setting) -> None:
 
 
 def test_nothing_is_moved_beside_a_delivery_from_memory(setting: Setting) -> None:
-    """A pinned request is somebody's already."""
+    """A pinned request stays where it is."""
     setting.put(b"one")
     setting.memory.pin(1)
     assert setting.disk._wait_seconds() == float("inf")

@@ -84,7 +84,7 @@ def test_a_redirect_to_nothing_counts_as_success(status: int) -> None:
 
 @pytest.mark.parametrize("backend_type", [HttpBackend, GrpcBackend])
 def test_a_partial_success_is_ignored(backend_type: type[HttpBackend | GrpcBackend]) -> None:
-    """When this fails they tell of rejected spans, and `Delivered.rejected_spans` may come from them."""
+    """When this fails they report rejected spans, and `Delivered.rejected_spans` may come from them."""
     with backend_type() as backend:
         backend.script(Answer(rejected_spans=1, message="too old"))
         assert _export(_exporter_to(backend)) is SpanExportResult.SUCCESS

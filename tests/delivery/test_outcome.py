@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from csm_otel.delivery.outcome import Unavailable, one_line
+from csm_otel.delivery.outcome import one_line
 
 
 @pytest.mark.parametrize(
@@ -23,8 +23,3 @@ from csm_otel.delivery.outcome import Unavailable, one_line
 def test_one_line(text: str, line: str) -> None:
     """Nothing in it moves a terminal's cursor, and its length is bounded."""
     assert one_line(text) == line
-
-
-def test_no_answer_is_taken_for_no_arrival_by_default() -> None:
-    """What may have arrived all the same is said so."""
-    assert not Unavailable("connection refused").may_have_arrived

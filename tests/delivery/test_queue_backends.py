@@ -291,7 +291,7 @@ def test_a_server_that_closes_its_connections_is_tried_again() -> None:
 def test_what_jenkins_sets_is_enough(port: str, kind: type[Backend], certificate: Certificate) -> None:
     """An endpoint without a protocol, a certificate as text, a timeout in milliseconds: spans arrive, or time runs out.
 
-    The port is changed after the settings are read, as anybody may listen on the real one.
+    The port is changed after the settings are read, as another process may listen on the real one.
     """
     variables = {
         "OTEL_EXPORTER_OTLP_ENDPOINT": f"https://127.0.0.1:{port}",

@@ -116,7 +116,7 @@ def test_only_its_owner_can_read(tmp_path: Path) -> None:
 
 
 def test_one_process_at_a_time(tmp_path: Path) -> None:
-    """A second one is told so, and what the first has is untouched; afterwards the folder is free."""
+    """A second one gets an error, and what the first has is untouched; afterwards the folder is free."""
     with closing(opened(tmp_path)) as spool:
         spool.put([(b"a", 1)])
         with pytest.raises(SpoolError, match="another csm-otel uses it"):
@@ -181,7 +181,7 @@ def _replace_by_garbage(path: Path) -> None:
     [_truncate, _empty, _garble_the_middle, _garble_the_head, _replace_by_garbage],
     ids=lambda one: one.__name__,
 )
-def test_a_damaged_file_is_begun_anew(tmp_path: Path, damage: Callable[[Path], None]) -> None:
+def test_a_damaged_file_is_replaced(tmp_path: Path, damage: Callable[[Path], None]) -> None:
     """It opens all the same, has nothing but whole requests, in order, and takes new ones behind them."""
     requests = [b"%04d" % number * 2_000 for number in range(40)]
     filled(tmp_path, requests)
@@ -207,7 +207,7 @@ def test_a_request_that_changed_on_disk_is_not_delivered(tmp_path: Path) -> None
 
 
 def test_damage_under_way(tmp_path: Path) -> None:
-    """A file that is damaged while it is in use is mended then; what cannot be read of it is counted."""
+    """A file that is damaged while it is in use is repaired then; what cannot be read of it is counted."""
     with closing(opened(tmp_path)) as spool:
         spool.put([(b"%04d" % number * 5_000, 1) for number in range(100)])
         spool._database.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
@@ -223,7 +223,7 @@ def test_damage_under_way(tmp_path: Path) -> None:
 
 
 def test_a_full_disk_while_it_is_repaired(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What has no room in the file that is begun anew is counted, and the rest is there."""
+    """What has no room in the new file is counted, and the rest is kept."""
     with closing(opened(tmp_path)) as spool:
         spool.put([(b"%04d" % number * 5_000, 1) for number in range(100)])
         spool._database.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()

@@ -269,7 +269,7 @@ def test_a_cancel_before_closing_is_remembered() -> None:
 
 
 def test_closing_to_closed() -> None:
-    """What is left is dropped, once: neither the writer nor anybody who puts changes another count but their own."""
+    """What is left is dropped, once: later writes change no count, and later puts only their own."""
     counted = Counted(batch_bytes=8)
     backlog = counted.backlog
     counted.put(LINES[:5])

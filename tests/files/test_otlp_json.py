@@ -99,7 +99,7 @@ def test_it_is_worded_as_protobuf_would(given_spans: list[Any]) -> None:
 
 
 def test_a_new_file_is_its_owners_only(tmp_path: Path) -> None:
-    """Traces tell what a program does: mode 0600."""
+    """Traces show what a program does: mode 0600."""
     path = tmp_path / "out.jsonl"
     OtlpJsonFile(path).close()
     assert path.stat().st_mode & 0o777 == 0o600
@@ -164,7 +164,7 @@ print(len(said))
 
 
 def test_after_half_a_line_the_next_one_is_whole(tmp_path: Path) -> None:
-    """Where the disk was full for a while, all lines but the torn one can be read; each such time is told."""
+    """Where the disk was full for a while, all lines but the torn one can be read; each such time is reported."""
     path = tmp_path / "out.jsonl"
     ended = subprocess.run(
         [sys.executable, "-c", _FILLS_UP, str(path), _REQUEST.hex()],
@@ -208,7 +208,7 @@ except SettingsError as error:
 
 
 def test_a_pipe_that_nobody_reads_is_a_settings_error(tmp_path: Path) -> None:
-    """It is told in one line, where a shell would wait for a reader; in a process of its own, which may be ended."""
+    """Reported in one line, where a shell would wait for a reader; in a process of its own, that may be killed."""
     path = tmp_path / "pipe"
     os.mkfifo(path)
     opens = [sys.executable, "-c", _OPENS, str(path)]
@@ -228,7 +228,7 @@ def test_a_pipe_takes_lines_longer_than_it_can_hold(tmp_path: Path) -> None:
 
 
 def test_a_reader_that_stalls_loses_lines(tmp_path: Path) -> None:
-    """Writes fail while nothing is read, told once; when it is read again the next line is whole."""
+    """Writes fail while nothing is read, reported once; when it is read again the next line is whole."""
     said: list[str] = []
     path = tmp_path / "pipe"
     reader = _pipe_with_reader(path)

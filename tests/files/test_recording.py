@@ -167,7 +167,7 @@ def _event(**changes: object) -> bytes:
     ],
 )
 def test_what_is_no_line_is_refused(text: bytes) -> None:
-    """What no recorder wrote raises the one error, whose text tells nothing of the line."""
+    """What no recorder wrote raises the one error, whose text holds nothing of the line."""
     with pytest.raises(RecordingError) as caught:
         decode_line(text)
     assert str(caught.value) == "not a line of a csm-otel recording"
