@@ -87,7 +87,7 @@ def read_command_line(words: Sequence[str]) -> CommandLine:
     """
     # What is behind "--" is the command's; argparse would look for our flags in it.
     at = list(words).index("--") if "--" in words else len(words)
-    namespace, others = _build_parser().parse_known_args(words[:at])
+    namespace, others = _build_parser(words[:at]).parse_known_args(words[:at])
     given = vars(namespace)
     subcommand, recording, command = given.pop("subcommand"), given.pop("recording", Path()), given.pop("command", [])
     unusable = {field: value for field, value in given.items() if isinstance(value, Unusable)}
@@ -145,7 +145,8 @@ class _Formatter(argparse.RawDescriptionHelpFormatter):
         super().__init__(prog, max_help_position=32)
 
 
-def _build_parser() -> argparse.ArgumentParser:
+def _build_parser(words: Sequence[str]) -> argparse.ArgumentParser:
+    """Return the parser; a command that is not among the words has no options, which saves `exec` their time."""
     parser = _Parser(_PROGRAM, prog="csm-otel")
     parser.add_argument("--version", action="version", version=f"csm-otel {__version__}")
     commands = parser.add_subparsers(
@@ -158,6 +159,8 @@ def _build_parser() -> argparse.ArgumentParser:
     )
     for command, page in _PAGES.items():
         of_command = commands.add_parser(command, help=page.summary, page=page)
+        if command not in words:
+            continue
         _add_options(of_command, command)
         if command == "exec":
             of_command.add_argument(
