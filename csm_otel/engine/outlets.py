@@ -1,11 +1,12 @@
-"""Where spans go, and what arrived: back end, file, screen, recording (`Outlets`)."""
+"""The destinations of a run: back end, file, screen, recording (`Outlets`)."""
 
 from __future__ import annotations
 
 import secrets
 import socket
 import time
-from typing import TYPE_CHECKING, NamedTuple
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from csm_otel.delivery.deliverer import open_deliverer
 from csm_otel.delivery.queue import DeliveryQueue
@@ -28,26 +29,29 @@ if TYPE_CHECKING:
     from csm_otel.tally import Tally
 
 
-class Outlets(NamedTuple):
-    """Where spans go, and what arrived."""
+@dataclass(frozen=True, kw_only=True)
+class Outlets:
+    """The destinations of a run. Only the recording is of events, not of spans."""
 
-    queue: DeliveryQueue | None
+    queue: DeliveryQueue | None = None
     """To the back end."""
-    file: FileWriter | None
-    recorder: Recorder | None
-    shows: bool
-    """Whether a person is to see the spans."""
-    back_end: str
-    """The back end's URL as it may be shown; empty where there is none."""
-    description: str
-    """Where spans go, for the line that says so."""
-    wants_spool: bool
+    file: FileWriter | None = None
+    recorder: Recorder | None = None
+    shows: bool = False
+    """Whether the spans are printed for a person."""
+    back_end: str = ""
+    """The back end's URL, fit to be printed; empty where there is none."""
+    description: str = "nowhere"
+    """Where spans go, in words."""
+    wants_spool: bool = False
+    """Whether a spool is configured, usable or not."""
     say: Callable[[str], None]
-    """Takes a line for the operator."""
+    """Prints a line for the operator."""
+    clock: Callable[[], float] = time.monotonic
 
     @property
     def troubles(self) -> list[str]:
-        """What of this does not work, in words."""
+        """What does not work, in a few words each."""
         troubles = []
         if self.wants_spool and self.queue is not None and not self.queue.is_spooling:
             troubles.append("spool cannot be used")
@@ -59,38 +63,38 @@ class Outlets(NamedTuple):
 
     @property
     def can_deliver(self) -> bool:
-        """Whether a span gets anywhere."""
+        """Whether any destination accepts spans."""
         return self.queue is not None or self.shows or self.file is None or not self.file.is_failing
 
     def mark(self) -> tuple[int, ...]:
-        """Return where what was sent off up to now ends, for `is_flushed`."""
-        return tuple(one.mark() for one in (self.queue, self.file) if one is not None)
+        """Return the position of everything sent off so far, for `is_flushed`."""
+        return tuple(sink.mark() for sink in (self.queue, self.file) if sink is not None)
 
     def is_flushed(self, marks: tuple[int, ...]) -> bool:
-        """Return whether nothing that was sent off before waits any more."""
-        carriers = [one for one in (self.queue, self.file) if one is not None]
-        return all(one.is_flushed(mark) for one, mark in zip(carriers, marks, strict=True))
+        """Return whether nothing that was sent off before `mark` is waiting any more."""
+        sinks = [sink for sink in (self.queue, self.file) if sink is not None]
+        return all(sink.is_flushed(mark) for sink, mark in zip(sinks, marks, strict=True))
 
     def close(self, *, deadline_seconds: float) -> None:
-        """Wait for the delivery of what was sent off, but no longer than the deadline, and close all.
+        """Deliver and write what waits, for at most ``deadline_seconds``, and close everything.
 
-        A recording or a file that gets no further is given up before, and what is given up is told.
+        A recording or a file without progress is given up earlier. What is given up is reported.
         """
-        deadline = time.monotonic() + deadline_seconds
+        deadline = self.clock() + deadline_seconds
         if self.queue is not None:
             self.queue.close(deadline_seconds=deadline_seconds)
-        for one, name, noun in ((self.recorder, "recording", "line"), (self.file, "file", "span")):
-            if one is None:
+        for sink, name, noun in ((self.recorder, "recording", "line"), (self.file, "file", "span")):
+            if sink is None:
                 continue
-            # it has been writing meanwhile
-            if given_up := one.close(deadline_seconds=max(deadline - time.monotonic(), 0.0)):
-                self.say(f"{name}: {counted(given_up, noun)} not written in time at the end")
+            # it has been written to while the queue was closing
+            if given_up := sink.close(deadline_seconds=max(deadline - self.clock(), 0.0)):
+                self.say(f"{name}: {counted(given_up, noun)} not written in time at shutdown")
 
     def cancel(self) -> None:
         """Make a running or a later `close` end at once."""
-        for one in (self.queue, self.recorder, self.file):
-            if one is not None:
-                one.cancel()
+        for sink in (self.queue, self.recorder, self.file):
+            if sink is not None:
+                sink.cancel()
 
 
 def open_outlets(
@@ -113,14 +117,14 @@ def open_outlets(
     back_end = configuration.traces.shown if configuration.traces and queue else ""
     description = ", ".join(filter(None, [back_end, str(settings.file) if file else "", "stdout" if shows else ""]))
     return Outlets(
-        queue,
-        FileWriter(file, tally=None if queue else tally) if file else None,
-        recorder,
-        shows,
-        back_end,
-        description or "nowhere",
-        settings.spool is not None,
-        speaker.say,
+        queue=queue,
+        file=FileWriter(file, tally=None if queue else tally) if file else None,
+        recorder=recorder,
+        shows=shows,
+        back_end=back_end,
+        description=description or "nowhere",
+        wants_spool=settings.spool is not None,
+        say=speaker.say,
     )
 
 

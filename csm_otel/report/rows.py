@@ -10,6 +10,7 @@ from opentelemetry.semconv.attributes.error_attributes import ERROR_TYPE
 from csm_otel.report.terminal import Style, Terminal, counted, duration
 from csm_otel.report.trace import exit_code, http_status, integer, is_process
 from csm_otel.spans.attributes import CSM_ATTEMPT_NUMBER
+from csm_otel.spans.span_status import UNNAMED_ERROR
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from csm_otel.spans.data import SpanData
 
 _MAX_ATTEMPTS = 20  # below one call; the SDKs' own limits are 3 to 11
-_UNNAMED = "_OTHER"
 
 
 class Row(NamedTuple):
@@ -33,9 +33,9 @@ class Row(NamedTuple):
     busy: tuple[Interval, ...] = ()
     pauses: tuple[Interval, ...] = ()
     length: str = ""
-    outcome: str = ""
+    result: str = ""
     detail: str = ""
-    """Follows the outcome as far as there is room."""
+    """Follows the result as far as there is room."""
     remark: str = ""
     """Takes the place of everything right of the name's start."""
     is_aside: bool = False
@@ -64,7 +64,7 @@ def _call_row(call: Call, start_ns: int, terminal: Terminal) -> Row:
         busy=tuple((each.start_ns, each.end_ns) for each in (call.attempts if pauses else (span,))),
         pauses=pauses,
         length=duration(span.end_ns - span.start_ns),
-        outcome=_call_outcome(call, terminal),
+        result=_call_result(call, terminal),
         style=_style(call),
     )
 
@@ -93,7 +93,7 @@ def _attempt_row(attempt: SpanData, call: SpanData, color: Style, terminal: Term
         name="attempt" if number is None else f"attempt {number}",
         busy=((attempt.start_ns, attempt.end_ns),),
         length=duration(attempt.end_ns - attempt.start_ns),
-        outcome=_outcome(attempt, terminal),
+        result=_result(attempt, terminal),
         detail=message and f": {message}",
         style=color if attempt.is_error else Style.PLAIN,
     )
@@ -101,7 +101,7 @@ def _attempt_row(attempt: SpanData, call: SpanData, color: Style, terminal: Term
 
 def _pause_row(pause: Interval) -> Row:
     length = duration(pause[1] - pause[0])
-    return Row(name="", pauses=(pause,), length=length, outcome="back-off", style=Style.DIM, is_aside=True)
+    return Row(name="", pauses=(pause,), length=length, result="back-off", style=Style.DIM, is_aside=True)
 
 
 def _mark(call: Call, terminal: Terminal) -> str:
@@ -118,10 +118,10 @@ def _style(call: Call) -> Style:
     return Style.YELLOW if call.attempt_count > 1 or call.attempts_missing or call.is_orphan else Style.PLAIN
 
 
-def _call_outcome(call: Call, terminal: Terminal) -> str:
+def _call_result(call: Call, terminal: Terminal) -> str:
     if call.is_not_sent:
         return "NO REQUEST SENT"
-    facts = [_outcome(call.span, terminal)]
+    facts = [_result(call.span, terminal)]
     if call.attempt_count > 1:
         facts.append(counted(call.attempt_count, "attempt"))
     if call.is_orphan:
@@ -129,11 +129,11 @@ def _call_outcome(call: Call, terminal: Terminal) -> str:
     return ", ".join(fact for fact in facts if fact)
 
 
-def _outcome(span: SpanData, terminal: Terminal) -> str:
+def _result(span: SpanData, terminal: Terminal) -> str:
     status, code = http_status(span), exit_code(span)
     error = terminal.printable(str(span.attributes.get(ERROR_TYPE, "")))
     told = str(status) if status is not None else "" if code is None else f"exit {code}"
-    if error == _UNNAMED or (span.is_error and not error):
+    if error == UNNAMED_ERROR or (span.is_error and not error):
         error = "failed"
     elif error in {str(status), str(code)}:
         error = ""

@@ -24,8 +24,8 @@ _MAX_SPANS = 20_000  # far more than anybody reads in a terminal; for more there
 _MAX_CALLS = 200
 _SHORTEST_BAR = 12  # columns; below that a bar tells nothing
 _LONGEST_BAR = 60  # beyond that the eye loses the line
-_SHORTEST_OUTCOME = 8  # columns; as much as a status and the beginning of a word need
-_LONGEST_OUTCOME = 40  # one long error code shall not take the bars from all
+_MIN_RESULT_COLUMNS = 8  # columns; as much as a status and the beginning of a word need
+_MAX_RESULT_COLUMNS = 40  # one long error code shall not take the bars from all
 _SHORTEST_NAME = 12
 _GAP = "  "
 _LEGEND = "~ ran at the same time as calls just like it: which attempts were whose is not certain"
@@ -134,17 +134,17 @@ def _header(trace: Trace, terminal: Terminal) -> str:
 
 
 def _table(rows: list[Row], trace: Trace, terminal: Terminal) -> Iterator[str]:
-    """Lay the rows out in columns: mark, offset, name, bar, length, outcome; the bar takes what the others leave."""
+    """Lay the rows out in columns: mark, offset, name, bar, length, result; the bar takes what the others leave."""
     offset = max((len(row.offset) for row in rows), default=0)
     length = max((len(row.length) for row in rows), default=0)
-    outcome = max((columns_of(row.outcome) for row in rows), default=0)
+    result = max((columns_of(row.result) for row in rows), default=0)
     name = min(
         max((columns_of(row.name + row.suffix) for row in rows), default=0),
         max(terminal.width * 3 // 10, _SHORTEST_NAME),
     )
     left = terminal.width - sum((len("✗ "), offset, len(_GAP), name, len(_GAP), length, len(_GAP), len(_GAP)))
-    bar = min(max(left - min(outcome, _LONGEST_OUTCOME), _SHORTEST_BAR), _LONGEST_BAR)
-    scale = Scale(*trace.interval, bar if left - bar >= min(outcome, _SHORTEST_OUTCOME) else 0, terminal.ascii_only)
+    bar = min(max(left - min(result, _MAX_RESULT_COLUMNS), _SHORTEST_BAR), _LONGEST_BAR)
+    scale = Scale(*trace.interval, bar if left - bar >= min(result, _MIN_RESULT_COLUMNS) else 0, terminal.ascii_only)
     for row in rows:
         lead = Segment(f"{row.mark:1} ", row.style), Segment(f"{row.offset:>{offset}}{_GAP}")
         if row.remark:
@@ -156,7 +156,7 @@ def _table(rows: list[Row], trace: Trace, terminal: Terminal) -> Iterator[str]:
             Segment(terminal.fit(shown_name, name) + _GAP, row.style),
             *([Segment(scale.bar(row.busy, row.pauses) + _GAP, row.style)] if scale.columns else []),
             Segment(f"{row.length:>{length}}{_GAP}", Style.DIM if row.style is Style.DIM else Style.PLAIN),
-            Segment(row.outcome + row.detail, row.style),
+            Segment(row.result + row.detail, row.style),
         )
 
 

@@ -35,7 +35,7 @@ from csm_otel.spans.options import MappingOptions, RpcConventions
 if TYPE_CHECKING:
     from csm_otel.correlation.released import CorrelatedCall
     from csm_otel.csm.events import ApiCallAttempt, Event
-    from csm_otel.spans.span_status import Outcome
+    from csm_otel.spans.span_status import Result
 
 Values = dict[str, AttributeValue | None]
 """Attributes before those that say nothing are left out."""
@@ -81,7 +81,7 @@ def rpc_attributes(event: Event, options: MappingOptions) -> Values:
 
 
 def call_attributes(
-    released: CorrelatedCall, last: ApiCallAttempt | None, outcome: Outcome, client_name: str, options: MappingOptions
+    released: CorrelatedCall, last: ApiCallAttempt | None, result: Result, client_name: str, options: MappingOptions
 ) -> Values:
     """Return a call span's attributes; ``last`` is its last attempt where that is certain."""
     call = released.call.event
@@ -91,7 +91,7 @@ def call_attributes(
         **(_attempt_facts(last, options) if last else {AWS_REQUEST_ID: call.request_id}),
         CLOUD_REGION: call.region or (last.region if last else None),
         HTTP_RESPONSE_STATUS_CODE: status,
-        ERROR_TYPE: outcome.error_type,
+        ERROR_TYPE: result.error_type,
         CSM_ATTEMPT_COUNT: call.attempt_count,
         CSM_MAX_RETRIES_EXCEEDED: call.max_retries_exceeded,
         CSM_TIMED_OUT: call.timed_out or None,
@@ -104,9 +104,7 @@ def call_attributes(
     }
 
 
-def attempt_attributes(
-    attempt: ApiCallAttempt, outcome: Outcome, number: int | None, options: MappingOptions
-) -> Values:
+def attempt_attributes(attempt: ApiCallAttempt, result: Result, number: int | None, options: MappingOptions) -> Values:
     """Return an attempt span's attributes; ``number`` counts from 1, None where the order is not certain.
 
     No ``rpc.*``, ``db.*`` or ``peer.service``: they would count as a second AWS call in service graphs.
@@ -116,7 +114,7 @@ def attempt_attributes(
         **_attempt_facts(attempt, options),
         CLOUD_REGION: attempt.region,
         HTTP_RESPONSE_STATUS_CODE: attempt.status,
-        ERROR_TYPE: outcome.error_type,
+        ERROR_TYPE: result.error_type,
         CSM_ATTEMPT_NUMBER: number,
         HTTP_REQUEST_RESEND_COUNT: number - 1 if number is not None and number > 1 else None,
         NETWORK_PEER_ADDRESS: _ip(attempt.destination_ip),

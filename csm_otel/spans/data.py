@@ -11,11 +11,11 @@ import msgspec
 if TYPE_CHECKING:
     from csm_otel.csm.traceparent import TraceParent
 
+UNKNOWN_SERVICE = "unknown_service"
+"""The ``service.name`` of an application that has no name: the resource conventions' fallback."""
+
 AttributeValue = str | bool | int | float | tuple[str, ...]
 Attributes = Mapping[str, AttributeValue]
-
-UNKNOWN_SERVICE = "unknown_service"
-"""The ``service.name`` of applications without one, as specified."""
 
 
 class SpanKind(IntEnum):

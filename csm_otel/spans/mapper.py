@@ -34,7 +34,7 @@ from csm_otel.spans.data import (
     TraceContext,
 )
 from csm_otel.spans.options import MappingOptions, MessageMode
-from csm_otel.spans.span_status import Outcome, outcome_of
+from csm_otel.spans.span_status import Result, result_of
 from csm_otel.spans.timing import Placement, attempt_offset_ns, clock_offset_ns, place
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from csm_otel.spans.processes import ProcessTraces
 
 _MAX_RESOURCES = 1024  # the applications of one daemon; client ids are a stranger's, so what is kept is bounded
-_NO_OUTCOME = Outcome("", None)
+_NO_RESULT = Result("", None)
 
 
 class _Position(NamedTuple):
@@ -114,11 +114,11 @@ class SpanMapper:
         where = Placement(_began_ns(released) + offset_ns, observed.end_ns + offset_ns)
         last = _certain_last(released)
         position = self._position(observed, last, origin, where.end_ns)
-        outcome = _call_outcome(released, last)
-        values = call_attributes(released, last, outcome, position.client_name, self._options)
+        result = _call_result(released, last)
+        values = call_attributes(released, last, result, position.client_name, self._options)
         if offset_ns:
             values[CSM_TIME_ADJUSTED] = "timestamp_out_of_range"
-        span = self._span(_name(call), position, where, values, outcome, role=SpanRole.CALL)
+        span = self._span(_name(call), position, where, values, result, role=SpanRole.CALL)
         return [span, *self._attempts(released, where, offset_ns, position)]
 
     def _attempts(
@@ -129,14 +129,14 @@ class SpanMapper:
         for number, attempt in enumerate(released.attempts, start=1):
             own_offset_ns = attempt_offset_ns(attempt, offset_ns)
             where = _within(attempt, call, own_offset_ns)
-            outcome = outcome_of(attempt.event)
-            values = attempt_attributes(attempt.event, outcome, number if in_order else None, self._options)
+            result = result_of(attempt.event)
+            values = attempt_attributes(attempt.event, result, number if in_order else None, self._options)
             values[CSM_OVERRUN_MS] = where.overrun_ms
             if own_offset_ns not in {0, offset_ns}:
                 values[CSM_TIME_ADJUSTED] = "timestamp_out_of_range"
             below = position._replace(context=self._context(position.context), parent=position.context)
             name = _attempt_name(attempt.event)
-            spans.append(self._span(name, below, where, values, outcome, role=SpanRole.ATTEMPT))
+            spans.append(self._span(name, below, where, values, result, role=SpanRole.ATTEMPT))
         return spans
 
     def _orphan(self, released: OrphanAttempt, origin: Origin | None) -> SpanData:
@@ -144,13 +144,13 @@ class SpanMapper:
         offset_ns = clock_offset_ns(observed)
         where = Placement(observed.start_ns + offset_ns, observed.end_ns + offset_ns)
         position = self._position(observed, attempt, origin, where.end_ns)
-        outcome = outcome_of(attempt)
+        result = result_of(attempt)
         values = {
-            **attempt_attributes(attempt, outcome, None, self._options),
+            **attempt_attributes(attempt, result, None, self._options),
             **orphan_attributes(attempt, position.client_name, self._options),
             CSM_TIME_ADJUSTED: "timestamp_out_of_range" if offset_ns else None,
         }
-        return self._span(_attempt_name(attempt), position, where, values, outcome, role=SpanRole.ORPHAN)
+        return self._span(_attempt_name(attempt), position, where, values, result, role=SpanRole.ORPHAN)
 
     def _position(
         self, observed: Observed[Event], last: ApiCallAttempt | None, origin: Origin | None, end_ns: int
@@ -186,9 +186,9 @@ class SpanMapper:
         return client_name or application or self._options.service_name or own or UNKNOWN_SERVICE
 
     def _span(
-        self, name: str, position: _Position, where: Placement, values: Values, outcome: Outcome, *, role: SpanRole
+        self, name: str, position: _Position, where: Placement, values: Values, result: Result, *, role: SpanRole
     ) -> SpanData:
-        message = self._message(outcome)
+        message = self._message(result)
         return SpanData(
             role=role,
             name=name,
@@ -198,16 +198,16 @@ class SpanMapper:
             start_ns=where.start_ns,
             end_ns=where.end_ns,
             attributes=present(values),
-            events=_exception(outcome, message, where.end_ns),
-            is_error=outcome.is_error,
+            events=_exception(result, message, where.end_ns),
+            is_error=result.is_error,
             status_message=message,
             resource=position.resource,
         )
 
-    def _message(self, outcome: Outcome) -> str:
-        if outcome.failure is None or self._options.messages is MessageMode.NONE:
+    def _message(self, result: Result) -> str:
+        if result.failure is None or self._options.messages is MessageMode.NONE:
             return ""
-        return outcome.failure.message
+        return result.failure.message
 
 
 def _process_attributes(origin: Origin) -> Values:
@@ -218,12 +218,12 @@ def _process_attributes(origin: Origin) -> Values:
     }
 
 
-def _call_outcome(released: CorrelatedCall, last: ApiCallAttempt | None) -> Outcome:
-    """Return the call's own outcome; where it has no Final* field, that of its last attempt, if any was sent."""
+def _call_result(released: CorrelatedCall, last: ApiCallAttempt | None) -> Result:
+    """Return the call's own result; where it has no Final* field, that of its last attempt, if any was sent."""
     call = released.call.event
     if call.has_result:
-        return outcome_of(call)
-    return outcome_of(last)._replace(is_inherited=True) if last else _NO_OUTCOME
+        return result_of(call)
+    return result_of(last)._replace(is_inherited=True) if last else _NO_RESULT
 
 
 def _began_ns(released: CorrelatedCall) -> int:
@@ -249,10 +249,10 @@ def _within(attempt: Observed[ApiCallAttempt], call: Placement, offset_ns: int) 
     return place(attempt.start_ns + offset_ns, attempt.end_ns + offset_ns, within=call)
 
 
-def _exception(outcome: Outcome, message: str, time_ns: int) -> tuple[SpanEvent, ...]:
+def _exception(result: Result, message: str, time_ns: int) -> tuple[SpanEvent, ...]:
     """Return the ``exception`` event, where the datagram itself names one: never invented from a status."""
-    failure = outcome.failure
-    if failure is None or outcome.is_inherited or not (failure.name or message):
+    failure = result.failure
+    if failure is None or result.is_inherited or not (failure.name or message):
         return ()
     attributes = present({EXCEPTION_TYPE: failure.name, EXCEPTION_MESSAGE: message})
     return (SpanEvent(name="exception", time_ns=time_ns, attributes=attributes),)

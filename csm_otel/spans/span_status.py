@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from csm_otel.csm.events import Event, Failure
 
-UNNAMED = "_OTHER"  # the conventions' fallback value of error.type
+UNNAMED_ERROR = "_OTHER"
+"""The ``error.type`` of a failure without a name: the conventions' fallback."""
 
 _REDIRECT, _ERROR = 300, 400
 
 
-class Outcome(NamedTuple):
+class Result(NamedTuple):
     """How an event ended; an empty `error_type` is no failure."""
 
     error_type: str
@@ -31,25 +32,25 @@ class Outcome(NamedTuple):
         return bool(self.error_type)
 
 
-_NO_FAILURE = Outcome("", None)
+_NO_FAILURE = Result("", None)
 
 
-def outcome_of(event: Event) -> Outcome:
+def result_of(event: Event) -> Result:
     """Return how a call or attempt ended, by its own datagram alone."""
     aws, sdk, status = event.aws_exception, event.sdk_exception, event.status
     if status is None or status >= _ERROR:
-        return _outcome_of_failure(aws, sdk, status)
+        return _result_of_failure(aws, sdk, status)
     if aws and status >= _REDIRECT:
         aws = None  # the body of a redirect
     # an error in spite of the status: a reply that cannot be parsed, an error body inside a 200
-    return next((Outcome(failure.name, failure) for failure in (sdk, aws) if failure and failure.name), _NO_FAILURE)
+    return next((Result(failure.name, failure) for failure in (sdk, aws) if failure and failure.name), _NO_FAILURE)
 
 
-def _outcome_of_failure(aws: Failure | None, sdk: Failure | None, status: int | None) -> Outcome:
+def _result_of_failure(aws: Failure | None, sdk: Failure | None, status: int | None) -> Result:
     for failure in (aws, sdk):
         if failure and failure.name:
-            return Outcome(failure.name, failure)
+            return Result(failure.name, failure)
     if aws or sdk:
         # PHP's empty names, C++'s messages without a name
-        return Outcome(UNNAMED, aws if aws and aws.message else sdk or aws)
-    return Outcome(str(status), None) if status is not None else _NO_FAILURE
+        return Result(UNNAMED_ERROR, aws if aws and aws.message else sdk or aws)
+    return Result(str(status), None) if status is not None else _NO_FAILURE

@@ -158,7 +158,7 @@ def test_two_scripts_and_a_command_at_once(moto_port: int, tmp_path: Path) -> No
         ended_ns = time.time_ns()
         assert daemon.stop() == 0
     spans = spans_in(file)
-    assert b"could not be found" not in daemon.rest
+    assert b"could not be identified" not in daemon.rest
     assert {root["name"] for root in roots_in(spans)} == truth.keys()
     for root in roots_in(spans):
         before_ns, started_ns, pid, last_line_ns = truth[root["name"]]
@@ -241,7 +241,7 @@ def test_a_sender_that_is_killed(tmp_path: Path) -> None:
     (orphan,) = orphans_in(spans)
     assert orphan["parentSpanId"] == root["spanId"]
     assert int(root["endTimeUnixNano"]) >= before_ns
-    told = b"1 of the orphan attempts came from a process that ended before its call did"
+    told = b"1 of the orphan attempts are from a process that ended before its call did"
     assert told in daemon.rest
     replayed = run("replay", "--group", "process", "--file", again, kept, env=environment(**AT_ONCE))
     assert told in replayed.stderr
@@ -384,7 +384,7 @@ def test_without_proc(tmp_path: Path) -> None:
         assert daemon.stop() == 0
     assert "each call is a trace" in daemon.line
     assert b"each call is a trace" not in daemon.rest
-    assert b"2 of the calls and orphans came from a process that could not be found" in daemon.rest
+    assert b"2 of the calls and orphans are from a process that could not be identified" in daemon.rest
     spans = spans_in(file)
     assert len({span["traceId"] for span in spans}) == 2
     assert {span["resource"]["service.name"] for span in spans} == {"unknown_service"}

@@ -78,5 +78,5 @@ def test_allowed_networks(networks: str) -> None:
         assert told not in lines_of(daemon.rest)
     else:
         assert b"1 call with" in daemon.rest
-        assert b"6 datagrams not looked into" in daemon.rest
+        assert b"6 datagrams not decoded" in daemon.rest
         assert lines_of(daemon.rest).count(told) == 1

@@ -181,7 +181,7 @@ def test_a_command_is_told_that_they_are_not_taken(protocol: str) -> None:
 
 
 def test_the_last_export_has_the_last_counts() -> None:
-    """Datagrams that came too late, while spans were being delivered, are in the metrics as in the tally."""
+    """Datagrams that arrive too late, while spans were being delivered, are in the metrics as in the tally."""
     with HttpBackend() as backend:
         backend.script(Answer(delay_seconds=FOREVER_SECONDS))
         env = metrics_to(backend, OTEL_BSP_SCHEDULE_DELAY="60000", OTEL_EXPORTER_OTLP_TIMEOUT="600000")
@@ -192,7 +192,7 @@ def test_the_last_export_has_the_last_counts() -> None:
             send(daemon, [b"late"] * 3)
             backend.release()
             _, told = daemon.process.communicate(timeout=DEADLINE_SECONDS)
-        assert b"3 datagrams came too late" in told
+        assert b"3 datagrams arrived too late" in told
         assert counts(backend, "csm_otel.datagrams.dropped", "reason").get("late") == 3
         assert counts(backend, "csm_otel.datagrams.received") == {"": 4}
 

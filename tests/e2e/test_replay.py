@@ -263,7 +263,7 @@ def test_a_reader_that_has_stalled(drain_seconds: str) -> None:
         daemon.process.send_signal(signal.SIGTERM)
         daemon.process.wait(DEADLINE_SECONDS)  # the pipe is full, and nothing of it has been read
         kept, told = daemon.process.communicate(timeout=DEADLINE_SECONDS)
-    unrecorded = re.search(rb"([\d,]+) lines of the recording could not be written", told)
+    unrecorded = re.search(rb"([\d,]+) lines of the recording not written", told)
     assert unrecorded is not None, told
     assert b"3,000 datagrams received" in told
     lines = [decode_line(line) for line in kept.splitlines()]

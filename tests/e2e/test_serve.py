@@ -135,7 +135,7 @@ def test_a_flood_beside_a_script(moto_port: int, tmp_path: Path) -> None:
         assert daemon.stop() == 0
     assert b"208 datagrams received" in daemon.rest
     assert b"104 calls with 4 attempts (100 attempts not seen), 100 orphan attempts" in daemon.rest
-    assert b"let go early, as too many were waiting" in daemon.rest
+    assert b"released early, as too many were pending" in daemon.rest
     spans = [span for span in spans_in(file) if span["resource"]["service.name"] == "nightly"]
     calls = {span["spanId"] for span in spans if span["name"] == "S3.ListBuckets"}
     assert len(calls) == 4

@@ -80,7 +80,7 @@ def test_what_is_spooled_is_delivered_after_a_restart(tmp_path: Path, port: int,
         assert daemon.stop() == 0
         assert names(backend) == Counter(f"S3.Call{number}" for number in range(2 * CALLS))
     assert b"600 spans delivered" in daemon.rest
-    assert b"300 spans among these from the spool, where a run before had left them" in daemon.rest
+    assert b"300 spans recovered from the spool of an earlier run, included in these counts" in daemon.rest
 
 
 @pytest.mark.parametrize("fault", ["in-use", "no-folder", "damaged"])

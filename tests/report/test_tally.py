@@ -60,17 +60,17 @@ def test_every_loss_is_told() -> None:
         "csm-otel: 1,234 datagrams received in 3.40 s, 7 dropped by the kernel, 3 malformed (2 empty, 1 not JSON)\n"
         "          14 calls with 19 attempts (1 attempt not seen, 2 calls ambiguous), 2 orphan attempts\n"
         "          20 spans delivered\n"
-        "          11 spans dropped (6 not delivered in time at the end, 5 as the queue was full)\n"
+        "          11 spans dropped (6 not delivered in time at shutdown, 5 as the queue was full)\n"
         "          3 spans rejected by the back end\n"
-        "          2 spans not sampled, as their parent or the sampler decided\n"
+        "          2 spans not sampled\n"
         "          4 spans not delivered yet\n"
-        "          2 of the calls and attempts let go early, as too many were waiting\n"
-        "          1 of the orphan attempts came from a process that ended before its call did\n"
-        "          9 of the calls and orphans came from a process that could not be found\n"
-        "          4 datagrams not looked into, from outside the networks that are allowed\n"
-        "          1 object beside events in one datagram and none themselves (1 too many in one datagram)\n"
-        "          1 event of another CSM version, read as well as possible\n"
-        "          2 datagrams came too late to be heard, after the end of the command or of the daemon\n"
+        "          2 of the calls and attempts released early, as too many were pending\n"
+        "          1 of the orphan attempts are from a process that ended before its call did\n"
+        "          9 of the calls and orphans are from a process that could not be identified\n"
+        "          4 datagrams not decoded, from outside the allowed networks\n"
+        "          1 object ignored, beside the events of a datagram (1 too many in one datagram)\n"
+        "          1 event of another CSM version, decoded as far as possible\n"
+        "          2 datagrams arrived too late, after the end of the command or of the daemon\n"
     )
 
 
@@ -82,7 +82,7 @@ def test_each_reason_has_words() -> None:
     assert {"not_json", "shutdown"} <= {*invalid, *dropped}
     text = render_tally(_clean(malformed=Counter(invalid), spans_dropped=Counter(dropped)))
     assert "_" not in text
-    assert "1 not delivered in time at the end" in text
+    assert "1 not delivered in time at shutdown" in text
 
 
 def test_unknown_kernel_drops_are_not_called_zero() -> None:

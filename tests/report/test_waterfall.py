@@ -75,7 +75,7 @@ def _call(
     ambiguous: bool = False,
     **options: AttributeValue,
 ) -> list[SpanData]:
-    """Return a call with its attempts as the mapping makes them; its outcome is that of its last attempt."""
+    """Return a call with its attempts as the mapping makes them; its result is that of its last attempt."""
     *_, (_, _, status, error, message) = attempts or [(0, 0, None, "", "")]
     extra: dict[str, AttributeValue] = {
         "csm__attempt_count": len(attempts) + missing,

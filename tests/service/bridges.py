@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
 from configured import configured
@@ -57,7 +58,7 @@ def bridge_to(shown: list[SpanData], *receivers: Receiver) -> Bridge:
 
 def with_queue(bridge: Bridge, queue: HeldQueue) -> Bridge:
     """Return the pipeline with a queue to a back end beside it."""
-    return bridge._replace(outlets=bridge.outlets._replace(queue=cast("DeliveryQueue", queue)))
+    return bridge._replace(outlets=replace(bridge.outlets, queue=cast("DeliveryQueue", queue)))
 
 
 def receive_attempt(bridge: Bridge, *, now: float, peer: Peer = PEER) -> None:

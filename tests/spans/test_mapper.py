@@ -224,7 +224,7 @@ def test_hour_off_is_a_matter_of_the_sender() -> None:
     assert "csm.time.adjusted" not in spans[0].attributes
 
 
-# Outcome
+# Results
 
 
 @pytest.mark.parametrize(
@@ -288,8 +288,8 @@ def test_hour_off_is_a_matter_of_the_sender() -> None:
         pytest.param([called(0, 30, FinalHttpStatusCode=ABSENT)], [None], [0], id="nothing-known"),
     ],
 )
-def test_outcome(arrivals: list[Arrival], errors: list[str | None], events: list[int]) -> None:
-    """Each span has the outcome of its own datagram; only a call that tells none has its last attempt's."""
+def test_result(arrivals: list[Arrival], errors: list[str | None], events: list[int]) -> None:
+    """Each span has the result of its own datagram; only a call without one has its last attempt's."""
     spans = mapped(*arrivals)
 
     assert [span.attributes.get("error.type") for span in spans] == errors

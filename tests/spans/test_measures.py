@@ -28,7 +28,7 @@ def measured(*arrivals: Arrival, options: MappingOptions | None = None) -> list[
 
 
 def test_call() -> None:
-    """A call is measured once, with its number of attempts, and each attempt by its own outcome."""
+    """A call is measured once, with its number of attempts, and each attempt by its own result."""
     assert measured(tried("a", 1, 11, **failed()), tried("b", 20, 45), called(0, 50, AttemptCount=2)) == [
         Measurement(CALL_DURATION, 0.05, GET),
         Measurement(CALL_ATTEMPTS, 2, GET),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from csm_otel.csm.events import ApiCallAttempt, Dialect, Failure
-from csm_otel.spans.span_status import UNNAMED, Outcome, outcome_of
+from csm_otel.spans.span_status import UNNAMED_ERROR, Result, result_of
 
 AWS, SDK = Failure("SlowDown", "slow"), Failure("ConnectTimeoutError", "timed out")
 EMPTY, WORDS, SAME_WORDS = Failure("", ""), Failure("", "No response body."), Failure("", "slow")
@@ -35,18 +35,18 @@ EMPTY, WORDS, SAME_WORDS = Failure("", ""), Failure("", "No response body."), Fa
         pytest.param(200, AWS, None, "SlowDown", AWS, id="error-body-in-200"),
         pytest.param(200, None, SDK, "ConnectTimeoutError", SDK, id="parse-error-in-200"),
         pytest.param(200, AWS, SDK, "ConnectTimeoutError", SDK, id="both-in-200"),
-        pytest.param(None, EMPTY, None, UNNAMED, EMPTY, id="php-network"),
-        pytest.param(None, None, WORDS, UNNAMED, WORDS, id="cpp-message-alone"),
-        pytest.param(403, None, WORDS, UNNAMED, WORDS, id="cpp-message-alone-refused"),
-        pytest.param(502, EMPTY, None, UNNAMED, EMPTY, id="unnamed-server-error"),
-        pytest.param(None, SAME_WORDS, WORDS, UNNAMED, SAME_WORDS, id="two-messages"),
-        pytest.param(None, EMPTY, WORDS, UNNAMED, WORDS, id="the-one-that-says-something"),
+        pytest.param(None, EMPTY, None, UNNAMED_ERROR, EMPTY, id="php-network"),
+        pytest.param(None, None, WORDS, UNNAMED_ERROR, WORDS, id="cpp-message-alone"),
+        pytest.param(403, None, WORDS, UNNAMED_ERROR, WORDS, id="cpp-message-alone-refused"),
+        pytest.param(502, EMPTY, None, UNNAMED_ERROR, EMPTY, id="unnamed-server-error"),
+        pytest.param(None, SAME_WORDS, WORDS, UNNAMED_ERROR, SAME_WORDS, id="two-messages"),
+        pytest.param(None, EMPTY, WORDS, UNNAMED_ERROR, WORDS, id="the-one-that-says-something"),
         pytest.param(None, EMPTY, SDK, "ConnectTimeoutError", SDK, id="a-name-beats-none"),
         pytest.param(200, EMPTY, None, "", None, id="success-in-spite-of-empty-fields"),
         pytest.param(200, None, WORDS, "", None, id="success-in-spite-of-a-message"),
     ],
 )
-def test_outcome(
+def test_result(
     status: int | None, aws: Failure | None, sdk: Failure | None, error_type: str, failure: Failure | None
 ) -> None:
     """The table of the specification: a name where there is one, a status where there is none, no failure else."""
@@ -54,7 +54,7 @@ def test_outcome(
         dialect=Dialect.BOTOCORE, service="S3", api="A", status=status, aws_exception=aws, sdk_exception=sdk
     )
 
-    outcome = outcome_of(event)
+    result = result_of(event)
 
-    assert outcome == Outcome(error_type, failure)
-    assert outcome.is_error is bool(error_type)
+    assert result == Result(error_type, failure)
+    assert result.is_error is bool(error_type)
