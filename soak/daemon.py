@@ -1,4 +1,4 @@
-"""What can be seen of a running `csm-otel` from outside: what it told, its memory, its files."""
+"""What can be observed of a running `csm-otel` from outside: the tally that it prints, its memory, its files."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ _COUNT = r"([\d,]+) "
 _SPOOL_DEADLINE_SECONDS = 20.0
 
 
-class Told(NamedTuple):
-    """The counts of the tally that was printed."""
+class PrintedTally(NamedTuple):
+    """The counts of the tally that a process printed at its end."""
 
     received: int
     dropped_by_kernel: int | None
@@ -35,13 +35,13 @@ class Told(NamedTuple):
     repeated: int
     spooled: int
     waiting: int
-    """Spans that the tally cannot place: 0, or something was lost silently."""
+    """Spans that are neither delivered nor dropped nor kept: 0, or some were lost uncounted."""
 
     @classmethod
     def read(cls, output: bytes) -> Self:
-        """Read the tally at the end of what a daemon said."""
+        """Parse the tally at the end of a daemon's output."""
         text = output.decode()
-        # A line a minute tells the same things before it, but not how long the run was.
+        # The line a minute before it has the same counts, but not how long the run was.
         found = list(re.finditer(_COUNT + "datagrams? received in ", text))
         assert found, f"no tally in {text!r}"
         text = text[found[-1].start() :]
@@ -70,33 +70,33 @@ class Told(NamedTuple):
 
 
 class Memory:
-    """The resident memory of a process, as it was looked at."""
+    """The resident memory of a process, sampled."""
 
     def __init__(self, pid: int) -> None:
         """Watch a process of Linux."""
         self._status = Path(f"/proc/{pid}/status")
-        self.seen: list[int] = []
-        """Bytes, one for each look."""
+        self.samples: list[int] = []
+        """Bytes."""
 
-    def look(self) -> None:
-        """Look once more."""
+    def sample(self) -> None:
+        """Sample it once more."""
         found = re.search(r"VmRSS:\s+(\d+) kB", self._status.read_text("ascii"))
         if found:
-            self.seen.append(int(found[1]) * _KIB)
+            self.samples.append(int(found[1]) * _KIB)
 
     @property
     def peak_mb(self) -> float:
-        """The most that was seen."""
-        return max(self.seen, default=0) / MB
+        """The greatest sample."""
+        return max(self.samples, default=0) / MB
 
     def growth_mb(self) -> float:
-        """Return by how much the most after the first tenth is above the most within it."""
-        tenth = max(1, len(self.seen) // 10)
-        return (max(self.seen[tenth:], default=0) - max(self.seen[:tenth], default=0)) / MB
+        """Return by how much the peak after the first tenth of the samples exceeds the peak within it."""
+        tenth = max(1, len(self.samples) // 10)
+        return (max(self.samples[tenth:], default=0) - max(self.samples[:tenth], default=0)) / MB
 
 
-def said_of(output: bytes) -> str:
-    """Return what the table has to say of exceptions in an output."""
+def exceptions_in(output: bytes) -> str:
+    """Return the table's word for whether there are exceptions in an output."""
     return "some" if has_traceback(output) else "none"
 
 

@@ -14,7 +14,7 @@ from e2e.programs import CSM_OTEL, DEADLINE_SECONDS, environment, has_traceback
 from csm_otel.csm.decoding import decode
 from csm_otel.files.recording import FORMAT, Heading, RecordedDatagram, encode_line
 from soak.backend import CountingBackend
-from soak.daemon import Memory, Told
+from soak.daemon import Memory, PrintedTally
 from soak.table import Row
 
 if TYPE_CHECKING:
@@ -42,17 +42,17 @@ def replayed(*, hours: float, calls_per_second: float, most_growth_mb: float = m
                 assert process.stdin is not None
                 for lines in _recording(calls, calls_per_second):
                     process.stdin.write(lines)
-                    memory.look()
+                    memory.sample()
                 _, said = process.communicate(timeout=DEADLINE_SECONDS)
             finally:
                 process.kill()
         took = time.monotonic() - began
-    told = Told.read(said)
+    tally = PrintedTally.read(said)
     about = f"{hours:g} h at {calls_per_second:g} calls/s replayed, {2 * calls / took:,.0f} datagrams/s"
-    is_all = told.delivered == backend.spans_arrived == 2 * calls and not has_traceback(said)
+    is_all = tally.delivered == backend.spans_arrived == 2 * calls and not has_traceback(said)
     growth_mb = memory.growth_mb()
     return [
-        Row(f"{about}: delivered", "all", f"{told.delivered:,} of {2 * calls:,}", is_all),
+        Row(f"{about}: delivered", "all", f"{tally.delivered:,} of {2 * calls:,}", is_all),
         Row(
             f"{about}: RSS after the first tenth",
             f"grows <= {most_growth_mb:g} MB",
@@ -71,13 +71,13 @@ def _recording(calls: int, calls_per_second: float) -> Iterator[bytes]:
         api = _APIS[number % len(_APIS)]
         port = 40_000 + number // _CALLS_OF_A_PORT % _PORTS
         for event, start_ms, end_ms in ((attempted, 2, 27), (called, 0, 30)):
-            told = msgspec.structs.replace(event, api=api, timestamp_ms=_BEGAN_MS + at_ms + start_ms)
+            moved = msgspec.structs.replace(event, api=api, timestamp_ms=_BEGAN_MS + at_ms + start_ms)
             line = RecordedDatagram(
                 at_ns=(at_ms + end_ms) * _NS_PER_MS,
                 received_ns=(_BEGAN_MS + at_ms + end_ms) * _NS_PER_MS,
                 host="127.0.0.1",
                 port=port,
-                events=(told,),
+                events=(moved,),
             )
             lines.append(encode_line(line))
         if len(lines) >= _LINES_AT_A_TIME:

@@ -17,7 +17,7 @@ from e2e.programs import environment, has_traceback, serving
 from lossless import wait_until_read
 
 from soak.backend import CountingBackend
-from soak.daemon import Memory, Told, said_of
+from soak.daemon import Memory, PrintedTally, exceptions_in
 from soak.table import Row
 from soak.traffic import damaged, send, send_as_read
 
@@ -44,29 +44,29 @@ def fuzzed(*, count: int, most_growth_mb: float = math.inf, lines_a_second: floa
     ):
         memory = Memory(daemon.process.pid)
         began = time.monotonic()
-        sent = send_as_read(daemon.address, damaged(captured(), count), watch=memory.look)
+        sent = send_as_read(daemon.address, damaged(captured(), count), watch=memory.sample)
         took = time.monotonic() - began
         wait_until_read(daemon.address[1])
         code = daemon.stop()
-    told = Told.read(daemon.rest)
+    tally = PrintedTally.read(daemon.rest)
     lines = daemon.rest.decode().count("\n")
-    dropped = told.dropped_by_kernel or 0
-    events = told.calls + told.attempts
+    dropped = tally.dropped_by_kernel or 0
+    events = tally.calls + tally.attempts
     growth_mb = memory.growth_mb()
     about = f"{count:,} damaged datagrams, {sent / took:,.0f}/s"
     return [
-        Row(f"{about}: exceptions", "none", said_of(daemon.rest), _is_well(code, daemon.rest)),
+        Row(f"{about}: exceptions", "none", exceptions_in(daemon.rest), _ended_well(code, daemon.rest)),
         Row(
             f"{about}: received + dropped by the kernel",
             "= sent",
-            f"{told.received:,} + {dropped:,} = {sent:,}",
-            told.received + dropped == sent,
+            f"{tally.received:,} + {dropped:,} = {sent:,}",
+            tally.received + dropped == sent,
         ),
         Row(
             f"{about}: delivered + dropped spans",
             "= events",
-            f"{told.delivered:,} + {told.dropped:,} = {events:,}",
-            told.spans_accounted == events and backend.spans_arrived == told.delivered > 0,
+            f"{tally.delivered:,} + {tally.dropped:,} = {events:,}",
+            tally.spans_accounted == events and backend.spans_arrived == tally.delivered > 0,
         ),
         Row(
             f"{about}: RSS after the first tenth",
@@ -98,13 +98,13 @@ def paused(*, count: int, buffer_bytes: int, loses: bool) -> list[Row]:
             daemon.process.send_signal(signal.SIGCONT)
         wait_until_read(daemon.address[1])
         daemon.stop()
-    told = Told.read(daemon.rest)
-    dropped = told.dropped_by_kernel
+    tally = PrintedTally.read(daemon.rest)
+    dropped = tally.dropped_by_kernel
     if dropped is None:
         return [Row(f"{about}: lost", "counted", "this system does not tell", None)]
-    is_exact = told.received + dropped == sent and (dropped > 0) is loses
+    is_exact = tally.received + dropped == sent and (dropped > 0) is loses
     bar = "counted exactly" if loses else "0 lost"
-    return [Row(about, bar, f"{told.received:,} received + {dropped:,} dropped = {sent:,} sent", is_exact)]
+    return [Row(about, bar, f"{tally.received:,} received + {dropped:,} dropped = {sent:,} sent", is_exact)]
 
 
 def terminated(
@@ -135,24 +135,24 @@ def terminated(
             finally:
                 over.set()
                 load.join()
-    told = Told.read(daemon.rest)
-    made = told.calls + told.attempts
+    tally = PrintedTally.read(daemon.rest)
+    made = tally.calls + tally.attempts
     about = f"SIGTERM under {per_second:g}/s, answers take {answer_seconds:g} s, {'spool' if folder else 'memory'}"
     return [
         Row(
             f"{about}: ends",
             f"<= {drain_seconds:g} s + {slack_seconds:g}",
             f"{took:.2f} s",
-            took <= drain_seconds + slack_seconds and _is_well(code, daemon.rest),
+            took <= drain_seconds + slack_seconds and _ended_well(code, daemon.rest),
         ),
         Row(
             f"{about}: delivered + spooled + dropped",
             "= made",
-            f"{told.delivered:,} + {told.spooled:,} + {told.dropped:,} = {made:,}",
-            told.spans_accounted == made == told.received > 0 and told.waiting == 0,
+            f"{tally.delivered:,} + {tally.spooled:,} + {tally.dropped:,} = {made:,}",
+            tally.spans_accounted == made == tally.received > 0 and tally.waiting == 0,
         ),
     ]
 
 
-def _is_well(code: int, said: bytes) -> bool:
+def _ended_well(code: int, said: bytes) -> bool:
     return code == 0 and not has_traceback(said)

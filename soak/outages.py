@@ -14,7 +14,7 @@ from e2e.programs import environment, has_traceback, serving
 from lossless import wait_until_read
 
 from soak.backend import CountingBackend
-from soak.daemon import MB, Memory, Told, files_bytes, free_port, said_of, spooled_names
+from soak.daemon import MB, Memory, PrintedTally, exceptions_in, files_bytes, free_port, spooled_names
 from soak.proxy import FaultyProxy
 from soak.table import Row
 from soak.traffic import name_of, names_of, send
@@ -85,7 +85,7 @@ def faulty(*, seconds: float, per_second: float, flags: Sequence[str | Path] = (
         proxy.heal()
         backend.wait_for_spans(sent, deadline_seconds=_GIVE_UP_SECONDS)
         daemon.stop()
-    told = Told.read(daemon.rest)
+    tally = PrintedTally.read(daemon.rest)
     lost = len(names_of(sent) - backend.names)
     other_ids = len(backend.arrivals) - len(backend.names)
     twice = backend.spans_arrived - len(backend.arrivals)
@@ -97,10 +97,10 @@ def faulty(*, seconds: float, per_second: float, flags: Sequence[str | Path] = (
         Row(
             f"{about}: arrived twice",
             'all among the tally\'s "sent again"',
-            f"{twice:,} of {told.repeated:,}",
-            twice <= told.repeated and proxy.faults.total() > 0,
+            f"{twice:,} of {tally.repeated:,}",
+            twice <= tally.repeated and proxy.faults.total() > 0,
         ),
-        _accounted(about, told, sent, backend.spans_arrived - twice),
+        _accounted(about, tally, sent, backend.spans_arrived - twice),
         _sane(about, daemon.rest),
     ]
 
@@ -144,7 +144,7 @@ def long(*, minutes: float, per_second: float, folder: Path | None, most_mb: flo
         memory = Memory(daemon.process.pid)
 
         def watch() -> None:
-            memory.look()
+            memory.sample()
             if folder:
                 files.append(files_bytes(folder))
 
@@ -154,11 +154,11 @@ def long(*, minutes: float, per_second: float, folder: Path | None, most_mb: flo
         with CountingBackend(port=port) as backend:
             daemon.stop()
         took = time.monotonic() - began
-    told = Told.read(daemon.rest)
+    tally = PrintedTally.read(daemon.rest)
     about = f"back end away {minutes:g} min at {per_second:,.0f}/s, {'spool' if folder else 'memory'}"
     rows = [
         Row(f"{about}: memory", f"RSS <= {most_mb:g} MB", f"{memory.peak_mb:.1f} MB", memory.peak_mb <= most_mb),
-        _accounted(about, told, sent, backend.spans_arrived),
+        _accounted(about, tally, sent, backend.spans_arrived),
         _sane(about, daemon.rest),
     ]
     if folder:
@@ -174,29 +174,29 @@ def long(*, minutes: float, per_second: float, folder: Path | None, most_mb: flo
             Row(
                 f"{about}: the bound was reached",
                 "spans dropped",
-                f"{told.dropped:,}, rest in {took:.1f} s",
-                told.dropped > 0,
+                f"{tally.dropped:,}, rest in {took:.1f} s",
+                tally.dropped > 0,
             ),
         ]
     return rows
 
 
-def _accounted(about: str, told: Told, sent: int, arrived: int) -> Row:
-    lost_by_kernel = told.dropped_by_kernel or 0
+def _accounted(about: str, tally: PrintedTally, sent: int, arrived: int) -> Row:
+    lost_by_kernel = tally.dropped_by_kernel or 0
     is_exact = (
-        told.spans_accounted + lost_by_kernel == sent
-        and told.received + lost_by_kernel == sent
-        and told.waiting == 0
-        and arrived == told.delivered
+        tally.spans_accounted + lost_by_kernel == sent
+        and tally.received + lost_by_kernel == sent
+        and tally.waiting == 0
+        and arrived == tally.delivered
     )
     return Row(
         f"{about}: sent = delivered + dropped + spooled",
         "to the span",
-        f"{sent:,} = {told.delivered:,} + {told.dropped:,} + {told.spooled:,}, {arrived:,} arrived, "
+        f"{sent:,} = {tally.delivered:,} + {tally.dropped:,} + {tally.spooled:,}, {arrived:,} arrived, "
         f"{lost_by_kernel:,} lost by the kernel",
         is_exact,
     )
 
 
 def _sane(about: str, said: bytes) -> Row:
-    return Row(f"{about}: exceptions", "none", said_of(said), not has_traceback(said))
+    return Row(f"{about}: exceptions", "none", exceptions_in(said), not has_traceback(said))

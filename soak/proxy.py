@@ -11,7 +11,7 @@ import threading
 from collections import Counter
 from typing import Self
 
-_LOOK_SECONDS = 0.05
+_POLL_SECONDS = 0.05
 _PIECE_BYTES = 65_536
 # How many in a hundred connections, pieces of a request and answers meet which fault.
 _RESET_AT_ONCE = 15
@@ -36,7 +36,7 @@ class FaultyProxy:
         self._is_over = threading.Event()
         self._is_healed = threading.Event()
         self._listener = socket.create_server(("127.0.0.1", 0))
-        self._listener.settimeout(_LOOK_SECONDS)
+        self._listener.settimeout(_POLL_SECONDS)
         self._threads: list[threading.Thread] = []
         self.port: int = self._listener.getsockname()[1]
         self.faults: Counter[str] = Counter()
@@ -76,7 +76,7 @@ class FaultyProxy:
 
     def _pass_on(self, client: socket.socket, server: socket.socket) -> bool:
         """Pass on what has come, and tell whether there may be more."""
-        readable, _, _ = select.select([client, server], [], [], _LOOK_SECONDS)
+        readable, _, _ = select.select([client, server], [], [], _POLL_SECONDS)
         if client in readable:
             piece = client.recv(_PIECE_BYTES)
             if not piece:

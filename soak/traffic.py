@@ -21,7 +21,7 @@ _PLACE_API = "PlaceOfApi"
 _ATTEMPT = attempt(Timestamp=_PLACE_MS, Api=_PLACE_API, AttemptLatency=10)
 _CALL = call(Timestamp=_PLACE_MS, Api=_PLACE_API, Latency=60)
 _TICK_SECONDS = 0.01
-_LOOK_SECONDS = 0.2
+_WATCH_SECONDS = 0.2
 _AT_A_TIME = 50
 _MOST_WAITING_BYTES = 100_000  # a fraction of the buffer that Linux allows by default, so that nothing is lost
 _SOCKETS = 16
@@ -66,7 +66,7 @@ def send(
     ``watch`` is called now and then.
     """
     payload_of = payload_of or partial(datagram, size=size)
-    began = looked = time.monotonic()
+    began = watched = time.monotonic()
     sent = 0
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         while sent < count and not until():
@@ -77,9 +77,9 @@ def send(
                     wait_until_read(address[1], but_for_bytes=_MOST_WAITING_BYTES)
                 sock.sendto(payload_of(number), address)
             sent = due
-            if time.monotonic() - looked > _LOOK_SECONDS:
+            if time.monotonic() - watched > _WATCH_SECONDS:
                 watch()
-                looked = time.monotonic()
+                watched = time.monotonic()
             time.sleep(_TICK_SECONDS)
     return sent
 

@@ -1,4 +1,4 @@
-"""``python -m soak.peers``: the scenarios, a table of what came of them, and 1 where csm-otel told a loss wrongly."""
+"""``python -m soak.peers``: the scenarios, a table of their outcomes, and 1 where csm-otel misreported a loss."""
 
 from __future__ import annotations
 
@@ -133,7 +133,7 @@ def main() -> int:
         print(f"{name}: {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
     wrong = inexact(outcomes)
     print("\nWhere another program lost or repeated less:", *behind(outcomes) or ["nowhere"], sep="\n")
-    print("\nWhere csm-otel told another loss than its own:", *wrong or ["nowhere"], sep="\n")
+    print("\nWhere csm-otel reported another loss than its own:", *wrong or ["nowhere"], sep="\n")
     return 1 if wrong else 0
 
 

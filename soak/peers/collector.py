@@ -147,7 +147,7 @@ class _UdpRun(Run):
         said = self._log.stat().st_size
         ended(self._process, number)
         # Its counters end with it: what it gives up at the end is in its log alone.
-        self.told = counted + dropped_in(self._log.read_bytes()[said:].decode("utf-8", "replace"))
+        self.reported = counted + dropped_in(self._log.read_bytes()[said:].decode("utf-8", "replace"))
 
 
 class _OtlpRun(_UdpRun):

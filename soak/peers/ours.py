@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from e2e.programs import environment, serving
 
-from soak.daemon import Told
+from soak.daemon import PrintedTally
 from soak.peers.outcome import OURS
 from soak.peers.program import Run
 
@@ -48,5 +48,5 @@ class _CsmOtelRun(Run):
     def stop(self, number: signal.Signals = signal.SIGTERM) -> None:
         self._daemon.stop(number)
         if number != signal.SIGKILL:
-            told = Told.read(self._daemon.rest)
-            self.told = told.dropped + told.rejected + (told.dropped_by_kernel or 0)
+            tally = PrintedTally.read(self._daemon.rest)
+            self.reported = tally.dropped + tally.rejected + (tally.dropped_by_kernel or 0)

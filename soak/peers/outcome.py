@@ -19,12 +19,12 @@ class Outcome(NamedTuple):
     sent: int
     arrived: int
     """Different ones that the back end got."""
-    told: int | None
-    """Lost, as the program told by its own counts; None where it had no chance to (``kill -9``)."""
+    reported: int | None
+    """Lost, as the program reported by its own counts; None where it had no chance to (``kill -9``)."""
     repeated: int
     """How often the back end got what it had already."""
     seconds: float | None = None
-    """From the end of the trouble until the last of what arrived had; None where that is not looked at."""
+    """From the end of the trouble until the last of what arrived had; None where that is not measured."""
 
     @property
     def lost(self) -> int:
@@ -37,9 +37,9 @@ class Outcome(NamedTuple):
         return self.program.startswith(OURS)
 
     @property
-    def is_told_exactly(self) -> bool:
-        """Whether what the program told is what was lost."""
-        return self.told == self.lost
+    def is_reported_exactly(self) -> bool:
+        """Whether what the program reported is what was lost."""
+        return self.reported == self.lost
 
 
 def heading() -> str:
@@ -56,11 +56,11 @@ def rendered(outcomes: Sequence[Outcome]) -> str:
 
 
 def inexact(outcomes: Sequence[Outcome]) -> list[str]:
-    """Return a line for each outcome of csm-otel whose loss was told, and not as it was."""
+    """Return a line for each outcome of csm-otel whose loss was reported, and not as it was."""
     return [
-        f"{outcome.scenario}: {outcome.program} lost {outcome.lost:,} and told {outcome.told:,}"
+        f"{outcome.scenario}: {outcome.program} lost {outcome.lost:,} and reported {outcome.reported:,}"
         for outcome in outcomes
-        if outcome.is_ours and outcome.told is not None and not outcome.is_told_exactly
+        if outcome.is_ours and outcome.reported is not None and not outcome.is_reported_exactly
     ]
 
 
@@ -81,14 +81,14 @@ def behind(outcomes: Sequence[Outcome]) -> list[str]:
 
 
 def _line(outcome: Outcome) -> str:
-    told = "unknown" if outcome.told is None else f"{outcome.told:,}"
+    reported = "unknown" if outcome.reported is None else f"{outcome.reported:,}"
     cells = (
         outcome.scenario,
         outcome.program,
         f"{outcome.sent:,}",
         f"{outcome.arrived:,}",
         f"{outcome.lost:,}",
-        told,
+        reported,
         f"{outcome.repeated:,}",
         "" if outcome.seconds is None else f"{outcome.seconds:.1f} s",
     )

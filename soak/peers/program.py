@@ -23,12 +23,12 @@ _START_SECONDS = 30.0
 
 
 class Run(ABC):
-    """A process that runs, and then what it told."""
+    """A process that runs, and then what it reported."""
 
     address: tuple[str, int]
     """Where it listens."""
-    told: int | None = None
-    """Lost, as it told by its end; None until then, and for one that was killed."""
+    reported: int | None = None
+    """Lost, as it reported by its end; None until then, and for one that was killed."""
 
     scraped: Callable[[], int] | None = None
     """Returns what has come out, of a program that delivers nothing by itself."""
@@ -42,7 +42,7 @@ class Run(ABC):
 
     @abstractmethod
     def stop(self, number: signal.Signals = signal.SIGTERM) -> None:
-        """End it by a signal, and keep what it told."""
+        """End it by a signal, and keep what it reported."""
 
     def send(self, count: int, *, per_second: float, size: int = 0) -> int:
         """Send to it at a steady pace, and return how many."""

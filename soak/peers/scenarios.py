@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 
     from soak.peers.program import Program, Run
 
-_LOOK_SECONDS = 0.05
+_POLL_SECONDS = 0.05
 _DEADLINE_SECONDS = 120.0
 _STALL_SHARE = 1.5  # of the time that a program waits for an answer
 _T = TypeVar("_T")
 _U = TypeVar("_U")
 
 
-class _Settled(NamedTuple):
+class _Arrived(NamedTuple):
     arrived: int
     seconds: float
     """Until the last one came."""
@@ -60,15 +60,17 @@ def ended(
         sent = _each(lambda run: run.send(int(seconds * per_second), per_second=per_second), runs)
         _each(lambda run: run.wait_until_read(), runs)
         _each(lambda run: run.stop(number), runs)
-        told = [run.told for run in runs]
+        reported = [run.reported for run in runs]
     with ExitStack() as stack:
         backends = [stack.enter_context(CountingBackend(port=port)) for port in ports]
         runs = _started(programs, ports, stack)
         found = _outcomes(scenario, programs, runs, backends, sent, quiet_seconds=quiet_seconds)
-    # What both told, or nothing where the first had no chance to.
+    # What both reported, or nothing where the first had no chance to.
     return [
-        outcome._replace(told=None if first is None or outcome.told is None else first + outcome.told, seconds=None)
-        for outcome, first in zip(found, told, strict=True)
+        outcome._replace(
+            reported=None if first is None or outcome.reported is None else first + outcome.reported, seconds=None
+        )
+        for outcome, first in zip(found, reported, strict=True)
     ]
 
 
@@ -130,18 +132,18 @@ def _outcomes(
 ) -> list[Outcome]:
     """Wait until all has come that will, end the programs, and return what came of each."""
 
-    def settle(number: int) -> _Settled:
+    def wait_for(number: int) -> _Arrived:
         run = runs[number]
-        settled = _settled(_look(run, backends[number]), sent[number], quiet_seconds=quiet_seconds)
+        arrived = _arrived_by(_arrivals(run, backends[number]), sent[number], quiet_seconds=quiet_seconds)
         end = time.monotonic() + quiet_seconds
         while run.waiting and run.waiting() and time.monotonic() < end:  # repeats of what has arrived
-            time.sleep(_LOOK_SECONDS)
-        return settled
+            time.sleep(_POLL_SECONDS)
+        return arrived
 
-    settled = _each(settle, range(len(runs)))
+    arrived = _each(wait_for, range(len(runs)))
     _each(lambda run: run.stop(), runs)
     outcomes = []
-    for program, run, backend, count, after in zip(programs, runs, backends, sent, settled, strict=True):
+    for program, run, backend, count, after in zip(programs, runs, backends, sent, arrived, strict=True):
         is_scraped = run.scraped is not None
         outcomes.append(
             Outcome(
@@ -149,7 +151,7 @@ def _outcomes(
                 program=program.name,
                 sent=count,
                 arrived=after.arrived if is_scraped else len(backend.names),  # what came at its end, too
-                told=run.told,
+                reported=run.reported,
                 repeated=0 if is_scraped else backend.spans_arrived - len(backend.names),
                 seconds=after.seconds,
             )
@@ -157,17 +159,17 @@ def _outcomes(
     return outcomes
 
 
-def _look(run: Run, backend: CountingBackend) -> Callable[[], int]:
+def _arrivals(run: Run, backend: CountingBackend) -> Callable[[], int]:
     return run.scraped or (lambda: len(backend.names))
 
 
-def _settled(look: Callable[[], int], count: int, *, quiet_seconds: float) -> _Settled:
-    """Look until there are so many, or no more have come for a while."""
+def _arrived_by(count_arrived: Callable[[], int], count: int, *, quiet_seconds: float) -> _Arrived:
+    """Poll until there are so many, or no more have come for a while."""
     began = last = time.monotonic()
     arrived = 0
     while arrived < count and (now := time.monotonic()) < min(last + quiet_seconds, began + _DEADLINE_SECONDS):
-        if (found := look()) > arrived:
+        if (found := count_arrived()) > arrived:
             arrived, last = found, now
         else:
-            time.sleep(_LOOK_SECONDS)
-    return _Settled(arrived, last - began)
+            time.sleep(_POLL_SECONDS)
+    return _Arrived(arrived, last - began)

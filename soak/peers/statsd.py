@@ -67,7 +67,7 @@ class _StatsdRun(Run):
 
     def stop(self, number: signal.Signals = signal.SIGTERM) -> None:
         if number != signal.SIGKILL:
-            self.told = Exposition.scrape(self._metrics_port).total(*_LOST)
+            self.reported = Exposition.scrape(self._metrics_port).total(*_LOST)
         ended(self._process, number)
 
 

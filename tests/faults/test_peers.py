@@ -37,7 +37,7 @@ sent_to_statsd{padding="xx x"} 4 1795652751466
 
 def ours(**changes: Any) -> Outcome:
     """Return an outcome of csm-otel without a loss."""
-    outcome = Outcome("an outage", "csm-otel, spool", sent=100, arrived=100, told=0, repeated=0, seconds=1.25)
+    outcome = Outcome("an outage", "csm-otel, spool", sent=100, arrived=100, reported=0, repeated=0, seconds=1.25)
     return outcome._replace(**changes)
 
 
@@ -104,10 +104,12 @@ def test_logs_count_as_the_spans_of_their_datagrams() -> None:
     ("outcome", "lines"),
     [
         pytest.param(ours(), [], id="nothing lost"),
-        pytest.param(ours(arrived=90, told=10), [], id="told exactly"),
-        pytest.param(ours(arrived=90, told=None), [], id="killed"),
-        pytest.param(ours(arrived=90), ["an outage: csm-otel, spool lost 10 and told 0"], id="lost silently"),
-        pytest.param(ours(told=10), ["an outage: csm-otel, spool lost 0 and told 10"], id="told and not lost"),
+        pytest.param(ours(arrived=90, reported=10), [], id="reported exactly"),
+        pytest.param(ours(arrived=90, reported=None), [], id="killed"),
+        pytest.param(ours(arrived=90), ["an outage: csm-otel, spool lost 10 and reported 0"], id="lost silently"),
+        pytest.param(
+            ours(reported=10), ["an outage: csm-otel, spool lost 0 and reported 10"], id="reported and not lost"
+        ),
         pytest.param(other(arrived=90), [], id="of another program"),
     ],
 )
@@ -144,8 +146,10 @@ def test_what_others_do_better_is_found(outcomes: list[Outcome], lines: list[str
 
 
 def test_the_table() -> None:
-    """A line has what was lost beside what was told, and says where nothing could be told."""
-    lines = rendered([ours(sent=2500, arrived=92, told=2408), other(arrived=40, told=None, repeated=3, seconds=None)])
+    """A line has what was lost beside what was reported, and says where nothing could be reported."""
+    lines = rendered(
+        [ours(sent=2500, arrived=92, reported=2408), other(arrived=40, reported=None, repeated=3, seconds=None)]
+    )
     assert (
         "| an outage | csm-otel, spool | 2,500 | 92 | 2,408 | 2,408 | 0 | 1.2 s |\n"
         "| an outage | other | 100 | 40 | 60 | unknown | 3 |  |"
@@ -153,7 +157,7 @@ def test_the_table() -> None:
 
 
 def test_what_is_not_installed_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without the programs, or without Go to build them, the reason is told."""
+    """Without the programs, or without Go to build them, the reason is reported."""
     monkeypatch.setenv("CSM_OTEL_CACHE", str(tmp_path))
     monkeypatch.setenv("PATH", str(tmp_path))
     assert "otelcol needs go on the PATH" == installed.collector().why_not()
@@ -170,25 +174,25 @@ def refused(program: Program, *, per_second: float) -> Outcome:
 def test_an_outage() -> None:
     """All that is sent arrives once the back end is there."""
     outcome = refused(CsmOtel(OTEL_BSP_SCHEDULE_DELAY="100"), per_second=400)
-    assert (200, 200, 0, 0) == (outcome.sent, outcome.arrived, outcome.told, outcome.repeated)
+    assert (200, 200, 0, 0) == (outcome.sent, outcome.arrived, outcome.reported, outcome.repeated)
 
 
 @on_linux
 def test_an_end_in_an_outage() -> None:
-    """What is lost at the end, for want of a spool, is seen as lost, and as told."""
+    """What is lost at the end, for want of a spool, is seen as lost, and as reported."""
     flags = ("--drain-seconds", "1")
     (outcome,) = scenarios.ended(
         "", [CsmOtel("", *flags)], number=signal.SIGTERM, seconds=0.5, per_second=400, quiet_seconds=0.5
     )
-    assert (200, 200, 200) == (outcome.sent, outcome.lost, outcome.told)
+    assert (200, 200, 200) == (outcome.sent, outcome.lost, outcome.reported)
 
 
 @on_linux
 def test_a_kill_in_an_outage(tmp_path: Path) -> None:
-    """After a kill nothing is told, and what was on disk arrives."""
+    """After a kill nothing is reported, and what was on disk arrives."""
     program = CsmOtel("", "--spool", tmp_path, OTEL_BSP_SCHEDULE_DELAY="50")
     (outcome,) = scenarios.ended("", [program], number=signal.SIGKILL, seconds=1, per_second=300, quiet_seconds=0.5)
-    assert outcome.told is None
+    assert outcome.reported is None
     assert 0 < outcome.arrived <= outcome.sent == 300
 
 
@@ -198,13 +202,13 @@ def test_faults() -> None:
     (outcome,) = scenarios.faulty(
         "", [program], seconds=2, per_second=150, timeout_seconds=0.5, quiet_seconds=DEADLINE_SECONDS
     )
-    assert (300, 0, 0) == (outcome.sent, outcome.lost, outcome.told)
+    assert (300, 0, 0) == (outcome.sent, outcome.lost, outcome.reported)
 
 
 @on_linux
 def test_a_pause() -> None:
-    """What a small buffer does not hold is seen as lost, and as told."""
+    """What a small buffer does not hold is seen as lost, and as reported."""
     program = CsmOtel("", "--receive-buffer-bytes", "106496", OTEL_BSP_SCHEDULE_DELAY="100")
     (outcome,) = scenarios.paused("", [program], count=1000, size=1000, quiet_seconds=1)
-    assert outcome.is_told_exactly
+    assert outcome.is_reported_exactly
     assert 0 < outcome.lost < outcome.sent == 1000
