@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
 
 REPOSITORY = Path(__file__).parent.parent
-DEADLINE_SECONDS = 20.0
+DEADLINE_SECONDS = 60.0
 pytestmark = pytest.mark.usefixtures("aws_settings_of_our_own")
 SESSION_TOKEN = "token-that-must-not-be-logged"
 
