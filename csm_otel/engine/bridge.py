@@ -38,6 +38,7 @@ class Bridge(NamedTuple):
     origins: OriginFinder | None
     tally: Tally
     metrics: Metrics | None
+    clock: Callable[[], float] = time.monotonic
 
     def run(self, *, until: Callable[[], bool], wake: Readable, services: Sequence[Service] = ()) -> None:
         """Run the agent; see `Agent.run`."""
@@ -70,11 +71,11 @@ class Bridge(NamedTuple):
         if self.outlets.file is not None:
             self.outlets.file.block_when_full(until=deadline, stall_seconds=STALL_SECONDS)
         self.agent.drain(deadline=deadline, until_ns=until_ns)
-        left_seconds = max(0.0, deadline - time.monotonic())
+        left_seconds = max(0.0, deadline - self.clock())
         kept_seconds = min(left_seconds / 4, _LAST_METRICS_SECONDS) if self.metrics is not None else 0.0
         self.outlets.close(deadline_seconds=left_seconds - kept_seconds)
         self.agent.close()
         if self.metrics is not None:  # last, so that all counts are in them
-            self.metrics.close(deadline_seconds=max(0.0, deadline - time.monotonic()))
+            self.metrics.close(deadline_seconds=max(0.0, deadline - self.clock()))
         if self.origins is not None:
             self.origins.close()
