@@ -1,0 +1,32 @@
+"""The choices of the mapping: their values, which are those of settings, and what they are by default."""
+
+from __future__ import annotations
+
+import pytest
+
+from csm_otel.spans.options import MappingOptions, MessageMode, RpcConventions, TraceGrouping
+
+
+@pytest.mark.parametrize(
+    ("choices", "expected"),
+    [
+        pytest.param(RpcConventions, ["", "rpc", "rpc/dup"], id="OTEL_SEMCONV_STABILITY_OPT_IN"),
+        pytest.param(MessageMode, ["redacted", "none"], id="--messages"),
+        pytest.param(TraceGrouping, ["call", "process"], id="--group"),
+    ],
+)
+def test_values(choices: type[RpcConventions | MessageMode | TraceGrouping], expected: list[str]) -> None:
+    """The values are what users write in flags and variables."""
+    assert [choice.value for choice in choices] == expected
+
+
+def test_defaults_reveal_little() -> None:
+    """By default messages are redacted, and what is a choice of taste or of trust is left out."""
+    options = MappingOptions()
+
+    assert (options.messages, options.rpc_conventions) == (MessageMode.REDACTED, RpcConventions.OLD_WITH_SYSTEM_NAME)
+    assert options.account_id
+    assert not (options.user_agent)
+    assert not (options.peer_service)
+    assert not (options.trust_remote_context)
+    assert not (options.service_name)
