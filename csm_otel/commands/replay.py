@@ -182,7 +182,7 @@ class _Player:
             continue
         pipeline.finish(now=self._now)
         self._bridge.outlets.close(deadline_seconds=self._configuration.drain_seconds)
-        self._stdout.finish()
+        self._stdout.flush()
         self._speaker.write(render_tally(self._bridge.tally, seconds=self._now))
 
     def _advance(self, second: float, pace: _Pace) -> bool:

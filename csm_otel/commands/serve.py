@@ -83,7 +83,7 @@ def serve(configuration: Configuration, speaker: Speaker) -> int:
     if control is not None:
         control.close()
     bridge.close(deadline=deadline)
-    stdout.finish()
+    stdout.flush()
     if health is not None:
         health.close()
     speaker.write(render_tally(bridge.tally, seconds=time.monotonic() - started))

@@ -1,6 +1,6 @@
 """Released calls on their way to the mapping, held until their origin is known: `OriginHold`.
 
-The end of a process takes the same way, so that it comes after the calls of the process.
+Ended processes pass through the same queue, so that they come after their calls.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ _BLOCKS = {(True, True): "█", (True, False): "▌", (False, True): "▐"}
 
 
 class Scale(NamedTuple):
-    """The time that a bar's columns stand for; bars are drawn in halves of a column."""
+    """The time scale of a bar, in epoch nanoseconds; bars are drawn in half columns."""
 
     start_ns: int
     end_ns: int
@@ -24,9 +24,9 @@ class Scale(NamedTuple):
     ascii_only: bool = False
 
     def bar(self, busy: Iterable[Interval], pauses: Iterable[Interval]) -> str:
-        """Return a bar of all columns: busy intervals solid, pauses dotted, solid where they meet.
+        """Return a bar of `columns` columns: busy intervals solid, pauses dotted, solid where they overlap.
 
-        Nothing is too short to be seen. What lies outside the scale shows as an arrow at that end.
+        An interval is at least half a column. One outside the scale is an arrow at that end.
         """
         halves = [_EMPTY] * (2 * self.columns)
         before = after = False

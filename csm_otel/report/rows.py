@@ -1,4 +1,4 @@
-"""A call to the rows that tell it: its own, and those below it where there is more to say than that it went well."""
+"""A call to the rows of a waterfall: its own, and those of its attempts where it was retried, failed or incomplete."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ _MAX_ATTEMPTS = 20  # below one call; the SDKs' own limits are 3 to 11
 
 
 class Row(NamedTuple):
-    """A row of the table, before the widths of the columns are known. All text is printable."""
+    """A row of the table, before the columns have their widths. All text is printable."""
 
     name: str
     style: Style
     mark: str = ""
     offset: str = ""
     suffix: str = ""
-    """Follows the name and is never cut."""
+    """Follows the name and is never truncated."""
     busy: tuple[Interval, ...] = ()
     pauses: tuple[Interval, ...] = ()
     length: str = ""
@@ -37,9 +37,9 @@ class Row(NamedTuple):
     detail: str = ""
     """Follows the result as far as there is room."""
     remark: str = ""
-    """Takes the place of everything right of the name's start."""
+    """Replaces everything from the name on."""
     is_aside: bool = False
-    """Whether it stands between two branches of the tree, rather than on one."""
+    """Whether it is between two branches of the tree, not on one."""
 
 
 def rows_of(call: Call, start_ns: int, terminal: Terminal) -> Iterator[Row]:
@@ -60,7 +60,7 @@ def _call_row(call: Call, start_ns: int, terminal: Terminal) -> Row:
         offset=("+" if span.start_ns >= start_ns else "") + duration(span.start_ns - start_ns),
         name=terminal.printable(span.name),
         suffix=" ~" if call.is_ambiguous else "",
-        # With its pauses known a call is drawn as its attempts: the time lost between them is seen at a glance.
+        # With its pauses known a call is drawn as its attempts, so that the back-off is visible.
         busy=tuple((each.start_ns, each.end_ns) for each in (call.attempts if pauses else (span,))),
         pauses=pauses,
         length=duration(span.end_ns - span.start_ns),
@@ -132,9 +132,9 @@ def _call_result(call: Call, terminal: Terminal) -> str:
 def _result(span: SpanData, terminal: Terminal) -> str:
     status, code = http_status(span), exit_code(span)
     error = terminal.printable(str(span.attributes.get(ERROR_TYPE, "")))
-    told = str(status) if status is not None else "" if code is None else f"exit {code}"
+    code_text = str(status) if status is not None else "" if code is None else f"exit {code}"
     if error == UNNAMED_ERROR or (span.is_error and not error):
         error = "failed"
     elif error in {str(status), str(code)}:
         error = ""
-    return f"{told} {error}".strip() or ("" if is_process(span) else "no status")
+    return f"{code_text} {error}".strip() or ("" if is_process(span) else "no status")

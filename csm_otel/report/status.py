@@ -1,4 +1,4 @@
-"""A moment's counts on one line: `render_status`."""
+"""The current counts on one line: `render_status`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def render_status(snapshot: Snapshot) -> str:
-    """Return the counts as one line of ASCII without its end."""
+    """Return the counts as one line of ASCII without a newline."""
     dropped = snapshot.datagrams_dropped_by_kernel
     parts = [
         f"{counted(snapshot.datagrams_received, 'datagram')} received",

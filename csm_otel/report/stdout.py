@@ -1,4 +1,4 @@
-"""Batches of spans to stdout, which is data, as waterfalls: `Stdout`."""
+"""Batches of spans to stdout, as waterfalls: `Stdout`."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ if TYPE_CHECKING:
 
     from csm_otel.spans.data import SpanData
 
-_WIDTH = 120  # columns of what goes to a log or a pipe
+_WIDTH = 120  # columns, for a log or a pipe
 
 
 class Stdout:
-    """This process's stdout; nothing where nobody can read it."""
+    """Prints to the stdout of this process, if it has one."""
 
     def __init__(self, *, say: Callable[[str], None]) -> None:
-        """Begin with nothing printed; ``say`` takes a line for the operator when it cannot be."""
+        """Report with ``say`` when stdout cannot be written to."""
         self._say = say
-        self._stream = sys.stdout  # None where this process was started with stdout closed
+        self._stream = sys.stdout  # None in a process that was started with stdout closed
         encoding = (self._stream.encoding or "") if self._stream is not None else ""
         self._log = TraceLog(width=_WIDTH, ascii_only="utf" not in encoding.lower())
 
     def show(self, spans: Sequence[SpanData]) -> None:
-        """Print a batch as a waterfall a trace; the traces of processes wait for their roots."""
+        """Print the traces of a batch as waterfalls; those of processes wait for their root spans."""
         self._print(self._log.add(spans))
 
-    def finish(self) -> None:
-        """Print what waits."""
+    def flush(self) -> None:
+        """Print the traces that wait."""
         self._print(self._log.flush())
 
     def _print(self, text: str) -> None:

@@ -33,13 +33,13 @@ _WORDS = {
     "unknown_type": "of an unknown type",
     "unnamed": "naming no operation",
 }
-"""What follows the number of each reason; one that is not here is its own word."""
+"""The words after the count of each reason; a reason without any stands for itself."""
 
 
 def render_tally(tally: Tally, *, seconds: float | None = None) -> str:
     """Return the tally as a few lines of ASCII, each ending with a newline; ``seconds`` is how long the run was.
 
-    The first lines are always there, zero losses included; what else was lost has a line where there is any.
+    The first three kinds of lines are always there; the others only where their count is not zero.
     """
     lines = [_datagrams(tally, seconds), *_sockets(tally), _calls(tally), _spans(tally)]
     lines += _losses(tally)
@@ -55,7 +55,7 @@ def _datagrams(tally: Tally, seconds: float | None) -> str:
 
 
 def _sockets(tally: Tally) -> list[str]:
-    """Return a line for each socket that got something, where that is more than one."""
+    """Return a line for each socket that received datagrams, where that is more than one."""
     busy = [counters for counters in tally.sockets if counters.read or counters.dropped_by_kernel]
     if len(busy) < _SEVERAL:
         return []
@@ -70,7 +70,7 @@ def _sockets(tally: Tally) -> list[str]:
 
 def _calls(tally: Tally) -> str:
     orphans = tally.orphans.total()
-    # Each attempt decoded is a call's or an orphan, once the run has ended.
+    # At the end of the run each decoded attempt has been released with a call or as an orphan.
     text = f"{counted(tally.calls, 'call')} with {counted(max(tally.attempts - orphans, 0), 'attempt')}"
     doubts = []
     if tally.attempts_missing:
@@ -89,7 +89,7 @@ def _spans(tally: Tally) -> str:
 
 
 def _losses(tally: Tally) -> list[str]:
-    """Return a line for each count that is not zero, whatever is unusual."""
+    """Return a line for each other count that is not zero."""
     dropped = tally.spans_dropped.total()
     evicted = tally.released[Reason.EVICTED] + tally.orphans[Reason.EVICTED]
     lines = (
@@ -119,5 +119,5 @@ def _losses(tally: Tally) -> list[str]:
 
 def _reasons(counts: Counter[str]) -> str:
     """Return `` (2 one reason, 1 another)``, the most frequent first, or nothing."""
-    told = [f"{number:,} {_WORDS.get(reason, reason)}" for reason, number in counts.most_common() if number]
-    return f" ({', '.join(told)})" if told else ""
+    parts = [f"{number:,} {_WORDS.get(reason, reason)}" for reason, number in counts.most_common() if number]
+    return f" ({', '.join(parts)})" if parts else ""

@@ -1,4 +1,4 @@
-"""Text that is fit for a terminal: strangers' words made harmless, lines cut to a width, durations, colour."""
+"""Text for a terminal: sanitized, truncated to a width, with durations, counts and colour."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from typing import NamedTuple
 
 _NS_PER_MS = 1_000_000
 _MS_PER_SECOND = 1000
-_CS_PER_MINUTE = 6000  # hundredths of a second, in which seconds are told
+_CS_PER_MINUTE = 6000  # seconds are shown in hundredths
 _SECONDS_PER_HOUR = 3600
 _WIDE = frozenset("WF")
-_LONGEST_TEXT = 1024  # of a name or message; more than any line shows
+_LONGEST_TEXT = 1024  # of a name or message; more than a line shows
 
 
 class Style(StrEnum):
-    """The few styles in use, as SGR parameters (ECMA-48 8.3.117)."""
+    """The styles in use, as SGR parameters (ECMA-48 8.3.117)."""
 
     PLAIN = ""
     BOLD = "1"
@@ -34,7 +34,7 @@ class Segment(NamedTuple):
 
 
 class Terminal(NamedTuple):
-    """What the text is written to."""
+    """The properties of the output."""
 
     width: int
     """Columns; no line is wider."""
@@ -42,17 +42,17 @@ class Terminal(NamedTuple):
     ascii_only: bool = False
 
     def printable(self, text: str) -> str:
-        """Return a stranger's text on one line, without what a terminal would act on.
+        """Return untrusted text on one line, without anything that a terminal would interpret.
 
-        Blanks of all kinds become one space. Control and format characters (escape sequences, changes of direction) and
-        marks that stack on the character before them are left out; with ``ascii_only`` the rest shows as ``?``.
+        Whitespace becomes one space. Control and format characters (escape sequences, changes of direction) and
+        combining marks are removed; with ``ascii_only`` other characters become ``?``.
         """
         text = unicodedata.normalize("NFC", " ".join(text[:_LONGEST_TEXT].split()))
         text = "".join(letter for letter in text if letter.isprintable() and unicodedata.category(letter)[0] != "M")
         return text.encode("ascii", "replace").decode("ascii") if self.ascii_only else text
 
     def cut(self, text: str, columns: int) -> str:
-        """Return the printable text, at most ``columns`` wide, with an ellipsis where something is left out."""
+        """Return the printable text truncated to ``columns``, with an ellipsis."""
         if columns_of(text) <= columns:
             return text
         ellipsis = "..." if self.ascii_only else "…"
@@ -63,12 +63,12 @@ class Terminal(NamedTuple):
         return text[:kept].rstrip() + ellipsis
 
     def fit(self, text: str, columns: int) -> str:
-        """Return the printable text cut or filled to exactly ``columns``."""
+        """Return the printable text truncated or padded to exactly ``columns``."""
         text = self.cut(text, columns)
         return text + " " * (columns - columns_of(text))
 
     def line(self, *segments: Segment) -> str:
-        """Return the segments as one line, cut to the width, without blanks at its end."""
+        """Return the segments as one line, truncated to the width, without trailing spaces."""
         room = self.width
         parts: list[Segment] = []
         for text, style in segments:
@@ -92,14 +92,14 @@ class Terminal(NamedTuple):
 
 
 def columns_of(text: str) -> int:
-    """Return how many columns printable text takes: East Asian wide characters take two."""
+    """Return the width of printable text in columns: East Asian wide characters have two."""
     if text.isascii():
         return len(text)
     return sum(2 if unicodedata.east_asian_width(letter) in _WIDE else 1 for letter in text)
 
 
 def duration(nanoseconds: int) -> str:
-    """Return a duration as people say it: ``3 ms``, ``1.25 s``, ``2 min 3 s``, ``1 h 2 min``."""
+    """Return a duration for a person: ``3 ms``, ``1.25 s``, ``2 min 3 s``, ``1 h 2 min``."""
     if nanoseconds < 0:
         return f"-{duration(-nanoseconds)}"
     ms = _rounded(nanoseconds, _NS_PER_MS)

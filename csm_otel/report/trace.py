@@ -1,6 +1,6 @@
-"""A flat list of span data as a person thinks of it: traces, with calls in order of start and their attempts below.
+"""Span data to traces: calls in order of their start, each with its attempts.
 
-Intervals are pairs of epoch nanoseconds, as in the span data.
+Intervals are pairs of epoch nanoseconds.
 """
 
 from __future__ import annotations
@@ -37,11 +37,11 @@ _TOO_MANY_REQUESTS = 429
 
 @dataclass(frozen=True, kw_only=True)
 class Call:
-    """What has a line of its own: a call, an orphan, or a process that is not its trace's root."""
+    """A line of a trace: a call, an orphan, or a process that is not the root."""
 
     span: SpanData
     attempts: tuple[SpanData, ...]
-    """In order of time; without those that were not seen."""
+    """Those that were seen, in order of time."""
 
     @cached_property
     def is_orphan(self) -> bool:
@@ -55,12 +55,12 @@ class Call:
 
     @property
     def is_ambiguous(self) -> bool:
-        """Whether other attempts would fit this call as well."""
+        """Whether another assignment of attempts is nearly as likely."""
         return self.span.attributes.get(CSM_CORRELATION) == "ambiguous"
 
     @property
     def is_not_sent(self) -> bool:
-        """Whether no request was made for it."""
+        """Whether no request was sent."""
         return self.span.attributes.get(CSM_OUTCOME) == "not_sent"
 
     @property
@@ -75,7 +75,7 @@ class Call:
 
     @property
     def is_throttled(self) -> bool:
-        """Whether AWS answered any of its attempts, or the call, with a request to slow down."""
+        """Whether the call or any of its attempts has a throttling error."""
         return any(
             span.attributes.get(ERROR_TYPE) in THROTTLING_ERRORS or http_status(span) == _TOO_MANY_REQUESTS
             for span in (self.span, *self.attempts)
@@ -85,7 +85,7 @@ class Call:
     def back_offs(self) -> tuple[Interval | None, ...]:
         """The pause after each attempt but the last, None where there was none.
 
-        Empty where attempts are missing or ambiguous: the time between two of them may then be anything.
+        Empty where attempts are missing or ambiguous: then the time between two is not known to be a pause.
         """
         if self.attempts_missing or self.is_ambiguous:
             return ()
@@ -97,7 +97,7 @@ class Call:
 
 @dataclass(frozen=True, kw_only=True)
 class Trace:
-    """The calls of one trace, and the process that made them where it is known."""
+    """The calls of one trace, below the command or process where that is known."""
 
     trace_id: int
     root: SpanData | None
@@ -107,7 +107,7 @@ class Trace:
 
     @property
     def head(self) -> SpanData:
-        """The span that the trace is called by: its root, else its first call."""
+        """The span that gives the trace its name: the root, else the first call."""
         return self.root or self.calls[0].span
 
     @cached_property
@@ -119,14 +119,14 @@ class Trace:
 
     @property
     def busy_ns(self) -> int:
-        """Time within the trace during which at least one call was under way."""
+        """Nanoseconds of the trace in which at least one call was in progress."""
         return self._covered_ns(
             (call.span.start_ns, call.span.end_ns) for call in self.calls if call.is_call or call.is_orphan
         )
 
     @property
     def back_off_ns(self) -> int:
-        """Time within the trace during which at least one call waited for its next attempt."""
+        """Nanoseconds of the trace in which at least one call waited for its next attempt."""
         return self._covered_ns(pause for call in self.calls for pause in call.back_offs if pause)
 
     def _covered_ns(self, intervals: Iterable[Interval]) -> int:
@@ -187,6 +187,6 @@ def _trace(trace_id: int, spans: list[SpanData]) -> Trace:
             attempts[span.parent.span_id].append(span)
         else:
             lines.append(span)
-    # Each attempt is shown once, whatever the ids say: a second call of the same id finds none.
+    # Each attempt is shown once: a second call with the same id has none.
     calls = tuple(Call(span=span, attempts=tuple(attempts.pop(span.context.span_id, ()))) for span in lines)
     return Trace(trace_id=trace_id, root=root, calls=calls)

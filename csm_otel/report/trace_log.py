@@ -1,7 +1,7 @@
 """Batches of spans to the text of a log: `TraceLog`.
 
-The trace of a process, or command, comes in many batches, its root last: it is told once, whole, when the root is
-there, so in the order in which processes end. Any other trace is told with its batch.
+The spans of a process or command come in many batches, the root last. Their trace is rendered when the root is there,
+whole. Any other trace is rendered with its batch.
 """
 
 from __future__ import annotations
@@ -18,32 +18,32 @@ if TYPE_CHECKING:
     from csm_otel.spans.data import SpanData
 
 _MAX_SPANS = 20_000  # as for the waterfall of one command: some 30 MB
-_MAX_TOLD = 4096  # traces of which it is remembered that they were told; as many processes have one
+_MAX_RENDERED = 4096  # traces that are remembered as rendered; as many as there are processes
 _SO_FAR = "so far, of a process that has not ended:\n"
 
 
-class _Told(NamedTuple):
+class _Rendered(NamedTuple):
     calls: int
     is_over: bool
 
 
 class TraceLog:
-    """Gathers the traces of processes until their roots come.
+    """Buffers the traces of processes until their root spans arrive.
 
-    Where too many spans wait, the trace with the most of them is told as far as it has come; what follows says so.
+    Beyond the bound, the trace with the most spans is rendered as far as it is complete; its later part says so.
     """
 
     def __init__(self, *, width: int, ascii_only: bool = False, max_spans: int = _MAX_SPANS) -> None:
-        """Begin with nothing; see `render_waterfall` for ``width`` and ``ascii_only``."""
+        """Buffer at most ``max_spans``; see `render_waterfall` for ``width`` and ``ascii_only``."""
         self._width = width
         self._ascii_only = ascii_only
         self._max_spans = max_spans
         self._waiting: dict[int, list[SpanData]] = {}
         self._spans = 0
-        self._told: OrderedDict[int, _Told] = OrderedDict()
+        self._rendered: OrderedDict[int, _Rendered] = OrderedDict()
 
     def add(self, batch: Sequence[SpanData]) -> str:
-        """Take a batch, each call followed by its attempts, and return the text of what is to be told now."""
+        """Add a batch, each call followed by its attempts, and return the text of the traces to be printed now."""
         at_once: list[SpanData] = []
         over: list[SpanData] = []
         for span in batch:
@@ -55,38 +55,38 @@ class TraceLog:
             else:
                 at_once.append(span)
         texts = [self._render(at_once)] if at_once else []
-        texts += [self._tell(root.context.trace_id, root) for root in over]
+        texts += [self._pop(root.context.trace_id, root) for root in over]
         while self._spans > self._max_spans:
             longest = max(self._waiting, key=lambda trace_id: len(self._waiting[trace_id]))
-            texts.append(_SO_FAR + self._tell(longest))
+            texts.append(_SO_FAR + self._pop(longest))
         return "\n".join(texts)
 
     def flush(self) -> str:
-        """Return the text of all that waits."""
-        return "\n".join(_SO_FAR + self._tell(trace_id) for trace_id in list(self._waiting))
+        """Return the text of all buffered traces."""
+        return "\n".join(_SO_FAR + self._pop(trace_id) for trace_id in list(self._waiting))
 
     def _waits_for_root(self, span: SpanData) -> bool:
         trace_id, parent = span.context.trace_id, span.parent
-        told = self._told.get(trace_id)
-        if told is not None and told.is_over:
+        rendered = self._rendered.get(trace_id)
+        if rendered is not None and rendered.is_over:
             return False
-        # An attempt has a parent in any case, and goes where its call has gone.
+        # An attempt always has a parent, and stays with its call.
         is_below_a_process = is_call_or_orphan(span) and parent is not None and not parent.is_remote
         return is_below_a_process or trace_id in self._waiting
 
-    def _tell(self, trace_id: int, root: SpanData | None = None) -> str:
+    def _pop(self, trace_id: int, root: SpanData | None = None) -> str:
         spans = self._waiting.pop(trace_id, [])
         self._spans -= len(spans)
         text = self._render([*spans, *([root] if root else [])])
-        before = self._told.pop(trace_id, _Told(0, is_over=False)).calls
+        before = self._rendered.pop(trace_id, _Rendered(0, is_over=False)).calls
         calls = before + sum(is_call_or_orphan(span) for span in spans)
-        self._told[trace_id] = _Told(calls, is_over=root is not None)
-        if len(self._told) > _MAX_TOLD:
-            self._told.popitem(last=False)
+        self._rendered[trace_id] = _Rendered(calls, is_over=root is not None)
+        if len(self._rendered) > _MAX_RENDERED:
+            self._rendered.popitem(last=False)
         return text
 
     def _render(self, spans: Sequence[SpanData]) -> str:
-        shown_before = {trace_id: told.calls for trace_id, told in self._told.items() if told.calls}
+        shown_before = {trace_id: one.calls for trace_id, one in self._rendered.items() if one.calls}
         return render_waterfall(
             spans, width=self._width, color=False, ascii_only=self._ascii_only, shown_before=shown_before
         )

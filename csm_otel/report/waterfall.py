@@ -1,7 +1,7 @@
 """Span data to a waterfall in the terminal: `render_waterfall`, and `TraceBuffer` to collect for it.
 
-A trace is a header, the calls in order of start on one time scale, and a sum. A healthy call is one line; below one
-that was retried, failed or not wholly seen are its attempts and the pauses between them, so that the eye falls there.
+A trace is a header, the calls in order of their start on one time scale, and a summary. A call that succeeded at once
+is one line; one that was retried, failed or is incomplete has its attempts, and the pauses between them, below it.
 """
 
 from __future__ import annotations
@@ -20,21 +20,21 @@ if TYPE_CHECKING:
 
     from csm_otel.spans.data import SpanData
 
-_MAX_SPANS = 20_000  # far more than anybody reads in a terminal; for more there are back ends
+_MAX_SPANS = 20_000  # far more than is read in a terminal
 _MAX_CALLS = 200
-_SHORTEST_BAR = 12  # columns; below that a bar tells nothing
-_LONGEST_BAR = 60  # beyond that the eye loses the line
-_MIN_RESULT_COLUMNS = 8  # columns; as much as a status and the beginning of a word need
-_MAX_RESULT_COLUMNS = 40  # one long error code shall not take the bars from all
-_SHORTEST_NAME = 12
+_MIN_BAR_COLUMNS = 12  # a shorter bar shows nothing
+_MAX_BAR_COLUMNS = 60  # beyond that the eye loses the line
+_MIN_RESULT_COLUMNS = 8  # a status and the beginning of a word
+_MAX_RESULT_COLUMNS = 40  # one long error code must not leave all others without bars
+_MIN_NAME_COLUMNS = 12
 _GAP = "  "
 _LEGEND = "~ ran at the same time as calls just like it: which attempts were whose is not certain"
 
 
 class TraceBuffer:
-    """Keeps span data for the waterfall; bounded, and counts what it leaves out.
+    """A bounded buffer of span data for the waterfall; the first spans are kept, the others counted.
 
-    What comes first is kept. Commands and processes have as much room again, since they end, and come, last.
+    Commands and processes have a bound of their own, as they arrive last.
     """
 
     def __init__(self, *, max_spans: int = _MAX_SPANS) -> None:
@@ -45,11 +45,11 @@ class TraceBuffer:
 
     @property
     def left_out(self) -> int:
-        """How many spans came when there was no room."""
+        """How many spans were dropped."""
         return self._left_out
 
     def add(self, spans: Iterable[SpanData]) -> None:
-        """Keep the spans as far as there is room."""
+        """Add spans until the buffer is full."""
         for span in spans:
             kept = self._processes if is_process(span) else self._calls
             if len(kept) < self._max_spans:
@@ -58,7 +58,7 @@ class TraceBuffer:
                 self._left_out += 1
 
     def render(self, *, width: int, color: bool, ascii_only: bool = False, max_calls: int = _MAX_CALLS) -> str:
-        """Return the waterfall of what was kept, and a line on what was not; see `render_waterfall`."""
+        """Return the waterfall of the kept spans, and a line on the dropped ones; see `render_waterfall`."""
         spans = (*self._processes, *self._calls)
         text = render_waterfall(spans, width=width, color=color, ascii_only=ascii_only, max_calls=max_calls)
         if self._left_out:
@@ -76,10 +76,11 @@ def render_waterfall(
     max_calls: int = _MAX_CALLS,
     shown_before: Mapping[int, int] | None = None,
 ) -> str:
-    """Return the spans' traces as waterfalls, one after the other in order of start; empty where there is no span.
+    """Return the traces of the spans as waterfalls, in order of their start; empty without spans.
 
     No line is wider than ``width`` columns, each ends with a newline. ``color`` adds SGR sequences, ``ascii_only`` is
-    for streams that take nothing else. ``max_calls`` bounds the calls that are shown, of all traces together.
+    for streams of another encoding. ``max_calls`` bounds the calls shown, over all traces; ``shown_before`` has the
+    number of calls of a trace, by its id, that an earlier waterfall has shown.
     """
     terminal = Terminal(max(width, 1), color, ascii_only)
     room = max_calls
@@ -114,7 +115,7 @@ def _lines(trace: Trace, terminal: Terminal, max_calls: int, shown_before: int) 
     if shown_before:
         yield from _wrapped(f"{counted(shown_before, 'call')} of this trace shown before", terminal, Style.DIM)
     if len(trace.calls) > 1 or (trace.root is not None and (trace.calls or not shown_before)):
-        yield from _wrapped(_sum(trace), terminal, Style.BOLD)
+        yield from _wrapped(_summary(trace), terminal, Style.BOLD)
 
 
 def _header(trace: Trace, terminal: Terminal) -> str:
@@ -128,22 +129,22 @@ def _header(trace: Trace, terminal: Terminal) -> str:
     name, service_name = head.name, head.resource.service_name
     if service_name not in {name, UNKNOWN_SERVICE}:
         name = f"{service_name}: {name}"
-    taken = sum(len(_GAP) + len(fact.text) for fact in facts)
-    name = terminal.cut(terminal.printable(name), max(terminal.width - taken, _SHORTEST_NAME))
+    used = sum(len(_GAP) + len(fact.text) for fact in facts)
+    name = terminal.cut(terminal.printable(name), max(terminal.width - used, _MIN_NAME_COLUMNS))
     return terminal.line(Segment(name, Style.BOLD), *(part for fact in facts for part in (Segment(_GAP), fact)))
 
 
 def _table(rows: list[Row], trace: Trace, terminal: Terminal) -> Iterator[str]:
-    """Lay the rows out in columns: mark, offset, name, bar, length, result; the bar takes what the others leave."""
+    """Lay out the rows in columns: mark, offset, name, bar, length, result; the bar has the remaining width."""
     offset = max((len(row.offset) for row in rows), default=0)
     length = max((len(row.length) for row in rows), default=0)
     result = max((columns_of(row.result) for row in rows), default=0)
     name = min(
         max((columns_of(row.name + row.suffix) for row in rows), default=0),
-        max(terminal.width * 3 // 10, _SHORTEST_NAME),
+        max(terminal.width * 3 // 10, _MIN_NAME_COLUMNS),
     )
     left = terminal.width - sum((len("✗ "), offset, len(_GAP), name, len(_GAP), length, len(_GAP), len(_GAP)))
-    bar = min(max(left - min(result, _MAX_RESULT_COLUMNS), _SHORTEST_BAR), _LONGEST_BAR)
+    bar = min(max(left - min(result, _MAX_RESULT_COLUMNS), _MIN_BAR_COLUMNS), _MAX_BAR_COLUMNS)
     scale = Scale(*trace.interval, bar if left - bar >= min(result, _MIN_RESULT_COLUMNS) else 0, terminal.ascii_only)
     for row in rows:
         lead = Segment(f"{row.mark:1} ", row.style), Segment(f"{row.offset:>{offset}}{_GAP}")
@@ -160,8 +161,8 @@ def _table(rows: list[Row], trace: Trace, terminal: Terminal) -> Iterator[str]:
         )
 
 
-def _sum(trace: Trace) -> str:
-    """Return what the trace comes to: how many calls and how they went, and where the time went."""
+def _summary(trace: Trace) -> str:
+    """Return the counts of calls by result, and the time in calls and in back-off."""
     lines = trace.calls
     calls = [call for call in lines if call.is_call]
     missing = sum(call.attempts_missing for call in calls)
@@ -188,6 +189,6 @@ def _sum(trace: Trace) -> str:
 
 
 def _wrapped(text: str, terminal: Terminal, style: Style = Style.PLAIN) -> Iterator[str]:
-    """Return our own words on as many lines as they need."""
+    """Yield a text of ours, wrapped to the width."""
     for line in textwrap.wrap(text, terminal.width):
         yield terminal.line(Segment(line, style))

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from csm_otel.spans.span_status import Result
 
 Values = dict[str, AttributeValue | None]
-"""Attributes before those that say nothing are left out."""
+"""Attributes, among them absent ones: None or empty."""
 
 CSM_ATTEMPT_COUNT = "csm.attempt_count"
 CSM_ATTEMPT_NUMBER = "csm.attempt.number"
@@ -63,12 +63,12 @@ _S3 = "S3"
 
 
 def present(values: Values) -> dict[str, AttributeValue]:
-    """Return the values that are there: the encoder would otherwise send an attribute that says nothing."""
+    """Return the attributes that are not absent."""
     return {name: value for name, value in values.items() if value not in {None, ""}}
 
 
 def rpc_attributes(event: Event, options: MappingOptions) -> Values:
-    """Return the ``rpc.*`` attributes; back ends still key on the old names, so both are sent unless opted out of."""
+    """Return the ``rpc.*`` attributes, by default under their new and old names: many back ends use the old ones."""
     qualified = f"{event.service}/{event.api}"
     match options.rpc_conventions:
         case RpcConventions.NEW:
@@ -83,7 +83,7 @@ def rpc_attributes(event: Event, options: MappingOptions) -> Values:
 def call_attributes(
     released: CorrelatedCall, last: ApiCallAttempt | None, result: Result, client_name: str, options: MappingOptions
 ) -> Values:
-    """Return a call span's attributes; ``last`` is its last attempt where that is certain."""
+    """Return the attributes of a call span; ``last`` is the call's last attempt where that is certain."""
     call = released.call.event
     status = call.status if call.status is not None or last is None else last.status
     return {
@@ -105,7 +105,7 @@ def call_attributes(
 
 
 def attempt_attributes(attempt: ApiCallAttempt, result: Result, number: int | None, options: MappingOptions) -> Values:
-    """Return an attempt span's attributes; ``number`` counts from 1, None where the order is not certain.
+    """Return the attributes of an attempt span; ``number`` counts from 1, None where the order is not certain.
 
     No ``rpc.*``, ``db.*`` or ``peer.service``: they would count as a second AWS call in service graphs.
     """
@@ -128,7 +128,7 @@ def attempt_attributes(attempt: ApiCallAttempt, result: Result, number: int | No
 
 
 def orphan_attributes(attempt: ApiCallAttempt, client_name: str, options: MappingOptions) -> Values:
-    """Return what an attempt without a call says in the place of its call."""
+    """Return the attributes that an orphan has in place of its call."""
     return {
         **rpc_attributes(attempt, options),
         CSM_ORPHAN: True,
@@ -139,7 +139,7 @@ def orphan_attributes(attempt: ApiCallAttempt, client_name: str, options: Mappin
 
 
 def _is_not_sent(released: CorrelatedCall) -> bool:
-    """Whether no request was made: credentials missing, or a stubbed call; the datagrams are the same."""
+    """Whether no request was sent: credentials were missing, or the call was stubbed; the datagrams are the same."""
     call = released.call.event
     return call.attempt_count == 0 and not call.has_result and not released.attempts
 

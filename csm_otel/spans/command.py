@@ -1,4 +1,4 @@
-"""The span of a command that `exec` ran."""
+"""The command that `exec` ran, and its span: `Command`, `command_span`."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ from csm_otel.spans.data import AttributeValue, Resource, SpanData, SpanKind, Sp
 
 
 class Command(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
-    """What is known of a command that has ended."""
+    """A command that has ended."""
 
     name: str
-    """What a person would call it."""
+    """Its script, else its program."""
     executable: str
     pid: Annotated[int, Meta(ge=0, lt=2**31)]
     exit_code: Annotated[int, Meta(ge=0, le=255)]
-    """As a shell gives it."""
+    """As a shell reports it: 128+n for signal n."""
     signal_name: str = ""
     """Empty where no signal ended it."""
     start_ns: Annotated[int, Meta(ge=0, le=MAX_WALL_NS)]
     end_ns: Annotated[int, Meta(ge=0, le=MAX_WALL_NS)]
     """Epoch nanoseconds."""
     arguments: tuple[str, ...] | None = None
-    """Only on request."""
+    """None unless requested: they may hold secrets."""
 
 
 def command_span(

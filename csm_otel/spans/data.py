@@ -1,4 +1,4 @@
-"""Span data: our plain description of a span, between the mapping and the encoding."""
+"""`SpanData`: a span as plain, immutable values, between the mapping and the encoding."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Attributes = Mapping[str, AttributeValue]
 
 
 class SpanKind(IntEnum):
-    """The kinds in use, numbered as in OTLP."""
+    """The span kinds in use, numbered as in OTLP."""
 
     INTERNAL = 1
     CLIENT = 3
@@ -37,11 +37,11 @@ class SpanRole(Enum):
     COMMAND = "command"
     """The command of ``exec``."""
     PROCESS = "process"
-    """The process that made the calls below it."""
+    """A process, the parent of its calls."""
 
 
 class TraceContext(msgspec.Struct, frozen=True, kw_only=True):
-    """What a child needs to know of its parent span, and every span of itself (W3C Trace Context)."""
+    """The position of a span in a trace (W3C Trace Context)."""
 
     trace_id: int
     """128 bits, not zero."""
@@ -49,13 +49,13 @@ class TraceContext(msgspec.Struct, frozen=True, kw_only=True):
     """64 bits, not zero."""
     sampled: bool = True
     trace_state: str = ""
-    """The tracestate header as it came, or empty."""
+    """The tracestate header as received; may be empty."""
     is_remote: bool = False
-    """Whether it was made by another process."""
+    """Whether the span is one of another process."""
 
 
 def context_of(position: TraceParent, trace_state: str = "", *, is_remote: bool = False) -> TraceContext:
-    """Return a position in a trace, as it is passed on in text, as a span's context."""
+    """Return the context of a span from its traceparent and tracestate."""
     trace_id, span_id, sampled = position
     return TraceContext(
         trace_id=trace_id, span_id=span_id, sampled=sampled, trace_state=trace_state, is_remote=is_remote
@@ -63,18 +63,18 @@ def context_of(position: TraceParent, trace_state: str = "", *, is_remote: bool 
 
 
 class Resource(msgspec.Struct, frozen=True):
-    """The monitored application (never the daemon), as resource attributes."""
+    """The monitored application (never this process), as resource attributes."""
 
     attributes: tuple[tuple[str, AttributeValue], ...]
 
     @property
     def service_name(self) -> str:
-        """The application's name."""
+        """The attribute ``service.name``."""
         return str(dict(self.attributes).get("service.name", UNKNOWN_SERVICE))
 
 
 class SpanEvent(msgspec.Struct, frozen=True, kw_only=True):
-    """Something that happened within a span; here only ``exception``."""
+    """An event within a span; the only one in use is ``exception``."""
 
     name: str
     time_ns: int
@@ -83,7 +83,7 @@ class SpanEvent(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SpanData(msgspec.Struct, frozen=True, kw_only=True):
-    """One span, complete."""
+    """A complete span."""
 
     role: SpanRole
     name: str
@@ -97,7 +97,7 @@ class SpanData(msgspec.Struct, frozen=True, kw_only=True):
     attributes: Attributes
     events: tuple[SpanEvent, ...] = ()
     is_error: bool = False
-    """Status ERROR, else UNSET; OK is never set, so that back ends judge for themselves."""
+    """Whether the status is ERROR; else it is UNSET, never OK."""
     status_message: str = ""
-    """Why, redacted; empty where the sender gave no message."""
+    """The redacted message of the error; empty where the sender gave none."""
     resource: Resource

@@ -1,4 +1,4 @@
-"""The server an attempt went to: ``server.*``, and the bucket in an S3 host name."""
+"""The server of an attempt, from its host name: ``server.*``, and the bucket of an S3 host."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _AWS_DOMAIN = re.compile(
 )
 # bucket.s3.amazonaws.com, bucket.s3-us-west-2.amazonaws.com, bucket.s3.dualstack.eu-west-1.amazonaws.com,
 # bucket.s3-fips.us-gov-west-1.amazonaws.com, bucket.s3-accelerate.amazonaws.com, and S3 Express' zonal hosts; access
-# points and S3 control are no buckets
+# points and S3 control have no bucket
 _BUCKET = re.compile(
     r"(?P<bucket>[a-z0-9][a-z0-9.-]*[a-z0-9])\.s3(?!-(?:accesspoint|control|object-lambda|outposts)\b)"
     r"(?:express-[a-z0-9-]+|[.-][a-z0-9-]+)*?(?:\.[a-z0-9-]+)*\.amazonaws\.com(?:\.cn)?"
@@ -26,7 +26,7 @@ _MAX_PORT = 65_535
 
 
 def server_attributes(fqdn: str | None) -> dict[str, AttributeValue]:
-    """Return ``server.address`` (lower case, no port) and ``server.port`` where it is sent or certain."""
+    """Return ``server.address`` (lower case, no port) and ``server.port`` where it was sent or is certain."""
     host, port = split_host(fqdn or "")
     if not host:
         return {}
@@ -43,7 +43,7 @@ def bucket_of(fqdn: str | None) -> str | None:
 
 @lru_cache(maxsize=1024)
 def split_host(fqdn: str) -> tuple[str, int | None]:
-    """Split a host name as sent into lower-case host and port; credentials of a URL, if any, are left out."""
+    """Return the host, in lower case, and the port of a host name as sent; credentials of a URL are dropped."""
     netloc = fqdn.rpartition("@")[2].lower()
     host, colon, port = netloc.rpartition(":")
     if not colon or not (port.isascii() and port.isdigit()) or (":" in host and not host.endswith("]")):

@@ -1,4 +1,7 @@
-"""Released calls and orphans to span data: `SpanMapper`."""
+"""Released calls and orphans to span data: `SpanMapper`.
+
+The output is deterministic but for the ids, which come from an `IdGenerator`.
+"""
 
 from __future__ import annotations
 
@@ -45,22 +48,22 @@ if TYPE_CHECKING:
     from csm_otel.spans.ids import IdGenerator
     from csm_otel.spans.processes import ProcessTraces
 
-_MAX_RESOURCES = 1024  # the applications of one daemon; client ids are a stranger's, so what is kept is bounded
+_MAX_RESOURCES = 1024  # cached; client ids are untrusted, so their number has to be bounded
 _NO_RESULT = Result("", None)
 
 
 class _Position(NamedTuple):
-    """Where a span belongs."""
+    """The place of a span: its application, and its position in the trace."""
 
     client_name: str
-    """The name in its client id; empty where there is none."""
+    """The name in the client id; may be empty."""
     resource: Resource
     context: TraceContext
     parent: TraceContext | None
 
 
 class SpanMapper:
-    """Makes span data of what the correlator releases; ids are given here, once."""
+    """Maps released calls and orphans to spans with new ids; for one thread."""
 
     def __init__(
         self,
@@ -72,11 +75,17 @@ class SpanMapper:
         parent: TraceContext | None = None,
         processes: ProcessTraces | None = None,
     ) -> None:
-        """Take what all spans share.
+        """Configure the mapping.
 
-        ``resource`` is what every application's resource starts with, ``host_name`` joins it for senders on this host.
-        ``parent`` is the span that everything without a trace context of its own is put below (`exec`); else
-        ``processes`` has a trace for each process that is known; else each call is a trace.
+        Args:
+            ids: The source of trace and span ids.
+            resource: Attributes of the resource of every application.
+            host_name: ``host.name`` of senders on this host; not exported when empty.
+            options: Choices about attributes and traces.
+            parent: The parent of calls that carry no trace context (`exec`).
+            processes: The root spans of processes, as parents of calls that have no other.
+
+        Without a parent each call is a trace of its own.
         """
         self._ids = ids
         self._resource = dict(resource)
@@ -87,16 +96,16 @@ class SpanMapper:
         self._resources: dict[tuple[object, ...], Resource] = {}
 
     def map(self, released: Released, origin: Origin | None = None) -> list[SpanData]:
-        """Return the spans of a call, the call's own first and its attempts in order, or an orphan's single span.
+        """Return the spans of a call, its own first and then its attempts in order of time, or the span of an orphan.
 
-        ``origin`` is the process it came from, where that is known.
+        ``origin`` is the sending process, where that is known.
         """
         if isinstance(released, OrphanAttempt):
             return [self._orphan(released, origin)]
         return self._call(released, origin)
 
     def resource_of(self, service_name: str, *, local: bool, origin: Origin | None = None) -> Resource:
-        """Return the resource of an application."""
+        """Return the resource of an application; ``local`` senders are on this host."""
         process = present(_process_attributes(origin)) if origin else {}
         key = (service_name, local, *process.items())
         known = self._resources.get(key)
@@ -155,13 +164,13 @@ class SpanMapper:
     def _position(
         self, observed: Observed[Event], last: ApiCallAttempt | None, origin: Origin | None, end_ns: int
     ) -> _Position:
-        """Return where a span belongs, in its application and, by the first trace rule that applies, in its trace."""
+        """Return the position of a span, by the first rule of docs/spans.md, Traces, that applies."""
         event, is_local = observed.event, observed.peer.is_loopback
         name, carried = split_client_id(event.client_id)
         believed = carried if is_local or self._options.trust_remote_context else None
         parent = self._parent
         if believed and parent and believed[:2] == (parent.trace_id, parent.span_id):
-            # what `exec` put there comes back: its own span and name, both with more than a client id can hold
+            # The client id that `exec` gave to its command: the span and the name here are not truncated.
             name = self._options.service_name or name
         elif believed:
             trace_id, span_id, sampled = believed
@@ -219,7 +228,7 @@ def _process_attributes(origin: Origin) -> Values:
 
 
 def _call_result(released: CorrelatedCall, last: ApiCallAttempt | None) -> Result:
-    """Return the call's own result; where it has no Final* field, that of its last attempt, if any was sent."""
+    """Return the call's own result; without any Final* field that of its last attempt."""
     call = released.call.event
     if call.has_result:
         return result_of(call)
@@ -227,7 +236,7 @@ def _call_result(released: CorrelatedCall, last: ApiCallAttempt | None) -> Resul
 
 
 def _began_ns(released: CorrelatedCall) -> int:
-    """Return the call's start; where it tells no time of its own (Java, timed out), its first attempt's."""
+    """Return the start of a call; without times of its own (Java, timed out) that of its first attempt."""
     call = released.call
     if call.event.timestamp_ms is not None or call.event.latency_ms is not None:
         return call.start_ns
@@ -235,7 +244,7 @@ def _began_ns(released: CorrelatedCall) -> int:
 
 
 def _certain_last(released: CorrelatedCall) -> ApiCallAttempt | None:
-    """Return the last attempt, unless it may be another call's, or an earlier one because the last is missing."""
+    """Return the last attempt, unless it may be that of another call, or the last one is missing."""
     if not released.attempts or released.ambiguous:
         return None
     last, call = released.attempts[-1].event, released.call.event
@@ -245,12 +254,12 @@ def _certain_last(released: CorrelatedCall) -> ApiCallAttempt | None:
 
 def _within(attempt: Observed[ApiCallAttempt], call: Placement, offset_ns: int) -> Placement:
     if attempt.event.not_sent:
-        return Placement(call.end_ns, call.end_ns)  # it has no time of its own, and ended the call
+        return Placement(call.end_ns, call.end_ns)  # it has no times of its own, and it ended the call
     return place(attempt.start_ns + offset_ns, attempt.end_ns + offset_ns, within=call)
 
 
 def _exception(result: Result, message: str, time_ns: int) -> tuple[SpanEvent, ...]:
-    """Return the ``exception`` event, where the datagram itself names one: never invented from a status."""
+    """Return the ``exception`` event where the datagram names an exception; a status alone makes none."""
     failure = result.failure
     if failure is None or result.is_inherited or not (failure.name or message):
         return ()

@@ -1,6 +1,6 @@
-"""What is measured of each released call and orphan: `measure`.
+"""The measurements of each released call and orphan: `measure`.
 
-Every value and attribute is one that the spans have as well, so that the two never contradict each other. Source:
+Values and attributes are those of the spans, so that metrics and spans agree. Source:
 span-mapping, Metrics; "Semantic conventions for RPC metrics".
 """
 
@@ -43,7 +43,7 @@ class Measurement(NamedTuple):
 
 
 def measure(released: Released, tree: Sequence[SpanData]) -> Iterator[Measurement]:
-    """Yield what is measured of a call with its attempts, or of an orphan; ``tree`` is its spans, in their order."""
+    """Yield the measurements of a call with its attempts, or of an orphan; ``tree`` is its spans, as mapped."""
     if not isinstance(released, CorrelatedCall):
         yield from _of_attempts(released.attempt.event, tree[0], tree)
         return
@@ -61,7 +61,7 @@ def _of_attempts(event: Event, call: SpanData, attempts: Sequence[SpanData]) -> 
 
 
 def _attributes(event: Event, call: SpanData, span: SpanData, names: Sequence[str]) -> dict[str, AttributeValue]:
-    """Return the operation and what of the named attributes a span has."""
+    """Return the operation, and the named attributes that the span has."""
     return {
         RPC_SYSTEM_NAME: call.attributes[RPC_SYSTEM_NAME],
         RPC_METHOD: f"{event.service}/{event.api}",

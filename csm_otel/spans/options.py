@@ -1,4 +1,4 @@
-"""What the mapping may be told to do otherwise."""
+"""The choices of the mapping: `MappingOptions`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import msgspec
 
 
 class RpcConventions(StrEnum):
-    """Which names RPC attributes have; the values are those of ``OTEL_SEMCONV_STABILITY_OPT_IN``."""
+    """The names of RPC attributes; the values are those of ``OTEL_SEMCONV_STABILITY_OPT_IN``."""
 
     OLD_WITH_SYSTEM_NAME = ""
     NEW = "rpc"
@@ -16,14 +16,14 @@ class RpcConventions(StrEnum):
 
 
 class MessageMode(StrEnum):
-    """What becomes of exception messages. There is no mode that lets secrets through."""
+    """How exception messages are exported; never with secrets."""
 
     REDACTED = "redacted"
     NONE = "none"
 
 
 class TraceGrouping(StrEnum):
-    """What makes one trace, for calls that neither carry a trace context nor belong to a command of ours."""
+    """What makes a trace, of calls that carry no trace context and belong to no command of `exec`."""
 
     CALL = "call"
     PROCESS = "process"
@@ -41,6 +41,6 @@ class MappingOptions(msgspec.Struct, frozen=True, kw_only=True):
     peer_service: bool = False
     """Whether calls carry ``peer.service``, which makes each AWS service a node in service maps."""
     trust_remote_context: bool = False
-    """Whether a trace context in the client id of another host's sender is joined: anybody could join any trace."""
+    """Whether a trace context in the client id is joined when the sender is on another host, and not authenticated."""
     service_name: str = ""
-    """The name of applications that tell none themselves (``OTEL_SERVICE_NAME``)."""
+    """The name of applications that send none (``OTEL_SERVICE_NAME``)."""

@@ -1,8 +1,8 @@
-"""One trace per process: the processes themselves as root spans (`ProcessTraces`).
+"""One trace per process, with the process as its root span: `ProcessTraces`.
 
-A process's root begins with its first call that has no other place, with the process's own start; so everything below
-it shares one sampling decision. It is complete when the process has ended. Calls may be released before and after that.
-Source: span-mapping, Trace grouping 3.
+The root span is created with the first call that needs a parent, and sampled then, for all spans below it. It is
+complete when the process has ended; calls may be released before and after that. Source: span-mapping, Trace
+grouping 3.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from csm_otel.spans.ids import IdGenerator
 
 _LAST_EVENT = "last_event"
-_MOST = 4096  # processes whose trace is remembered; calls may come long after their process has ended
+_MOST = 4096  # processes; calls may be released long after their process has ended
 
 
 class _Process:
@@ -37,12 +37,12 @@ class _Process:
 
 
 class ProcessTraces:
-    """The traces of processes that live, or lived a while ago."""
+    """The root spans of running processes, and of those that ended a while ago; for one thread."""
 
     def __init__(self, *, ids: IdGenerator, decide: Callable[[SpanData], SpanData], most: int = _MOST) -> None:
-        """Take the source of ids, and what returns a root as the sampler decided about it.
+        """Sample each root with ``decide``, which returns it with its decision.
 
-        Beyond ``most`` processes the one is forgotten that had no call for longest.
+        Beyond ``most`` processes, the one without a call for the longest time is evicted: its root is completed.
         """
         self._ids = ids
         self._decide = decide
@@ -51,9 +51,9 @@ class ProcessTraces:
         self._completed: list[SpanData] = []
 
     def root_of(self, origin: Origin, resource: Resource, *, last_ns: int) -> TraceContext:
-        """Return the context of a process's root span, which begins now if it has none yet.
+        """Return the context of the root span of a process, which is created if necessary.
 
-        ``resource`` is that of the call it is needed for, which ended at ``last_ns`` (epoch nanoseconds).
+        ``resource`` is that of the call below it, which ended at ``last_ns`` (epoch nanoseconds).
         """
         process = self._process(origin.process)
         process.last_ns = max(process.last_ns, last_ns)
@@ -64,18 +64,21 @@ class ProcessTraces:
         return process.root.context
 
     def end(self, origin: Origin, *, end_ns: int | None) -> None:
-        """Note that a process has ended, at ``end_ns`` if that is known; its first call may still be on its way."""
+        """Complete the root of a process that has ended, at ``end_ns`` where that is known (epoch nanoseconds).
+
+        Without a root yet, it is completed as soon as a call creates it.
+        """
         process = self._process(origin.process)
         process.has_ended, process.end_ns = True, end_ns
         self._complete(process)
 
     def flush(self) -> None:
-        """Complete the roots of the processes that still live."""
+        """Complete the roots of the processes that are still running."""
         for process in self._processes.values():
             self._complete(process)
 
     def completed(self) -> list[SpanData]:
-        """Return the root spans that were completed since the last time, each once."""
+        """Return the root spans completed since the last call, each once."""
         completed, self._completed = self._completed, []
         return completed
 

@@ -1,7 +1,7 @@
-"""What an event's result means: its ``error.type`` and the message beside it.
+"""The result of an event: its ``error.type`` and its message.
 
-An HTTP status alone is a fact, an exception is the sender's own word for it and is preferred; a redirect or a 304 is no
-failure. Source: span-mapping, Outcome.
+The exception that the sender names is preferred to the HTTP status. A redirect or a 304 is not a failure. Source:
+span-mapping, Outcome.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ _REDIRECT, _ERROR = 300, 400
 
 
 class Result(NamedTuple):
-    """How an event ended; an empty `error_type` is no failure."""
+    """How an event ended; `error_type` is empty for a success."""
 
     error_type: str
     failure: Failure | None
-    """The exception that the sender named for it, if it did."""
+    """The exception that the sender named, if any."""
     is_inherited: bool = False
-    """Whether it is the last attempt's, for a call whose own datagram says nothing."""
+    """Whether it is the last attempt's, for a call whose own datagram has none."""
 
     @property
     def is_error(self) -> bool:
@@ -36,7 +36,7 @@ _NO_FAILURE = Result("", None)
 
 
 def result_of(event: Event) -> Result:
-    """Return how a call or attempt ended, by its own datagram alone."""
+    """Return the result of a call or attempt, by its own datagram alone."""
     aws, sdk, status = event.aws_exception, event.sdk_exception, event.status
     if status is None or status >= _ERROR:
         return _result_of_failure(aws, sdk, status)

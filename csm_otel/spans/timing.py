@@ -1,4 +1,4 @@
-"""Where spans lie: a call in its own time, its attempts within it. All values are epoch nanoseconds.
+"""The times of spans: a call by its own times, its attempts within it. All values are epoch nanoseconds.
 
 Source: span-mapping, Time and Common conversions.
 """
@@ -19,16 +19,16 @@ _ROUNDING_NS = 2 * NS_PER_MS  # two clock readings, each cut to a millisecond
 
 
 class Placement(NamedTuple):
-    """Where a span is drawn."""
+    """Start and end of a span."""
 
     start_ns: int
     end_ns: int
     overrun_ms: int | None = None
-    """How far an attempt really sticks out of its call; None within rounding."""
+    """How far an attempt exceeds its call, in milliseconds; None within rounding."""
 
 
 def clock_offset_ns(observed: Observed[Event]) -> int:
-    """Return what to add to a sender's times: 0, unless its clock is so wrong that the receipt is believed instead."""
+    """Return what to add to a sender's times: 0, unless its clock is so wrong that the time of receipt is used."""
     if observed.event.timestamp_ms is None:
         return 0
     stamp_ns = observed.event.timestamp_ms * NS_PER_MS
@@ -38,10 +38,10 @@ def clock_offset_ns(observed: Observed[Event]) -> int:
 
 
 def attempt_offset_ns(attempt: Observed[ApiCallAttempt], call_offset_ns: int) -> int:
-    """Return what to add to an attempt's times: what its call's are moved by, so that they stay together.
+    """Return what to add to an attempt's times: the offset of its call, so that they stay together.
 
-    But where the two were stamped by clocks that are more than a day apart, so that one of them would land anywhere,
-    before 1970 included, the attempt is judged by itself.
+    Where their clocks are more than a day apart, it is the attempt's own offset: with the call's it could be anywhere,
+    before 1970 included.
     """
     if attempt.event.timestamp_ms is None:
         return 0
@@ -50,7 +50,7 @@ def attempt_offset_ns(attempt: Observed[ApiCallAttempt], call_offset_ns: int) ->
 
 
 def place(start_ns: int, end_ns: int, *, within: Placement) -> Placement:
-    """Shift an attempt into its call where it sticks out by no more than rounding; a real overrun keeps its times."""
+    """Shift an attempt into its call where it exceeds it by no more than rounding; a longer overrun keeps its times."""
     overrun_ns = max(within.start_ns - start_ns, end_ns - within.end_ns)
     if overrun_ns <= 0:
         return Placement(start_ns, end_ns)

@@ -117,7 +117,7 @@ def test_ascii() -> None:
     ]
 
 
-def test_missing_attempts_are_told() -> None:
+def test_missing_attempts() -> None:
     """A call that counts more attempts than were seen says so, though it went well."""
     assert lines(call(span(11, 99), csm__attempt_count=3, csm__attempts_missing=2)) == [
         "S3.GetObject 90 ms 200, 3 attempts",
@@ -128,10 +128,10 @@ def test_missing_attempts_are_told() -> None:
 
 def test_many_attempts_are_cut() -> None:
     """Beyond twenty attempts the rest is a number."""
-    told = lines(call(*(span(10 + number, 11 + number) for number in range(25))))
+    shown = lines(call(*(span(10 + number, 11 + number) for number in range(25))))
 
-    assert len(told) == 1 + 20 + 1
-    assert told[-1] == "└ ... and 5 more attempts"
+    assert len(shown) == 1 + 20 + 1
+    assert shown[-1] == "└ ... and 5 more attempts"
 
 
 @pytest.mark.parametrize(

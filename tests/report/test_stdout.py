@@ -46,10 +46,10 @@ def test_what_waits_is_printed_at_the_end(capsys: pytest.CaptureFixture[str]) ->
 
     stdout.show(IN_A_PROCESS)
     assert not capsys.readouterr().out
-    stdout.finish()
+    stdout.flush()
 
     assert "S3.GetObject" in capsys.readouterr().out
-    stdout.finish()
+    stdout.flush()
     assert not capsys.readouterr().out
 
 
@@ -74,4 +74,4 @@ def test_stdout_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
     stdout = Stdout(say=pytest.fail)
 
     stdout.show(SPANS)
-    stdout.finish()
+    stdout.flush()

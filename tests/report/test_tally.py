@@ -33,7 +33,7 @@ def test_a_run_without_losses_takes_three_lines() -> None:
     )
 
 
-def test_every_loss_is_told() -> None:
+def test_every_loss_is_reported() -> None:
     """Each kind of loss and doubt has its words, with reasons where there are any."""
     tally = Tally(
         datagrams_received=1234,

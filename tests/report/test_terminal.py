@@ -27,7 +27,7 @@ MS = 1_000_000
         pytest.param(-1250 * MS, "-1.25 s", id="negative"),
     ],
 )
-def test_durations_are_told_as_people_say_them(nanoseconds: int, expected: str) -> None:
+def test_durations(nanoseconds: int, expected: str) -> None:
     """A duration has the unit that suits its size, and rounding never leaves 1000 ms or 60 s."""
     assert expected == duration(nanoseconds)
 
