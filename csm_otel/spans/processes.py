@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from csm_otel.spans.ids import IdGenerator
 
 _LAST_EVENT = "last_event"
-_MOST = 4096  # processes; calls may be released long after their process has ended
+_MAX_PROCESSES = 4096  # processes; calls may be released long after their process has ended
 
 
 class _Process:
@@ -39,14 +39,16 @@ class _Process:
 class ProcessTraces:
     """The root spans of running processes, and of those that ended a while ago; for one thread."""
 
-    def __init__(self, *, ids: IdGenerator, decide: Callable[[SpanData], SpanData], most: int = _MOST) -> None:
+    def __init__(
+        self, *, ids: IdGenerator, decide: Callable[[SpanData], SpanData], max_processes: int = _MAX_PROCESSES
+    ) -> None:
         """Sample each root with ``decide``, which returns it with its decision.
 
-        Beyond ``most`` processes, the one without a call for the longest time is evicted: its root is completed.
+        Beyond ``max_processes`` the one without a call for the longest time is evicted: its root is completed.
         """
         self._ids = ids
         self._decide = decide
-        self._most = most
+        self._max_processes = max_processes
         self._processes: OrderedDict[tuple[int, int], _Process] = OrderedDict()
         self._completed: list[SpanData] = []
 
@@ -85,7 +87,7 @@ class ProcessTraces:
     def _process(self, key: tuple[int, int]) -> _Process:
         process = self._processes.setdefault(key, _Process())
         self._processes.move_to_end(key)
-        if len(self._processes) > self._most:
+        if len(self._processes) > self._max_processes:
             _, forgotten = self._processes.popitem(last=False)
             self._complete(forgotten)
         return process

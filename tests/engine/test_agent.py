@@ -1,6 +1,6 @@
-"""The whole pipeline in this process, over real sockets, under what nobody should send.
+"""The whole pipeline in this process, over real sockets, with datagrams that should not be sent.
 
-What comes is sent in bursts that the receive buffer has room for, the next one as soon as the loop has taken the last.
+Datagrams are sent in bursts that fit the receive buffer, the next one as soon as the loop has received the last.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ class Rig:
         self.spans += spans
 
     def run(self, bursts: Iterator[None]) -> None:
-        """Let the loop take what each step of ``bursts`` sends, then end it in order."""
+        """Run the loop while it receives what each step of ``bursts`` sends, then close everything."""
         wake = Waker()
         correlator = self.bridge.agent._pipeline._correlator
 
@@ -210,8 +210,7 @@ def test_flood_from_everywhere(stranger: Callable[[str], bytes]) -> None:
 def test_flood_of_the_senders_own_group(dialect: Dialect) -> None:
     """Where the port is no part of the group, attempts that copy the sender's leave none of its calls without.
 
-    Each attempt still leaves once. Which is whose only Go's request ids tell; of JavaScript's calls it is told that
-    they are in doubt.
+    Each attempt is still released once. Only Go's request ids assign them; JavaScript's calls are marked ambiguous.
     """
     rig = Rig(pending_events=BOUND)
     times = 10
@@ -243,7 +242,7 @@ def test_flood_of_the_senders_own_group(dialect: Dialect) -> None:
 
 
 def test_attempts_and_calls_that_never_meet() -> None:
-    """What has no other half leaves as an orphan, or as a call that misses it; whatever is sent twice leaves twice."""
+    """An event without its counterpart leaves as an orphan, or as an incomplete call; a duplicate leaves as well."""
     rig = Rig()
 
     def bursts(sender: socket.socket) -> Iterator[None]:
@@ -271,7 +270,7 @@ def test_attempts_and_calls_that_never_meet() -> None:
     ],
 )
 def test_kernel_drops(asked: int, remedy: str) -> None:
-    """What the kernel had no room for is counted, and told once with what helps; what came is served."""
+    """Kernel drops are counted, and reported once with a remedy; what arrives is processed."""
     rig = Rig(buffer_bytes=4096, receive_buffer_bytes=asked)
     many = 200
 
@@ -292,8 +291,8 @@ def test_kernel_drops(asked: int, remedy: str) -> None:
 
 
 @on_linux
-def test_the_intake_is_exact() -> None:
-    """Of every datagram that was sent to either socket it is known what became of it."""
+def test_every_datagram_is_accounted_for() -> None:
+    """Every datagram that was sent to either socket is accounted for."""
     rig = Rig(buffer_bytes=4096, also=Receiver.bind("127.0.0.1", 0, buffer_bytes=8192))
     first, second = (receiver.address for receiver in rig.receivers)
     garbage = (b"", b"junk", b"[" * 2000, call(Type="Other"))
@@ -350,8 +349,8 @@ def test_slow_decoding_at_shutdown_loses_nothing() -> None:
 
 @pytest.mark.skipif(len(HOSTS) == 1, reason="only one address here")
 @pytest.mark.may_skip("macOS has one loopback address")
-def test_who_is_not_allowed_is_not_looked_into() -> None:
-    """What comes from elsewhere is counted and told once; whether it is an event nobody knows."""
+def test_datagrams_from_elsewhere_are_not_decoded() -> None:
+    """Datagrams from elsewhere are counted and reported once; they are not decoded."""
     rig = Rig()
     rig.bridge.agent._is_allowed = lambda peer: peer.host != HOSTS[1]  # what is not loopback, tests cannot send from
 

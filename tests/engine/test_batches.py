@@ -1,4 +1,4 @@
-"""The exporter: which batch leaves when, where it goes, and that every span is counted once."""
+"""The batcher: when a batch is sent off, where it goes, and that every span is counted once."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ TRACE_ID_IN_THE_UPPER_HALF = 2**64 - 1
 
 
 class Rig:
-    """An exporter with a tally, and what it showed batch by batch."""
+    """A batcher with a tally, and the names of the spans it showed, batch by batch."""
 
     def __init__(
         self,
@@ -114,7 +114,7 @@ def test_a_full_batch_leaves() -> None:
 
 
 def test_a_decided_root_is_not_asked_about_again() -> None:
-    """A root whose children came first leaves or not as its context says, and is counted."""
+    """A root whose children came first is exported if its context is sampled, and is counted in any case."""
     rig = Rig(sampler="always_off", batch_spans=1)
     sampled, unsampled = (
         changed(CALL, context=TraceContext(trace_id=1, span_id=1, sampled=is_sampled)) for is_sampled in (True, False)
@@ -156,7 +156,7 @@ def test_a_new_batch_has_its_own_deadline() -> None:
 
 
 def test_nothing_to_flush() -> None:
-    """An empty batch is none."""
+    """An empty batch is not sent off."""
     rig = Rig()
 
     rig.batcher.flush()
@@ -172,7 +172,7 @@ def test_nothing_to_flush() -> None:
 
 
 def test_unsampled_spans_are_counted() -> None:
-    """What the sampler leaves out is counted, goes nowhere, and sets no deadline."""
+    """Unsampled spans are counted, go nowhere, and set no deadline."""
     rig = Rig(sampler="always_off")
 
     rig.batcher.add(TREE, now=0.0)
@@ -185,7 +185,7 @@ def test_unsampled_spans_are_counted() -> None:
 
 
 def test_some_are_sampled() -> None:
-    """Sampled and unsampled trees are told apart, each as a whole."""
+    """A tree is sampled as a whole, or not."""
     rig = Rig(sampler="traceidratio", ratio="0.5")
     unsampled = [
         changed(span, context=TraceContext(trace_id=TRACE_ID_IN_THE_UPPER_HALF, span_id=span.context.span_id))

@@ -1,4 +1,4 @@
-"""The hold: released calls go in order, with their origin or after a short time, and never too many wait."""
+"""The hold: calls leave in order, with their origin or after a short time, and a bounded number waits."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ EIGHT = Origin(pid=8, start_ticks=1, start_ns=0, name="eight.py")
 
 
 class Known(NamedTuple):
-    """What is known of ports."""
+    """The origins of ports, and the ports that are being looked up."""
 
     found: dict[int, Origin]
     sought: set[int]
@@ -28,7 +28,7 @@ class Known(NamedTuple):
         return self.found.get(peer.port)
 
     def is_resolving(self, peer: Peer) -> bool:
-        """Return whether it is still looked for."""
+        """Return whether it is being looked up."""
         return peer.port in self.sought
 
 
@@ -49,58 +49,58 @@ def call_from(port: int, attempt_port: int | None = None) -> Released:
     )
 
 
-def taken(hold: OriginHold, now: float) -> list[tuple[int, Origin | None]]:
-    """Return the ports of what may go, and the origins."""
+def ready(hold: OriginHold, now: float) -> list[tuple[int, Origin | None]]:
+    """Return the ports and origins of what is ready."""
     return [
         (one.call.peer.port if isinstance(one, CorrelatedCall) else 0, origin)
         for one, origin in hold.pop_ready(now=now)
     ]
 
 
-def test_nobody_knows() -> None:
-    """Where nobody looks for origins, nothing waits."""
+def test_without_origins() -> None:
+    """Without origins nothing waits."""
     hold = OriginHold(None)
     hold.add(call_from(ONE), now=0.0)
 
-    assert [(ONE, None)] == taken(hold, 0.0)
+    assert [(ONE, None)] == ready(hold, 0.0)
     assert hold.next_deadline() is None
 
 
 def test_what_is_known_goes_at_once() -> None:
-    """Neither a known origin nor one that cannot be known is waited for."""
+    """Neither a call with a known origin nor one whose origin cannot be known waits."""
     hold = OriginHold(Known({ONE: FOUND}, set()))
     hold.add(call_from(ONE), now=0.0)
     hold.add(call_from(TWO), now=0.0)
 
-    assert [(ONE, FOUND), (TWO, None)] == taken(hold, 0.0)
+    assert [(ONE, FOUND), (TWO, None)] == ready(hold, 0.0)
 
 
 def test_order_is_kept() -> None:
-    """A call does not overtake another that waits, and both go when the answer is there."""
+    """A call does not overtake another that waits, and both are released when the origin is known."""
     known = Known({TWO: EIGHT}, {ONE})
     hold = OriginHold(known)
     hold.add(call_from(ONE), now=0.0)
     hold.add(call_from(TWO), now=0.1)
-    assert taken(hold, 0.1) == []
+    assert ready(hold, 0.1) == []
     assert hold.next_deadline() == HOLD_SECONDS
 
     known.found[ONE] = FOUND
 
-    assert [(ONE, FOUND), (TWO, EIGHT)] == taken(hold, 0.2)
+    assert [(ONE, FOUND), (TWO, EIGHT)] == ready(hold, 0.2)
 
 
 def test_the_deadline() -> None:
-    """What has waited long enough goes without, and holds up nothing longer."""
+    """A call that has waited long enough is released without an origin, and does not delay others."""
     hold = OriginHold(Known({}, {ONE, TWO}))
     hold.add(call_from(ONE), now=0.0)
     hold.add(call_from(TWO), now=0.1)
 
-    assert [(ONE, None)] == taken(hold, HOLD_SECONDS)
-    assert [(TWO, None)] == taken(hold, 0.1 + HOLD_SECONDS)
+    assert [(ONE, None)] == ready(hold, HOLD_SECONDS)
+    assert [(TWO, None)] == ready(hold, 0.1 + HOLD_SECONDS)
 
 
 def test_the_end_of_a_process() -> None:
-    """It does not overtake what waits, and waits for nothing itself."""
+    """The end of a process does not overtake calls, and does not wait itself."""
     end = ProcessEnd(FOUND, noticed_ns=0, is_exact=True)
     known = Known({}, {ONE})
     hold = OriginHold(known)
@@ -117,13 +117,13 @@ def test_the_end_of_a_process() -> None:
 
 
 def test_the_bound() -> None:
-    """Beyond the bound the oldest goes early."""
+    """Beyond the bound the oldest is released early."""
     hold = OriginHold(Known({}, {ONE, TWO}), max_held=1)
     hold.add(call_from(ONE), now=0.0)
-    assert taken(hold, 0.0) == []
+    assert ready(hold, 0.0) == []
     hold.add(call_from(TWO), now=0.0)
 
-    assert [(ONE, None)] == taken(hold, 0.0)
+    assert [(ONE, None)] == ready(hold, 0.0)
 
 
 @pytest.mark.parametrize(
@@ -143,15 +143,15 @@ def test_a_port_that_changes_in_the_middle(
     hold = OriginHold(Known(found, sought))
     hold.add(call_from(ONE, TWO), now=0.0)
 
-    assert expected == taken(hold, now)
+    assert expected == ready(hold, now)
 
 
-def test_in_a_hurry() -> None:
-    """Once told not to wait it lets all go at once, in order, with what is known by then."""
+def test_expire_all() -> None:
+    """Once expired, everything is released at once, in order, with the origins known by then."""
     hold = OriginHold(Known({TWO: EIGHT}, {ONE}))
     hold.add(call_from(ONE), now=1.0)
     hold.add(call_from(TWO), now=1.0)
-    assert taken(hold, now=1.0) == []
+    assert ready(hold, now=1.0) == []
     hold.expire_all()
-    assert taken(hold, now=1.0) == [(ONE, None), (TWO, EIGHT)]
+    assert ready(hold, now=1.0) == [(ONE, None), (TWO, EIGHT)]
     assert hold.next_deadline() is None

@@ -95,7 +95,7 @@ def test_the_deadline_is_for_all() -> None:
 
 
 def test_what_is_given_up_is_reported() -> None:
-    """A line names the recording or the file and how much was given up; what was written takes no line."""
+    """A line names the recording or the file and how much was given up; without a loss there is none."""
     said: list[str] = []
 
     outlets_of(Sink(), Sink(given_up=1), Sink(given_up=2000), said=said).close(deadline_seconds=1.0)

@@ -1,4 +1,4 @@
-"""What comes in adds up, whatever it is: the sums that the tally promises."""
+"""Whatever is received, the equations of the tally hold."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _peers = st.builds(Peer, st.sampled_from(["127.0.0.1", "10.0.0.7"]), st.integers
 
 
 def bridge() -> Bridge:
-    """Return a pipeline without a socket that keeps five events at most, and shows its spans to nobody."""
+    """Return a pipeline without a socket that holds at most five events and discards its spans."""
     return build_bridge(
         configured(pending_events=5),
         source=Source(origins=ReplayedOrigins()),  # a thread and sockets less for each example
@@ -61,7 +61,7 @@ def assert_adds_up(tally: Tally, correlator: Correlator) -> None:
 
 @given(arrivals=st.lists(st.tuples(_payloads, _peers, st.floats(0, 400)), max_size=12))
 def test_what_comes_in_adds_up(arrivals: list[tuple[bytes, Peer, float]]) -> None:
-    """At any moment each datagram is decoded, malformed or turned away, each event released or pending."""
+    """At any moment each datagram is decoded, malformed or rejected, each event released or pending."""
     one = bridge()
     pipeline, tally, correlator = one.pipeline, one.tally, one.pipeline._correlator
     counting = Counting(tally, Speaker(io.StringIO()))
@@ -87,7 +87,7 @@ def test_what_comes_in_adds_up(arrivals: list[tuple[bytes, Peer, float]]) -> Non
 
 
 def test_events_and_garbage_in_one_datagram() -> None:
-    """A datagram with an event is decoded; what else is in it is told apart from malformed datagrams."""
+    """A datagram with an event is decoded; other objects in it are counted apart from malformed datagrams."""
     one = bridge()
     event = call()
     for payload in (event + b"\njunk\n7", b"junk\n7", b"", event):

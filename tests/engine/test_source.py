@@ -1,4 +1,4 @@
-"""The source of a run: what is taken for granted where nothing is said."""
+"""The source of a run, and its defaults."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from csm_otel.spans.ids import RandomIds
 
 
 def test_defaults() -> None:
-    """A run without a word has no sockets, random ids, and looks up its senders, below no span."""
+    """By default there are no sockets, ids are random, senders are looked up, and calls have no parent."""
     source = Source()
 
     assert isinstance(source.ids, RandomIds)

@@ -118,7 +118,7 @@ def test_ascii() -> None:
 
 
 def test_missing_attempts() -> None:
-    """A call that counts more attempts than were seen says so, though it went well."""
+    """A call that counts more attempts than were seen has a row for them, though it succeeded."""
     assert lines(call(span(11, 99), csm__attempt_count=3, csm__attempts_missing=2)) == [
         "S3.GetObject 90 ms 200, 3 attempts",
         "├ attempt 88 ms 200",
@@ -156,7 +156,7 @@ def test_many_attempts_are_cut() -> None:
     ],
 )
 def test_results(one: Call, expected: str, style: Style) -> None:
-    """What became of a call is said in a few words, and its style follows."""
+    """The result of a call is a few words, and determines its style."""
     row = rows(one)[0]
 
     assert (row.result, row.style) == (expected, style)

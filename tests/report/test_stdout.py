@@ -69,7 +69,7 @@ def test_nobody_reads(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_stdout_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A process that was started with stdout closed prints nothing, and says nothing."""
+    """A process that was started with stdout closed prints nothing and reports nothing."""
     monkeypatch.setattr(sys, "stdout", None)
     stdout = Stdout(say=pytest.fail)
 

@@ -24,7 +24,7 @@ def _clean(**counts: object) -> Tally:
 
 
 def test_a_run_without_losses_takes_three_lines() -> None:
-    """Zero losses are said where it matters, and nothing else is."""
+    """Datagram losses are reported even if there are none, other counts only if there are any."""
     tally = _clean(datagrams_received=34, calls=14, attempts=20, spans_created=35, spans_delivered=35)
     assert render_tally(tally) == (
         "csm-otel: 34 datagrams received, 0 dropped by the kernel, 0 malformed\n"
@@ -75,7 +75,7 @@ def test_every_loss_is_reported() -> None:
 
 
 def test_each_reason_has_words() -> None:
-    """Why spans were dropped, or datagrams malformed, is told in words, not by the names that metrics have for it."""
+    """Each reason for a dropped span or a malformed datagram has words, rather than the name it has in metrics."""
     metrics = Path(__file__).parents[2].joinpath("docs/metrics.md").read_text(encoding="utf-8")
     lists = re.findall(r"(?:no event in it|as `error.type`): (.*) \|", metrics)
     invalid, dropped = (re.findall(r"`(\w+)`", one) for one in lists)
@@ -86,7 +86,7 @@ def test_each_reason_has_words() -> None:
 
 
 def test_unknown_kernel_drops_are_not_called_zero() -> None:
-    """Where the system does not tell what it dropped, the tally says so."""
+    """Where the system has no count of drops, the tally says so."""
     assert render_tally(Tally()) == CLEAN.replace("0 dropped by the kernel", "kernel drops unknown")
 
 

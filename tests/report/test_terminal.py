@@ -63,7 +63,7 @@ def test_strangers_words_cannot_act_on_the_terminal(text: str, expected: str, ex
     ],
 )
 def test_text_is_cut_to_columns(text: str, columns: int, expected: str, expected_ascii: str) -> None:
-    """A text never takes more columns than it is given, and shows that something was left out."""
+    """A text is never wider than its columns, and an ellipsis shows that it was truncated."""
     assert expected == Terminal(80).cut(text, columns)
     assert expected_ascii == Terminal(80, ascii_only=True).cut(text, columns)
     assert columns == columns_of(Terminal(80).fit(text, columns))

@@ -71,7 +71,7 @@ def test_a_script_called_like_an_attempt_is_the_root(name: str, role: SpanRole) 
 
 
 def test_a_call_without_rpc_attributes_is_a_call() -> None:
-    """Nor do attributes tell a call from a process: they may be left out."""
+    """Attributes do not distinguish a call from a process, since they are optional."""
     root = span(SpanRole.COMMAND, 0, 100)
     call = span(SpanRole.CALL, 10, 20, parent=root)
 
@@ -214,7 +214,7 @@ def test_back_off_within_the_trace() -> None:
     ],
 )
 def test_numbers_of_a_span(value: AttributeValue | None, expected: int | None) -> None:
-    """A status or exit code is taken from an attribute only if it is an integer."""
+    """A status or exit code is read from an attribute only if it is an integer."""
     keys = ("http.response.status_code", "process.exit.code")
     one = span(SpanRole.CALL, 0, 1, attributes={} if value is None else dict.fromkeys(keys, value))
 

@@ -1,4 +1,4 @@
-"""The log of traces: a process's once and whole when it has ended, any other with its batch; and how much may wait."""
+"""The log of traces: that of a process once, when it has ended, any other with its batch; and how much may wait."""
 
 from __future__ import annotations
 
@@ -56,12 +56,12 @@ class Rig:
 
 
 def heads(text: str) -> list[str]:
-    """Return what the waterfalls in a text are called."""
+    """Return the names of the waterfalls in a text."""
     return re.findall(r"^(\S.*?)  [\d.]+ m?s  trace ", text, re.MULTILINE)
 
 
-def test_a_process_is_told_once_and_whole() -> None:
-    """Whatever the batches were, its waterfall comes when its root does, with every call and orphan."""
+def test_a_process_is_rendered_once_and_whole() -> None:
+    """Whatever the batches, its waterfall is rendered with its root, and has every call and orphan."""
     rig = Rig()
     batches = [rig.call(NIGHTLY), [*rig.call(NIGHTLY, 210), *rig.orphan(NIGHTLY)]]
     root = rig.root(NIGHTLY)
@@ -86,8 +86,8 @@ def test_a_command_below_another_program() -> None:
     assert not rig.log.flush()
 
 
-def test_processes_are_told_in_the_order_of_their_ends() -> None:
-    """Neither the order of their starts nor of their calls matters, and a root without calls is told as well."""
+def test_processes_are_rendered_in_the_order_of_their_ends() -> None:
+    """The order is neither that of their starts nor of their calls, and a root without calls is rendered as well."""
     rig = Rig()
     calls = [*rig.call(NIGHTLY), *rig.call(BACKUP, 300)]
     backup, nightly = rig.root(BACKUP), rig.root(NIGHTLY)
@@ -98,8 +98,8 @@ def test_processes_are_told_in_the_order_of_their_ends() -> None:
     assert "\n\nnightly.py  " in text
 
 
-def test_other_traces_are_told_with_their_batch() -> None:
-    """A call that is a trace, or below a span of another program, does not wait; nor does it hurry what waits."""
+def test_other_traces_are_rendered_with_their_batch() -> None:
+    """A call that is a trace, or below a span of another program, does not wait, and does not flush traces that do."""
     rig = Rig()
 
     text = rig.log.add([*rig.call(None), *rig.call(NIGHTLY), *rig.call(NIGHTLY, ClientId=CARRIED)])
@@ -110,7 +110,7 @@ def test_other_traces_are_told_with_their_batch() -> None:
 
 
 def test_what_comes_after_the_root() -> None:
-    """It is told with its batch, and says what was shown before."""
+    """Later spans are rendered with their batch, with the number of calls shown before."""
     rig = Rig()
     first, late = rig.call(NIGHTLY), rig.call(NIGHTLY, 210)
     rig.log.add([*first, rig.root(NIGHTLY)])
@@ -123,7 +123,7 @@ def test_what_comes_after_the_root() -> None:
 
 
 def test_too_much_waits() -> None:
-    """The longest trace is told as far as it has come, and at its end says so; the others go on waiting."""
+    """The longest trace is rendered incomplete, and its later part says so; the others go on waiting."""
     rig = Rig(max_spans=5)
     assert not rig.log.add([*rig.call(BACKUP), *rig.call(NIGHTLY)])
 
@@ -141,7 +141,7 @@ def test_too_much_waits() -> None:
 
 
 def test_a_root_whose_calls_were_all_shown() -> None:
-    """It does not say that no calls were seen."""
+    """A root whose calls were all shown before does not claim that there were none."""
     rig = Rig(max_spans=1)
     rig.log.add(rig.call(NIGHTLY))
 
@@ -149,7 +149,7 @@ def test_a_root_whose_calls_were_all_shown() -> None:
 
 
 def test_flush() -> None:
-    """At the end what waits is told, a trace each."""
+    """At shutdown each waiting trace is rendered."""
     rig = Rig()
     rig.log.add([*rig.call(NIGHTLY), *rig.call(BACKUP)])
 

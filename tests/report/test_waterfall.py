@@ -449,7 +449,7 @@ def test_nothing_to_show_is_empty() -> None:
 
 
 def test_the_buffer_keeps_the_first_spans_and_the_command() -> None:
-    """What does not fit is counted and told; the command that ends last still heads the trace."""
+    """Spans that do not fit are counted and reported; the command, which arrives last, still heads the trace."""
     buffer = TraceBuffer(max_spans=2)
     root = _command()
     for number in range(4):
@@ -524,7 +524,7 @@ def _any_span(draw: st.DrawFn) -> SpanData:
 
 @st.composite
 def _any_trace(draw: st.DrawFn) -> list[SpanData]:
-    """Return spans that hang together, so that every kind of line is made: with anything at all they rarely do."""
+    """Return the spans of one trace, so that every kind of line occurs: random spans are rarely connected."""
     root = _command(name=draw(_texts))
     attempt = st.tuples(
         st.integers(0, 900),

@@ -155,7 +155,7 @@ def test_order_of_attempts() -> None:
 
 
 def test_no_order_where_attempts_are_missing() -> None:
-    """Where one is missing, nobody knows which of them is the second."""
+    """Where one is missing, it is not known which of them is the second."""
     spans = mapped(tried("a", 40, 45, **failed()), tried("b", 90, 96), called(0, 97, AttemptCount=3))
 
     assert spans[0].attributes["csm.attempts_missing"] == 1
@@ -164,7 +164,7 @@ def test_no_order_where_attempts_are_missing() -> None:
 
 
 def test_ambiguous_call_takes_nothing_from_its_attempt() -> None:
-    """Where two attempts fit alike, the call says so, and repeats no field that may be the other's."""
+    """Where two attempts fit equally well, the call is marked ambiguous, without attributes that may be the other's."""
     call, attempt, orphan = mapped(tried("a", 2, 30), tried("b", 2, 30), called(0, 30))
 
     assert call.attributes["csm.correlation"] == "ambiguous"
@@ -257,7 +257,7 @@ def test_options(options: MappingOptions, name: str, expected: object) -> None:
 
 
 def test_orphan() -> None:
-    """An attempt whose call never came says what its call would have, and that it is one."""
+    """An orphan has the attributes of its call, and is marked as one."""
     (span,) = mapped(tried("a", 2, 27, ClientId="etl", **failed(), **DYNAMODB))
 
     assert span.attributes == {
@@ -289,7 +289,7 @@ def test_not_sent() -> None:
 
 
 def test_uncounted_redirect_was_sent() -> None:
-    """PHP counts 0 attempts for a 301 that it does not follow, which is not to say that nothing was sent."""
+    """PHP counts 0 attempts for a 301 that it does not follow, although a request was sent."""
     call, attempt = mapped(
         tried("", 2, 20, PHP, HttpStatusCode=301), called(0, 21, PHP, AttemptCount=0, FinalHttpStatusCode=ABSENT)
     )

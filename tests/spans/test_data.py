@@ -45,7 +45,7 @@ def test_kinds_are_numbered_as_in_otlp() -> None:
 
 
 def test_each_span_has_its_role() -> None:
-    """Spans of calls, attempts and orphans are told apart by role, whatever their names."""
+    """Spans of calls, attempts and orphans differ by role, whatever their names."""
     spans = mapped(tried("a", 2, 27), called(0, 30), tried("b", 40, 50, Api="PutObject", **failed()))
 
     assert [span.role for span in spans] == [SpanRole.CALL, SpanRole.ATTEMPT, SpanRole.ORPHAN]

@@ -38,7 +38,7 @@ def test_server(fqdn: str, expected: tuple[str, int | None]) -> None:
 
 @pytest.mark.parametrize("fqdn", [None, "", ":80"], ids=["none", "empty", "port-alone"])
 def test_no_server(fqdn: str | None) -> None:
-    """Without a host nothing is said (Go never sends one)."""
+    """Without a host there are no attributes (Go never sends one)."""
     assert server_attributes(fqdn) == {}
 
 

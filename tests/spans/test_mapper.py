@@ -152,7 +152,7 @@ def test_name(service: object, api: object, name: str) -> None:
     ],
 )
 def test_times(arrivals: list[Arrival], expected: list[tuple[int, int]], overruns: list[int | None]) -> None:
-    """Spans lie where their datagrams say, nested but for what is really out of place."""
+    """Spans have the times of their datagrams, nested within their call but for a real overrun."""
     spans = mapped(*arrivals)
 
     assert places(spans) == expected
@@ -160,7 +160,7 @@ def test_times(arrivals: list[Arrival], expected: list[tuple[int, int]], overrun
 
 
 def test_not_sent_attempt_is_marked() -> None:
-    """Ruby's attempt of nulls was not sent, and says so."""
+    """Ruby's attempt of nulls is marked as not sent."""
     _, attempt = mapped(
         called(0, 4, RUBY, FinalHttpStatusCode=0, FinalSdkException="ArgumentError"),
         tried("", 0, 0, RUBY, Timestamp=None, AttemptLatency=ABSENT, HttpStatusCode=0, SdkException="ArgumentError"),
@@ -217,7 +217,7 @@ def test_clocks_that_disagree(attempt_days: int, call_days: int) -> None:
 
 
 def test_hour_off_is_a_matter_of_the_sender() -> None:
-    """A clock within bounds is taken at its word."""
+    """A clock within bounds is trusted."""
     spans = mapped(tried("", -3_600_000, -3_599_975, at=25), called(-3_600_000, -3_599_970, at=30))
 
     assert places(spans) == [(-3_600_000, -3_599_970), (-3_600_000, -3_599_975)]
@@ -355,7 +355,7 @@ def test_exec_is_the_parent_of_calls_and_orphans() -> None:
 
 
 def test_what_exec_put_into_the_client_id_is_its_own_span() -> None:
-    """Its context comes back by way of the client id, and is not taken for a stranger's."""
+    """Its context comes back in the client id, and is not mistaken for a remote one."""
     call, _ = mapped(tried("", 2, 27, ClientId=CARRIED), called(0, 30, ClientId=CARRIED), parent=EXEC)
 
     assert call.parent == EXEC
@@ -370,7 +370,7 @@ def test_what_exec_put_into_the_client_id_is_its_own_span() -> None:
     ],
 )
 def test_client_id_goes_before_exec(client_id: str) -> None:
-    """A script that sets a context of its own is where it says, even under exec."""
+    """A script that sets a context of its own is placed there, even under exec."""
     (call,) = mapped(called(0, 30, ClientId=client_id), parent=EXEC)
 
     assert call.parent is not None

@@ -89,7 +89,7 @@ def test_what_names_a_single_thing_is_no_attribute() -> None:
 
 
 def test_unknown_is_absent() -> None:
-    """A region that nobody tells, an operation without a service: what there is."""
+    """Without a region, or a service, there are the attributes that remain."""
     (duration, _) = measured(called(0, 30, AttemptCount=0, Region=ABSENT, Service="", FinalHttpStatusCode=ABSENT))
 
     assert duration.attributes == {"rpc.system.name": "aws-api", "rpc.method": "/GetObject"}

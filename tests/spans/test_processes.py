@@ -30,11 +30,16 @@ class Rig:
     """A mapper by process."""
 
     def __init__(
-        self, *, parent: TraceContext | None = None, is_sampled: bool = True, most: int = 10, service_name: str = ""
+        self,
+        *,
+        parent: TraceContext | None = None,
+        is_sampled: bool = True,
+        max_processes: int = 10,
+        service_name: str = "",
     ) -> None:
         self.asked: list[str] = []
         self._is_sampled = is_sampled
-        self.processes = ProcessTraces(ids=CountingIds(), decide=self._decide, most=most)
+        self.processes = ProcessTraces(ids=CountingIds(), decide=self._decide, max_processes=max_processes)
         self._mapper = SpanMapper(
             ids=CountingIds(),
             resource=RESOURCE,
@@ -147,7 +152,7 @@ def test_those_that_still_live() -> None:
 
 def test_too_many_processes() -> None:
     """Beyond the bound the process without calls for longest is forgotten, not without its root."""
-    rig = Rig(most=2)
+    rig = Rig(max_processes=2)
     origins = [msgspec.structs.replace(NIGHTLY, pid=pid, name=str(pid)) for pid in (1, 2, 3)]
     for origin in (origins[0], origins[1], origins[0], origins[2]):
         rig.call(origin)
@@ -156,7 +161,7 @@ def test_too_many_processes() -> None:
 
 
 def test_the_first_rule_that_applies() -> None:
-    """A context in the client id wins, then the command of exec; a sender that nobody knows is a trace a call."""
+    """A context in the client id wins, then the command of exec; calls of an unknown sender are a trace each."""
     rig = Rig()
     assert root_id(rig.call(NIGHTLY, ClientId=CARRIED)) == (TRACE, SPAN)
     assert rig.call(None).parent is None
@@ -189,7 +194,7 @@ def test_one_decision_for_the_whole_trace(*, is_sampled: bool) -> None:
     ],
 )
 def test_the_name_of_its_service(client_id: str, agent: dict[str, str], service_name: str, expected: str) -> None:
-    """What a sender tells of itself goes before what it is told to be called, and its process's name comes last."""
+    """The name that a sender sends precedes the configured one, and the name of its process comes last."""
     span = Rig(service_name=service_name).call(NIGHTLY, ClientId=client_id, **agent)
 
     assert span.resource.service_name == expected

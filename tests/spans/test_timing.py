@@ -33,7 +33,7 @@ CALL = Placement(100 * NS_PER_MS, 130 * NS_PER_MS)
     ],
 )
 def test_place(start: int, end: int, expected: tuple[int, int, int | None]) -> None:
-    """Up to 2 ms are rounding and are shifted away; more is a fact and is kept and said."""
+    """An overrun of up to 2 ms is rounding and is shifted away; a longer one is kept and recorded."""
     placed = place(start * NS_PER_MS, end * NS_PER_MS, within=CALL)
 
     assert (placed.start_ns // NS_PER_MS, placed.end_ns // NS_PER_MS, placed.overrun_ms) == expected
