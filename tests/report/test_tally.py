@@ -77,7 +77,7 @@ def test_every_loss_is_reported() -> None:
 def test_each_reason_has_words() -> None:
     """Each reason for a dropped span or a malformed datagram has words, rather than the name it has in metrics."""
     metrics = Path(__file__).parents[2].joinpath("docs/metrics.md").read_text(encoding="utf-8")
-    lists = re.findall(r"(?:no event in it|as `error.type`): (.*) \|", metrics)
+    lists = re.findall(r"(?:it has no event|as `error.type`): (.*) \|", metrics)
     invalid, dropped = (re.findall(r"`(\w+)`", one) for one in lists)
     assert {"not_json", "shutdown"} <= {*invalid, *dropped}
     text = render_tally(_clean(malformed=Counter(invalid), spans_dropped=Counter(dropped)))
