@@ -5,7 +5,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 # In parallel: no test shares a port, a file or a state of its process with another, or needs the machine for itself.
-PYTEST := $(BIN)/pytest --numprocesses=auto --dist=worksteal
+# With bytecode files, whatever the environment has: else each of some 500 processes compiles the package anew.
+PYTEST := env -u PYTHONDONTWRITEBYTECODE $(BIN)/pytest --numprocesses=auto --dist=worksteal
 INSTALL_SENDERS := env PYTHONPATH=tests $(BIN)/python -m interop.install_senders
 # Runs a step and prints how long it took; the step's own exit status is kept.
 STEP = @step() { name=$$1; shift; began=$$(date +%s); "$$@"; status=$$?; \
@@ -16,9 +17,7 @@ STEP = @step() { name=$$1; shift; began=$$(date +%s); "$$@"; status=$$?; \
 demo: $(INSTALLED)
 	@$(BIN)/python examples/demo.py
 
-# Compiled first: where the environment forbids bytecode files, some 500 processes would each compile the package.
 test: lint
-	@$(BIN)/python -m compileall -q csm_otel
 	$(STEP) tests $(PYTEST)
 
 lint: $(INSTALLED)

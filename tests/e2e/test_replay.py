@@ -9,8 +9,10 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
-from typing import TYPE_CHECKING
+from functools import cache
+from pathlib import Path
 
 import pytest
 from conformance.recordings import recording
@@ -34,9 +36,6 @@ from platforms import ON_LINUX, on_linux
 
 from csm_otel.files.recording import FORMAT, Heading, decode_line, encode_line
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
 QUIETLY = {"OTEL_TRACES_EXPORTER": "none"}
 _IDS = re.compile(r'"(traceId|spanId|parentSpanId)":"[0-9a-f]+"')
 
@@ -49,6 +48,15 @@ def _sequence(name: str, file: Path, *flags: str) -> list[bytes]:
         assert daemon.stop() == 0
     assert b"%d datagrams received" % len(payloads) in daemon.rest
     return daemon.rest.splitlines()
+
+
+@cache
+def _recording_of(name: str) -> bytes:
+    """Return what `serve` records of a capture; it is recorded once."""
+    with tempfile.TemporaryDirectory() as folder:
+        kept = Path(folder, "rec")
+        _sequence(name, kept)
+        return kept.read_bytes()
 
 
 def _replayed(recording: Path, to: Path, *flags: str) -> tuple[bytes, bytes]:
@@ -140,7 +148,7 @@ def _shapes(file: Path) -> list[str]:
 def test_a_back_end_gets_the_same_requests(tmp_path: Path) -> None:
     """The requests of two replays are the same, however fast it is played, though the first try is refused."""
     kept = tmp_path / "rec"
-    _sequence("botocore-1.44.5", kept)
+    kept.write_bytes(_recording_of("botocore-1.44.5"))
     bodies = []
     for flags in ((), ("--speed", "1000")):
         with HttpBackend() as backend:
@@ -156,7 +164,7 @@ def test_a_back_end_gets_the_same_requests(tmp_path: Path) -> None:
 
 def test_without_a_back_end_it_is_shown(tmp_path: Path) -> None:
     """Where no endpoint is set the calls go to stdout as waterfalls."""
-    _sequence("botocore-1.44.5", tmp_path / "rec")
+    (tmp_path / "rec").write_bytes(_recording_of("botocore-1.44.5"))
     done = run("replay", tmp_path / "rec", env=environment())
     assert b"ListTables" in done.stdout
     assert b"sent nowhere" in done.stderr
@@ -165,7 +173,7 @@ def test_without_a_back_end_it_is_shown(tmp_path: Path) -> None:
 def test_damage_is_left_out_and_counted(tmp_path: Path) -> None:
     """What a crash or a stranger left in the file costs the lines it is in, and is told in one line."""
     kept = tmp_path / "rec"
-    _sequence("botocore-1.44.5", kept)
+    kept.write_bytes(_recording_of("botocore-1.44.5"))
     lines = kept.read_bytes().splitlines(keepends=True)
     damaged = tmp_path / "damaged"
     damaged.write_bytes(
@@ -275,7 +283,7 @@ def test_a_reader_that_has_stalled(drain_seconds: str) -> None:
 def test_its_pace(tmp_path: Path) -> None:
     """With `--speed` it takes the recording's time, divided; a signal ends it early, in order."""
     kept = tmp_path / "rec"
-    _sequence("aiobotocore-3.10.0", kept)
+    kept.write_bytes(_recording_of("aiobotocore-3.10.0"))
     kept.write_text(f"{kept.read_text(encoding='utf-8')}{_late_line(kept)}\n", encoding="utf-8")
 
     began = time.monotonic()
@@ -314,7 +322,7 @@ def test_its_pace(tmp_path: Path) -> None:
 def test_a_signal_ends_the_wait_for_lines(tmp_path: Path, *, is_named: bool, has_begun: bool) -> None:
     """Where the recording comes through a pipe that has nothing more to say, the first signal ends it in order."""
     kept, pipe = tmp_path / "rec", tmp_path / "pipe"
-    _sequence("aiobotocore-3.10.0", kept)
+    kept.write_bytes(_recording_of("aiobotocore-3.10.0"))
     os.mkfifo(pipe)
     process = subprocess.Popen(
         [*CSM_OTEL, "replay", "--file", tmp_path / "out", pipe if is_named else "-"],
@@ -343,7 +351,7 @@ def test_a_signal_ends_the_wait_for_lines(tmp_path: Path, *, is_named: bool, has
 def test_a_recording_is_not_recorded_again(tmp_path: Path) -> None:
     """Where the variable names the file that is played, it does not grow, and each datagram is played once."""
     kept = tmp_path / "rec"
-    _sequence("aiobotocore-3.10.0", kept)
+    kept.write_bytes(_recording_of("aiobotocore-3.10.0"))
     before = kept.read_bytes()
     done = run("replay", kept, env=environment(**QUIETLY, CSM_OTEL_RECORD=str(kept)))
     assert (done.returncode, kept.read_bytes()) == (0, before)

@@ -17,7 +17,7 @@ def is_awake(waker: Waker | SelectableQueue[int]) -> bool:
     return bool(select.select([waker], [], [], 0)[0])
 
 
-@pytest.mark.parametrize("wakes", [0, 1, 4096, 1_000_000])
+@pytest.mark.parametrize("wakes", [0, 1, 4096, 100_000])
 def test_any_number_of_wakes(wakes: int) -> None:
     """However often it is woken, wake never blocks, and one clear makes it unreadable again."""
     waker = Waker()
