@@ -55,15 +55,15 @@ class TraceLog:
             else:
                 at_once.append(span)
         texts = [self._render(at_once)] if at_once else []
-        texts += [self._pop(root.context.trace_id, root) for root in over]
+        texts += [self._render_trace(root.context.trace_id, root) for root in over]
         while self._spans > self._max_spans:
             longest = max(self._waiting, key=lambda trace_id: len(self._waiting[trace_id]))
-            texts.append(_SO_FAR + self._pop(longest))
+            texts.append(_SO_FAR + self._render_trace(longest))
         return "\n".join(texts)
 
     def flush(self) -> str:
         """Return the text of all buffered traces."""
-        return "\n".join(_SO_FAR + self._pop(trace_id) for trace_id in list(self._waiting))
+        return "\n".join(_SO_FAR + self._render_trace(trace_id) for trace_id in list(self._waiting))
 
     def _waits_for_root(self, span: SpanData) -> bool:
         trace_id, parent = span.context.trace_id, span.parent
@@ -74,7 +74,7 @@ class TraceLog:
         is_below_a_process = is_call_or_orphan(span) and parent is not None and not parent.is_remote
         return is_below_a_process or trace_id in self._waiting
 
-    def _pop(self, trace_id: int, root: SpanData | None = None) -> str:
+    def _render_trace(self, trace_id: int, root: SpanData | None = None) -> str:
         spans = self._waiting.pop(trace_id, [])
         self._spans -= len(spans)
         text = self._render([*spans, *([root] if root else [])])

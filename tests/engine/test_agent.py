@@ -16,11 +16,12 @@ import pytest
 from configured import configured
 from datagrams import ABSENT, attempt, call
 from loopback import HOSTS, send_from_anywhere
+from otlp_backend import DEADLINE_SECONDS
 from platforms import on_linux
 
 from csm_otel.commands.wiring import build_bridge
 from csm_otel.csm.events import Dialect
-from csm_otel.engine.agent import _MAX_READ_SECONDS, Agent
+from csm_otel.engine.agent import _DATAGRAMS_PER_TURN, _MAX_READ_SECONDS, Agent
 from csm_otel.engine.counting import Counting
 from csm_otel.engine.source import Source
 from csm_otel.intake.receiver import Receiver
@@ -324,27 +325,113 @@ def test_every_datagram_is_accounted_for() -> None:
     assert tally.attempts == tally.orphans.total() == tally.datagrams_decoded
 
 
+class Ticking:
+    """A clock that moves by a step with each reading."""
+
+    def __init__(self, step: float) -> None:
+        self.now = 1000.0
+        self._step = step
+
+    def __call__(self) -> float:
+        """Return the time."""
+        self.now += self._step
+        return self.now
+
+
+def agent_of(rig: Rig, clock: Callable[[], float] = time.monotonic) -> Agent:
+    """Return an agent for the sockets and the pipeline of a rig, by a clock of its own."""
+    speaker = Speaker(rig.said)
+    counting = Counting(rig.tally, speaker)
+    return Agent(receivers=rig.receivers, pipeline=rig.bridge.pipeline, counting=counting, speaker=speaker, clock=clock)
+
+
 def test_slow_decoding_at_shutdown_loses_nothing() -> None:
     """The sockets are read before any of it is decoded, so that what had arrived is received, however long it takes."""
-    now = 0.0
-
-    def clock() -> float:
-        nonlocal now
-        now += 0.05  # a datagram takes a few readings of the clock; all of them take far longer than the reading may
-        return now
-
+    clock = Ticking(0.05)  # all datagrams together take far longer than the reading of the sockets may
     rig = Rig()
-    pipeline, counting = rig.bridge.pipeline, Counting(rig.tally, Speaker(rig.said))
-    agent = Agent(receivers=rig.receivers, pipeline=pipeline, counting=counting, speaker=Speaker(rig.said), clock=clock)
+    agent = agent_of(rig, clock)
     many = 100  # fits the smallest buffer that a system grants
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
         for number in range(many):
             sender.sendto(an_attempt(f"x{number}"), rig.address)
-    agent.drain(deadline=now + 60)
+    agent.drain(deadline=clock.now + 60)
     rig.bridge.close(deadline=time.monotonic() + 60)
 
     assert rig.tally.datagrams_received == rig.tally.orphans.total() == many
-    assert now > 5 * _MAX_READ_SECONDS
+    assert clock.now > 1000.0 + 5 * _MAX_READ_SECONDS
+
+
+def test_what_cannot_be_decoded_in_time_is_counted() -> None:
+    """Half of the time for shutdown is for decoding; what is left then is counted, and released is what was decoded."""
+    rig = Rig()
+    agent = agent_of(rig, Ticking(0.1))
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+        for number in range(100):
+            sender.sendto(an_attempt(f"x{number}"), rig.address)
+    agent.drain(deadline=1000.0 + 10)
+    rig.bridge.close(deadline=time.monotonic() + 60)
+
+    assert 0 < rig.tally.datagrams_decoded < 50  # two readings of the clock each
+    assert rig.tally.datagrams_decoded + rig.tally.datagrams_undecoded == rig.tally.datagrams_received == 100
+    assert rig.tally.orphans.total() == rig.tally.datagrams_decoded
+
+
+def wait_for_kernel_times() -> None:
+    """Wait until the kernel stamps datagrams as they arrive: it begins a moment after the first socket asks for it."""
+    deadline = time.monotonic() + DEADLINE_SECONDS
+    probe = Receiver.bind("127.0.0.1", 0)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+        while time.monotonic() < deadline:
+            sender.sendto(b"", probe.address)
+            sent_ns = next_ns()
+            if [datagram.received_ns <= sent_ns for datagram in probe.receive(1)] == [True]:
+                break
+    probe.close()
+
+
+def next_ns() -> int:
+    """Return the wall time, once it has moved on."""
+    began_ns = time.time_ns()
+    while time.time_ns() == began_ns:
+        continue
+    return time.time_ns()
+
+
+@on_linux
+def test_what_arrives_after_the_end_is_late() -> None:
+    """Datagrams that arrived after the given time, and those that arrive until the sockets are closed, are late."""
+    rig = Rig()
+    agent = agent_of(rig)
+    wait_for_kernel_times()
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+        sender.sendto(an_attempt("in time"), rig.address)
+        until_ns = time.time_ns()
+        next_ns()
+        sender.sendto(an_attempt("late"), rig.address)
+        agent.drain(deadline=time.monotonic() + 60, until_ns=until_ns)
+        sender.sendto(an_attempt("too late"), rig.address)
+        rig.bridge.close(deadline=time.monotonic() + 60, until_ns=until_ns)
+
+    assert (rig.tally.datagrams_received, rig.tally.datagrams_late) == (1, 2)
+    assert sum(counters.read for counters in rig.tally.sockets) == 3
+
+
+def test_all_that_had_arrived_is_received() -> None:
+    """An empty socket has nothing older; one with more than a turn's datagrams left may have."""
+    rig = Rig(buffer_bytes=2**20)
+    agent = agent_of(rig)
+    assert not agent.has_received_until(0)
+    agent._receive()
+    assert agent.has_received_until(2**63)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+        for _ in range(_DATAGRAMS_PER_TURN + 1):
+            sender.sendto(b"", rig.address)
+    agent._receive()
+
+    assert not agent.has_received_until(time.time_ns())
+    agent._receive()
+    assert agent.has_received_until(time.time_ns())
+    rig.bridge.close(deadline=time.monotonic() + 60)
 
 
 @pytest.mark.skipif(len(HOSTS) == 1, reason="only one address here")
