@@ -19,6 +19,7 @@ import csm_otel
 dir(csm_otel)
 print(json.dumps(sorted(set(sys.modules) - before)))
 """
+_ALL_LOADED = _LOADED.replace("dir(csm_otel)", "from csm_otel import *")
 
 
 def test_to_import_the_package_loads_nothing_else() -> None:
@@ -26,6 +27,22 @@ def test_to_import_the_package_loads_nothing_else() -> None:
     done = subprocess.run([sys.executable, "-c", _LOADED], capture_output=True, text=True, check=True)
 
     assert json.loads(done.stdout) in (["csm_otel"], ["__future__", "csm_otel"])
+
+
+def test_the_library_is_the_core() -> None:
+    """All public names together load the pure rooms, msgspec and the semantic conventions, and nothing else."""
+    done = subprocess.run([sys.executable, "-c", _ALL_LOADED], capture_output=True, text=True, check=True)
+
+    loaded = json.loads(done.stdout)
+    rooms = {name.split(".")[1] for name in loaded if name.startswith("csm_otel.")}
+    others = {name for name in loaded if name.split(".")[0] not in {*sys.stdlib_module_names, "csm_otel", "msgspec"}}
+    assert rooms == {"csm", "correlation", "spans", "errors"}
+    assert {name for name in others if not name.startswith("opentelemetry.semconv.")} <= {
+        "opentelemetry",
+        "opentelemetry.semconv",
+        "typing_extensions",  # the conventions' own
+    }
+    assert not {"socket", "threading", "logging", "asyncio"} & set(loaded)
 
 
 @pytest.mark.parametrize("name", csm_otel.__all__)
