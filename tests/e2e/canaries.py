@@ -1,4 +1,4 @@
-"""Secrets of nobody's, the datagrams that carry them, and the search for what is left of them."""
+"""Generated secrets, the datagrams that contain them, and the search for their remains."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 PIECE = 16
 MESSAGE_LIMIT = 512
-"""Where senders cut messages."""
+"""The length at which senders cut messages."""
 
 _BASE32 = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
 _BASE64 = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
@@ -34,16 +34,16 @@ _ATTEMPT_FIELDS = (
 
 
 class Canaries(NamedTuple):
-    """What must not come out, and what carries it."""
+    """Secrets that must not come out, and the payloads that contain them."""
 
     secrets: tuple[str, ...]
     payloads: list[bytes]
     events: int
-    """How many events are in the payloads."""
+    """The number of events in the payloads."""
 
 
 def plant(seed: int) -> Canaries:
-    """Return every kind of secret in every kind of place."""
+    """Generate every kind of secret in every kind of place."""
     chance = random.Random(seed)
     secrets: list[str] = []
 
@@ -55,7 +55,7 @@ def plant(seed: int) -> Canaries:
     payloads: list[bytes] = []
     events = 0
     for text in texts:
-        # whole; cut within the secret; behind a message of its own; with its case and its signs escaped
+        # whole; cut within the secret; in the middle of a message
         cut = ("x" * (MESSAGE_LIMIT - len(text) * 2 // 3) + " " + text)[:MESSAGE_LIMIT]
         for variant in (text, cut, f"Access denied: ({text}), sorry"):
             for names, fields in ((_CALL_FIELDS, call_fields), (_ATTEMPT_FIELDS, attempt_fields)):
@@ -67,7 +67,7 @@ def plant(seed: int) -> Canaries:
     for number, text in enumerate(texts):
         key, token = secret(_BASE32, 16, "ASIA"), secret(_BASE64, 300, "IQoJ")
         own: dict[str, Any] = {"AccessKey": key, "SessionToken": token}
-        # their own secrets, also in pieces that no pattern knows
+        # their own secrets, also in pieces that no pattern matches
         quoting = f"The key is {key}, of {token[40:90]} and {token[-20:]}: {text}"[:MESSAGE_LIMIT]
         event = attempt_fields(Dialect.JS, **own, AwsExceptionMessage=quoting, XAmzId2=token[7:60], ClientId=key)
         odd = {"AccessKey": [key], "SessionToken": {"a": token}, "Type": text}
@@ -105,7 +105,7 @@ def _texts(secret: Any) -> Iterator[str]:
 
 
 def _malformed(text: str, own: str, number: int) -> list[bytes]:
-    """Return what is no event."""
+    """Return payloads without an event."""
     return [
         text.encode(),
         own[: len(own) // 2].encode(),
@@ -119,14 +119,14 @@ def _malformed(text: str, own: str, number: int) -> list[bytes]:
 
 @cache
 def _pieces(secrets: tuple[str, ...]) -> tuple[frozenset[bytes], frozenset[bytes]]:
-    """Return all pieces, and the blocks of 8 of which a piece covers one that begins at a 9th byte."""
+    """Return all pieces, and every block of 8 bytes in them; each piece covers one that starts at a multiple of 9."""
     forms = {form for secret in secrets for form in (secret, quote(secret, safe=""))}
     pieces = {form[at : at + PIECE].encode() for form in forms for at in range(len(form) - PIECE + 1)}
     return frozenset(pieces), frozenset(piece[at : at + 8] for piece in pieces for at in range(9))
 
 
 def found(secrets: tuple[str, ...], data: bytes) -> set[str]:
-    """Return the pieces of 16 characters of secrets that are in bytes; of what was percent-encoded, too."""
+    """Return the pieces of 16 characters of secrets that occur in the bytes, percent-encoded or not."""
     pieces, blocks = _pieces(secrets)
     hits: set[str] = set()
     for at in range(0, len(data), 9):

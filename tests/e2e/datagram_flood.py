@@ -1,6 +1,6 @@
-"""Sends attempts whose call never comes to a port of 127.0.0.1, as fast as it goes, until it is ended.
+"""Sends attempts without their calls to a port of 127.0.0.1, as fast as possible, until it is killed.
 
-It says so once more have been sent than a receive buffer has room for.
+It prints ``flooding`` once it has sent more than a receive buffer holds.
 """
 
 import json

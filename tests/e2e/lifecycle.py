@@ -1,4 +1,4 @@
-"""What the tests of a daemon's life share: what is sent to it, load that does not stop, back ends that hang."""
+"""Shared by the tests of a daemon's life: what is sent to it, load that does not stop, back ends that hang."""
 
 from __future__ import annotations
 
@@ -33,18 +33,18 @@ _ATTEMPT = (
 
 
 def send_calls(daemon: Serving, count: int) -> None:
-    """Send calls without attempts, each with a name of its own."""
+    """Send calls without attempts, each with its own name."""
     send(daemon.address, (_CALL.format(number).encode() for number in range(count)))
 
 
 def send_attempts(daemon: Serving, count: int) -> None:
-    """Send attempts whose calls never come."""
+    """Send attempts without their calls."""
     send(daemon.address, (_ATTEMPT.format(number % 100).encode() for number in range(count)))
 
 
 @contextlib.contextmanager
 def flood(daemon: Serving) -> Generator[None]:
-    """Send more than it can take, from a process of its own, until the block ends."""
+    """Send faster than the daemon reads, from a separate process, until the block ends."""
     program = Path(__file__).with_name("datagram_flood.py")
     command = [sys.executable, str(program), str(daemon.address[1])]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
@@ -58,7 +58,7 @@ def flood(daemon: Serving) -> Generator[None]:
 
 @contextlib.contextmanager
 def broken_backend(kind: Literal["hangs", "drips"]) -> Generator[str]:
-    """Run what takes requests and never answers, or answers a byte at a time and never ends; yield its endpoint."""
+    """Run a back end that never answers, or answers byte by byte without an end; yield its endpoint."""
     is_over = threading.Event()
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
@@ -88,14 +88,14 @@ def broken_backend(kind: Literal["hangs", "drips"]) -> Generator[str]:
 
 
 def counts_in(text: str) -> dict[str, object]:
-    """Return a line of JSON."""
+    """Parse a line of JSON."""
     counts = json.loads(text)
     assert isinstance(counts, dict)
     return counts
 
 
 def probe(daemon: Serving, path: str) -> tuple[int, dict[str, object]]:
-    """Return the status and the body that the daemon answers with."""
+    """Return the status and the body of the daemon's answer to a probe."""
     found = re.search(r"health at (http://127\.0\.0\.1:\d+)/healthz and /readyz\n", daemon.line)
     assert found, daemon.line
     address = urlsplit(found[1])

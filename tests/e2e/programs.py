@@ -1,4 +1,4 @@
-"""Running `csm-otel` and scripts under it, as a person would: processes, environments, what they print."""
+"""Running `csm-otel` and scripts under it, as a user would: processes, environments, output."""
 
 from __future__ import annotations
 
@@ -22,13 +22,15 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Mapping, Sequence
 
 DEADLINE_SECONDS = 60.0
+LISTENING = rb"^csm-otel: listening on "
+"""Matches the line that the daemon prints when it is ready."""
 CSM_OTEL = (sys.executable, "-m", "csm_otel")
 
 ONE_CALL = "import boto3; boto3.client('s3').list_buckets()"
 SENDER = Path(__file__).parents[2] / "soak" / "one_call.py"
-"""Sends what the SDK would for one call, without AWS and much sooner: where the SDK itself is not the point."""
+"""Sends the datagrams of one call, without AWS and much sooner than the SDK: for tests that are not about the SDK."""
 ONE_CALL_SENT = (sys.executable, str(SENDER), "exit", "0")
-# Three attempts of one call, one denied, one missing; exit code 3 as the script's own.
+# Three attempts of one call, one denied, one missing; exits with 3.
 SEVERAL_CALLS = """
 import boto3, botocore.exceptions, sys
 dynamodb, s3 = boto3.client("dynamodb"), boto3.client("s3")
@@ -94,18 +96,18 @@ class Serving:
 
     process: subprocess.Popen[bytes]
     line: str
-    """What it said when it was ready."""
+    """The lines that it printed until it listened."""
     address: tuple[str, int]
     rest: bytes = b""
 
     def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
-        """End it by a signal, keep what else it said, and return its exit code."""
+        """Stop it by a signal, keep the rest of its stderr, and return its exit code."""
         self.process.send_signal(number)
         _, self.rest = self.process.communicate(timeout=DEADLINE_SECONDS)
         return self.process.returncode
 
     def csm(self) -> dict[str, str]:
-        """Return the variables that point a script at it."""
+        """Return the variables that make a script send to it."""
         return {"AWS_CSM_ENABLED": "true", "AWS_CSM_PORT": str(self.address[1])}
 
 
@@ -113,9 +115,9 @@ class Serving:
 def serving(
     *flags: str | Path, env: Mapping[str, str], under: Sequence[str] = (), stdout: Path | None = None
 ) -> Generator[Serving]:
-    """Run ``csm-otel serve`` on a free port until the block ends, ``under`` another program if one is given.
+    """Run ``csm-otel serve`` on a free port until the block ends, under another program if one is given.
 
-    Its stdout goes to a file if one is given.
+    Its stdout goes to the file ``stdout`` if one is given.
     """
     if "--port" not in flags:
         flags = ("--port", "0", *flags)
@@ -127,22 +129,22 @@ def serving(
             stdout=file or subprocess.PIPE,
         )
     try:
-        lines = read_until(process, b"listening on")
-        found = re.search(r"listening on (?:\[(?P<six>[^]]+)\]|(?P<four>[\d.]+)):(?P<port>\d+)", lines)
+        lines = read_until(process, LISTENING)
+        found = re.search(r"^csm-otel: listening on (?:\[([^]]+)\]|([\d.]+)):(\d+)\b", lines, re.MULTILINE)
         assert found, lines
-        yield Serving(process, lines, (found["four"] or found["six"], int(found["port"])))
+        yield Serving(process, lines, (found[1] or found[2], int(found[3])))
     finally:
         if process.poll() is None:
             process.kill()
         process.communicate()
 
 
-def read_until(process: subprocess.Popen[bytes], text: bytes) -> str:
-    """Read stderr, unbuffered, up to the end of the line that holds ``text``."""
+def read_until(process: subprocess.Popen[bytes], pattern: bytes) -> str:
+    """Read stderr, unbuffered, up to the end of a line that matches the regular expression, where ^ begins a line."""
     assert process.stderr is not None
     got = b""
     end = time.monotonic() + DEADLINE_SECONDS
-    while text not in got or not got.endswith(b"\n"):
+    while not re.search(pattern, got, re.MULTILINE) or not got.endswith(b"\n"):
         readable, _, _ = select.select([process.stderr], [], [], max(0, end - time.monotonic()))
         if not readable or not (piece := os.read(process.stderr.fileno(), 65_536)):
             break
@@ -151,11 +153,11 @@ def read_until(process: subprocess.Popen[bytes], text: bytes) -> str:
 
 
 def has_traceback(output: bytes) -> bool:
-    """Return whether something went wrong in a way that nobody meant."""
+    """Return whether the output has a traceback."""
     return b"Traceback" in output or b"Exception ignored" in output
 
 
 def lines_of(argv: Sequence[bytes] | bytes) -> list[str]:
-    """Return the program's own lines in what it printed."""
+    """Return the lines of csm-otel itself in an output."""
     text = argv if isinstance(argv, bytes) else b"".join(argv)
     return [line for line in text.decode().splitlines() if line.startswith("csm-otel: ")]

@@ -1,4 +1,4 @@
-"""Planted secrets are in nothing that comes out: stdout, stderr, files, spool, requests, not even in a crash."""
+"""Planted secrets occur in no output: stdout, stderr, files, spool, requests, nor in a crash."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import lossless
 import pytest
 from e2e.canaries import Canaries, found, plant
-from e2e.programs import DEADLINE_SECONDS, environment, read_until, run, serving
+from e2e.programs import DEADLINE_SECONDS, LISTENING, environment, read_until, run, serving
 from e2e.test_spool import spans_on_disk
 from lossless import send
 from otlp_backend import HttpBackend, wait_until
@@ -22,14 +22,14 @@ from csm_otel.csm.redaction import REDACTED
 if TYPE_CHECKING:
     from pathlib import Path
 
-# However many are lost: there may be nobody left who reads them.
+# Does not wait for the reader, which may have crashed.
 _SEND_ALL = """
 import os, socket, sys
 sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 for line in open(sys.argv[1]):
     sock.sendto(bytes.fromhex(line), ("127.0.0.1", int(os.environ["AWS_CSM_PORT"])))
 """
-# The error quotes all there is to quote, wherever it is raised.
+# The error quotes all arguments, wherever it is raised.
 _CRASH = """
 import sys
 import csm_otel.{module}
@@ -43,7 +43,7 @@ sys.exit(main())
 
 @pytest.fixture(scope="module")
 def canaries() -> Canaries:
-    """Plant them."""
+    """Generate them."""
     return plant(4711)
 
 
@@ -53,7 +53,7 @@ def everything(folder: Path) -> dict[str, bytes]:
 
 
 def requests_of(backend: HttpBackend) -> dict[str, bytes]:
-    """Return the bodies that a back end got."""
+    """Return the bodies of all requests to a back end."""
     return {
         "spans": b"".join(request.SerializeToString() for request in backend.requests),
         "metrics": b"".join(request.SerializeToString() for request in backend.metric_requests),
@@ -61,13 +61,13 @@ def requests_of(backend: HttpBackend) -> dict[str, bytes]:
 
 
 def assert_clean(outputs: dict[str, bytes], canaries: Canaries, *, redacted: set[str]) -> None:
-    """Assert that no output has a piece of a secret, and that those named have what secrets are replaced by."""
+    """Assert that no output has a piece of a secret, and that those named have its replacement."""
     assert {name: hits for name, data in outputs.items() if (hits := found(canaries.secrets, data))} == {}
     assert {name for name, data in outputs.items() if REDACTED.encode() in data} >= redacted
 
 
 def test_the_search_finds_pieces(canaries: Canaries) -> None:
-    """A piece of 16 characters is found wherever it is, one of 15 is none."""
+    """A piece of 16 characters is found anywhere, one of 15 is not."""
     for number, secret in enumerate(canaries.secrets):
         for at in {0, len(secret) - 16, (len(secret) - 16) // 2}:
             assert found(canaries.secrets, b"." * number + secret[at : at + 16].encode() + b".")
@@ -75,7 +75,7 @@ def test_the_search_finds_pieces(canaries: Canaries) -> None:
 
 
 def test_serve(canaries: Canaries, tmp_path: Path) -> None:
-    """Nothing that the daemon writes, keeps on disk, sends or prints holds a piece of a secret."""
+    """Nothing that the daemon writes, spools, sends or prints contains a piece of a secret."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -116,7 +116,7 @@ def test_serve(canaries: Canaries, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("exporters", ["console", "otlp"])
 def test_exec(canaries: Canaries, tmp_path: Path, exporters: str) -> None:
-    """The same holds of a command that sends them."""
+    """The same holds for a command that sends them."""
     hexes = tmp_path / "canaries"
     hexes.write_text("".join(f"{payload.hex()}\n" for payload in canaries.payloads), encoding="ascii")
     out = tmp_path / "out"
@@ -152,7 +152,7 @@ _CRASHES = [
 
 @pytest.mark.parametrize(("module", "name"), _CRASHES)
 def test_a_crash_of_serve(canaries: Canaries, module: str, name: str) -> None:
-    """When something raises in the loop it is told what and where, and nothing of what was at hand."""
+    """An exception in the loop is reported with its type and place, without any values."""
     script = _CRASH.format(module=module, name=name)
     env = environment(
         OTEL_TRACES_EXPORTER="console",
@@ -163,7 +163,7 @@ def test_a_crash_of_serve(canaries: Canaries, module: str, name: str) -> None:
     words = [sys.executable, "-X", "faulthandler", "-c", script, "serve", "--port", "0", "--attempt-wait-seconds", "1"]
     process = subprocess.Popen(words, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     try:
-        line = read_until(process, b"listening on")
+        line = read_until(process, LISTENING)
         port = re.search(r":(\d+) ", line)
         assert port
         send(("127.0.0.1", int(port[1])), canaries.payloads)
@@ -177,7 +177,7 @@ def test_a_crash_of_serve(canaries: Canaries, module: str, name: str) -> None:
 
 @pytest.mark.parametrize(("module", "name"), _CRASHES)
 def test_a_crash_of_exec(canaries: Canaries, tmp_path: Path, module: str, name: str) -> None:
-    """Nor does `exec` tell, whose command's result stands."""
+    """`exec` prints no values either, and its command's result stands."""
     hexes = tmp_path / "canaries"
     hexes.write_text("".join(f"{payload.hex()}\n" for payload in canaries.payloads), encoding="ascii")
     done = subprocess.run(
@@ -196,7 +196,7 @@ def test_a_crash_of_exec(canaries: Canaries, tmp_path: Path, module: str, name: 
 
 
 def test_an_abort(canaries: Canaries) -> None:
-    """What faulthandler prints when the process is killed by an error of its own names code only."""
+    """What faulthandler prints when the process crashes names code only."""
     env = environment(OTEL_TRACES_EXPORTER="none", PYTHONFAULTHANDLER="1")
     with serving(env=env) as daemon:
         send(daemon.address, canaries.payloads)

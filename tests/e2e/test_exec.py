@@ -1,4 +1,4 @@
-"""`csm-otel exec`, whole: the real boto3 in a real process, against moto, into a real OTLP server or file."""
+"""`csm-otel exec` as a whole: the real boto3 in a real process, against moto, into a real OTLP server or file."""
 
 from __future__ import annotations
 
@@ -131,7 +131,7 @@ def test_the_trace_of_the_environment_is_joined(moto_port: int, tmp_path: Path) 
 
 
 def test_one_fault_spoils_nothing_else() -> None:
-    """A variable that cannot be used is left out; the others hold."""
+    """A variable that cannot be used is ignored; the others apply."""
     env = environment(OTEL_EXPORTER_OTLP_ENDPOINT="nonsense", OTEL_TRACES_SAMPLER="always_off")
     done = run("exec", "--", *ONE_CALL_SENT, env=env)
     assert done.returncode == 0
@@ -140,7 +140,7 @@ def test_one_fault_spoils_nothing_else() -> None:
 
 
 def test_one_bad_destination_spoils_no_other(tmp_path: Path) -> None:
-    """A file that cannot be written costs the back end nothing, nor a bad certificate the file."""
+    """A file that cannot be written does not affect the back end, nor a bad certificate the file."""
     with HttpBackend() as backend:
         env = environment(OTEL_EXPORTER_OTLP_TRACES_ENDPOINT=backend.url)
         done = run("exec", "--file", "/no/such/folder/file", "--", *ONE_CALL_SENT, env=env)
@@ -154,8 +154,8 @@ def test_one_bad_destination_spoils_no_other(tmp_path: Path) -> None:
     assert len(spans_in(file)) == 3
 
 
-def test_an_unsampled_trace_is_honoured_and_said() -> None:
-    """Nothing is exported below a parent that is not recorded; the tally counts it."""
+def test_an_unsampled_trace_is_honoured_and_counted() -> None:
+    """Nothing is exported below a parent that is not sampled; the tally counts it."""
     with HttpBackend() as backend:
         env = environment(
             TRACEPARENT="00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-00",
@@ -167,7 +167,7 @@ def test_an_unsampled_trace_is_honoured_and_said() -> None:
 
 
 def test_the_embedded_default_sends_nothing(moto_port: int) -> None:
-    """With no exporter and no endpoint set nothing is connected to, and nothing complains."""
+    """Without an exporter or endpoint it connects to nothing and prints no complaint."""
     audit = (
         "import sys; from csm_otel.commands.cli import main\n"
         "sys.addaudithook(lambda event, args: event == 'socket.connect' and print('CONNECT', file=sys.stderr))\n"
@@ -184,8 +184,8 @@ def test_the_embedded_default_sends_nothing(moto_port: int) -> None:
     assert b"S3.ListBuckets" in done.stderr
 
 
-@pytest.mark.parametrize("flags", [["--quiet"], ["--output", "told.txt"]], ids=["quiet", "output"])
-def test_the_commands_bytes_are_its_own(tmp_path: Path, flags: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("flags", [["--quiet"], ["--output", "report.txt"]], ids=["quiet", "output"])
+def test_the_commands_bytes_are_kept(tmp_path: Path, flags: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """stdin, stdout and stderr are the same with and without the wrapper; waterfall and tally go to `--output`."""
     monkeypatch.chdir(tmp_path)
     command = [
@@ -197,11 +197,11 @@ def test_the_commands_bytes_are_its_own(tmp_path: Path, flags: list[str], monkey
     plain = subprocess.run(command, input=data, capture_output=True, check=True)
     wrapped = run("exec", *flags, "--", *command, env=environment(), stdin=data)
     assert (wrapped.returncode, wrapped.stdout, wrapped.stderr) == (0, plain.stdout, plain.stderr)
-    told = tmp_path / "told.txt"
-    assert told.exists() == ("--output" in flags)
-    if told.exists():
-        assert told.stat().st_mode & 0o777 == 0o600
-        assert "0 datagrams received" in told.read_text(encoding="utf-8")
+    report = tmp_path / "report.txt"
+    assert report.exists() == ("--output" in flags)
+    if report.exists():
+        assert report.stat().st_mode & 0o777 == 0o600
+        assert "0 datagrams received" in report.read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(
@@ -233,7 +233,7 @@ def test_the_commands_bytes_are_its_own(tmp_path: Path, flags: list[str], monkey
     ],
 )
 def test_bad_surroundings_leave_the_command_alone(flags: list[str], env: dict[str, str], line: str) -> None:
-    """Whatever is unusable is told in one line after the command, which runs and whose result stands."""
+    """Anything unusable is reported in one line after the command, which runs and whose result stands."""
     done = run("exec", "--drain-seconds", "0.3", *flags, "--", "sh", "-c", "echo ran; exit 7", env=environment(**env))
     assert (done.returncode, done.stdout) == (7, b"ran\n")
     assert len([one for one in lines_of(done.stderr) if line in one and "delivered to " not in one]) == 1
@@ -278,8 +278,8 @@ def test_bad_flags_start_nothing(arguments: list[str], tmp_path: Path, monkeypat
 
 
 @pytest.mark.parametrize("locale", [{}, {"LANG": "C"}, {"LC_CTYPE": "C"}, {"LANG": "C.UTF-8"}], ids=str)
-def test_the_commands_environment_is_its_own(locale: dict[str, str]) -> None:
-    """Only what switches CSM on and the trace are added, even in a C locale, where Python changes its own."""
+def test_the_commands_environment_is_kept(locale: dict[str, str]) -> None:
+    """Only the CSM variables and the trace context are added, even in a C locale, where Python changes its own."""
     env = {"PATH": os.environ["PATH"], "TRACESTATE": "a=b", **locale}
     program = "env | grep -v ^_="
     plain = subprocess.run(["sh", "-c", program], env=env, capture_output=True, check=True, text=True)
@@ -287,12 +287,12 @@ def test_the_commands_environment_is_its_own(locale: dict[str, str]) -> None:
     changed = {line.partition("=")[0] for line in set(wrapped.stdout.decode().split()) ^ set(plain.stdout.split())}
     added = {"AWS_CSM_ENABLED", "AWS_CSM_HOST", "AWS_CSM_PORT", "AWS_CSM_CLIENT_ID", "TRACEPARENT"}
     if not ON_LINUX:
-        changed.discard("LC_CTYPE")  # without /proc C cannot be told from unset, which means the same
-    assert changed == added | {"TRACESTATE"}  # which was another trace's
+        changed.discard("LC_CTYPE")  # without /proc C cannot be distinguished from unset, which means the same
+    assert changed == added | {"TRACESTATE"}  # which belonged to another trace
 
 
 def test_another_propagators_context_is_left_alone() -> None:
-    """Where the propagator is not ours, neither TRACEPARENT nor TRACESTATE is touched."""
+    """Where the propagator is another one, neither TRACEPARENT nor TRACESTATE is changed."""
     parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
     env = environment(OTEL_PROPAGATORS="b3", TRACEPARENT=parent, TRACESTATE="a=b")
     done = run("exec", "--quiet", "--", "sh", "-c", "echo $TRACEPARENT $TRACESTATE", env=env)
@@ -307,21 +307,21 @@ def test_another_propagators_context_is_left_alone() -> None:
         pytest.param(["exec", "--quiet", "printf", "%s\n", "--quiet"], ["--quiet"], id="its flags"),
     ],
 )
-def test_the_commands_arguments_are_its_own(arguments: list[str], printed: list[str]) -> None:
-    """What is behind the command's name is passed on as it is, another -- included."""
+def test_the_commands_arguments_are_kept(arguments: list[str], printed: list[str]) -> None:
+    """Everything after the command's name is passed on unchanged, including another --."""
     done = run(*arguments, env=environment())
     assert done.stdout.decode().split() == printed
 
 
-def test_a_missing_command_is_told_however_quiet() -> None:
-    """The line that a shell would print is printed with --quiet, too."""
+def test_a_missing_command_is_reported_even_if_quiet() -> None:
+    """The line that a shell would print is also printed with --quiet."""
     done = run("exec", "--quiet", "--", "no-such-command", env=environment())
     assert (done.returncode, done.stderr) == (127, b"csm-otel: no-such-command: command not found\n")
 
 
 @on_linux
-def test_an_output_that_fails_is_told() -> None:
-    """Waterfall and tally that cannot be written to --output are not lost without a word."""
+def test_an_output_that_fails_is_reported() -> None:
+    """A waterfall and tally that cannot be written to --output are reported on stderr."""
     done = run("exec", "--output", "/dev/full", "--", "true", env=environment())
     assert (done.returncode, done.stderr) == (0, b"csm-otel: --output: /dev/full: no space left on device\n")
 
@@ -341,8 +341,8 @@ while time.monotonic() < end and os.path.exists(__file__):
 """
 
 
-def test_what_goes_on_sending_holds_nothing_up(tmp_path: Path) -> None:
-    """A child left behind that never stops sending does not keep the wrapper, nor get into the trace."""
+def test_a_child_that_keeps_sending_delays_nothing(tmp_path: Path) -> None:
+    """A child left behind that never stops sending neither delays the wrapper nor gets into the trace."""
     script = tmp_path / "flood.py"
     script.write_text(_FLOOD, encoding="utf-8")
     try:
@@ -353,7 +353,7 @@ def test_what_goes_on_sending_holds_nothing_up(tmp_path: Path) -> None:
     assert b"arrived too late" in done.stderr
 
 
-# What is left behind sends when the gate is there, and says when it has.
+# The child sends when the gate exists, and then creates `sent`.
 _LATE = """
 import os, pathlib, socket, subprocess, sys, time
 if len(sys.argv) == 1:
@@ -370,8 +370,8 @@ with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
 """
 
 
-def test_what_a_command_leaves_behind_is_counted(tmp_path: Path) -> None:
-    """Datagrams from a background child that outlives the command are not heard, and the tally says so."""
+def test_late_datagrams_of_a_child_are_counted(tmp_path: Path) -> None:
+    """Datagrams from a background child that outlives the command are not read, but counted in the tally."""
     script = tmp_path / "leave.py"
     script.write_text(_LATE, encoding="utf-8")
     with HttpBackend() as backend:
@@ -383,9 +383,9 @@ def test_what_a_command_leaves_behind_is_counted(tmp_path: Path) -> None:
             (tmp_path / "gate").touch()
             wait_until((tmp_path / "sent").exists)
             backend.release()
-            _, told = process.communicate(timeout=DEADLINE_SECONDS)
+            _, stderr = process.communicate(timeout=DEADLINE_SECONDS)
     assert process.returncode == 0
-    assert b"3 datagrams arrived too late" in told
+    assert b"3 datagrams arrived too late" in stderr
 
 
 @pytest.mark.parametrize(
@@ -401,8 +401,8 @@ def test_what_a_command_leaves_behind_is_counted(tmp_path: Path) -> None:
         pytest.param([], {}, "legacy.py", id="command"),
     ],
 )
-def test_who_the_application_is(tmp_path: Path, flags: list[str], env: dict[str, str], name: str) -> None:
-    """service.name is what somebody set, the nearest first, else the script's name; the root span is the script."""
+def test_the_service_name(tmp_path: Path, flags: list[str], env: dict[str, str], name: str) -> None:
+    """service.name is the name set nearest to the command, else the script's; the root span is named by the script."""
     file, script = tmp_path / "out.jsonl", tmp_path / "legacy.py"
     script.write_bytes(SENDER.read_bytes())
     run("exec", *flags, "--file", file, "--", sys.executable, script, "exit", "0", env=environment(**env))
@@ -426,7 +426,7 @@ def test_quiet_by_variable() -> None:
     ],
 )
 def test_resource_attributes(text: str, expected: dict[str, str], tmp_path: Path) -> None:
-    """Each attribute is exported once, decoded; where a pair is in error none is."""
+    """Each attribute is exported once, decoded; if a pair is malformed none is."""
     file = tmp_path / "spans.jsonl"
     done = run("exec", "--file", file, "--", "true", env=environment(OTEL_RESOURCE_ATTRIBUTES=text))
     (span,) = spans_in(file)
@@ -437,19 +437,19 @@ def test_resource_attributes(text: str, expected: dict[str, str], tmp_path: Path
 
 
 def test_disabled_means_untouched() -> None:
-    """With OTEL_SDK_DISABLED=true the command runs as if the wrapper were not there."""
+    """With OTEL_SDK_DISABLED=true the command runs as without the wrapper."""
     script = "import os; print([name for name in os.environ if name.startswith('AWS_CSM_') or name == 'TRACEPARENT'])"
     done = run_exec(script, env=environment(OTEL_SDK_DISABLED="true"))
     assert (done.returncode, done.stdout, done.stderr) == (0, b"[]\n", b"")
 
 
 def test_no_output_holds_a_credential(moto_port: int, tmp_path: Path) -> None:
-    """A planted key and token, quoted whole and cut in error messages, appear in no byte of any output."""
+    """A planted key and token, quoted whole and cut in error messages, occur in no byte of any output."""
     message = f"The key {KEY} with {TOKEN} is bad; SignatureProvided {TOKEN[:40]}"
     rules = (Rule(kind="error", operation="ListTables", status=400, code="Bad", message=message, times=None),)
     failing = "import boto3\ntry:\n    boto3.client('dynamodb').list_tables()\nexcept Exception: pass\n"
     script = failing + ONE_CALL
-    file, told = tmp_path / "out.jsonl", tmp_path / "told.txt"
+    file, report = tmp_path / "out.jsonl", tmp_path / "report.txt"
     with HttpBackend() as backend, FaultProxy(moto_port, rules) as proxy:
         env = environment(
             proxy.port,
@@ -458,9 +458,9 @@ def test_no_output_holds_a_credential(moto_port: int, tmp_path: Path) -> None:
             OTEL_EXPORTER_OTLP_TRACES_ENDPOINT=backend.url,
             OTEL_TRACES_EXPORTER="otlp,console",
         )
-        done = run_exec(script, "--file", file, "--output", told, env=env)
+        done = run_exec(script, "--file", file, "--output", report, env=env)
     sent = b"".join(request.SerializeToString() for request in backend.requests)
-    everything = done.stdout + done.stderr + file.read_bytes() + told.read_bytes() + sent
+    everything = done.stdout + done.stderr + file.read_bytes() + report.read_bytes() + sent
     assert b"ListTables" in sent
     assert b"is bad" in sent
     for secret in (KEY, TOKEN):
@@ -469,7 +469,7 @@ def test_no_output_holds_a_credential(moto_port: int, tmp_path: Path) -> None:
 
 
 def test_signals_reach_the_command_and_the_trace_is_kept() -> None:
-    """SIGTERM to the wrapper alone is the command's to handle; its result and its trace are whole."""
+    """SIGTERM to the wrapper alone is forwarded to the command; its result and its trace are complete."""
     script = (
         "import signal, sys, time; signal.signal(15, lambda *_: sys.exit(9)); print('up', flush=True); time.sleep(60)"
     )

@@ -20,15 +20,15 @@ from platforms import on_linux
 if TYPE_CHECKING:
     from pathlib import Path
 
-LATER = "60000"  # milliseconds: no batch leaves by itself
+LATER = "60000"  # milliseconds: no batch leaves because of its age
 
 
-def ask(path: Path, said: bytes) -> bytes:
-    """Return what the daemon answers to bytes."""
+def ask(path: Path, line: bytes) -> bytes:
+    """Send bytes to the daemon and return its answer."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
         sock.connect(str(path))
         sock.settimeout(DEADLINE_SECONDS)
-        sock.sendall(said)
+        sock.sendall(line)
         answer = b""
         while piece := sock.recv(4096):
             answer += piece
@@ -36,9 +36,9 @@ def ask(path: Path, said: bytes) -> bytes:
 
 
 def test_everything_is_delivered(tmp_path: Path) -> None:
-    """When it has returned 0, the back end has all that had arrived, whatever waited for more datagrams or a batch.
+    """When it has returned 0, the back end has everything that had arrived, batched or pending.
 
-    Neither side needs to be told where the other is.
+    Neither side is configured with the other's address.
     """
     with HttpBackend() as backend:
         env = environment(
@@ -64,7 +64,7 @@ def test_everything_is_delivered(tmp_path: Path) -> None:
 
 
 def test_without_a_back_end(tmp_path: Path) -> None:
-    """Where spans go to a file only, delivered is what the file has."""
+    """Where spans go to a file only, delivered means written to the file."""
     file, control = tmp_path / "out.jsonl", tmp_path / "folder/sock"
     env = environment(OTEL_TRACES_EXPORTER="none", OTEL_BSP_SCHEDULE_DELAY=LATER, CSM_OTEL_CONTROL=str(control))
     with serving("--file", file, env=env) as daemon:
@@ -82,7 +82,7 @@ def test_without_a_back_end(tmp_path: Path) -> None:
     ],
 )
 def test_not_delivered(answer: Answer, why: str, tmp_path: Path) -> None:
-    """It returns 1 and says why when the back end has not taken all in time; the next flush begins anew."""
+    """It returns 1 and says why when the back end has not accepted everything in time; the next flush starts over."""
     control = tmp_path / "folder/sock"
     with HttpBackend() as backend:
         backend.script(answer)
@@ -108,7 +108,7 @@ def test_the_daemon_goes_on_meanwhile(tmp_path: Path) -> None:
             command = [*CSM_OTEL, "flush", "--timeout", "60"]
             with subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as waiting:
                 quick = b'{"do": "flush", "timeout_seconds": 0}\n'
-                wait_until(lambda: probe(daemon, "/readyz")[1].get("events_pending") == 0)  # it has begun
+                wait_until(lambda: probe(daemon, "/readyz")[1].get("events_pending") == 0)  # the flush has begun
                 send_attempts(daemon, 20)
                 wait_until(lambda: counts_in(ask(control, quick).decode())["datagrams_received"] == 25)
                 assert waiting.poll() is None
@@ -120,7 +120,7 @@ def test_the_daemon_goes_on_meanwhile(tmp_path: Path) -> None:
 
 
 def test_clients_that_hang_up_keep_nobody_out(tmp_path: Path) -> None:
-    """Whoever asks for a flush that takes long and hangs up leaves its place to others."""
+    """Clients that ask for a long flush and hang up free their places for others."""
     control = tmp_path / "folder/sock"
     with broken_backend("hangs") as endpoint:
         env = environment(OTEL_EXPORTER_OTLP_ENDPOINT=endpoint, CSM_OTEL_CONTROL=str(control))
@@ -136,9 +136,9 @@ def test_clients_that_hang_up_keep_nobody_out(tmp_path: Path) -> None:
     assert not has_traceback(daemon.rest)
 
 
-@on_linux  # elsewhere it is not known when a datagram came that has waited
+@on_linux  # elsewhere the arrival time of a datagram that has waited is unknown
 def test_load_that_does_not_stop(tmp_path: Path) -> None:
-    """What had arrived when it was asked is delivered, though more comes than can be taken."""
+    """Everything that had arrived when the flush was requested is delivered, though more arrives than can be read."""
     control = tmp_path / "folder/sock"
     with HttpBackend() as backend:
         env = environment(
@@ -157,8 +157,8 @@ def test_load_that_does_not_stop(tmp_path: Path) -> None:
     assert {f"S3.Call{number}" for number in range(50)} <= names
 
 
-def test_clients_that_are_of_no_use(tmp_path: Path) -> None:
-    """Whoever hangs or sends garbage is told, or sent away, and keeps nobody from flushing."""
+def test_clients_that_hang_or_send_garbage(tmp_path: Path) -> None:
+    """Clients that hang or send garbage get an error or are disconnected, and keep nobody from flushing."""
     control = tmp_path / "folder/sock"
     env = environment(OTEL_TRACES_EXPORTER="none", CSM_OTEL_CONTROL=str(control))
     garbage = [b"\n", b"\xff\n", b"[" * 5000 + b"\n", b"1\n", b"{}\n", b'{"do": "rest"}\n', b'{"do": "flush"}\n']
@@ -171,15 +171,15 @@ def test_clients_that_are_of_no_use(tmp_path: Path) -> None:
         for sock in hanging:
             sock.connect(str(control))
         hanging[-1].send(b'{"do": ')
-        for said in garbage:
-            assert ask(control, said) == b'{"error": "not understood"}\n'
+        for line in garbage:
+            assert ask(control, line) == b'{"error": "not understood"}\n'
         assert run("flush", env=env).returncode == 0
         assert daemon.stop() == 0
     assert not has_traceback(daemon.rest)
 
 
 def test_no_daemon(tmp_path: Path) -> None:
-    """It returns 1 and one line that names the path."""
+    """It returns 1 and one line with the path."""
     done = run("flush", "--control", tmp_path / "folder/sock", env=environment())
     assert done.returncode == 1
     assert lines_of(done.stderr) == [
@@ -188,7 +188,7 @@ def test_no_daemon(tmp_path: Path) -> None:
 
 
 def test_something_else_answers(tmp_path: Path) -> None:
-    """What answers otherwise than a daemon does is none."""
+    """A server that answers differently is not taken for a daemon."""
     path = tmp_path / "sock"
     for answer in (b"", b"hello\n", b"[]\n", b"{}\n"):
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
@@ -220,14 +220,14 @@ def test_something_else_answers(tmp_path: Path) -> None:
     ],
 )
 def test_bad_settings(flags: list[str], env: dict[str, str], name: str) -> None:
-    """It ends with 2 and a line with the name of the flag or variable."""
+    """It exits with 2 and a line that names the flag or variable."""
     done = run("flush", *flags, env=environment(**env))
     assert done.returncode == 2
     assert [line.split(": ")[1] for line in lines_of(done.stderr)] == [name]
 
 
-def test_a_second_daemon_takes_nothing_away(tmp_path: Path) -> None:
-    """The socket of a living daemon stays its own, that of one that was killed is taken over."""
+def test_a_second_daemon_leaves_the_socket(tmp_path: Path) -> None:
+    """The socket of a living daemon is left alone, that of a killed one is replaced."""
     control = tmp_path / "folder/sock"
     env = environment(OTEL_TRACES_EXPORTER="none", CSM_OTEL_CONTROL=str(control))
     with serving(env=env) as first:
@@ -246,8 +246,8 @@ def test_a_second_daemon_takes_nothing_away(tmp_path: Path) -> None:
     assert not control.exists()
 
 
-def test_a_socket_that_cannot_be_made_stops_nothing(tmp_path: Path) -> None:
-    """A folder that is open to others is told in one line, and spans go where they go."""
+def test_a_socket_that_cannot_be_created_stops_nothing(tmp_path: Path) -> None:
+    """A folder that is open to others is reported in one line, and spans are exported as usual."""
     (tmp_path / "open").mkdir()
     (tmp_path / "open").chmod(0o755)
     control, file = tmp_path / "open/sock", tmp_path / "out.jsonl"

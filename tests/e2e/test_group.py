@@ -1,4 +1,4 @@
-"""`csm-otel serve --group process`: real processes, each one trace from its real start to its real end."""
+"""`csm-otel serve --group process`: real processes, each one trace from its actual start to its actual end."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ if TYPE_CHECKING:
 
     from e2e.programs import Serving
 
-SENDER = Path(__file__).parent / "told_sender.py"
+SENDER = Path(__file__).parent / "scripted_sender.py"
 AS_ON_MACOS = Path(__file__).parent.parent / "as_on_macos"
 AT_ONCE = {"OTEL_TRACES_EXPORTER": "none", "OTEL_BSP_SCHEDULE_DELAY": "50"}
-TICK_NS = 20_000_000  # two of the kernel's
+TICK_NS = 20_000_000  # two kernel ticks
 CARRIED = "etl;00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 
-# All scripts wait for the end of their input before they end: a process that has gone cannot be looked up.
+# All scripts wait for the end of their input before they end: an ended process cannot be looked up.
 CALLS = """
 import boto3, sys, time
 s3 = boto3.client("s3")
@@ -45,7 +45,7 @@ boto3.client("s3").list_buckets()
 sys.stdin.read()
 print(time.time_ns(), flush=True)
 """
-# Tells between which instants its child has started, and its pid.
+# Prints the times around the start of its child, and its pid.
 LAUNCHER = """
 import os, sys, time
 before_ns = time.time_ns()
@@ -54,7 +54,7 @@ if not (pid := os.fork()):
     os.execv(sys.argv[1], sys.argv[1:])
 os.waitpid(pid, 0)
 """
-# The socket is opened by the first call, before the children are there.
+# The first call opens the socket, before there are children.
 FORKED = """
 import boto3, os, sys
 s3 = boto3.client("s3")
@@ -79,13 +79,13 @@ sys.stdin.read()
 
 @contextmanager
 def sender(daemon: Serving, *own_port: str) -> Generator[tuple[subprocess.Popen[bytes], str]]:
-    """Run a process that sends what it is told to, and yield it with its port."""
+    """Run a process that sends events on request, and yield it with its port."""
     with started([sys.executable, str(SENDER), str(daemon.address[1]), *own_port]) as process:
         yield process, next_line(process.stdout)
 
 
-def tell(process: subprocess.Popen[bytes], *events: str) -> None:
-    """Have it send these events."""
+def send_events(process: subprocess.Popen[bytes], *events: str) -> None:
+    """Make it send these events."""
     assert process.stdin is not None
     for event in events:
         process.stdin.write(f"{event}\n".encode())
@@ -96,7 +96,7 @@ def tell(process: subprocess.Popen[bytes], *events: str) -> None:
 def wait_for(
     file: Path, count: int, which: Callable[[list[dict[str, Any]]], list[dict[str, Any]]]
 ) -> list[dict[str, Any]]:
-    """Return the roots or the calls in the file as soon as there are so many."""
+    """Return the roots or the calls in the file as soon as there are that many."""
     end = time.monotonic() + DEADLINE_SECONDS
     while len(found := which(spans_in(file) if file.exists() else [])) < count:
         assert time.monotonic() < end, f"only {len(found)}"
@@ -115,12 +115,12 @@ def calls_in(spans: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def orphans_in(spans: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return the spans of attempts without their calls."""
+    """Return the spans of orphan attempts."""
     return [span for span in spans if "csm.orphan" in span["attributes"]]
 
 
 def run_script(tmp_path: Path, text: str, env: dict[str, str], *, file: Path, calls: int) -> None:
-    """Run a script called job.py, and let it end when so many calls are in the file."""
+    """Run a script called job.py, and let it end when that many calls are in the file."""
     script = tmp_path / "job.py"
     script.write_text(text, encoding="utf-8")
     command = [sys.executable, str(script)]
@@ -135,7 +135,7 @@ def run_script(tmp_path: Path, text: str, env: dict[str, str], *, file: Path, ca
 
 @on_linux
 def test_two_scripts_and_a_command_at_once(moto_port: int, tmp_path: Path) -> None:
-    """Three that know nothing of tracing are three services by name, three traces, each as long as its process."""
+    """Three programs without tracing are three services by name, three traces, each as long as its process."""
     file = tmp_path / "out.jsonl"
     truth = {}
     with serving("--group", "process", "--file", file, env=environment(**AT_ONCE)) as daemon:
@@ -182,7 +182,7 @@ def test_two_scripts_and_a_command_at_once(moto_port: int, tmp_path: Path) -> No
     "script", [pytest.param(FORKED, id="forked-children"), pytest.param(SESSIONS, id="sessions-with-own-ports")]
 )
 def test_one_process_is_one_trace(moto_port: int, tmp_path: Path, script: str) -> None:
-    """Children that share the socket are in their parent's trace, and so are sessions with sockets of their own."""
+    """Children that share the socket are in their parent's trace, and so are sessions with their own sockets."""
     file = tmp_path / "out.jsonl"
     with serving("--group", "process", "--file", file, env=environment(**AT_ONCE)) as daemon:
         run_script(tmp_path, script, environment(moto_port, **daemon.csm()), file=file, calls=3)
@@ -196,8 +196,8 @@ def test_one_process_is_one_trace(moto_port: int, tmp_path: Path, script: str) -
 
 
 @on_linux
-def test_calls_are_named_without_it(moto_port: int, tmp_path: Path) -> None:
-    """Each call is a trace by default, and still known by the script that made it."""
+def test_service_names_without_it(moto_port: int, tmp_path: Path) -> None:
+    """Each call is a trace by default, and still has its script as its service."""
     file = tmp_path / "out.jsonl"
     with serving("--file", file, env=environment(**AT_ONCE)) as daemon:
         run_script(tmp_path, CALLS, environment(moto_port, **daemon.csm()), file=file, calls=2)
@@ -210,7 +210,7 @@ def test_calls_are_named_without_it(moto_port: int, tmp_path: Path) -> None:
 
 @on_linux
 def test_a_context_in_the_client_id_wins(moto_port: int, tmp_path: Path) -> None:
-    """A call that names its trace is in that one, and its process gets no root for it."""
+    """A call that names its trace is in that trace, and its process gets no root for it."""
     file = tmp_path / "out.jsonl"
     with serving("--group", "process", "--file", file, env=environment(**AT_ONCE)) as daemon:
         env = environment(moto_port, **daemon.csm(), AWS_CSM_CLIENT_ID=CARRIED)
@@ -225,11 +225,11 @@ def test_a_context_in_the_client_id_wins(moto_port: int, tmp_path: Path) -> None
 
 @on_linux
 def test_a_sender_that_is_killed(tmp_path: Path) -> None:
-    """Its root ends when it was killed, and by then the attempt without its call is in its trace, replayed as well."""
+    """The root ends at the kill, and by then the orphan attempt is in its trace, also when replayed."""
     file, kept, again = (tmp_path / name for name in ("out.jsonl", "rec", "again.jsonl"))
     with serving("--group", "process", "--file", file, "--record", kept, env=environment(**AT_ONCE)) as daemon:
         with sender(daemon) as (process, _):
-            tell(process, "attempt", "call", "attempt")
+            send_events(process, "attempt", "call", "attempt")
             wait_for(file, 1, calls_in)
             before_ns = time.time_ns()
             process.send_signal(signal.SIGKILL)
@@ -241,10 +241,10 @@ def test_a_sender_that_is_killed(tmp_path: Path) -> None:
     (orphan,) = orphans_in(spans)
     assert orphan["parentSpanId"] == root["spanId"]
     assert int(root["endTimeUnixNano"]) >= before_ns
-    told = b"1 of the orphan attempts are from a process that ended before its call did"
-    assert told in daemon.rest
+    orphan_line = b"1 of the orphan attempts are from a process that ended before its call did"
+    assert orphan_line in daemon.rest
     replayed = run("replay", "--group", "process", "--file", again, kept, env=environment(**AT_ONCE))
-    assert told in replayed.stderr
+    assert orphan_line in replayed.stderr
     assert [_without_ids(span) for span in spans_in(again)] == [_without_ids(span) for span in spans]
 
 
@@ -254,16 +254,16 @@ def _without_ids(span: dict[str, Any]) -> dict[str, Any]:
 
 @on_linux
 def test_a_child_goes_on_with_the_socket(tmp_path: Path) -> None:
-    """An attempt waits for its call while anybody holds the socket that it came from, and no longer."""
+    """An attempt waits for its call while any process holds the socket that it came from, and no longer."""
     file = tmp_path / "out.jsonl"
     with serving("--group", "process", "--file", file, env=environment(**AT_ONCE)) as daemon:
         with sender(daemon) as (process, _):
-            tell(process, "attempt", "call")
+            send_events(process, "attempt", "call")
             wait_for(file, 1, calls_in)
-            tell(process, "attempt", "fork")
+            send_events(process, "attempt", "fork")
             process.wait(DEADLINE_SECONDS)
             wait_for(file, 1, roots_in)
-            tell(process, "call", "attempt")
+            send_events(process, "call", "attempt")
             first, second = wait_for(file, 2, calls_in)
         (orphan,) = wait_for(file, 1, orphans_in)
         assert daemon.stop() == 0
@@ -274,37 +274,37 @@ def test_a_child_goes_on_with_the_socket(tmp_path: Path) -> None:
 
 @on_linux
 def test_the_console_shows_it_whole(tmp_path: Path) -> None:
-    """However many batches its calls left in, a process has one waterfall, as soon as it has ended."""
+    """A process has one waterfall, printed when it has ended, however many batches its calls were in."""
     file = tmp_path / "out.jsonl"
     env = environment(OTEL_TRACES_EXPORTER="console", OTEL_BSP_SCHEDULE_DELAY="50")
     with serving("--group", "process", "--file", file, env=env) as daemon:
         with sender(daemon) as (process, _):
             for count in (1, 2):
-                tell(process, "attempt", "call")
+                send_events(process, "attempt", "call")
                 wait_for(file, count, calls_in)
         shown = [next_line(daemon.process.stdout) for _ in range(4)]
         daemon.process.send_signal(signal.SIGTERM)
         rest, _ = daemon.process.communicate(timeout=DEADLINE_SECONDS)
     (root,) = roots_in(spans_in(file))
     assert len(file.read_text("utf-8").splitlines()) == 3
-    assert re.fullmatch(rf"told_sender\.py  .* trace {root['traceId']}", shown[0])
+    assert re.fullmatch(rf"scripted_sender\.py  .* trace {root['traceId']}", shown[0])
     assert ["S3.ListBuckets" in line for line in shown] == [False, True, True, False]
     assert shown[3].startswith("2 calls, 0 failed; ")
     assert rest == b""
 
 
 @on_linux
-def test_a_port_that_another_process_gets(tmp_path: Path) -> None:
+def test_a_reused_port(tmp_path: Path) -> None:
     """A port that a second process uses right after the first has ended is another trace."""
     file = tmp_path / "out.jsonl"
     with serving("--group", "process", "--file", file, env=environment(**AT_ONCE)) as daemon:
         with sender(daemon) as (first, port):
-            tell(first, "attempt", "call")
+            send_events(first, "attempt", "call")
             wait_for(file, 1, calls_in)
         wait_for(file, 1, roots_in)
         with sender(daemon, port) as (second, same_port):
             assert same_port == port
-            tell(second, "attempt", "call")
+            send_events(second, "attempt", "call")
             wait_for(file, 2, calls_in)
         wait_for(file, 2, roots_in)
         assert daemon.stop() == 0
@@ -315,13 +315,13 @@ def test_a_port_that_another_process_gets(tmp_path: Path) -> None:
 
 @on_linux
 def test_a_process_that_never_ends(tmp_path: Path) -> None:
-    """At the daemon's end the root of a process that still runs is exported up to its last call, and says so."""
+    """At shutdown the root of a running process is exported up to its last call, and marked so."""
     file = tmp_path / "out.jsonl"
     with (
         serving("--group", "process", "--file", file, env=environment(**AT_ONCE)) as daemon,
         sender(daemon) as (process, _),
     ):
-        tell(process, "attempt", "call")
+        send_events(process, "attempt", "call")
         assert daemon.stop() == 0
         spans = spans_in(file)
         assert process.poll() is None
@@ -334,12 +334,12 @@ def test_a_process_that_never_ends(tmp_path: Path) -> None:
 
 @on_linux
 def test_without_pidfd(tmp_path: Path) -> None:
-    """Where the system tells no ends, a process that has gone is noticed, and its root ends with its last call."""
+    """Without notice of process ends, an ended process is found later, and its root ends with its last call."""
     file = tmp_path / "out.jsonl"
     env = environment(**AT_ONCE, PYTHONPATH=os.pathsep.join([str(AS_ON_MACOS), os.environ.get("PYTHONPATH", "")]))
     with serving("--group", "process", "--file", file, env=env) as daemon:
         with sender(daemon) as (process, _):
-            tell(process, "attempt", "call")
+            send_events(process, "attempt", "call")
             wait_for(file, 1, calls_in)
         (root,) = wait_for(file, 1, roots_in)
         assert daemon.stop() == 0
@@ -351,14 +351,14 @@ def test_without_pidfd(tmp_path: Path) -> None:
 @pytest.mark.parametrize("ratio", ["0", "1"])
 @on_linux
 def test_a_trace_is_sampled_as_a_whole(tmp_path: Path, ratio: str) -> None:
-    """Root, calls and attempts are all exported or none of them."""
+    """Root, calls and attempts of a trace are all exported or none of them."""
     file = tmp_path / "out.jsonl"
     env = environment(**AT_ONCE, OTEL_TRACES_SAMPLER="parentbased_traceidratio", OTEL_TRACES_SAMPLER_ARG=ratio)
     with (
         serving("--group", "process", "--file", file, env=env) as daemon,
         sender(daemon) as (process, _),
     ):
-        tell(process, "attempt", "call", "attempt", "call")
+        send_events(process, "attempt", "call", "attempt", "call")
         assert daemon.stop() == 0
     assert len(spans_in(file)) == (5 if ratio == "1" else 0)
     assert b"5 spans not sampled" in daemon.rest or ratio == "1"
@@ -375,12 +375,12 @@ def _may_hide_proc() -> bool:
 @pytest.mark.skipif(not _may_hide_proc(), reason="/proc cannot be hidden here")
 @pytest.mark.may_skip("hiding /proc needs the right to mount")
 def test_without_proc(tmp_path: Path) -> None:
-    """Where there is no /proc it says so once, each call is a trace, and its sender is unknown."""
+    """Without /proc it says so once, each call is a trace, and its sender is unknown."""
     file = tmp_path / "out.jsonl"
     under = ["unshare", "--mount", "sh", "-c", HIDE_PROC, "sh"]
     with serving("--group", "process", "--file", file, env=environment(**AT_ONCE), under=under) as daemon:
         with sender(daemon) as (process, _):
-            tell(process, "attempt", "call", "attempt", "call")
+            send_events(process, "attempt", "call", "attempt", "call")
         assert daemon.stop() == 0
     assert "each call is a trace" in daemon.line
     assert b"each call is a trace" not in daemon.rest

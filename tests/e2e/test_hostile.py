@@ -1,4 +1,4 @@
-"""`csm-otel serve` under what strangers send: bounded talk, bounded networks."""
+"""`csm-otel serve` under hostile senders: bounded log lines, allowed networks."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ GARBAGE = (
 )
 
 
-def test_a_flood_is_told_now_and_then() -> None:
-    """Every kind of garbage from ever new ports is a line for each kind in a minute, without a word of it."""
+def test_a_flood_is_reported_at_intervals() -> None:
+    """Garbage from ever new ports is logged once a minute for each kind, without any of its content."""
     with serving("--pending-events", "50", env=environment(OTEL_TRACES_EXPORTER="none")) as daemon:
         for payload in GARBAGE * ROUNDS:
             send_from_anywhere(payload, daemon.address)
@@ -45,7 +45,7 @@ def test_a_flood_is_told_now_and_then() -> None:
 
 
 def _own_address() -> str:
-    """Return an address of this machine that is not loopback, or nothing; connecting UDP sends nothing."""
+    """Return an address of this machine that is not loopback, or ""; connecting UDP sends nothing."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock, contextlib.suppress(OSError):
         sock.connect(("192.0.2.1", 9))
         host = str(sock.getsockname()[0])
@@ -55,14 +55,14 @@ def _own_address() -> str:
 
 OWN = _own_address()
 OTHERS = "198.51.100.0/24" if OWN.startswith("203.") else "203.0.113.0/24"
-"""A network of nobody's."""
+"""A network that no machine has."""
 
 
 @pytest.mark.skipif(not OWN, reason="no network here")
 @pytest.mark.may_skip("a machine without a network has loopback addresses only")
 @pytest.mark.parametrize("networks", [OTHERS, f"{OTHERS},{OWN}"], ids=["others", "own"])
 def test_allowed_networks(networks: str) -> None:
-    """What comes from outside the networks is counted, told once and not decoded; loopback is always taken."""
+    """Datagrams from outside the networks are counted, reported once and not decoded; loopback is always allowed."""
     flags = ("--host", "0.0.0.0", "--allow-remote", "--allow-from", networks)
     with serving(*flags, env=environment(OTEL_TRACES_EXPORTER="none")) as daemon:
         port = daemon.address[1]
@@ -70,13 +70,13 @@ def test_allowed_networks(networks: str) -> None:
             send_from_anywhere(payload, (OWN, port), host=OWN)
         send_from_anywhere(call(AttemptCount=0), ("127.0.0.1", port))
         assert daemon.stop() == 0
-    told = "csm-otel: received datagrams from outside the networks of --allow-from"
+    line = "csm-otel: received datagrams from outside the networks of --allow-from"
     assert b"7 datagrams received" in daemon.rest
     if OWN in networks:
         assert b"4 calls" in daemon.rest
         assert b"3 malformed" in daemon.rest
-        assert told not in lines_of(daemon.rest)
+        assert line not in lines_of(daemon.rest)
     else:
         assert b"1 call with" in daemon.rest
         assert b"6 datagrams not decoded" in daemon.rest
-        assert lines_of(daemon.rest).count(told) == 1
+        assert lines_of(daemon.rest).count(line) == 1

@@ -32,7 +32,7 @@ NOT_TAKEN = re.compile(
 
 
 def metrics_to(backend: HttpBackend | GrpcBackend, /, **more: str) -> dict[str, str]:
-    """Return an environment whose metrics go to a back end, and spans with them."""
+    """Return an environment that exports metrics and spans to a back end."""
     protocol = "grpc" if isinstance(backend, GrpcBackend) else "http/protobuf"
     otel = {
         "OTEL_METRICS_EXPORTER": "otlp",
@@ -50,7 +50,7 @@ def send(daemon: Serving, payloads: Sequence[bytes]) -> None:
             sock.sendto(payload, daemon.address)
 
 
-def said(point: NumberDataPoint | HistogramDataPoint) -> dict[str, str | int]:
+def attributes_of(point: NumberDataPoint | HistogramDataPoint) -> dict[str, str | int]:
     """Return a point's attributes."""
     return {
         item.key: item.value.string_value if item.value.HasField("string_value") else item.value.int_value
@@ -59,13 +59,13 @@ def said(point: NumberDataPoint | HistogramDataPoint) -> dict[str, str | int]:
 
 
 def counts(backend: HttpBackend | GrpcBackend, name: str, by: str = "") -> dict[str | int, int]:
-    """Return the counts of a metric by one attribute, those without it under an empty text."""
-    return {said(point).get(by, ""): point.as_int for point in backend.points(name)}  # type: ignore[union-attr]
+    """Return the counts of a metric by one attribute, those without it under ""."""
+    return {attributes_of(point).get(by, ""): point.as_int for point in backend.points(name)}  # type: ignore[union-attr]
 
 
 def values(backend: HttpBackend | GrpcBackend, name: str) -> list[tuple[dict[str, str | int], int, float]]:
-    """Return the attributes, count and sum of each series of a histogram, in an order of their own."""
-    series = [(said(point), point.count, point.sum) for point in backend.points(name)]  # type: ignore[union-attr]
+    """Return the attributes, count and sum of each series of a histogram, sorted."""
+    series = [(attributes_of(point), point.count, point.sum) for point in backend.points(name)]  # type: ignore[union-attr]
     return sorted(series, key=_set)
 
 
@@ -74,13 +74,13 @@ def _set(series: tuple[dict[str, str | int], int, float]) -> str:
 
 
 def times(start_ms: int, length_ms: int, name: str) -> dict[str, object]:
-    """Return when something was, a while after now began."""
+    """Return the fields of a time and a length, relative to now."""
     return {"Timestamp": time.time_ns() // 10**6 + start_ms, name: length_ms}
 
 
 @with_each_protocol
 def test_the_counters_equal_what_was_sent(backend_type: type[HttpBackend | GrpcBackend]) -> None:
-    """Datagrams, calls, attempts, orphans and spans are counted each, and the resource is the daemon's."""
+    """Datagrams, calls, attempts, orphans and spans are each counted, and the resource is the daemon's."""
     failed = {"HttpStatusCode": 500, "AwsException": "InternalError"}
     sent = [
         attempt(**times(0, 10, "AttemptLatency"), **failed),
@@ -96,7 +96,7 @@ def test_the_counters_equal_what_was_sent(backend_type: type[HttpBackend | GrpcB
         assert daemon.stop() == 0
 
         where = {"network.local.address": daemon.address[0], "network.local.port": daemon.address[1]}
-        assert [said(point) for point in backend.points("csm_otel.datagrams.received")] == [where]
+        assert [attributes_of(point) for point in backend.points("csm_otel.datagrams.received")] == [where]
         assert counts(backend, "csm_otel.datagrams.received") == {"": len(sent)}
         assert counts(backend, "csm_otel.datagrams.invalid", "reason") == {"not_json": 1, "empty": 1}
         assert set(counts(backend, "csm_otel.datagrams.dropped", "reason").values()) <= {0}
@@ -122,16 +122,16 @@ def test_the_counters_equal_what_was_sent(backend_type: type[HttpBackend | GrpcB
         ]
         assert sorted(expected, key=_set) == values(backend, "csm_otel.attempt.duration")
         resource = backend.metric_requests[-1].resource_metrics[0].resource
-        told = {item.key: item.value.string_value for item in resource.attributes}
-        assert told.pop("service.instance.id")
-        assert (told["service.name"], told["service.version"]) == ("csm-otel", __version__)
-        assert told["host.name"] == socket.gethostname()
+        attributes = {item.key: item.value.string_value for item in resource.attributes}
+        assert attributes.pop("service.instance.id")
+        assert (attributes["service.name"], attributes["service.version"]) == ("csm-otel", __version__)
+        assert attributes["host.name"] == socket.gethostname()
     assert not has_traceback(daemon.rest)
 
 
 @with_each_protocol
-def test_the_interval(backend_type: type[HttpBackend | GrpcBackend]) -> None:
-    """With OTEL_METRIC_EXPORT_INTERVAL they come while it runs, and what waits shows as it is then."""
+def test_the_export_interval(backend_type: type[HttpBackend | GrpcBackend]) -> None:
+    """With OTEL_METRIC_EXPORT_INTERVAL metrics are exported at run time, and gauges have the values of that moment."""
     with backend_type() as backend, serving(env=metrics_to(backend, OTEL_METRIC_EXPORT_INTERVAL="50")) as daemon:
         began_ms = time.time_ns() // 10**6
         send(daemon, [attempt(Dialect.JS, Timestamp=began_ms, AttemptLatency=1)])
@@ -143,8 +143,8 @@ def test_the_interval(backend_type: type[HttpBackend | GrpcBackend]) -> None:
 
 
 @pytest.mark.parametrize("protocol", ["http/protobuf", "grpc"])
-def test_a_back_end_that_is_away_costs_only_metrics(protocol: str) -> None:
-    """Spans are delivered, a line tells that metrics are not, and the end does not wait for them."""
+def test_an_unavailable_back_end_loses_only_metrics(protocol: str) -> None:
+    """Spans are delivered, a line says that metrics are not, and shutdown does not wait for them."""
     with HttpBackend() as backend:
         away = {
             "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT": NOWHERE,
@@ -161,13 +161,13 @@ def test_a_back_end_that_is_away_costs_only_metrics(protocol: str) -> None:
     assert b"1 span delivered" in daemon.rest
     lines = lines_of(daemon.rest)
     assert NOT_TAKEN.fullmatch(lines[0])
-    assert len(lines) == 2  # that one and the tally
+    assert len(lines) == 2  # this line and the tally
     assert not has_traceback(daemon.rest)
 
 
 @pytest.mark.parametrize("protocol", ["http/protobuf", "grpc"])
-def test_a_command_is_told_that_they_are_not_taken(protocol: str) -> None:
-    """Under `exec`, however short it is, the line has the cause and the address, without what may be a secret."""
+def test_a_command_reports_that_metrics_are_not_accepted(protocol: str) -> None:
+    """Under `exec`, however short, the line has the cause and the address, without what may be a secret."""
     env = environment(
         OTEL_TRACES_EXPORTER="none",
         OTEL_METRICS_EXPORTER="otlp",
@@ -181,24 +181,24 @@ def test_a_command_is_told_that_they_are_not_taken(protocol: str) -> None:
 
 
 def test_the_last_export_has_the_last_counts() -> None:
-    """Datagrams that arrive too late, while spans were being delivered, are in the metrics as in the tally."""
+    """Datagrams that arrive too late, while spans are being delivered, are in the metrics as in the tally."""
     with HttpBackend() as backend:
         backend.script(Answer(delay_seconds=FOREVER_SECONDS))
         env = metrics_to(backend, OTEL_BSP_SCHEDULE_DELAY="60000", OTEL_EXPORTER_OTLP_TIMEOUT="600000")
         with serving("--drain-seconds", "600", env=env) as daemon:
             send(daemon, [call(AttemptCount=0)])
             daemon.process.terminate()
-            wait_until(lambda: backend.requests)  # by now all that had arrived has been read
+            wait_until(lambda: backend.requests)  # everything that had arrived has been read
             send(daemon, [b"late"] * 3)
             backend.release()
-            _, told = daemon.process.communicate(timeout=DEADLINE_SECONDS)
-        assert b"3 datagrams arrived too late" in told
+            _, stderr = daemon.process.communicate(timeout=DEADLINE_SECONDS)
+        assert b"3 datagrams arrived too late" in stderr
         assert counts(backend, "csm_otel.datagrams.dropped", "reason").get("late") == 3
         assert counts(backend, "csm_otel.datagrams.received") == {"": 4}
 
 
-def test_a_back_end_that_hangs_holds_up_nothing() -> None:
-    """A server that takes the connection and never answers is left behind when the deadline is over."""
+def test_a_back_end_that_hangs_delays_nothing() -> None:
+    """A server that accepts the connection and never answers is given up at the deadline."""
     with socket.create_server(("127.0.0.1", 0)) as silent, HttpBackend() as backend:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}/v1/metrics"
         more = {"OTEL_EXPORTER_OTLP_METRICS_ENDPOINT": url, "OTEL_METRIC_EXPORT_INTERVAL": "20"}
@@ -220,7 +220,7 @@ def test_a_back_end_that_hangs_holds_up_nothing() -> None:
     ],
 )
 def test_preferences(name: str, value: str) -> None:
-    """How they are added up is as the variables ask for."""
+    """Temporality and histogram aggregation follow the variables."""
     with HttpBackend() as backend:
         more = {f"OTEL_EXPORTER_OTLP_METRICS_{name}": value, "OTEL_METRIC_EXPORT_INTERVAL": "50"}
         with serving(env=metrics_to(backend, **more)) as daemon:
@@ -242,7 +242,7 @@ def test_preferences(name: str, value: str) -> None:
 
 
 def test_they_are_off_unless_asked_for() -> None:
-    """An endpoint alone sends no metrics."""
+    """An endpoint alone exports no metrics."""
     with HttpBackend() as backend:
         with serving(env=metrics_to(backend, OTEL_METRICS_EXPORTER="", OTEL_METRIC_EXPORT_INTERVAL="10")) as daemon:
             send(daemon, [call(AttemptCount=0)])
@@ -253,7 +253,7 @@ def test_they_are_off_unless_asked_for() -> None:
 
 @with_each_protocol
 def test_metrics_of_a_command(moto_port: int, backend_type: type[HttpBackend | GrpcBackend], tmp_path: Path) -> None:
-    """`exec` has them too, and its command's result stands."""
+    """`exec` exports them too, and its command's result stands."""
     with backend_type() as backend:
         env = {**environment(moto_port), **{k: v for k, v in metrics_to(backend).items() if k.startswith("OTEL_")}}
         done = run_exec(ONE_CALL, "--output", tmp_path / "out", env=env)
@@ -265,8 +265,8 @@ def test_metrics_of_a_command(moto_port: int, backend_type: type[HttpBackend | G
         assert counts(backend, "csm_otel.spans.exported", "outcome") == {"delivered": 3}
 
 
-def test_two_sockets_are_told_apart() -> None:
-    """Where datagrams come to both addresses, the tally and the metrics have the counts of each."""
+def test_each_socket_has_its_counts() -> None:
+    """If datagrams arrive at both addresses, the tally and the metrics have the counts of each."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -278,8 +278,8 @@ def test_two_sockets_are_told_apart() -> None:
             sock.sendto(b"x", ("::1", port))
         assert daemon.stop(signal.SIGINT) == 0
         assert counts(backend, "csm_otel.datagrams.received", "network.local.address") == {"127.0.0.1": 3, "::1": 1}
-    told = re.findall(r" +(\d) at (\S+), .*, receive buffer [\d,]+ bytes", daemon.rest.decode())
-    assert told == [("3", f"127.0.0.1:{port}"), ("1", f"[::1]:{port}")]
+    lines = re.findall(r" +(\d) at (\S+), .*, receive buffer [\d,]+ bytes", daemon.rest.decode())
+    assert lines == [("3", f"127.0.0.1:{port}"), ("1", f"[::1]:{port}")]
 
 
 @pytest.mark.parametrize(
@@ -294,7 +294,7 @@ def test_two_sockets_are_told_apart() -> None:
     ],
 )
 def test_bad_settings_of_metrics(moto_port: int, name: str, value: str) -> None:
-    """Under `exec` what is unusable is told, and the command's calls are traced."""
+    """Under `exec` unusable settings are reported, and the command's calls are traced."""
     with HttpBackend() as backend:
         env = {**environment(moto_port), **metrics_to(backend, **{name: value})}
         done = run_exec("", env=env)

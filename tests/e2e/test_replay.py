@@ -1,4 +1,4 @@
-"""`--record` and `csm-otel replay`: what was exported live is exported again, the same bytes each time."""
+"""`--record` and `csm-otel replay`: what was exported live is exported again, byte for byte the same each time."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ _IDS = re.compile(r'"(traceId|spanId|parentSpanId)":"[0-9a-f]+"')
 
 
 def _sequence(name: str, file: Path, *flags: str) -> list[bytes]:
-    """Send a capture to `serve` and return what its socket counted, recording to a file."""
+    """Send a capture to a `serve` that records, and return the lines of its shutdown."""
     payloads = [datagram.payload for datagram in recording(name)]
     with serving("--record", file, *flags, env=environment(**QUIETLY)) as daemon:
         send(daemon.address, payloads)
@@ -52,7 +52,7 @@ def _sequence(name: str, file: Path, *flags: str) -> list[bytes]:
 
 @cache
 def _recording_of(name: str) -> bytes:
-    """Return what `serve` records of a capture; it is recorded once."""
+    """Record a capture with `serve`, once, and return the recording."""
     with tempfile.TemporaryDirectory() as folder:
         kept = Path(folder, "rec")
         _sequence(name, kept)
@@ -60,7 +60,7 @@ def _recording_of(name: str) -> bytes:
 
 
 def _replayed(recording: Path, to: Path, *flags: str) -> tuple[bytes, bytes]:
-    """Return the file that a replay writes, and its stderr."""
+    """Replay into a file, and return its content and stderr."""
     done = run("replay", "--file", to, *flags, recording, env=environment(**QUIETLY))
     assert done.returncode == 0
     assert done.stdout == b""
@@ -72,43 +72,43 @@ def _without_ids(text: bytes) -> str:
 
 
 def _late_line(recording: Path) -> str:
-    """Return the line of the first datagram, as if it had come an hour after the beginning."""
+    """Return the line of the first datagram, with a receipt an hour after the start."""
     lines = recording.read_text(encoding="utf-8").splitlines()
     datagram = next(line for line in lines if '"line":"datagram"' in line)
     return re.sub(r'"at_ns":\d+', '"at_ns":3600000000000', datagram)
 
 
 def test_a_recording_of_serve_gives_the_same_bytes(moto_port: int, tmp_path: Path) -> None:
-    """Replayed twice it is the same to the byte, and but for the ids what went out when it was recorded."""
+    """Two replays are equal byte for byte, and equal the live export but for the ids."""
     assert len(_traces_of_two_scripts(moto_port, tmp_path, "call")) == 8
 
 
 @on_linux
-def test_a_recording_tells_the_processes(moto_port: int, tmp_path: Path) -> None:
-    """Each process is a trace again, with the start and the end that it had."""
+def test_a_recording_has_the_processes(moto_port: int, tmp_path: Path) -> None:
+    """Each process is a trace again, with its start and end."""
     assert len(_traces_of_two_scripts(moto_port, tmp_path, "process")) == 2
 
 
 def _traces_of_two_scripts(moto_port: int, tmp_path: Path, group: str) -> set[str]:
-    """Record two scripts, compare two replays with each other and with what was exported live, return the trace ids."""
+    """Record two scripts, compare two replays with each other and with the live export, return the trace ids."""
     live, kept = tmp_path / "live", tmp_path / "rec"
     with serving("--record", kept, "--file", live, "--group", group, env=environment(**QUIETLY)) as daemon:
         for _ in range(2):
             script = [sys.executable, "-c", SEVERAL_CALLS]
             subprocess.run(script, env=environment(moto_port, **daemon.csm()), check=False, capture_output=True)
         assert daemon.stop() == 0
-    first, told = _replayed(kept, tmp_path / "first", "--group", group)
+    first, stderr = _replayed(kept, tmp_path / "first", "--group", group)
     second, _ = _replayed(kept, tmp_path / "second", "--group", group)
 
     assert first == second
     assert _without_ids(first) == _without_ids(live.read_bytes())
-    replayed = told.splitlines()[1:]
+    replayed = stderr.splitlines()[1:]
     assert replayed == daemon.rest.splitlines()[-len(replayed) :]
     return {span["traceId"] for span in spans_in(tmp_path / "first")}
 
 
 def test_a_recording_of_exec_has_the_command(moto_port: int, tmp_path: Path) -> None:
-    """The command's span comes back with it, in the trace that it had."""
+    """The command's span is in the replay, in its trace."""
     live, kept = tmp_path / "live", tmp_path / "rec"
     env = environment(moto_port, AWS_SESSION_TOKEN="FQoGCANARY" + "canary" * 40, **QUIETLY)
     assert run_exec(SEVERAL_CALLS, "--record", kept, "--file", live, env=env).returncode == 3
@@ -125,14 +125,14 @@ def test_a_recording_of_exec_has_the_command(moto_port: int, tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("name", ["aws-sdk-ruby-core-3.211.0", "aws-sdk-php-3.376.2", "aws-sdk-go-1.55.6"])
-def test_what_the_sdks_send_comes_back(tmp_path: Path, name: str) -> None:
-    """What arrives together, is malformed, or waits for its attempts is replayed as it was, counts included."""
+def test_sdk_datagrams_are_replayed(tmp_path: Path, name: str) -> None:
+    """Simultaneous, malformed and pending datagrams are replayed as they were, counts included."""
     kept, live = tmp_path / "rec", tmp_path / "live"
-    told = _sequence(name, kept, "--file", str(live))
+    lines = _sequence(name, kept, "--file", str(live))
     first, again = _replayed(kept, tmp_path / "first")
 
     assert _replayed(kept, tmp_path / "second")[0] == first
-    assert [line for line in told if b"datagrams" not in line] == [
+    assert [line for line in lines if b"datagrams" not in line] == [
         line for line in again.splitlines() if b"datagrams" not in line
     ]
     assert sorted(_shapes(tmp_path / "first")) == sorted(_shapes(live))
@@ -146,7 +146,7 @@ def _shapes(file: Path) -> list[str]:
 
 
 def test_a_back_end_gets_the_same_requests(tmp_path: Path) -> None:
-    """The requests of two replays are the same, however fast it is played, though the first try is refused."""
+    """The requests of two replays are the same at any speed, though the first try is refused."""
     kept = tmp_path / "rec"
     kept.write_bytes(_recording_of("botocore-1.44.5"))
     bodies = []
@@ -163,7 +163,7 @@ def test_a_back_end_gets_the_same_requests(tmp_path: Path) -> None:
 
 
 def test_without_a_back_end_it_is_shown(tmp_path: Path) -> None:
-    """Where no endpoint is set the calls go to stdout as waterfalls."""
+    """Without an endpoint the calls go to stdout as waterfalls."""
     (tmp_path / "rec").write_bytes(_recording_of("botocore-1.44.5"))
     done = run("replay", tmp_path / "rec", env=environment())
     assert b"ListTables" in done.stdout
@@ -171,7 +171,7 @@ def test_without_a_back_end_it_is_shown(tmp_path: Path) -> None:
 
 
 def test_damage_is_left_out_and_counted(tmp_path: Path) -> None:
-    """What a crash or a stranger left in the file costs the lines it is in, and is told in one line."""
+    """Damaged or foreign lines of a file are skipped, counted and reported in one line."""
     kept = tmp_path / "rec"
     kept.write_bytes(_recording_of("botocore-1.44.5"))
     lines = kept.read_bytes().splitlines(keepends=True)
@@ -187,7 +187,7 @@ def test_damage_is_left_out_and_counted(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "error"),
     [
         pytest.param(b"", "it is empty", id="empty"),
         pytest.param(b'{"Type":"ApiCall"}\n' * 3, "not a line of a csm-otel recording", id="datagrams"),
@@ -204,7 +204,7 @@ def test_damage_is_left_out_and_counted(tmp_path: Path) -> None:
         pytest.param(None, "no such file or directory", id="missing"),
     ],
 )
-def test_what_is_no_recording(tmp_path: Path, content: bytes | None, told: str) -> None:
+def test_a_file_that_is_no_recording(tmp_path: Path, content: bytes | None, error: str) -> None:
     """One line says what is wrong, and the exit code is 1."""
     path = tmp_path / "rec"
     if content is not None:
@@ -213,35 +213,35 @@ def test_what_is_no_recording(tmp_path: Path, content: bytes | None, told: str) 
     assert (done.returncode, done.stdout) == (1, b"")
     (line,) = done.stderr.decode().splitlines()
     assert line.startswith(f"csm-otel: {path}")
-    assert line.endswith(told)
+    assert line.endswith(error)
 
 
 @pytest.mark.parametrize(
-    ("flags", "env", "told"),
+    ("flags", "env", "error"),
     [
         pytest.param(["--speed", "0"], {}, "--speed: '0' is not a number from 0.001 to 1000000", id="flag"),
         pytest.param([], {"CSM_OTEL_SPEED": "fast"}, "CSM_OTEL_SPEED: ", id="variable"),
         pytest.param([], {"OTEL_TRACES_EXPORTER": "zipkin"}, "OTEL_TRACES_EXPORTER: ", id="standard-variable"),
     ],
 )
-def test_bad_settings(tmp_path: Path, flags: list[str], env: dict[str, str], told: str) -> None:
-    """A flag or variable that cannot be used ends it with exit code 2 and is named."""
+def test_bad_settings(tmp_path: Path, flags: list[str], env: dict[str, str], error: str) -> None:
+    """A flag or variable that cannot be used is named, and the exit code is 2."""
     path = tmp_path / "rec"
     path.write_bytes(encode_line(Heading(format=FORMAT, seed=1, host_name="h")))
     done = run("replay", *flags, path, env=environment(**env))
     assert (done.returncode, done.stdout) == (2, b"")
-    assert told in done.stderr.decode().splitlines()[-1]
+    assert error in done.stderr.decode().splitlines()[-1]
 
 
-def test_a_closed_stdin_is_no_recording() -> None:
-    """It is told as such."""
+def test_a_closed_stdin() -> None:
+    """A closed stdin is reported as such."""
     command = ["sh", "-c", 'exec "$@" <&-', "sh", *CSM_OTEL, "replay", "-"]
     done = subprocess.run(command, env=environment(), capture_output=True, timeout=DEADLINE_SECONDS, check=False)
     assert (done.returncode, done.stderr) == (1, b"csm-otel: -: stdin is closed\n")
 
 
 def test_several_recordings_in_a_file(tmp_path: Path) -> None:
-    """A daemon that was started again went on in the file: each run is played, told and delivered."""
+    """A restarted daemon appends to the file: each run is replayed, reported and delivered."""
     kept = tmp_path / "rec"
     for _ in range(2):
         _sequence("aiobotocore-3.10.0", kept)
@@ -265,23 +265,23 @@ def test_from_stdout_to_stdin(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("drain_seconds", ["0", "8"])
 def test_a_reader_that_has_stalled(drain_seconds: str) -> None:
-    """Nobody reads what `--record -` writes: all is received, the end is in time, and each line is there or counted."""
+    """If the reader of `--record -` stalls, all is received, shutdown is in time, each line is written or counted."""
     with serving("--record", "-", "--drain-seconds", drain_seconds, env=environment(**QUIETLY)) as daemon:
         send_attempts(daemon, 3000)
         daemon.process.send_signal(signal.SIGTERM)
-        daemon.process.wait(DEADLINE_SECONDS)  # the pipe is full, and nothing of it has been read
-        kept, told = daemon.process.communicate(timeout=DEADLINE_SECONDS)
-    unrecorded = re.search(rb"([\d,]+) lines of the recording not written", told)
-    assert unrecorded is not None, told
-    assert b"3,000 datagrams received" in told
+        daemon.process.wait(DEADLINE_SECONDS)  # the pipe is full, and nothing in it has been read
+        kept, stderr = daemon.process.communicate(timeout=DEADLINE_SECONDS)
+    unrecorded = re.search(rb"([\d,]+) lines of the recording not written", stderr)
+    assert unrecorded is not None, stderr
+    assert b"3,000 datagrams received" in stderr
     lines = [decode_line(line) for line in kept.splitlines()]
     assert isinstance(lines[0], Heading)
-    others = 3 if ON_LINUX else 1  # the heading, and what the kernel tells: drops so far, and who sends
+    others = 3 if ON_LINUX else 1  # the heading, and, on Linux, the drops so far and the sender
     assert 0 < len(lines) == 3000 + others - int(unrecorded[1].replace(b",", b""))
 
 
-def test_its_pace(tmp_path: Path) -> None:
-    """With `--speed` it takes the recording's time, divided; a signal ends it early, in order."""
+def test_the_speed(tmp_path: Path) -> None:
+    """With `--speed` it takes the recording's time, divided; a signal ends it early, cleanly."""
     kept = tmp_path / "rec"
     kept.write_bytes(_recording_of("aiobotocore-3.10.0"))
     kept.write_text(f"{kept.read_text(encoding='utf-8')}{_late_line(kept)}\n", encoding="utf-8")
@@ -302,9 +302,9 @@ def test_its_pace(tmp_path: Path) -> None:
             assert process.poll() is None
             time.sleep(0.01)
         process.send_signal(signal.SIGINT)
-        told = read_until(process, b"spans")
-        assert "8 datagrams received in " in told
-        assert "1 h" not in told
+        output = read_until(process, b"spans")
+        assert "8 datagrams received in " in output
+        assert "1 h" not in output
         assert process.wait(DEADLINE_SECONDS) == 128 + signal.SIGINT
     finally:
         process.kill()
@@ -320,7 +320,7 @@ def test_its_pace(tmp_path: Path) -> None:
     ],
 )
 def test_a_signal_ends_the_wait_for_lines(tmp_path: Path, *, is_named: bool, has_begun: bool) -> None:
-    """Where the recording comes through a pipe that has nothing more to say, the first signal ends it in order."""
+    """While the recording's pipe has nothing to read, the first signal ends it cleanly."""
     kept, pipe = tmp_path / "rec", tmp_path / "pipe"
     kept.write_bytes(_recording_of("aiobotocore-3.10.0"))
     os.mkfifo(pipe)
@@ -331,7 +331,7 @@ def test_a_signal_ends_the_wait_for_lines(tmp_path: Path, *, is_named: bool, has
         stderr=subprocess.PIPE,
     )
     assert process.stdin is not None
-    # which waits for the reader, who takes signals by then
+    # it waits for the reader, which handles signals by then
     writer = os.open(pipe, os.O_WRONLY) if is_named else os.dup(process.stdin.fileno())
     try:
         if has_begun:
@@ -340,8 +340,8 @@ def test_a_signal_ends_the_wait_for_lines(tmp_path: Path, *, is_named: bool, has
         process.send_signal(signal.SIGINT)
         assert process.wait(DEADLINE_SECONDS) == 128 + signal.SIGINT
         assert process.stderr is not None
-        told = lines_of(process.stderr.read())
-        assert [line.partition(" in ")[0] for line in told] == ["csm-otel: 9 datagrams received"] * has_begun
+        lines = lines_of(process.stderr.read())
+        assert [line.partition(" in ")[0] for line in lines] == ["csm-otel: 9 datagrams received"] * has_begun
     finally:
         os.close(writer)
         process.kill()
@@ -349,7 +349,7 @@ def test_a_signal_ends_the_wait_for_lines(tmp_path: Path, *, is_named: bool, has
 
 
 def test_a_recording_is_not_recorded_again(tmp_path: Path) -> None:
-    """Where the variable names the file that is played, it does not grow, and each datagram is played once."""
+    """If the variable names the file that is replayed, it does not grow, and each datagram is replayed once."""
     kept = tmp_path / "rec"
     kept.write_bytes(_recording_of("aiobotocore-3.10.0"))
     before = kept.read_bytes()
@@ -358,22 +358,22 @@ def test_a_recording_is_not_recorded_again(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "code", "told"),
+    ("words", "code", "error"),
     [
         pytest.param(["exec", "--record", "-", "--", "true"], 2, "exec needs a file", id="exec"),
         pytest.param(["serve", "--port", "0", "--record", "-"], 2, "stdout is the waterfall's", id="console"),
         pytest.param(["serve", "--port", "0", "--record", "/no/such"], 2, "--record: /no/such", id="cannot-be-written"),
     ],
 )
-def test_where_it_cannot_be_recorded(words: list[str], code: int, told: str) -> None:
-    """It is told before anything is started."""
+def test_a_recording_that_cannot_be_written(words: list[str], code: int, error: str) -> None:
+    """It is reported before anything is started."""
     done = run(*words, env=environment(OTEL_TRACES_EXPORTER="console"))
     assert (done.returncode, done.stdout) == (code, b"")
-    assert told in done.stderr.decode().splitlines()[-1]
+    assert error in done.stderr.decode().splitlines()[-1]
 
 
 def test_a_variable_that_cannot_be_used_leaves_the_command_alone() -> None:
-    """Under `exec` the command runs, and a line tells what was not recorded."""
+    """Under `exec` the command runs, and a line says that nothing is recorded."""
     done = run_exec("print('ran')", env=environment(CSM_OTEL_RECORD="-", **QUIETLY))
     assert done.stdout == b"ran\n"
     assert "--record: stdout is the command's; name a file" in done.stderr.decode()

@@ -1,4 +1,4 @@
-"""`csm-otel serve`, whole: real scripts beside it, real signals, a real back end."""
+"""`csm-otel serve` as a whole: real scripts beside it, real signals, a real back end."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from datagrams import attempt, call
 from e2e.programs import (
     CSM_OTEL,
     DEADLINE_SECONDS,
+    LISTENING,
     ONE_CALL,
     environment,
     has_traceback,
@@ -36,7 +37,7 @@ def _script(script: str, env: dict[str, str]) -> None:
 
 @pytest.mark.parametrize("backend_type", [HttpBackend, GrpcBackend], ids=["http", "grpc"])
 def test_scripts_beside_it_are_traced(moto_port: int, backend_type: type[HttpBackend | GrpcBackend]) -> None:
-    """Each call of a script that was only switched on is a trace of its own, delivered at the latest by SIGTERM."""
+    """Each call of a script that has CSM enabled is a trace, delivered at SIGTERM at the latest."""
     protocol = "grpc" if backend_type is GrpcBackend else "http/protobuf"
     with backend_type() as backend:
         env = environment(
@@ -58,7 +59,7 @@ def test_scripts_beside_it_are_traced(moto_port: int, backend_type: type[HttpBac
 
 
 def test_a_script_enabled_by_its_profile_reaches_it(moto_port: int, tmp_path: Path) -> None:
-    """`csm_enabled = true` and `csm_port` in the profile are enough; the script's environment is not touched."""
+    """`csm_enabled = true` and `csm_port` in the profile are enough; the script's environment is not changed."""
     config, file = tmp_path / "config", tmp_path / "out.jsonl"
     with serving("--file", file, env=environment(OTEL_TRACES_EXPORTER="none")) as daemon:
         config.write_text(
@@ -83,7 +84,7 @@ def test_a_signal_ends_it_in_order(number: signal.Signals) -> None:
 
 
 def test_a_second_signal_ends_it_at_once() -> None:
-    """While it waits for a back end that hangs, another signal is not answered with patience."""
+    """While it waits for a back end that hangs, another signal ends it at once."""
     with HttpBackend() as backend:
         backend.script(*[Answer(delay_seconds=30)] * 3)
         env = environment(OTEL_EXPORTER_OTLP_TRACES_ENDPOINT=backend.url)
@@ -91,7 +92,7 @@ def test_a_second_signal_ends_it_at_once() -> None:
             _send(daemon.address, _CALL)
             daemon.process.send_signal(signal.SIGTERM)
             backend.wait_for_requests(1)
-            assert daemon.stop() == -signal.SIGTERM  # which a shell tells as 128+n
+            assert daemon.stop() == -signal.SIGTERM  # which a shell shows as 128+n
     assert not has_traceback(daemon.rest)
 
 
@@ -107,8 +108,8 @@ def _send(address: tuple[str, int], *payloads: bytes) -> None:
             sock.sendto(payload, address)
 
 
-def test_any_datagram_at_all() -> None:
-    """Garbage is counted by reason, told once a reason, and never shown; the good event beside it is served."""
+def test_any_datagram() -> None:
+    """Garbage is counted by reason, reported once a reason, and never shown; the good event among it is exported."""
     garbage = [b"", b"\xff\xfe", b"{", b"[" * 60_000, b'"GARBAGE"', b'{"Type":"GARBAGE"}', b"{}", b'{"Type":"ApiCall"}']
     with serving(env=environment(OTEL_TRACES_EXPORTER="none")) as daemon:
         _send(daemon.address, *garbage * 3, _CALL)
@@ -123,7 +124,7 @@ def test_any_datagram_at_all() -> None:
 
 
 def test_a_flood_beside_a_script(moto_port: int, tmp_path: Path) -> None:
-    """Spoofed calls and attempts from ever new ports and addresses are let go and counted; a script's are whole."""
+    """Spoofed calls and attempts from ever new ports and addresses are dropped and counted; a script's are complete."""
     file = tmp_path / "out.jsonl"
     with serving("--file", file, "--pending-events", "50", env=environment(OTEL_TRACES_EXPORTER="none")) as daemon:
         for part in range(2):
@@ -161,7 +162,7 @@ def test_both_loopback_addresses() -> None:
 
 
 def test_a_port_in_use_names_its_owner() -> None:
-    """It ends with 1 and one line that says who has the port, where that can be known."""
+    """It exits with 1 and one line that names the process that has the port, if known."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
         taken.bind(("127.0.0.1", 0))
         port = taken.getsockname()[1]
@@ -211,7 +212,7 @@ def test_a_port_in_use_names_its_owner() -> None:
     ],
 )
 def test_bad_settings(flags: list[str], env: dict[str, str], names: list[str]) -> None:
-    """It ends with 2 and a line per fault with the name of the flag or variable, and no traceback."""
+    """It exits with 2 and a line per fault that names the flag or variable, and no traceback."""
     done = run("serve", *flags, env=environment(**{"CSM_OTEL_PORT": "0", **env}))
     assert done.returncode == 2
     assert [line.split(": ")[1].split()[0] for line in lines_of(done.stderr)] == names
@@ -227,7 +228,7 @@ def test_a_remote_bind_is_warned_about() -> None:
 
 
 def test_console_writes_waterfalls_to_stdout(moto_port: int) -> None:
-    """OTEL_TRACES_EXPORTER=console prints each trace to stdout, which is data."""
+    """OTEL_TRACES_EXPORTER=console prints each trace to stdout."""
     with serving(env=environment(OTEL_TRACES_EXPORTER="console")) as daemon:
         _script(ONE_CALL, environment(moto_port, **daemon.csm()))
         daemon.process.send_signal(signal.SIGTERM)
@@ -236,13 +237,13 @@ def test_console_writes_waterfalls_to_stdout(moto_port: int) -> None:
 
 
 def test_a_closed_stdout_ends_nothing() -> None:
-    """The console exporter of a daemon whose stdout is closed has nobody to show spans to; the daemon goes on."""
+    """A daemon with a closed stdout goes on; the console exporter shows nothing."""
     script = 'exec "$@" >&-'
     command = ["sh", "-c", script, "sh", *CSM_OTEL, "serve", "--port", "0"]
     env = environment(OTEL_TRACES_EXPORTER="console", OTEL_BSP_SCHEDULE_DELAY="1")
     process = subprocess.Popen(command, env=env, stderr=subprocess.PIPE)
     try:
-        line = read_until(process, b"listening on")
+        line = read_until(process, LISTENING)
         port = int(re.search(r":(\d+)", line)[1])  # type: ignore[index]
         _send(("127.0.0.1", port), _CALL)
         process.terminate()
@@ -255,13 +256,13 @@ def test_a_closed_stdout_ends_nothing() -> None:
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
-def test_a_stdout_that_cannot_be_written_is_told() -> None:
-    """What the console exporter cannot show is told in a line, and the daemon goes on."""
+def test_a_stdout_that_cannot_be_written_is_reported() -> None:
+    """What the console exporter cannot write is reported in a line, and the daemon goes on."""
     env = environment(OTEL_TRACES_EXPORTER="console", OTEL_BSP_SCHEDULE_DELAY="1")
     with Path("/dev/full").open("wb") as full:
         process = subprocess.Popen([*CSM_OTEL, "serve", "--port", "0"], env=env, stderr=subprocess.PIPE, stdout=full)
     try:
-        line = read_until(process, b"listening on")
+        line = read_until(process, LISTENING)
         port = int(re.search(r":(\d+)", line)[1])  # type: ignore[index]
         _send(("127.0.0.1", port), _CALL)
         assert "cannot write to stdout: no space left on device" in read_until(process, b"cannot write")

@@ -1,4 +1,4 @@
-"""`serve --spool`: what waits for a back end outlives the process, however that ends."""
+"""`serve --spool`: requests that wait for a back end outlive the process, however it ends."""
 
 from __future__ import annotations
 
@@ -28,27 +28,28 @@ _CALL = (
 
 
 def outage(port: int) -> dict[str, str]:
-    """Return an environment whose back end is at a port where nobody listens yet."""
+    """Return an environment whose back end is at a port where nothing listens yet."""
     return environment(OTEL_EXPORTER_OTLP_ENDPOINT=f"http://127.0.0.1:{port}", OTEL_BSP_SCHEDULE_DELAY="20")
 
 
 @pytest.fixture
 def port() -> int:
-    """Give a port of 127.0.0.1 that is free."""
+    """Return a free port of 127.0.0.1."""
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))
         return int(sock.getsockname()[1])
 
 
 def send_calls(daemon: Serving, first: int = 0) -> None:
-    """Send calls, each with a name of its own."""
+    """Send calls, each with its own name."""
     send(daemon.address, (_CALL.format(number).encode() for number in range(first, first + CALLS)))
 
 
 def spans_on_disk(folder: Path) -> int:
-    """Return how many spans a spool holds, its owner being at work on it."""
+    """Return how many spans are in a spool, while its owner writes to it."""
     with tempfile.TemporaryDirectory() as copy:
-        for name in ("requests.sqlite-wal", "requests.sqlite"):  # what moves from the log to the file is in both then
+        # In this order pages that move from the log to the file meanwhile are in both copies.
+        for name in ("requests.sqlite-wal", "requests.sqlite"):
             if (folder / name).exists():
                 shutil.copy(folder / name, copy)
         with closing(sqlite3.connect(Path(copy, "requests.sqlite"))) as database:
@@ -59,13 +60,13 @@ def spans_on_disk(folder: Path) -> int:
 
 
 def names(backend: HttpBackend) -> Counter[str]:
-    """Return how often each span has arrived."""
+    """Return how often each span has arrived, by name and id."""
     return Counter(span.name for span in backend.spans)
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM], ids=lambda number: number.name)
 def test_what_is_spooled_is_delivered_after_a_restart(tmp_path: Path, port: int, number: signal.Signals) -> None:
-    """Killed in an outage or told to stop: the next run delivers every span that was on disk, once, under its id."""
+    """After a kill in an outage or a stop the next run delivers every span that was on disk, once, under its id."""
     folder = tmp_path / "spool"
     with serving("--spool", folder, "--drain-seconds", "0.2", env=outage(port)) as daemon:
         send_calls(daemon)
@@ -85,9 +86,9 @@ def test_what_is_spooled_is_delivered_after_a_restart(tmp_path: Path, port: int,
 
 @pytest.mark.parametrize("fault", ["in-use", "no-folder", "damaged"])
 def test_a_spool_that_cannot_be_used_stops_nothing(tmp_path: Path, port: int, fault: str) -> None:
-    """Another process has it, it cannot be made, or it is garbage: a line says so, spans are delivered."""
+    """If it is in use, cannot be created or is garbage, a line says so, and spans are delivered."""
     folder = tmp_path / "spool"
-    told = {
+    line = {
         "in-use": f"--spool {folder}: another csm-otel uses it; spans for the back end wait in memory",
         "no-folder": f"--spool {folder}: file exists; spans for the back end wait in memory",
         "damaged": "spool was damaged; what could be read of it is kept",
@@ -104,6 +105,6 @@ def test_a_spool_that_cannot_be_used_stops_nothing(tmp_path: Path, port: int, fa
             wait_until(lambda: len(backend.spans) >= CALLS)
             assert second.stop() == 0
         assert first.stop() == 0
-    assert f"csm-otel: {told}" in [*daemon.line.splitlines(), *lines_of(daemon.rest)]
+    assert f"csm-otel: {line}" in [*daemon.line.splitlines(), *lines_of(daemon.rest)]
     assert b"300 spans delivered" in daemon.rest
     assert not has_traceback(daemon.rest)

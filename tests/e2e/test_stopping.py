@@ -1,4 +1,4 @@
-"""The end of a daemon and of `exec`: one deadline for all of it, and nothing is lost without a count."""
+"""The shutdown of `serve` and `exec`: one deadline for all of it, and nothing is lost without a count."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 DRAIN_SECONDS = 0.5
-"""After that what is left is given up: no back end of these tests would ever let the daemon end otherwise."""
+"""After this long the rest is dropped: no back end of these tests would ever let the daemon finish."""
 LONG = "3600"
-"""Seconds: an end within the deadline of a test is not this one's."""
+"""Seconds: a shutdown within a test's deadline cannot be due to this one."""
 with_each_broken_backend = pytest.mark.parametrize("kind", ["hangs", "drips"])
 
 
 def count(text: bytes, what: str) -> int:
-    """Return the number in front of words in a tally; 0 where they are not there."""
+    """Return the number before a phrase in a tally; 0 if it is not there."""
     found = re.search(rf"([\d,]+) {what}", text.decode())
     return int(found[1].replace(",", "")) if found else 0
 
@@ -39,7 +39,7 @@ def count(text: bytes, what: str) -> int:
 @pytest.mark.parametrize("protocol", ["http/protobuf", "grpc"])
 @pytest.mark.parametrize("spool", [False, True], ids=["memory", "spool"])
 def test_a_broken_back_end(kind: Literal["hangs", "drips"], protocol: str, tmp_path: Path, *, spool: bool) -> None:
-    """Whatever a back end does, it ends, and what the back end did not accept is spooled, or counted as dropped."""
+    """It ends whatever a back end does, and spans that were not accepted are spooled, or counted as dropped."""
     flags = ["--drain-seconds", str(DRAIN_SECONDS), *(["--spool", str(tmp_path / "spool")] if spool else [])]
     with (
         broken_backend(kind) as endpoint,
@@ -66,7 +66,7 @@ def test_a_broken_back_end(kind: Literal["hangs", "drips"], protocol: str, tmp_p
 
 @pytest.mark.parametrize("drain_seconds", [0, DRAIN_SECONDS], ids=lambda seconds: f"{seconds:g}s")
 def test_load_that_does_not_stop(drain_seconds: float) -> None:
-    """Datagrams go on coming, and the back end hangs: the daemon ends, and all that it received is counted."""
+    """While datagrams keep arriving and the back end hangs, the daemon ends, and everything received is counted."""
     flags = ["--drain-seconds", str(drain_seconds), "--pending-events", "20000"]
     with (
         broken_backend("hangs") as endpoint,
@@ -84,8 +84,8 @@ def test_load_that_does_not_stop(drain_seconds: float) -> None:
     assert not has_traceback(daemon.rest)
 
 
-def test_what_waits_gets_to_a_healthy_back_end(tmp_path: Path) -> None:
-    """Without a broken back end all that a few thousand attempts left behind is delivered at the end."""
+def test_pending_events_are_delivered_at_shutdown(tmp_path: Path) -> None:
+    """With a healthy back end everything from a few thousand pending attempts is delivered at shutdown."""
     file = tmp_path / "out.jsonl"
     with serving("--file", file, "--drain-seconds", LONG, env=environment(OTEL_TRACES_EXPORTER="none")) as daemon:
         send_attempts(daemon, 3000)
@@ -96,7 +96,7 @@ def test_what_waits_gets_to_a_healthy_back_end(tmp_path: Path) -> None:
 
 @with_each_broken_backend
 def test_exec_with_a_broken_back_end(kind: Literal["hangs", "drips"]) -> None:
-    """`exec` gives up at its deadline, not before, and the exit code stays the command's."""
+    """`exec` gives up at its deadline, not before, and returns the command's exit code."""
     with broken_backend(kind) as endpoint:
         env = environment(OTEL_EXPORTER_OTLP_ENDPOINT=endpoint)
         began = time.monotonic()
@@ -108,7 +108,7 @@ def test_exec_with_a_broken_back_end(kind: Literal["hangs", "drips"]) -> None:
 
 
 def test_a_deadline_of_no_seconds() -> None:
-    """Nothing is waited for: what a few scripts left behind is dropped, and counted."""
+    """With a deadline of 0 seconds undelivered spans are dropped at once, and counted."""
     with broken_backend("hangs") as endpoint:
         env = environment(OTEL_EXPORTER_OTLP_ENDPOINT=endpoint)
         with serving("--drain-seconds", "0", env=env) as daemon:
@@ -128,7 +128,7 @@ print(os.getpid(), flush=True)
 
 @contextlib.contextmanager
 def _slow_reader(pipe: Path) -> Generator[None]:
-    """Make a named pipe and read it slowly, so that a writer never waits for long and is never done."""
+    """Create a named pipe and read it slowly: its writer makes progress but never finishes."""
     os.mkfifo(pipe)
     reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
     is_over = threading.Event()
@@ -157,7 +157,7 @@ def _is_gone(pid: int) -> bool:
 
 
 def test_a_signal_ends_the_wait_for_a_recording(tmp_path: Path) -> None:
-    """A pipe that is read slowly is waited for until a signal comes; what is left then is told and counted."""
+    """A slowly read pipe is waited for until a signal; the lines left then are reported and counted."""
     pipe = tmp_path / "pipe"
     flags = ["--drain-seconds", LONG, "--record", str(pipe)]
     command = [*CSM_OTEL, "exec", *flags, "--", sys.executable, "-c", _SENDER]
@@ -170,8 +170,8 @@ def test_a_signal_ends_the_wait_for_a_recording(tmp_path: Path) -> None:
         pid = int(process.stdout.readline())
         wait_until(lambda: _is_gone(pid))
         process.send_signal(signal.SIGTERM)
-        _, told = process.communicate(timeout=DEADLINE_SECONDS)
+        _, stderr = process.communicate(timeout=DEADLINE_SECONDS)
     assert process.returncode == 0
-    unrecorded = count(told, "lines of the recording not written")
-    assert 0 < count(told, "lines not written in time at shutdown") <= unrecorded
-    assert not has_traceback(told)
+    unrecorded = count(stderr, "lines of the recording not written")
+    assert 0 < count(stderr, "lines not written in time at shutdown") <= unrecorded
+    assert not has_traceback(stderr)

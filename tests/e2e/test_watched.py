@@ -1,4 +1,4 @@
-"""A daemon as those who watch it see it: probes, a service manager, whoever reads its log."""
+"""A daemon as its observers see it: health probes, a service manager, readers of its log."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def test_probes() -> None:
-    """It is alive and ready once it listens, with counts that follow; while stopping it is alive but not ready."""
+    """It is alive and ready once it listens, with current counts; while stopping it is alive but not ready."""
     with HttpBackend() as backend:
         backend.script(Answer(delay_seconds=60))
         env = environment(OTEL_EXPORTER_OTLP_ENDPOINT=backend.endpoint)
@@ -41,7 +41,7 @@ def test_probes() -> None:
     ],
 )
 def test_troubles(flag: str, exporter: str, status: int, word: str, trouble: str) -> None:
-    """Without something that was asked for it is degraded; where no span gets anywhere it is not ready."""
+    """If a requested destination fails it is degraded; if no span can be exported anywhere it is not ready."""
     env = environment(OTEL_TRACES_EXPORTER=exporter, OTEL_BSP_SCHEDULE_DELAY="1")
     with serving("--health", "0", "--drain-seconds", "0", flag, "/dev/full", env=env) as daemon:
         send_calls(daemon, 1)
@@ -52,7 +52,7 @@ def test_troubles(flag: str, exporter: str, status: int, word: str, trouble: str
 
 
 def test_a_health_port_in_use() -> None:
-    """Probes that would ask another program are no start: it ends with 1 and one line."""
+    """If the port belongs to another program, it does not start: it exits with 1 and one line."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         done = run("serve", "--port", "0", "--health", str(port), env=environment(OTEL_TRACES_EXPORTER="none"))
@@ -62,8 +62,8 @@ def test_a_health_port_in_use() -> None:
     ]
 
 
-def test_a_service_manager_hears_of_it(tmp_path: Path) -> None:
-    """It is told when datagrams are received, that the loop turns, what was counted, and that it stops."""
+def test_a_service_manager_is_notified(tmp_path: Path) -> None:
+    """It is notified of readiness, heartbeats, counts and the shutdown."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
         manager.bind(str(tmp_path / "notify"))
         manager.settimeout(DEADLINE_SECONDS)
@@ -71,12 +71,12 @@ def test_a_service_manager_hears_of_it(tmp_path: Path) -> None:
         with serving(env=env) as daemon:
             assert manager.recv(4096) == b"READY=1"
             send_calls(daemon, 3)
-            told: list[str] = []
-            while told[-2:] != ["WATCHDOG=1"] * 2 or not any("STATUS=3 datagrams received, " in one for one in told):
-                told.append(manager.recv(4096).decode())
-            assert all(one.startswith("WATCHDOG=1") for one in told)
-            counts = [one for one in told if one != "WATCHDOG=1"]
-            assert len(counts) == len(set(counts))  # the same is not told again
+            sent: list[str] = []
+            while sent[-2:] != ["WATCHDOG=1"] * 2 or not any("STATUS=3 datagrams received, " in one for one in sent):
+                sent.append(manager.recv(4096).decode())
+            assert all(one.startswith("WATCHDOG=1") for one in sent)
+            counts = [one for one in sent if one != "WATCHDOG=1"]
+            assert len(counts) == len(set(counts))  # no status is repeated
             assert daemon.stop() == 0
             last = b""
             while last != b"STOPPING=1":
@@ -84,25 +84,25 @@ def test_a_service_manager_hears_of_it(tmp_path: Path) -> None:
                 assert last.startswith((b"WATCHDOG=1", b"STOPPING=1"))
 
 
-def test_a_line_now_and_then() -> None:
-    """When something has changed since the last time, it is told in one line; else nothing is."""
+def test_a_periodic_line() -> None:
+    """A line is printed if something has changed since the last one."""
     env = environment(OTEL_TRACES_EXPORTER="none", OTEL_BSP_SCHEDULE_DELAY="1")
     with serving("--report-seconds", "0.2", "--health", "0", env=env) as daemon:
         send_attempts(daemon, 2)
         line = read_until(daemon.process, b"pending")
         wait_until(lambda: probe(daemon, "/readyz")[1].get("datagrams_received") == 2)
         assert daemon.stop() == 0
-    said = [one for one in (line + daemon.rest.decode()).splitlines() if "pending" in one]
-    assert len(said) == len(set(said)) <= 2
+    lines = [one for one in (line + daemon.rest.decode()).splitlines() if "pending" in one]
+    assert len(lines) == len(set(lines)) <= 2
     assert re.fullmatch(
         r"csm-otel: 2 datagrams received, (0 dropped by the kernel|kernel drops unknown), 0 malformed, "
         r"2 events pending, 0 spans delivered, 0 waiting, 0 dropped",
-        said[-1],
+        lines[-1],
     )
 
 
-def test_no_line_at_all() -> None:
-    """With --report-seconds 0 nothing is told but the tally."""
+def test_no_periodic_line() -> None:
+    """With --report-seconds 0 only the tally is printed."""
     env = environment(OTEL_TRACES_EXPORTER="none")
     with serving("--report-seconds", "0", "--health", "0", env=env) as daemon:
         send_attempts(daemon, 2)

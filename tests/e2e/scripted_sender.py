@@ -1,7 +1,7 @@
-"""A process that sends a CSM event whenever it is told to: ``told_sender.py DAEMON_PORT [OWN_PORT]``.
+"""A process that sends CSM events on request: ``scripted_sender.py DAEMON_PORT [OWN_PORT]``.
 
-Reads ``attempt`` or ``call`` from its standard input, sends one and says ``sent``; ends with its input. A call is that
-of the attempt before it. With ``fork`` a child goes on in its place, with the same socket.
+Reads ``attempt`` or ``call`` from stdin, sends one and prints ``sent``; ends with its input. A call is that
+of the attempt before it. On ``fork`` a child takes over, with the same socket.
 """
 
 import json
