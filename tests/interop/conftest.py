@@ -1,4 +1,4 @@
-"""Jaeger and moto for all tests of this folder, and the table of how the senders came out."""
+"""Jaeger and moto for all tests of this folder, and the table of the senders' results."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SENDER_ROWS: pytest.StashKey[list[SenderRow]] = pytest.StashKey()
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Begin an empty table."""
+    """Create an empty table."""
     config.stash[SENDER_ROWS] = []
 
 
@@ -40,13 +40,13 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 
 @pytest.fixture
 def sender_rows(pytestconfig: pytest.Config) -> list[SenderRow]:
-    """Give the table, to be added to."""
+    """Return the table to append to."""
     return pytestconfig.stash[SENDER_ROWS]
 
 
 @pytest.fixture(scope="session")
 def jaeger(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Jaeger]:
-    """Run one Jaeger for the whole session; tests keep apart by trace id."""
+    """Run one Jaeger for the whole session; tests are separated by trace id."""
     binary = find_binary()
     if binary is None:
         missing = missing_toolchain()
@@ -57,7 +57,7 @@ def jaeger(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Jaeger]:
 
 @pytest.fixture(scope="session")
 def moto_port() -> Iterator[int]:
-    """Run one moto for the whole session, with what the senders' calls need."""
+    """Run one moto for the whole session, with the bucket and table of the senders."""
     with moto_server() as port:
         make_bucket_and_table(port)
         yield port

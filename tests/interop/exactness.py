@@ -1,7 +1,7 @@
-"""What an SDK really did against what was exported of it: which calls came out exactly right.
+"""Compares an SDK's real calls with the exported spans: which calls are exactly right.
 
-In: `MadeCall`s, what the sender says of its calls and the fault proxy of their attempts, and exported spans. Out: a
-`Comparison`. No I/O.
+In: `MadeCall`s, from the sender's report of its calls and the fault proxy's log of their attempts, and exported spans.
+Out: a `Comparison`. No I/O.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from interop.jaeger import ShownSpan
 
 ERROR = 2
-# CSM's timestamps and latencies are whole milliseconds, each up to one off; nothing right was seen further off.
+# CSM's timestamps and latencies are whole milliseconds, each up to one off; no correct one was seen further off.
 SLACK_NS = 2_000_000
 
 
@@ -26,10 +26,10 @@ class MadeAttempt:
     """An HTTP request that was made."""
 
     request_id: str | None
-    """None where there was no answer to carry it."""
+    """None if there was no answer."""
     status: int | None
     received_ns: int | None
-    """When the other side had it, epoch nanoseconds; None where there was no other side."""
+    """When the server received it, epoch nanoseconds; None if there was no server."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,18 +47,18 @@ class MadeCall:
 
 @dataclass(slots=True, kw_only=True)
 class Comparison:
-    """How the calls came out."""
+    """The result for all calls."""
 
     calls: int
     attempts: int
     differences: dict[str, str] = field(default_factory=dict)
-    """What is wrong, by the label of each call that is not exact."""
+    """The differences of each call that is not exact, by its label."""
     left_over: list[str] = field(default_factory=list)
-    """Exported spans that no call of the sender accounts for."""
+    """Exported spans that belong to no call of the sender."""
 
     @property
     def exact(self) -> int:
-        """Calls whose span and whose attempts' spans say what happened."""
+        """Calls whose span, and whose attempts' spans, are correct."""
         return self.calls - len(self.differences)
 
     @property
@@ -69,7 +69,7 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SenderRow:
-    """How a sender came out in a scenario."""
+    """The result of a sender in a scenario."""
 
     sender: str
     version: str
@@ -101,7 +101,7 @@ def compare(made: Sequence[MadeCall], spans: Iterable[ShownSpan]) -> Comparison:
 
 
 class _Shown:
-    """Exported spans by what they are of; each sequence earliest first."""
+    """Exported spans by their kind; each sequence earliest first."""
 
     def __init__(self, spans: Iterable[ShownSpan]) -> None:
         self.calls: list[ShownSpan] = []
@@ -116,7 +116,7 @@ class _Shown:
 
 
 def _robbed(made: Sequence[MadeCall], spans_by_label: Mapping[str, ShownSpan]) -> Iterator[str]:
-    """Find whose time the spans have that lie outside the time of the call whose attempts they have.
+    """Find the calls whose time the spans have that lie outside their own call's time.
 
     Where two calls have exchanged their attempts, the shorter one's span may well fit into the longer one's time.
     """
@@ -157,13 +157,13 @@ def _is_within(call: MadeCall, span: ShownSpan) -> bool:
 
 
 def _by_request_id(made: Sequence[MadeCall], attempts: Iterable[ShownSpan]) -> MadeCall | None:
-    """Return the call of the first of these attempts that is known by its request id."""
+    """Return the call of the first of these attempts with a known request id."""
     call_of_id = {attempt.request_id: call for call in made for attempt in call.attempts if attempt.request_id}
     return next((call_of_id[shown] for span in attempts if (shown := _request_id(span)) in call_of_id), None)
 
 
 def _by_time(made: Sequence[MadeCall], span: ShownSpan) -> MadeCall | None:
-    """Return the call that has the time of this span most closely; None where no call contains it."""
+    """Return the call with the closest time to this span's; None if no call contains it."""
     containing = [call for call in made if _is_within(call, span)]
     return min(
         containing,

@@ -1,9 +1,9 @@
-"""Build Jaeger v2 from its source into the cache, once: in goes a Go toolchain, out comes a binary.
+"""Build Jaeger v2 from its source into the cache, once: a Go toolchain comes in, a binary goes out.
 
-Jaeger's v2 tags cannot be asked for with the Go toolchain (the module path has no ``/v2``), but up to v2.13.0 each v2
+Jaeger's v2 tags cannot be resolved by the Go toolchain (the module path has no ``/v2``), but up to v2.13.0 each v2
 release is the same commit as a v1 tag, and its ``cmd/jaeger`` is the v2 binary (its CHANGELOG.md: "v1.76.0 / v2.13.0").
-``go install MODULE@VERSION`` refuses a module with replace directives, so the source is fetched, compared with the sum
-pinned here, and built where it is the main module: its own go.sum then verifies every dependency.
+``go install MODULE@VERSION`` rejects a module with replace directives, so the source is fetched, compared with the sum
+pinned here, and built as the main module: its own go.sum then verifies every dependency.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ MODULE = "github.com/jaegertracing/jaeger"
 MODULE_VERSION = "v1.76.0"
 MODULE_SUM = "h1:sWCOOF1dr+NL0PLil7mFo3BqqQL8k4WiM7aguFbc14g="
 NEEDED_GO = (1, 24, 6)  # the go line of the module's go.mod
-FIRST_SWITCHING_GO = (1, 21, 0)  # from here on go can fetch a newer toolchain for itself
+FIRST_SWITCHING_GO = (1, 21, 0)  # from here on go can fetch a newer toolchain
 
 DOWNLOAD_SECONDS = 600.0
-BUILD_SECONDS = 1500.0  # 250 to 450 cold on two cores, by how busy they are; the rest is for slow machines
+BUILD_SECONDS = 1500.0  # 250 to 450 cold on two cores, depending on load; the rest is for slow machines
 
 
 class InstallError(Exception):
@@ -40,13 +40,13 @@ class InstallError(Exception):
 
 
 def cache_folder() -> Path:
-    """Return the folder in which everything that interoperability tests install is kept, whether or not it exists."""
+    """Return the folder of everything that interoperability tests install, whether or not it exists."""
     given = os.environ.get("CSM_OTEL_CACHE")
     return Path(given or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "csm-otel").absolute()
 
 
 def cached_binary() -> Path:
-    """Return where this version's binary is kept, whether or not it is there yet."""
+    """Return the path of this version's binary, whether or not it exists."""
     return cache_folder() / f"jaeger-{JAEGER_VERSION}" / "jaeger"
 
 
@@ -67,7 +67,7 @@ def find_binary() -> Path | None:
 
 
 def missing_toolchain() -> str | None:
-    """Return what Go lacks to build Jaeger, in words for a person, or None where nothing is missing."""
+    """Return the toolchain that is missing to build Jaeger, for an operator, or None."""
     needed = ".".join(map(str, NEEDED_GO))
     if shutil.which("go") is None:
         return f"the Go toolchain (go >= {needed} on the PATH)"
@@ -83,7 +83,7 @@ def install() -> Path:
     """Build the binary and return it; `InstallError` leaves the cache as it was."""
     binary = cached_binary()
     binary.parent.mkdir(parents=True, exist_ok=True)
-    # Beside its final place, so that the rename at the end is atomic; two installers at once do no harm.
+    # Beside its final place, so that the rename at the end is atomic, even with two installers at once.
     with tempfile.TemporaryDirectory(prefix="build-", dir=binary.parent) as folder:
         scratch = Path(folder)
         with _timed(f"fetching {MODULE}@{MODULE_VERSION}"):
@@ -147,7 +147,7 @@ def _go(*arguments: str, folder: Path, seconds: float) -> str:
 
 
 def _version(text: str) -> tuple[int, ...]:
-    """Read ``go1.24.6`` (and ``go1.25rc1``, a development build, ...) as numbers; what is no release counts as old."""
+    """Parse ``go1.24.6`` into numbers; anything but a release (``go1.25rc1``, a development build) counts as old."""
     release = re.match(r"go(\d+)\.(\d+)(?:\.(\d+))?", text)
     return tuple(int(part or 0) for part in release.groups()) if release else (0,)
 
@@ -167,7 +167,7 @@ def _say(line: str) -> None:
 
 
 def main() -> int:
-    """Install Jaeger unless it is there; 0 also where Go is missing, which is said, and which the tests then skip."""
+    """Install Jaeger unless it is there; return 0 also without Go, which is reported and makes the tests skip."""
     try:
         _say(_installed_or_skipped())
     except InstallError as error:

@@ -1,6 +1,6 @@
-"""Install every SDK of `sdks` into the cache folder, each once: in go package registries, out come ready senders.
+"""Install every SDK of `sdks` into the cache folder, each once, from package registries.
 
-Ruby's comes from Debian's packages and goes where those go. Run as ``python -m interop.install_senders``.
+Ruby's comes from Debian's packages and is installed system-wide. Run as ``python -m interop.install_senders``.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def install(wanted: Installable) -> str:
-    """Install what is wanted where that is needed and possible, and return what was done.
+    """Install an SDK if needed and possible, and return a description of the result.
 
     Raises:
         InstallError: a step failed; the next run begins again.
@@ -33,7 +33,7 @@ def install(wanted: Installable) -> str:
     if missing is not None:
         return f"skipped, it needs {missing}"
     started = time.monotonic()
-    shutil.rmtree(wanted.folder, ignore_errors=True)  # what a run that was stopped left
+    shutil.rmtree(wanted.folder, ignore_errors=True)  # left by an interrupted run
     wanted.folder.mkdir(parents=True)
     wanted.install(wanted.folder)
     (wanted.folder / "installed").touch()
@@ -41,18 +41,18 @@ def install(wanted: Installable) -> str:
 
 
 def install_all(installables: Iterable[Installable]) -> int:
-    """Install all, one after the other; 1 where one failed, 0 also where something was skipped, which is said."""
+    """Install all, one after the other; return 1 if one failed, 0 otherwise, also if some were skipped and reported."""
     failed = False
     cache_folder().mkdir(parents=True, exist_ok=True)
     with (cache_folder() / "senders.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # two at once would clear each other's folders
+        fcntl.flock(lock, fcntl.LOCK_EX)  # two at once would remove each other's folders
         for installable in installables:
             try:
-                told = install(installable)
+                result = install(installable)
             except InstallError as error:
-                told = str(error)
+                result = str(error)
                 failed = True
-            sys.stderr.write(f"{installable.name} ({installable.version}): {told}\n")
+            sys.stderr.write(f"{installable.name} ({installable.version}): {result}\n")
             sys.stderr.flush()
     return int(failed)
 

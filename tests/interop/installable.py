@@ -1,4 +1,4 @@
-"""What is installed once into the cache folder and then only used: `Installable`."""
+"""Third-party programs that are installed once into the cache folder: `Installable`."""
 
 from __future__ import annotations
 
@@ -19,30 +19,30 @@ STEP_SECONDS = 900.0
 
 
 class InstallError(Exception):
-    """Raised when everything that an installation needs is there and it still fails."""
+    """Raised when all requirements of an installation are met and it still fails."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Installable:
-    """A program of others, at a version."""
+    """A third-party program at a version."""
 
     name: str
     version: str
     sources: tuple[str, ...]
-    """Files of ours that it is made of or run by, below ``below``."""
+    """Our files that it is built from or run by, below ``below``."""
     below: Path
     shelf: str
     """The folder in the cache."""
     installed_by: str
-    """The command that installs it, for a person."""
+    """The command that installs it, for messages."""
     missing: Callable[[], str | None] = lambda: None
-    """Tells a person what the machine lacks to install or run it; None where nothing is missing."""
+    """Returns the missing requirements of its installation or use, for an operator; None if there are none."""
     install: Callable[[Path], None] = lambda _: None
     """Fills an empty folder."""
 
     @property
     def folder(self) -> Path:
-        """Where it is kept: another version or another source is another folder."""
+        """The installation folder: it differs by version and sources."""
         fingerprint = hashlib.sha256(self.version.encode())
         for source in self.sources:
             fingerprint.update((self.below / source).read_bytes())
@@ -50,11 +50,11 @@ class Installable:
 
     @property
     def is_installed(self) -> bool:
-        """Whether an installation was brought to its end."""
+        """Whether an installation was completed."""
         return (self.folder / "installed").exists()
 
     def why_not(self) -> str | None:
-        """Tell a person why it cannot be run; None where it can."""
+        """Return why it cannot be run, for an operator; None if it can."""
         if self.is_installed:
             return None
         if missing := self.missing():
@@ -63,13 +63,13 @@ class Installable:
 
 
 def missing_programs(*programs: str) -> str | None:
-    """Tell a person which programs are not on the PATH; None where all are."""
+    """Return which programs are not on the PATH, for an operator; None if all are."""
     missing = [program for program in programs if shutil.which(program) is None]
     return f"{' and '.join(missing)} on the PATH" if missing else None
 
 
 def step(*command: str | Path, cwd: Path | None = None, **environment: str) -> None:
-    """Run a command that has to succeed.
+    """Run a command that must succeed.
 
     Raises:
         InstallError: it fails or takes too long; with the last lines it printed, on whichever stream.
@@ -92,7 +92,7 @@ def run(
     cwd: Path | None = None,
     environment: dict[str, str] | None = None,
 ) -> subprocess.CompletedProcess[str]:
-    """Run a command and return what came of it."""
+    """Run a command and return its result."""
     return subprocess.run(
         command,
         cwd=cwd,

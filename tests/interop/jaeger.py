@@ -1,6 +1,6 @@
-"""A real Jaeger v2 on free loopback ports: OTLP goes in, what its query API shows comes out as spans.
+"""A real Jaeger v2 on free loopback ports: OTLP goes in, spans come out of its query API.
 
-What OTLP has accepted can be asked for at once: there is no batch processor, and the storage exporter has no queue.
+Accepted spans can be queried at once: there is no batch processor, and the storage exporter has no queue.
 """
 
 from __future__ import annotations
@@ -34,19 +34,19 @@ AttributeValue = str | bool | int | float | list[Any]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShownSpan:
-    """A span as the query API shows it."""
+    """A span as the query API returns it."""
 
     trace_id: str
     span_id: str
     parent_id: str
-    """Empty for a root."""
+    """"" for a root."""
     name: str
     kind: int
-    """As OTLP numbers kinds: 1 internal, 3 client."""
+    """OTLP's number of the kind: 1 internal, 3 client."""
     start_ns: int
     end_ns: int
     status: int
-    """As OTLP numbers them: 0 unset, 2 error."""
+    """OTLP's number of the status: 0 unset, 2 error."""
     status_message: str
     attributes: Mapping[str, AttributeValue]
     events: tuple[tuple[str, Mapping[str, AttributeValue]], ...]
@@ -56,7 +56,7 @@ class ShownSpan:
 
 @dataclass(frozen=True, slots=True)
 class Jaeger:
-    """Where a running Jaeger takes OTLP, and its query API."""
+    """The addresses of a running Jaeger for OTLP, and its query API."""
 
     otlp_http: str
     """The base endpoint for OTLP over HTTP."""
@@ -66,11 +66,11 @@ class Jaeger:
     """The base address of the query API."""
 
     def trace(self, trace_id: str) -> list[ShownSpan]:
-        """Return the spans of a trace (32 hex digits), earliest first; none where Jaeger does not know it."""
+        """Return the spans of a trace (32 hex digits), earliest first; none if Jaeger does not know it."""
         return self._ask(f"/api/v3/traces/{trace_id}")
 
     def traces_of(self, service: str) -> dict[str, list[ShownSpan]]:
-        """Return by trace id every trace that has a span of this service, with all its spans, earliest first."""
+        """Return by trace id every trace with a span of this service, with all its spans, earliest first."""
         now = datetime.now(UTC)
         wanted = {
             "query.service_name": service,
@@ -84,7 +84,7 @@ class Jaeger:
         return traces
 
     def services(self) -> set[str]:
-        """Return the services that a person could choose from."""
+        """Return the services listed for selection."""
         return set(json.loads(_get(f"{self.query}/api/services"))["data"])
 
     def _ask(self, path: str) -> list[ShownSpan]:
@@ -150,7 +150,7 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
 
 
 def _free_addresses(count: int) -> list[str]:
-    """Return loopback addresses that were free just now, all different since all are held until the last is known."""
+    """Return free loopback addresses, all different since all are held until the last is known."""
     with contextlib.ExitStack() as held:
         sockets = [held.enter_context(socket.socket()) for _ in range(count)]
         for one in sockets:
@@ -167,7 +167,7 @@ def _answers(address: str) -> bool:
 
 
 def _get(address: str) -> bytes:
-    # Straight to loopback, whatever proxy the environment names.
+    # Straight to loopback, whatever proxy the environment has.
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     with opener.open(address, timeout=ANSWER_SECONDS) as answer:
         return bytes(answer.read())

@@ -1,4 +1,4 @@
-"""One run of the demo's legacy script under the bridge, exporting to Jaeger, and what it leaves to compare.
+"""One run of the demo's legacy script under the bridge, exporting to Jaeger, and its results to compare.
 
 AWS is moto behind the fault proxy, with the demo's own faults: two throttled attempts, one denied call, one 404.
 """
@@ -37,16 +37,16 @@ POLL_SECONDS = 0.05
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LegacyRun:
-    """What the AWS side answered, what Jaeger shows of it, and what the two programs printed."""
+    """AWS's answers, Jaeger's traces, and the output of the two programs."""
 
     command: Command
     service: str
     """The script's name under `exec`, its client id under `serve`."""
     port: int
-    """Where the script found AWS, on 127.0.0.1."""
+    """The port of AWS on 127.0.0.1 for the script."""
     answers: list[Answer]
     traces: dict[str, list[ShownSpan]]
-    """By trace id; those of the service that Jaeger did not know before."""
+    """By trace id; the traces of the service that Jaeger did not know before."""
     stdout: str
     """The script's."""
     stderr: str
@@ -68,12 +68,12 @@ class LegacyRun:
         return [span for span in self.spans if span.name.endswith(" attempt")]
 
     def attempts_of(self, call: ShownSpan) -> list[ShownSpan]:
-        """Return the attempts below a call, earliest first."""
+        """Return the attempts of a call, earliest first."""
         children = [span for span in self.traces[call.trace_id] if span.parent_id == call.span_id]
         return sorted(children, key=lambda span: span.start_ns)
 
     def the_call(self, name: str, *, attempts: int = 1) -> ShownSpan:
-        """Return the one call of this name that took so many attempts."""
+        """Return the one call of this name with so many attempts."""
         (call,) = (one for one in self.calls if one.name == name and len(self.attempts_of(one)) == attempts)
         return call
 
@@ -81,14 +81,14 @@ class LegacyRun:
 def run_legacy_script(
     command: Command, protocol: Protocol, *, moto_port: int, jaeger: Jaeger, folder: Path
 ) -> LegacyRun:
-    """Run the script, have its spans delivered and ask Jaeger for what is new."""
+    """Run the script, wait for the delivery of its spans and query Jaeger for the new ones."""
     service = SCRIPT.name if command == "exec" else CLIENT_ID
     known = jaeger.traces_of(service)
     files = folder / "files"
     files.mkdir()
     for name, size in FILES.items():
         (files / name).write_text("-- dump\n" * size, encoding="utf-8")
-    # Buckets, tables and queues of its own, since the runs share one moto.
+    # Own buckets, tables and queues, since the runs share one moto.
     name = f"{command}-{protocol.partition('/')[0]}"
     script = [sys.executable, str(SCRIPT), "-b", name, "-t", name, "-q", name, str(files)]
     with FaultProxy(moto_port, RULES) as proxy:
@@ -119,7 +119,7 @@ def run_legacy_script(
 
 
 def _environment(aws_port: int) -> dict[str, str]:
-    """Return ours without what another telemetry set-up put into it, and with AWS at a port of loopback."""
+    """Return our environment without other telemetry settings, and with AWS at a loopback port."""
     foreign = ("OTEL_", "CSM_OTEL_", "TRACEPARENT", "TRACESTATE", "BAGGAGE")
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
     return {**environment_for(aws_port, inherited), "AWS_SESSION_TOKEN": SESSION_TOKEN}
@@ -135,7 +135,7 @@ def _monitored(csm_port: int) -> dict[str, str]:
 
 
 def _run(command: list[str], environment: dict[str, str]) -> tuple[str, str]:
-    """Run a command that has to succeed and return its stdout and stderr."""
+    """Run a command that must succeed and return its stdout and stderr."""
     done = subprocess.run(
         command,
         env=environment,
@@ -151,7 +151,7 @@ def _run(command: list[str], environment: dict[str, str]) -> tuple[str, str]:
 
 @contextlib.contextmanager
 def _serving(environment: dict[str, str], log: Path) -> Generator[int, None, None]:
-    """Run `csm-otel serve` with its stderr in a file and yield its port; at the end SIGTERM has to end it with 0."""
+    """Run `csm-otel serve` with its stderr in a file and yield its port; at the end SIGTERM must end it with 0."""
     with log.open("wb") as output:
         process = subprocess.Popen(
             (sys.executable, "-m", "csm_otel", "serve", "--port", "0"),
@@ -165,7 +165,7 @@ def _serving(environment: dict[str, str], log: Path) -> Generator[int, None, Non
         code = process.wait(END_SECONDS)
         assert code == 0, f"exit code {code}\n{log.read_text(encoding='utf-8')}"
     finally:
-        process.kill()  # nothing to a process that has ended
+        process.kill()  # a no-op for a process that has ended
         process.wait()
 
 

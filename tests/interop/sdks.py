@@ -1,4 +1,4 @@
-"""The SDKs that `make interop` has send for real: where each comes from and how its sender is run.
+"""The SDKs that `make interop` runs: where each comes from and how its sender is run.
 
 Every sender is one small program in senders/ that makes the same calls with its SDK. It is started as
 
@@ -8,7 +8,7 @@ where each CALL is ``PutObject/LABEL`` or ``GetItem/LABEL``: put an object of th
 the item of that ``id`` from the table ``interop``. WORKERS calls are made at once, each in at most ATTEMPTS tries. Once
 a call has ended, stdout gets a line of JSON: its ``api`` and ``label``, when it ``began`` and ``ended`` by the
 program's own clock (epoch seconds), and the name of its ``error`` or null. A failed call is no failure of the program.
-The Go sender also takes ``NewSession`` among the calls: it goes on with a new session, and says nothing of it.
+The Go sender also accepts ``NewSession`` among the calls: it continues with a new session, and prints nothing.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ JAVA_VERSION = "1.12.797"
 JAVASCRIPT_VERSION = "2.1693.0"
 GO_VERSION = re.findall(r"aws-sdk-go v(\S+)", (SOURCES / "go" / "go.mod").read_text(encoding="utf-8"))[0]
 FIRST_BOTO3_WITH_CSM = ("boto3==1.9.68", "botocore==1.12.68")
-OLD_MINORS = range(6, 10)  # its vendored requests imports what Python 3.10 has no more
+OLD_MINORS = range(6, 10)  # its vendored requests imports names that Python 3.10 removed
 OLD_BOTO3_OF_TODAY = ("boto3==1.28.0", "botocore==1.31.0")  # still runs on Python 3.11 to 3.13
 RUBY_PACKAGES = ("ruby", "ruby-aws-sdk-core", "ruby-aws-sdk-s3")
 
@@ -49,7 +49,7 @@ class Sdk(Installable):
     """An SDK and its sender; its ``sources`` are below senders/, the program first."""
 
     command: Callable[[Path], tuple[str | Path, ...]]
-    """Gives the program to start, of the folder that `install` filled."""
+    """Returns the program to start, given the folder that `install` filled."""
     apis: tuple[str, ...] = APIS
     below: Path = SOURCES
     shelf: str = "senders"
@@ -72,7 +72,7 @@ def _boto3() -> Sdk:
 
 
 def _oldest_boto3() -> Sdk:
-    """Return the first boto3 that had CSM where a Python is found that it runs on, else one that ours still runs."""
+    """Return the first boto3 that had CSM if a Python is found that it runs on, else one that runs on ours."""
     old_python = _old_python()
     python = old_python or Path(sys.executable)
     pins = FIRST_BOTO3_WITH_CSM if old_python else OLD_BOTO3_OF_TODAY
@@ -93,7 +93,7 @@ def _of_pypi(name: str, pins: tuple[str, ...], source: str, python: Path) -> Sdk
     def install(folder: Path) -> None:
         step(python, "-m", "venv", folder / "venv")
         pip = (folder / "venv" / "bin" / "python", "-m", "pip", "--disable-pip-version-check")
-        # Old pips stumble over this variable; an empty one is none.
+        # Old pips fail on this variable; an empty one counts as unset.
         step(*pip, "install", "--quiet", *pins, PIP_NO_CACHE_DIR="")
 
     major_minor = _printed(python, "-c", "import sys; print('%d.%d' % sys.version_info[:2])")
@@ -144,7 +144,7 @@ def _java() -> Sdk:
     sources = ("java/Sender.java", "java/pom.xml")
 
     def install(folder: Path) -> None:
-        pom = shutil.copy(SOURCES / "java" / "pom.xml", folder)  # Maven writes beside it
+        pom = shutil.copy(SOURCES / "java" / "pom.xml", folder)  # Maven writes next to it
         goal = ("dependency:copy-dependencies", f"-DoutputDirectory={folder / 'lib'}", f"-Daws.version={JAVA_VERSION}")
         step("mvn", "--quiet", "--batch-mode", "--file", pom, *goal)
         step("javac", "-cp", folder / "lib" / "*", "-d", folder, SOURCES / sources[0])
@@ -190,12 +190,12 @@ def _has_ruby_sdk() -> bool:
 
 @cache
 def _old_python() -> Path | None:
-    """Return the oldest Python that can make an environment for the first boto3 with CSM, from the PATH or pyenv."""
+    """Return the oldest Python that can create an environment for the first boto3 with CSM, from the PATH or pyenv."""
     pyenv = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv") / "versions"
     for minor in OLD_MINORS:
         found = [Path(f"python3.{minor}"), *sorted(pyenv.glob(f"3.{minor}.*/bin/python3.{minor}"))]
         for python in found:
-            if _succeeds(python, "-c", "import ensurepip, venv"):  # a pyenv shim is there for each, and fails for most
+            if _succeeds(python, "-c", "import ensurepip, venv"):  # pyenv has a shim for each, and most of them fail
                 return python
     return None
 

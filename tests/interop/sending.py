@@ -1,6 +1,6 @@
-"""One run of an SDK's sender under ``csm-otel exec``: a scenario goes in, what was done and what was exported come out.
+"""One run of an SDK's sender under ``csm-otel exec``: a scenario goes in, real calls and exported spans come out.
 
-AWS is moto behind the fault proxy, which recognizes the call of each request by its label.
+AWS is moto behind the fault proxy, which identifies the call of each request by its label.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 BUCKET = TABLE = "interop"
 LABEL = re.compile(rb"\bcall-\d+\b")
-RUN_SECONDS = 900.0  # 200 processes of the AWS CLI take a minute of two cores that are otherwise idle
+RUN_SECONDS = 900.0  # 200 processes of the AWS CLI take a minute on two otherwise idle cores
 READ_TIMEOUT_MS = 1000
 PATIENCE_MS = 60_000
 FOREIGN = ("OTEL_", "CSM_OTEL_", "TRACEPARENT", "TRACESTATE", "BAGGAGE")
@@ -39,29 +39,29 @@ FOREIGN = ("OTEL_", "CSM_OTEL_", "TRACEPARENT", "TRACESTATE", "BAGGAGE")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scenario:
-    """What a sender is to go through."""
+    """The calls of a sender and their faults."""
 
     name: str
     rules: Callable[[int], tuple[Rule, ...]] = lambda _: ()
-    """Gives what goes wrong, of the number of calls of one API."""
+    """Returns the fault rules, given the number of calls of one API."""
     calls: int = 3
-    """Of each API."""
+    """The number of calls of each API."""
     halfway: tuple[str, ...] = ()
-    """What the sender is told between the calls of the first half and the others."""
+    """Additional arguments between the calls of the first half and the others."""
     apis: int = 2
-    """How many of the SDK's APIs are called."""
+    """The number of the SDK's APIs that are called."""
     workers: int = 1
     attempts: int = 3
-    """At most so many for a call."""
+    """The most attempts of a call."""
     attempts_made: int | None = 1
-    """What each call has to come to for the scenario to be what its name says; None: it varies."""
+    """The attempts of each call for the scenario to be the one named; None: it varies."""
     fails: bool | None = False
     """Whether the calls fail in the end; None: it varies."""
     refused: bool = False
-    """Whether nothing listens where AWS should be."""
+    """Whether AWS's port refuses connections."""
     read_timeout_ms: int = PATIENCE_MS
     least_share: float = 1.0
-    """Of the calls that have to come out exactly right."""
+    """The least share of calls that must be exactly right."""
 
     @property
     def is_concurrent(self) -> bool:
@@ -70,7 +70,7 @@ class Scenario:
 
 
 def _twice_each(calls: int) -> tuple[Rule, ...]:
-    """Return rules that throttle the first two attempts of each call, for calls one after the other."""
+    """Return rules that throttle the first two attempts of each call, for sequential calls."""
     apis = ("PutObject", "GetItem")
     return tuple(Rule(kind="throttle", operation=api, after=call, times=2) for api in apis for call in range(calls))
 
@@ -112,17 +112,17 @@ SCENARIOS = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sent:
-    """What a sender did and what was exported of it."""
+    """The real calls of a sender and the spans exported of them."""
 
     made: list[MadeCall]
     spans: list[ShownSpan]
     strangers: list[Answer]
-    """Requests that carry no label of ours."""
+    """Requests without a label of ours."""
     stderr: str
 
 
 def make_bucket_and_table(moto_port: int) -> None:
-    """Make what the senders' calls need, unseen by any bridge."""
+    """Create the bucket and table of the senders' calls, not observed by any bridge."""
     session = boto3.Session(
         aws_access_key_id="AKIAIOSFODNN7EXAMPLE", aws_secret_access_key="not-a-secret", region_name="us-east-1"
     )
@@ -139,7 +139,7 @@ def make_bucket_and_table(moto_port: int) -> None:
 
 
 def send(sdk: Sdk, scenario: Scenario, *, moto_port: int, folder: Path) -> Sent:
-    """Run the sender to its end; ``folder`` keeps what csm-otel exported, and the proxy's log."""
+    """Run the sender to its end; ``folder`` keeps the export of csm-otel, and the proxy's log."""
     with contextlib.ExitStack() as stack:
         log = stack.enter_context((folder / "answers.jsonl").open("w", encoding="utf-8"))
         proxy = stack.enter_context(FaultProxy(moto_port, scenario.rules(scenario.calls), log=log, call_of=label_of))
@@ -166,7 +166,7 @@ def label_of(request: Request) -> str:
 
 
 def command_of(sdk: Sdk, scenario: Scenario, port: int) -> tuple[str | Path, ...]:
-    """Return the command that goes through a scenario with AWS at a port of 127.0.0.1."""
+    """Return the command that runs a scenario with AWS at a port of 127.0.0.1."""
     apis = sdk.apis[-scenario.apis :]
     calls = [f"{api}/call-{turn * len(apis) + at}" for turn in range(scenario.calls) for at, api in enumerate(apis)]
     middle = len(calls) // 2
@@ -179,7 +179,7 @@ def _run(sdk: Sdk, scenario: Scenario, port: int, exported: Path) -> subprocess.
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(FOREIGN)}
     return subprocess.run(
         (sys.executable, "-m", "csm_otel", "exec", "--file", exported, "--", *command_of(sdk, scenario, port)),
-        # Go, JavaScript and Java know the region by the shorter name.
+        # Go, JavaScript and Java read the region from the shorter name.
         env={**environment_for(port, inherited), "AWS_REGION": "us-east-1", "OTEL_TRACES_EXPORTER": "none"},
         stdin=subprocess.DEVNULL,
         capture_output=True,
@@ -190,7 +190,7 @@ def _run(sdk: Sdk, scenario: Scenario, port: int, exported: Path) -> subprocess.
 
 
 def _made(report: dict[str, Any], answers: list[Answer], scenario: Scenario) -> MadeCall:
-    if scenario.refused:  # nobody was there to count
+    if scenario.refused:  # there was no server to count
         attempts = (MadeAttempt(request_id=None, status=None, received_ns=None),) * scenario.attempts
     else:
         attempts = tuple(
@@ -214,7 +214,7 @@ def _made(report: dict[str, Any], answers: list[Answer], scenario: Scenario) -> 
 
 @contextlib.contextmanager
 def _refusing_port() -> Generator[int]:
-    """Hold a port on which nothing listens, so that nobody else can begin to."""
+    """Hold a port on which nothing listens, so that no other process can bind it."""
     with socket.socket() as held:
         held.bind(("127.0.0.1", 0))
         yield held.getsockname()[1]

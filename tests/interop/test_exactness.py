@@ -1,4 +1,4 @@
-"""The comparison by which the senders are judged sees every way in which a tree can be wrong."""
+"""The comparison that judges the senders finds every kind of error in a tree."""
 
 from __future__ import annotations
 
@@ -51,16 +51,16 @@ LONG_SPANS = (
 SHORT_SPANS = (call_span("S", 20, 80), attempt_span("S", 22, 78, "short-1"))
 
 
-def test_what_happened_is_exact() -> None:
-    """Spans that say what happened are exact, in whatever order they come."""
+def test_correct_spans_are_exact() -> None:
+    """Correct spans are exact, in any order."""
     found = compare([LONG, SHORT], [*reversed(LONG_SPANS), *SHORT_SPANS])
 
     assert (2, 3, 2, 1.0) == (found.calls, found.attempts, found.exact, found.share)
     assert ({}, []) == (found.differences, found.left_over)
 
 
-def test_what_nobody_answered_is_found_by_time() -> None:
-    """A call without request ids is known by its time."""
+def test_unanswered_calls_are_found_by_time() -> None:
+    """A call without request ids is identified by its time."""
     refused = made_call("refused", 200, 300, *[made_attempt(None, None, None)] * 2, failed=True)
     spans = [
         call_span("R", 200, 300, ERROR),
@@ -96,7 +96,7 @@ def test_what_nobody_answered_is_found_by_time() -> None:
     ],
 )  # fmt: skip
 def test_every_difference_is_seen(spans: tuple[ShownSpan, ...], wrong: set[str], left_over: int) -> None:
-    """A call whose tree is not what happened is no exact one, and what belongs to no call is left over."""
+    """A call with a wrong tree is not exact, and spans of no call are left over."""
     found = compare([LONG, SHORT], spans)
 
     assert wrong == found.differences.keys()

@@ -1,4 +1,4 @@
-"""How SDKs get into the cache, with stand-ins for package registries; the real ones are `make interop`'s own doing."""
+"""The installation of SDKs into the cache, with stand-ins for package registries; `make interop` uses the real ones."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ pytestmark = pytest.mark.usefixtures("cache")
 
 @pytest.fixture
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Give an empty cache."""
+    """Return an empty cache."""
     monkeypatch.setenv("CSM_OTEL_CACHE", str(tmp_path))
     return tmp_path
 
 
 def put_program(folder: Path) -> None:
-    """Install what is easily had; it does not like to be put over what is there."""
+    """Install a file; fails if it is there already."""
     (folder / "program").touch(exist_ok=False)
 
 
@@ -32,14 +32,14 @@ SDK = Sdk(name="made-up", version="1", sources=("sender.js",), command=lambda _:
 
 
 def test_an_sdk_is_installed_once() -> None:
-    """The second time it is there, below the cache."""
+    """The second time it is already there, below the cache."""
     assert install(SDK).startswith("installed")
     assert "is there" == install(SDK)
     assert (SDK.folder / "program").exists()
 
 
 def test_another_version_is_another_installation() -> None:
-    """A new pin leads to a new installation, and the old one stays for those that have the old pin."""
+    """A new pin leads to a new installation, and the old one stays for users of the old pin."""
     newer = replace(SDK, version="2")
     install(SDK)
 
@@ -48,8 +48,8 @@ def test_another_version_is_another_installation() -> None:
     assert SDK.is_installed
 
 
-def test_a_failed_installation_is_begun_again() -> None:
-    """What a failed run left is no installation, and in nobody's way."""
+def test_a_failed_installation_is_restarted() -> None:
+    """The remains of a failed run are no installation, and do not get in the way."""
 
     def fail(folder: Path) -> None:
         put_program(folder)
@@ -62,8 +62,8 @@ def test_a_failed_installation_is_begun_again() -> None:
     assert install(SDK).startswith("installed")
 
 
-def test_what_is_missing_is_named(cache: Path) -> None:
-    """Nothing is begun where the machine lacks a program."""
+def test_a_missing_program_is_named(cache: Path) -> None:
+    """Nothing is started if the machine lacks a program."""
     assert "skipped, it needs maven" == install(replace(SDK, missing=lambda: "maven"))
     assert [] == list(cache.iterdir())
 
@@ -80,7 +80,7 @@ def test_what_is_missing_is_named(cache: Path) -> None:
     ],
 )
 def test_each_sdk_names_what_it_needs(name: str, needed: str, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """On a machine without its toolchain an SDK says what would have to be there."""
+    """On a machine without its toolchain an SDK names its requirements."""
     monkeypatch.setenv("PATH", str(cache))
     (sdk,) = (sdk for sdk in sdks() if sdk.name == name)
 

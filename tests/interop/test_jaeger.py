@@ -1,4 +1,4 @@
-"""Jaeger shows what a legacy script did on AWS: the same tree, times, failures and tags, whichever way it got there.
+"""Jaeger shows a legacy script's calls to AWS: the same tree, times, failures and tags over every path.
 
 The fault proxy's answer log is the truth: each of its answers is one attempt.
 """
@@ -27,7 +27,7 @@ from opentelemetry.trace import SpanKind, StatusCode, format_span_id, format_tra
 
 UNSET, ERROR = 0, 2
 CLIENT = 3
-ROUNDING_NS = 2_000_000  # the exec span has the clock's own precision, what is below it CSM's milliseconds
+ROUNDING_NS = 2_000_000  # the exec span has the clock's own precision, the spans below it CSM's milliseconds
 
 THROTTLED = "ProvisionedThroughputExceededException"
 
@@ -38,7 +38,7 @@ RunLegacyScript = Callable[[Command, Protocol], LegacyRun]
 
 @pytest.fixture(scope="session")
 def run_once(jaeger: Jaeger, moto_port: int, tmp_path_factory: pytest.TempPathFactory) -> RunLegacyScript:
-    """Run the script under a command and over a protocol, each combination when first asked for."""
+    """Run the script under a command and over a protocol, each combination when first requested."""
 
     @functools.cache
     def run(command: Command, protocol: Protocol) -> LegacyRun:
@@ -64,12 +64,12 @@ def protocol(request: pytest.FixtureRequest) -> Protocol:
 
 @pytest.fixture
 def run(run_once: RunLegacyScript, command: Command, protocol: Protocol) -> LegacyRun:
-    """Give the run that a test looks at."""
+    """Return the run that a test checks."""
     return run_once(command, protocol)
 
 
 def test_a_span_of_the_stock_exporter_is_shown_as_sent(jaeger: Jaeger, protocol: Protocol) -> None:
-    """What is compared below is the bridge's doing: Jaeger itself changes neither ids nor times, status or tags."""
+    """Differences found below are the bridge's: Jaeger itself changes neither ids nor times, status or tags."""
     exporter = (
         GrpcExporter(endpoint=jaeger.otlp_grpc, insecure=True)
         if protocol == "grpc"
@@ -104,7 +104,7 @@ def test_a_span_of_the_stock_exporter_is_shown_as_sent(jaeger: Jaeger, protocol:
 
 @only_exec
 def test_exec_is_one_trace_with_the_script_as_its_root(run: LegacyRun, jaeger: Jaeger) -> None:
-    """Under `exec` there is exactly one trace; its one root is the script, named, with its exit code."""
+    """Under `exec` there is exactly one trace; its one root is the script, with its name and exit code."""
     ((trace_id, trace),) = run.traces.items()
     assert jaeger.trace(trace_id) == trace
     (root,) = (span for span in trace if not span.parent_id)
@@ -116,14 +116,14 @@ def test_exec_is_one_trace_with_the_script_as_its_root(run: LegacyRun, jaeger: J
 
 @only_serve
 def test_serve_is_a_trace_for_each_call(run: LegacyRun) -> None:
-    """Under `serve` each call is the root of a trace of its own, in which there is no other call."""
+    """Find the calls whose time the spans have that lie outside their own call's time."""
     assert {span.parent_id for span in run.calls} == {""}
     assert len(run.traces) == len(run.calls)
     assert {span.trace_id for span in run.calls} == set(run.traces)
 
 
 def test_every_answer_is_shown_as_an_attempt(run: LegacyRun) -> None:
-    """The attempts are the answers that AWS gave, by request id, with the operation and the HTTP status of each."""
+    """The attempts are AWS's answers, by request id, with the operation and the HTTP status of each."""
     expected = {answer.request_id: (answer.operation, answer.status) for answer in run.answers}
     assert len(expected) == len(run.answers)
     assert len(run.attempts) == len(run.answers)
@@ -137,7 +137,7 @@ def test_every_answer_is_shown_as_an_attempt(run: LegacyRun) -> None:
 
 
 def test_every_call_is_shown_with_its_attempts(run: LegacyRun) -> None:
-    """The calls are the answers less those that were tried again; each has below it as many attempts as it counts."""
+    """The calls are the answers minus the retried ones; each has as many attempts below it as it counts."""
     asked = Counter((answer.service, answer.operation) for answer in run.answers if answer.fault != "throttle")
     shown = Counter((str(span.attributes["rpc.service"]).lower(), span.attributes["rpc.method"]) for span in run.calls)
     assert shown == asked
@@ -150,7 +150,7 @@ def test_every_call_is_shown_with_its_attempts(run: LegacyRun) -> None:
 
 
 def test_times_are_nested(run: LegacyRun) -> None:
-    """Every span lies within its parent: an attempt exactly, a call in the script up to CSM's rounding."""
+    """Every span is within its parent: an attempt exactly, a call in the script up to CSM's rounding."""
     by_id = {span.span_id: span for span in run.spans}
     for span in run.spans:
         assert span.start_ns <= span.end_ns
@@ -163,7 +163,7 @@ def test_times_are_nested(run: LegacyRun) -> None:
 
 
 def test_the_throttled_call_shows_each_try(run: LegacyRun) -> None:
-    """Two attempts of a call are throttled and flagged, the third is served, so the call itself is no failure."""
+    """Two attempts of a call are throttled and marked as errors, the third succeeds, so the call is no error."""
     call = run.the_call("DynamoDB.PutItem", attempts=3)
     attempts = run.attempts_of(call)
     assert [span.status for span in attempts] == [ERROR, ERROR, UNSET]
@@ -184,7 +184,7 @@ def test_the_throttled_call_shows_each_try(run: LegacyRun) -> None:
     ],
 )
 def test_a_failed_call_is_flagged(run: LegacyRun, name: str, status: int, error_type: str) -> None:
-    """What AWS refuses is an error on the call and on its attempt, with the AWS code and the exception's event."""
+    """A rejected request is an error on the call and on its attempt, with the AWS code and the exception's event."""
     call = run.the_call(name)
     for span in (call, *run.attempts_of(call)):
         assert (span.status, span.attributes["error.type"]) == (ERROR, error_type)
@@ -205,7 +205,7 @@ def test_nothing_else_is_flagged(run: LegacyRun) -> None:
 
 
 def test_the_tags_of_a_call(run: LegacyRun) -> None:
-    """A call carries the mapping's tags and no others; the request id is its last attempt's."""
+    """A call has the mapping's tags and no others; the request id is its last attempt's."""
     call = run.the_call("DynamoDB.PutItem", attempts=3)
     assert call.kind == CLIENT
     assert call.attributes == {
@@ -228,7 +228,7 @@ def test_the_tags_of_a_call(run: LegacyRun) -> None:
 
 
 def test_the_tags_of_an_attempt(run: LegacyRun) -> None:
-    """An attempt carries the mapping's tags and no others; above all none that would count it as a call."""
+    """An attempt has the mapping's tags and no others; above all none that would count it as a call."""
     attempt = run.attempts_of(run.the_call("DynamoDB.PutItem", attempts=3))[1]
     request_ids = [answer.request_id for answer in run.answers if answer.fault == "throttle"]
     assert attempt.kind == CLIENT
@@ -252,7 +252,7 @@ def test_the_service_is_the_script(run: LegacyRun) -> None:
 
 
 def test_no_credential_reaches_jaeger(run: LegacyRun) -> None:
-    """Neither the access key nor the session token is in any span or in what the bridge prints."""
+    """Neither the access key nor the session token is in any span or in the bridge's output."""
     for text in (repr(run.spans), run.stderr):
         assert ACCESS_KEY not in text
         assert SESSION_TOKEN not in text

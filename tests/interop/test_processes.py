@@ -1,4 +1,4 @@
-"""Processes that know nothing of tracing, each one trace in Jaeger: scripts, the AWS CLI, Go with two sessions."""
+"""Processes without tracing, each one trace in Jaeger: scripts, the AWS CLI, Go with two sessions."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ if TYPE_CHECKING:
     from interop.jaeger import Jaeger, ShownSpan
 
 INTERNAL = 1
-TICK_NS = 20_000_000  # /proc tells a start in ticks of 10 ms, after a boot time that is rounded as well
-NOTICED_NS = 1_000_000_000  # the daemon notices an end as soon as it gets a processor
+TICK_NS = 20_000_000  # /proc has a start in ticks of 10 ms, after a boot time that is rounded as well
+NOTICED_NS = 1_000_000_000  # the daemon notices an end as soon as it is scheduled
 
-# Goes on after its last call, until its input ends.
+# Continues after its last call, until its input ends.
 SCRIPT = """
 import boto3, sys, time
 s3 = boto3.client("s3")
@@ -43,14 +43,14 @@ NEW_SESSION = Scenario(name="new-session", calls=4, halfway=("NewSession",))
 
 @contextmanager
 def grouping(jaeger: Jaeger) -> Generator[Serving]:
-    """Run a daemon that makes each process a trace, and exports to Jaeger with no delay to speak of."""
+    """Run a daemon with a trace for each process that exports to Jaeger with almost no delay."""
     exporting = {"OTEL_EXPORTER_OTLP_ENDPOINT": jaeger.otlp_http, "OTEL_BSP_SCHEDULE_DELAY": "50"}
     with serving("--group", "process", env=environment(**exporting)) as daemon:
         yield daemon
 
 
 def installed(name: str) -> Sdk:
-    """Return an SDK, or skip the test where it is not installed."""
+    """Return an SDK, or skip the test if it is not installed."""
     (sdk,) = (sdk for sdk in sdks() if sdk.name == name)
     if reason := sdk.why_not():
         pytest.skip(reason)
@@ -58,7 +58,7 @@ def installed(name: str) -> Sdk:
 
 
 def started(*command: str | Path, env: dict[str, str]) -> tuple[subprocess.Popen[bytes], range]:
-    """Start a process and return it with the time in which it began."""
+    """Start a process and return it with the times around its start."""
     before_ns = time.time_ns()
     process = subprocess.Popen(command, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     return process, range(before_ns - TICK_NS, time.time_ns() + TICK_NS)
@@ -77,7 +77,7 @@ def wait_for_calls(jaeger: Jaeger, service: str, count: int) -> None:
 
 
 def wait_for_root(jaeger: Jaeger, service: str) -> None:
-    """Wait until the process itself is shown, whose end has been noticed then."""
+    """Wait until the process itself is shown, whose end has been noticed by then."""
     _wait_for(jaeger, service, lambda spans: any(span.attributes.get("csm.synthetic") for span in spans))
 
 
@@ -94,7 +94,7 @@ def calls_in(spans: list[ShownSpan]) -> list[ShownSpan]:
 
 
 def root_of_all_calls(jaeger: Jaeger, service: str, pid: int, *, calls: int) -> ShownSpan:
-    """Return the root of the one trace of a service, all of whose calls stand below it, each with its one attempt."""
+    """Return the root of the one trace of a service, with all its calls below it, each with its one attempt."""
     ((_, trace),) = jaeger.traces_of(service).items()
     (root,) = (span for span in trace if not span.parent_id)
     assert (service, INTERNAL, True) == (root.name, root.kind, root.attributes["csm.synthetic"])
@@ -141,7 +141,7 @@ def test_three_processes_at_once(jaeger: Jaeger, moto_port: int, tmp_path: Path)
 
 
 def run_go(env: dict[str, str], moto_port: int) -> int:
-    """Have the Go sender go on with a new session in mid-life, and return its pid."""
+    """Make the Go sender switch to a new session halfway, and return its pid."""
     command = command_of(installed("go-v1"), NEW_SESSION, moto_port)
     process, _ = started(*command, env={**env, "AWS_REGION": "us-east-1"})
     printed, _ = ended(process)
@@ -150,7 +150,7 @@ def run_go(env: dict[str, str], moto_port: int) -> int:
 
 
 def test_a_new_session_of_go_has_a_port_of_its_own(moto_port: int) -> None:
-    """The Go SDK's second session sends from another port than the first, which is what the tests below are about."""
+    """The Go SDK's second session sends from another port than the first, a condition of the tests below."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as listener:
         listener.bind(("127.0.0.1", 0))
         listener.setblocking(False)
@@ -163,7 +163,7 @@ def test_a_new_session_of_go_has_a_port_of_its_own(moto_port: int) -> None:
 
 @on_linux
 def test_a_go_process_with_two_sessions_is_one_trace(jaeger: Jaeger, moto_port: int) -> None:
-    """A Go program that makes a new session in mid-life is one trace, with both sessions' calls below its root."""
+    """A Go program with a new session halfway is one trace, with both sessions' calls below its root."""
     with grouping(jaeger) as daemon:
         pid = run_go(environment(moto_port, **daemon.csm()), moto_port)
         wait_for_root(jaeger, "sender")
@@ -172,7 +172,7 @@ def test_a_go_process_with_two_sessions_is_one_trace(jaeger: Jaeger, moto_port: 
 
 
 def test_the_calls_of_both_sessions_are_exact(moto_port: int, tmp_path: Path) -> None:
-    """Under ``exec`` each call has its own attempt, whichever session it was made with."""
+    """Under ``exec`` each call has its own attempt, in either session."""
     sent = send(installed("go-v1"), NEW_SESSION, moto_port=moto_port, folder=tmp_path)
     comparison = compare(sent.made, sent.spans)
     assert (8, 8) == (comparison.calls, comparison.attempts)

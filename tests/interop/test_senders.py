@@ -1,4 +1,4 @@
-"""Real SDKs make real calls of which the fault proxy knows the truth: every exported tree is compared with it."""
+"""Real SDKs make real calls that the fault proxy records: every exported tree is compared with that record."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
 @pytest.mark.parametrize("scenario", [pytest.param(scenario, id=scenario.name) for scenario in SCENARIOS])
 @pytest.mark.parametrize("sdk", [pytest.param(sdk, id=sdk.name) for sdk in sdks()])
-def test_what_an_sdk_did_is_what_is_exported(
+def test_every_call_of_an_sdk_is_exported(
     sdk: Sdk, scenario: Scenario, moto_port: int, tmp_path: Path, sender_rows: list[SenderRow]
 ) -> None:
-    """Each call has its attempts below it, each with the status and the request id that it got, at its time."""
+    """Each call has its attempts below it, each with its status, its request id and its time."""
     if reason := sdk.why_not():
         pytest.skip(reason)
     sent = send(sdk, scenario, moto_port=moto_port, folder=tmp_path)
@@ -26,14 +26,14 @@ def test_what_an_sdk_did_is_what_is_exported(
     comparison = compare(sent.made, sent.spans)
     sender_rows.append(SenderRow(sender=sdk.name, version=sdk.version, scenario=scenario.name, comparison=comparison))
 
-    told = f"{comparison.differences}\n{comparison.left_over}\nin {tmp_path}"
-    assert comparison.share >= scenario.least_share, told
+    details = f"{comparison.differences}\n{comparison.left_over}\nin {tmp_path}"
+    assert comparison.share >= scenario.least_share, details
     if not scenario.is_concurrent:
-        assert not comparison.left_over, told
+        assert not comparison.left_over, details
 
 
 def _is_the_scenario(scenario: Scenario, sdk: Sdk, sent: Sent) -> None:
-    """Make sure that the calls went through what the scenario is about, or nothing is shown by it."""
+    """Check that the calls had the faults of the scenario, or the test would prove nothing."""
     assert [] == sent.strangers
     assert scenario.calls * len(sdk.apis[-scenario.apis :]) == len(sent.made)
     if scenario.attempts_made is None:

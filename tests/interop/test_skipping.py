@@ -1,4 +1,4 @@
-"""What the interoperability tests do on a machine that cannot build Jaeger, or has not the toolchain of an SDK."""
+"""The interoperability tests on a machine that cannot build Jaeger, or lacks the toolchain of an SDK."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ def run_jaeger_tests(tmp_path: Path, **environment: str) -> subprocess.Completed
 
 
 def test_the_installer_names_the_missing_toolchain(tmp_path: Path) -> None:
-    """Without Go the installer says that it skips, why, and ends well."""
+    """Without Go the installer prints that it skips, and why, and succeeds."""
     done = run_without_go(tmp_path, HERE / "install_jaeger.py")
     assert done.stderr == "jaeger: skipped, it needs the Go toolchain (go >= 1.24.6 on the PATH)\n"
     assert (done.returncode, done.stdout) == (0, "")
 
 
 def test_the_tests_name_the_missing_toolchain(tmp_path: Path) -> None:
-    """Without Go and without CI=true what needs Jaeger is skipped with the reason."""
+    """Without Go and without CI=true tests that need Jaeger are skipped with the reason."""
     done = run_jaeger_tests(tmp_path)
     assert "Jaeger needs the Go toolchain (go >= 1.24.6 on the PATH)" in done.stdout
     assert "2 skipped" in done.stdout
@@ -87,13 +87,13 @@ def test_a_wrong_jaeger_bin_is_no_skip(tmp_path: Path) -> None:
 def test_an_old_toolchain_counts_only_where_it_can_switch(
     tmp_path: Path, version: str, toolchain: str, expected: str
 ) -> None:
-    """A Go that is too old is used where it may fetch a newer one for itself, and is named as missing elsewhere."""
+    """An old Go is used if it can fetch a newer one, else it is named as missing."""
     answers = f"[ $1 = env ] || exit 3\necho {version}\necho {toolchain}\n"
     place_go(tmp_path, answers)
     assert expected in run_without_go(tmp_path, HERE / "install_jaeger.py").stderr
 
 
-def test_another_source_than_the_pinned_one_is_refused(tmp_path: Path) -> None:
+def test_a_source_with_another_sum_is_rejected(tmp_path: Path) -> None:
     """A module with another sum is not built, and nothing stays in the cache."""
     place_go(tmp_path, """[ $1 = env ] && echo go1.26.0 local || echo '{"Sum": "h1:other", "Zip": "absent"}'\n""")
     done = run_without_go(tmp_path, HERE / "install_jaeger.py")
@@ -103,7 +103,7 @@ def test_another_source_than_the_pinned_one_is_refused(tmp_path: Path) -> None:
 
 
 def place_go(folder: Path, script: str) -> None:
-    """Put a go there that answers as a shell script does; a real one of each age cannot be had."""
+    """Create a go that answers as a shell script does; real ones of each age are not available."""
     program = folder / "go"
     program.write_text(f"#!/bin/sh\n{script}", encoding="utf-8")
     program.chmod(0o755)
