@@ -1,14 +1,14 @@
-"""How many calls get exactly their own attempts, by recordings that know the truth of every datagram.
+"""How many calls get exactly their own attempts, by recordings with the truth of every datagram.
 
     python benchmarks/accuracy.py [--disturbed] [RECORDING ...]
 
-Without a name it takes those of tests/conformance; others are files as `record_truth.py` writes them. They are played
-as they were received: what is decided is decided then, and no call is held for more than 250 ms. With ``--disturbed``
-the same is measured on copies that differ a little, to see what depends on the very recording.
+Without a name it measures those of tests/conformance; others are files written by `record_truth.py`. They are played at
+their times of receipt: decisions are made then, and no call is held for more than 250 ms. With ``--disturbed`` the
+same is measured on slightly different copies, to see how much depends on the particular recording.
 
 Columns: calls right of all calls; of the wrong ones, how many are marked ambiguous and how many are not; right ones
-that are marked; the share of calls with a wrong number of attempts, and of those with a material error: a child that is
-off by more than 5 ms, of another status, or not there. Byte-identical calls are interchangeable.
+that are marked; the share of calls with a wrong number of attempts, and of those with a material error: a child
+off by more than 5 ms, with another status, or missing. Byte-identical calls are interchangeable.
 """
 
 from __future__ import annotations
@@ -82,12 +82,12 @@ def _disturbed(recorded: list[Recorded], disturb: Disturb) -> Score:
 
 
 def _jittered(recorded: list[Recorded], rng: random.Random) -> list[Recorded]:
-    """Return a copy with receive times that are inexact, in the same order."""
+    """Return a copy with inexact receive times, in the same order."""
     return [one._replace(received_ns=one.received_ns + rng.randint(-_JITTER_NS, _JITTER_NS)) for one in recorded]
 
 
 def _late(recorded: list[Recorded], rng: random.Random) -> list[Recorded]:
-    """Return a copy as a reader sees it that has no time of receipt from the kernel, and comes late."""
+    """Return a copy as received late, without the kernel's timestamps."""
     late, now_ns = [], 0
     for one in recorded:
         now_ns = max(now_ns, one.received_ns + round(rng.expovariate(1 / _LATE_NS)))

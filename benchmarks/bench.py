@@ -1,4 +1,4 @@
-"""What the bridge costs: each figure as a ratio to a baseline measured beside it in the same run.
+"""The cost of the bridge: each figure as a ratio to a baseline measured beside it in the same run.
 
 Prints the median of five runs with the range; run it with ``make bench``. Nothing here judges.
 """
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from csm_otel.spans.data import SpanData
 
 RUNS = 5
-ROUNDS = 20  # over the recording, for a run long enough to time
+ROUNDS = 20  # repetitions of the recording, for a run long enough to time
 BATCH_SPANS = 512
 RECORDING = "botocore-1.44.5"
 PRINT_TIME = "import time; print(time.time_ns())"
@@ -97,7 +97,7 @@ def _released(datagrams: list[tuple[bytes, Peer, int]]) -> list[Released]:
     released: list[Released] = []
     once = len(datagrams) // ROUNDS
     for begin in range(0, len(datagrams), once):
-        # One for each round: the same times again and again would be calls that all compete for all attempts.
+        # One for each round: with the same times again all calls would compete for all attempts.
         correlator = Correlator()
         for payload, peer, received_ns in datagrams[begin : begin + once]:
             for event in decode(payload).events:

@@ -1,9 +1,9 @@
-"""Digests of what every recording of real SDKs becomes, to compare two versions of this project.
+"""Digests of the results of every recording of real SDKs, to compare two versions of this project.
 
     python benchmarks/digests.py [RECORDING ...] > before.txt
 
-Without a name it takes all captures and truth recordings of tests/conformance. Each is decoded and written as a
-recording of ``--record``, with the times of receipt that it has, and then played by ``csm-otel replay``, with the
+Without a name it uses all captures and truth recordings of tests/conformance. Each is decoded and written as a
+recording of ``--record``, with its times of receipt, and then played by ``csm-otel replay``, with the
 default settings and with every optional attribute. A line has the SHA-256 of the recording and of the OTLP JSON of both
 replays, which depend on nothing but the recording: the ids come from its seed.
 """

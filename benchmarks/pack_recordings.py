@@ -1,9 +1,9 @@
-"""Pack recordings of datagrams into the format of tests/conformance/captured, as small as Python's own library reads.
+"""Pack recordings into the format of tests/conformance/captured, as small as the standard library can read.
 
     python benchmarks/pack_recordings.py FOLDER RECORDING ...
 
-A recording is a file of lines, ``.jsonl`` or ``.jsonl.gz``, as `record_truth.py` writes it; NAME.json.xz is written
-into the folder. `conformance.packed` describes the formats.
+A recording is a file of lines, ``.jsonl`` or ``.jsonl.gz``, as from `record_truth.py`; NAME.json.xz is written into the
+folder. `conformance.packed` describes the formats.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
-"""Record what a real boto3 sends, with the truth of every datagram, as `accuracy.py` reads it.
+"""Record the datagrams of a real boto3 with the truth about each, for `accuracy.py`.
 
     python benchmarks/record_truth.py [--threads 8] [--mode legacy] [--faults] ... OUT.jsonl.gz
 
-Threads call a stand-in for AWS on loopback, which takes its time and fails as told; nothing leaves the machine. A call
-has an id in its thread, and each datagram is noted with it as it is sent. What is received is looked up there by source
-port and payload: of identical ones the first sent is the first received. The heading names what was asked for.
+Threads call a stand-in for AWS on loopback, with configured delays and faults; nothing leaves the machine. A call
+has an id in its thread, and each datagram is noted with it as it is sent. Received datagrams are looked up there by
+source port and payload: of identical ones the first sent is the first received. The heading has the options.
 
 The stand-in, the receiver and each sender are processes of their own, so that they do not wait for one another's
 interpreter. It ends when all calls are made.
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from csm_otel.intake.receiver import Datagram
 
     Noted = list[tuple[int, bytes, str]]
-    """Source port, payload and call of what was sent."""
+    """Source port, payload and call of each sent datagram."""
 
 _MOST_AT_ONCE = 256
 _QUIET_SECONDS = 0.3  # after the last sender has ended; loopback delivers at once
@@ -64,7 +64,7 @@ APIS = {
     "PutObject": Api("s3", "put_object", {"Bucket": "bucket", "Key": "key", "Body": b"x" * 100}),
 }
 
-# How many requests in a hundred get which answer with --faults; a reset has neither status nor code.
+# The percentage of requests for each answer with --faults; a reset has neither status nor code.
 FAULTS: tuple[tuple[int, int, str], ...] = (
     (4, 500, "InternalServerError"),
     (4, 503, "ServiceUnavailable"),
@@ -128,7 +128,7 @@ class _Received(NamedTuple):
 
 
 def _receive(receiver: Receiver, notes: list[Connection]) -> _Received:
-    """Take in what comes until every sender has handed in its notes or died."""
+    """Receive until every sender has sent its notes or died."""
     got = _Received([], [])
     waiting = list(notes)
     while True:
@@ -171,11 +171,11 @@ def _write(asked: argparse.Namespace, datagrams: list[Datagram], noted: Noted) -
 
 
 class _NotingSocket:
-    """The socket of a session's monitor, which notes what it sends."""
+    """The socket of a session's monitor; it notes each datagram sent."""
 
     def __init__(self, sock: socket.socket, noted: Noted, call: Callable[[], str]) -> None:
         self._socket, self._noted, self._call = sock, noted, call
-        sock.bind(("127.0.0.1", 0))  # the first sendto would; asking for the port at each would let go of the GIL
+        sock.bind(("127.0.0.1", 0))  # sendto would bind it; asking for the port at each would release the GIL
         self._port = sock.getsockname()[1]
 
     def sendto(self, payload: bytes, address: tuple[str, int]) -> None:
@@ -184,7 +184,7 @@ class _NotingSocket:
 
 
 def _send(asked: argparse.Namespace, process: int, note: Connection) -> None:
-    """Make all calls of a process and hand in the notes."""
+    """Make all calls of a process and send the notes."""
     noted: Noted = []
     current = threading.local()
 
@@ -238,7 +238,7 @@ async def _listen(asked: argparse.Namespace, for_port: Connection) -> None:
             while True:
                 is_json = await _read_request(reader, writer)
                 await asyncio.sleep(rng.uniform(shortest_ms, longest_ms) / 1000)
-                status, code = _outcome(rng) if asked.faults else (200, "")
+                status, code = _answer_of(rng) if asked.faults else (200, "")
                 if not status:
                     writer.transport.abort()
                     return
@@ -250,7 +250,7 @@ async def _listen(asked: argparse.Namespace, for_port: Connection) -> None:
 
 
 async def _read_request(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
-    """Read a request to its end and return whether it is one of a service that speaks JSON."""
+    """Read a whole request and return whether it is for a service that uses JSON."""
     head = (await reader.readuntil(b"\r\n\r\n")).lower()
     headers = dict(line.split(b": ", 1) for line in head.split(b"\r\n")[1:-2])
     if b"expect" in headers:
@@ -259,7 +259,7 @@ async def _read_request(reader: asyncio.StreamReader, writer: asyncio.StreamWrit
     return b"x-amz-target" in headers
 
 
-def _outcome(rng: random.Random) -> tuple[int, str]:
+def _answer_of(rng: random.Random) -> tuple[int, str]:
     weights = [weight for weight, _, _ in FAULTS]
     (_, status, code), *_ = rng.choices([*FAULTS, (0, 200, "")], [*weights, 100 - sum(weights)])
     return status, code
@@ -267,9 +267,9 @@ def _outcome(rng: random.Random) -> tuple[int, str]:
 
 def _response(status: int, code: str, *, is_json: bool, request_id: str) -> bytes:
     if is_json:
-        body = json.dumps({"__type": code, "message": "as told"} if code else {})
+        body = json.dumps({"__type": code, "message": "injected"} if code else {})
     elif code:
-        body = f"<Error><Code>{code}</Code><Message>as told</Message></Error>"
+        body = f"<Error><Code>{code}</Code><Message>injected</Message></Error>"
     else:
         body = "<ListAllMyBucketsResult><Buckets/></ListAllMyBucketsResult>"
     return (

@@ -1,10 +1,10 @@
-"""How many calls of real SDKs come out exactly right when many of one API are under way at once, on this machine.
+"""How many concurrent calls of real SDKs are exactly right, on this machine.
 
     make accuracy-senders ACCURACY="[--workers 8 32] [--calls 600] [--failing 6] [SENDER ...]"
 
-The senders are those of `make interop`; one that cannot be installed is told and left out. Each makes its calls of one
-API against moto behind the fault proxy, which throttles one try in ``--failing`` and gives each answer a request id of
-its own: what was exported is compared with what really happened, call by call. Nothing here judges.
+The senders are those of `make interop`; one that cannot be installed is named and skipped. Each makes its calls of one
+API against moto behind the fault proxy, which throttles one try in ``--failing`` and gives each answer its own
+request id: the export is compared with the real calls, one by one. Nothing here judges.
 """
 
 from __future__ import annotations

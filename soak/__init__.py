@@ -1,5 +1,5 @@
-"""Long runs of the real program against what goes wrong outside it: ``make soak``.
+"""Long runs of the real program against external faults: ``make soak``.
 
-Each scenario is a function that takes how much and how long, and returns rows: what was promised, what was measured.
+Each scenario is a function of amount and duration that returns rows: the promise and the measurement.
 `tests/faults` runs the same functions with small numbers.
 """

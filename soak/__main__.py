@@ -1,4 +1,4 @@
-"""``python -m soak``: the scenarios one after the other, a table of what came of them, 1 where a bar was missed."""
+"""``python -m soak``: the scenarios one after the other, a table of their results, 1 if a bar was missed."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ if TYPE_CHECKING:
 
     from soak.table import Row
 
-_LARGE_BUFFER, _SMALL_BUFFER = 4 * 1024 * 1024, 106_496  # what we ask for by default, and Linux's default
+_LARGE_BUFFER, _SMALL_BUFFER = 4 * 1024 * 1024, 106_496  # our default, and Linux's default
 _MOST_MB = 100.0
-_MOST_MEMORY_MB = 150.0  # without a spool what waits, up to 64 MiB, is in memory itself
+_MOST_MEMORY_MB = 150.0  # without a spool the queue, up to 64 MiB, is in memory itself
 _MEMORY_MINUTES = 4.0  # 64 MiB are full after three
 _MOST_GROWTH_MB = 8.0
 _DRAIN_SECONDS = SETTINGS["drain_seconds"].default_of("serve")
 
 
 def main() -> int:
-    """Run what is asked for and return the exit code."""
+    """Run the selected scenarios and return the exit code."""
     scenarios = _scenarios()
     parser = argparse.ArgumentParser(prog="python -m soak", description="Long runs against what goes wrong outside.")
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"all unless given: {', '.join(scenarios)}")

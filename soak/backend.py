@@ -1,7 +1,7 @@
 """A back end that counts: `CountingBackend`.
 
-It keeps a name and an id of each span, no more, so that it may run long. A log record whose text is a datagram counts
-as the span that the datagram is about.
+It keeps only a name and an id of each span, so that it may run long. A log record with the text of a datagram counts
+as the datagram's span.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class CountingBackend(HttpBackend):
-    """Takes spans over OTLP/HTTP and counts how often each arrived."""
+    """Accepts spans over OTLP/HTTP and counts how often each arrived."""
 
     def __init__(self, *, port: int = 0, delay_seconds: float = 0.0, keeps_names: bool = True) -> None:
         """Answer each request after ``delay_seconds``; with ``keeps_names`` False only `spans_arrived` is counted."""
@@ -32,16 +32,16 @@ class CountingBackend(HttpBackend):
         self.arrivals: Counter[tuple[str, bytes]] = Counter()
         """How often each span has arrived, by its name and id."""
         self.spans_arrived = 0
-        """All that arrived, repeats included."""
+        """All spans that arrived, repeats included."""
 
     @property
     def names(self) -> set[str]:
-        """The names of the spans that have arrived."""
+        """The names of the arrived spans."""
         with self._changed:
             return {name for name, _ in self.arrivals}
 
     def wait_for_spans(self, count: int, *, deadline_seconds: float) -> float:
-        """Wait until ``count`` different spans have come, no longer than the deadline; return the seconds it took."""
+        """Wait until ``count`` different spans have arrived, at most until the deadline; return the seconds it took."""
         began = time.monotonic()
         with self._changed:
             self._changed.wait_for(lambda: len(self.arrivals) >= count, deadline_seconds)

@@ -1,4 +1,4 @@
-"""Many commands under `exec`: every one's calls, and its own way to end."""
+"""Many commands under `exec`: the calls of each, and its end."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ENDINGS = (
     ("exit", 0), ("signal", signal.SIGKILL), ("exit", 77), ("signal", signal.SIGTERM), ("exit", 255),
     ("signal", signal.SIGUSR1), ("exit", 1), ("signal", signal.SIGABRT), ("exit", 3),
 )  # fmt: skip
-"""How a command ends, and with what."""
+"""The way a command ends, and its number."""
 
 
 class _Ran(NamedTuple):

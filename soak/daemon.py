@@ -1,4 +1,4 @@
-"""What can be observed of a running `csm-otel` from outside: the tally that it prints, its memory, its files."""
+"""External observations of a running `csm-otel`: its printed tally, its memory, its files."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _SPOOL_DEADLINE_SECONDS = 20.0
 
 
 class PrintedTally(NamedTuple):
-    """The counts of the tally that a process printed at its end."""
+    """The counts of the tally that a process printed at shutdown."""
 
     received: int
     dropped_by_kernel: int | None
@@ -41,7 +41,7 @@ class PrintedTally(NamedTuple):
     def read(cls, output: bytes) -> Self:
         """Parse the tally at the end of a daemon's output."""
         text = output.decode()
-        # The line a minute before it has the same counts, but not how long the run was.
+        # The periodic line before it has the same counts, but not the duration of the run.
         found = list(re.finditer(_COUNT + "datagrams? received in ", text))
         assert found, f"no tally in {text!r}"
         text = text[found[-1].start() :]
@@ -65,28 +65,28 @@ class PrintedTally(NamedTuple):
 
     @property
     def spans_accounted(self) -> int:
-        """Spans in some outcome."""
+        """Spans in some count."""
         return self.delivered + self.dropped + self.rejected + self.spooled
 
 
 class Memory:
-    """The resident memory of a process, sampled."""
+    """Samples of a process's resident memory."""
 
     def __init__(self, pid: int) -> None:
-        """Watch a process of Linux."""
+        """Sample a process, on Linux."""
         self._status = Path(f"/proc/{pid}/status")
         self.samples: list[int] = []
         """Bytes."""
 
     def sample(self) -> None:
-        """Sample it once more."""
+        """Take another sample."""
         found = re.search(r"VmRSS:\s+(\d+) kB", self._status.read_text("ascii"))
         if found:
             self.samples.append(int(found[1]) * _KIB)
 
     @property
     def peak_mb(self) -> float:
-        """The greatest sample."""
+        """The largest sample."""
         return max(self.samples, default=0) / MB
 
     def growth_mb(self) -> float:
@@ -96,12 +96,12 @@ class Memory:
 
 
 def exceptions_in(output: bytes) -> str:
-    """Return the table's word for whether there are exceptions in an output."""
+    """Return the table's entry for exceptions in an output."""
     return "some" if has_traceback(output) else "none"
 
 
 def free_port() -> int:
-    """Return a port of 127.0.0.1 where nobody listens."""
+    """Return a free port of 127.0.0.1."""
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))
         return int(sock.getsockname()[1])
@@ -113,7 +113,7 @@ def files_bytes(folder: Path) -> int:
 
 
 def spooled_names(folder: Path) -> set[str]:
-    """Return the names of the spans that a spool holds, its owner being at work on it or dead.
+    """Return the names of the spans in a spool, whether its owner is at work or dead.
 
     Raises:
         TimeoutError: it cannot be read.
@@ -134,7 +134,7 @@ def spooled_names(folder: Path) -> set[str]:
 
 def _spooled(folder: Path) -> list[bytes] | None:
     with tempfile.TemporaryDirectory() as copy:
-        for name in ("requests.sqlite-wal", "requests.sqlite"):  # what moves from the log to the file is in both then
+        for name in ("requests.sqlite-wal", "requests.sqlite"):  # pages moved meanwhile are in both
             if (folder / name).exists():
                 shutil.copy(folder / name, copy)
         with closing(sqlite3.connect(Path(copy, "requests.sqlite"))) as database:

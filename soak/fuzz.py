@@ -1,4 +1,4 @@
-"""Look for bytes that break a law, guided by what they reach: ``python -m soak.fuzz LAW --seconds 60``.
+"""Search for bytes that break a law, guided by coverage: ``python -m soak.fuzz LAW --seconds 60``.
 
 Needs atheris (dependency group ``soak``). Ends with 0 if none was found.
 """
@@ -16,7 +16,7 @@ from pathlib import Path
 
 from soak.table import Row
 
-_MAX_BYTES = 8192  # botocore's largest; more makes each try slower, not wiser
+_MAX_BYTES = 8192  # botocore's largest; more makes each try slower, not better
 _MARGIN_SECONDS = 120.0
 
 
@@ -44,7 +44,7 @@ def _captured() -> list[bytes]:
 
 
 def fuzz(law: str, *, seconds: int) -> list[Row]:
-    """Fuzz a law in a process of its own."""
+    """Fuzz a law in a separate process."""
     about, bar = f"{seconds} s of guided fuzzing, {law}", "no law broken"
     try:
         importlib.import_module("atheris")

@@ -1,4 +1,4 @@
-"""Hours of calls at full speed: a recording that is written into `replay` as it is played."""
+"""Hours of calls at full speed: a recording that is written into `replay` while it is replayed."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ if TYPE_CHECKING:
 _BEGAN_MS = 1_795_458_108_000
 _NS_PER_MS = 1_000_000
 _APIS = ("ListBuckets", "GetObject", "PutObject", "HeadObject", "DeleteObject")
-_CALLS_OF_A_PORT = 1000  # then it is another script's turn
+_CALLS_OF_A_PORT = 1000  # then the next script begins
 _PORTS = 20_000
 _LINES_AT_A_TIME = 2000
 
 
 def replayed(*, hours: float, calls_per_second: float, most_growth_mb: float = math.inf) -> list[Row]:
-    """Replay hours of calls, each with one attempt, into a back end that takes all."""
+    """Replay hours of calls, each with one attempt, into a back end that accepts everything."""
     calls = int(hours * 3600 * calls_per_second)
     with CountingBackend(keeps_names=False) as backend:
         env = environment(OTEL_EXPORTER_OTLP_ENDPOINT=backend.endpoint, OTEL_TRACES_EXPORTER="otlp")

@@ -1,4 +1,4 @@
-"""What holds for any bytes: the laws that `soak.fuzz` looks for breaches of, of decoding and of the correlator.
+"""Laws of decoding and of the correlator for any bytes; `soak.fuzz` searches for violations.
 
 A law takes bytes and returns nothing; it raises where it is broken.
 """
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from csm_otel.csm.events import Event
     from csm_otel.spans.data import SpanData
 
-_PIECE = 16  # characters of a secret in a row that are too many, as the hypothesis laws have it
+_PIECE = 16  # length of a leaked piece of a secret, as in the hypothesis laws
 _MAX_DATAGRAM_BYTES = 65_535
 _REASONS = frozenset({"empty", "not_json", "not_an_object", "too_deep", "unknown_type", "unnamed", "too_many"})
 _NOW_NS = 1_795_458_108_000_000_000
@@ -95,16 +95,16 @@ def _texts(value: object) -> Iterator[str]:
 
 _LIMITS = CorrelatorLimits(grace_seconds=0.5, attempt_wait_seconds=5.0, pending_events=40, pending_bytes=20_000)
 _STEP = struct.Struct("<BBBBhhB")
-"""What to do, with whom, in which API, dialect, when, for how long, and how it came out."""
+"""Operation, peer, API, dialect, start, length, and result."""
 _WAIT, _END = 6, 7
 _DIALECTS = sorted(Dialect)
 _STATUSES = (200, 200, 500, 503, 400, None)
 
 
 def correlator(script: bytes) -> None:
-    """Whatever events come and however time passes, each leaves exactly once, in time, and flush leaves nothing.
+    """With any events and times, each event is released exactly once, in time, and flush releases the rest.
 
-    What leaves becomes spans that lie near their receipt and can be encoded.
+    Releases become spans near their receipt, which can be encoded.
     """
     machine = Correlator(_LIMITS)
     spans = _Spans()
@@ -137,7 +137,7 @@ def correlator(script: bytes) -> None:
 
 
 def _event(step: tuple[int, ...], *, name: str, now_ms: int) -> Event:
-    """Return an event; the account id, which no evidence looks at, is its name."""
+    """Return an event; its name is in the account id, which is no evidence."""
     what, who, api, dialect, start, length, outcome = step
     fields: dict[str, Any] = {
         "dialect": _DIALECTS[dialect % len(_DIALECTS)],
@@ -158,29 +158,29 @@ def _event(step: tuple[int, ...], *, name: str, now_ms: int) -> Event:
 
 
 class _Spans:
-    """What became of what has left."""
+    """The spans of all releases."""
 
     def __init__(self) -> None:
         self._mapper = SpanMapper(ids=SeededIds(1), resource={})
-        self._made: list[SpanData] = []
+        self._created: list[SpanData] = []
 
     def names(self, released: Iterable[Released]) -> Iterator[str]:
-        """Map what was released, and yield the names of its events."""
+        """Map releases, and yield the names of their events."""
         for one in released:
-            self._made += self._mapper.map(one)
+            self._created += self._mapper.map(one)
             yield from _names([one])
 
     def check(self) -> None:
-        """Check all spans that were made."""
-        for span in self._made:
+        """Check all spans created."""
+        for span in self._created:
             assert span.start_ns <= span.end_ns
             assert abs(span.start_ns - _NOW_NS) < _NEAR_NS, "a span lies days from its receipt"
             assert abs(span.end_ns - _NOW_NS) < _NEAR_NS, "a span lies days from its receipt"
-        encode(self._made, limits=SpanLimits())
+        encode(self._created, limits=SpanLimits())
 
 
 def _anywhen(number: int) -> int:
-    """Return a time of no clock: anything that decoding lets through."""
+    """Return any time that decoding accepts."""
     return max(1, (number + 2**15) * MAX_TIMESTAMP_MS // 2**16)
 
 
@@ -202,7 +202,7 @@ LAWS: dict[str, Callable[[bytes], None]] = {"decoding": decoding, "correlator": 
 
 
 def scripts() -> Iterator[bytes]:
-    """Yield scripts to begin with: calls with their attempts, alone, repeated and at once, in each dialect."""
+    """Yield seed scripts: calls with their attempts, alone, repeated and concurrent, in each dialect."""
     for dialect in range(len(_DIALECTS)):
         tries = [_STEP.pack(0, 0, 0, dialect, -40 + 20 * at, 15, 2 - 2 * at) for at in range(2)]
         called = _STEP.pack(1 | 2 << 3, 0, 0, dialect, -45, 45, 0)

@@ -1,6 +1,6 @@
-"""More than it can take, garbage, a pause, an end under load: what the daemon counts and what it costs.
+"""Overload, garbage, a pause, a stop under load: the daemon's counts and costs.
 
-Bars of time, memory and rates are for `make soak`; without them only the counts are judged.
+Bars of time, memory and rates are for `make soak`; without them only the counts are checked.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _TALLY_LINES = 10
-_TRUESIZE_BYTES = 2_500  # what a datagram of 1 kB takes in the kernel's accounting, at most
+_TRUESIZE_BYTES = 2_500  # the most that a datagram of 1 kB takes in the kernel's accounting
 
 
 def captured() -> list[bytes]:
@@ -34,8 +34,8 @@ def captured() -> list[bytes]:
 
 
 def fuzzed(*, count: int, most_growth_mb: float = math.inf, lines_a_second: float = math.inf) -> list[Row]:
-    """Send damaged datagrams; what waits for its call is bounded so that the bound is reached in the first tenth."""
-    pending = max(100, count // 200)  # one in ten is an attempt that goes on waiting
+    """Send damaged datagrams, with a bound on pending events that is reached in the first tenth."""
+    pending = max(100, count // 200)  # one in ten is an attempt that stays pending
     with (
         CountingBackend(keeps_names=False) as backend,
         serving(
@@ -116,7 +116,7 @@ def terminated(
     folder: Path | None,
     slack_seconds: float = math.inf,
 ) -> list[Row]:
-    """End the daemon under load while its back end is slow."""
+    """Stop the daemon under load while its back end is slow."""
     flags: list[str | Path] = ["--drain-seconds", str(drain_seconds)]
     flags += ["--spool", folder] if folder else []
     over = threading.Event()

@@ -1,4 +1,4 @@
-"""Sends what an SDK sends for one call, as its environment says, and ends: ``one_call.py exit|signal NUMBER``.
+"""Sends an SDK's datagrams of one call, configured by the environment, and ends: ``one_call.py exit|signal NUMBER``.
 
 Standard library only, so that a thousand of them take minutes.
 """

@@ -1,6 +1,6 @@
-"""The back end is away, or all but: what waits, what is lost, what comes twice.
+"""The back end is unavailable or unreliable: queued, lost and repeated spans.
 
-Bars of time and memory are for `make soak`; without them only the counts are judged.
+Bars of time and memory are for `make soak`; without them only the counts are checked.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ _LEAST_SPOOL_BYTES = 1_048_576
 _GIVE_UP_SECONDS = 60.0
 _POLL_SECONDS = 0.01
 _TIMEOUT_MS = 1000
-_SPOOL_BYTES_PER_SPAN = 100  # less than half of what a span takes, so that the bound is reached
-# What SQLite's pages and its log (cut to 4 MiB once it is written back) may add to what waits.
+_SPOOL_BYTES_PER_SPAN = 100  # less than half the size of a span, so that the bound is reached
+# SQLite's pages and its log (cut to 4 MiB once it is written back) may add this to the requests.
 _FILES_SHARE, _FILES_MB = 1.1, 12.0
 
 
@@ -50,7 +50,7 @@ def refused(
     give_up_seconds: float = _GIVE_UP_SECONDS,
     flags: Sequence[str | Path] = (),
 ) -> list[Row]:
-    """Refuse connections while datagrams come, then take them."""
+    """Refuse connections while datagrams arrive, then accept them."""
     port, count = free_port(), int(seconds * per_second)
     with serving(*flags, env=_to(port, delay_ms)) as daemon:
         sent = send(daemon.address, count, per_second=per_second, as_read=True)
@@ -74,7 +74,7 @@ def refused(
 
 
 def faulty(*, seconds: float, per_second: float, flags: Sequence[str | Path] = ()) -> list[Row]:
-    """Cut, reset and stall connections while datagrams come, then pass everything on."""
+    """Cut, reset and stall connections while datagrams arrive, then forward everything."""
     count = int(seconds * per_second)
     with (
         CountingBackend() as backend,
@@ -106,14 +106,14 @@ def faulty(*, seconds: float, per_second: float, flags: Sequence[str | Path] = (
 
 
 def killed(*, seconds: float, per_second: float, folder: Path, window_seconds: float = math.inf) -> list[Row]:
-    """Kill the daemon in the outage, and let another go on with its spool; the batch delay is the default."""
+    """Kill the daemon in the outage, and let another continue with its spool; the batch delay is the default."""
     port, count = free_port(), int(seconds * per_second)
     with serving("--spool", folder, env=_to(port, None)) as daemon:
         sent = send(daemon.address, count, per_second=per_second)
         while not (kept := spooled_names(folder)):
             time.sleep(_POLL_SECONDS)
         daemon.stop(signal.SIGKILL)
-        kept |= spooled_names(folder)  # what it could still write
+        kept |= spooled_names(folder)  # including spans written in the meantime
     with CountingBackend(port=port) as backend, serving("--spool", folder, env=_to(port, None)) as daemon:
         backend.wait_for_spans(len(kept), deadline_seconds=_GIVE_UP_SECONDS)
         daemon.stop()
@@ -134,7 +134,7 @@ def killed(*, seconds: float, per_second: float, folder: Path, window_seconds: f
 
 
 def long(*, minutes: float, per_second: float, folder: Path | None, most_mb: float = math.inf) -> list[Row]:
-    """Let the back end be away until what waits is bounded, and account for every span."""
+    """Refuse connections until the queue is full, and account for every span."""
     port, count = free_port(), int(minutes * 60 * per_second)
     spool_bytes = max(_LEAST_SPOOL_BYTES, count * _SPOOL_BYTES_PER_SPAN)
     flags: list[str | Path] = ["--drain-seconds", "50"]

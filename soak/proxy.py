@@ -1,4 +1,4 @@
-"""A network that fails: `FaultyProxy`, a TCP proxy that cuts, resets and stalls."""
+"""A failing network: `FaultyProxy`, a TCP proxy that cuts, resets and stalls."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Self
 
 _POLL_SECONDS = 0.05
 _PIECE_BYTES = 65_536
-# How many in a hundred connections, pieces of a request and answers meet which fault.
+# The percentage of connections, pieces of a request and answers with each fault.
 _RESET_AT_ONCE = 15
 _CUT_IN_REQUEST = 5
 _ANSWERS = ("cut the answer",) * 15 + ("reset the answer",) * 10 + ("stall",) * 5
@@ -21,12 +21,12 @@ _HUNDRED = 100
 
 
 class FaultyProxy:
-    """Passes connections on to a port of this machine, with faults until `heal`.
+    """Forwards connections to a port of this machine, with faults until `heal`.
 
     Args:
-        to_port: Where the back end is.
-        stall_seconds: How long an answer is kept back that never comes: longer than the client's patience.
-        seed: What is left to chance comes from it.
+        to_port: The back end's port.
+        stall_seconds: How long a withheld answer is waited for: longer than the client's timeout.
+        seed: The seed of the random faults.
     """
 
     def __init__(self, to_port: int, *, stall_seconds: float, seed: int = 1) -> None:
@@ -40,7 +40,7 @@ class FaultyProxy:
         self._threads: list[threading.Thread] = []
         self.port: int = self._listener.getsockname()[1]
         self.faults: Counter[str] = Counter()
-        """What was done to the client, and how often."""
+        """The number of each fault caused."""
 
     def __enter__(self) -> Self:
         self._accepting = threading.Thread(target=self._accept, daemon=True)
@@ -54,7 +54,7 @@ class FaultyProxy:
         self._listener.close()
 
     def heal(self) -> None:
-        """Pass everything on from now on."""
+        """Forward everything from now on."""
         self._is_healed.set()
 
     def _accept(self) -> None:
@@ -71,11 +71,11 @@ class FaultyProxy:
                 _reset(client)
                 return
             with socket.create_connection(("127.0.0.1", self._to_port)) as server:
-                while not self._is_over.is_set() and self._pass_on(client, server):
+                while not self._is_over.is_set() and self._forward(client, server):
                     continue
 
-    def _pass_on(self, client: socket.socket, server: socket.socket) -> bool:
-        """Pass on what has come, and tell whether there may be more."""
+    def _forward(self, client: socket.socket, server: socket.socket) -> bool:
+        """Forward available bytes, and return whether there may be more."""
         readable, _, _ = select.select([client, server], [], [], _POLL_SECONDS)
         if client in readable:
             piece = client.recv(_PIECE_BYTES)

@@ -1,4 +1,4 @@
-"""What a scenario found: `Row`, and the table of them."""
+"""The results of a scenario: `Row`, and their table."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ if TYPE_CHECKING:
 
 
 class Row(NamedTuple):
-    """One thing that was promised, and what came of it."""
+    """One promise, and the measurement."""
 
     what: str
     bar: str
     measured: str
     is_held: bool | None
-    """None: this machine cannot tell, and ``measured`` says why."""
+    """None: it cannot be measured on this machine, and ``measured`` says why."""
 
     @property
     def verdict(self) -> str:
@@ -34,5 +34,5 @@ def rendered(rows: Iterable[Row]) -> str:
 
 
 def missed(rows: Iterable[Row]) -> str:
-    """Return the rows whose bar was missed; empty where none was."""
+    """Return the rows whose bar was missed; "" if none was."""
     return rendered(row for row in rows if row.is_held is False)

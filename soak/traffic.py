@@ -1,4 +1,4 @@
-"""What senders send: calls with their attempts at a pace, large ones, and datagrams with damage."""
+"""Senders' datagrams: calls with their attempts at a steady rate, large ones, and damaged ones."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ _CALL = call(Timestamp=_PLACE_MS, Api=_PLACE_API, Latency=60)
 _TICK_SECONDS = 0.01
 _WATCH_SECONDS = 0.2
 _AT_A_TIME = 50
-_MOST_WAITING_BYTES = 100_000  # a fraction of the buffer that Linux allows by default, so that nothing is lost
+_MOST_WAITING_BYTES = 100_000  # a fraction of Linux's default buffer, so that nothing is lost
 _SOCKETS = 16
 
 
 def datagram(number: int, *, size: int = 0) -> bytes:
-    """Return a datagram as botocore sends it: the even ones are attempts, each of the call after it."""
+    """Return a datagram as sent by botocore: the even ones are attempts, each of the call after it."""
     is_call = number % 2
     now_ms = time.time_ns() // 1_000_000 - (65 if is_call else 20)
     template = _CALL if is_call else _ATTEMPT
@@ -40,7 +40,7 @@ def datagram(number: int, *, size: int = 0) -> bytes:
 
 
 def name_of(number: int) -> str:
-    """Return the name of the span that a datagram becomes."""
+    """Return the name of a datagram's span."""
     return f"S3.Call{number // 2}" + ("" if number % 2 else " attempt")
 
 
@@ -62,15 +62,15 @@ def send(
 ) -> int:
     """Send datagrams at a steady pace and return how many, fewer than ``count`` where ``until()`` came true.
 
-    They are CSM's unless ``payload_of`` a number is something else. With ``as_read`` a busy receiver is waited for.
-    ``watch`` is called now and then.
+    They are CSM's unless ``payload_of`` returns others. With ``as_read`` it waits for a busy receiver. ``watch`` is
+    called at intervals.
     """
     payload_of = payload_of or partial(datagram, size=size)
     began = watched = time.monotonic()
     sent = 0
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         while sent < count and not until():
-            # in pairs: an attempt whose call comes late, as it need not here, is nobody's for a quarter of an hour
+            # in pairs: an attempt whose call is late would stay pending for a quarter of an hour
             due = min(count, 2 * int((time.monotonic() - began) * per_second / 2 + 1))
             for number in range(sent, due):
                 if as_read and number % _AT_A_TIME == 0:
@@ -85,7 +85,7 @@ def send(
 
 
 def send_as_read(address: Address, payloads: Iterator[bytes], *, watch: Callable[[], None]) -> int:
-    """Send as fast as the daemon reads, from several sockets, and return how many; ``watch`` is called now and then.
+    """Send as fast as the daemon reads, from several sockets, and return how many; ``watch`` is called at intervals.
 
     Raises:
         TimeoutError: the daemon has stopped reading.
@@ -106,7 +106,7 @@ def send_as_read(address: Address, payloads: Iterator[bytes], *, watch: Callable
 
 
 def damaged(samples: Sequence[bytes], count: int, *, seed: int = 1) -> Iterator[bytes]:
-    """Yield datagrams of real senders with something wrong with each: bytes changed, cut out, doubled, two joined."""
+    """Yield datagrams of real senders, each damaged: bytes changed, cut out, doubled, or two joined."""
     rng = random.Random(seed)
     for _ in range(count):
         payload = bytearray(rng.choice(samples))

@@ -1,5 +1,5 @@
-"""The same troubles for csm-otel and for telemetry daemons of others, side by side: ``make peers``.
+"""The same faults for csm-otel and for other telemetry daemons, side by side: ``make peers``.
 
-In go programs (`Program`) and a scenario, out come outcomes: what was sent, what arrived, what was lost, and how much
-of that the program reported itself.
+In: programs (`Program`) and a scenario. Out: outcomes, with the spans sent, arrived and lost, and the loss that the
+program reported itself.
 """

@@ -1,4 +1,4 @@
-"""``python -m soak.peers``: the scenarios, a table of their outcomes, and 1 where csm-otel misreported a loss."""
+"""``python -m soak.peers``: the scenarios, a table of their outcomes, and 1 if csm-otel misreported a loss."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ if TYPE_CHECKING:
 
 _PER_SECOND = 200
 _OUTAGE_SECONDS = 30
-_BACK_OFF_SECONDS = 50.0  # the Collector's longest is 30 s, give or take half of it
-_SOON_SECONDS = 12.0  # a new process tries at once
+_BACK_OFF_SECONDS = 50.0  # the Collector's longest is 30 s, plus or minus half of it
+_SOON_SECONDS = 12.0  # a new process retries at once
 _SMALL_BYTES = 1_048_576  # of a queue; filled after 10 to 20 s of the outage
-_BUFFER_BYTES = 4 * 1024 * 1024  # what csm-otel asks for by default
-_DEFAULT_BUFFER_BYTES = 106_496  # what Linux gives whoever asks for none
+_BUFFER_BYTES = 4 * 1024 * 1024  # csm-otel's default
+_DEFAULT_BUFFER_BYTES = 106_496  # Linux's default
 _TIMEOUT_SECONDS = 1.0
 
 
 class _Peers:
-    """The programs that are compared, each with its files in a folder."""
+    """The compared programs, each with its files in a folder."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -42,7 +42,7 @@ class _Peers:
         self._statsd_exporter = installed.statsd_exporter().folder / "statsd_exporter"
 
     def on_disk(self) -> list[Program]:
-        """Return those that keep what waits on disk, with their defaults."""
+        """Return those with a queue on disk, with their defaults."""
         return [
             CsmOtel("spool", "--spool", self._folder / "spool"),
             self._collector(),
@@ -50,16 +50,16 @@ class _Peers:
         ]
 
     def on_disk_and_often(self) -> list[Program]:
-        """Return the same, and csm-otel with the batch delay that it has without a spool."""
+        """Return the same, and csm-otel with its batch delay without a spool."""
         flags = ("--spool", self._folder / "spool-often")
         return [*self.on_disk(), CsmOtel("spool, batch delay 5 s", *flags, OTEL_BSP_SCHEDULE_DELAY="5000")]
 
     def in_memory(self) -> list[Program]:
-        """Return those that keep what waits in memory."""
+        """Return those with a queue in memory."""
         return [CsmOtel("in memory"), self._collector(on_disk=False), self._collector(over_udp=True, on_disk=False)]
 
     def bounded(self) -> list[Program]:
-        """Return them with little room for what waits."""
+        """Return them with small queues."""
         size = str(_SMALL_BYTES)
         return [
             CsmOtel("in memory", "--queue-bytes", size),
@@ -69,7 +69,7 @@ class _Peers:
         ]
 
     def impatient(self) -> list[Program]:
-        """Return them with little patience for an answer."""
+        """Return them with short timeouts."""
         variables = {"OTEL_EXPORTER_OTLP_TIMEOUT": str(int(_TIMEOUT_SECONDS * 1000))}
         return [
             CsmOtel("spool", "--spool", self._folder / "spool", **variables),
@@ -78,12 +78,12 @@ class _Peers:
         ]
 
     def with_large_buffer(self) -> list[Program]:
-        """Return those that take UDP and can ask for a receive buffer."""
+        """Return those that receive UDP and can set the receive buffer."""
         statsd = StatsdExporter(self._statsd_exporter, self._folder / "statsd", buffer_bytes=_BUFFER_BYTES)
         return [CsmOtel("", "--receive-buffer-bytes", str(_BUFFER_BYTES)), statsd]
 
     def with_default_buffer(self) -> list[Program]:
-        """Return those that take UDP, with the receive buffer of whoever asks for none."""
+        """Return those that receive UDP, with the default receive buffer."""
         return [
             CsmOtel("", "--receive-buffer-bytes", str(_DEFAULT_BUFFER_BYTES)),
             self._collector(over_udp=True),
@@ -110,8 +110,8 @@ class _Peers:
 
 
 def main() -> int:
-    """Run what is asked for and return the exit code."""
-    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))  # so that what was started is ended
+    """Run the selected scenarios and return the exit code."""
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))  # so that all started programs are ended
     found = _scenarios()
     parser = argparse.ArgumentParser(prog="python -m soak.peers", description="csm-otel beside daemons of others.")
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"all unless given: {', '.join(found)}")

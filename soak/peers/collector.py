@@ -29,7 +29,7 @@ _READY = "Everything is ready."
 _LOST = (
     "otelcol_exporter_send_failed_spans",
     "otelcol_exporter_send_failed_log_records",
-    "otelcol_exporter_enqueue_failed_spans",  # what a receiver refused for it is counted by the receiver once more
+    "otelcol_exporter_enqueue_failed_spans",  # the receiver counts these again as refused
     "otelcol_exporter_enqueue_failed_log_records",
 )
 _WAITING = ("otelcol_exporter_queue_size", "otelcol_exporter_in_flight_requests")
@@ -44,10 +44,10 @@ class Collector:
     Args:
         binary: The program.
         folder: For its configuration, its log, and its queue.
-        over_udp: Take datagrams as log records instead of spans over OTLP/HTTP.
+        over_udp: Receive datagrams as log records instead of spans over OTLP/HTTP.
         on_disk: Whether the queue is persistent.
-        queue_bytes: The most that waits.
-        timeout_seconds: How long an answer may take.
+        queue_bytes: The bound of the queue.
+        timeout_seconds: The timeout of an answer.
     """
 
     def __init__(
@@ -74,7 +74,7 @@ class Collector:
         self._folder.mkdir(parents=True, exist_ok=True)
         port, metrics_port = free_port(), free_port()
         config, log = self._folder / "config.yaml", self._folder / "log"
-        config.write_text(json.dumps(self._configuration(port, metrics_port, backend_port)), "utf-8")  # YAML as well
+        config.write_text(json.dumps(self._configuration(port, metrics_port, backend_port)), "utf-8")  # is YAML as well
         said_before = log.stat().st_size if log.exists() else 0
 
         def is_ready() -> bool:
@@ -92,7 +92,7 @@ class Collector:
         exporter = {
             "endpoint": f"http://127.0.0.1:{backend_port}",
             "timeout": f"{self._timeout_seconds:g}s",
-            "retry_on_failure": {"max_elapsed_time": 0},  # what waits is bounded by the queue alone, as with csm-otel
+            "retry_on_failure": {"max_elapsed_time": 0},  # the queue has the only bound, as in csm-otel
             "sending_queue": queue,
         }
         receiver, signals = ("udp_log", "logs") if self._over_udp else ("otlp", "traces")
@@ -104,7 +104,7 @@ class Collector:
             "extensions": {"file_storage": {"directory": str(self._folder / "queue"), "create_directory": True}},
             "service": {
                 "extensions": ["file_storage"],
-                # All of its log: by default it leaves out most lines of a kind, and with them what it dropped.
+                # The whole log: by default it samples repeated lines, and with them the numbers of dropped items.
                 "telemetry": {"metrics": {"readers": [scraped]}, "logs": {"sampling": {"enabled": False}}},
                 "pipelines": {signals: {"receivers": [receiver], "exporters": ["otlp_http"]}},
             },
@@ -112,12 +112,12 @@ class Collector:
 
 
 def dropped_in(log: str) -> int:
-    """Return how many items the lines of a log tell as dropped."""
+    """Return how many items the lines of a log report as dropped."""
     return sum(map(int, re.findall(r'"dropped_items": ?(\d+)', log)))
 
 
 def otlp_requests(count: int) -> Iterable[tuple[int, bytes]]:
-    """Yield requests with the spans that csm-otel makes of its datagrams, each with how many there are so far."""
+    """Yield requests with csm-otel's spans of its datagrams, each with the number of spans so far."""
     mapping, limits = mapper(), SpanLimits()
     for first in range(0, count, _SPANS_A_REQUEST):
         numbers = range(first, min(count, first + _SPANS_A_REQUEST))
@@ -146,13 +146,13 @@ class _UdpRun(Run):
         counted = Exposition.scrape(self._metrics_port).total(*_LOST)
         said = self._log.stat().st_size
         ended(self._process, number)
-        # Its counters end with it: what it gives up at the end is in its log alone.
+        # Its counters end with it: what it gives up at shutdown is in its log alone.
         self.reported = counted + dropped_in(self._log.read_bytes()[said:].decode("utf-8", "replace"))
 
 
 class _OtlpRun(_UdpRun):
     def send(self, count: int, *, per_second: float, size: int = 0) -> int:
-        """Send spans, and take the answer to each request for what it is: there is no second try."""
+        """Send spans, without retrying a failed request."""
         del size
         began = time.monotonic()
         sent = 0
@@ -166,4 +166,4 @@ class _OtlpRun(_UdpRun):
         return sent
 
     def wait_until_read(self) -> None:
-        """Do nothing: what was answered is read."""
+        """Do nothing: answered requests have been read."""

@@ -1,4 +1,4 @@
-"""A program's own counts as Prometheus scrapes them: `Exposition`."""
+"""A program's own counts in the Prometheus text format: `Exposition`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Exposition:
         """Read the text format.
 
         Raises:
-            ValueError: a line is none of it.
+            ValueError: a line is not in the format.
         """
         self._totals: dict[str, float] = defaultdict(float)
         for line in text.splitlines():
@@ -31,10 +31,10 @@ class Exposition:
 
     @classmethod
     def scrape(cls, port: int) -> Self:
-        """Get it from a port of 127.0.0.1."""
+        """Scrape a port of 127.0.0.1."""
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=_SECONDS) as answer:
             return cls(answer.read().decode())
 
     def total(self, *names: str) -> int:
-        """Return the sum of some counters over all their labels; one that was never counted is 0."""
+        """Return the sum of some counters over all their labels; a missing one counts as 0."""
         return int(sum(self._totals.get(name.removesuffix("_total"), 0.0) for name in names))

@@ -1,4 +1,4 @@
-"""The programs of others, built from their Go modules into the cache folder of `make interop`.
+"""The third-party programs, built from their Go modules into the cache folder of `make interop`.
 
 Run as ``python -m soak.peers.installed``.
 """
@@ -23,7 +23,7 @@ _Peer = partial(
 
 
 def collector() -> Installable:
-    """Return a Collector with no more parts than are needed, each pinned by go.sum."""
+    """Return a Collector with the necessary components only, each pinned by go.sum."""
 
     def install(folder: Path) -> None:
         flags = ("-mod=readonly", "-buildvcs=false")

@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 
 
 class CsmOtel:
-    """``csm-otel serve``; what its settings are is part of the name."""
+    """``csm-otel serve``; its settings are part of the name."""
 
     def __init__(self, about: str = "", *flags: str | Path, **variables: str) -> None:
-        """Take flags and variables as a user would give them."""
+        """Accept flags and variables as on a command line."""
         self.name = f"{OURS}, {about}" if about else OURS
         self._flags = flags
         self._variables = variables

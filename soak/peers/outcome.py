@@ -1,4 +1,4 @@
-"""What came of a scenario for a program: `Outcome`, the table of them, and what is to be said against csm-otel."""
+"""The result of a program in a scenario: `Outcome`, the table of them, and findings against csm-otel."""
 
 from __future__ import annotations
 
@@ -8,37 +8,37 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 OURS = "csm-otel"
-"""What the names of our own rows begin with."""
+"""The prefix of our own rows' names."""
 
 
 class Outcome(NamedTuple):
-    """One program in one scenario; the counts are of spans, or of whatever else one datagram becomes."""
+    """One program in one scenario; the counts are of spans, or of other items if a datagram becomes those."""
 
     scenario: str
     program: str
     sent: int
     arrived: int
-    """Different ones that the back end got."""
+    """The number of different ones that arrived at the back end."""
     reported: int | None
-    """Lost, as the program reported by its own counts; None where it had no chance to (``kill -9``)."""
+    """The loss by the program's own counts; None if it could not report (``kill -9``)."""
     repeated: int
-    """How often the back end got what it had already."""
+    """The number of repeated arrivals."""
     seconds: float | None = None
-    """From the end of the trouble until the last of what arrived had; None where that is not measured."""
+    """From the end of the fault until the last arrival; None if not measured."""
 
     @property
     def lost(self) -> int:
-        """Those that never arrived."""
+        """The number that never arrived."""
         return self.sent - self.arrived
 
     @property
     def is_ours(self) -> bool:
-        """Whether it is csm-otel's."""
+        """Whether the program is csm-otel."""
         return self.program.startswith(OURS)
 
     @property
     def is_reported_exactly(self) -> bool:
-        """Whether what the program reported is what was lost."""
+        """Whether the reported loss equals the actual loss."""
         return self.reported == self.lost
 
 
@@ -56,7 +56,7 @@ def rendered(outcomes: Sequence[Outcome]) -> str:
 
 
 def inexact(outcomes: Sequence[Outcome]) -> list[str]:
-    """Return a line for each outcome of csm-otel whose loss was reported, and not as it was."""
+    """Return a line for each outcome of csm-otel with a misreported loss."""
     return [
         f"{outcome.scenario}: {outcome.program} lost {outcome.lost:,} and reported {outcome.reported:,}"
         for outcome in outcomes
@@ -65,7 +65,7 @@ def inexact(outcomes: Sequence[Outcome]) -> list[str]:
 
 
 def behind(outcomes: Sequence[Outcome]) -> list[str]:
-    """Return a line for each outcome of csm-otel that lost or repeated more of what was sent than another program's."""
+    """Return a line for each outcome of csm-otel that lost or repeated a larger share than another program."""
     lines = []
     for ours in outcomes:
         others = [one for one in outcomes if one.scenario == ours.scenario and not one.is_ours]

@@ -1,4 +1,4 @@
-"""What is compared: `Program`, and `Run`, one process of it."""
+"""The compared programs: `Program`, and `Run`, one process of it."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ _START_SECONDS = 30.0
 
 
 class Run(ABC):
-    """A process that runs, and then what it reported."""
+    """A running process, and later its report."""
 
     address: tuple[str, int]
-    """Where it listens."""
+    """Its address."""
     reported: int | None = None
-    """Lost, as it reported by its end; None until then, and for one that was killed."""
+    """The loss that it had reported by its end; None until then, and if it was killed."""
 
     scraped: Callable[[], int] | None = None
-    """Returns what has come out, of a program that delivers nothing by itself."""
+    """Returns the names that have come out of a program that delivers nothing by itself."""
     waiting: Callable[[], int] | None = None
-    """Returns what it has not delivered yet, by its own counts, of a program that does not deliver it at its end."""
+    """Returns the number not delivered yet, by its own counts, of a program that does not deliver it at shutdown."""
 
     @property
     @abstractmethod
@@ -42,14 +42,14 @@ class Run(ABC):
 
     @abstractmethod
     def stop(self, number: signal.Signals = signal.SIGTERM) -> None:
-        """End it by a signal, and keep what it reported."""
+        """End it by a signal, and keep its report."""
 
     def send(self, count: int, *, per_second: float, size: int = 0) -> int:
-        """Send to it at a steady pace, and return how many."""
+        """Send to it at a steady rate, and return how many."""
         return send(self.address, count, per_second=per_second, size=size)
 
     def wait_until_read(self) -> None:
-        """Wait until it has read what was sent."""
+        """Wait until it has read everything sent."""
         wait_until_read(self.address[1])
 
 
@@ -57,7 +57,7 @@ class Program(Protocol):
     """A program with its settings."""
 
     name: str
-    """As the table has it."""
+    """Its name in the table."""
 
     def running(self, backend_port: int) -> AbstractContextManager[Run]:
         """Run it, delivering to a port of 127.0.0.1, until the block ends."""
@@ -68,10 +68,10 @@ class Program(Protocol):
 def started(
     command: Sequence[str | Path], log: Path, is_ready: Callable[[], bool]
 ) -> Generator[subprocess.Popen[bytes]]:
-    """Run a command whose output goes to the end of a file, from when it is ready until the block ends.
+    """Run a command that appends its output to a file, from when it is ready until the block ends.
 
     Raises:
-        RuntimeError: it ends at once, or is never ready; with the last of what it said.
+        RuntimeError: it ends at once, or is never ready; with the end of its output.
     """
     with log.open("ab") as file:
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=file, stderr=subprocess.STDOUT)

@@ -1,4 +1,4 @@
-"""The scenarios, each for all programs side by side: an outage, its bound, an end in it, faults, a pause."""
+"""The scenarios, each for all programs side by side: an outage, its bound, a restart in it, faults, a pause."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _POLL_SECONDS = 0.05
 _DEADLINE_SECONDS = 120.0
-_STALL_SHARE = 1.5  # of the time that a program waits for an answer
+_STALL_SHARE = 1.5  # times the program's timeout
 _T = TypeVar("_T")
 _U = TypeVar("_U")
 
@@ -29,13 +29,13 @@ _U = TypeVar("_U")
 class _Arrived(NamedTuple):
     arrived: int
     seconds: float
-    """Until the last one came."""
+    """Until the last one arrived."""
 
 
 def refused(
     scenario: str, programs: Sequence[Program], *, seconds: float, per_second: float, quiet_seconds: float
 ) -> list[Outcome]:
-    """Refuse connections while spans come, then take them; ``quiet_seconds`` is longer than any program's back-off."""
+    """Refuse connections while spans arrive, then accept them; ``quiet_seconds`` exceeds every program's backoff."""
     ports = [free_port() for _ in programs]
     with ExitStack() as stack:
         runs = _started(programs, ports, stack)
@@ -53,7 +53,7 @@ def ended(
     per_second: float,
     quiet_seconds: float,
 ) -> list[Outcome]:
-    """End each program by a signal while its back end is away, and let another go on, the back end being there."""
+    """End each program by a signal in an outage, and start another when the back end is available."""
     ports = [free_port() for _ in programs]
     with ExitStack() as stack:
         runs = _started(programs, ports, stack)
@@ -65,7 +65,7 @@ def ended(
         backends = [stack.enter_context(CountingBackend(port=port)) for port in ports]
         runs = _started(programs, ports, stack)
         found = _outcomes(scenario, programs, runs, backends, sent, quiet_seconds=quiet_seconds)
-    # What both reported, or nothing where the first had no chance to.
+    # What both reported, or nothing if the first could not report.
     return [
         outcome._replace(
             reported=None if first is None or outcome.reported is None else first + outcome.reported, seconds=None
@@ -83,7 +83,7 @@ def faulty(
     timeout_seconds: float,
     quiet_seconds: float,
 ) -> list[Outcome]:
-    """Cut, reset and stall connections while spans come, then pass everything on."""
+    """Cut, reset and stall connections while spans arrive, then forward everything."""
     with ExitStack() as stack:
         backends = [stack.enter_context(CountingBackend()) for _ in programs]
         stall_seconds = _STALL_SHARE * timeout_seconds
@@ -96,7 +96,7 @@ def faulty(
 
 
 def paused(scenario: str, programs: Sequence[Program], *, count: int, size: int, quiet_seconds: float) -> list[Outcome]:
-    """Stop each program for a second while datagrams come, one program after the other."""
+    """Stop each program for a second while datagrams arrive, one program after the other."""
     outcomes = []
     for program in programs:
         with ExitStack() as stack:
@@ -130,13 +130,13 @@ def _outcomes(
     *,
     quiet_seconds: float,
 ) -> list[Outcome]:
-    """Wait until all has come that will, end the programs, and return what came of each."""
+    """Wait until everything has arrived, end the programs, and return the outcome of each."""
 
     def wait_for(number: int) -> _Arrived:
         run = runs[number]
         arrived = _arrived_by(_arrivals(run, backends[number]), sent[number], quiet_seconds=quiet_seconds)
         end = time.monotonic() + quiet_seconds
-        while run.waiting and run.waiting() and time.monotonic() < end:  # repeats of what has arrived
+        while run.waiting and run.waiting() and time.monotonic() < end:  # repeats of arrived ones
             time.sleep(_POLL_SECONDS)
         return arrived
 
@@ -150,7 +150,7 @@ def _outcomes(
                 scenario=scenario,
                 program=program.name,
                 sent=count,
-                arrived=after.arrived if is_scraped else len(backend.names),  # what came at its end, too
+                arrived=after.arrived if is_scraped else len(backend.names),  # with arrivals at shutdown
                 reported=run.reported,
                 repeated=0 if is_scraped else backend.spans_arrived - len(backend.names),
                 seconds=after.seconds,
@@ -164,7 +164,7 @@ def _arrivals(run: Run, backend: CountingBackend) -> Callable[[], int]:
 
 
 def _arrived_by(count_arrived: Callable[[], int], count: int, *, quiet_seconds: float) -> _Arrived:
-    """Poll until there are so many, or no more have come for a while."""
+    """Poll until so many have arrived, or no more do for a while."""
     began = last = time.monotonic()
     arrived = 0
     while arrived < count and (now := time.monotonic()) < min(last + quiet_seconds, began + _DEADLINE_SECONDS):

@@ -1,4 +1,4 @@
-"""statsd_exporter as one of the programs: `StatsdExporter`. Nothing leaves it by itself; it is scraped."""
+"""statsd_exporter as one of the programs: `StatsdExporter`. It exports nothing by itself; it is scraped."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ _LOST = (
 
 
 class StatsdExporter:
-    """A statsd_exporter, with the receive buffer of its default or with another."""
+    """A statsd_exporter, with its default receive buffer or another."""
 
     def __init__(self, binary: Path, folder: Path, *, buffer_bytes: int | None = None) -> None:
-        """Keep its log in a folder."""
+        """Write its log to a folder."""
         self.name = "statsd_exporter"
         self._binary = binary
         self._folder = folder
@@ -38,7 +38,7 @@ class StatsdExporter:
 
     @contextmanager
     def running(self, backend_port: int) -> Generator[Run]:
-        """Run it until the block ends; it has no use for a back end."""
+        """Run it until the block ends; it uses no back end."""
         del backend_port
         self._folder.mkdir(parents=True, exist_ok=True)
         port, metrics_port = free_port(), free_port()
@@ -60,7 +60,7 @@ class _StatsdRun(Run):
         return self._process.pid
 
     def send(self, count: int, *, per_second: float, size: int = 0) -> int:
-        """Send lines of statsd, one in a datagram."""
+        """Send lines of statsd, one per datagram."""
         line = f"{_COUNTER}:1|c|#padding:".encode()
         line += b"x" * (size - len(line))
         return send(self.address, count, per_second=per_second, payload_of=lambda _: line)

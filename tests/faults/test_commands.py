@@ -1,4 +1,4 @@
-"""The soak's commands, a few: each one's calls are in its trace, and its end is its own."""
+"""The soak's commands, a few: each one's calls are in its trace, and its end is reported."""
 
 from __future__ import annotations
 

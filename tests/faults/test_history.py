@@ -1,4 +1,4 @@
-"""The soak's replay, for minutes of a recording: all is delivered."""
+"""The soak's replay, for minutes of a recording: everything is delivered."""
 
 from __future__ import annotations
 
@@ -10,5 +10,5 @@ from soak.table import missed
 
 @on_linux
 def test_a_long_recording_is_delivered_whole() -> None:
-    """Each call and attempt of a recording that comes as it is played arrives."""
+    """Each call and attempt of a recording that is written while it is replayed arrives."""
     assert not missed(history.replayed(hours=0.02, calls_per_second=20))

@@ -1,4 +1,4 @@
-"""The laws that the soak's fuzzing uses hold for what it begins with, and for damage to it; broken, they say so."""
+"""The laws of the soak's fuzzing hold for its seed inputs, and for damaged ones; if broken, they fail."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from soak.loads import captured
 from soak.traffic import damaged
 
 
-def test_decoding_keeps_its_laws_on_what_sdks_send() -> None:
-    """What real SDKs sent is decoded, its secrets stay behind, and the events survive a recording."""
+def test_decoding_keeps_its_laws_on_sdk_datagrams() -> None:
+    """Real SDKs' datagrams are decoded, their secrets are removed, and the events survive a recording."""
     for payload in captured():
         laws.decoding(payload)
 
 
 def test_decoding_keeps_its_laws_on_damage() -> None:
-    """So is what is left of it after bytes were changed, cut out or doubled."""
+    """So are datagrams with bytes changed, cut out or doubled."""
     for payload in damaged(captured(), 3000):
         laws.decoding(payload)
 
 
 def test_the_correlator_keeps_its_laws() -> None:
-    """Calls with their attempts, and any bytes read as such, leave exactly once."""
+    """Calls with their attempts, and any bytes read as such, are released exactly once."""
     rng = random.Random(1)
     for script in (*laws.scripts(), *(rng.randbytes(rng.randrange(600)) for _ in range(200))):
         laws.correlator(script)
@@ -46,8 +46,8 @@ def test_a_secret_that_gets_past_decoding_breaks_a_law(monkeypatch: pytest.Monke
         laws.decoding(payload)
 
 
-def test_an_event_that_does_not_leave_breaks_a_law(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The law can fail: a flush that forgets is noticed."""
+def test_an_event_that_is_not_released_breaks_a_law(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The law can fail: an incomplete flush is noticed."""
     monkeypatch.setattr(Correlator, "flush", lambda _: [])
     with pytest.raises(AssertionError, match="lost or doubled"):
         laws.correlator(next(script for script in laws.scripts())[:18])

@@ -1,4 +1,4 @@
-"""The soak's loads, for seconds: garbage, a pause, an end under load; every datagram and span is counted."""
+"""The soak's loads, for seconds: garbage, a pause, a stop under load; every datagram and span is counted."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @on_linux
 def test_damaged_datagrams_are_counted_and_nothing_else() -> None:
-    """Whatever comes, the daemon goes on, and its counts add up."""
+    """With any input the daemon continues, and its counts add up."""
     assert not missed(loads.fuzzed(count=4_000))
 
 
@@ -25,14 +25,14 @@ def test_damaged_datagrams_are_counted_and_nothing_else() -> None:
     ("count", "buffer_bytes", "loses"),
     [pytest.param(150, 4_194_304, False, id="large buffer"), pytest.param(1000, 106_496, True, id="Linux's default")],
 )
-def test_a_pause_loses_what_the_buffer_does_not_hold(count: int, buffer_bytes: int, *, loses: bool) -> None:
-    """What comes while the daemon stands still is received, or counted as dropped by the kernel."""
+def test_a_pause_overflows_the_buffer(count: int, buffer_bytes: int, *, loses: bool) -> None:
+    """Datagrams that arrive while the daemon is stopped are received, or counted as dropped by the kernel."""
     assert not missed(loads.paused(count=count, buffer_bytes=buffer_bytes, loses=loses))
 
 
 @pytest.mark.parametrize("waits", ["memory", "spool"])
 def test_an_end_under_load_counts_every_span(waits: str, tmp_path: Path) -> None:
-    """Told to end while datagrams come and the back end is slow, every span made has one outcome."""
+    """If stopped while datagrams arrive and the back end is slow, every span created is in one count."""
     rows = loads.terminated(
         seconds=1,
         per_second=500,

@@ -1,4 +1,4 @@
-"""The comparison with daemons of others: what it reads, what it makes of it, and its scenarios with csm-otel alone."""
+"""The comparison with other daemons: its parsers, its judgement, and its scenarios with csm-otel alone."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def ours(**changes: Any) -> Outcome:
 
 
 def other(**changes: Any) -> Outcome:
-    """Return one of another program."""
+    """Return an outcome of another program."""
     return ours(program="other", **changes)
 
 
@@ -56,25 +56,25 @@ def other(**changes: Any) -> Outcome:
     ],
 )
 def test_a_programs_own_counts_are_read(names: list[str], total: int) -> None:
-    """Counters are found by name over all labels."""
+    """Counters are found by name, summed over all labels."""
     assert total == Exposition(EXPOSED).total(*names)
 
 
-def test_what_is_no_count_is_not_read_as_none() -> None:
-    """A page that is something else is an error, not a loss of 0."""
+def test_an_invalid_page_of_counts() -> None:
+    """A page in another format is an error, not a loss of 0."""
     with pytest.raises(ValueError, match="no sample"):
         Exposition("<html>not found</html>")
 
 
-def test_what_a_log_tells_as_dropped() -> None:
+def test_drops_in_a_log() -> None:
     """The numbers of dropped items are summed, and other numbers are not."""
     log = 'error Dropping data. {"error": "500 of 9", "dropped_items": 20}\ninfo {"items": 7}\n{"dropped_items":2}\n'
     assert 22 == dropped_in(log)
     assert 0 == dropped_in("info Everything is ready.")
 
 
-def test_what_the_collector_is_sent_is_what_csm_otel_makes() -> None:
-    """The requests hold the spans of as many datagrams, each once, and say how many there are so far."""
+def test_requests_to_the_collector() -> None:
+    """The requests have the spans of as many datagrams, each once, and the number of spans so far."""
     requests = list(otlp_requests(50))
     names = [
         span.name
@@ -87,8 +87,8 @@ def test_what_the_collector_is_sent_is_what_csm_otel_makes() -> None:
     assert sorted(names_of(50)) == sorted(names)
 
 
-def test_logs_count_as_the_spans_of_their_datagrams() -> None:
-    """A back end counts a datagram that comes as a log record as the span it would have been, repeats included."""
+def test_logs_count_as_spans() -> None:
+    """A back end counts a datagram in a log record as its span, repeats included."""
     request = ExportLogsServiceRequest()
     records = request.resource_logs.add().scope_logs.add().log_records
     for number in (0, 1, 1):
@@ -113,8 +113,8 @@ def test_logs_count_as_the_spans_of_their_datagrams() -> None:
         pytest.param(other(arrived=90), [], id="of another program"),
     ],
 )
-def test_a_loss_that_is_told_wrongly_is_found(outcome: Outcome, lines: list[str]) -> None:
-    """csm-otel has to tell what it loses, to the span, unless it was killed."""
+def test_a_misreported_loss_is_found(outcome: Outcome, lines: list[str]) -> None:
+    """csm-otel must report its loss to the span, unless it was killed."""
     assert lines == inexact([outcome])
 
 
@@ -140,13 +140,13 @@ def test_a_loss_that_is_told_wrongly_is_found(outcome: Outcome, lines: list[str]
         pytest.param([ours(arrived=90), ours()], [], id="than itself"),
     ],
 )  # fmt: skip
-def test_what_others_do_better_is_found(outcomes: list[Outcome], lines: list[str]) -> None:
-    """Where another program loses or repeats less in the same scenario, it is said."""
+def test_a_better_program_is_found(outcomes: list[Outcome], lines: list[str]) -> None:
+    """If another program loses or repeats less in the same scenario, it is reported."""
     assert lines == behind(outcomes)
 
 
 def test_the_table() -> None:
-    """A line has what was lost beside what was reported, and says where nothing could be reported."""
+    """A line has the loss beside the reported loss, and shows where nothing could be reported."""
     lines = rendered(
         [ours(sent=2500, arrived=92, reported=2408), other(arrived=40, reported=None, repeated=3, seconds=None)]
     )
@@ -156,7 +156,7 @@ def test_the_table() -> None:
     ) == lines
 
 
-def test_what_is_not_installed_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_programs_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without the programs, or without Go to build them, the reason is reported."""
     monkeypatch.setenv("CSM_OTEL_CACHE", str(tmp_path))
     monkeypatch.setenv("PATH", str(tmp_path))
@@ -172,14 +172,14 @@ def refused(program: Program, *, per_second: float) -> Outcome:
 
 
 def test_an_outage() -> None:
-    """All that is sent arrives once the back end is there."""
+    """Everything sent arrives once the back end is there."""
     outcome = refused(CsmOtel(OTEL_BSP_SCHEDULE_DELAY="100"), per_second=400)
     assert (200, 200, 0, 0) == (outcome.sent, outcome.arrived, outcome.reported, outcome.repeated)
 
 
 @on_linux
 def test_an_end_in_an_outage() -> None:
-    """What is lost at the end, for want of a spool, is seen as lost, and as reported."""
+    """Without a spool, spans lost at the end are seen as lost, and as reported."""
     flags = ("--drain-seconds", "1")
     (outcome,) = scenarios.ended(
         "", [CsmOtel("", *flags)], number=signal.SIGTERM, seconds=0.5, per_second=400, quiet_seconds=0.5
@@ -189,7 +189,7 @@ def test_an_end_in_an_outage() -> None:
 
 @on_linux
 def test_a_kill_in_an_outage(tmp_path: Path) -> None:
-    """After a kill nothing is reported, and what was on disk arrives."""
+    """After a kill nothing is reported, and the spans on disk arrive."""
     program = CsmOtel("", "--spool", tmp_path, OTEL_BSP_SCHEDULE_DELAY="50")
     (outcome,) = scenarios.ended("", [program], number=signal.SIGKILL, seconds=1, per_second=300, quiet_seconds=0.5)
     assert outcome.reported is None
@@ -207,7 +207,7 @@ def test_faults() -> None:
 
 @on_linux
 def test_a_pause() -> None:
-    """What a small buffer does not hold is seen as lost, and as reported."""
+    """Datagrams that a small buffer does not hold are seen as lost, and as reported."""
     program = CsmOtel("", "--receive-buffer-bytes", "106496", OTEL_BSP_SCHEDULE_DELAY="100")
     (outcome,) = scenarios.paused("", [program], count=1000, size=1000, quiet_seconds=1)
     assert outcome.is_reported_exactly
