@@ -1,7 +1,7 @@
-"""Datagrams that arrive at a correlator, and what it releases, as readable lines.
+"""Datagrams that arrive at a correlator, and its releases, as readable lines.
 
 An arrival is a datagram, the time of its arrival in ms after `BASE_MS`, and its source. A release is a line:
-``call@0 [a b]`` is the call that began at 0 ms with the attempts of those request ids, followed by everything unusual
+``call@0 [a b]`` is the call that began at 0 ms with the attempts of those request ids, followed by anything unusual
 about it.
 """
 
@@ -88,7 +88,7 @@ def finally_failed(status: int | None = 503, name: str = "SlowDown", message: st
 
 
 def arrive(correlator: Correlator, arrival: Arrival) -> list[Released]:
-    """Expire what is due, then pass on one datagram, as the loop does."""
+    """Expire what is due, then receive one datagram, as the loop does."""
     now = arrival.at / 1000
     released = correlator.expire(now=now)
     for event in decode(arrival.payload).events:
@@ -102,7 +102,7 @@ def arrive(correlator: Correlator, arrival: Arrival) -> list[Released]:
 
 
 def as_lines(released: list[Released]) -> list[str]:
-    """Return what was released as lines."""
+    """Return releases as lines."""
     return [_line(one) for one in released]
 
 
@@ -122,12 +122,12 @@ def _name(attempt: ApiCallAttempt) -> str:
 
 
 def transcript(*arrivals: Arrival) -> list[str]:
-    """Return what a correlator releases for these arrivals and at the end, as lines."""
+    """Return a correlator's releases for these arrivals and the final flush, as lines."""
     return as_lines(all_released(*arrivals))
 
 
 def all_released(*arrivals: Arrival, limits: CorrelatorLimits | None = None) -> list[Released]:
-    """Return what a correlator releases for these arrivals and at the end."""
+    """Return a correlator's releases for these arrivals and the final flush."""
     correlator = Correlator(limits)
     released = [one for arrival in arrivals for one in arrive(correlator, arrival)]
     last = arrivals[-1].at / 1000

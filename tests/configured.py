@@ -1,4 +1,4 @@
-"""Configurations for tests: from variables that are set for as long as they are read, or from settings alone."""
+"""Configurations for tests: from temporarily set variables, or from settings alone."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def given(variables: Mapping[str, str], *, flags: Mapping[str, Any] | None = None) -> Given:
-    """Return what is read where only these variables are set; those of `os.environ` that csm-otel knows are not."""
+    """Read the environment with only these variables set, without any other of `os.environ` that csm-otel knows."""
     with pytest.MonkeyPatch.context() as patch:
         for name in [name for name in os.environ if name.upper().startswith(("OTEL_", "CSM_OTEL_"))]:
             patch.delenv(name)
@@ -26,7 +26,7 @@ def given(variables: Mapping[str, str], *, flags: Mapping[str, Any] | None = Non
 
 
 def configured(command: str = "replay", **settings: Any) -> Configuration:
-    """Return the configuration of a command without any variable; that of `replay` shows its spans."""
+    """Return the configuration of a command without any variables; that of `replay` prints its spans."""
     configuration, faults = configure(command, Given(Settings(**settings)))
     assert not faults
     return configuration

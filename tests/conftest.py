@@ -1,4 +1,4 @@
-"""What holds for every test: how hard hypothesis tries, and that nothing is skipped unseen where it counts."""
+"""Settings of all tests: hypothesis profiles, parallel workers, and skips that fail under CI=true."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ _MOST_WORKERS = 16
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
-    """Return how many processes share the tests where ``--numprocesses=auto`` asks for it."""
+    """Return the number of worker processes for ``--numprocesses=auto``."""
     return min(_WORKERS_A_CORE * (os.cpu_count() or 1), _MOST_WORKERS)
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Declare the mark that lets a test be skipped even where a skip is a failure."""
+    """Declare the mark that allows a test to be skipped even where a skip is a failure."""
     config.addinivalue_line("markers", "may_skip(reason): a skip of this test is no failure under CI=true")
 
 
@@ -43,7 +43,7 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Turn a skip into a failure under CI=true, where everything that a test needs has to be there."""
+    """Turn a skip into a failure under CI=true, where everything that a test needs must be there."""
     report = yield
     allowed = hasattr(report, "wasxfail") or item.get_closest_marker("may_skip")
     if report.skipped and not allowed and _skips_fail():

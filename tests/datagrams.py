@@ -103,17 +103,17 @@ _KEYS: Mapping[Dialect, _Keys] = {
 
 
 def call(dialect: Dialect = Dialect.BOTOCORE, /, **changes: object) -> bytes:
-    """Return an ApiCall datagram: one attempt, 200, 30 ms from `BASE_MS`, unless ``changes`` say otherwise."""
+    """Return an ApiCall datagram: one attempt, 200, 30 ms from `BASE_MS`, unless changed by ``changes``."""
     return encode(dialect, call_fields(dialect, **changes))
 
 
 def attempt(dialect: Dialect = Dialect.BOTOCORE, /, **changes: object) -> bytes:
-    """Return an ApiCallAttempt datagram: 200, 25 ms from 2 ms after `BASE_MS`, unless ``changes`` say otherwise."""
+    """Return an ApiCallAttempt datagram: 200, 25 ms from 2 ms after `BASE_MS`, unless changed by ``changes``."""
     return encode(dialect, attempt_fields(dialect, **changes))
 
 
 def call_fields(dialect: Dialect = Dialect.BOTOCORE, /, **changes: object) -> dict[str, object]:
-    """Return what `call` encodes."""
+    """Return the fields that `call` encodes."""
     defaults: dict[str, object] = {
         "Type": "ApiCall",
         "AttemptCount": 1,
@@ -132,7 +132,7 @@ def call_fields(dialect: Dialect = Dialect.BOTOCORE, /, **changes: object) -> di
 
 
 def attempt_fields(dialect: Dialect = Dialect.BOTOCORE, /, **changes: object) -> dict[str, object]:
-    """Return what `attempt` encodes."""
+    """Return the fields that `attempt` encodes."""
     defaults: dict[str, object] = {
         "Type": "ApiCallAttempt",
         "AttemptLatency": 25,

@@ -1,7 +1,7 @@
-"""A TCP proxy that does to connections what bad networks do: slow, cut, reset, swallow, refuse.
+"""A TCP proxy with the faults of bad networks: slow, cut, reset, stalled and refused connections.
 
-It knows nothing of what it passes on, so TLS, HTTP and gRPC are all the same to it. Each connection has a plan of its
-own, taken from a script; those beyond the script have ``proxy.plan``, which may be changed at any time:
+It does not parse what it forwards, so it works for TLS, HTTP and gRPC alike. Each connection has its own plan, from a
+script; those beyond the script have ``proxy.plan``, which may be changed at any time:
 
     with HttpBackend() as backend, FaultyProxy(backend.endpoint) as proxy:
         proxy.script(Plan(answer=Flow(end_after_bytes=20)))  # the first connection: reset in the answer's 20th byte
@@ -9,7 +9,7 @@ own, taken from a script; those beyond the script have ``proxy.plan``, which may
         deliver_to(proxy.endpoint)
         proxy.change(Plan(answer=Flow(byte_seconds=1)))      # those that are open, from here on
         proxy.end_connections("reset")                       # those that are open, whatever their plans
-        proxy.refuse()                                       # nobody listens any more
+        proxy.refuse()                                       # nothing listens any more
         proxy.listen()                                       # and again, on the same port
 
 Byte counts and pauses are per connection and direction. Threads: one that accepts and one a connection.
@@ -34,31 +34,31 @@ Ending = Literal["close", "reset", "hang"]
 
 _LOOK_SECONDS = 0.02
 _PIECE_BYTES = 65_536
-_PATIENCE_SECONDS = 20.0  # for a side that takes nothing
+_PATIENCE_SECONDS = 20.0  # for a peer that reads nothing
 _RESET = struct.pack("ii", 1, 0)
-_SMALL_BUFFER_BYTES = 4_096  # so that who sends notices soon that nobody reads
+_SMALL_BUFFER_BYTES = 4_096  # so that a sender soon notices that nothing is read
 
 
 @dataclass(frozen=True, kw_only=True)
 class Flow:
-    """What happens to the bytes of one direction; by default nothing."""
+    """Faults for the bytes of one direction; by default none."""
 
     unharmed_bytes: int = 0
-    """How many pass as they come before the pauses begin."""
+    """The number of bytes that pass without pauses."""
     byte_seconds: float = 0.0
-    """A pause after each byte, which then travels alone; 0: as they come."""
+    """A pause after each byte, which is then sent alone; 0: no pauses."""
     end_after_bytes: int | None = None
-    """How many pass before the end; None: all."""
+    """The number of bytes that pass before the end; None: all."""
     ending: Ending = "reset"
-    """At the end: both sides are closed, or reset, or this direction stands still while the connection stays."""
+    """The end: both sides are closed or reset, or this direction stalls while the connection stays open."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """What happens to one connection; by default nothing."""
+    """Faults for one connection; by default none."""
 
     delay_seconds: float = 0.0
-    """Before the first byte passes, in either direction."""
+    """The delay before the first byte passes, in either direction."""
     request: Flow = field(default_factory=Flow)
     """From the client to the server."""
     answer: Flow = field(default_factory=Flow)
@@ -66,16 +66,16 @@ class Plan:
 
 
 REFUSED = Plan(request=Flow(end_after_bytes=0))
-"""Reset as soon as it is accepted; for a refusal before that see `FaultyProxy.refuse`."""
+"""Reset as soon as it is accepted; to refuse it instead see `FaultyProxy.refuse`."""
 BLACK_HOLE = Plan(request=Flow(end_after_bytes=0, ending="hang"), answer=Flow(end_after_bytes=0, ending="hang"))
-"""Accepted, and then silence; what the client sends is not even read."""
+"""Accepted, and then silent; nothing that the client sends is read."""
 
 
 class FaultyProxy:
-    """Stands in front of a server on a loopback port of its own."""
+    """Stand in front of a server on a separate loopback port."""
 
     def __init__(self, endpoint: str) -> None:
-        """Take the server's URL, of which scheme, host and port count."""
+        """Forward to the server's URL, of which scheme, host and port count."""
         self.target(endpoint)
         self._mutex = threading.Lock()
         self._script: list[Plan] = []
@@ -84,9 +84,9 @@ class FaultyProxy:
         self._listener: socket.socket | None = None
         self._port = 0
         self.plan = Plan()
-        """For the connections that the script says nothing of."""
+        """The plan of connections beyond the script."""
         self.connections = 0
-        """How many were accepted."""
+        """The number of accepted connections."""
         self.listen()
         self.endpoint = f"{urlsplit(endpoint).scheme}://127.0.0.1:{self._port}"
 
@@ -105,12 +105,12 @@ class FaultyProxy:
         self._target = (parts.hostname or "127.0.0.1", parts.port or 0)
 
     def script(self, *plans: Plan) -> None:
-        """Give these plans to the next connections."""
+        """Set the plans of the next connections."""
         with self._mutex:
             self._script.extend(plans)
 
     def change(self, plan: Plan) -> None:
-        """Give this plan to the connections that are open; bytes are counted from here."""
+        """Set the plan of the open connections; bytes are counted from here."""
         with self._mutex:
             connections = list(self._open)
         for connection in connections:
@@ -129,15 +129,15 @@ class FaultyProxy:
         self._start(self._accept_all, listener)
 
     def refuse(self) -> None:
-        """Let nobody connect; open connections stay."""
+        """Refuse new connections; open ones stay."""
         listener, self._listener = self._listener, None
         if listener is not None:
-            # It is the accepting thread that closes it: to close it under an accept would let one more through.
+            # The accepting thread closes it: to close it during an accept would let one more through.
             acceptor = next(thread for thread in self._threads if thread.name == str(id(listener)))
             acceptor.join(_PATIENCE_SECONDS)
 
     def end_connections(self, ending: Literal["close", "reset"]) -> None:
-        """End all that are open, and wait until they are."""
+        """Close or reset all open connections, and wait until they have ended."""
         with self._mutex:
             connections = list(self._open)
         for connection in connections:
@@ -190,7 +190,7 @@ class _Direction:
         return self.passed == self.flow.end_after_bytes
 
     def pass_on(self) -> None:
-        """Pass on what is there, no more than may pass at once."""
+        """Forward available bytes, at most as many as may pass."""
         most = _PIECE_BYTES
         if self.flow.byte_seconds:
             most = max(self.flow.unharmed_bytes - self.passed, 1)
@@ -208,20 +208,20 @@ class _Direction:
 
 
 class _Connection:
-    """One thread for both directions: to reset a socket that another thread waits for would wait for that."""
+    """One thread for both directions: resetting a socket would wait for another thread that waits for it."""
 
     def __init__(self, client: socket.socket, plan: Plan) -> None:
         self._client = client
         self._plan = plan
         self._begin = time.monotonic() + plan.delay_seconds
         self.wish: Literal["close", "reset"] | None = None
-        """How it is to end now."""
+        """How to end it now."""
         self.is_over = threading.Event()
         self._new_plan: Plan | None = None
         self._has_changed = threading.Event()
 
     def change(self, plan: Plan) -> None:
-        """Follow another plan; returns when it is followed, or the connection has ended."""
+        """Switch to another plan; returns when it applies, or the connection has ended."""
         self._has_changed.clear()
         self._new_plan = plan
         end = time.monotonic() + _PATIENCE_SECONDS
@@ -238,7 +238,7 @@ class _Connection:
                 _Direction(self._client, server, self._plan.request),
                 _Direction(server, self._client, self._plan.answer),
             )
-        except OSError:  # one side has gone, or never was there: nor is the other one then
+        except OSError:  # if one side has gone, or never was there, the other ends too
             ending = "reset"
         for sock in (self._client, server):
             with contextlib.suppress(OSError):

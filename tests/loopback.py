@@ -1,4 +1,4 @@
-"""What the loopback interface of this machine has."""
+"""The addresses of this machine's loopback interface."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ def _has_ipv6() -> bool:
     try:
         with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as sock:
             sock.bind(("::1", 0))
-    except OSError:  # built without it, or run in a container without it
+    except OSError:  # without IPv6 in the kernel or the container
         return False
     return True
 
@@ -30,17 +30,17 @@ def _can_bind(host: str) -> bool:
     try:
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
             sock.bind((host, 0))
-    except OSError:  # Linux has all of 127.0.0.0/8, macOS only what was configured
+    except OSError:  # Linux has all of 127.0.0.0/8, macOS only configured addresses
         return False
     return True
 
 
 HOSTS = tuple(host for host in ("127.0.0.1", "127.0.0.2", "127.0.0.3", "127.1.2.3") if _can_bind(host))
-"""Addresses of this machine that datagrams may come from, 127.0.0.1 first."""
+"""Addresses of this machine to send datagrams from, 127.0.0.1 first."""
 
 
 def send_from_anywhere(payload: bytes, address: tuple[str, int], *, host: str = HOSTS[0]) -> None:
-    """Send a datagram from a port that is new each time."""
+    """Send a datagram from a new port."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         sock.bind((host, 0))
         sock.sendto(payload, address)

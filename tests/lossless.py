@@ -1,4 +1,4 @@
-"""Sending datagrams no faster than they are read, so that none is lost, however small the receive buffer is.
+"""Sending datagrams no faster than they are read, so that none is lost in a small receive buffer.
 
 Standard library only: commands under `exec` run it as a program, ``lossless.py FILE``, which sends each line of a file
 of hexadecimal digits to AWS_CSM_PORT.
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-# Linux allows 212,992 bytes unless it is told otherwise, and counts 768 and more for each datagram.
+# Linux allows 212,992 bytes by default, and counts 768 or more for each datagram.
 _DATAGRAMS_AT_ONCE = 100
 _BYTES_AT_ONCE = 64_000
 _DEADLINE_SECONDS = 60.0
@@ -25,7 +25,7 @@ _PAUSE_SECONDS = 0.02
 
 
 def send(address: tuple[str, int], payloads: Iterable[bytes]) -> None:
-    """Send from one socket, and wait now and then until all has been read; where Linux does not say so, for a moment.
+    """Send from one socket, and regularly wait until all has been read; where this is unknown, for a moment.
 
     Raises:
         TimeoutError: the receiver has stopped reading.
@@ -42,7 +42,7 @@ def send(address: tuple[str, int], payloads: Iterable[bytes]) -> None:
 
 
 def wait_until_read(port: int, *, but_for_bytes: int = 0, deadline_seconds: float = _DEADLINE_SECONDS) -> None:
-    """Wait until no more than so many bytes wait in the receive buffers of a UDP port, as the kernel counts them.
+    """Wait until at most ``but_for_bytes`` are unread in the receive buffers of a UDP port, as the kernel counts them.
 
     Raises:
         TimeoutError: the receiver has stopped reading.
@@ -57,7 +57,7 @@ def wait_until_read(port: int, *, but_for_bytes: int = 0, deadline_seconds: floa
 
 
 def unread_bytes(port: int) -> int | None:
-    """Return how many bytes wait in the receive buffers of a UDP port, None where the system does not say."""
+    """Return the number of unread bytes in the receive buffers of a UDP port, None where it is unknown."""
     unread = 0
     for table in ("/proc/net/udp", "/proc/net/udp6"):
         try:

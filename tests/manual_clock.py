@@ -1,4 +1,4 @@
-"""A clock that stands still until a test moves it, `ManualClock`, or somebody waits on it, `PassingCondition`."""
+"""Clocks that move only when a test says so: `ManualClock`, and `PassingCondition`, whose waits take no real time."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import threading
 
 
 class ManualClock:
-    """Monotonic seconds as a number; what is given as a clock calls it."""
+    """Monotonic seconds as a number; an instance is passed as a clock."""
 
     def __init__(self, now: float = 1000.0) -> None:
         self.now = now
@@ -16,7 +16,7 @@ class ManualClock:
         return self.now
 
     def advance(self, seconds: float, changed: threading.Condition | None = None) -> None:
-        """Let time pass, and wake those that wait for a condition, so that they look at the clock again."""
+        """Advance the time, and wake threads that wait for a condition, so that they read the clock again."""
         if changed is None:
             self.now += seconds
             return
@@ -26,14 +26,14 @@ class ManualClock:
 
 
 class PassingCondition(threading.Condition):
-    """A condition for a single thread: each wait for it takes its whole time, on the clock alone."""
+    """A condition for a single thread: each wait advances the clock by its whole timeout."""
 
     def __init__(self, clock: ManualClock) -> None:
         super().__init__()
         self._clock = clock
 
     def wait(self, timeout: float | None = None) -> bool:
-        """Let the time pass."""
+        """Advance the clock."""
         assert timeout is not None
         self._clock.advance(timeout)
         return False

@@ -41,7 +41,7 @@ def mapper(*, parent: TraceContext | None = None, options: MappingOptions | None
 
 
 def released_by(*arrivals: Arrival) -> list[Released]:
-    """Return everything that a correlator releases for these arrivals."""
+    """Return all releases of a correlator for these arrivals."""
     correlator = Correlator()
     released = [one for arrival in arrivals for one in arrive(correlator, arrival)]
     return released + correlator.flush()
@@ -50,6 +50,6 @@ def released_by(*arrivals: Arrival) -> list[Released]:
 def mapped(
     *arrivals: Arrival, parent: TraceContext | None = None, options: MappingOptions | None = None
 ) -> list[SpanData]:
-    """Return the spans of everything that a correlator releases for these arrivals."""
+    """Return the spans of all releases of a correlator for these arrivals."""
     using = mapper(parent=parent, options=options)
     return [span for released in released_by(*arrivals) for span in using.map(released)]

@@ -1,4 +1,4 @@
-"""A real OTLP back end for tests, over HTTP and over gRPC, that keeps what it gets and answers as it is told.
+"""A real OTLP back end for tests, over HTTP and over gRPC, that keeps all requests and answers by a script.
 
 ``with HttpBackend() as backend:`` then ``backend.url``, ``backend.wait_for_requests(1)``, ``backend.spans``.
 """
@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 DEADLINE_SECONDS = 60.0
-"""How long a test waits for what must come; never reached when all is well."""
+"""The timeout of a test for something that must happen."""
 FOREVER_SECONDS = 3_600.0
 _DECOMPRESS: dict[str, Callable[[bytes], bytes]] = {"": bytes, "gzip": gzip.decompress, "deflate": zlib.decompress}
 _MULTIPLE_CHOICES = 300
@@ -57,48 +57,48 @@ _MULTIPLE_CHOICES = 300
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
-    """How the back end answers one request."""
+    """The back end's answer to one request."""
 
     status: int = 200
-    """Of HTTP."""
+    """The HTTP status."""
     code: grpc.StatusCode = grpc.StatusCode.OK
-    """Of gRPC."""
+    """The gRPC status."""
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes | None = None
-    """Of HTTP, instead of an ExportTraceServiceResponse."""
+    """The HTTP body, instead of an ExportTraceServiceResponse."""
     rejected_spans: int = 0
     message: str = ""
-    """The partial success; for a gRPC failure its details."""
+    """The message of the partial success, or the details of a gRPC failure."""
     retry_after_seconds: float | None = None
     """A google.rpc.RetryInfo in gRPC's status details; for HTTP use ``headers``."""
     status_details: bytes | None = None
     """Instead of such a RetryInfo."""
     delay_seconds: float = 0.0
-    """Before answering; the end of the back end cuts it short."""
+    """A delay before the answer; cut short when the back end is closed."""
     ending: Literal["answer", "close", "reset"] = "answer"
-    """Over HTTP: whether the connection is closed or reset instead."""
+    """Over HTTP: close or reset the connection instead of answering."""
 
 
 OK = Answer()
 
 
 class _Backend:
-    """What both protocols share: the record of what came, and the answers that are to be given."""
+    """The part of both protocols: the requests received, and the answers to give."""
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
         self._answers: list[Answer] = []
         self._is_over = threading.Event()
         self.requests: list[ExportTraceServiceRequest] = []
-        """Every request that came, also those that were not answered with success."""
+        """All requests, also those not answered with success."""
         self.accepted: list[ExportTraceServiceRequest] = []
-        """Those answered with success."""
+        """The requests answered with success."""
         self.metric_requests: list[ExportMetricsServiceRequest] = []
-        """Those for metrics, which are answered with success."""
+        """The requests for metrics answered with success."""
         self.headers: list[dict[str, str]] = []
-        """Of each request; names in lower case."""
+        """The headers of each request; names in lower case."""
         self.peers: list[str] = []
-        """Of each request, the address and port that it came from."""
+        """The source address and port of each request."""
 
     def script(self, *answers: Answer) -> None:
         """Give these answers to the next requests, then success again."""
@@ -106,7 +106,7 @@ class _Backend:
             self._answers.extend(answers)
 
     def release(self) -> None:
-        """Answer at once whatever is delayed, and from now on without delay."""
+        """Answer all delayed requests at once, and from now on without delay."""
         self._is_over.set()
 
     def wait_for_requests(self, count: int, *, deadline_seconds: float = DEADLINE_SECONDS) -> None:
@@ -118,7 +118,7 @@ class _Backend:
         self._wait_for(self.requests, count, deadline_seconds)
 
     def wait_for_accepted(self, count: int, *, deadline_seconds: float = DEADLINE_SECONDS) -> None:
-        """Wait until at least ``count`` requests have been taken.
+        """Wait until at least ``count`` requests have been accepted.
 
         Raises:
             TimeoutError: they have not.
@@ -138,7 +138,7 @@ class _Backend:
             ]
 
     def points(self, name: str) -> list[NumberDataPoint | HistogramDataPoint]:
-        """All points of a metric in the last request that came for metrics."""
+        """All points of a metric in the last request for metrics."""
         with self._changed:
             last = self.metric_requests[-1:]
         return [
@@ -157,7 +157,7 @@ class _Backend:
             self._changed.notify_all()
 
     def _receive_logs(self, request: ExportLogsServiceRequest) -> None:
-        """Take logs, which nobody looks at; they are answered with success."""
+        """Answer requests for logs with success, and ignore them."""
 
     def _wait_for(self, what: Sequence[ExportTraceServiceRequest], count: int, deadline_seconds: float) -> None:
         with self._changed:
@@ -189,13 +189,13 @@ class HttpBackend(_Backend):
         self._server = _HttpServer(self, port)
         scheme = "http"
         if certificate is not None:
-            # The handshake is for the thread of the connection: one that hangs would keep all others out.
+            # Each connection's thread does its handshake: one that hangs would block all others.
             self._server.socket = certificate.server_context().wrap_socket(
                 self._server.socket, server_side=True, do_handshake_on_connect=False
             )
             scheme = "https"
         self.endpoint = f"{scheme}://127.0.0.1:{self._server.server_port}"
-        """The base, as OTEL_EXPORTER_OTLP_ENDPOINT has it."""
+        """The base URL, as in OTEL_EXPORTER_OTLP_ENDPOINT."""
         self.url = f"{self.endpoint}/v1/traces"
 
     def __enter__(self) -> Self:
@@ -228,7 +228,7 @@ class _HttpServer(ThreadingHTTPServer):
         super().shutdown_request(request)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Say nothing: clients that go away are what some tests are about."""
+        """Log nothing: some tests are about clients that disconnect."""
 
     def end_connections(self) -> None:
         for connection, thread in list(self._connections.items()):
@@ -243,7 +243,7 @@ class _HttpHandler(BaseHTTPRequestHandler):
     server: _HttpServer
 
     def do_POST(self) -> None:
-        """Take an export."""
+        """Receive an export."""
         body = self.rfile.read(int(self.headers["Content-Length"]))
         if self.path.partition("?")[0] == "/v1/metrics":
             body = _DECOMPRESS[self.headers.get("Content-Encoding", "")](body)
@@ -367,7 +367,7 @@ def _retry_details(answer: Answer) -> bytes:
 
 @dataclass(frozen=True)
 class Certificate:
-    """A self-signed certificate for 127.0.0.1 and localhost, good for servers and clients; both texts are PEM."""
+    """A self-signed certificate for 127.0.0.1 and localhost, valid for servers and clients; both texts are PEM."""
 
     text: str
     key_text: str
@@ -376,7 +376,7 @@ class Certificate:
 
     @classmethod
     def make(cls, folder: Path) -> Certificate:
-        """Make one, and its files in ``folder``."""
+        """Create one, and its files in ``folder``."""
         key = ec.generate_private_key(ec.SECP256R1())
         name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "csm-otel test")])
         now = dt.datetime.now(dt.UTC)
@@ -403,7 +403,7 @@ class Certificate:
         return cls(text, key_text, path, key_path)
 
     def server_context(self) -> ssl.SSLContext:
-        """Return what a TLS server needs; it takes clients with this certificate only."""
+        """Return the context of a TLS server that accepts clients with this certificate only."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(self.path, self.key_path)
         context.load_verify_locations(self.path)
@@ -411,7 +411,7 @@ class Certificate:
         return context
 
     def grpc_server_credentials(self) -> grpc.ServerCredentials:
-        """Return the same for gRPC."""
+        """Return the same as credentials of a gRPC server."""
         pair = (self.key_text.encode(), self.text.encode())
         return grpc.ssl_server_credentials([pair], self.text.encode(), require_client_auth=True)
 

@@ -1,4 +1,4 @@
-"""What the system under the tests has: Linux, or Linux made as poor as macOS (`make test-portable`)."""
+"""Which system the tests run on: Linux, or Linux without its extensions, like macOS (`make test-portable`)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ ON_LINUX = sys.platform == "linux" and not IS_MADE_POOR
 
 
 def on_linux(test: Callable[..., None]) -> Callable[..., None]:
-    """Mark a test of what only Linux has: /proc, the kernel's own times and drop counts, sigwaitinfo."""
+    """Mark a test of Linux only: /proc, the kernel's timestamps and drop counts, sigwaitinfo."""
     skip = pytest.mark.skipif(not ON_LINUX, reason="only Linux has it")
     may_skip = pytest.mark.may_skip("elsewhere there is nothing to test")
     marked: Callable[..., None] = may_skip(skip(test))

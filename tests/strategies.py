@@ -1,4 +1,4 @@
-"""Hypothesis strategies: well-formed, malformed and damaged datagrams, and such with secrets."""
+"""Hypothesis strategies: well-formed, malformed and damaged datagrams, and datagrams with secrets."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ attempt_changes: st.SearchStrategy[dict[str, object]] = _maybe(
 
 @st.composite
 def well_formed(draw: st.DrawFn) -> bytes:
-    """Return one event as some SDK would send it: known keys, plain types."""
+    """Return one event as an SDK would send it: known keys, plain types."""
     dialect = draw(dialects)
     if draw(st.booleans()):
         return call(dialect, **draw(call_changes))

@@ -1,4 +1,4 @@
-"""What may import what, and where its tests are.
+"""Which module may import which, and where its tests are.
 
 Imports only point up the pipeline, a command starts before anything heavy is loaded, and tests/ mirrors the package.
 """
@@ -19,7 +19,7 @@ import csm_otel
 
 PACKAGE = Path(csm_otel.__file__).parent
 
-# In order: a module imports from its own room and from those before it. docs/architecture.md says what each is for.
+# In order: a module imports from its own room and from those before it. docs/architecture.md describes them.
 ROOMS = (
     "csm", "correlation", "spans", "report",
     "process", "intake", "files", "delivery", "config", "engine", "service", "commands",
@@ -27,14 +27,14 @@ ROOMS = (
 CORE = {"csm", "correlation", "spans", "report"}
 BEFORE_ALL_ROOMS = {"__init__", "errors", "tally"}
 CORE_NEEDS = {"msgspec", "opentelemetry.semconv"}
-# As pyproject.toml has it for ruff, which sees no further than the file it reads.
+# The same list as in pyproject.toml for ruff, which checks one file at a time.
 NOT_IN_THE_CORE = {"time", "socket", "threading", "logging", "os", "subprocess", "signal", "selectors"}
 # The one module of the core that writes to a stream.
 WRITES = "report.stdout"
 TESTS = Path(__file__).parent
-# Folders of tests/ that test the whole program, and what surrounds it, instead of a module each.
+# Folders of tests/ that test the whole program and its environment instead of a module each.
 NO_ROOMS = {"conformance", "e2e", "faults", "interop"}
-# The same at the top level: examples/, documents, and a network that fails.
+# Test modules at the top level without a module: examples/, documents, and a failing network.
 OF_NO_MODULE = {
     "test_architecture",
     "test_demo",
@@ -58,7 +58,7 @@ csm_otel.commands.cli.main(sys.argv[1:])
 
 
 def modules() -> dict[str, ast.Module]:
-    """Return every module of the package, parsed, by its name below the package."""
+    """Parse every module of the package, by its name below the package."""
     return {
         ".".join(path.relative_to(PACKAGE).with_suffix("").parts): ast.parse(path.read_text("utf-8"))
         for path in sorted(PACKAGE.rglob("*.py"))
@@ -66,7 +66,7 @@ def modules() -> dict[str, ast.Module]:
 
 
 def imports_of(tree: ast.AST, *, for_types: bool = True) -> set[str]:
-    """Return the full names of what is imported anywhere in a module, with or without what only type checkers see."""
+    """Return the full names of all imports in a module, with or without those for type checkers only."""
     names: set[str] = set()
     for node in ast.iter_child_nodes(tree):
         if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING" and not for_types:
@@ -82,7 +82,7 @@ def imports_of(tree: ast.AST, *, for_types: bool = True) -> set[str]:
 
 
 def ours(names: set[str], known: set[str]) -> set[str]:
-    """Return the modules of ours among imported names, below the package."""
+    """Return our modules among imported names, below the package."""
     found = set()
     for name in names:
         if name == "csm_otel" or name.startswith("csm_otel."):
@@ -95,13 +95,13 @@ def ours(names: set[str], known: set[str]) -> set[str]:
 
 
 def room_of(module: str) -> str:
-    """Return the room of a module, which is empty at the top level."""
+    """Return the room of a module, "" at the top level."""
     room, dot, _ = module.partition(".")
     return room if dot else ""
 
 
 def place_of(module: str) -> int:
-    """Return how many rooms stand before a module's own."""
+    """Return the number of rooms before a module's own."""
     if room := room_of(module):
         assert room in ROOMS, f"csm_otel/{room}/ is no room: say where it stands"
         return ROOMS.index(room)
@@ -118,7 +118,7 @@ with_each_module = pytest.mark.parametrize("module", [pytest.param(module, id=mo
 @with_each_module
 def test_imports_point_one_way(module: str) -> None:
     """A module imports from its own room and from those before it, so that the core never sees the shell."""
-    # The package's own public names, which type checkers see, are imported when they are used.
+    # The package's public names, which type checkers see, are imported on first use.
     for_types = module != "__init__"
     imported = ours(imports_of(MODULES[module], for_types=for_types), set(MODULES))
 
@@ -126,7 +126,7 @@ def test_imports_point_one_way(module: str) -> None:
 
 
 def test_there_are_no_cycles() -> None:
-    """No module imports itself by way of others, not even at a later moment."""
+    """No module imports itself by way of others, not even inside a function."""
     graph = {
         module: ours(imports_of(tree, for_types=False), set(MODULES)) - {module} for module, tree in MODULES.items()
     }
@@ -148,7 +148,7 @@ def test_rooms_are_documented() -> None:
 
 
 def test_rooms_are_empty_but_for_their_modules() -> None:
-    """To import one module of a room loads no other: exec starts its command before anything heavy is loaded."""
+    """Importing one module of a room loads no other: exec starts its command before anything heavy is loaded."""
     assert not [module for module, tree in MODULES.items() if module.endswith(".__init__") and tree.body]
 
 
@@ -157,7 +157,7 @@ def test_rooms_are_empty_but_for_their_modules() -> None:
     [pytest.param(one, id=one) for one in MODULES if room_of(one) in CORE or one in BEFORE_ALL_ROOMS],
 )
 def test_the_core_is_pure(module: str) -> None:
-    """The core imports nothing that does I/O, tells the time or logs, and of other packages only two."""
+    """The core imports nothing that does I/O, reads a clock or logs, and only two third-party packages."""
     foreign = {name for name in imports_of(MODULES[module]) if name.partition(".")[0] != "csm_otel"}
     standard = {name.partition(".")[0] for name in foreign} & set(sys.stdlib_module_names)
     others = {name for name in foreign if name.partition(".")[0] not in sys.stdlib_module_names}
@@ -168,7 +168,7 @@ def test_the_core_is_pure(module: str) -> None:
 
 @pytest.mark.parametrize("room", sorted(CORE))
 def test_lint_bans_the_same(room: str) -> None:
-    """Ruff's ban, which speaks up where the line is written, holds in each room of the core."""
+    """Ruff's ban holds in each room of the core."""
     ruff = [sys.executable, "-m", "ruff", "check", "--select", "banned-api", "--stdin-filename"]
     done = subprocess.run(
         [*ruff, PACKAGE / room / "new.py", "-"],
@@ -207,7 +207,7 @@ def mirror_of(module: str) -> str:
 
 
 def mirrors() -> set[str]:
-    """Return the names of all test modules that should have a module."""
+    """Return the names of all test modules that must have a module."""
     paths = {path.relative_to(TESTS).with_suffix("") for path in TESTS.rglob("test_*.py")}
     return {".".join(path.parts) for path in paths if path.parts[0] not in NO_ROOMS | OF_NO_MODULE}
 
@@ -223,7 +223,7 @@ def test_each_module_has_its_test_module(module: str) -> None:
 
 @pytest.mark.parametrize("name", [pytest.param(name, id=name) for name in sorted(mirrors())])
 def test_each_test_module_has_its_module(name: str) -> None:
-    """A test module is of a module that is there; what follows its name says which of its tests they are."""
+    """A test module belongs to an existing module; words after the module's name say which of its tests they are."""
     of_a_module = {mirror_of(module) for module in TESTED}
 
     assert any(name == one or name.startswith(f"{one}_") for one in of_a_module)

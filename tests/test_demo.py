@@ -38,8 +38,8 @@ MADE = {
     "CreateQueue": 1,
     "SendMessage": 1,
 }
-# The signal is taken by the thread that does not block it, so the wait of the other one is not interrupted.
-TOLD_AT_THE_END = """
+# The thread that does not block the signal handles it, so the other one's wait is not interrupted.
+SIGNAL_AT_THE_END = """
 import demo, os, signal, sys, threading
 threading.Thread(target=threading.Event().wait, daemon=True).start()
 signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
@@ -49,7 +49,7 @@ sys.exit(demo.run([sys.executable, "-c", command], os.environ))
 
 
 class Backup:
-    """One run of the script, with what the proxy answered and what boto3 reported of it over UDP."""
+    """One run of the script, with the proxy's answers and boto3's UDP reports."""
 
     def __init__(self, ended: subprocess.CompletedProcess[str], answers: list[Answer], events: list[Any]) -> None:
         self.ended = ended
@@ -60,7 +60,7 @@ class Backup:
 
 @pytest.fixture(scope="module")
 def backup(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Backup]:
-    """Run the script as it is, with CSM switched on by its environment, against moto through the proxy."""
+    """Run the script with CSM enabled by its environment, against moto through the proxy."""
     directory = tmp_path_factory.mktemp("files")
     for name, size in demo.FILES.items():
         (directory / name).write_text("x" * size)
@@ -85,7 +85,7 @@ def backup(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Backup]:
 
 
 def _events_in(listener: socket.socket) -> Iterator[Any]:
-    """Yield what has been sent: loopback has delivered it all before the sender's call returned."""
+    """Yield all sent events: loopback has delivered them before the sender's call returned."""
     for _ in range(1_000):
         try:
             yield json.loads(listener.recv(65_536))
@@ -93,20 +93,20 @@ def _events_in(listener: socket.socket) -> Iterator[Any]:
             return
 
 
-def test_the_script_copes(backup: Backup) -> None:
-    """The script says what it does, takes the refusal and the missing object in its stride, and succeeds."""
+def test_the_script_handles_the_faults(backup: Backup) -> None:
+    """The script reports its steps, handles the refusal and the missing object, and succeeds."""
     assert (backup.ended.returncode, backup.ended.stderr) == (0, "")
     said = backup.ended.stdout.splitlines()
     assert said[0].startswith("backup as arn:aws:sts::")
     assert "(AccessDenied) when calling the GetObject operation" in said[2]
     assert said[3] == "no good backup before this one"
-    # of two threads that print at once the lines may run into each other
+    # lines of two threads that print at once may be mixed
     assert set(re.findall(r"uploaded nightly/(\w+\.sql)", backup.ended.stdout)) == set(demo.FILES)
     assert said[-2:] == ["7 objects in the catalog", "done"]
 
 
-def test_the_answers_are_what_the_demo_is_about(backup: Backup) -> None:
-    """One item is throttled twice and then served, one object refused, one not found, all else answered well."""
+def test_the_answers(backup: Backup) -> None:
+    """One item is throttled twice and then served, one object is refused, one not found, all else succeeds."""
     assert Counter(answer.operation for answer in backup.answers) == MADE
     assert [answer.status for answer in backup.answers if answer.operation == "PutItem"] == [
         *(200, 200),
@@ -122,7 +122,7 @@ def test_the_answers_are_what_the_demo_is_about(backup: Backup) -> None:
     ]
 
 
-def test_boto3_reports_what_was_answered(backup: Backup) -> None:
+def test_boto3_reports_the_answers(backup: Backup) -> None:
     """Each answer is an attempt in boto3's datagrams, by request id, status and operation; the retries are one call."""
     reported = {event["XAmznRequestId"]: (event["Api"], event["HttpStatusCode"]) for event in backup.attempts}
     assert reported == {answer.request_id: (answer.operation, answer.status) for answer in backup.answers}
@@ -154,7 +154,7 @@ def test_boto3_reports_what_was_answered(backup: Backup) -> None:
     ],
 )
 def test_the_environment(inherited: dict[str, str], name: str, expected: str | None) -> None:
-    """Nothing of the user's AWS or proxy settings gets through; what is not about them does."""
+    """None of the user's AWS or proxy settings are passed on; all others are."""
     assert demo.environment_for(4711, inherited).get(name) == expected
 
 
@@ -171,13 +171,13 @@ def test_the_exit_code_is_the_commands(program: str, expected: int) -> None:
 
 
 def test_a_signal_as_the_command_ends_does_not_cost_the_exit_code() -> None:
-    """The code is passed on also where Ctrl-C is noticed only as the wait for the command comes back."""
-    with started([sys.executable, "-c", TOLD_AT_THE_END], extra={"PYTHONPATH": str(DEMO.parent)}) as process:
+    """The code is also passed on if Ctrl-C is noticed only when the wait for the command returns."""
+    with started([sys.executable, "-c", SIGNAL_AT_THE_END], extra={"PYTHONPATH": str(DEMO.parent)}) as process:
         assert process.wait(DEADLINE_SECONDS) == 7
 
 
-def test_moto_that_does_not_start_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The last words of a moto that fails come with the error, its traceback does not."""
+def test_moto_that_does_not_start_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The error has the last line of a failing moto, without its traceback."""
     monkeypatch.setattr(demo, "MOTO", "import no_such_moto")
     with contextlib.ExitStack() as stack, pytest.raises(RuntimeError, match="no_such_moto") as raised:
         stack.enter_context(demo.moto_server())
@@ -224,8 +224,8 @@ def test_the_demo_shows_the_waterfall(tmp_path: Path) -> None:
     ],
 )
 def test_a_demo_that_is_stopped_leaves_nothing(tmp_path: Path, signal_sent: signal.Signals, *, to_group: bool) -> None:
-    """A signal in the middle ends the command as well, and the files are gone."""
-    for _ in range(5):  # on a busy machine the script may be done before the signal is there
+    """A signal during the run ends the command as well, and the files are removed."""
+    for _ in range(5):  # on a busy machine the script may end before the signal arrives
         code, printed = _stopped(tmp_path, signal_sent, to_group=to_group)
         if "done" not in printed:
             break
@@ -240,5 +240,5 @@ def _stopped(tmp_path: Path, signal_sent: signal.Signals, *, to_group: bool) -> 
         assert next_line(process.stdout).startswith("backup as ")
         send = os.killpg if to_group else os.kill
         send(process.pid, signal_sent)
-        printed, _ = process.communicate(timeout=DEADLINE_SECONDS)  # ends when nobody holds the pipes any more
+        printed, _ = process.communicate(timeout=DEADLINE_SECONDS)  # ends when no process holds the pipes any more
         return process.returncode, printed.decode()

@@ -1,4 +1,4 @@
-"""The documents say what the code does: settings, exit codes, attributes, commands, links, packaging."""
+"""The documents agree with the code: settings, exit codes, attributes, commands, links, packaging."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ _CODE = re.compile(r"`([^`]+)`")
 
 
 def rows(document: Path, *, section: str = "") -> Iterator[list[str]]:
-    """Yield the cells of each row of a document's tables, those of one section if it is named."""
+    """Yield the cells of each row of a document's tables, or of one section's."""
     inside = not section
     for line in document.read_text(encoding="utf-8").splitlines():
         if line.startswith("#") and section:
@@ -56,7 +56,7 @@ def names(document: Path, section: str) -> dict[str, list[str]]:
 
 
 def shown_default(default: object) -> str:
-    """Return how the cell of a default begins."""
+    """Return the beginning of a default's cell."""
     if default in (None, "", ()):
         return "unset"
     if isinstance(default, tuple):
@@ -72,7 +72,7 @@ def shown_flag(setting: Setting) -> str:
 
 @pytest.mark.parametrize("document", [README, SETTINGS_DOCUMENT], ids=lambda document: document.name)
 def test_the_settings_tables_equal_the_code(document: Path) -> None:
-    """Every setting has its row with flag, variable and default, and no row is left over."""
+    """Every setting has its row with flag, variable and default, and there are no other rows."""
     in_table = {row[1]: (row[0], row[2]) for row in rows(document) if row[1].startswith(f"`{PREFIX}")}
     assert in_table.keys() == {f"`{setting.variable}`" for setting in SETTINGS.values()}
     for setting in SETTINGS.values():
@@ -82,7 +82,7 @@ def test_the_settings_tables_equal_the_code(document: Path) -> None:
 
 
 def test_the_commands_of_each_setting() -> None:
-    """The table says which command takes a flag."""
+    """The table says which commands have a flag."""
     in_table = {row[1]: row[4] for row in rows(SETTINGS_DOCUMENT) if row[1].startswith(f"`{PREFIX}")}
     for setting in SETTINGS.values():
         commands = [command for command, flags in FLAGS_OF.items() if setting in flags]
@@ -91,7 +91,7 @@ def test_the_commands_of_each_setting() -> None:
 
 @pytest.mark.parametrize("document", [README, SETTINGS_DOCUMENT], ids=lambda document: document.name)
 def test_the_default_deadlines(document: Path) -> None:
-    """The deadlines that `--drain-seconds` replaces are listed with their commands."""
+    """The default deadlines, which `--drain-seconds` overrides, are listed with their commands."""
     (default,) = [row[2] for row in rows(document) if row[0] == "`--drain-seconds`"]
     for command, seconds in SETTINGS["drain_seconds"].defaults.items():
         assert re.search(rf"{command} {seconds:g}\b|\b{seconds:g} for {command}", default), default
@@ -99,7 +99,7 @@ def test_the_default_deadlines(document: Path) -> None:
 
 @pytest.mark.parametrize("command", FLAGS_OF)
 def test_every_flag_of_the_help_is_documented(command: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """What `--help` lists is in the README's and the settings' tables."""
+    """Every option in `--help` is in the README's and the settings' tables."""
     with pytest.raises(SystemExit):
         read_command_line([command, "--help"])
     listed = set(re.findall(r"--[a-z][a-z-]+", capsys.readouterr().out)) - {"--help"}
@@ -136,13 +136,13 @@ def test_every_other_standard_variable_is_documented_as_ignored() -> None:
 
 
 def test_ignored_variables_occur_in_no_code() -> None:
-    """A variable that is said to be ignored is nowhere read."""
+    """A variable that is documented as ignored is not read anywhere."""
     code = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "csm_otel").rglob("*.py"))
     assert [name for name in names(SETTINGS_DOCUMENT, "Standard variables that are ignored") if name in code] == []
 
 
 def test_each_exit_code_names_a_test_that_exists() -> None:
-    """Every row of the exit-code table is shown by a test, down to the case in its table."""
+    """Every row of the exit-code table names an existing test, down to the case in its table."""
     in_table = list(rows(README, section="Exit codes"))[1:]
     assert {(row[0], row[1]) for row in in_table} == {
         *(("serve", code) for code in ("0", "1", "2", "128+n")),
@@ -160,7 +160,7 @@ def test_each_exit_code_names_a_test_that_exists() -> None:
 
 
 def test_every_attribute_of_our_own_is_documented() -> None:
-    """Each `csm.` attribute is in a table of what is exported, and no other is."""
+    """The tables of exported attributes have each `csm.` attribute, and no other."""
     documented = {
         name for row in rows(SPANS) for name in _CODE.findall(row[0]) if re.match(r"csm\.(?!latency)", name)
     } | set(re.findall(r"`(csm\.orphan)`", SPANS.read_text(encoding="utf-8")))
@@ -173,8 +173,8 @@ def commands(document: Path) -> list[str]:
     return [line.strip() for block in blocks for line in block.splitlines() if line.strip()]
 
 
-def test_the_commands_of_the_readme_are_ones() -> None:
-    """Each `csm-otel` line is one that the command line takes, each make target exists."""
+def test_the_commands_of_the_readme_exist() -> None:
+    """Each `csm-otel` line is accepted by the command line, each make target exists."""
     lines = [shlex.split(line, comments=True) for line in commands(README)]
     ours = [line[line.index("csm-otel") + 1 :] for line in lines if "csm-otel" in line]
     assert {arguments[0] for arguments in ours} == {"serve", "exec", "replay", "flush"}
@@ -189,7 +189,7 @@ def test_the_commands_of_the_readme_are_ones() -> None:
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: document.name)
-def test_links_lead_to_files(document: Path) -> None:
+def test_links_are_valid(document: Path) -> None:
     """A relative link names a file of the repository, and a heading in it where it has one."""
     for target, anchor in re.findall(r"\]\((?!https?:)([^)#]*)(?:#([^)]+))?\)", document.read_text(encoding="utf-8")):
         path = (document.parent / target).resolve() if target else document
@@ -199,7 +199,7 @@ def test_links_lead_to_files(document: Path) -> None:
 
 
 def test_the_changelog_has_this_version() -> None:
-    """The version of the package has its section, the first one."""
+    """The package's version has its section, the first one."""
     changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
     assert re.findall(r"^## \[([^]]+)\]", changelog, re.MULTILINE)[0] == __version__
 
@@ -222,7 +222,7 @@ def test_the_collector_configuration() -> None:
 
 
 def test_the_image() -> None:
-    """It is not root's, comes from tagged images, installs by hash only, and copies what is there and not ignored."""
+    """It does not run as root, builds on tagged images, installs by hash only, and copies existing files."""
     text = (ROOT / "Dockerfile").read_text(encoding="utf-8").replace("\\\n", " ")
     lines = [line for line in text.splitlines() if line and not line.startswith("#")]
     assert all(re.match(r"FROM python:3\.\d+-slim\b", line) for line in lines if line.startswith("FROM "))
@@ -239,8 +239,8 @@ def test_the_image() -> None:
     assert [name for name in copied if not (ROOT / name).exists()] == []
 
 
-def test_the_image_asks_for_its_health() -> None:
-    """Its health check is a program that ends with 0 while `/healthz` is 200; its spool is a volume of its user's."""
+def test_the_image_checks_its_health() -> None:
+    """Its health check exits with 0 while `/healthz` is 200; its spool is a volume of its user."""
     text = (ROOT / "Dockerfile").read_text(encoding="utf-8").replace("\\\n", "")
     (variables,) = re.findall(r"^ENV (CSM_OTEL.*)$", text, re.MULTILINE)
     settings = dict(word.split("=") for word in variables.split())
@@ -267,8 +267,8 @@ def unit() -> dict[str, list[str]]:
     return unit_settings
 
 
-def test_the_unit_starts_what_there_is() -> None:
-    """Its command line is one, its folders are those it makes, and it waits for longer than the daemon takes to end."""
+def test_the_unit_starts_the_daemon() -> None:
+    """Its command line is valid, its folders are those it creates, and its stop timeout exceeds the drain deadline."""
     unit_settings = unit()
     assert [name for name, values in unit_settings.items() if len(values) != 1] == []
     program, *words = shlex.split(unit_settings["ExecStart"][0])
@@ -283,8 +283,8 @@ def test_the_unit_starts_what_there_is() -> None:
     assert int(unit_settings["WatchdogSec"][0]) > SETTINGS["drain_seconds"].defaults["serve"]
 
 
-def test_the_unit_lets_senders_be_found() -> None:
-    """What would hide other processes, or the machine's loopback address, is not switched on."""
+def test_the_unit_hides_no_senders() -> None:
+    """No option hides other processes or the machine's loopback address."""
     unit_settings = unit()
     assert unit_settings["AmbientCapabilities"] == unit_settings["CapabilityBoundingSet"]
     assert {"CAP_SYS_PTRACE", "CAP_DAC_READ_SEARCH"} == set(unit_settings["AmbientCapabilities"][0].split())
@@ -296,7 +296,7 @@ def test_the_unit_lets_senders_be_found() -> None:
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="no systemd here")
 @pytest.mark.may_skip("not every system has systemd")
 def test_systemd_understands_the_unit(tmp_path: Path) -> None:
-    """Each line is one that systemd knows."""
+    """Each line is known to systemd."""
     text = (ROOT / "packaging/csm-otel.service").read_text(encoding="utf-8")
     path = tmp_path / "csm-otel.service"
     path.write_text(text.replace(shlex.split(unit()["ExecStart"][0])[0], "/bin/true"), encoding="utf-8")
@@ -305,8 +305,8 @@ def test_systemd_understands_the_unit(tmp_path: Path) -> None:
     assert done.returncode == 0
 
 
-def test_the_image_builds_with_all_that_the_build_back_end_needs() -> None:
-    """What the Dockerfile takes from the development lock is hatchling and its requirements, all of them."""
+def test_the_image_has_the_requirements_of_the_build_back_end() -> None:
+    """The Dockerfile takes hatchling and all its requirements from the development lock, and nothing else."""
     found = re.search(r"wanted = /\^\(([^)]+)\)==/", (ROOT / "Dockerfile").read_text(encoding="utf-8"))
     assert found
     needed, waiting = set(), {"hatchling"}
@@ -328,8 +328,8 @@ _REGISTRY = re.compile(
 )
 
 
-def test_no_text_holds_a_registry_address_or_a_path_of_a_machine() -> None:
-    """Nothing in the repository depends on where it was made or where its packages came from."""
+def test_no_registry_address_or_local_path() -> None:
+    """Nothing in the repository depends on where it was built or where its packages came from."""
     if not (ROOT / ".git").exists():
         pytest.skip("no git checkout: which files belong to the repository is not known")
     listed = subprocess.run(
@@ -344,7 +344,7 @@ def test_no_text_holds_a_registry_address_or_a_path_of_a_machine() -> None:
         try:
             text = (ROOT / name).read_text(encoding="utf-8")
         except (UnicodeDecodeError, FileNotFoundError):
-            continue  # no text, or deleted and not yet committed
+            continue  # binary, or deleted and not yet committed
         found += [f"{name}: {match[0]}" for match in _REGISTRY.finditer(text)]
         found += [f"{name}: {match[0]}" for match in _MACHINE_PATH.finditer(text)]
     assert found == []
@@ -355,14 +355,14 @@ _PATH = re.compile(r"`((?:csm_otel|tests|benchmarks|soak|docs|examples|packaging
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: document.name)
 def test_paths_exist(document: Path) -> None:
-    """Each path of this repository that a document mentions is that of a file or a folder."""
+    """Each path of this repository in a document is that of a file or a folder."""
     mentioned = _PATH.findall(document.read_text(encoding="utf-8"))
     assert [path for path in mentioned if not (ROOT / path).exists()] == []
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: document.name)
 def test_modules_are_named_by_their_paths(document: Path) -> None:
-    """A module is never named without its room, in which case nobody would notice that it has moved."""
+    """A module is always named with its room, so that a moved one is noticed."""
     mentioned = re.findall(r"`([\w/]+\.py)[`:]", document.read_text(encoding="utf-8"))
     modules = {path.name for path in (ROOT / "csm_otel").rglob("*.py")} - {"__init__.py"}
     assert [path for path in mentioned if path in modules] == []
@@ -376,8 +376,8 @@ def _texts(tree: ast.Module) -> set[str]:
 
 
 @pytest.mark.parametrize("section", ["Guarantees", "Losses", "Failure by failure"])
-def test_quoted_messages_are_those_of_the_code(section: str) -> None:
-    """Every message that the document on reliability quotes is printed by csm-otel, word for word."""
+def test_quoted_messages(section: str) -> None:
+    """Every message that the document on reliability quotes is in the code, word for word."""
     text = (ROOT / "docs/reliability.md").read_text(encoding="utf-8").partition(f"\n## {section}\n")[2]
     quoted = re.findall(r'"([^"]+)"', text.partition("\n## ")[0])
     printed = {

@@ -1,4 +1,4 @@
-"""The exceptions, and how a bad value is quoted in one."""
+"""The exceptions, and how they quote a bad value."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from csm_otel.errors import (
     ],
 )
 def test_quoted(text: str, expected: str) -> None:
-    """A value is quoted on one line, cut if long, and not shown if it may be a header."""
+    """A value is quoted on one line, cut if long, and hidden if it may be a header."""
     assert quoted(text) == expected
 
 
@@ -55,11 +55,11 @@ def test_one_base_class() -> None:
     ],
 )
 def test_text(error: CsmOtelError, text: str) -> None:
-    """The text of an exception is a line for its reader."""
+    """The text of an exception is one line for the operator."""
     assert str(error) == text
 
 
-def test_what_an_error_carries() -> None:
+def test_the_attributes_of_an_error() -> None:
     """Reason, faults and errno are available without parsing the text."""
     assert MalformedDatagramError("empty").reason == "empty"
     assert SettingsError([Fault("a", "b")]).faults == (Fault("a", "b"),)
@@ -83,7 +83,7 @@ def test_address_text(host: str, expected: str) -> None:
 
 @pytest.mark.parametrize("raised", [[], [Fault("--b", "y"), Fault("--c", "z")]])
 def test_faults_are_collected(raised: list[Fault]) -> None:
-    """The faults of a settings error are added to those there are already, each once."""
+    """The faults of a settings error are added to the list, each once."""
     faults = [Fault("--a", "x")]
     with collecting(faults):
         _fail(SettingsError([*raised, Fault("--a", "x")]))
@@ -92,7 +92,7 @@ def test_faults_are_collected(raised: list[Fault]) -> None:
 
 
 def test_other_errors_are_not_collected() -> None:
-    """An error that is not about settings is raised all the same."""
+    """An error that is not about settings is raised as usual."""
     with pytest.raises(ListenError), collecting([]):
         _fail(ListenError("in use"))
 

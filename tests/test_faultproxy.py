@@ -1,4 +1,4 @@
-"""The fault proxy in front of a real moto, asked by the real boto3 and by plain sockets."""
+"""The fault proxy in front of a real moto, called by the real boto3 and by plain sockets."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def moto_port() -> Iterator[int]:
 
 @pytest.fixture
 def aws_settings_of_our_own(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keep the user's AWS settings away from boto3."""
+    """Hide the user's AWS settings from boto3."""
     for name in [name for name in os.environ if name.startswith("AWS_")]:
         monkeypatch.delenv(name)
     for name, value in demo.environment_for(1, {}).items():
@@ -55,14 +55,14 @@ def aws_settings_of_our_own(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @cache
 def session() -> boto3.Session:
-    """Return the session of all clients, which reads the model of each service once."""
+    """Return the session of all clients, which loads the model of each service once."""
     return boto3.Session(aws_session_token=SESSION_TOKEN, aws_access_key_id="AKIAIOSFODNN7EXAMPLE",
                          aws_secret_access_key="not-a-secret", region_name="us-east-1")  # fmt: skip
 
 
 @contextlib.contextmanager
 def client_of(proxy: FaultProxy, service: str, *, attempts: int = 1, **settings: Any) -> Generator[Any]:
-    """Make a boto3 client that talks to the proxy and leaves no connection open."""
+    """Create a boto3 client that sends to the proxy, and close its connections at the end."""
     config = Config(retries={"total_max_attempts": attempts, "mode": "legacy"}, proxies={}, **settings)
     client = session().client(service, endpoint_url=f"http://127.0.0.1:{proxy.port}", config=config)
     try:
@@ -72,7 +72,7 @@ def client_of(proxy: FaultProxy, service: str, *, attempts: int = 1, **settings:
 
 
 def exchange(port: int, *parts: bytes) -> bytes:
-    """Send the parts over one plain connection and return what comes until the other side closes it."""
+    """Send the parts over one plain connection and return everything received until the other side closes it."""
     with socket.create_connection(("127.0.0.1", port), timeout=DEADLINE_SECONDS) as connection:
         for part in parts:
             connection.sendall(part)
@@ -109,10 +109,10 @@ def exchange(port: int, *parts: bytes) -> bytes:
                      "ResourceNotFoundException", "DescribeTable", id="json-missing"),
     ],
 )  # fmt: skip
-def test_a_service_fails_in_its_own_words(
+def test_errors_of_each_service(
     moto_port: int, service: str, call: Callable[[Any], object], rule: Rule, status: int, code: str, operation: str
 ) -> None:
-    """boto3 raises the error of the service it asked, under the request id of the answer log."""
+    """boto3 raises the service's own error, with the request id of the answer log."""
     with FaultProxy(moto_port, [rule]) as proxy, client_of(proxy, service) as client:
         with pytest.raises(ClientError) as raised:
             call(client)
@@ -126,7 +126,7 @@ def test_a_service_fails_in_its_own_words(
 
 
 @pytest.mark.parametrize("service", ["s3", "sts", "sqs"])
-def test_any_error_can_be_asked_for(moto_port: int, service: str) -> None:
+def test_any_error_can_be_requested(moto_port: int, service: str) -> None:
     """Status, code and message of an ``error`` rule arrive as given, markup and other alphabets included."""
     rule = Rule(kind="error", status=418, code="Made.Up", message='<b>&amp; "ünï"')
     call = {"s3": "list_buckets", "sts": "get_caller_identity", "sqs": "list_queues"}
@@ -152,7 +152,7 @@ def test_any_error_can_be_asked_for(moto_port: int, service: str) -> None:
     ],
 )
 def test_a_connection_fails(moto_port: int, rule: Rule, expected: type[Exception]) -> None:
-    """boto3 raises what it raises for a network that fails so, and the log has a record without a status."""
+    """boto3 raises its error for such a network failure, and the log has a record without a status."""
     read_timeout = 0.2 if expected is ReadTimeoutError else DEADLINE_SECONDS
     with FaultProxy(moto_port, [rule]) as proxy:
         with client_of(proxy, "s3", read_timeout=read_timeout) as client, pytest.raises(expected):
@@ -171,8 +171,8 @@ def test_reset_is_a_reset_and_close_is_not(moto_port: int) -> None:
             exchange(proxy.port, request)
 
 
-def test_a_delayed_request_is_served_late(moto_port: int) -> None:
-    """A ``delay`` takes its time and then passes the request on."""
+def test_a_delayed_request(moto_port: int) -> None:
+    """A ``delay`` waits and then forwards the request."""
     with FaultProxy(moto_port, [Rule(kind="delay", seconds=0.2)]) as proxy, client_of(proxy, "s3") as client:
         started = time.monotonic()
         client.list_buckets()
@@ -181,7 +181,7 @@ def test_a_delayed_request_is_served_late(moto_port: int) -> None:
 
 
 def test_held_requests_can_be_released(moto_port: int) -> None:
-    """A request is held without a limit until ``release``, its record being there from the beginning."""
+    """A request is held without a limit until ``release``, with its record there from the start."""
     with (
         FaultProxy(moto_port, [Rule(kind="hold")]) as proxy,
         client_of(proxy, "s3", read_timeout=DEADLINE_SECONDS) as client,
@@ -212,8 +212,8 @@ def test_held_requests_can_be_released(moto_port: int) -> None:
         pytest.param([Rule(kind="denied", operation="PutItem")], [200] * 4, id="operation-does-not-fit"),
     ],
 )  # fmt: skip
-def test_rules_hit_what_they_say(moto_port: int, rules: list[Rule], expected: list[int]) -> None:
-    """Of four equal calls those fail whose turn it is."""
+def test_rules_select_requests(moto_port: int, rules: list[Rule], expected: list[int]) -> None:
+    """Of four equal calls those fail that the rule selects."""
     with FaultProxy(moto_port, rules) as proxy, client_of(proxy, "s3") as client:
         for _ in range(4):
             with contextlib.suppress(ClientError):
@@ -231,8 +231,8 @@ def test_boto3_retries_until_it_is_served(moto_port: int) -> None:
         assert response["ResponseMetadata"]["RequestId"] == proxy.answers[-1].request_id
 
 
-def test_requests_are_recognized_as_their_caller_says(moto_port: int) -> None:
-    """Each answer names the call that ``call_of`` saw in its request, a retried one several times."""
+def test_the_call_of_a_request(moto_port: int) -> None:
+    """Each answer names the call that ``call_of`` found in its request, a retried one several times."""
     with (
         FaultProxy(moto_port, [Rule(kind="throttle")], call_of=lambda request: request.body.decode()[-6:-2]) as proxy,
         client_of(proxy, "dynamodb", attempts=2) as client,
@@ -245,7 +245,7 @@ def test_requests_are_recognized_as_their_caller_says(moto_port: int) -> None:
 
 
 def test_an_unknown_kind_is_refused() -> None:
-    """A rule with a misspelt kind does not become some other fault."""
+    """A rule with a misspelt kind is rejected instead of becoming another fault."""
     with pytest.raises(ValueError, match="no such kind of fault: trottle"):
         Rule(kind="trottle")  # type: ignore[arg-type]
 
@@ -284,8 +284,8 @@ def test_every_s3_request_is_recognised(moto_port: int) -> None:
         assert {answer.service for answer in proxy.answers} == {"s3"}
 
 
-def test_what_s3_is_asked_that_is_not_in_the_table(moto_port: int) -> None:
-    """An S3 request that is not known goes by its method and path."""
+def test_an_unknown_s3_request(moto_port: int) -> None:
+    """An unknown S3 request is named by its method and path."""
     with FaultProxy(moto_port) as proxy:
         exchange(proxy.port, b"OPTIONS /bucket/key?x=1 HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
         assert [answer.operation for answer in proxy.answers] == ["OPTIONS /bucket/key"]
@@ -303,7 +303,7 @@ def test_what_s3_is_asked_that_is_not_in_the_table(moto_port: int) -> None:
     ],
 )
 def test_each_answer_has_one_request_id(moto_port: int, method: str, path: str, rules: list[Rule], status: int) -> None:
-    """All three headers hold the id of the answer log, once each, and an error's body no other one."""
+    """All three headers have the id of the answer log, once each, and an error's body has no other one."""
     with (
         FaultProxy(moto_port, rules) as proxy,
         contextlib.closing(http.client.HTTPConnection("127.0.0.1", proxy.port, timeout=DEADLINE_SECONDS)) as connection,
@@ -321,7 +321,7 @@ def test_each_answer_has_one_request_id(moto_port: int, method: str, path: str, 
 
 
 def test_request_ids_are_unique_among_threads(moto_port: int) -> None:
-    """Of many concurrent calls each gets an id of its own, the one that is in the log."""
+    """Each of many concurrent calls gets its own id, the one in the log."""
     with (
         FaultProxy(moto_port) as proxy,
         client_of(proxy, "sts", max_pool_connections=8) as client,
@@ -336,14 +336,14 @@ def test_request_ids_are_unique_among_threads(moto_port: int) -> None:
 
 @pytest.mark.parametrize("rules", [[], [Rule(kind="denied")]], ids=["passed-on", "fault"])
 def test_an_answer_to_head_has_no_body(moto_port: int, rules: list[Rule]) -> None:
-    """HEAD gets headers only, or the next answer on the connection would not be understood."""
+    """HEAD gets headers only, or the next answer on the connection would be misread."""
     with FaultProxy(moto_port, rules) as proxy:
         received = exchange(proxy.port, b"HEAD /b HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
     assert received.partition(b"\r\n\r\n")[2] == b""
 
 
 def test_an_unsigned_request_is_recognised(moto_port: int) -> None:
-    """Without a signature the service is unknown, the operation and its protocol are not."""
+    """Without a signature the service is unknown, but the operation and its protocol are known."""
     with FaultProxy(moto_port, [Rule(kind="throttle")]) as proxy:
         with (
             client_of(proxy, "dynamodb", signature_version=UNSIGNED) as client,
@@ -354,7 +354,7 @@ def test_an_unsigned_request_is_recognised(moto_port: int) -> None:
 
 
 def test_an_object_is_not_touched(moto_port: int) -> None:
-    """An object that is XML with a request id in it comes back as it was put."""
+    """An object that is XML with a request id in it comes back unchanged."""
     stored = b"<Log><RequestId>as it was</RequestId></Log>"
     with FaultProxy(moto_port) as proxy, client_of(proxy, "s3") as client:
         client.create_bucket(Bucket="untouched")
@@ -365,7 +365,7 @@ def test_an_object_is_not_touched(moto_port: int) -> None:
 
 
 def test_large_bodies_pass(moto_port: int) -> None:
-    """An upload of 20 MiB, in parts and with boto3's checksums, comes back the same."""
+    """An upload of 20 MiB, in parts and with boto3's checksums, comes back unchanged."""
     content = random.Random(1).randbytes(20 * 1024 * 1024)
     with FaultProxy(moto_port) as proxy, client_of(proxy, "s3", max_pool_connections=10) as client:
         client.create_bucket(Bucket="large")
@@ -378,7 +378,7 @@ def test_large_bodies_pass(moto_port: int) -> None:
 
 
 def test_a_chunked_body_passes(moto_port: int) -> None:
-    """A body in chunks, with extensions and a trailer, is stored whole, aws-chunked encoding inside it decoded."""
+    """A body in chunks, with extensions and a trailer, is stored whole, with aws-chunked encoding inside it decoded."""
     head = (
         b"PUT /chunked/key HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n"
         b"Content-Encoding: aws-chunked\r\nX-Amz-Decoded-Content-Length: 11\r\n"
@@ -396,7 +396,7 @@ def test_a_chunked_body_passes(moto_port: int) -> None:
 
 
 def test_a_client_that_expects_100_gets_it(moto_port: int) -> None:
-    """A client that waits for ``100 Continue`` gets it before it has sent its body, and its answer after."""
+    """A client that waits for ``100 Continue`` gets it before it has sent its body, and its answer after it."""
     head = (
         b"PUT /expecting HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\nContent-Length: 5\r\n"
         b"Connection: close\r\n\r\n"
@@ -415,7 +415,7 @@ def test_a_client_that_expects_100_gets_it(moto_port: int) -> None:
 
 
 def test_connections_are_kept_alive_and_closed_at_the_end(moto_port: int) -> None:
-    """Requests of any outcome share a connection; leaving the context ends it, and the threads with it."""
+    """Requests with any answer share a connection; leaving the context ends it, and the threads with it."""
     threads_before = set(threading.enumerate())
     with contextlib.closing(http.client.HTTPConnection("127.0.0.1", 1, timeout=DEADLINE_SECONDS)) as connection:
         with FaultProxy(moto_port, [Rule(kind="denied", method="HEAD")]) as proxy:
@@ -431,7 +431,7 @@ def test_connections_are_kept_alive_and_closed_at_the_end(moto_port: int) -> Non
 
 
 def test_without_an_upstream_there_is_a_502() -> None:
-    """A stand-in that does not answer is told apart from the faults asked for."""
+    """A stand-in that does not answer is distinguished from the requested faults."""
     with socket.socket() as bound:
         bound.bind(("127.0.0.1", 0))  # but does not listen: refused
         with FaultProxy(bound.getsockname()[1]) as proxy, client_of(proxy, "s3") as client:
@@ -450,7 +450,7 @@ def test_without_an_upstream_there_is_a_502() -> None:
         pytest.param(b"PUT /b HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n-1\r\n", id="negative-chunk"),
     ],
 )
-def test_what_is_no_http_is_answered_too(moto_port: int, sent: bytes) -> None:
+def test_a_malformed_request_is_answered(moto_port: int, sent: bytes) -> None:
     """A malformed request gets a 400 with a request id, and the connection is closed."""
     with FaultProxy(moto_port) as proxy:
         received = exchange(proxy.port, sent)
@@ -481,7 +481,7 @@ def test_the_log_holds_the_answers_and_no_secret(moto_port: int) -> None:
 
 
 def test_as_a_command(moto_port: int, tmp_path: Path) -> None:
-    """The command prints its port, follows its rules, writes its log and ends well when it is told to."""
+    """The command prints its port, follows its rules, writes its log and exits cleanly on request."""
     rules, log = tmp_path / "rules.json", tmp_path / "answers.jsonl"
     rules.write_text(json.dumps([{"kind": "throttle", "operation": "ListBuckets", "times": 1}]))
     command = [sys.executable, str(REPOSITORY / "examples" / "faultproxy.py"), "--upstream", str(moto_port)]
@@ -512,7 +512,7 @@ def test_as_a_command(moto_port: int, tmp_path: Path) -> None:
     ],
 )
 def test_bad_rules_stop_the_command(tmp_path: Path, rules: str, complaint: str) -> None:
-    """Rules that cannot be meant are named on stderr, with exit code 2."""
+    """Invalid rules are reported on stderr, with exit code 2."""
     path = tmp_path / "rules.json"
     path.write_text(rules)
     ended = subprocess.run(

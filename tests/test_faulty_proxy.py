@@ -1,4 +1,4 @@
-"""The faults that other tests rely on are really what befalls a connection."""
+"""The faults that other tests rely on really happen to a connection."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SHORT_SECONDS = 0.2
 
 @pytest.fixture
 def proxy() -> Iterator[FaultyProxy]:
-    """Stand in front of a server that sends back whatever it gets."""
+    """Stand in front of an echo server."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         threading.Thread(target=_echo_all, args=(server,), daemon=True).start()
         with FaultyProxy(f"http://127.0.0.1:{server.getsockname()[1]}") as proxy:
@@ -62,7 +62,7 @@ def _connect(proxy: FaultyProxy) -> socket.socket:
 
 
 def _read(sock: socket.socket, count: int) -> tuple[bytes, str]:
-    """Return what comes, up to so many bytes, and how it ended."""
+    """Read up to so many bytes, and return them and how the connection ended."""
     got = b""
     try:
         while len(got) < count:
@@ -90,7 +90,7 @@ def _read(sock: socket.socket, count: int) -> tuple[bytes, str]:
     ],
 )
 def test_what_a_client_sees(proxy: FaultyProxy, plan: Plan, expected: tuple[bytes, str]) -> None:
-    """Each plan for the first connection gives what it says; the next one is unharmed."""
+    """Each plan for the first connection has its effect; the next connection is unharmed."""
     proxy.script(plan)
     assert expected == _exchange(proxy, expects_silence=expected[1] == "silent")
     with _connect(proxy) as sock:
@@ -100,11 +100,11 @@ def test_what_a_client_sees(proxy: FaultyProxy, plan: Plan, expected: tuple[byte
 
 
 def test_a_reset_is_one(proxy: FaultyProxy) -> None:
-    """A reset in the answer is seen as that, and not as an end."""
+    """A reset in the answer is seen as a reset, not as an orderly end."""
     proxy.plan = Plan(answer=Flow(end_after_bytes=4))
     with _connect(proxy) as sock:
         sock.sendall(SENT)
-        _, how = _read(sock, len(SENT))  # what has come may be lost in a reset
+        _, how = _read(sock, len(SENT))  # bytes received may be lost in a reset
     assert how == "reset"
 
 
@@ -119,7 +119,7 @@ def test_a_drip_takes_its_time(proxy: FaultyProxy) -> None:
 
 
 def test_open_connections_can_be_changed_and_ended(proxy: FaultyProxy) -> None:
-    """A new plan counts from where it is given; an end comes whatever the plan."""
+    """A new plan counts from when it is set; an end applies whatever the plan."""
     with _connect(proxy) as sock:
         sock.sendall(SENT)
         assert _read(sock, len(SENT)) == (SENT, "open")
@@ -131,7 +131,7 @@ def test_open_connections_can_be_changed_and_ended(proxy: FaultyProxy) -> None:
 
 
 def test_refusing_is_for_new_connections(proxy: FaultyProxy) -> None:
-    """Who is connected stays so; others find nobody, until there is somebody again on the same port."""
+    """Open connections stay; new ones are refused until it listens again on the same port."""
     with _connect(proxy) as sock:
         sock.sendall(SENT)
         _read(sock, len(SENT))

@@ -1,4 +1,4 @@
-"""The public names of the package: they are there for programs and type checkers, and cost nothing until used."""
+"""The public names of the package: available to programs and type checkers, and loaded on first use."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ print(json.dumps(sorted(set(sys.modules) - before)))
 _ALL_LOADED = _LOADED.replace("dir(csm_otel)", "from csm_otel import *")
 
 
-def test_to_import_the_package_loads_nothing_else() -> None:
+def test_importing_the_package_loads_nothing_else() -> None:
     """Neither the core nor any other package is imported before a name is used, as exec must start at once."""
     done = subprocess.run([sys.executable, "-c", _LOADED], capture_output=True, text=True, check=True)
 
@@ -40,14 +40,14 @@ def test_the_library_is_the_core() -> None:
     assert {name for name in others if not name.startswith("opentelemetry.semconv.")} <= {
         "opentelemetry",
         "opentelemetry.semconv",
-        "typing_extensions",  # the conventions' own
+        "typing_extensions",  # needed by the conventions
     }
     assert not {"socket", "threading", "logging", "asyncio"} & set(loaded)
 
 
 @pytest.mark.parametrize("name", csm_otel.__all__)
-def test_each_public_name_is_its_module_s(name: str) -> None:
-    """A public name is the object of that name in the one module that defines it, also on its second use."""
+def test_each_public_name_is_that_of_its_module(name: str) -> None:
+    """A public name is the object of that name in the module that defines it, also on its second use."""
     value = getattr(csm_otel, name)
 
     assert value.__name__ == name
@@ -56,13 +56,13 @@ def test_each_public_name_is_its_module_s(name: str) -> None:
 
 
 def test_public_names_are_documented_objects() -> None:
-    """Each public name has a docstring of its own, and `dir` lists it."""
+    """Each public name has a docstring, and `dir` lists it."""
     assert [name for name in csm_otel.__all__ if not getattr(csm_otel, name).__doc__] == []
     assert set(csm_otel.__all__) <= set(dir(csm_otel))
 
 
 def test_type_checkers_see_the_same_names() -> None:
-    """What is imported for type checkers, `__all__` and what can be imported at run time are the same names."""
+    """The imports for type checkers, `__all__` and the names importable at run time are the same."""
     tree = ast.parse(Path(csm_otel.__file__).read_text("utf-8"))
     block = next(node for node in tree.body if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING")
     for_checkers = {
@@ -76,8 +76,8 @@ def test_type_checkers_see_the_same_names() -> None:
     assert sorted(name for _, name in for_checkers) == csm_otel.__all__
 
 
-def test_other_names_are_not_there() -> None:
-    """An unknown name raises the usual error, so that `hasattr` works as ever."""
+def test_unknown_names() -> None:
+    """An unknown name raises the usual error, so that `hasattr` works."""
     with pytest.raises(AttributeError, match=r"^module 'csm_otel' has no attribute 'Pipeline'$"):
         _ = csm_otel.Pipeline  # type: ignore[attr-defined]
     assert not hasattr(csm_otel, "agent")

@@ -1,4 +1,4 @@
-"""The library: its guide runs as it is printed, and its example traces real datagrams."""
+"""The library: the examples of its guide run as printed, and the example program traces real datagrams."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ GUIDE, EXAMPLE = ROOT / "docs/library.md", ROOT / "examples/embed.py"
 
 
 def test_the_guide_runs() -> None:
-    """Each example of the guide, in their order, prints what the guide says."""
+    """The examples of the guide, in order, print what the guide shows."""
     text = GUIDE.read_text("utf-8")
     blocks = re.findall(r"^```pycon\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
     test = doctest.DocTestParser().get_doctest("\n".join(blocks), {}, GUIDE.name, GUIDE.name, 0)
@@ -43,7 +43,7 @@ def test_the_guide_names_all_reasons() -> None:
 
 
 def test_the_example_uses_public_names_only() -> None:
-    """A program needs no module below the package, and no name that is not public."""
+    """A program needs no module below the package, and no private name."""
     tree = ast.parse(EXAMPLE.read_text("utf-8"))
     imports = [node for node in ast.walk(tree) if isinstance(node, ast.Import | ast.ImportFrom)]
     ours = [node for node in imports if "csm_otel" in ast.unparse(node)]
@@ -53,7 +53,7 @@ def test_the_example_uses_public_names_only() -> None:
 
 
 def test_the_example_runs() -> None:
-    """Datagrams that arrive at its socket come out as spans, at once or when a signal ends it."""
+    """Datagrams sent to its socket become spans, at once or when a signal ends it."""
     process = subprocess.Popen([sys.executable, EXAMPLE, "0"], stdout=subprocess.PIPE, text=True)
     watchdog = threading.Timer(DEADLINE_SECONDS, process.kill)  # ends every read below
     watchdog.start()
@@ -76,7 +76,7 @@ def test_the_example_runs() -> None:
         watchdog.cancel()
         process.kill()
 
-    # A call is held for a moment if the machine was so slow that its datagrams seem to have been delayed.
+    # A call is held for a moment on a slow machine, where its datagrams seem to have been delayed.
     lines.remove("malformed: not_json\n")
     assert lines == ["call S3.GetObject 30 ms ok\n", "attempt S3.GetObject attempt 25 ms ok\n"]
     assert rest == "orphan S3.PutObject attempt 25 ms SlowDown\n"

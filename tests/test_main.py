@@ -1,4 +1,4 @@
-"""The program's entry: the same by its name and by ``python -m``, and quiet when it is interrupted at once."""
+"""The program's entry point: the same by its name and by ``python -m``, and quiet when interrupted at the start."""
 
 from __future__ import annotations
 
@@ -49,8 +49,8 @@ def test_an_interrupt_at_the_start(before: str, expected: str) -> None:
     assert (done.returncode, done.stdout, done.stderr) == (7, f"{expected}\n", "")
 
 
-def test_the_exit_code_is_the_command_line_s(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What the command line returns is what the process exits with, and no text of an exception is printed."""
+def test_the_exit_code(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The process exits with the result of the command line, and no text of an exception is printed."""
     before = sys.excepthook, signal.getsignal(signal.SIGINT)
     monkeypatch.setattr(cli, "main", lambda: 5)
     for hook in ("excepthook", "unraisablehook"):

@@ -1,4 +1,4 @@
-"""The summary of the counts: every span is in one of them, and those in no other wait."""
+"""The summary of the counts: every span is in one of them, and those in no other are waiting."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from csm_otel.tally import Snapshot, Tally, snapshot_of
     ],
 )
 def test_waiting_spans(counts: dict[str, Any], waiting: int) -> None:
-    """Spans that were created or recovered, and are in no other count, wait; never fewer than none."""
+    """Spans that were created or recovered, and are in no other count, wait; never fewer than 0."""
     assert snapshot_of(Tally(**counts), events_pending=0).spans_waiting == waiting
 
 
@@ -65,8 +65,8 @@ def test_a_snapshot_has_the_totals() -> None:
     assert snapshot.spans_lost == 10
 
 
-def test_no_kernel_drops_are_not_unknown_ones() -> None:
-    """A system that counts kernel drops and has none is told from one that has no such count."""
+def test_zero_kernel_drops_are_known() -> None:
+    """A system without kernel drops is distinguished from one that does not count them."""
     assert snapshot_of(Tally(datagrams_dropped_by_kernel=0), events_pending=0).datagrams_dropped_by_kernel == 0
 
 

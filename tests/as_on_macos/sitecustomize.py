@@ -1,7 +1,7 @@
-"""Makes Linux look as poor as macOS, for this process and every Python below it: put this folder on PYTHONPATH.
+"""Removes from Linux what macOS lacks, for this process and every Python below it: put this folder on PYTHONPATH.
 
-Without SO_MEMINFO, SO_TIMESTAMPNS, SO_RCVBUFFORCE, sigwaitinfo and pidfd; /proc is the caller's to hide
-(`make test-portable` does both).
+No SO_MEMINFO, SO_TIMESTAMPNS, SO_RCVBUFFORCE, sigwaitinfo and pidfd; the caller hides /proc (`make test-portable`
+does both).
 """
 
 import errno

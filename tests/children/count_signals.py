@@ -1,4 +1,4 @@
-"""Print "ready", then the name of each signal as it comes; after a line on stdin print how often each came, as JSON."""
+"""Print "ready", then the name of each signal received; after a line on stdin print the counts as JSON."""
 
 import collections
 import json
@@ -10,7 +10,7 @@ counts: collections.Counter[str] = collections.Counter()
 
 
 def write_line(line: str) -> None:
-    """Write a line at once; print() may not be entered again from a handler."""
+    """Write a line at once; print() must not be re-entered from a handler."""
     os.write(1, f"{line}\n".encode())
 
 
@@ -21,7 +21,7 @@ def count(number: int, _frame: object) -> None:
     write_line(name)
 
 
-# A signal that comes just before a read begins would be handled only after it; the descriptor ends the select.
+# A signal just before a read would be handled only after it; the descriptor ends the select.
 readable, writable = os.pipe()
 os.set_blocking(writable, False)
 signal.set_wakeup_fd(writable)

@@ -1,4 +1,4 @@
-"""Run ``on_terminal.py COMMAND [ARG...]`` with the terminal on stderr as its own, as the leader of its session."""
+"""Run ``on_terminal.py COMMAND [ARG...]`` as session leader with the terminal on stderr as its controlling terminal."""
 
 import fcntl
 import os

@@ -1,4 +1,4 @@
-"""Start commands for tests, wrapped or not, and read what they print, all within a deadline."""
+"""Start commands for tests, wrapped or not, and read their output, all within a deadline."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ def python(program: str) -> list[str]:
 
 @contextmanager
 def as_from_a_terminal() -> Generator[None]:
-    """Let what is started within ignore no signal, even where the tests run under nohup, and leave no core files."""
+    """Let no child ignore signals, even where the tests run under nohup, nor leave core files."""
     ignored = [number for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT) if is_ignored(number)]
     for number in ignored:
-        signal.signal(number, lambda *_: None)  # a handler becomes the default in what is started
+        signal.signal(number, lambda *_: None)  # a handler becomes the default in the child
     core_limits = resource.getrlimit(resource.RLIMIT_CORE)
     resource.setrlimit(resource.RLIMIT_CORE, (0, core_limits[1]))
     try:
@@ -56,7 +56,7 @@ def is_ignored(number: int) -> bool:
 def started(
     command: list[str], *, extra: dict[str, str] | None = None, stderr: int = subprocess.PIPE, session: bool = True
 ) -> Generator[subprocess.Popen[bytes]]:
-    """Start a command with pipes, in a session or at least a group of its own, and see that it does not outlive us."""
+    """Start a command with pipes, in its own session or at least process group, and kill it at the end."""
     with as_from_a_terminal():
         process = subprocess.Popen(
             command,
@@ -85,7 +85,7 @@ def run(
 
 
 def next_line(stream: IO[bytes] | None) -> str:
-    """Return the next line, byte by byte so that nothing is left in a buffer, where select does not see it."""
+    """Return the next line, read byte by byte so that nothing is left in a buffer that select does not see."""
     assert stream is not None
     line = b""
     while not line.endswith(b"\n"):
@@ -107,7 +107,7 @@ def wait_for_continuation(process: subprocess.Popen[bytes]) -> None:
 
 
 def change_of(process: subprocess.Popen[bytes], options: int) -> int:
-    """Return the wait status of the next change."""
+    """Return the wait status of the next state change."""
     deadline = time.monotonic() + DEADLINE_SECONDS
     while time.monotonic() < deadline:
         pid, status = os.waitpid(process.pid, options | os.WNOHANG)
@@ -117,7 +117,7 @@ def change_of(process: subprocess.Popen[bytes], options: int) -> int:
 
 
 def finish(process: subprocess.Popen[bytes]) -> dict[str, int]:
-    """Let count_signals.py end, and return what it counted."""
+    """Let count_signals.py end, and return its counts."""
     assert process.stdin is not None
     process.stdin.write(b"\n")
     process.stdin.flush()

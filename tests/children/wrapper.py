@@ -1,4 +1,4 @@
-"""Run ``wrapper.py COMMAND [ARG...]`` as ``csm-otel exec`` would, with nothing but the process control.
+"""Run ``wrapper.py COMMAND [ARG...]`` like ``csm-otel exec``, with the process control only.
 
 Environment: WITHOUT_SIGWAITINFO=1 removes what macOS lacks. COMMAND_PATH is the command's PATH. WRAPPER_STEPS=1
 reports on stderr when the command has been started and has ended, and then waits for an interruption. WRAPPER_STEPS=2
@@ -26,7 +26,7 @@ def main() -> int:
     environ = dict(os.environ)
     environ["PATH"] = environ.pop("COMMAND_PATH", environ["PATH"])
     steps = environ.pop("WRAPPER_STEPS", None)
-    receiver = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)  # as exec has one; it must not reach the command
+    receiver = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)  # as exec has one; the command must not inherit it
     try:
         child = Child.start(sys.argv[1:], environ)
     except CommandError as error:

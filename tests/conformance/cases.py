@@ -1,7 +1,7 @@
-"""The SDKs' own CSM cases: what a client does, and the monitoring events that are expected of it.
+"""The SDKs' own CSM cases: what a client does, and the monitoring events expected of it.
 
 They are third-party and not part of the project: `CSM_CONFORMANCE_DIR` names their folder. A case's events hold
-wildcards (``ANY_STR``, ``ANY_INT``, PHP's ``ANY``), which `datagrams` fills with what a real sender would say.
+wildcards (``ANY_STR``, ``ANY_INT``, PHP's ``ANY``), which `datagrams` fills with a real sender's values.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ Case = dict[str, Any]
 
 FOLDER = Path(os.environ.get("CSM_CONFORMANCE_DIR") or Path(__file__).parents[3] / "shared" / "conformance")
 MISSING = "" if FOLDER.is_dir() else "CSM_CONFORMANCE_DIR names no folder with the third-party cases of the AWS SDKs"
-"""Why there are no cases; empty where there are."""
+"""Why there are no cases; empty if there are."""
 
 SDK_EXCEPTION = "TransportError"
-"""What the wildcard of an SDK's own exception is filled with; its message is never a wildcard."""
+"""The value for the wildcard of an SDK's own exception; its message is never a wildcard."""
 PEER_ADDRESS = "192.0.2.7"
 DNS_MS = 3
 
@@ -58,7 +58,7 @@ def ruby_datagrams() -> list[bytes]:
 
 
 def datagrams(sdk: str, case: Case) -> list[Recorded]:
-    """Return the expected events of a case as datagrams, each received when it ends."""
+    """Return the expected events of a case as datagrams, each received at its end."""
     at_ms = _START_MS + _SERIALIZING_MS
     sent = []
     for event in case["expectedMonitoringEvents"]:
@@ -84,6 +84,6 @@ def _filled(event: Mapping[str, Any], times: Mapping[str, Any]) -> dict[str, Any
 
 
 def _in_php_order(sdk: str, event: dict[str, Any]) -> dict[str, Any]:
-    """Put a PHP event's keys in the SDK's order, not the file's: a call without a user agent is known by it."""
+    """Sort a PHP event's keys in the SDK's order, not the file's: it identifies a call without a user agent."""
     first = _PHP_FIRST_KEYS if sdk == "aws-sdk-php" else ()
     return {**{key: event[key] for key in first if key in event}, **event}

@@ -3,10 +3,10 @@
 A packed recording, ``NAME.json.xz``, is one JSON document compressed by LZMA. Its lists have an item for each datagram,
 column by column, because that compresses best: ``received_ns`` (epoch nanoseconds of the first, then the difference to
 the one before), ``ports``, ``hosts``, ``labels`` (a scenario, or the id of the API call), and ``payloads`` (bytes that
-are no UTF-8 as lone surrogates, as the error handler ``surrogateescape`` has it). What else the document says, such as
-the versions of the SDK, is for people.
+are no UTF-8 as lone surrogates, as by the error handler ``surrogateescape``). Other entries, such as the versions of
+the SDK, are for people.
 
-Recorders write a line of JSON for each datagram: ``.jsonl`` as it comes, ``.jsonl.gz`` with a heading and payloads in
+Recorders write a line of JSON for each datagram: plain ``.jsonl``, or ``.jsonl.gz`` with a heading and payloads in
 base64. `read` reads all three.
 """
 
@@ -52,7 +52,7 @@ def read(path: Path) -> list[Recorded]:
 
 
 def heading_of(path: Path) -> dict[str, Any]:
-    """Return what a recording in lines says about itself; ``.jsonl`` has nothing to say."""
+    """Return the heading of a recording in lines; that of ``.jsonl`` is empty."""
     if path.suffix == ".jsonl":
         return {}
     heading: dict[str, Any] = json.loads(gzip.decompress(path.read_bytes()).splitlines()[0])

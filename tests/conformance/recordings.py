@@ -1,4 +1,4 @@
-"""Datagrams that the real SDKs sent, and what the core makes of them.
+"""Recorded datagrams of real SDKs, and the core's results for them.
 
 Two kinds. *Captures* name the scenario of each datagram. *Truth recordings* name the API call that each datagram
 belongs to, which no datagram says.
@@ -49,10 +49,10 @@ class Played(NamedTuple):
     events: list[tuple[Event, int]]
     """Every event with the index of its datagram."""
     rejected: list[tuple[int, str]]
-    """Index and reason of every datagram that is no event."""
+    """Index and reason of every malformed datagram."""
 
     def index_of(self) -> dict[int, int]:
-        """Return the index of the datagram by the identity of its event: equal events are no rarity."""
+        """Return the index of the datagram by the identity of its event: equal events occur."""
         return {id(event): index for event, index in self.events}
 
 
@@ -73,7 +73,7 @@ class CountingIds:
 
 @cache
 def recording(name: str) -> list[Recorded]:
-    """Return a capture or a truth recording; it is read once, and all callers get the same list."""
+    """Return a capture or a truth recording; it is read once, and all callers share the list."""
     folder = _CAPTURED if name in CAPTURES else _CAPTURED / "truth"
     return read(folder / f"{name}{SUFFIX}")
 
@@ -101,17 +101,17 @@ def play(recorded: Iterable[Recorded]) -> Played:
 
 @cache
 def played(name: str) -> Played:
-    """Return what came of a recording; it is played once, and all callers get the same."""
+    """Return the releases of a recording; it is played once, and all callers share them."""
     return play(recording(name))
 
 
 @cache
 def trees(name: str) -> list[list[SpanData]]:
-    """Return the spans of a recording, as `trees_of` makes them; they are mapped once."""
+    """Return the spans of a recording, as by `trees_of`; they are mapped once."""
     return trees_of(played(name))
 
 
 def trees_of(given: Played) -> list[list[SpanData]]:
-    """Return the spans of everything that was released, a list for each call and each orphan."""
+    """Return the spans of all releases, a list for each call and each orphan."""
     mapper = SpanMapper(ids=CountingIds(), resource={})
     return [mapper.map(released) for released in given.released]

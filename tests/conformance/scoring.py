@@ -1,4 +1,4 @@
-"""How a truth recording's calls came out: what was released beside what is true."""
+"""The score of a truth recording's calls: releases compared with the truth."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     from csm_otel.correlation.released import Observed
     from csm_otel.csm.events import ApiCallAttempt
 
-_MATERIAL_NS = 5 * NS_PER_MS  # below that a wrong child draws the same picture
+_MATERIAL_NS = 5 * NS_PER_MS  # below this a wrong child draws the same picture
 
 
 class Score(NamedTuple):
-    """How a recording's calls came out, by the indexes of their datagrams."""
+    """The results of a recording's calls, by the indexes of their datagrams."""
 
     calls: int
     wrong: set[int]
@@ -36,7 +36,7 @@ class Score(NamedTuple):
 
     @property
     def right(self) -> int:
-        """How many calls have exactly their attempts."""
+        """The number of calls with exactly their attempts."""
         return self.calls - len(self.wrong)
 
     def percent(self, calls: set[int] | int) -> float:
@@ -50,7 +50,7 @@ class Score(NamedTuple):
 
 
 def score(recorded: list[Recorded], played: Played) -> Score:
-    """Compare what was released with the truth; byte-identical calls are interchangeable."""
+    """Compare releases with the truth; byte-identical calls are interchangeable."""
     index_of = played.index_of()
     true: defaultdict[str, dict[int, Observed[ApiCallAttempt]]] = defaultdict(dict)
     found: dict[int, dict[int, Observed[ApiCallAttempt]]] = {}
@@ -84,10 +84,10 @@ def _wrong(
     wanted = Counter((recorded[call].payload, frozenset(true[recorded[call].label])) for call in found)
     wrong = set()
     for call, attempts in found.items():
-        outcome = recorded[call].payload, frozenset(attempts)
-        if wanted[outcome] == 0:
+        result = recorded[call].payload, frozenset(attempts)
+        if wanted[result] == 0:
             wrong.add(call)
-        wanted[outcome] -= 1
+        wanted[result] -= 1
     return wrong
 
 

@@ -1,4 +1,4 @@
-"""Everything that real SDKs were caught sending: decoded without a remainder, correlated as their quirks explain.
+"""All captured datagrams of real SDKs: decoded completely, correlated as the SDKs' quirks explain.
 
 Sources: csm-protocol 2.7 (failures), 3.5 and 4 (losses at the sender), 5 and 9 (quirks), 7.3 (scenarios).
 """
@@ -18,8 +18,8 @@ from csm_otel.csm.events import ApiCall, Dialect
 from csm_otel.errors import MalformedDatagramError
 
 
-class Came(NamedTuple):
-    """What came of a scenario."""
+class Result(NamedTuple):
+    """The expected result of a scenario."""
 
     calls: int
     attempts: int
@@ -27,139 +27,139 @@ class Came(NamedTuple):
     orphans: int = 0
     ambiguous: int = 0
     empty: int = 0
-    """Datagrams rejected as empty; nothing is rejected for another reason."""
+    """Datagrams rejected as empty; none is rejected for another reason."""
 
 
-OUTCOMES: dict[str, dict[str, Came]] = {
-    "aiobotocore-3.10.0": {"(start)": Came(4, 4)},
+RESULTS: dict[str, dict[str, Result]] = {
+    "aiobotocore-3.10.0": {"(start)": Result(4, 4)},
     "aws-sdk-go-1.55.6": {
-        "simple": Came(1, 1),
-        "retry503": Came(1, 2),
-        "maxretries": Came(1, 3),
-        "success-with-maxretries0": Came(1, 1),
-        "400": Came(1, 1),
-        "paramvalidation": Came(1, 0, missing=1),  # Go counts RetryCount + 1, also where nothing was sent
-        "connrefused": Came(1, 2),
-        "dnsfail": Came(1, 2),
-        "timeout": Came(1, 2),
-        "ctx-cancel": Came(1, 1),
-        "sessiontoken": Came(1, 1),
-        "nocreds-sign-error": Came(1, 0, missing=1),  # as paramvalidation: signing failed, nothing was sent
-        "anonymous": Came(1, 1),
-        "concurrent5": Came(5, 5),
-        "s3get-bodydelay": Came(1, 1),
-        "new-session-new-port": Came(2, 2),
-        "copied-session-double": Came(1, 1),  # in spite of its name it holds a single pair
-        "flood300": Came(300, 300),  # Go's channel of 100 was drained in time: nothing was lost
+        "simple": Result(1, 1),
+        "retry503": Result(1, 2),
+        "maxretries": Result(1, 3),
+        "success-with-maxretries0": Result(1, 1),
+        "400": Result(1, 1),
+        "paramvalidation": Result(1, 0, missing=1),  # Go counts RetryCount + 1, also if nothing was sent
+        "connrefused": Result(1, 2),
+        "dnsfail": Result(1, 2),
+        "timeout": Result(1, 2),
+        "ctx-cancel": Result(1, 1),
+        "sessiontoken": Result(1, 1),
+        "nocreds-sign-error": Result(1, 0, missing=1),  # as in paramvalidation: signing failed, nothing was sent
+        "anonymous": Result(1, 1),
+        "concurrent5": Result(5, 5),
+        "s3get-bodydelay": Result(1, 1),
+        "new-session-new-port": Result(2, 2),
+        "copied-session-double": Result(1, 1),  # despite its name it has a single pair
+        "flood300": Result(300, 300),  # Go's channel of 100 was drained in time: nothing was lost
     },
     "aws-sdk-js-2.1693.0": {
-        "simple": Came(1, 1),
-        "retry503": Came(1, 2),
-        "maxretries": Came(1, 3),
-        "400long": Came(1, 1),
-        "connrefused": Came(1, 2),
-        "dnsfail": Came(1, 2),
-        "timeout": Came(1, 2),
-        "closed": Came(1, 2),
-        "sessiontoken": Came(1, 1),
-        "hugetoken": Came(1, 0, missing=1),  # over 8 KiB: the SDK drops the attempt, not the call
-        "concurrent5": Came(5, 5),
-        "s3get-bodydelay": Came(1, 1),
-        "abort": Came(1, 2),  # an abort yields a second attempt, with the latency of the first
-        "unauth": Came(1, 1),
-        "badcreds": Came(1, 1),
+        "simple": Result(1, 1),
+        "retry503": Result(1, 2),
+        "maxretries": Result(1, 3),
+        "400long": Result(1, 1),
+        "connrefused": Result(1, 2),
+        "dnsfail": Result(1, 2),
+        "timeout": Result(1, 2),
+        "closed": Result(1, 2),
+        "sessiontoken": Result(1, 1),
+        "hugetoken": Result(1, 0, missing=1),  # over 8 KiB: the SDK drops the attempt, not the call
+        "concurrent5": Result(5, 5),
+        "s3get-bodydelay": Result(1, 1),
+        "abort": Result(1, 2),  # an abort yields a second attempt, with the latency of the first
+        "unauth": Result(1, 1),
+        "badcreds": Result(1, 1),
     },
     "aws-sdk-php-3.376.2": {
-        "simple": Came(1, 1),
-        "retry503": Came(1, 2),
-        "maxretries": Came(1, 3),
+        "simple": Result(1, 1),
+        "retry503": Result(1, 2),
+        "maxretries": Result(1, 3),
         # a message cut inside a UTF-8 character: json_encode fails, and attempt and call leave as empty datagrams
-        "400-utf8-cut": Came(0, 0, empty=2),
-        "400-utf8-cut-odd": Came(0, 0, empty=2),
-        "connrefused": Came(1, 2),
-        "dnsfail": Came(1, 2),
-        "timeout": Came(1, 2),
-        "sessiontoken": Came(1, 1),
-        "hugetoken": Came(1, 1),  # PHP has no limit of 8 KiB
-        "async3": Came(3, 3),
-        "standard-mode-retry": Came(1, 2),
-        "s3get-bodydelay": Came(1, 1),
-        "presign": Came(1, 1),  # a phantom: signing a URL is reported like a request
+        "400-utf8-cut": Result(0, 0, empty=2),
+        "400-utf8-cut-odd": Result(0, 0, empty=2),
+        "connrefused": Result(1, 2),
+        "dnsfail": Result(1, 2),
+        "timeout": Result(1, 2),
+        "sessiontoken": Result(1, 1),
+        "hugetoken": Result(1, 1),  # PHP has no limit of 8 KiB
+        "async3": Result(3, 3),
+        "standard-mode-retry": Result(1, 2),
+        "s3get-bodydelay": Result(1, 1),
+        "presign": Result(1, 1),  # a phantom: signing a URL is reported like a request
     },
     "aws-sdk-ruby-core-3.211.0": {
-        "simple": Came(1, 1),
-        "retry503": Came(1, 2),
-        "maxretries": Came(1, 3),
-        "400": Came(1, 1),
-        "paramvalidation": Came(1, 1),  # an attempt of nulls: nothing was sent
-        "connrefused": Came(1, 2),
-        "dnsfail": Came(1, 2),
-        "timeout": Came(1, 2),
-        "sessiontoken": Came(1, 1),
-        "hugetoken": Came(1, 1),  # Ruby has no limit of 8 KiB
-        "hugetoken70k": Came(1, 0, missing=1),  # more than UDP takes: the SDK raises EMSGSIZE after the call was sent
-        "nocreds": Came(1, 1),  # an attempt of nulls: nothing was sent
-        "threads3": Came(3, 3),
-        "s3get-bodydelay": Came(1, 1),
-        "presign": Came(1, 1),  # a phantom: signing a URL is reported like a request
-        "parse-failure": Came(1, 1),
+        "simple": Result(1, 1),
+        "retry503": Result(1, 2),
+        "maxretries": Result(1, 3),
+        "400": Result(1, 1),
+        "paramvalidation": Result(1, 1),  # an attempt with nulls: nothing was sent
+        "connrefused": Result(1, 2),
+        "dnsfail": Result(1, 2),
+        "timeout": Result(1, 2),
+        "sessiontoken": Result(1, 1),
+        "hugetoken": Result(1, 1),  # Ruby has no limit of 8 KiB
+        "hugetoken70k": Result(1, 0, missing=1),  # beyond UDP: the SDK raises EMSGSIZE after the call was sent
+        "nocreds": Result(1, 1),  # an attempt with nulls: nothing was sent
+        "threads3": Result(3, 3),
+        "s3get-bodydelay": Result(1, 1),
+        "presign": Result(1, 1),  # a phantom: signing a URL is reported like a request
+        "parse-failure": Result(1, 1),
     },
     "botocore-1.44.5": {
-        "simple": Came(1, 1),
-        "retry503": Came(1, 2),
-        "maxretries-standard": Came(1, 3),
-        "maxretries-legacy": Came(1, 2),
-        "400long": Came(1, 1),
-        "connrefused": Came(1, 3),
-        "dnsfail": Came(1, 3),
-        "readtimeout": Came(1, 2),
-        "connclosed": Came(1, 2),
-        "unsigned": Came(1, 1),
-        "sessiontoken": Came(1, 1),
-        "hugetoken": Came(1, 0, missing=1),  # over 8 KiB: the SDK drops the attempt, not the call
-        "nocreds": Came(1, 0),  # AttemptCount 0
-        "weirdkey": Came(1, 0, missing=1),  # an access key beyond \w: the attempt dies in the SDK's own regex
-        "bearer-bedrock": Came(
+        "simple": Result(1, 1),
+        "retry503": Result(1, 2),
+        "maxretries-standard": Result(1, 3),
+        "maxretries-legacy": Result(1, 2),
+        "400long": Result(1, 1),
+        "connrefused": Result(1, 3),
+        "dnsfail": Result(1, 3),
+        "readtimeout": Result(1, 2),
+        "connclosed": Result(1, 2),
+        "unsigned": Result(1, 1),
+        "sessiontoken": Result(1, 1),
+        "hugetoken": Result(1, 0, missing=1),  # over 8 KiB: the SDK drops the attempt, not the call
+        "nocreds": Result(1, 0),  # AttemptCount 0
+        "weirdkey": Result(1, 0, missing=1),  # an access key beyond \w: the SDK's own regex raises on the attempt
+        "bearer-bedrock": Result(
             2, 0, missing=1
         ),  # without a token AttemptCount 0; with one, bearer calls send no attempts
-        "sigv4a": Came(1, 0),  # AttemptCount 0: the signer was not installed
-        "s3-redirect-nested-headbucket": Came(2, 4),  # GetObject with 1, HeadBucket inside it with 3
-        "s3-redirect-header": Came(1, 2),
-        "head404": Came(1, 1),
-        "copyobject-200-error": Came(1, 2),
-        "paginator-3-pages": Came(2, 2),  # it ended after the second
-        "waiter": Came(3, 3),
-        "s3express-nested-createsession": Came(2, 2),
-        "assumerole-nested": Came(2, 2),
-        "exc-SSLError": Came(1, 2),
-        "exc-ProxyConnectionError": Came(1, 2),
-        "exc-ConnectTimeoutError": Came(1, 2),
-        "exc-HTTPClientError": Came(1, 2),
-        "exc-ValueError": Came(1, 1),
-        "unparsable500": Came(1, 2),
-        "nomessage": Came(1, 1),
-        "parse-failure-200": Came(1, 1),
-        "end": Came(1, 1),
-        "threads": Came(18, 18, ambiguous=2),  # one API from threads: twice two attempts fit a call equally, to 1 ms
-        "two-clients-one-session": Came(1, 1),
-        "second-session": Came(1, 1),
-        "fork-after-first-send": Came(2, 2),
-        "s3transfer-multipart-6parts": Came(8, 8, ambiguous=2),  # two parts began and ended within 1 ms of each other
-        "s3get-streaming-body-not-in-latency": Came(1, 1),
-        "ddb-buffered-body-in-latency": Came(1, 1),
-        "connect-timeout": Came(1, 2),
-        "xml-parse-failure-200": Came(1, 3),
-        "xml-parse-failure-500": Came(1, 3),
-        "web-identity-nested": Came(2, 2),
-        "ua-override": Came(1, 1),
-        "ua-extra-long": Came(1, 1),
-        "before-call-short-circuit (Stubber)": Came(1, 0),  # AttemptCount 0
-        "std-total1-success": Came(1, 1),
-        "legacy-total1-success": Came(1, 1),
-        "std-3rd-attempt-success": Came(1, 3),
-        "std-total1-400": Came(1, 1),
-        "endpoint-discovery-nested": Came(2, 2),
-        "eventstream-subscribe": Came(1, 0, missing=1),  # the initial response did not parse: no attempt is reported
+        "sigv4a": Result(1, 0),  # AttemptCount 0: the signer was not installed
+        "s3-redirect-nested-headbucket": Result(2, 4),  # GetObject with 1, HeadBucket inside it with 3
+        "s3-redirect-header": Result(1, 2),
+        "head404": Result(1, 1),
+        "copyobject-200-error": Result(1, 2),
+        "paginator-3-pages": Result(2, 2),  # it ended after the second
+        "waiter": Result(3, 3),
+        "s3express-nested-createsession": Result(2, 2),
+        "assumerole-nested": Result(2, 2),
+        "exc-SSLError": Result(1, 2),
+        "exc-ProxyConnectionError": Result(1, 2),
+        "exc-ConnectTimeoutError": Result(1, 2),
+        "exc-HTTPClientError": Result(1, 2),
+        "exc-ValueError": Result(1, 1),
+        "unparsable500": Result(1, 2),
+        "nomessage": Result(1, 1),
+        "parse-failure-200": Result(1, 1),
+        "end": Result(1, 1),
+        "threads": Result(18, 18, ambiguous=2),  # threads of one API: twice two attempts fit a call, to 1 ms
+        "two-clients-one-session": Result(1, 1),
+        "second-session": Result(1, 1),
+        "fork-after-first-send": Result(2, 2),
+        "s3transfer-multipart-6parts": Result(8, 8, ambiguous=2),  # two parts began and ended within 1 ms of each other
+        "s3get-streaming-body-not-in-latency": Result(1, 1),
+        "ddb-buffered-body-in-latency": Result(1, 1),
+        "connect-timeout": Result(1, 2),
+        "xml-parse-failure-200": Result(1, 3),
+        "xml-parse-failure-500": Result(1, 3),
+        "web-identity-nested": Result(2, 2),
+        "ua-override": Result(1, 1),
+        "ua-extra-long": Result(1, 1),
+        "before-call-short-circuit (Stubber)": Result(1, 0),  # AttemptCount 0
+        "std-total1-success": Result(1, 1),
+        "legacy-total1-success": Result(1, 1),
+        "std-3rd-attempt-success": Result(1, 3),
+        "std-total1-400": Result(1, 1),
+        "endpoint-discovery-nested": Result(2, 2),
+        "eventstream-subscribe": Result(1, 0, missing=1),  # the initial response did not parse: no attempt is reported
     },
 }
 
@@ -188,12 +188,12 @@ DIALECTS = {
     "php": Dialect.PHP,
     "ruby": Dialect.RUBY,
 }
-"""By how the names of the recordings begin."""
+"""By the prefix of the recordings' names."""
 
 
 @pytest.mark.parametrize("name", CAPTURES)
-def test_every_scenario_comes_out_as_its_sdk_explains(name: str) -> None:
-    """Each captured scenario gives the calls, attempts and gaps that the SDK's documented behaviour leads to."""
+def test_every_scenario_matches_its_sdk(name: str) -> None:
+    """Each captured scenario gives the calls, attempts and gaps that follow from the SDK's documented behaviour."""
     recorded = recording(name)
     result = played(name)
     index_of = result.index_of()
@@ -211,12 +211,12 @@ def test_every_scenario_comes_out_as_its_sdk_explains(name: str) -> None:
             seen[recorded[index_of[id(released.attempt.event)]].label]["orphans"] += 1
     zero = {"calls": 0, "attempts": 0}
 
-    assert OUTCOMES[name] == {label: Came(**{**zero, **counts}) for label, counts in seen.items()}
+    assert RESULTS[name] == {label: Result(**{**zero, **counts}) for label, counts in seen.items()}
 
 
 @pytest.mark.parametrize("name", CAPTURES)
 def test_no_attempt_joins_a_call_of_another_scenario(name: str) -> None:
-    """What a call takes was sent in its own scenario."""
+    """All attempts of a call were sent in its scenario."""
     recorded = recording(name)
     result = played(name)
     index_of = result.index_of()
@@ -229,8 +229,8 @@ def test_no_attempt_joins_a_call_of_another_scenario(name: str) -> None:
 
 @pytest.mark.parametrize("name", EVERYTHING)
 def test_every_datagram_is_one_event_of_its_sdk(name: str) -> None:
-    """Every payload of a recording is one event in the dialect of its SDK, but for the empty ones of PHP."""
-    outcomes = Counter(_outcome_of(datagram.payload) for datagram in recording(name))
+    """Every payload of a recording is one event in the dialect of its SDK, except the empty ones of PHP."""
+    outcomes = Counter(_result_of(datagram.payload) for datagram in recording(name))
     dialect = next(dialect for start, dialect in DIALECTS.items() if name.startswith(start))
     empty = EMPTY_DATAGRAMS.get(name, 0)
     rejected = {"empty": empty} if empty else {}
@@ -239,8 +239,8 @@ def test_every_datagram_is_one_event_of_its_sdk(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", EVERYTHING)
-def test_events_say_what_their_datagrams_say(name: str) -> None:
-    """Times, counts, names and outcomes are decoded as sent; a status that is none (0, -1) and nulls are absent."""
+def test_events_equal_their_datagrams(name: str) -> None:
+    """Times, counts, names and results are decoded as sent; invalid statuses (0, -1) and nulls are absent."""
     for datagram in recording(name):
         if not datagram.payload:
             continue
@@ -267,8 +267,8 @@ def test_events_say_what_their_datagrams_say(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", EVERYTHING)
-def test_each_tree_is_whole_and_its_times_are_in_order(name: str) -> None:
-    """Attempts are children of their call, in its trace, and lie within it but for JS and Ruby, which say how far."""
+def test_each_tree_is_complete_and_in_order(name: str) -> None:
+    """Attempts are children of their call, in its trace, and within its time, but for JS and Ruby, which are marked."""
     for tree in trees(name):
         call, *attempts = tree
         assert all(span.end_ns >= span.start_ns for span in tree)
@@ -279,7 +279,7 @@ def test_each_tree_is_whole_and_its_times_are_in_order(name: str) -> None:
             assert overrun_ms <= GREATEST_OVERRUNS_MS.get(name, 0)
 
 
-def _outcome_of(payload: bytes) -> str:
+def _result_of(payload: bytes) -> str:
     try:
         [event] = decode(payload).events
     except MalformedDatagramError as error:

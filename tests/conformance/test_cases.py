@@ -1,6 +1,6 @@
-"""The SDKs' own cases: the events they are expected to send become the trees that their clients' doings call for.
+"""The SDKs' own cases: the events they are expected to send become the trees of their clients' calls.
 
-What is expected here is taken from the ``apiCalls`` of a case, never from the events that were fed in.
+The expected trees are derived from the ``apiCalls`` of a case, never from the events that are decoded.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ if MISSING:
     pytest.skip(MISSING, allow_module_level=True)
 
 ENABLED = {"botocore": 17, "aws-sdk-js": 18, "aws-sdk-php": 4}
-"""How many cases expect events."""
+"""The number of cases that expect events."""
 DISABLED = {"botocore": 4, "aws-sdk-js": 4, "aws-sdk-php": 1}
-"""How many expect that nothing is sent."""
+"""The number of cases that expect no events."""
 
 EACH = [pytest.param(sdk, at, id=f"{sdk}-{at + 1}") for sdk in ENABLED for at in range(ENABLED[sdk] + DISABLED[sdk])]
 
@@ -49,7 +49,7 @@ REQUEST_ID_HEADERS = {
 
 
 class Seen(NamedTuple):
-    """What a span says, without its ids and times."""
+    """A span without its ids and times."""
 
     name: str
     kind: SpanKind
@@ -61,8 +61,8 @@ class Seen(NamedTuple):
 
 
 @pytest.mark.parametrize("sdk", ENABLED)
-def test_the_files_hold_as_many_cases_as_they_did(sdk: str) -> None:
-    """Of a file's cases so many expect events, and the others say that nothing is sent."""
+def test_the_number_of_cases(sdk: str) -> None:
+    """Each file has the known number of cases with events, and the others expect none."""
     expectations = [bool(case["expectedMonitoringEvents"]) for case in cases(sdk)]
 
     assert (ENABLED[sdk], DISABLED[sdk]) == (expectations.count(True), expectations.count(False))
@@ -70,7 +70,7 @@ def test_the_files_hold_as_many_cases_as_they_did(sdk: str) -> None:
 
 @pytest.mark.parametrize(("sdk", "at"), EACH)
 def test_each_api_call_of_a_case_becomes_one_tree(sdk: str, at: int) -> None:
-    """A case gives a tree for each call that its client makes, with a child for each response; a disabled one none."""
+    """A case gives a tree for each call of its client, with a child for each response; a disabled one none."""
     case = cases(sdk)[at]
     expected = _expected_trees(sdk, case) if case["expectedMonitoringEvents"] else []
     trees = trees_of(play(datagrams(sdk, case)))
@@ -86,7 +86,7 @@ def test_each_api_call_of_a_case_becomes_one_tree(sdk: str, at: int) -> None:
 
 @pytest.mark.parametrize("sdk", ENABLED)
 def test_cases_hold_no_secret_once_decoded(sdk: str) -> None:
-    """The access key and the session token of the cases are in no event and in no span."""
+    """No event or span has an access key or a session token of the cases."""
     for case in cases(sdk):
         result = play(datagrams(sdk, case))
         text = repr([result.events, trees_of(result)])
@@ -94,8 +94,8 @@ def test_cases_hold_no_secret_once_decoded(sdk: str) -> None:
         assert "mysessiontoken" not in text
 
 
-def test_ruby_datagrams_are_known_by_the_order_of_their_keys() -> None:
-    """The literal datagrams of Ruby's spec, with user agents of their own, are a call and an attempt, thrice."""
+def test_ruby_datagrams_are_identified_by_key_order() -> None:
+    """The literal datagrams of Ruby's spec, with foreign user agents, are a call and an attempt, three times."""
     events = [decode(datagram).events[0] for datagram in ruby_datagrams()]
 
     assert [ApiCall, ApiCallAttempt] * 3 == [type(event) for event in events]
@@ -104,7 +104,7 @@ def test_ruby_datagrams_are_known_by_the_order_of_their_keys() -> None:
     assert "TOKEN-STUB" not in repr(events)
 
 
-def test_ruby_datagrams_name_what_failed() -> None:
+def test_ruby_datagrams_have_the_exceptions() -> None:
     """The call and the attempt of the erroneous pair each name both exceptions, the attempt its request ids."""
     call, attempt = (decode(datagram).events[0] for datagram in ruby_datagrams()[2:4])
     expected = (
@@ -121,7 +121,7 @@ def test_ruby_datagrams_name_what_failed() -> None:
 
 
 def test_ruby_datagrams_that_do_not_coincide_are_no_tree() -> None:
-    """As they stand, 43 s apart, the spec's attempts belong to none of its calls."""
+    """The spec's attempts, 43 s apart from its calls, belong to none of them."""
     result = play(_received_together(ruby_datagrams()))
 
     calls = [released for released in result.released if isinstance(released, CorrelatedCall)]
@@ -133,7 +133,7 @@ def test_ruby_datagrams_that_do_not_coincide_are_no_tree() -> None:
 
 @pytest.mark.parametrize("pair", [0, 1, 2])
 def test_ruby_datagrams_that_coincide_are_one_tree(pair: int) -> None:
-    """The call comes first; with an attempt inside its time, of the same client, it is a tree of two."""
+    """The call comes first; with an attempt within its time, of the same client, it is a tree of two."""
     call, attempt = (json.loads(datagram) for datagram in ruby_datagrams()[2 * pair : 2 * pair + 2])
     attempt["Timestamp"] = call["Timestamp"] + 20
     attempt.update({key: call[key] for key in ("ClientId", "UserAgent")})
@@ -161,7 +161,7 @@ def _seen(span: SpanData) -> Seen:
 
 
 def _expected_trees(sdk: str, case: Case) -> list[list[Seen]]:
-    """Return what a case's calls are by the mapping's tables, told from what its client did and got."""
+    """Return the expected trees of a case by the mapping's tables, from its client's calls and their responses."""
     [call] = case["apiCalls"]
     service = call["serviceId"].lower() if sdk == "aws-sdk-php" else call["serviceId"]  # PHP named the endpoint in 2018
     responses = call["attemptResponses"]
@@ -189,7 +189,7 @@ def _expected_trees(sdk: str, case: Case) -> list[list[Seen]]:
         for number, response in enumerate(responses, start=1)
     ]
     last = responses[-1]
-    # PHP's calls had no Final* fields then: they take the outcome of their last attempt, but name no exception
+    # PHP's calls had no Final* fields then: they have the result of their last attempt, but name no exception
     has_final = sdk != "aws-sdk-php"
     tree = Seen(
         name=name,
@@ -225,7 +225,7 @@ def _client_id(case: Case) -> str:
 
 
 def _exceeds_retries(case: Case) -> bool:
-    """Whether the last response was a retryable failure where the client had no try left."""
+    """Whether the last response was a retryable failure and the client had no attempt left."""
     responses = case["apiCalls"][0]["attemptResponses"]
     no_try_left = len(responses) - 1 == case.get("configuration", {}).get("maxRetries")
     return no_try_left and bool(_error_of(responses[-1]))

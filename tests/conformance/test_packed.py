@@ -1,4 +1,4 @@
-"""The files that recordings are in: what is packed is read again, and both kinds of lines are read alike."""
+"""The formats of recordings: packed ones are read back, and both kinds of lines are read alike."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def write_lines(path: Path) -> None:
 
 
 def test_a_packed_recording_is_read_as_it_was(tmp_path: Path) -> None:
-    """Payloads that are empty or no UTF-8, times that step back and both kinds of addresses come through."""
+    """Empty and non-UTF-8 payloads, times that step back and both kinds of addresses are preserved."""
     path = tmp_path / f"one{SUFFIX}"
     path.write_bytes(pack(RECORDED, HEADING))
     assert RECORDED == read(path)
@@ -52,7 +52,7 @@ def test_packing_is_reproducible() -> None:
 
 
 def test_lines_with_a_heading_are_read(tmp_path: Path) -> None:
-    """What a recorder writes is the same recording, and its heading is told apart."""
+    """A recorder's lines are read as the same recording, and its heading separately."""
     path = tmp_path / "one.jsonl.gz"
     write_lines(path)
     assert RECORDED == read(path)

@@ -1,4 +1,4 @@
-"""No recorded key or token comes through: not into events, not into spans, not in pieces."""
+"""No recorded key or token is in an event or a span, not even in pieces."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def test_no_secret_survives(name: str) -> None:
 
 @pytest.mark.parametrize("name", CAPTURES)
 def test_no_quoted_secret_survives(name: str) -> None:
-    """A server's message that quotes the attempt's own key and token, whole or cut, comes out without them."""
+    """A server's message that quotes the attempt's own key and token, whole or cut, is redacted."""
     quoting = list(_quoting_their_secrets(recording(name)))
     result = play(quoting)
     texts = [repr(event) for event, _ in result.events]
@@ -39,7 +39,7 @@ def test_no_quoted_secret_survives(name: str) -> None:
     assert not list(_leaks(texts, set(_secrets(quoting))))
 
 
-def test_the_search_for_secrets_finds_what_it_looks_for() -> None:
+def test_the_search_finds_secrets() -> None:
     """A text that quotes a piece of 16 characters, at any place, or a whole short key, is found."""
     secret = "FwoGZXIvYXdzEBYaDKzQhT4mVbJs9wPl"
 
@@ -52,7 +52,7 @@ def test_the_search_for_secrets_finds_what_it_looks_for() -> None:
 
 
 def _secrets(recorded: Iterable[Recorded]) -> Iterator[str]:
-    """Yield the keys and tokens; those below 8 characters ("TOK") are words of other texts too."""
+    """Yield the keys and tokens of 8 characters or more: shorter ones ("TOK") are words of other texts too."""
     for datagram in recorded:
         if datagram.payload:
             sent: dict[str, Any] = json.loads(datagram.payload.decode("utf-8", "replace"))
@@ -62,7 +62,7 @@ def _secrets(recorded: Iterable[Recorded]) -> Iterator[str]:
 
 
 def _quoting_their_secrets(recorded: Iterable[Recorded]) -> Iterator[Recorded]:
-    """Yield the attempts with a key, failing with a message that holds what they were sent with."""
+    """Yield the attempts with a key, failing with a message that quotes their key and token."""
     for datagram in recorded:
         sent: dict[str, Any] = json.loads(datagram.payload) if datagram.payload else {}
         key, token = sent.get("AccessKey") or "", sent.get("SessionToken") or ""
@@ -83,7 +83,7 @@ def _text_of(span: SpanData) -> str:
 def _leaks(texts: Iterable[str], secrets: set[str]) -> Iterator[str]:
     """Yield each text that holds a secret; of a long one, any 16 characters in a row.
 
-    Such a piece covers one of the blocks of 8 that begin at every 9th character of the text, which a set answers for.
+    Such a piece covers one of the blocks of 8 that begin at every 9th character of the text; a set finds these.
     """
     short = [secret for secret in secrets if len(secret) < 16]
     pieces = {secret[at : at + 16] for secret in secrets for at in range(len(secret) - 15)}

@@ -1,7 +1,7 @@
-"""How many calls get exactly their own attempts, by recordings that know the truth.
+"""How many calls get exactly their own attempts, by recordings with known truth.
 
-Sequential senders leave no doubt, so every call has to be right but for the ones that are named here with their reason.
-Concurrent calls of one API are told apart by milliseconds only: a floor guards against a step back.
+Calls of sequential senders are unambiguous, so each must be right except those named here with their reason.
+Concurrent calls of one API differ by milliseconds only: a floor guards against regressions.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ class Exceptions(NamedTuple):
     wrong: frozenset[int] = frozenset()
     """Calls that do not get exactly their attempts."""
     orphans: frozenset[int] = frozenset()
-    """Attempts that leave without a call."""
+    """Attempts released without a call."""
 
 
 SEQUENTIAL: dict[str, Exceptions] = {
@@ -40,21 +40,21 @@ SEQUENTIAL: dict[str, Exceptions] = {
 
 
 class Floor(NamedTuple):
-    """What a recording of concurrent calls has to come to, in percent of its calls."""
+    """The least accuracy of a recording of concurrent calls, in percent of its calls."""
 
     right: float
-    """At least so many, a point or so below what was measured."""
+    """The least that are right, a point or so below the measured value."""
     material: float = 1.0
-    """At most so many are off by more than 5 ms, or in status or number."""
+    """The most that are off by more than 5 ms, or in status or number."""
     miscounted: float = 0.5
-    """At most so many have too few or too many attempts."""
+    """The most with too few or too many attempts."""
     doubt_told: bool = False
     """Whether at least half of the wrong calls are marked ambiguous."""
 
 
 CONCURRENT: dict[str, Floor] = {
     "aio_conc8": Floor(100),
-    # Old boto3, whose user agent does not tell the retry mode.
+    # Old boto3, whose user agent lacks the retry mode.
     "boto3_deb_1_26_legacy_t8_flt": Floor(97, material=3.0),
     "boto3_py27_1_9_80_t8_flt": Floor(93, material=5.0),
     "boto3_py37_1_9_253_t16_flt": Floor(91, material=7.0, miscounted=1.0),
@@ -78,7 +78,7 @@ _MOST_RIGHT_DOUBTED_PERCENT = 5.0
 
 @pytest.mark.parametrize(("name", "exceptions"), [pytest.param(*row, id=row[0]) for row in SEQUENTIAL.items()])
 def test_calls_made_one_by_one_get_exactly_their_attempts(name: str, exceptions: Exceptions) -> None:
-    """Every call of a sequential sender is right, and no attempt is left over, save for what is named."""
+    """Every call of a sequential sender is right, and no attempt is left over, except those named."""
     scored = score(recording(name), played(name))
 
     assert exceptions == Exceptions(frozenset(scored.wrong), frozenset(scored.orphans))
@@ -86,7 +86,7 @@ def test_calls_made_one_by_one_get_exactly_their_attempts(name: str, exceptions:
 
 @pytest.mark.parametrize(("name", "floor"), [pytest.param(*row, id=row[0]) for row in CONCURRENT.items()])
 def test_concurrent_calls_mostly_get_exactly_their_attempts(name: str, floor: Floor) -> None:
-    """Of calls to one API at the same time most are right, few errors show, and doubt is told where it is due."""
+    """Most concurrent calls to one API are right, few errors are visible, and wrong ones are marked ambiguous."""
     scored = score(recording(name), played(name))
 
     assert scored.percent_right >= floor.right
