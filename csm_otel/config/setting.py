@@ -71,7 +71,7 @@ class Number:
             ValueError: the text says what is wrong.
         """
         try:
-            value = self.kind(text)
+            value = self._parse(text.strip())
         except ValueError:
             value = math.nan
         if self.lowest <= value <= self.highest:
@@ -80,6 +80,14 @@ class Number:
         if self.highest < math.inf:
             raise ValueError(f"{quoted(text)} is not a {noun} from {self.lowest:.12g} to {self.highest:.12g}")
         raise ValueError(f"{quoted(text)} is not a {noun} of {self.lowest:.12g} or more")
+
+    def _parse(self, text: str) -> float:
+        if not text.isascii():
+            raise ValueError("other digits")
+        if self.kind is float:
+            return float(text)
+        whole, _, fraction = text.partition(".")
+        return int(whole if fraction and not fraction.strip("0") else text)  # 5000.0 is a whole number, too
 
 
 class OneOf:
