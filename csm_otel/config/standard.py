@@ -38,6 +38,10 @@ def _names(text: str) -> Names:
     return tuple(name.strip() for name in text.split(",") if name.strip())
 
 
+def _propagators(text: str) -> Names:
+    return _names(text) if text.strip() else DEFAULT_PROPAGATORS
+
+
 def _exporters(*known: str) -> Callable[[str], Names | None]:
     def read(text: str) -> Names | None:
         # without ``none``; None where the list is empty
@@ -121,7 +125,7 @@ class StandardVariables(NamedTuple):
     sdk_disabled: _OnlyTrue = False
     service_name: str = ""
     resource_attributes: Annotated[Pairs, lambda text: tuple(dict(_pairs(text)).items())] = ()
-    propagators: Annotated[Names, lambda text: _names(text) or DEFAULT_PROPAGATORS] = DEFAULT_PROPAGATORS
+    propagators: Annotated[Names, _propagators] = DEFAULT_PROPAGATORS
     semconv_stability_opt_in: Annotated[Names, _names] = ()
 
     traces_sampler: Annotated[str, lambda text: text.strip() or DEFAULT_SAMPLER] = DEFAULT_SAMPLER

@@ -42,6 +42,7 @@ DEFAULT = Early(
         pytest.param({}, {"OTEL_SDK_DISABLED": "1"}, {}, id="only-true-disables"),
         pytest.param({}, {"OTEL_PROPAGATORS": "b3"}, {"propagates": False}, id="other-propagators"),
         pytest.param({}, {"OTEL_PROPAGATORS": "b3, tracecontext"}, {}, id="propagators"),
+        pytest.param({}, {"OTEL_PROPAGATORS": ","}, {"propagates": False}, id="no-propagators"),
         pytest.param({}, {"OTEL_PROPAGATORS": " "}, {}, id="blank-propagators"),
         pytest.param(
             {},

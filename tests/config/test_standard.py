@@ -125,6 +125,7 @@ def test_sdk_disabled(text: str, expected: bool) -> None:  # ruff: ignore[boolea
     [
         pytest.param("PROPAGATORS", "b3, tracecontext", ("b3", "tracecontext"), id="propagators"),
         pytest.param("PROPAGATORS", " ", ("tracecontext", "baggage"), id="blank-propagators"),
+        pytest.param("PROPAGATORS", ",", (), id="no-propagators"),
         pytest.param("SEMCONV_STABILITY_OPT_IN", "http,rpc/dup", ("http", "rpc/dup"), id="conventions"),
         pytest.param("TRACES_SAMPLER", " always_off ", "always_off", id="sampler"),
         pytest.param("EXPORTER_OTLP_PROTOCOL", " gRPC ", "grpc", id="protocol"),
@@ -132,6 +133,7 @@ def test_sdk_disabled(text: str, expected: bool) -> None:  # ruff: ignore[boolea
         pytest.param("EXPORTER_OTLP_TIMEOUT", " ", None, id="blank-timeout"),
         pytest.param("EXPORTER_OTLP_INSECURE", "1", False, id="only-true-is-insecure"),
         pytest.param("EXPORTER_OTLP_HEADERS", "A=b%20", (("a", "b"),), id="headers"),
+        pytest.param("BSP_SCHEDULE_DELAY", "5000.0", 5000, id="whole-number-with-a-point"),
         pytest.param("BSP_EXPORT_TIMEOUT", "0", 2**31 - 1, id="zero-is-no-batch-timeout"),
         pytest.param("METRIC_EXPORT_TIMEOUT", "0", 2**31 - 1, id="zero-is-no-metric-timeout"),
         pytest.param("SPAN_EVENT_COUNT_LIMIT", " 0 ", 0, id="limit"),
