@@ -68,7 +68,8 @@ _DECLARED = {OUR_PREFIX: SETTINGS, STANDARD_PREFIX: VARIABLES}
 
 def _read(prefix: str, given: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Fault]]:
     declared = _DECLARED[prefix]
-    values = dict(_model(prefix)(**given))
+    found = dict(_model(prefix)(**{declared[field].variable: value for field, value in given.items()}))
+    values = {field: found[setting.variable] for field, setting in declared.items()}
     faults = {
         field: declared[field].fault(value, by_flag=field in given)
         for field, value in values.items()
@@ -83,10 +84,10 @@ def _model(prefix: str) -> type[BaseSettings]:
 
     class Environment(BaseSettings):
         model_config = SettingsConfigDict(
-            env_prefix=prefix, env_ignore_empty=True, frozen=True, extra="ignore", validate_default=False
+            case_sensitive=True, env_ignore_empty=True, frozen=True, extra="ignore", validate_default=False
         )
 
-    fields = {field: _field(setting) for field, setting in _DECLARED[prefix].items()}
+    fields = {setting.variable: _field(setting) for setting in _DECLARED[prefix].values()}
     return create_model(f"{prefix}Environment", __base__=Environment, **fields)
 
 

@@ -43,6 +43,7 @@ DEFAULT = Early(
         pytest.param({}, {"OTEL_PROPAGATORS": "b3"}, {"propagates": False}, id="other-propagators"),
         pytest.param({}, {"OTEL_PROPAGATORS": "b3, tracecontext"}, {}, id="propagators"),
         pytest.param({}, {"OTEL_PROPAGATORS": ","}, {"propagates": False}, id="no-propagators"),
+        pytest.param({}, {"csm_otel_quiet": "true", "otel_sdk_disabled": "true"}, {}, id="lower-case-names"),
         pytest.param({}, {"OTEL_PROPAGATORS": " "}, {}, id="blank-propagators"),
         pytest.param(
             {},

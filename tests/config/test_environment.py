@@ -40,6 +40,13 @@ def test_everything_is_read_at_once() -> None:
     }
 
 
+def test_names_are_in_capitals() -> None:
+    """A variable whose name has other letters is another one, as everywhere in POSIX."""
+    variables = {"csm_otel_quiet": "true", "Csm_Otel_Port": "x", "otel_sdk_disabled": "true", "quiet": "true"}
+
+    assert given(variables) == Given(Settings(), StandardVariables(), (), {})
+
+
 def test_reading_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     """The environment is as before, with what is unusable in it."""
     monkeypatch.setenv("CSM_OTEL_PORT", "x")
