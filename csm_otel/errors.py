@@ -44,7 +44,7 @@ class Fault(NamedTuple):
     """What is wrong with one setting."""
 
     name: str
-    """Of the flag or variable; empty where the command line as a whole is meant."""
+    """The flag or variable; "" for the command line as a whole."""
     text: str
     """One line, in words for the operator."""
 

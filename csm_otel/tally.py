@@ -23,7 +23,7 @@ class SocketCounters(NamedTuple):
     read: int
     """Datagrams read from it."""
     dropped_by_kernel: int | None
-    """Datagrams that did not fit the receive buffer; None where the system has no such count."""
+    """Datagrams that did not fit the receive buffer; None if the system has no such count."""
     buffer_bytes: int
     """The receive buffer granted by the kernel, in its own accounting."""
 
@@ -34,13 +34,13 @@ class Tally:
 
     datagrams_received: int = 0
     datagrams_dropped_by_kernel: int | None = None
-    """Over all sockets; None where the system has no such count."""
+    """Over all sockets; None if the system has no such count."""
     datagrams_decoded: int = 0
     """Datagrams with at least one event."""
     datagrams_not_allowed: int = 0
     """Datagrams from outside the allowed networks. They are not decoded."""
     datagrams_undecoded: int = 0
-    """Datagrams left in the sockets at shutdown, for want of time to decode them."""
+    """Datagrams left in the sockets at shutdown because decoding ran out of time."""
     datagrams_late: int = 0
     """Datagrams that arrived after the end of the command of `exec` or of the daemon: read, but not received."""
     sockets: tuple[SocketCounters, ...] = ()
@@ -88,7 +88,7 @@ class Tally:
 
     @property
     def spans_waiting(self) -> int:
-        """Spans created or recovered that are in none of the other counts yet."""
+        """Spans created or recovered that are in no other count yet."""
         accounted = (
             self.spans_delivered
             + self.spans_shown
@@ -106,7 +106,7 @@ class Snapshot(NamedTuple):
 
     datagrams_received: int
     datagrams_dropped_by_kernel: int | None
-    """None where the system has no such count."""
+    """None if the system has no such count."""
     malformed: int
     calls: int
     attempts: int
@@ -115,7 +115,7 @@ class Snapshot(NamedTuple):
     spans_delivered: int
     spans_shown: int
     spans_waiting: int
-    """Spans created or recovered that are in none of the other counts yet."""
+    """Spans created or recovered that are in no other count yet."""
     spans_dropped: int
     spans_rejected: int
 

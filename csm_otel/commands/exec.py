@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 def run_command(command: Sequence[str], flags: Mapping[str, object]) -> int:
     """Run the command, trace its AWS calls, and return its exit code: 128+n for a signal, 127 or 126 if not started.
 
-    Whatever happens to the tracing, the command runs and its result stands.
+    The command runs and its result stands, even if tracing fails.
     """
     environ = inherited_environment()
     early = read_early(flags, environ)

@@ -1,4 +1,4 @@
-"""``csm-otel flush``: have a running daemon deliver what has arrived, and report whether it did."""
+"""``csm-otel flush``: make a running daemon deliver all arrived datagrams, and report whether it did."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ _TRACE_ID_LIMIT = 2**64 - 1  # the ratio sampler compares the lower half of the 
 
 
 def is_root_sampled(sampler: SamplerChoice, trace_id: int, *, parent_sampled: bool | None) -> bool:
-    """Return whether a span with this trace id is recorded; ``parent_sampled`` is None where it has no parent."""
+    """Return whether a span with this trace id is sampled; ``parent_sampled`` is None without a parent."""
     if parent_sampled is not None and sampler.follows_parent:
         return parent_sampled
     return sampler.root != "always_off" and trace_id & _TRACE_ID_LIMIT < round(sampler.ratio * (_TRACE_ID_LIMIT + 1))

@@ -170,7 +170,7 @@ class _Player:
         pipeline = self._bridge.pipeline
         pace = _Pace(self._configuration.settings.speed, stop)
         for line in reader.lines():
-            # the clock stops rather than step back: what is due then was due before
+            # the clock stops rather than step back: all that is due then was due before
             if not self._advance(max(self._now, line.at_ns / _NS_PER_SECOND), pace):
                 break
             if self._bridge.outlets.queue is not None:
@@ -186,7 +186,7 @@ class _Player:
         self._speaker.write(render_tally(self._bridge.tally, seconds=self._now))
 
     def _advance(self, second: float, pace: _Pace) -> bool:
-        """Advance the clock, with what is due on the way, and return False if a signal came first."""
+        """Advance the clock, handling deadlines on the way, and return False if a signal came first."""
         pipeline = self._bridge.pipeline
         while (deadline := pipeline.next_deadline()) is not None and deadline <= second:
             if not pace.wait_until(deadline):

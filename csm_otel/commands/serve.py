@@ -91,7 +91,7 @@ def serve(configuration: Configuration, speaker: Speaker) -> int:
 
 
 def _open_control(settings: Settings, receivers: list[Receiver], bridge: Bridge, speaker: Speaker) -> Control | None:
-    """Return the server of `csm-otel flush`, or None where it is switched off or cannot be opened."""
+    """Return the server of `csm-otel flush`, or None if it is switched off or cannot be opened."""
     if is_off(settings.control):
         return None
     from csm_otel.service.control import Control  # ruff: ignore[import-outside-top-level]

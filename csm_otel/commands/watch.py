@@ -1,4 +1,4 @@
-"""The part of ``exec`` that runs beside the command: its agent, its span, and what is printed at the end."""
+"""The part of ``exec`` that runs beside the command: its agent, its span, and the output at the end."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from csm_otel.engine.bridge import Bridge
     from csm_otel.process.child import Child
 
-_FALLBACK_WIDTH = 100  # columns, where the output is no terminal
+_FALLBACK_WIDTH = 100  # columns, if the output is no terminal
 
 
 def watch(child: Child, sock: socket.socket, launch: Launch, flags: Mapping[str, object], speaker: Speaker) -> None:
@@ -54,10 +54,10 @@ def watch(child: Child, sock: socket.socket, launch: Launch, flags: Mapping[str,
 def _build(
     receiver: Receiver, launch: Launch, flags: Mapping[str, object], speaker: Speaker, screen: TraceBuffer
 ) -> tuple[Configuration, Bridge]:
-    """Put the agent together; what is unusable is reported and replaced by its default."""
+    """Build the agent; unusable settings are reported and replaced by their defaults."""
     configuration, faults = read_configuration("exec", flags)
     remove_variables()
-    # not earlier: the SDK fails to load where a limit is no number
+    # not earlier: the SDK fails to load if a limit is no number
     from csm_otel.commands.wiring import build_bridge  # ruff: ignore[import-outside-top-level]
     from csm_otel.engine.source import Source  # ruff: ignore[import-outside-top-level]
 
@@ -107,7 +107,7 @@ def _signal_name(number: int | None) -> str:
         return ""
     try:
         return signal.Signals(number).name
-    except ValueError:  # real-time signals have no names of their own
+    except ValueError:  # real-time signals have no names
         return f"signal {number}"
 
 

@@ -1,4 +1,4 @@
-"""The one place where the parts are put together."""
+"""The composition root: the one place where the parts are connected."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def build_bridge(
     shared = _shared_resource(configuration.resource)
     host_name = source.host_name or socket.gethostname()
     metrics = None
-    if source.receivers and configuration.metrics is not None:  # what is replayed was measured when it happened
+    if source.receivers and configuration.metrics is not None:  # a replay has the measurements of its recording
         with collecting(faults):
             resource = {HOST_NAME: host_name, **shared}
             metrics = _open_metrics(configuration.metrics, tally, correlator, outlets, resource, say=speaker.warn)

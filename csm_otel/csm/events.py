@@ -56,7 +56,7 @@ class Peer(NamedTuple):
     host: str
     port: int
     generation: int = 0
-    """Tells successive processes on one port apart, where processes are tracked; else 0."""
+    """Distinguishes successive processes on one port, if processes are tracked; else 0."""
 
     @property
     def is_loopback(self) -> bool:

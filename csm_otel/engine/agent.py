@@ -26,7 +26,7 @@ _MAX_READ_SECONDS = 1.0  # of the sockets at shutdown
 # Shares of the time for shutdown, in which to decode and to release. Spans are delivered meanwhile, and in the rest.
 _DECODE_SHARE, _RELEASE_SHARE = 0.5, 0.75
 _MIN_DRAIN_SECONDS = 0.25  # for both, whatever the deadline: what a few scripts have sent takes a tenth of it
-_LATE_SECONDS = 0.25  # to count what has arrived since; to read a full default buffer takes a tenth of it
+_LATE_SECONDS = 0.25  # to count later arrivals; to read a full default buffer takes a tenth of it
 _MAX_WAIT_SECONDS = 86_400.0  # epoll accepts 2**31 - 1 ms at most
 _DATAGRAMS_PER_TURN = 256  # read from a socket before other sockets, and deadlines, have their turn
 
@@ -77,7 +77,7 @@ class Agent:
         self._speaker = speaker
         self._origins = origins
         self._received_until_ns = [-math.inf] * len(receivers)
-        """Per socket, the wall time of the last receipt that was read; infinite where the socket was then empty."""
+        """Per socket, the wall time of the last receipt read; infinite if the socket was then empty."""
         self._buffer_bytes = buffer_bytes
         self._is_allowed = is_allowed
         self._clock = clock
@@ -103,7 +103,7 @@ class Agent:
         return all(received_ns > until_ns for received_ns in self._received_until_ns)
 
     def drain(self, *, deadline: float, until_ns: int | None = None) -> None:
-        """Receive what has arrived, release everything pending and send it off, in time to be delivered.
+        """Receive all arrived datagrams, release everything pending and send it, in time to be delivered.
 
         ``deadline``, in monotonic seconds, is that of the delivery; what cannot be decoded or released in time is
         counted. Datagrams that arrived after ``until_ns``, wall time in epoch nanoseconds, are counted as late. The
@@ -128,7 +128,7 @@ class Agent:
         self._pipeline.finish(now=self._clock())
 
     def close(self) -> None:
-        """Count what has arrived since `drain`, and close the sockets."""
+        """Count the datagrams that have arrived since `drain`, and close the sockets."""
         deadline = self._clock() + _LATE_SECONDS
         late = sum(1 for receiver in self._receivers for _ in self._read_all(receiver, deadline))
         self._counting.count_late(late)
@@ -137,7 +137,7 @@ class Agent:
             receiver.close()
 
     def _receive(self) -> int:
-        """Process what has arrived, and return how many datagrams that were."""
+        """Process arrived datagrams, and return how many."""
         total = 0
         for number, receiver in enumerate(self._receivers):
             count, received_ns = 0, -math.inf
@@ -198,7 +198,7 @@ class Agent:
         self._speaker.warn(f"the kernel drops datagrams, the receive buffer is full: {remedy}", kind="kernel_drops")
 
     def _read_all(self, receiver: Receiver, deadline: float) -> Iterator[Datagram]:
-        """Yield what waits in a socket, until it is empty, or more than its buffer holds has been read."""
+        """Yield a socket's datagrams until it is empty, or more than its buffer holds has been read."""
         left_bytes = receiver.buffer_bytes
         while left_bytes > 0 and self._clock() < deadline:
             some = list(receiver.receive(_DATAGRAMS_PER_TURN))

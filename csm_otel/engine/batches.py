@@ -68,7 +68,7 @@ class Batcher:
             self.flush()
 
     def next_deadline(self) -> float | None:
-        """Return the monotonic second at which the batch is due, or None where it is empty."""
+        """Return the monotonic second at which the batch is due, or None if it is empty."""
         return self._deadline
 
     def flush_if_due(self, *, now: float) -> None:
@@ -99,7 +99,7 @@ class Batcher:
         """
         try:
             return [(encode(batch, limits=self._limits), len(batch))]
-        except Exception:  # ruff: ignore[blind-except] - protobuf raises whatever it likes
+        except Exception:  # ruff: ignore[blind-except] - protobuf raises anything
             if len(batch) > 1:
                 half = len(batch) // 2
                 return [*self._encoded(batch[:half]), *self._encoded(batch[half:])]

@@ -64,7 +64,7 @@ class Bridge(NamedTuple):
         self.batcher.add([span], now=now)
 
     def close(self, *, deadline: float, until_ns: int | None = None) -> None:
-        """Receive what has arrived, deliver everything and close the sockets, until ``deadline`` in monotonic seconds.
+        """Receive what has arrived, deliver everything and close the sockets, until ``deadline``, monotonic seconds.
 
         ``until_ns``: see `Agent.drain`.
         """

@@ -1,7 +1,7 @@
 """Emptying a pipeline, a step at a time: `Drain`. Time is an argument.
 
 First everything pending in the correlator is released, a part with each step; then the released calls are held until
-their origins are known, or not waited for any longer. Whoever drains sends off the last batch.
+their origins are known, or no longer waited for. The caller of `Drain` sends the last batch.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Drain:
-    """Begins with its creation; what the pipeline receives later is not part of it."""
+    """Begins with its creation; later datagrams are not part of it."""
 
     def __init__(
         self, pipeline: Pipeline, *, deadline: float = math.inf, releases_per_step: int = RELEASES_PER_STEP

@@ -24,7 +24,7 @@ class OriginLookup(Protocol):
     """Looks up the processes behind peers."""
 
     def origin_of(self, peer: Peer) -> Origin | None:
-        """Return the process behind a peer, or None where it is not known (yet)."""
+        """Return the process behind a peer, or None if it is not known (yet)."""
 
     def is_resolving(self, peer: Peer) -> bool:
         """Return whether the process may still become known."""
@@ -49,7 +49,7 @@ class OriginHold:
         self._held.append(_Held(released, now + HOLD_SECONDS))
 
     def next_deadline(self) -> float | None:
-        """Return the monotonic second at which the first stops waiting, or None where nothing is held."""
+        """Return the monotonic second at which the first stops waiting, or None if nothing is held."""
         return self._held[0].deadline if self._held else None
 
     def expire_all(self) -> None:

@@ -40,7 +40,7 @@ class Outlets:
     shows: bool = False
     """Whether the spans are printed for a person."""
     back_end: str = ""
-    """The back end's URL, fit to be printed; empty where there is none."""
+    """The back end's URL, fit to be printed; "" if there is none."""
     description: str = "nowhere"
     """Where spans go, in words."""
     wants_spool: bool = False
@@ -76,7 +76,7 @@ class Outlets:
         return all(sink.is_flushed(mark) for sink, mark in zip(sinks, marks, strict=True))
 
     def close(self, *, deadline_seconds: float) -> None:
-        """Deliver and write what waits, for at most ``deadline_seconds``, and close everything.
+        """Deliver and write queued requests, for at most ``deadline_seconds``, and close everything.
 
         A recording or a file without progress is given up earlier. What is given up is reported.
         """
@@ -100,7 +100,7 @@ class Outlets:
 def open_outlets(
     configuration: Configuration, *, source: Source, speaker: Speaker, tally: Tally, faults: list[Fault]
 ) -> Outlets:
-    """Open what the configuration asks for; the fault of each that cannot be opened is added to ``faults``.
+    """Open the configured outlets; the fault of each that cannot be opened is added to ``faults``.
 
     Where the back end cannot be used, spans are shown instead.
     """
@@ -129,7 +129,7 @@ def open_outlets(
 
 
 def _open_queue(configuration: Configuration, speaker: Speaker, tally: Tally) -> DeliveryQueue | None:
-    """Return the queue to the back end, or None where there is none.
+    """Return the queue to the back end, or None without a back end.
 
     Raises:
         SettingsError: a certificate, header or URL of the back end cannot be used.
@@ -149,7 +149,7 @@ def _open_queue(configuration: Configuration, speaker: Speaker, tally: Tally) ->
 
 
 def _open_spool(settings: Settings, speaker: Speaker) -> Spool | None:
-    """Return the spool that is asked for, or None where there is none or it cannot be used, which is reported."""
+    """Return the spool, or None if there is none or it cannot be used, which is reported."""
     if settings.spool is None:
         return None
     try:
@@ -165,12 +165,12 @@ def _open_spool(settings: Settings, speaker: Speaker) -> Spool | None:
 def _open_recorder(
     path: Path | None, source: Source, speaker: Speaker, tally: Tally, *, shows: bool
 ) -> Recorder | None:
-    """Return what records to ``path``, or None where nothing is to be recorded.
+    """Return the recorder to ``path``, or None if nothing is recorded.
 
     Raises:
         SettingsError: the recording cannot be opened, or would be mixed with other output.
     """
-    if path is None or not source.receivers:  # what is replayed was recorded already, perhaps in that file
+    if path is None or not source.receivers:  # a replay is recorded already, perhaps in that file
         return None
     if path == STDOUT and (shows or source.context is not None):
         owner = "waterfall" if source.context is None else "command"

@@ -35,10 +35,10 @@ class Origins(OriginLookup, Protocol):
     """Identifies senders, and notices the end of their processes."""
 
     def note(self, event: Event, peer: Peer, *, received_ns: int, now: float) -> Peer:
-        """Return the peer with its generation, which tells it from senders that had its port before."""
+        """Return the peer with its generation, which distinguishes it from earlier senders on its port."""
 
     def ended(self) -> list[Ended]:
-        """Return what has ended since the last time; all its datagrams have been received."""
+        """Return the processes that have ended since the last call; all their datagrams have been received."""
 
 
 class Pipeline:
@@ -122,12 +122,12 @@ class Pipeline:
         self._backlog.extend(self._correlator.flush())
 
     def abandon_backlog(self) -> None:
-        """Drop, and count as dropped, what has not been released since `start_release`."""
+        """Drop everything not released since `start_release`, and count it as dropped."""
         self._counting.count_abandoned(self._backlog)
         self._backlog.clear()
 
     def origin_deadline(self) -> float | None:
-        """Return until when the oldest released call waits for its origin, or None where none waits."""
+        """Return the time until which the oldest released call waits for its origin, or None if none waits."""
         return self._hold.next_deadline()
 
     def stop_waiting_for_origins(self) -> None:

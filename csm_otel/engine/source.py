@@ -1,4 +1,4 @@
-"""What the datagrams of a run come from, and what is known of their senders: `Source`."""
+"""The source of a run's datagrams, and of their senders: `Source`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Source(NamedTuple):
-    """The sockets, and what is known of all senders. Nothing is received without sockets: a recording is replayed."""
+    """The sockets, and the known senders. Nothing is received without sockets: a recording is replayed."""
 
     receivers: Sequence[Receiver] = ()
     ids: IdGenerator = RandomIds()

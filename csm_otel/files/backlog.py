@@ -30,7 +30,7 @@ STALL_SECONDS = 1.25
 """`close` gives up after this long without progress. A pipe's reader gets a second: `LineFile` reports it before."""
 
 GRACE_SECONDS = 0.1
-"""What `close` waits at least, whatever the deadline: a disk that works needs a hundredth of a second."""
+"""The least time that `close` waits, whatever the deadline: a disk that works needs a hundredth of a second."""
 
 GATHERED_BYTES = 64 * 1024
 """So much is written without waiting for more."""
@@ -75,11 +75,11 @@ class Backlog:
 
     @property
     def state(self) -> QueueState:
-        """How far it has come to its end."""
+        """The state of the queue."""
         return self._machine.state
 
     def mark(self) -> int:
-        """Return where what was put up to now ends, for `is_flushed`."""
+        """Return the position after the last entry so far, for `is_flushed`."""
         return self._added
 
     def is_flushed(self, mark: int) -> bool:
@@ -87,17 +87,17 @@ class Backlog:
         return self._removed >= mark
 
     def block_when_full(self, *, until: float, stall_seconds: float) -> None:
-        """Have `room_wait_seconds` ask for patience up to a second, while progress is made every ``stall_seconds``."""
+        """Wait for room up to the monotonic second ``until``, while progress is made every ``stall_seconds``."""
         self._room_until, self._room_stall_seconds = until, stall_seconds
 
     def room_wait_seconds(self, data: bytes, *, now: float) -> float:
-        """Return how long to wait for room for an entry: 0 where there is room, or it is to be dropped."""
+        """Return how long to wait for room for an entry: 0 if there is room, or it will be dropped."""
         if self._fits(data) or not self.state.is_running or self._is_cancelled:
             return 0.0
         return max(min(self._room_until, self._moved_at + self._room_stall_seconds) - now, 0.0)
 
     def put(self, data: bytes, counts: int, *, now: float) -> bool:
-        """Keep or drop an entry, and return whether the writer may have to be woken."""
+        """Keep or drop an entry, and return whether the writer may need a wake-up."""
         self._added += counts
         self.is_overflowing = not self._fits(data)
         if self.is_overflowing or not self.state.is_running:
@@ -121,7 +121,7 @@ class Backlog:
         return max(self._gathers_since + self._gather_seconds - now, 0.0)
 
     def next_batch(self) -> list[bytes]:
-        """Return the first entries, as many as are best written at once; none where the writer is to end."""
+        """Return the first entries, as many as are best written at once; none if the writer should end."""
         if not self._due:
             self._due = len(self._entries)
         batch: list[bytes] = []
@@ -160,14 +160,14 @@ class Backlog:
         self._grace_until = now + GRACE_SECONDS
 
     def close_wait_seconds(self, *, now: float) -> float:
-        """Return how long to wait for the writer to get further: 0 where nothing is left, or it is to be given up."""
+        """Return how long to wait for the writer's progress: 0 if nothing is left, or the rest will be dropped."""
         if not self._entries:
             return 0.0
         end = -math.inf if self._is_cancelled else min(self._deadline, self._moved_at + STALL_SECONDS)
         return max(max(end, self._grace_until) - now, 0.0)
 
     def finish(self) -> int:
-        """Drop what is left, end, and return what it counts for."""
+        """Drop the rest, end, and return the counts of the rest."""
         self._machine.to(QueueState.STOPPED)
         given_up = sum(counts for _, counts in self._entries)
         if self._entries:

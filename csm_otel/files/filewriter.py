@@ -1,4 +1,4 @@
-"""Encoded requests to the file of `--file`, in a thread of its own: `FileWriter`.
+"""Encoded requests to the file of `--file`, in a separate thread: `FileWriter`.
 
 Encoding spans as JSON is slow, and a disk may be.
 """
@@ -33,7 +33,7 @@ class FileWriter(WriteQueue):
         limit_bytes: int = LIMIT_BYTES,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Own the file from now on; ``limit_bytes`` bounds what waits, the request being written included."""
+        """Own the file from now on; ``limit_bytes`` bounds the queue, including the request being written."""
         self._tally = tally
         super().__init__(
             file,

@@ -57,7 +57,7 @@ class LineFile:
         """Open ``path``, as the setting ``flag`` asks for.
 
         Raises:
-            SettingsError: the file cannot be opened, or is a named pipe that nobody reads.
+            SettingsError: the file cannot be opened, or is a named pipe without a reader.
         """
         # Non-blocking: opening a pipe without a reader would hang.
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK
@@ -76,7 +76,7 @@ class LineFile:
 
     @property
     def batch_bytes(self) -> int:
-        """How many bytes of lines are best appended at once; a pipe takes so many whole or not at all."""
+        """The number of bytes of lines best appended at once; a pipe accepts that many whole or not at all."""
         return self._piece_bytes or _FILE_BATCH_BYTES
 
     def append(self, lines: Sequence[bytes]) -> int:
@@ -120,7 +120,7 @@ class LineFile:
         return written, ""
 
     def _has_room(self, deadline: float) -> bool:
-        """Wait until a write can go on, up to the monotonic second ``deadline``, and return whether it can."""
+        """Wait for room for a write, up to the monotonic second ``deadline``, and return whether there is any."""
         poller = select.poll()
         poller.register(self._descriptor, select.POLLOUT)
         return bool(poller.poll(max(0.0, deadline - self._clock()) * _MS))

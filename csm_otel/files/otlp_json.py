@@ -33,7 +33,7 @@ class OtlpJsonFile:
         """Open ``path``; ``say`` is called with a line for the operator when writing begins to fail.
 
         Raises:
-            SettingsError: the file cannot be opened, or is a named pipe that nobody reads.
+            SettingsError: the file cannot be opened, or is a named pipe without a reader.
         """
         self._lines = LineFile.open(path, flag="--file", say=say)
 

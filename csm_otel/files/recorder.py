@@ -1,6 +1,6 @@
 """Records what arrives, for `csm-otel replay`: `Recorder`, one line of JSON for each thing.
 
-The lines are written by a thread of its own: no disk or pipe may stop the loop that receives datagrams.
+A separate thread writes the lines: no disk or pipe may stop the loop that receives datagrams.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class Recorder:
         limit_bytes: int = LIMIT_BYTES,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Write the heading; the file is the recorder's from now on, ``limit_bytes`` bounds what waits for it.
+        """Write the heading; the recorder owns the file from now on, ``limit_bytes`` bounds its queue.
 
         ``clock`` returns monotonic seconds, as every ``now`` is.
         """
@@ -91,7 +91,7 @@ class Recorder:
         return cls(LineFile(os.dup(sys.stdout.fileno()), "stdout", say=say), heading, tally)
 
     def datagram(self, decoded: Decoded, *, peer: Peer, received_ns: int, now: float) -> None:
-        """Record what a datagram held."""
+        """Record a datagram."""
         self._write(
             RecordedDatagram(
                 at_ns=self._at_ns(now),
@@ -106,7 +106,7 @@ class Recorder:
         )
 
     def origin(self, origin: Origin, *, peer: Peer, now: float) -> None:
-        """Record the process behind a peer, unless that is what was recorded of the peer last."""
+        """Record the process behind a peer, unless it is the last one recorded for the peer."""
         if self._origins.get(peer) == origin:
             return
         if len(self._origins) >= _MAX_KNOWN_PEERS:
@@ -143,7 +143,7 @@ class Recorder:
         return self._lines.is_failing
 
     def close(self, *, deadline_seconds: float) -> int:
-        """Write what waits, close the file, and return how many lines were given up; see `WriteQueue.close`."""
+        """Write queued lines, close the file, and return how many lines were given up; see `WriteQueue.close`."""
         return self._lines.close(deadline_seconds=deadline_seconds)
 
     def cancel(self) -> None:

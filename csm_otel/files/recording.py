@@ -26,7 +26,7 @@ FORMAT = 1
 MAX_LINE_BYTES = 1_048_576
 """More than the events of the largest datagram take: some 900 in 65,535 bytes, each grown by its fields' names."""
 
-SEED_BITS = 53  # every JSON reader keeps so many exactly
+SEED_BITS = 53  # every JSON reader keeps that many exactly
 # A recording is untrusted; times after 1973 leave room for a day's latency before them.
 _Wall = Annotated[int, Meta(ge=10**17, le=MAX_WALL_NS)]
 _Elapsed = Annotated[int, Meta(ge=0, le=2**62)]
@@ -154,7 +154,7 @@ def decode_line(text: bytes) -> Line:
     try:
         line = _decoder.decode(text)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        raise RecordingError("not a line of a csm-otel recording") from None  # the cause would quote what was recorded
+        raise RecordingError("not a line of a csm-otel recording") from None  # the cause would quote the recording
     if isinstance(line, Heading) and line.format != FORMAT:
         raise RecordingError(f"recorded in format {line.format}; this csm-otel reads format {FORMAT}")
     return line

@@ -28,7 +28,7 @@ class ReplayedOrigins:
             self._found.popitem(last=False)
 
     def add_end(self, ended: Ended) -> None:
-        """Add what has ended."""
+        """Add an ended process."""
         self._ended.append(ended)
 
     def finish(self) -> None:
@@ -42,7 +42,7 @@ class ReplayedOrigins:
         return peer
 
     def origin_of(self, peer: Peer) -> Origin | None:
-        """Return the process behind a peer, or None where it is not known (yet)."""
+        """Return the process behind a peer, or None if it is not known (yet)."""
         return self._found.get(peer)
 
     def is_resolving(self, peer: Peer) -> bool:
@@ -50,6 +50,6 @@ class ReplayedOrigins:
         return bool(peer.generation) and not self._is_over
 
     def ended(self) -> list[Ended]:
-        """Return what has ended since the last call."""
+        """Return the processes that have ended since the last call."""
         ended, self._ended = self._ended, []
         return ended

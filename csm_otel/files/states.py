@@ -2,7 +2,7 @@
 
 Both queues use them: `csm_otel.files.write_queue` to a file, `csm_otel.delivery.queue` to a back end.
 
-A queue that is OPEN keeps what is put, within its bounds, and its thread works through it in order. `close` begins with
+A queue that is OPEN keeps entries within its bounds, and its thread works through it in order. `close` begins with
 CLOSING: what is there still goes out, and `close` waits for it. It stops waiting when nothing is left, at its deadline,
 without progress, or when it is cancelled: the queue is STOPPED then. Nothing more is begun, and what is put is dropped,
 but what the thread has in hand may still be accounted for. Finally all that remains is counted as kept or dropped, and
@@ -24,7 +24,7 @@ S = TypeVar("S", bound=Enum)
 
 
 class QueueState(Enum):
-    """How far a queue has come to its end."""
+    """The stages of a queue's life."""
 
     OPEN = auto()
     CLOSING = auto()

@@ -1,4 +1,4 @@
-"""A queue to a file: bytes in, each written in order or counted as dropped, by a thread of its own: `WriteQueue`.
+"""A queue to a file: bytes in, each written in order or counted as dropped, by a separate thread: `WriteQueue`.
 
 A disk may take any time and a pipe's reader may stall, so the loop that receives datagrams only hands over what is
 encoded already. What waits, and for how long, is `csm_otel.files.backlog`; here are the thread and the waiting.
@@ -38,9 +38,9 @@ class WriteQueue:
     Args:
         target: Belongs to the queue from now on, which closes it.
         name: Of the thread.
-        on_dropped: Called with the count of what was not written, with a lock held, in whichever thread that is.
-        on_written: The same for what was written.
-        limit_bytes: Bound on what waits, what is being written included.
+        on_dropped: Called with the count of entries not written, with a lock held, in any thread.
+        on_written: The same for entries written.
+        limit_bytes: Bound on queued bytes, including those being written.
         batch_bytes: How much is written at once, unless a single entry is longer.
         gather_seconds: How long an entry may wait for more, so that the thread does not wake for each.
         clock: Monotonic seconds.
@@ -78,7 +78,7 @@ class WriteQueue:
         return self._backlog.is_overflowing or self._target.is_failing
 
     def mark(self) -> int:
-        """Return where what was put up to now ends, for `is_flushed`."""
+        """Return the position after the last entry so far, for `is_flushed`."""
         with self._changed:
             return self._backlog.mark()
 
@@ -96,7 +96,7 @@ class WriteQueue:
             self._backlog.block_when_full(until=until, stall_seconds=stall_seconds)
 
     def put(self, data: bytes, counts: int = 1) -> None:
-        """Queue an entry, with what it counts for; one that does not fit is dropped. See `block_when_full`."""
+        """Queue an entry with its count; one that does not fit is dropped. See `block_when_full`."""
         with self._changed:
             while wait_seconds := self._backlog.room_wait_seconds(data, now=self._clock()):
                 self._wait(wait_seconds)
@@ -104,7 +104,7 @@ class WriteQueue:
                 self._changed.notify_all()
 
     def close(self, *, deadline_seconds: float) -> int:
-        """Write what waits, drop the rest, close the target, and return what the rest counts for.
+        """Write queued entries, drop the rest, close the target, and return the counts of the rest.
 
         The rest is given up after ``deadline_seconds``, and earlier after ``STALL_SECONDS`` without progress.
         """

@@ -1,4 +1,4 @@
-"""Peers whose processes have ended, until nobody can send from their sockets any more: `Departures`.
+"""Peers whose processes have ended, until no process can send from their sockets any more: `Departures`.
 
 A child that was forked shares its parent's socket, and may send from it when the parent has ended: such a peer has
 departed when its socket is closed.
@@ -46,7 +46,7 @@ class Departures:
             self._next_check = 0.0
 
     def next_check(self) -> float | None:
-        """Return the monotonic second from which a check is due, or None where no peer is left to depart."""
+        """Return the monotonic second from which a check is due, or None if no peer is left."""
         return self._next_check if self._ended else None
 
     def check(self, *, now: float) -> list[Peer]:

@@ -3,7 +3,7 @@
 Linux, loopback senders. A peer's source port leads to its socket, the socket to the process that holds it, while that
 process lives: so the first datagram of a port has it looked up at once, and the answer is kept for what follows.
 
-- `SenderTable` knows which port is whose, and when to look it up again; `Lookup` does that in a thread of its own.
+- `SenderTable` maps ports to processes, and schedules lookups; `Lookup` does them in a separate thread.
   Nothing here waits for it: where it is not known yet who sent, `Glances` makes one quick attempt.
 - Ruby and PHP are not looked up: they open a socket for every datagram, and it is closed by then.
 - Some senders cannot be found: in another namespace, of another user, ended too soon. Their origin stays unknown.
@@ -31,7 +31,7 @@ class OriginFinder:
     """Finds the processes behind peers and notices when they end; for the loop's thread."""
 
     def __init__(self) -> None:
-        """Start the lookups, where the system has what they need."""
+        """Start the lookups, if the system supports them."""
         self._table = SenderTable()
         self._glances = Glances()
         self._endings = Endings()
@@ -61,7 +61,7 @@ class OriginFinder:
         return current
 
     def origin_of(self, peer: Peer) -> Origin | None:
-        """Return the process behind a peer as `note` returned it, or None where it is not known (yet)."""
+        """Return the process behind a peer from `note`, or None if it is not known (yet)."""
         return self._table.origin_of(peer)
 
     def is_resolving(self, peer: Peer) -> bool:
@@ -69,9 +69,9 @@ class OriginFinder:
         return self._table.is_resolving(peer) and self._lookup.is_alive
 
     def poll(self, *, now: float, is_drained: bool) -> None:
-        """Record what has been found, and which processes have ended; `ended` returns these when they are due.
+        """Record lookup results and ended processes; `ended` returns the latter when they are due.
 
-        ``now`` is monotonic seconds; ``is_drained`` tells whether the receive queue has just been empty.
+        ``now`` is monotonic seconds; ``is_drained`` is whether the receive queue has just been empty.
         """
         self._ended += self._endings.pop_due(now=now, is_drained=is_drained)
         self._pop_results(now)
@@ -81,7 +81,7 @@ class OriginFinder:
         return self._endings.next_deadline()
 
     def ended(self) -> list[Ended]:
-        """Return what has ended since the last time and is due: all that it sent has been received."""
+        """Return the processes that have ended since the last call and are due, all their datagrams received."""
         ended, self._ended = self._ended, []
         return ended
 

@@ -32,12 +32,12 @@ class Glances:
     """Checks the latest processes for senders, within a share of the thread's time."""
 
     def __init__(self, *, thread_time: Callable[[], float] = time.thread_time) -> None:
-        """Allow the first glance at once; ``thread_time`` is the clock of what a glance costs, in seconds of CPU."""
+        """Allow the first glance at once; ``thread_time`` is the clock for the cost of a glance, in seconds of CPU."""
         self._thread_time = thread_time
         self._next = 0.0
 
     def glance(self, peer: Peer, *, now: float) -> Holder | None:
-        """Return the process behind a peer, or None where it is not one of the latest or the share is used up.
+        """Return the process behind a peer, or None if it is not one of the latest or the share is used up.
 
         ``now`` is monotonic seconds.
         """

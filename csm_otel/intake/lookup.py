@@ -1,4 +1,4 @@
-"""Lookups of senders in a thread of their own: peers in, their processes and the ends of these out (`Lookup`).
+"""Lookups of senders in a separate thread: peers in, their processes and the ends of these out (`Lookup`).
 
 A lookup costs milliseconds, more than the loop may spend on it. The two threads share nothing but the queues: requests
 one way, results the other, all of them immutable.
@@ -31,7 +31,7 @@ class Resolution(NamedTuple):
 
     peer: Peer
     origin: Origin | None
-    """None where no process was found."""
+    """None if no process was found."""
 
 
 class Lookup:

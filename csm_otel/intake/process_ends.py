@@ -51,7 +51,7 @@ class ProcessEnds:
             self._selector.register(pidfd, selectors.EVENT_READ, origin)
 
     def wait(self, seconds: float | None) -> list[ProcessEnd]:
-        """Wait for an end, to be woken, or for the time, whichever is first, and return what has ended."""
+        """Wait for an end, a wake-up or the timeout, whichever is first, and return the ended processes."""
         if self._checked:
             to_check = max(0.0, self._next_check - self._clock())
             seconds = to_check if seconds is None else min(seconds, to_check)

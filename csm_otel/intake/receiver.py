@@ -1,4 +1,4 @@
-"""UDP sockets to datagrams, with the kernel's own receive time and its exact count of drops where it has them.
+"""UDP sockets to datagrams, with the kernel's own receive time and its exact count of drops if available.
 
 Numbers of socket options are Linux's (asm-generic/socket.h); Python's socket module lacks them.
 """
@@ -71,7 +71,7 @@ class Receiver:
 
     @property
     def buffer_bytes(self) -> int:
-        """The receive buffer that the kernel granted, in its own accounting (twice what was asked for, on Linux)."""
+        """The receive buffer that the kernel granted, in its own accounting (twice the requested size, on Linux)."""
         return self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF)
 
     @property
@@ -81,7 +81,7 @@ class Receiver:
 
     @property
     def kernel_drops(self) -> int | None:
-        """Datagrams that the kernel dropped because the buffer was full; None where it has no count."""
+        """Datagrams that the kernel dropped because the buffer was full; None if it has no count."""
         if not _ON_LINUX:
             return None
         try:
@@ -92,7 +92,7 @@ class Receiver:
 
     @property
     def counters(self) -> SocketCounters:
-        """What it has read so far, and what the kernel has dropped."""
+        """Datagrams read so far, and dropped by the kernel."""
         return SocketCounters(self.address, self._read, self.kernel_drops, self.buffer_bytes)
 
     def is_capped(self, asked_bytes: int) -> bool:

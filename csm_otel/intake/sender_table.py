@@ -5,9 +5,9 @@ Theory of operation
 A source port identifies its sender only as long as the socket is open; then another process may get the port.
 
 - A *generation* is a use of a port by one sender. An event keeps the peer that it was received with, generation
-  included, so what waits in the correlator keeps its sender when the port changes hands.
-- A generation goes on while datagrams keep coming. The next datagram begins another one after five seconds of silence,
-  when it was received after the generation's process ended, or, where no process was found, five seconds after the
+  included, so pending events keep their sender when another process gets the port.
+- A generation continues while datagrams keep arriving. The next datagram begins another one after five seconds of
+  silence, if it was received after the generation's process ended, or, if no process was found, five seconds after the
   beginning: another lookup may find it.
 - A generation is *resolving* from its beginning until its lookup ends, with an origin or without. What the lookup
   finds for a generation that is no longer in the table is ignored.
@@ -40,7 +40,7 @@ class _Sender:
 
 
 class SenderTable:
-    """Keeps the generations of peers with what is known of them. Every ``now`` is monotonic seconds."""
+    """Generations of peers and their processes. Every ``now`` is monotonic seconds."""
 
     def __init__(self, *, capacity: int = MAX_SENDERS) -> None:
         """Start empty; ``capacity`` bounds the generations, and the ends of processes."""
@@ -74,18 +74,18 @@ class SenderTable:
         return sender.peer
 
     def resolve(self, peer: Peer, origin: Origin | None) -> None:
-        """Record what the lookup of a generation has found; None: nothing."""
+        """Record the lookup result of a generation; None: nothing found."""
         if sender := self._senders.get(peer):
             sender.origin, sender.is_resolving = origin, False
 
     def end(self, end: ProcessEnd) -> None:
-        """Record that a process has ended: what is received later from its ports is another sender's."""
+        """Record that a process has ended: later datagrams from its ports are another sender's."""
         self._ended_ns[end.origin.process] = end.noticed_ns
         if len(self._ended_ns) > self._capacity:
             self._ended_ns.popitem(last=False)
 
     def origin_of(self, peer: Peer) -> Origin | None:
-        """Return the process behind a generation, or None where it is not known (yet)."""
+        """Return the process behind a generation, or None if it is not known (yet)."""
         sender = self._senders.get(peer)
         return sender.origin if sender else None
 

@@ -83,7 +83,7 @@ class Call:
 
     @cached_property
     def back_offs(self) -> tuple[Interval | None, ...]:
-        """The pause after each attempt but the last, None where there was none.
+        """The pause after each attempt but the last, None if there was none.
 
         Empty where attempts are missing or ambiguous: then the time between two is not known to be a pause.
         """
@@ -101,9 +101,9 @@ class Trace:
 
     trace_id: int
     root: SpanData | None
-    """The command or process, None where it is not among the spans."""
+    """The command or process, None if it is not among the spans."""
     calls: tuple[Call, ...]
-    """In order of start; never empty where there is no root."""
+    """In order of start; never empty without a root."""
 
     @property
     def head(self) -> SpanData:
@@ -159,7 +159,7 @@ def is_call_or_orphan(span: SpanData) -> bool:
 
 
 def integer(span: SpanData, key: str) -> int | None:
-    """Return an attribute where it is an integer."""
+    """Return an attribute if it is an integer."""
     value = span.attributes.get(key)
     return value if isinstance(value, int) and not isinstance(value, bool) else None
 

@@ -34,7 +34,7 @@ _LEGEND = "~ ran at the same time as calls just like it: which attempts were who
 class TraceBuffer:
     """A bounded buffer of span data for the waterfall; the first spans are kept, the others counted.
 
-    Commands and processes have a bound of their own, as they arrive last.
+    Commands and processes have a separate bound, as they arrive last.
     """
 
     def __init__(self, *, max_spans: int = _MAX_SPANS) -> None:

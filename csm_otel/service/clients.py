@@ -29,7 +29,7 @@ _ACCEPT_PAUSE_SECONDS = 1.0  # without a descriptor left the next accept would f
 
 
 class Client:
-    """One client; ``request`` is what it has sent, complete once `Clients.wait` has returned the client."""
+    """One client; ``request`` has the bytes received, complete once `Clients.wait` has returned the client."""
 
     __slots__ = ("deadline", "is_answered", "is_gone", "request", "sock")
 
@@ -57,7 +57,7 @@ class Clients:
     ) -> None:
         """Take ownership of a listening socket; ``waker`` ends a `wait` early.
 
-        A request ends with ``terminator``, and has to be complete within ``timeout_seconds``. ``clock`` returns
+        A request ends with ``terminator``, and must be complete within ``timeout_seconds``. ``clock`` returns
         monotonic seconds.
         """
         self._timeout_seconds = timeout_seconds
@@ -152,7 +152,7 @@ class Clients:
         return True
 
     def _read(self, client: Client) -> bool:
-        """Read what a client has sent, and return whether that completes its request."""
+        """Read from a client, and return whether that completes its request."""
         try:
             piece = client.sock.recv(_MAX_REQUEST_BYTES)
         except (BlockingIOError, InterruptedError):

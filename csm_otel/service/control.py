@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from csm_otel.engine.bridge import Bridge
 
 MAX_TIMEOUT_SECONDS = 3600.0
-_POLL_SECONDS = 0.02  # how often it is checked whether the back end has what was sent
+_POLL_SECONDS = 0.02  # the poll interval while waiting for the back end
 
 
 class Control:
@@ -99,7 +99,7 @@ class Control:
 
 
 def _timeout_of(line: bytes) -> float | None:
-    """Return the timeout of a request to flush, in seconds, or None where the line is no such request."""
+    """Return the timeout of a flush request, in seconds, or None if the line is no such request."""
     try:
         request = json.loads(line)
     except (ValueError, RecursionError):

@@ -1,7 +1,7 @@
 """One flush of a running daemon, a step each turn of the loop: `Flushing`.
 
 Everything that had arrived when it began is decoded, released, held until its origins are known or not waited for any
-longer, exported, and followed until the back end has it. The loop goes on receiving meanwhile; what arrives later is
+longer, exported, and followed until the back end has it. The loop continues to receive meanwhile; later arrivals are
 not part of the flush.
 """
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Flushing:
-    """Advances with each `advance`; there has to be a turn of the loop between two."""
+    """Progresses with each `advance`; the loop must run once between two."""
 
     def __init__(self, bridge: Bridge, *, timeout_seconds: float, now: float, requested_ns: int) -> None:
         """Begin at ``now``, monotonic seconds, with all that arrived until ``requested_ns``, epoch nanoseconds."""
@@ -33,9 +33,9 @@ class Flushing:
         """Where the exported spans end, see `Outlets.mark`; None until everything has been exported."""
 
     def advance(self, *, now: float) -> str | None:
-        """Advance, and return None while it goes on, an empty text once all was delivered, or else why it was not."""
+        """Progress, and return None while unfinished, "" once all was delivered, or else why it was not."""
         if self._drain is None:
-            # The loop has not received yet what arrived while it was here.
+            # The loop has not yet received the datagrams that arrived meanwhile.
             if self._is_begun and self._bridge.agent.has_received_until(self._requested_ns):
                 self._drain = Drain(self._bridge.pipeline)
             self._is_begun = True

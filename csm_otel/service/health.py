@@ -2,7 +2,7 @@
 
 ``/healthz`` is 200 while the loop runs, ``/readyz`` while spans also reach at least one destination. The body is JSON:
 ``status`` (``ok``, ``degraded``, ``starting``, ``stopping``, ``stalled`` or ``failing``), ``troubles`` and the counts.
-A thread of its own answers, so that a loop that hangs is seen. HTTP as far as probes need it: one request a connection.
+A separate thread answers, so that a hanging loop is noticed. HTTP as far as probes need it: one request a connection.
 """
 
 from __future__ import annotations

@@ -43,7 +43,7 @@ class ServiceManager:
         self._notify("STOPPING=1")
 
     def keep_alive(self, status: str) -> None:
-        """Reset the watchdog, and report the status where it has changed."""
+        """Reset the watchdog, and report the status if it has changed."""
         lines = ["WATCHDOG=1"] if self.watchdog_seconds else []
         if status != self._status:
             self._status = status

@@ -105,7 +105,7 @@ def call_attributes(
 
 
 def attempt_attributes(attempt: ApiCallAttempt, result: Result, number: int | None, options: MappingOptions) -> Values:
-    """Return the attributes of an attempt span; ``number`` counts from 1, None where the order is not certain.
+    """Return the attributes of an attempt span; ``number`` counts from 1, None if the order is uncertain.
 
     No ``rpc.*``, ``db.*`` or ``peer.service``: they would count as a second AWS call in service graphs.
     """

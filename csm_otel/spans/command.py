@@ -28,7 +28,7 @@ class Command(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, for
     exit_code: Annotated[int, Meta(ge=0, le=255)]
     """As a shell reports it: 128+n for signal n."""
     signal_name: str = ""
-    """Empty where no signal ended it."""
+    """"" if no signal ended it."""
     start_ns: Annotated[int, Meta(ge=0, le=MAX_WALL_NS)]
     end_ns: Annotated[int, Meta(ge=0, le=MAX_WALL_NS)]
     """Epoch nanoseconds."""

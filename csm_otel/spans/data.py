@@ -99,5 +99,5 @@ class SpanData(msgspec.Struct, frozen=True, kw_only=True):
     is_error: bool = False
     """Whether the status is ERROR; else it is UNSET, never OK."""
     status_message: str = ""
-    """The redacted message of the error; empty where the sender gave none."""
+    """The redacted message of the error; "" if the sender gave none."""
     resource: Resource

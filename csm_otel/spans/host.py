@@ -26,7 +26,7 @@ _MAX_PORT = 65_535
 
 
 def server_attributes(fqdn: str | None) -> dict[str, AttributeValue]:
-    """Return ``server.address`` (lower case, no port) and ``server.port`` where it was sent or is certain."""
+    """Return ``server.address`` (lower case, no port) and ``server.port`` if it was sent or is certain."""
     host, port = split_host(fqdn or "")
     if not host:
         return {}

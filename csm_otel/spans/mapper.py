@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from csm_otel.spans.ids import IdGenerator
     from csm_otel.spans.processes import ProcessTraces
 
-_MAX_RESOURCES = 1024  # cached; client ids are untrusted, so their number has to be bounded
+_MAX_RESOURCES = 1024  # cached; client ids are untrusted, so their number is bounded
 _NO_RESULT = Result("", None)
 
 
@@ -85,7 +85,7 @@ class SpanMapper:
             parent: The parent of calls that carry no trace context (`exec`).
             processes: The root spans of processes, as parents of calls that have no other.
 
-        Without a parent each call is a trace of its own.
+        Without a parent each call is a separate trace.
         """
         self._ids = ids
         self._resource = dict(resource)
@@ -236,7 +236,7 @@ def _call_result(released: CorrelatedCall, last: ApiCallAttempt | None) -> Resul
 
 
 def _began_ns(released: CorrelatedCall) -> int:
-    """Return the start of a call; without times of its own (Java, timed out) that of its first attempt."""
+    """Return the start of a call; without its own times (Java, timed out) that of its first attempt."""
     call = released.call
     if call.event.timestamp_ms is not None or call.event.latency_ms is not None:
         return call.start_ns
@@ -254,12 +254,12 @@ def _certain_last(released: CorrelatedCall) -> ApiCallAttempt | None:
 
 def _within(attempt: Observed[ApiCallAttempt], call: Placement, offset_ns: int) -> Placement:
     if attempt.event.not_sent:
-        return Placement(call.end_ns, call.end_ns)  # it has no times of its own, and it ended the call
+        return Placement(call.end_ns, call.end_ns)  # it has no times, and it ended the call
     return place(attempt.start_ns + offset_ns, attempt.end_ns + offset_ns, within=call)
 
 
 def _exception(result: Result, message: str, time_ns: int) -> tuple[SpanEvent, ...]:
-    """Return the ``exception`` event where the datagram names an exception; a status alone makes none."""
+    """Return the ``exception`` event if the datagram names an exception; a status alone gives none."""
     failure = result.failure
     if failure is None or result.is_inherited or not (failure.name or message):
         return ()

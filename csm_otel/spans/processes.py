@@ -37,7 +37,7 @@ class _Process:
 
 
 class ProcessTraces:
-    """The root spans of running processes, and of those that ended a while ago; for one thread."""
+    """The root spans of running and of recently ended processes; for one thread."""
 
     def __init__(
         self, *, ids: IdGenerator, decide: Callable[[SpanData], SpanData], max_processes: int = _MAX_PROCESSES

@@ -50,7 +50,7 @@ def attempt_offset_ns(attempt: Observed[ApiCallAttempt], call_offset_ns: int) ->
 
 
 def place(start_ns: int, end_ns: int, *, within: Placement) -> Placement:
-    """Shift an attempt into its call where it exceeds it by no more than rounding; a longer overrun keeps its times."""
+    """Shift an attempt into its call if it exceeds it by rounding at most; a longer overrun keeps its times."""
     overrun_ns = max(within.start_ns - start_ns, end_ns - within.end_ns)
     if overrun_ns <= 0:
         return Placement(start_ns, end_ns)

@@ -1,4 +1,4 @@
-"""A process as /proc describes it: what a person would call it, when it started, where it runs.
+"""A process as /proc describes it: its name for a user, its start, its host.
 
 It may end while it is read, be another user's, or a system may have no /proc: what cannot be read is left out, and
 nothing raises.
@@ -36,7 +36,7 @@ class Status(NamedTuple):
 
 
 def read_status(pid: int) -> Status | None:
-    """Return a process's status, or None where there is no such process."""
+    """Return a process's status, or None if there is no such process."""
     text = _read(f"/proc/{pid}/stat")
     fields = text.rpartition(")")[2].split()  # behind the name, which may hold anything
     if len(fields) <= _START_TICKS:
@@ -51,7 +51,7 @@ def process_of(thread: int) -> int | None:
 
 
 def describe(pid: int) -> Origin | None:
-    """Return a process as an origin, or None where it has ended. Of its arguments only the name is kept."""
+    """Return a process as an origin, or None if it has ended. Of its arguments only the name is kept."""
     status = read_status(pid)
     if status is None or status.has_ended:
         return None

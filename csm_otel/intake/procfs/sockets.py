@@ -20,7 +20,7 @@ _LAST_PID = 4  # word of /proc/loadavg
 
 
 class UdpSocket(NamedTuple):
-    """A row of the socket tables: what it is bound to, and its inode."""
+    """A row of the socket tables: its address, and its inode."""
 
     host: ipaddress.IPv4Address | ipaddress.IPv6Address
     port: int
@@ -63,7 +63,7 @@ def newest_first() -> list[int]:
 
 
 def latest_pids(count: int) -> list[int]:
-    """Return the pids that were assigned last, the latest first: of processes, of threads, and of what has ended."""
+    """Return the last assigned pids, the latest first: of processes, of threads, and of ended ones."""
     last = _last_pid()
     return list(range(last, max(last - count, 0), -1))
 
