@@ -1,4 +1,4 @@
-"""What a command runs by: one valid value, made once of flags and environment (`read_configuration`)."""
+"""A command's configuration: one valid value, built once from flags and environment (`read_configuration`)."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ if TYPE_CHECKING:
 
 _MS = 1000.0
 _DELAY_MS = 5000  # as specified
-# What a kill -9 takes is what is not on disk. More requests are the price, at most five a second.
+# A kill -9 loses what is not on disk. More requests are the price, at most five a second.
 _SPOOL_DELAY_MS = 200
 
 
 class Batches(NamedTuple):
-    """How spans are collected for the back end."""
+    """The batches of spans for the back end."""
 
     most_spans: int
-    """In one request."""
+    """The most spans in one request."""
     delay_seconds: float
-    """After which a batch is sent that is not full."""
+    """The age at which a batch is sent that is not full."""
     queue_spans: int | None
     """The most that wait for the back end, besides the bound in bytes; None: any number."""
     timeout_seconds: float
@@ -52,7 +52,7 @@ class SpanBounds(NamedTuple):
 
 
 class MetricExport(NamedTuple):
-    """How metrics are exported."""
+    """The export of metrics."""
 
     destination: Destination
     interval_seconds: float
@@ -63,7 +63,7 @@ class MetricExport(NamedTuple):
 
 
 class Configuration(NamedTuple):
-    """What the operator asks for: valid, complete and never changed."""
+    """The operator's settings: valid, complete and immutable."""
 
     settings: Settings
     is_disabled: bool
@@ -71,7 +71,7 @@ class Configuration(NamedTuple):
     exporters: tuple[str, ...]
     """Of ``otlp`` and ``console``."""
     traces: Destination | None
-    """Where spans go; None where they go to no back end, or its variables are unusable."""
+    """The destination of spans; None without a back end, or if its variables are unusable."""
     metrics: MetricExport | None
     batches: Batches
     span_bounds: SpanBounds
@@ -89,15 +89,15 @@ class Configuration(NamedTuple):
 
 
 def read_configuration(command: str, flags: Mapping[str, Any]) -> tuple[Configuration, list[Fault]]:
-    """Return the configuration of a command, and what is wrong with flags and variables.
+    """Return the configuration of a command, and the faults of flags and variables.
 
-    The default stands in the place of what is unusable.
+    An unusable value is replaced by its default.
     """
     return configure(command, read_environment(flags))
 
 
 def configure(command: str, given: Given) -> tuple[Configuration, list[Fault]]:
-    """Return the configuration of a command from what is given, and what is wrong with it."""
+    """Return the configuration of a command from the given values, and their faults."""
     settings, variables = given.settings, given.variables
     faults = [*given.setting_faults]
     warnings: list[str] = []
@@ -160,7 +160,7 @@ def _exporters(command: str, given: Given, faults: list[Fault]) -> tuple[str, ..
 
 
 def _metrics(given: Given, faults: list[Fault], warnings: list[str]) -> MetricExport | None:
-    """Return how metrics are exported, or None where they are not wanted or their back end cannot be used."""
+    """Return the export of metrics, or None if they are off or their back end cannot be used."""
     variables = given.variables
     faults += _faults_of(given, "metrics_exporter")
     if "otlp" not in (variables.metrics_exporter or ()):

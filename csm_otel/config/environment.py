@@ -31,13 +31,13 @@ _READ_BY_AWS_SDKS = re.compile(r"AWS_CSM_\w+")
 
 
 class Given(NamedTuple):
-    """What flags and environment hold."""
+    """The values of flags and environment."""
 
     settings: Settings = Settings()
     variables: StandardVariables = StandardVariables()
     setting_faults: tuple[Fault, ...] = ()
     variable_faults: Mapping[str, Fault] = {}
-    """By field of `StandardVariables`: only those that are in use matter."""
+    """By field of `StandardVariables`: only those of variables in use matter."""
 
 
 def read_settings(flags: Mapping[str, Any]) -> tuple[Settings, tuple[Fault, ...]]:
@@ -48,7 +48,7 @@ def read_settings(flags: Mapping[str, Any]) -> tuple[Settings, tuple[Fault, ...]
 
 
 def read_environment(flags: Mapping[str, Any]) -> Given:
-    """Return what flags and environment hold."""
+    """Return the values of flags and environment."""
     settings, setting_faults = read_settings(flags)
     values, variable_faults = _read(STANDARD_PREFIX, {})
     return Given(settings, StandardVariables(**values), setting_faults, variable_faults)

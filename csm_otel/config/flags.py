@@ -1,6 +1,6 @@
-"""The command line: commands, flags and their help pages, made from the declared settings. Standard library only.
+"""The command line: commands, flags and their help pages, generated from the declared settings. Standard library only.
 
-What is wrong with a value has the same words, whether it came by flag or by variable.
+The fault of a value has the same text, whether it was given by flag or by variable.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ FLAGS_OF = {
     command: tuple(setting for setting in SETTINGS.values() if setting.option and command in setting.option.commands)
     for command in COMMANDS
 }
-"""The settings that each command has as flags."""
+"""The flags of each command."""
 
 
 class _Page(NamedTuple):
@@ -66,7 +66,7 @@ _FEWEST_IN_GROUPS = 4  # fewer options are read at once
 
 
 class CommandLine(NamedTuple):
-    """What was typed."""
+    """The parsed command line."""
 
     subcommand: str
     flags: dict[str, Any]
@@ -80,12 +80,12 @@ class CommandLine(NamedTuple):
 
 
 def read_command_line(words: Sequence[str]) -> CommandLine:
-    """Return what was typed; every flag that is not given is None, so that its variable holds.
+    """Parse the command line; every flag not given is None, so that its variable applies.
 
     Raises:
-        SettingsError: a command or a value is missing, so that the words have no meaning.
+        SettingsError: a command or a value is missing.
     """
-    # What is behind "--" is the command's; argparse would look for our flags in it.
+    # Words after "--" are the command's; argparse would search them for our flags.
     at = list(words).index("--") if "--" in words else len(words)
     namespace, others = _build_parser(words[:at]).parse_known_args(words[:at])
     given = vars(namespace)
@@ -98,7 +98,7 @@ def read_command_line(words: Sequence[str]) -> CommandLine:
         faults += [Fault(_shown(word), see) for word in unknown]
     elif others:  # else it may be the value of such a flag
         faults.append(_no_argument(subcommand, others[0]))
-    command += words[at:] if command else words[at + 1 :]  # a "--" behind the command's name is its own
+    command += words[at:] if command else words[at + 1 :]  # a "--" after the command's name belongs to the command
     if subcommand == "exec":
         if not command:
             faults.append(Fault("exec", "a command is needed: csm-otel exec -- COMMAND [ARG...]"))
@@ -121,7 +121,7 @@ _IN_QUOTES = re.compile(r"'([^']*)'")
 
 
 class _Parser(argparse.ArgumentParser):
-    """Raises what it cannot go on with, rather than to print its usage and exit."""
+    """Raises on errors, instead of printing its usage and exiting."""
 
     def __init__(self, page: _Page, **given: Any) -> None:
         examples = "\n".join(f"  {line}" for line in page.examples)
@@ -139,14 +139,14 @@ class _Parser(argparse.ArgumentParser):
 
 
 class _Formatter(argparse.RawDescriptionHelpFormatter):
-    """Leaves the description's lines as they are, and options room beside them."""
+    """Keeps the description's lines unchanged, and leaves room for options beside them."""
 
     def __init__(self, prog: str) -> None:
         super().__init__(prog, max_help_position=32)
 
 
 def _build_parser(words: Sequence[str]) -> argparse.ArgumentParser:
-    """Return the parser; a command that is not among the words has no options, which saves `exec` their time."""
+    """Return the parser; commands not among the words get no options, which saves `exec` their time."""
     parser = _Parser(_PROGRAM, prog="csm-otel")
     parser.add_argument("--version", action="version", version=f"csm-otel {__version__}")
     commands = parser.add_subparsers(
@@ -199,7 +199,7 @@ def _add(parser: argparse._ActionsContainer, setting: Setting, command: str) -> 
 
 
 def shown_default(setting: Setting, option: Option, command: str) -> str:
-    """Return the default of a setting under a command, for its reader."""
+    """Return the default of a setting for a command, as displayed."""
     default = setting.default_of(command)
     if default in (None, ""):
         return option.unset or "none"
@@ -208,7 +208,7 @@ def shown_default(setting: Setting, option: Option, command: str) -> str:
 
 
 class _Value:
-    """Makes a flag's value of a text, or `Unusable`: argparse would stop at the first."""
+    """Parses a flag's value, or returns `Unusable`: argparse would stop at the first."""
 
     def __init__(self, setting: Setting) -> None:
         self._setting = setting

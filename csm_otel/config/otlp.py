@@ -1,6 +1,6 @@
-"""Where OTLP goes, from the ``OTEL_EXPORTER_OTLP_`` variables: `destination_of`.
+"""The destination of OTLP, from the ``OTEL_EXPORTER_OTLP_`` variables: `destination_of`.
 
-The variables hold values already; what is decided here is which of them hold, and whether they fit together.
+The variables are parsed already; this module decides which of them apply, and whether they are consistent.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _DEFAULT_ENDPOINTS = {_HTTP: "http://localhost:4318", _GRPC: "http://localhost:4
 _GRPC_COMPRESSIONS = ("none", "gzip")
 _GRPC_PORT = 4317
 _DEFAULT_TIMEOUT_MS = 10_000.0
-# OTEL_EXPORTER_OTLP_TIMEOUT is milliseconds; the Python SDK has always read seconds. Nobody means under 0.1 s.
+# OTEL_EXPORTER_OTLP_TIMEOUT is milliseconds; the Python SDK has always read seconds. Under 0.1 s is never meant.
 _SHORTEST_TIMEOUT_MS = 100.0
 
 
@@ -32,7 +32,7 @@ def has_endpoint(given: Given) -> bool:
 
 
 def destination_of(given: Given, *, signal: Signal, faults: list[Fault], warnings: list[str]) -> Destination | None:
-    """Return where a signal goes, or None where a variable in use is unusable, which is added to ``faults``.
+    """Return the destination of a signal, or None if a variable in use is unusable, which is added to ``faults``.
 
     Lines about variables that are read otherwise than they look are added to ``warnings``.
     """
@@ -42,7 +42,7 @@ def destination_of(given: Given, *, signal: Signal, faults: list[Fault], warning
     insecure = variables.pick("insecure")[1] or False
     url = _url(endpoint, protocol, insecure=insecure)
     if url is None:
-        # not the text itself, which may hold a password
+        # not the text itself, which may contain a password
         variables.faults.append(Fault(endpoint_name, f"not a URL like {_DEFAULT_ENDPOINTS[protocol]}"))
     elif protocol == _HTTP and endpoint_name != f"OTEL_EXPORTER_OTLP_{signal.upper()}_ENDPOINT":
         url = _with_path(url, f"v1/{signal}")
@@ -74,10 +74,10 @@ class _Variables:
         self._given = given
         self._signal = signal
         self.faults: list[Fault] = []
-        """Of those that were picked."""
+        """The faults of the variables picked."""
 
     def pick(self, name: str) -> tuple[str, Any]:
-        """Return the name and value of the variable that holds; of the general one where neither is set."""
+        """Return the name and value of the variable that applies; of the general one if neither is set."""
         general = VARIABLES[f"exporter_otlp_{name}"]
         for setting in (VARIABLES[f"exporter_otlp_{self._signal}_{name}"], general):
             if fault := self._given.variable_faults.get(setting.field):
@@ -102,7 +102,7 @@ def _port(endpoint: str) -> int | None:
 
 
 def _url(endpoint: str, protocol: str, *, insecure: bool) -> str | None:
-    """Return the URL of an endpoint, which is the protocol's default where it is empty; None if it is no URL."""
+    """Return the URL of an endpoint, the protocol's default if it is empty; None if it is not a URL."""
     url = endpoint or _DEFAULT_ENDPOINTS[protocol]
     if protocol == _GRPC and "://" not in url:
         url = f"{'http' if insecure else 'https'}://{url}"
@@ -125,4 +125,4 @@ def _timeout_seconds(name: str, milliseconds: float | None, warnings: list[str])
     if 0 < milliseconds < _SHORTEST_TIMEOUT_MS:
         warnings.append(f"{name}={milliseconds:g} is read as seconds; the variable is in milliseconds")
         return milliseconds
-    return min(milliseconds or LARGEST, LARGEST) / 1000  # 0 is no timeout
+    return min(milliseconds or LARGEST, LARGEST) / 1000  # 0 means no timeout

@@ -1,8 +1,8 @@
 """One setting, and how its text is read, whether it comes by flag or by variable.
 
-A declaration is a `NamedTuple` class whose fields are annotated with what this module has, and with any function that
-reads a text and raises `ValueError` with what is wrong. `settings_of` makes a table of it, from which the flags, the
-model of the environment and the documents are made.
+A declaration is a `NamedTuple` class whose fields are annotated with the classes of this module, or any function that
+parses a text and raises `ValueError` with the fault. `settings_of` makes a table of it, from which the flags, the
+model of the environment and the documents are generated.
 
 Standard library only, and quick to load: `exec` reads its first settings before its command is started.
 """
@@ -113,34 +113,34 @@ class OneOf:
 
 
 class Option(NamedTuple):
-    """What a setting is as an option of the command line, and in the documents."""
+    """A setting as an option of the command line, and in the documents."""
 
     commands: tuple[str, ...]
-    """That have it."""
+    """The commands that have it."""
     group: str
-    """Heading on the help page."""
+    """Its heading on the help page."""
     help: str
     """One line; the first sentence of the documents."""
     metavar: str | None = None
     more: str = ""
     """Further sentences of the documents."""
     unset: str = ""
-    """What holds where it is not set, if its default does not show that."""
+    """The value if it is not set, unless its default shows that."""
     note: str = ""
     """The default in another unit."""
     values: str = ""
-    """The values that can be used, where the reader does not show them."""
+    """The accepted values, unless the reader shows them."""
 
 
 class CommandDefaults:
-    """The defaults of a setting by command, where they differ."""
+    """The defaults of a setting by command, if they differ."""
 
     def __init__(self, **by_command: Any) -> None:
         self.by_command = by_command
 
 
 class Unusable(NamedTuple):
-    """Stands in the place of a value that cannot be used."""
+    """Takes the place of a value that cannot be used."""
 
     why: str
 
@@ -156,7 +156,7 @@ class Setting(NamedTuple):
     reader: Callable[[str], Any]
     option: Option | None = None
     defaults: Mapping[str, Any] = {}
-    """The default of each command, where they differ."""
+    """The default of each command, if they differ."""
 
     @property
     def flag(self) -> str:
@@ -165,12 +165,12 @@ class Setting(NamedTuple):
 
     @property
     def values(self) -> str:
-        """The values that can be used, for a document."""
+        """The accepted values, for a document."""
         option = self.option
         return (option.values if option else "") or str(getattr(self.reader, "values", ""))
 
     def read(self, value: Any) -> Any:
-        """Return what a text means, or `Unusable`; a value that is no text any more is returned as it is."""
+        """Parse a text, and return its value or `Unusable`; a value that is parsed already is returned unchanged."""
         if not isinstance(value, str):
             return value
         try:
@@ -179,17 +179,17 @@ class Setting(NamedTuple):
             return Unusable(str(error))
 
     def fault(self, unusable: Unusable, *, by_flag: bool = False) -> Fault:
-        """Return a fault under the name that the value was given by."""
+        """Return a fault under the name of the flag or variable that gave the value."""
         return Fault(self.flag if by_flag else self.variable, unusable.why)
 
     def value_in(self, environ: Mapping[str, str]) -> Any:
-        """Return the value of the variable; the default where it is empty, not set, or not usable."""
+        """Return the value of the variable; the default if it is empty, not set, or not usable."""
         text = environ.get(self.variable, "")
         value = self.read(text) if text else self.default
         return self.default if isinstance(value, Unusable) else value
 
     def default_of(self, command: str) -> Any:
-        """Return what holds for a command where nothing is set."""
+        """Return the value for a command if nothing is set."""
         return self.defaults.get(command, self.default)
 
 

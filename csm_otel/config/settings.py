@@ -1,7 +1,7 @@
-"""Every setting of csm-otel, declared once: its type, bounds, default and what it is for.
+"""Every setting of csm-otel, declared once: its type, bounds, default and purpose.
 
 The flags (`csm_otel.config.flags`), the reading of the ``CSM_OTEL_`` variables (`csm_otel.config.environment`) and the
-table in docs/settings.md (`csm_otel.config.document`) are made from this declaration. Standard library only.
+table in docs/settings.md (`csm_otel.config.document`) are generated from this declaration. Standard library only.
 Sizes are bytes, times are seconds.
 """
 
@@ -41,7 +41,7 @@ def _networks(text: str) -> str:
 
 
 class Settings(NamedTuple):
-    """What an operator may set."""
+    """The settings of the operator."""
 
     host: Annotated[
         str,
@@ -246,7 +246,7 @@ class Settings(NamedTuple):
             more="It counts from the signal or from the end of the command, and includes reading what has arrived and "
             "looking up its origin. For `replay` it covers the delivery only.",
         ),
-        # docker kills 10 s after SIGTERM; after `exec` somebody waits for the result; nobody waits for a replay
+        # docker kills 10 s after SIGTERM; after `exec` a user waits for the result; a replay is rarely waited for
         CommandDefaults(serve=8.0, exec=5.0, replay=30.0),
     ] = None
 

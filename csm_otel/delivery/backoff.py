@@ -1,4 +1,4 @@
-"""When the next try may be: `Backoff`, exponential with jitter, or what the back end asked for."""
+"""The time of the next try: `Backoff`, exponential with jitter, or as requested by the back end."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 FIRST_BACKOFF_SECONDS = 0.25
-MAX_BACKOFF_SECONDS = 4.0  # a back end that restarts is found again soon, and one POST in 4 s hurts nobody
+MAX_BACKOFF_SECONDS = 4.0  # a restarted back end is found again soon, and one POST in 4 s costs little
 _MAX_RETRY_AFTER_SECONDS = 300.0  # a mistaken date must not silence the bridge for a day
 _CLOSING_BACKOFF_SECONDS = 1.0  # time is short while closing: rather one try more than a long wait for none
 _MAX_DOUBLINGS = 10  # far beyond the maximum
 
 
 class Backoff:
-    """Our own backoff, and what the back end asks for; the later one counts. Times are monotonic seconds."""
+    """Our own backoff, and the back end's; the later one counts. Times are monotonic seconds."""
 
     def __init__(
         self,
@@ -35,11 +35,11 @@ class Backoff:
 
     @property
     def until(self) -> float:
-        """When the next try may be."""
+        """The earliest time of the next try."""
         return max(self._own_until, self._asked_until)
 
     def fail(self, now: float, retry_after_seconds: float | None) -> None:
-        """Record a failure, with how long the back end asked to be left alone, where it did."""
+        """Record a failure, with the delay that the back end asked for, if any."""
         if retry_after_seconds is not None:
             self._asked_until = now + min(retry_after_seconds, _MAX_RETRY_AFTER_SECONDS)
         else:
@@ -52,6 +52,6 @@ class Backoff:
         self.failures = 0
 
     def shorten(self) -> None:
-        """End our own backoff, and keep later ones short: what the queue is closing with."""
+        """End our own backoff, and keep later ones short, as while the queue is closing."""
         self._max_seconds = _CLOSING_BACKOFF_SECONDS
         self._own_until = float("-inf")

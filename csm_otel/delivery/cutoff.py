@@ -1,8 +1,8 @@
 """One time limit for a whole HTTP delivery, and its end from another thread: `Cutoff`.
 
 The timeouts of requests and urllib3 are per read: an answer of a byte a second never runs into one, and the delivering
-thread would hang for ever. So the connections register the socket in use, and at the limit it is shut down: whatever
-waits for it then returns at once.
+thread would hang for ever. So the connections register the socket in use, and at the limit it is shut down: any call
+that waits for it then returns at once.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Cutoff:
 
     @contextlib.contextmanager
     def within(self, seconds: float) -> Generator[None]:
-        """End the delivery that is made inside after so many seconds.
+        """End the delivery that is made inside after that many seconds.
 
         Raises:
             ConnectionAbortedError: `close` was called.
@@ -92,7 +92,7 @@ class Cutoff:
             self.is_cut = True
             if self._socket is not None:
                 with contextlib.suppress(OSError):  # it has ended by itself
-                    # Not the method of a TLS socket, which would have the other thread read on without TLS.
+                    # Not the method of a TLS socket, which would make the other thread read on without TLS.
                     socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
 
 
@@ -109,7 +109,7 @@ class CutoffAdapter(HTTPAdapter):
         self._use(self.poolmanager)
 
     def proxy_manager_for(self, proxy: str, **settings: Any) -> Any:
-        """Open connections through a proxy so; those through SOCKS have classes of their own and cannot be ended."""
+        """Open connections through a proxy so; those through SOCKS have separate classes and cannot be ended."""
         manager = super().proxy_manager_for(proxy, **settings)
         if not proxy.lower().startswith("socks"):
             self._use(manager)

@@ -1,4 +1,4 @@
-"""Where encoded requests go: the settings of one OTLP back end."""
+"""The destination of encoded requests: the settings of one OTLP back end."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Destination:
-    """One OTLP back end. What may hold a secret is not in its repr."""
+    """One OTLP back end. Possible secrets are not in its repr."""
 
     url: str = field(repr=False)
     """With scheme http or https. For HTTP the full one with its path; for gRPC only scheme, host and port count."""
     protocol: Protocol = "http/protobuf"
     signal: Signal = "traces"
-    """What is sent there; an HTTP URL has it as well."""
+    """Part of an HTTP URL as well."""
     headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     """Names and values, ASCII."""
     timeout_seconds: float = 10.0
@@ -41,7 +41,7 @@ class Destination:
 
     @property
     def authority(self) -> str:
-        """``host:port``, the port being the scheme's own where none is given."""
+        """``host:port``, with the scheme's default port if none is given."""
         parts = urlsplit(self.url)
         host = parts.netloc.rpartition("@")[2]
         return host if parts.port is not None else f"{host.rstrip(':')}:{_DEFAULT_PORTS[parts.scheme]}"
@@ -53,6 +53,6 @@ class Destination:
 
     @property
     def is_loopback(self) -> bool:
-        """Whether it is on this machine, where no proxy could reach it."""
+        """Whether it is on this machine, beyond the reach of any proxy."""
         host = urlsplit(self.url).hostname or ""
         return host in {"localhost", "::1"} or re.fullmatch(r"127(\.\d{1,3}){3}", host) is not None

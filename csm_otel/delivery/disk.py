@@ -24,10 +24,10 @@ if TYPE_CHECKING:
     from csm_otel.delivery.spool import Spool
 
 DISK_GRACE_SECONDS = 1.0
-"""What the disk gets to finish its work when the queue is closed; one that hangs is left alone."""
+"""How long the disk may take to finish its work when the queue is closed; a hanging one is abandoned."""
 
 _RETRY_SECONDS = 1.0  # a full disk is often a log that is about to be rotated
-_BATCH_REQUESTS = 64  # written to disk in one transaction, which is what a put costs most
+_BATCH_REQUESTS = 64  # a put spends most of its time on the transaction, so one holds many requests
 
 
 class Disk:
@@ -58,7 +58,7 @@ class Disk:
         # Guarded by the lock.
         self._machine = StateMachine(DISK_TRANSITIONS, DiskState.READY)
         self.moves = 0
-        """How often requests were moved."""
+        """The number of moves of requests so far."""
         self._retry_at = float("-inf")
         self._damages = 0
         self.thread = threading.Thread(target=self._move_all, name="csm-otel-spool", daemon=True)
@@ -85,11 +85,11 @@ class Disk:
 
     @property
     def is_half_empty(self) -> bool:
-        """Whether twice as much would be within the bound."""
+        """Whether twice its content would be within the bound."""
         return 2 * self._spool.bytes <= self._spool.limit_bytes
 
     def flush(self, *, is_still: bool) -> None:
-        """Write what is in memory to disk, as far as it can be, close the spool and count what is spooled.
+        """Write requests in memory to disk, as far as possible, close the spool and count spooled spans.
 
         ``is_still``: nothing is being written to the disk, or removed from it. Otherwise, or where the disk hangs, it
         would hang this call as well, and nobody knows how its work will end: what was to be written is in memory still
@@ -110,7 +110,7 @@ class Disk:
     # Without it.
 
     def first(self) -> QueuedRequest | None:
-        """Return the oldest request; None where there is none, or it cannot be read, which is reported."""
+        """Return the oldest request; None if there is none, or it cannot be read, which is reported."""
         try:
             spooled = self._spool.first()
         except SpoolError as error:
@@ -171,7 +171,7 @@ class Disk:
         self._count_damage()
 
     def _wait_seconds(self) -> float:
-        """Return how long the next move has to wait; infinite while there is nothing to move."""
+        """Return how long to wait before the next move; infinite while there is nothing to move."""
         if not self._memory or self._memory.pinned:
             return float("inf")
         return self._retry_at - self._clock()

@@ -1,7 +1,7 @@
 """Span data in, one OTLP request out (a serialized ExportTraceServiceRequest).
 
-The messages of the OTLP package are filled directly. Spans have ids, times and status already, and each has the
-resource of its own application, so a tracer is of no use; and converting them to the SDK's spans for its encoder costs
+The messages of the OTLP package are filled directly. Spans have ids, times and status already, and each has its
+application's resource, so a tracer is of no use; and converting them to the SDK's spans for its encoder costs
 seven times as much. The SDK's limits are applied here, as it applies them, but for what only a sampler may add: an
 attribute without a name counts as dropped, and nested values are kept. Sampling is `csm_otel.delivery.sampling`.
 """
@@ -43,7 +43,7 @@ _REMOTE_PARENT = _LOCAL_PARENT | SpanFlags.SPAN_FLAGS_CONTEXT_IS_REMOTE_MASK
 def encode(spans: Sequence[SpanData], *, limits: SpanLimits) -> bytes:
     """Return one OTLP request with the spans grouped by application.
 
-    Attribute counts and lengths and event counts are cut to ``limits``; what was cut is in the dropped counts.
+    Attribute counts and lengths and event counts are cut to ``limits``; the rest is in the dropped counts.
     """
     request = ExportTraceServiceRequest()
     applications: dict[Resource, ScopeSpans] = {}
@@ -88,7 +88,7 @@ def _add_span(application: ScopeSpans, span: SpanData, limits: SpanLimits) -> No
         encoded.dropped_attributes_count = _add_attributes(
             encoded.attributes, event.attributes, limits.max_event_attributes, limits.max_attribute_length
         )
-    added.status.SetInParent()  # also where it is unset
+    added.status.SetInParent()  # also if it is unset
     if span.is_error:
         added.status.code = Status.STATUS_CODE_ERROR
         added.status.message = _text(span.status_message)
@@ -139,5 +139,5 @@ def _latest(items: Sequence[T], most: int | None) -> Sequence[T]:
 
 
 def _text(text: str) -> str:
-    """Return text that UTF-8 can encode: file names and variables that are not UTF-8 come as lone surrogates."""
+    """Return text that UTF-8 can encode: other file names and variables contain lone surrogates."""
     return text if text.isascii() else text.encode("utf-8", "replace").decode()

@@ -141,7 +141,7 @@ class GrpcDeliverer:
 
 
 def _delivered(answer: bytes) -> Delivered:
-    """Return the outcome of an answer; one that cannot be decoded is a success all the same, by its status."""
+    """Return the outcome of an answer; one that cannot be decoded is a success, too, by its status."""
     try:
         partial = ExportTraceServiceResponse.FromString(answer).partial_success
     except DecodeError:
@@ -169,7 +169,7 @@ def _options(destination: Destination) -> tuple[tuple[str, str | int], ...]:
 
 
 def _credentials(destination: Destination) -> grpc.ChannelCredentials | None:
-    """Return what TLS needs, where it is used."""
+    """Return the TLS credentials, if TLS is used."""
     if not destination.is_secure:
         return None
     files = Credentials(destination)

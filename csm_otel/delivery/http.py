@@ -185,7 +185,7 @@ def _authentication(destination: Destination) -> requests.auth.AuthBase:
 
 
 def _delivered(response: requests.Response) -> Delivered:
-    """Return the outcome of an answer; one that cannot be decoded (some back ends send "ok") is a success all the same.
+    """Return the outcome of an answer; one that cannot be decoded (some back ends send "ok") is a success, too.
 
     One whose body is cut off or never ends is a success, too: by its status the request was accepted, and sending it
     again would store every span twice. Whether some were rejected is unknown then.
@@ -257,7 +257,7 @@ def _hint_for(error: Exception) -> str:
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
-    """Yield an error and what it was raised from, each once; urllib3 keeps some only as arguments."""
+    """Yield an error and its causes, each once; urllib3 keeps some only as arguments."""
     waiting: list[BaseException] = [error]
     seen: set[int] = set()
     while waiting:

@@ -30,8 +30,8 @@ TEMPORALITIES: dict[str, dict[type, AggregationTemporality]] = {
     "lowmemory": {Histogram: AggregationTemporality.DELTA},
 }
 _AGGREGATIONS = {"base2_exponential_bucket_histogram": ExponentialBucketHistogramAggregation}
-_MIN_TIMEOUT_SECONDS = 0.05  # requests and gRPC take 0 for a mistake
-_REPORT_SECONDS = 0.1  # kept of the time while closing, so that a last failure is reported
+_MIN_TIMEOUT_SECONDS = 0.05  # requests and gRPC reject a timeout of 0
+_REPORT_SECONDS = 0.1  # reserved while closing, so that a last failure is reported
 
 
 class OtlpMetricExporter(MetricExporter):
@@ -87,14 +87,14 @@ class OtlpMetricExporter(MetricExporter):
             self._has_made_last = is_last
 
     def finish_closing(self) -> None:
-        """Report it where the last export was not made, as an earlier one was still under way, or has not ended yet."""
+        """Report it if the last export was not made, as an earlier one was still under way, or has not ended yet."""
         if not self._has_made_last:
             self._report("the last were not delivered in time")
 
     def _export(self, metrics_data: MetricsData) -> MetricExportResult:
         try:
             outcome = self._deliver(encode_metrics(metrics_data).SerializeToString())
-        except Exception as error:  # ruff: ignore[blind-except] - the next export must be made whatever this one raises
+        except Exception as error:  # ruff: ignore[blind-except] - the next export must be made after any exception
             self._report(type(error).__name__)
             return MetricExportResult.FAILURE
         if not isinstance(outcome, Delivered):
@@ -109,7 +109,7 @@ class OtlpMetricExporter(MetricExporter):
         return MetricExportResult.SUCCESS
 
     def force_flush(self, timeout_millis: float = 10_000) -> bool:  # ruff: ignore[unused-method-argument, no-self-use]
-        """Return that nothing waits here."""
+        """Return True: nothing waits here."""
         return True
 
     def shutdown(self, timeout_millis: float = 30_000, **_more: Any) -> None:  # ruff: ignore[unused-method-argument]
@@ -129,7 +129,7 @@ class OtlpMetricExporter(MetricExporter):
                 return outcome
 
     def _wait_until(self, then: float, *, is_last: bool) -> bool:
-        """Wait for the time of the next try, and return whether there is to be one."""
+        """Wait for the time of the next try, and return whether to make it."""
         with self._changed:
             while (is_last or not self._is_closing) and (wait_seconds := then - self._clock()) > 0:
                 self._changed.wait(wait_seconds)

@@ -3,7 +3,7 @@
 The counters are read from the tally whenever the SDK collects, so that they cost a datagram nothing and agree with the
 tally. The histograms record each released call.
 
-Nothing here may disturb the tracing: failures are a line now and then, and closing keeps its deadline.
+Nothing here may disturb the tracing: failures are reported at a bounded rate, and closing keeps its deadline.
 """
 
 from __future__ import annotations

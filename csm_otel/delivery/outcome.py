@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-_LINE_CHARACTERS = 200  # what a person reads of a log line; back ends send whole pages
+_LINE_CHARACTERS = 200  # as much as is readable in a log line; back ends send whole pages
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,9 +24,9 @@ class Unavailable:
     reason: str
     """One line for the operator."""
     retry_after_seconds: float | None = None
-    """How long the back end asks to be left alone, where it does."""
+    """The delay that the back end asks for, if any."""
     may_have_arrived: bool = False
-    """Whether the back end may have accepted it all the same: no answer is no refusal."""
+    """Whether the back end may have accepted it nonetheless: no answer is no refusal."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from csm_otel.tally import Tally
 
 _POLL_SECONDS = 0.1
-_MIN_TIMEOUT_SECONDS = 0.1  # requests and gRPC take 0 for a mistake; `close` does not wait for it anyway
+_MIN_TIMEOUT_SECONDS = 0.1  # requests and gRPC reject a timeout of 0; `close` does not wait for it anyway
 # a thread inside a hung delivery is left behind; it is a daemon and touches no count any more
 _THREAD_END_SECONDS = 0.2
 
@@ -106,21 +106,21 @@ class DeliveryQueue:
 
     @property
     def is_spooling(self) -> bool:
-        """Whether what is put gets to disk."""
+        """Whether queued requests get to disk."""
         return self._disk is not None and not self._disk.is_failing
 
     def mark(self) -> int:
-        """Return where what was put up to now ends, for `is_flushed`."""
+        """Return the position after the last request so far, for `is_flushed`."""
         with self._changed:
             return self._ledger.entered
 
     def is_flushed(self, mark: int) -> bool:
-        """Return whether nothing that was put before the mark waits any more."""
+        """Return whether no request queued before the mark is waiting any more."""
         with self._changed:
             return self._ledger.left >= mark
 
     def put(self, request: bytes, spans: int) -> None:
-        """Queue an encoded request of ``spans`` spans; never blocks. Where it does not fit the oldest are dropped."""
+        """Queue an encoded request of ``spans`` spans; never blocks. If it does not fit the oldest are dropped."""
         with self._changed:
             self._ledger.add(spans)
             if not self._lifecycle.state.is_running:
@@ -139,7 +139,7 @@ class DeliveryQueue:
                 self._changed.wait(_POLL_SECONDS)
 
     def close(self, *, deadline_seconds: float) -> None:
-        """Deliver what waits, for at most ``deadline_seconds``, then spool the rest, or drop it, and end.
+        """Deliver queued requests, for at most ``deadline_seconds``, then spool the rest, or drop it, and end.
 
         Ends early where waiting is pointless: the back end asked to be left alone for longer than there is time.
         """
@@ -152,7 +152,7 @@ class DeliveryQueue:
                 self._changed.wait(min(max(self._deadline - self._clock(), 0), _POLL_SECONDS))
             self._lifecycle.to(QueueState.STOPPED)
             self._changed.notify_all()
-            # what is being written to the disk, or removed from it, is neither spooled nor counted yet
+            # requests being written to the disk, or removed from it, are neither spooled nor counted yet
             self._wait_for_disk()
         self._deliverer.close()
         for thread in self._threads:
@@ -201,7 +201,7 @@ class DeliveryQueue:
                 self._changed.wait(_POLL_SECONDS)
 
     def _first_in_memory(self, moves: int) -> QueuedRequest | None:
-        """Return the oldest request in memory where the disk, which had none after so many moves, has no older one."""
+        """Return the oldest request in memory if the disk, empty after so many moves, has no older one."""
         is_next = self._disk is None or (self._disk.is_failing and moves == self._disk.moves)
         if not is_next or self._memory.pinned:
             return None
@@ -276,14 +276,14 @@ class DeliveryQueue:
     # All of these with the lock held.
 
     def _end_with(self, state: RequestState, request: QueuedRequest) -> None:
-        """Have the request no longer under way."""
+        """Mark the request as no longer under way."""
         self._request.to(state)
         if request.key is None:
             self._memory.unpin()
         self._changed.notify_all()
 
     def _count(self, request: QueuedRequest, outcome: Delivered | Refused | TooLarge) -> list[str]:
-        """Count a request that waits no more, and return the lines to report."""
+        """Count a request that has left the queue, and return the lines to report."""
         if not isinstance(outcome, Delivered):
             self._ledger.drop(request.spans, "refused" if isinstance(outcome, Refused) else "too_large")
             return [f"back end refused spans: {outcome.reason}"]

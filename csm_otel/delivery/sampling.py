@@ -47,7 +47,7 @@ class HeadSampler:
         self._sampler = sampler
 
     def keep(self, tree: Sequence[SpanData]) -> list[SpanData]:
-        """Return the spans that are sampled, with what the sampler adds to them.
+        """Return the sampled spans, with the sampler's attributes and trace state.
 
         ``tree`` holds spans of one trace, parents first. A span whose parent is in the tree follows the decision
         for that one, any other the parent it names. What is recorded but not sampled is left out too:
@@ -64,14 +64,14 @@ class HeadSampler:
         return kept
 
     def decide(self, root: SpanData) -> SpanData:
-        """Return a root span with what is decided about it, before it is complete.
+        """Return a root span with the decision on it, before it is complete.
 
         Its children, which come first, then follow its context; it must not be passed to `keep` any more.
         """
         return self._decide(root, None)
 
     def _decide(self, span: SpanData, parent: TraceContext | None) -> SpanData:
-        """Return a span with what is decided about it, ``parent`` having been decided before."""
+        """Return a span with the decision on it; ``parent`` has been decided before."""
         if self._sampler is DEFAULT_ON and _is_plain(span, parent):
             return span
         result = self._sample(span, parent)
@@ -87,7 +87,7 @@ class HeadSampler:
 
 
 def load_sampler(choice: SamplerChoice) -> Sampler:
-    """Return the sampler that is chosen.
+    """Return the configured sampler.
 
     Besides the six of the specification, those that packages register as ``opentelemetry_traces_sampler``.
 
@@ -109,7 +109,7 @@ def _registered_sampler(name: str, argument: str | None) -> Sampler:
     try:
         sampler = found[0].load()(argument)
     except Exception as error:
-        # Foreign code at start: whatever it raises is a matter of settings.
+        # Foreign code at start: any exception is a fault of the settings.
         raise _unusable(f"sampler {quoted(name)} cannot be loaded: {type(error).__name__}") from error
     if not isinstance(sampler, Sampler):
         raise _unusable(f"{quoted(name)} is not a sampler")
@@ -121,7 +121,7 @@ def _unusable(text: str) -> SettingsError:
 
 
 def _is_plain(span: SpanData, parent: TraceContext | None) -> bool:
-    """Whether a sampler that follows the parent, and keeps what has none, leaves a span as it is: nearly all are so.
+    """Whether a sampler that follows the parent, and keeps roots, leaves a span unchanged, as nearly all.
 
     Asking the sampler costs as much as encoding, and its answer is known.
     """

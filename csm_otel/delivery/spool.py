@@ -41,13 +41,13 @@ _PRAGMAS = (
     "PRAGMA locking_mode = EXCLUSIVE",  # our own lock keeps others out already; so no shared memory is needed
     "PRAGMA journal_mode = WAL",
     "PRAGMA synchronous = NORMAL",
-    "PRAGMA journal_size_limit = 4194304",  # what the log is cut to once it has been written back
+    "PRAGMA journal_size_limit = 4194304",  # the log is cut to this size once it has been written back
 )
 _FROM_BOTH_ENDS = (
     "SELECT key, spans, tries, checksum, request FROM requests ORDER BY key",
     "SELECT key, spans, tries, checksum, request FROM requests ORDER BY key DESC",
 )
-# A row of its own, deleted again, is how AUTOINCREMENT learns of a key that must not be used any more.
+# A separate row, deleted again, makes AUTOINCREMENT skip keys that must not be used any more.
 _SKIP = "INSERT OR IGNORE INTO requests (key, spans, checksum, request) VALUES (?, 0, -1, X'')"
 _DAMAGE_CODES = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 _BEFORE_ALL, _AFTER_ALL = -(2**62), 2**62
@@ -73,7 +73,7 @@ class Spooled(NamedTuple):
     request: bytes
     spans: int
     tries: int
-    """How many deliveries of it may have reached the back end, this process's and those of others before it."""
+    """The number of deliveries that may have reached the back end, in this process and in earlier ones."""
 
 
 class Spool:
@@ -85,7 +85,7 @@ class Spool:
     """
 
     def __init__(self, folder: Path, *, limit_bytes: int) -> None:
-        """Open the spool of a folder, which is created, for its owner only, where it is missing.
+        """Open the spool of a folder, which is created, for its owner only, if it is missing.
 
         Raises:
             SpoolError: it cannot be used, or another process uses it.
@@ -96,15 +96,15 @@ class Spool:
         self._done = _BEFORE_ALL
         """The keys up to this one are delivered, whether they could be removed from the disk or not."""
         self._returned: _Size | None = None
-        """What `first` returned last."""
+        """The last result of `first`."""
         self.bytes = 0
-        """Of what waits, with its overhead; a change is included once it is committed."""
+        """The size of the waiting requests, with overhead; a change is included once it is committed."""
         self.spans = 0
-        """Of what waits; likewise."""
+        """The number of their spans; likewise."""
         self._pending = _Counts(0, 0)
         """The same two after the change under way, which the disk may yet refuse to commit."""
         self.spans_lost = 0
-        """Spans that were in what was damaged and cannot be read."""
+        """Spans in damaged parts that cannot be read."""
         self.damages = 0
         """How often a file or a request in it was damaged."""
         with _as_spool_errors():
@@ -117,7 +117,7 @@ class Spool:
             os.close(self._lock)
             raise
         self.spans_found = self.spans
-        """What an earlier process has left."""
+        """The spans left by an earlier process."""
 
     def put(self, requests: Sequence[tuple[bytes, int]], *, tries: Sequence[int] = ()) -> int:
         """Keep requests, each with its number of spans, all or none, and return how many spans they evicted.
@@ -147,7 +147,7 @@ class Spool:
         return self._change(change)
 
     def first(self) -> Spooled | None:
-        """Return the request that has waited longest, or None where none waits."""
+        """Return the request that has waited longest, or None if none waits."""
 
         def oldest() -> tuple[int, bytes, int, int, int] | None:
             query = "SELECT key, request, spans, tries, checksum FROM requests WHERE key > ? ORDER BY key LIMIT 1"
@@ -181,7 +181,7 @@ class Spool:
     def replace_first(self, key: int, halves: Sequence[tuple[bytes, int]] = ()) -> bool:
         """Remove the request that `first` returned, or put its halves, each with its number of spans, in its place.
 
-        Return False where the request was lost to damage meanwhile; it is among ``spans_lost`` then.
+        Return False if the request was lost to damage meanwhile; it is among ``spans_lost`` then.
 
         Raises:
             SpoolError: the disk refuses. Without halves it is not returned again all the same, as it would be delivered
@@ -223,7 +223,7 @@ class Spool:
         self.bytes, self.spans = self._pending
 
     def close(self) -> None:
-        """Release the folder for others; what waits stays."""
+        """Release the folder for others; waiting requests stay."""
         with self._mutex, contextlib.suppress(sqlite3.Error):
             self._database.close()
         os.close(self._lock)
@@ -330,7 +330,7 @@ class Spool:
 
 
 class _DamagedError(SpoolError):
-    """Raised when the file is not what SQLite has written."""
+    """Raised when the file is not as SQLite wrote it."""
 
 
 def _readable(path: Path) -> Iterator[tuple[int, int, int, int, bytes]]:

@@ -1,4 +1,4 @@
-"""The states of delivery and of the spool behind it: everything that says what may follow what.
+"""The states of delivery and of the spool behind it, and their transitions.
 
 Theory of operation. Three machines make up the delivery queue; one lock guards them all.
 
@@ -11,18 +11,18 @@ one. SENDING: one delivery is under way; no second is begun meanwhile, so that t
 |---|---|---|
 | `Delivered`, `Refused`, `TooLarge` of one span | ACCOUNTING | the request is removed and counted; IDLE |
 | `TooLarge` | ACCOUNTING | its halves take its place; IDLE, or BACKING_OFF where the disk refuses them |
-| `Unavailable` | BACKING_OFF | the request stays; it, or what is then the oldest, is sent once the backoff is over |
+| `Unavailable` | BACKING_OFF | the request stays; the then oldest one is sent once the backoff is over |
 
-ACCOUNTING is a state of its own because a disk may take its time: `close` waits for it, as a request that was delivered
+ACCOUNTING is a separate state because a disk may be slow: `close` waits for it, as a request that was delivered
 must not be counted as spooled.
 
 With a spool, a second thread moves requests from memory to disk: `DiskState`. MOVING and RETRYING: a batch is being
-written and stays in memory meanwhile. REFUSED: the disk did not take the last one, so memory is what there is, and is
-delivered from there once the disk has nothing older; the next attempt is RETRYING, and only its success makes the disk
-READY again.
+written and stays in memory meanwhile. REFUSED: the disk did not accept the last one, so requests stay in memory, and
+are delivered from there once the disk has nothing older; the next attempt is RETRYING, and only its success makes the
+disk READY again.
 
-When the queue is STOPPED nothing more is sent or moved. What is SENDING then is counted as spooled or dropped, whatever
-its outcome; ACCOUNTING and MOVING are waited for, unless the disk hangs.
+When the queue is STOPPED nothing more is sent or moved. A request that is SENDING then is counted as spooled or
+dropped, whatever its outcome; ACCOUNTING and MOVING are waited for, unless the disk hangs.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 
 class RequestState(Enum):
-    """What is being done about the oldest request."""
+    """The state of the oldest request."""
 
     IDLE = auto()
     SENDING = auto()
@@ -52,7 +52,7 @@ REQUEST_TRANSITIONS: Mapping[RequestState, frozenset[RequestState]] = {
 
 
 class DiskState(Enum):
-    """What is being done about the requests in memory, and whether the disk took the last ones."""
+    """The state of the requests in memory, and whether the disk accepted the last ones."""
 
     READY = auto()
     MOVING = auto()

@@ -1,4 +1,4 @@
-"""What the pipeline counts in the tally, and the warnings that go with it: `Counting`."""
+"""The pipeline's counts in the tally, and the warnings that go with them: `Counting`."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Counting:
     """Counts datagrams, events, calls and orphans in a tally; the delivery counts spans."""
 
     def __init__(self, tally: Tally, speaker: Speaker) -> None:
-        """Count in ``tally``, and warn through ``speaker`` of datagrams that should not have been sent."""
+        """Count in ``tally``, and warn through ``speaker`` of unwanted datagrams."""
         self._tally = tally
         self._speaker = speaker
 
@@ -79,7 +79,7 @@ class Counting:
             tally.orphans[released.reason] += 1
 
     def count_abandoned(self, abandoned: Collection[Released]) -> None:
-        """Count calls and orphans for which there was no time at shutdown: their spans are dropped."""
+        """Count calls and orphans dropped at shutdown for lack of time: their spans are dropped."""
         spans = 0
         for released in abandoned:
             self.count_released(released)

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from csm_otel.spans.measures import Measurement
     from csm_otel.spans.processes import ProcessTraces
 
-RELEASES_PER_STEP = 256  # so that the loop receives meanwhile: each call has to be mapped and encoded
+RELEASES_PER_STEP = 256  # so that the loop can receive meanwhile: each call is mapped and encoded
 _AT_ONCE = 0.0  # a monotonic second that is long past
 
 
@@ -58,8 +58,8 @@ class Pipeline:
     ) -> None:
         """Connect the stages.
 
-        ``origins`` identifies the senders, where they are not known otherwise; ``processes`` has their root spans,
-        where each process is a trace; ``record`` accepts the measurements, where metrics are exported.
+        ``origins`` identifies the senders, if not known otherwise; ``processes`` has their root spans, if each process
+        is a trace; ``record`` receives the measurements, if metrics are exported.
         """
         self._correlator = correlator
         self._mapper = mapper
@@ -109,12 +109,12 @@ class Pipeline:
 
     @property
     def events_pending(self) -> int:
-        """How many events wait for others in the correlator, or for a step to release them."""
+        """The number of events that wait for others in the correlator, or for a step to release them."""
         return self._correlator.pending_events + len(self._backlog)
 
     @property
     def is_releasing(self) -> bool:
-        """Whether a later `advance` is to release some of what `start_release` flushed."""
+        """Whether a later `advance` releases some of the events flushed by `start_release`."""
         return bool(self._backlog)
 
     def start_release(self) -> None:
@@ -131,15 +131,15 @@ class Pipeline:
         return self._hold.next_deadline()
 
     def stop_waiting_for_origins(self) -> None:
-        """Have the next `advance` export the calls that wait for their origin."""
+        """Make the next `advance` export the calls that wait for their origin."""
         self._hold.expire_all()
 
     def flush(self) -> None:
-        """Send off the current batch."""
+        """Send the current batch."""
         self._batcher.flush()
 
     def finish(self, *, now: float) -> None:
-        """Send off the last batch, with the root spans of processes that still run; at shutdown."""
+        """Send the last batch, with the root spans of running processes; at shutdown."""
         self._end_processes(now)
         if self._processes is not None:
             self._processes.flush()
@@ -179,7 +179,7 @@ class Pipeline:
             self._counting.count_unknown_origin()
 
     def _end_processes(self, now: float) -> None:
-        """Release what ended processes have left in the correlator, and then end their root spans."""
+        """Release the pending events of ended processes, and then end their root spans."""
         for ended in self._origins.ended() if self._origins is not None else ():
             if self._recorder is not None:
                 self._recorder.ended(ended, now=now)

@@ -1,6 +1,6 @@
 """Lines for the operator: one at a time, to stderr (or a file), each kind of warning at a bounded rate.
 
-Standard library only: `exec` may have to speak before anything else is loaded.
+Standard library only: `exec` may write lines before anything else is loaded.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _MAX_HELD = 100  # lines kept while a command has the terminal
 
 
 def silence_libraries() -> None:
-    """Keep libraries from writing to stderr: our own lines report what they log, and some quote what they send."""
+    """Keep libraries from writing to stderr: our own lines report their failures, and some of theirs quote requests."""
     logging.getLogger().addHandler(logging.NullHandler())
 
 
@@ -44,7 +44,7 @@ class RateLimit:
 
 
 class Speaker:
-    """Writes lines for the operator; never raises, since nobody may be listening."""
+    """Writes lines for the operator; never raises, as stderr may be closed."""
 
     def __init__(
         self,
@@ -64,7 +64,7 @@ class Speaker:
         self._clock = clock
         self._rate_limit = RateLimit()
         self.failure = ""
-        """Why the last write that failed did; empty while none has."""
+        """Why the last failed write failed; empty if none has."""
 
     def say(self, line: str) -> None:
         """Write a line, prefixed with the program's name."""
@@ -76,7 +76,7 @@ class Speaker:
             self.say(line)
 
     def write(self, text: str) -> None:
-        """Write text as it is."""
+        """Write text unchanged."""
         if self._quiet:
             return
         if self._held is not None:
@@ -94,7 +94,7 @@ class Speaker:
             self.failure = reason_of(error, "it is closed")
 
     def release(self, stream: TextIO | None = None) -> None:
-        """Write what was held, and hold nothing from now on; ``stream`` replaces the one given before."""
+        """Write the held lines, and hold none from now on; ``stream`` replaces the one given before."""
         held, self._held = self._held or [], None
         self._stream = stream or self._stream
         for text in held:

@@ -1,13 +1,13 @@
-"""Signals that stop this process, for what waits in a selector (`StopSignal`) or in a read (`interruptible`).
+"""Signals that stop this process, for waits in a selector (`StopSignal`) or in a read (`interruptible`).
 
 Theory of operation
 ===================
 - The first signal asks: it makes a descriptor readable, and the process ends in order.
 - The second one ends the process at once. From the first on the kernel does that, by the default disposition, because a
-  handler of Python's would have to wait until what it interrupts returns. As PID 1, which the kernel ends by no signal
+  Python handler would have to wait until the interrupted call returns. As PID 1, which the kernel ends by no signal
   without a handler, the handler stays and exits.
 - Signals that come together are one. timeout(1) signals its child and then the whole process group, the child included:
-  what comes within a twentieth of a second of the first counts with it.
+  signals within a twentieth of a second of the first count with it.
 - A signal that was ignored at the start (nohup, a background job) stays ignored.
 """
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 _SIGNAL_EXIT = 128  # what a shell adds to a signal's number
 _INIT_PID = 1
-_TOGETHER_SECONDS = 0.05  # nobody presses a key that fast
+_TOGETHER_SECONDS = 0.05  # no human presses a key that fast
 
 
 class StopSignal:
@@ -40,12 +40,12 @@ class StopSignal:
     def __init__(self, *numbers: signal.Signals, clock: Callable[[], float] = time.monotonic) -> None:
         """Install the handlers; call it in the main thread. ``clock`` returns monotonic seconds."""
         self.number = 0
-        """The first signal that was received; 0 while none has been."""
+        """The first signal received; 0 if none has been."""
         self.received_at = 0.0
-        """When that was, in monotonic seconds."""
+        """Its time, in monotonic seconds."""
         self._clock = clock
         self._second_from = math.inf
-        """From which monotonic second on another signal is a second one."""
+        """The monotonic second from which another signal is a second one."""
         self._handled = [number for number in numbers if signal.getsignal(number) is not signal.SIG_IGN]
         self._waker = Waker()
         # Python interrupts select() only to run handlers and then goes back to waiting; a readable descriptor ends it.
@@ -63,14 +63,14 @@ class StopSignal:
 
     def _receive(self, number: int, _frame: FrameType | None) -> None:
         if self.number:
-            # Not one that Python was about to handle when the first came: that goes on here only now.
+            # Not one that Python was about to handle when the first arrived: it is handled here only now.
             if self._clock() >= self._second_from:
                 os._exit(_SIGNAL_EXIT + number)
             return
         self.number = number  # before any call, within which Python may handle another
         self.received_at = self._clock()
         time.sleep(_TOGETHER_SECONDS)
-        signal.raise_signal(number)  # has Python handle here, too, what came meanwhile
+        signal.raise_signal(number)  # Python handles signals received meanwhile here, too
         self._second_from = self._clock() + _TOGETHER_SECONDS
         if os.getpid() != _INIT_PID:
             for handled in self._handled:
@@ -78,7 +78,7 @@ class StopSignal:
 
 
 def interruptible(descriptor: int, stop: StopSignal) -> io.BufferedReader:
-    """Return a reader of a descriptor, which it owns, that is at its end once ``stop`` is set.
+    """Return a reader of a descriptor, which it owns, that reaches its end once ``stop`` is set.
 
     The descriptor may be that of a file, a pipe or a terminal.
     """
@@ -102,7 +102,7 @@ class _Interruptible(io.RawIOBase):
             try:
                 return os.readv(self._descriptor, [buffer])
             except BlockingIOError:
-                continue  # a pipe that nobody has opened to write yet, or somebody else has read it
+                continue  # a pipe without a writer yet, or read by another process
 
     def close(self) -> None:
         if not self.closed:

@@ -34,7 +34,7 @@ class Waker:
             self._writable.send(b"\0")
 
     def clear(self) -> None:
-        """Make it unreadable until the next wake; check for what it announces after this, not before."""
+        """Make it unreadable until the next wake; check the condition after this, not before."""
         with contextlib.suppress(OSError):
             while len(self._readable.recv(_READ_BYTES)) == _READ_BYTES:
                 continue
@@ -67,10 +67,10 @@ class SelectableQueue(Generic[Item]):
         self._waker.wake()
 
     def pop_all(self) -> list[Item]:
-        """Return what has been put since the last time, the oldest first."""
+        """Return the items put since the last call, the oldest first."""
         self._waker.clear()
         return [self._items.popleft() for _ in range(len(self._items))]
 
     def close(self) -> None:
-        """Close the descriptors; what is put from now on is kept, but wakes nobody."""
+        """Close the descriptors; later items are kept, but wake no thread."""
         self._waker.close()
