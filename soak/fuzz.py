@@ -56,12 +56,12 @@ def fuzz(law: str, *, seconds: int) -> list[Row]:
         timeout=seconds + _MARGIN_SECONDS,
         check=False,
     )
-    said = done.stderr.decode("utf-8", "replace")
-    runs = re.findall(r"^#(\d+)\s.*?cov: (\d+)", said, re.MULTILINE)
+    stderr = done.stderr.decode("utf-8", "replace")
+    runs = re.findall(r"^#(\d+)\s.*?cov: (\d+)", stderr, re.MULTILINE)
     measured = f"{int(runs[-1][0]):,} inputs, {int(runs[-1][1]):,} edges" if runs else "nothing was run"
     is_held = done.returncode == 0 and bool(runs)
     if not is_held:
-        print(said, file=sys.stderr)
+        print(stderr, file=sys.stderr)
     return [Row(about, bar, measured, is_held)]
 
 

@@ -43,13 +43,13 @@ def replayed(*, hours: float, calls_per_second: float, most_growth_mb: float = m
                 for lines in _recording(calls, calls_per_second):
                     process.stdin.write(lines)
                     memory.sample()
-                _, said = process.communicate(timeout=DEADLINE_SECONDS)
+                _, stderr = process.communicate(timeout=DEADLINE_SECONDS)
             finally:
                 process.kill()
         took = time.monotonic() - began
-    tally = PrintedTally.read(said)
+    tally = PrintedTally.read(stderr)
     about = f"{hours:g} h at {calls_per_second:g} calls/s replayed, {2 * calls / took:,.0f} datagrams/s"
-    is_all = tally.delivered == backend.spans_arrived == 2 * calls and not has_traceback(said)
+    is_all = tally.delivered == backend.spans_arrived == 2 * calls and not has_traceback(stderr)
     growth_mb = memory.growth_mb()
     return [
         Row(f"{about}: delivered", "all", f"{tally.delivered:,} of {2 * calls:,}", is_all),

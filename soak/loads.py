@@ -101,7 +101,7 @@ def paused(*, count: int, buffer_bytes: int, loses: bool) -> list[Row]:
     tally = PrintedTally.read(daemon.rest)
     dropped = tally.dropped_by_kernel
     if dropped is None:
-        return [Row(f"{about}: lost", "counted", "this system does not tell", None)]
+        return [Row(f"{about}: lost", "counted", "this system does not count drops", None)]
     is_exact = tally.received + dropped == sent and (dropped > 0) is loses
     bar = "counted exactly" if loses else "0 lost"
     return [Row(about, bar, f"{tally.received:,} received + {dropped:,} dropped = {sent:,} sent", is_exact)]
@@ -154,5 +154,5 @@ def terminated(
     ]
 
 
-def _ended_well(code: int, said: bytes) -> bool:
-    return code == 0 and not has_traceback(said)
+def _ended_well(code: int, stderr: bytes) -> bool:
+    return code == 0 and not has_traceback(stderr)

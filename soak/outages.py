@@ -198,5 +198,5 @@ def _accounted(about: str, tally: PrintedTally, sent: int, arrived: int) -> Row:
     )
 
 
-def _sane(about: str, said: bytes) -> Row:
-    return Row(f"{about}: exceptions", "none", exceptions_in(said), not has_traceback(said))
+def _sane(about: str, stderr: bytes) -> Row:
+    return Row(f"{about}: exceptions", "none", exceptions_in(stderr), not has_traceback(stderr))

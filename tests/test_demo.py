@@ -96,13 +96,13 @@ def _events_in(listener: socket.socket) -> Iterator[Any]:
 def test_the_script_handles_the_faults(backup: Backup) -> None:
     """The script reports its steps, handles the refusal and the missing object, and succeeds."""
     assert (backup.ended.returncode, backup.ended.stderr) == (0, "")
-    said = backup.ended.stdout.splitlines()
-    assert said[0].startswith("backup as arn:aws:sts::")
-    assert "(AccessDenied) when calling the GetObject operation" in said[2]
-    assert said[3] == "no good backup before this one"
+    lines = backup.ended.stdout.splitlines()
+    assert lines[0].startswith("backup as arn:aws:sts::")
+    assert "(AccessDenied) when calling the GetObject operation" in lines[2]
+    assert lines[3] == "no good backup before this one"
     # lines of two threads that print at once may be mixed
     assert set(re.findall(r"uploaded nightly/(\w+\.sql)", backup.ended.stdout)) == set(demo.FILES)
-    assert said[-2:] == ["7 objects in the catalog", "done"]
+    assert lines[-2:] == ["7 objects in the catalog", "done"]
 
 
 def test_the_answers(backup: Backup) -> None:
@@ -198,10 +198,10 @@ def test_the_demo_shows_the_waterfall(tmp_path: Path) -> None:
     )
     assert ended.returncode == 0, ended.stderr
     assert ended.stdout.splitlines()[-1] == "done"
-    said = ended.stderr.splitlines()
-    assert [line[:6] for line in said[:2]] == ["demo: ", "demo: "]
+    lines = ended.stderr.splitlines()
+    assert [line[:6] for line in lines[:2]] == ["demo: ", "demo: "]
 
-    (start,) = (place for place, line in enumerate(said) if "PutItem" in line and "3 attempts" in line)
+    (start,) = (place for place, line in enumerate(lines) if "PutItem" in line and "3 attempts" in line)
     expected = [
         r"attempt 1 .* ms  400 ProvisionedThroughput",
         r" ms  back-off$",
@@ -209,11 +209,11 @@ def test_the_demo_shows_the_waterfall(tmp_path: Path) -> None:
         r" ms  back-off$",
         r"attempt 3 .* ms  200$",
     ]
-    for line, pattern in zip(said[start + 1 :], expected, strict=False):
+    for line, pattern in zip(lines[start + 1 :], expected, strict=False):
         assert re.search(pattern, line)
-    assert any("GetObject" in line and line.endswith("403 AccessDenied") for line in said)
-    assert any("HeadObject" in line and line.endswith("  404") for line in said)
-    assert any(line.startswith("26 calls, 2 failed, 1 retried, 1 throttled; ") for line in said)
+    assert any("GetObject" in line and line.endswith("403 AccessDenied") for line in lines)
+    assert any("HeadObject" in line and line.endswith("  404") for line in lines)
+    assert any(line.startswith("26 calls, 2 failed, 1 retried, 1 throttled; ") for line in lines)
 
 
 @pytest.mark.parametrize(

@@ -144,10 +144,10 @@ class _UdpRun(Run):
             ended(self._process, number)
             return
         counted = Exposition.scrape(self._metrics_port).total(*_LOST)
-        said = self._log.stat().st_size
+        log_bytes = self._log.stat().st_size
         ended(self._process, number)
         # Its counters end with it: what it gives up at shutdown is in its log alone.
-        self.reported = counted + dropped_in(self._log.read_bytes()[said:].decode("utf-8", "replace"))
+        self.reported = counted + dropped_in(self._log.read_bytes()[log_bytes:].decode("utf-8", "replace"))
 
 
 class _OtlpRun(_UdpRun):

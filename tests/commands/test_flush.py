@@ -58,7 +58,7 @@ def answer(**fields: Any) -> bytes:
 
 
 @pytest.mark.parametrize(
-    ("fields", "code", "said"),
+    ("fields", "code", "output"),
     [
         pytest.param({"delivered": True, "why_not": ""}, 0, "", id="delivered"),
         pytest.param(
@@ -70,7 +70,7 @@ def answer(**fields: Any) -> bytes:
     ],
 )
 def test_answer(
-    fields: dict[str, Any], code: int, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    fields: dict[str, Any], code: int, output: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The counts go to stdout, the exit code says whether all was delivered, and a line why not."""
     stream, path = io.StringIO(), tmp_path / "folder" / "sock"
@@ -79,7 +79,7 @@ def test_answer(
 
     assert json.loads(asked[0]) == {"do": "flush", "timeout_seconds": 2.5}
     assert capsys.readouterr().out.startswith("3 datagrams received, 0 dropped by the kernel")
-    assert stream.getvalue() == said
+    assert stream.getvalue() == output
 
 
 @pytest.mark.parametrize(

@@ -178,13 +178,13 @@ def test_replay(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     line = RecordedDatagram(
         at_ns=1, received_ns=WALL_NS, host="127.0.0.1", port=40_000, events=tuple(decode(call()).events)
     )
-    path, said = tmp_path / "kept.ndjson", io.StringIO()
+    path, stderr = tmp_path / "kept.ndjson", io.StringIO()
     path.write_bytes((FIRST + encode_line(line) + b"{\n") + SECOND + encode_line(line))
 
-    assert replay(path, configured(), Speaker(said)) == 0
+    assert replay(path, configured(), Speaker(stderr)) == 0
     assert len(re.findall(r"^S3\.GetObject .* trace ", capsys.readouterr().out, re.MULTILINE)) == 2
-    assert said.getvalue().count("1 datagram received in") == 2
-    assert said.getvalue().endswith(f"csm-otel: 1 line of {path} skipped: {NO_LINE}\n")
+    assert stderr.getvalue().count("1 datagram received in") == 2
+    assert stderr.getvalue().endswith(f"csm-otel: 1 line of {path} skipped: {NO_LINE}\n")
 
 
 @pytest.mark.usefixtures("without_signals")

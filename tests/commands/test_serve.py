@@ -25,12 +25,12 @@ if TYPE_CHECKING:
 
 
 def bound(**settings: Any) -> tuple[list[tuple[str, int]], str]:
-    """Return the addresses that are bound, and what was said."""
-    said = io.StringIO()
-    receivers = _bind(Settings(**settings), Speaker(said))
+    """Return the bound addresses, and stderr."""
+    stderr = io.StringIO()
+    receivers = _bind(Settings(**settings), Speaker(stderr))
     for receiver in receivers:
         receiver.close()
-    return [receiver.address for receiver in receivers], said.getvalue()
+    return [receiver.address for receiver in receivers], stderr.getvalue()
 
 
 @pytest.mark.parametrize(
@@ -54,11 +54,11 @@ def test_loopback(host: str, *, expected: bool) -> None:
 
 def test_a_free_port_is_one_on_ipv4() -> None:
     """Port 0 binds 127.0.0.1 only, as two sockets would get two ports."""
-    addresses, said = bound(port=0)
+    addresses, stderr = bound(port=0)
 
     assert [host for host, _ in addresses] == ["127.0.0.1"]
     assert addresses[0][1] > 0
-    assert not said
+    assert not stderr
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "192.0.2.1", "build-7"])
@@ -72,10 +72,10 @@ def test_a_host_that_others_can_reach_needs_a_flag(host: str) -> None:
 
 def test_a_remote_host_is_warned_about() -> None:
     """With the flag it is bound, and a line says what that means."""
-    (address,), said = bound(host="0.0.0.0", port=0, allow_remote=True)
+    (address,), stderr = bound(host="0.0.0.0", port=0, allow_remote=True)
 
     assert address[0] == "0.0.0.0"
-    assert "unauthenticated datagrams" in said
+    assert "unauthenticated datagrams" in stderr
 
 
 class _Bound:
@@ -152,8 +152,8 @@ def test_addresses() -> None:
 def test_without_a_control_socket(control: Callable[[Path], Path], line: str, tmp_path: Path) -> None:
     """The daemon runs without it; one that cannot be opened is reported in one line."""
     (tmp_path / "file").touch()
-    said = io.StringIO()
+    stderr = io.StringIO()
 
-    assert _open_control(Settings(control=control(tmp_path)), [], cast("Bridge", None), Speaker(said)) is None
-    assert said.getvalue().startswith(line)
-    assert len(said.getvalue().splitlines()) == bool(line)
+    assert _open_control(Settings(control=control(tmp_path)), [], cast("Bridge", None), Speaker(stderr)) is None
+    assert stderr.getvalue().startswith(line)
+    assert len(stderr.getvalue().splitlines()) == bool(line)

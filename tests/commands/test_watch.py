@@ -85,11 +85,11 @@ def test_output(tmp_path: Path) -> None:
 
 def test_output_that_cannot_be_written(tmp_path: Path) -> None:
     """It is one line with the path and the system's reason; all goes to stderr then."""
-    said = io.StringIO()
+    stderr = io.StringIO()
     path = tmp_path / "no" / "file"
 
-    assert _open(Settings(output=path), Speaker(said)) is None
-    assert said.getvalue() == f"csm-otel: --output: {path}: no such file or directory\n"
+    assert _open(Settings(output=path), Speaker(stderr)) is None
+    assert stderr.getvalue() == f"csm-otel: --output: {path}: no such file or directory\n"
 
 
 class _Stream(io.StringIO):

@@ -23,14 +23,14 @@ if TYPE_CHECKING:
 
 
 def built(
-    configuration: Configuration, *, said: io.StringIO | None = None, service_name: str = ""
+    configuration: Configuration, *, stderr: io.StringIO | None = None, service_name: str = ""
 ) -> tuple[Bridge, list[Fault]]:
     """Return a bridge without sockets that is closed already, and the faults that were found."""
     faults: list[Fault] = []
     bridge = build_bridge(
         configuration,
         source=Source(origins=ReplayedOrigins(), service_name=service_name),
-        speaker=Speaker(said or io.StringIO()),
+        speaker=Speaker(stderr or io.StringIO()),
         show=lambda _spans: None,
         faults=faults,
     )
@@ -84,10 +84,10 @@ def test_each_part_that_cannot_be_opened_is_a_fault(tmp_path: Path) -> None:
 
 def test_warnings_are_written() -> None:
     """Lines about variables that are read otherwise than they look go to the operator."""
-    said = io.StringIO()
-    built(by(EXPORTER_OTLP_TIMEOUT="5"), said=said)
+    stderr = io.StringIO()
+    built(by(EXPORTER_OTLP_TIMEOUT="5"), stderr=stderr)
 
-    assert said.getvalue() == (
+    assert stderr.getvalue() == (
         "csm-otel: OTEL_EXPORTER_OTLP_TIMEOUT=5 is read as seconds; the variable is in milliseconds\n"
     )
 

@@ -89,7 +89,7 @@ def otlp(**variables: str) -> Destination:
     ],
 )
 def test_endpoint(variables: dict[str, str], protocol: str, url: str) -> None:
-    """The traces endpoint is taken as it is, the general one gets the path; what is not said is HTTP, but for 4317."""
+    """The traces endpoint is used unchanged, the general one gets the path; HTTP is the default, but for port 4317."""
     destination = otlp(**variables)
 
     assert protocol == destination.protocol

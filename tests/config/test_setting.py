@@ -62,7 +62,7 @@ def test_boolean(text: str, expected: bool) -> None:  # ruff: ignore[boolean-typ
     ],
 )
 def test_unusable(reader: Any, text: str, why: str) -> None:
-    """What is wrong with a text is said in a few words, without what may be a secret."""
+    """A fault is described in a few words, without possible secrets."""
     with pytest.raises(ValueError) as caught:  # ruff: ignore[pytest-raises-too-broad]
         reader(text)
 

@@ -257,8 +257,8 @@ def test_events_equal_their_datagrams(name: str) -> None:
         assert (sent.get("Region") or None) == event.region
         assert (status if status is not None and status > 0 else None) == event.status
         for kind, failure in (("Aws", event.aws_exception), ("Sdk", event.sdk_exception)):
-            said = {f"{final}{kind}Exception", f"{final}{kind}ExceptionMessage"} & sent.keys()
-            assert bool(said) == (failure is not None)
+            error_keys = {f"{final}{kind}Exception", f"{final}{kind}ExceptionMessage"} & sent.keys()
+            assert bool(error_keys) == (failure is not None)
             # JS sends some names as numbers: 502
             assert str(sent.get(f"{final}{kind}Exception", "")) == (failure.name if failure else "")
         if isinstance(event, ApiCall):

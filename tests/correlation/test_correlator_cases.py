@@ -438,7 +438,7 @@ CONCURRENT = [
     pytest.param(
         [tried("a", 2, 27, port=1), tried("b", 2, 27, port=2), called(0, 30, port=2), called(0, 30, port=1)],
         ["call@0 [b]", "call@0 [a]"],
-        id="40-ports-tell-processes-apart",
+        id="40-ports-distinguish-processes",
     ),
     pytest.param(
         [

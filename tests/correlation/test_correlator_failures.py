@@ -145,7 +145,7 @@ AMBIGUITY = [
         [tried("a", 0, 10), tried("b", 30, 50), called(0, 11), called(30, 51)],
         ["call@0 [a]", "call@30 [b]"],
         ["call 0..11", "  attempt 0..10 attempt.number=1", "call 30..51", "  attempt 30..50 attempt.number=1"],
-        id="ambiguity-none-where-times-tell",
+        id="ambiguity-none-by-times",
     ),
 ]
 
@@ -266,7 +266,7 @@ FORKS_AND_NAT = [
         ],
         ["call@0 [b]", "call@0 [a]"],
         ["call 0..30", "  attempt 2..27 attempt.number=1"] * 2,
-        id="nat-ports-tell-hosts-apart",
+        id="nat-ports-distinguish-hosts",
     ),
     pytest.param(
         [

@@ -69,7 +69,7 @@ def test_slack_of_a_dialect(dialect: Dialect, start: int, end: int) -> None:
         pytest.param({"HttpStatusCode": 503}, False, id="another-status"),
         pytest.param({"AwsException": "SlowDown"}, False, id="another-exception"),
         pytest.param({"Region": "eu-west-1"}, False, id="another-region"),
-        pytest.param({"Region": None}, True, id="no-region-tells-nothing"),
+        pytest.param({"Region": None}, True, id="no-region-is-no-evidence"),
         pytest.param({"UserAgent": "Boto3/1.44.5 m/other"}, False, id="another-agent"),
     ],
 )

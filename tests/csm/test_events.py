@@ -44,7 +44,7 @@ def test_loopback_peers(host: str, *, expected: bool) -> None:
 
 
 def test_a_reused_port_is_another_peer() -> None:
-    """Generations of a port tell its processes apart."""
+    """Generations of a port distinguish its processes."""
     assert Peer("::1", 1, 1) != Peer("::1", 1, 2)
     assert Peer("::1", 1) == Peer("::1", 1, 0)
 

@@ -62,7 +62,7 @@ def test_go_stamps_the_end(make: Make) -> None:
         pytest.param(call(Dialect.GO, stamp=900, latency=None), 1000, (900, 900), id="go-without-latency"),
         pytest.param(call(Dialect.UNKNOWN, stamp=1000, latency=500), 1001, (500, 1000), id="unknown-by-receipt-end"),
         pytest.param(call(Dialect.UNKNOWN, stamp=500, latency=500), 1001, (500, 1000), id="unknown-by-receipt-start"),
-        pytest.param(call(Dialect.UNKNOWN, stamp=1000, latency=19), 1000, (1000, 1019), id="unknown-too-short-to-tell"),
+        pytest.param(call(Dialect.UNKNOWN, stamp=1000, latency=19), 1000, (1000, 1019), id="unknown-too-short"),
         pytest.param(call(Dialect.UNKNOWN, stamp=800, latency=500), 1001, (800, 1300), id="unknown-in-between"),
     ],
 )

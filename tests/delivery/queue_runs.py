@@ -72,12 +72,12 @@ class Run:
 
     def __init__(self, deliverer: Deliverer, **settings: Any) -> None:
         self.tally = Tally()
-        self.said: list[str] = []
+        self.logged: list[str] = []
         self._pool = ThreadPoolExecutor(1)
         self.queue = DeliveryQueue(
             deliverer,
             tally=self.tally,
-            say=self.said.append,
+            say=self.logged.append,
             **{
                 "limit_bytes": _PLENTY,
                 "limit_spans": None,

@@ -200,7 +200,7 @@ def test_a_dripping_body_is_not_waited_for(
     timers: Timers,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The status has said that the request was accepted, so the rest of the answer is left at the limit."""
+    """The request was accepted by its status, so the rest of the answer is ignored at the limit."""
     is_reading_the_body = threading.Event()
     read_answer = http._delivered
 

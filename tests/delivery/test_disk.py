@@ -39,7 +39,7 @@ class Setting:
 
     def __init__(self, folder: Path) -> None:
         self.tally = Tally()
-        self.said: list[str] = []
+        self.logged: list[str] = []
         self.clock = ManualClock()
         self.spool = _Refusing(folder, limit_bytes=LIMIT_BYTES)
         self.memory = Memory(limit_bytes=10_000, limit_spans=None)
@@ -51,7 +51,7 @@ class Setting:
             ledger=self.ledger,
             lifecycle=self.lifecycle,
             changed=threading.Condition(),
-            say=self.said.append,
+            say=self.logged.append,
             clock=self.clock,
         )
 
@@ -99,7 +99,7 @@ def test_what_a_disk_refuses_stays_in_memory(setting: Setting) -> None:
     setting.put(b"one")
     setting.spool.fault = "database or disk is full"
     setting.move()
-    assert setting.said == ["spool cannot be written, keeping spans in memory: database or disk is full"]
+    assert setting.logged == ["spool cannot be written, keeping spans in memory: database or disk is full"]
     assert (setting.disk.is_failing, setting.disk.is_moving) == (True, False)
     assert (len(setting.memory), setting.memory.pinned, setting.disk.moves) == (1, 0, 0)
     assert setting.disk._wait_seconds() == pytest.approx(_RETRY_SECONDS)

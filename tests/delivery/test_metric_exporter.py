@@ -69,12 +69,12 @@ def some() -> MetricsData:
 
 def test_retries_while_there_is_time() -> None:
     """A back end that is away for a moment costs nothing, not even a line; each try has the time that is left."""
-    said: list[str] = []
+    logged: list[str] = []
     deliverer = Deliverer(AWAY, AWAY, Delivered())
-    exporter = exporter_on(ManualClock(), deliverer, timeout_seconds=20, say=said.append)
+    exporter = exporter_on(ManualClock(), deliverer, timeout_seconds=20, say=logged.append)
     assert exporter.export(some()) is OK
     assert deliverer.timeouts == pytest.approx([20, 19, 17])
-    assert said == []
+    assert logged == []
     exporter.shutdown()
     assert deliverer.is_closed
 
@@ -90,12 +90,12 @@ def test_retries_while_there_is_time() -> None:
 )
 def test_failures_are_reported_with_their_end(outcome: Outcome | Exception, why: str) -> None:
     """Of many failures in a row the first is reported with its cause, and then that metrics are accepted again."""
-    said: list[str] = []
+    logged: list[str] = []
     exporter = exporter_on(
-        ManualClock(), Deliverer(outcome, outcome, Delivered()), timeout_seconds=0.5, say=said.append
+        ManualClock(), Deliverer(outcome, outcome, Delivered()), timeout_seconds=0.5, say=logged.append
     )
     assert [exporter.export(some()) is OK for _ in range(3)] == [False, False, True]
-    assert said == [f"back end does not accept metrics: {why}", "back end accepts metrics again"]
+    assert logged == [f"back end does not accept metrics: {why}", "back end accepts metrics again"]
 
 
 @pytest.mark.parametrize(
@@ -108,10 +108,10 @@ def test_failures_are_reported_with_their_end(outcome: Outcome | Exception, why:
 )
 def test_a_partial_success_is_reported(outcome: Outcome, line: str) -> None:
     """Data points that the back end rejects, and its warnings, are reported in its words."""
-    said: list[str] = []
-    exporter = OtlpMetricExporter(Deliverer(outcome), timeout_seconds=1, say=said.append)
+    logged: list[str] = []
+    exporter = OtlpMetricExporter(Deliverer(outcome), timeout_seconds=1, say=logged.append)
     assert exporter.export(some()) is OK
-    assert said == [line]
+    assert logged == [line]
 
 
 def test_closing_leaves_time_for_the_last_export() -> None:
@@ -144,18 +144,18 @@ def test_a_retry_that_waits_is_given_up_when_closing_begins() -> None:
 
 def test_a_last_export_that_was_not_made_is_reported() -> None:
     """Where an export hangs until the end the last counts are lost; where the last one was made they are not."""
-    said: list[str] = []
+    logged: list[str] = []
     deliverer = Deliverer(Delivered(0, ""))
-    exporter = OtlpMetricExporter(deliverer, timeout_seconds=60, say=said.append)
+    exporter = OtlpMetricExporter(deliverer, timeout_seconds=60, say=logged.append)
     assert exporter.export(some()) is OK
     exporter.begin_closing(deadline=math.inf)
 
     exporter.finish_closing()
-    assert said == ["back end does not accept metrics: the last were not delivered in time"]
+    assert logged == ["back end does not accept metrics: the last were not delivered in time"]
 
     assert exporter.export(some()) is OK
     exporter.finish_closing()
-    assert said[1:] == ["back end accepts metrics again"]
+    assert logged[1:] == ["back end accepts metrics again"]
 
 
 def test_the_choices_agree() -> None:

@@ -48,11 +48,11 @@ class Counted:
     def __init__(
         self, tally: Tally, *, outcome: Outcome | None = None, resource: Mapping[str, AttributeValue] | None = None
     ) -> None:
-        self.said: list[str] = []
+        self.logged: list[str] = []
         self.deliverer = _Deliverer(outcome or Delivered())
         clock = ManualClock()
         self.metrics = Metrics(
-            OtlpMetricExporter(self.deliverer, timeout_seconds=1.0, say=self.said.append, clock=clock),
+            OtlpMetricExporter(self.deliverer, timeout_seconds=1.0, say=self.logged.append, clock=clock),
             tally=tally,
             pending=lambda: 7,
             waiting=lambda: 8,
@@ -166,4 +166,4 @@ def test_a_back_end_that_is_away_disturbs_nothing() -> None:
     """Closing returns, and a line says why the last counts are lost."""
     counted = Counted(Tally(), outcome=Unavailable("connection refused: http://h/", retry_after_seconds=60.0))
     counted.metrics.close(deadline_seconds=1.0)
-    assert counted.said == ["back end does not accept metrics: connection refused: http://h/"]
+    assert counted.logged == ["back end does not accept metrics: connection refused: http://h/"]

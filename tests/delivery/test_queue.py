@@ -110,7 +110,7 @@ def test_a_request_that_waits_to_be_tried_again_may_be_dropped() -> None:
     deliverer = Scripted([Unavailable("away", FOREVER_SECONDS)])
     run = Run(deliverer, limit_bytes=1, clock=ManualClock())
     run.put(b"1")
-    wait_until(lambda: run.said)
+    wait_until(lambda: run.logged)
     run.put(b"2")
     assert run.dropped == {"queue_full": 1}
     run.close(0)
@@ -125,7 +125,7 @@ def test_an_unavailable_back_end_is_tried_until_it_takes_the_request() -> None:
     run.close()
     assert deliverer.tried == [b"1", *[b"2"] * 6, b"3"]
     assert run.tally.spans_delivered == 3
-    assert run.said == ["back end unavailable, trying again: connection refused: x", "back end available again"]
+    assert run.logged == ["back end unavailable, trying again: connection refused: x", "back end available again"]
 
 
 def test_tries_are_spaced_by_a_doubling_jittered_backoff() -> None:
@@ -164,7 +164,7 @@ def test_retry_after_is_honoured() -> None:
     deliverer = Scripted([Unavailable("busy", 30.0)], before_each=lambda: tried_at.append(clock()))
     run = Run(deliverer, clock=clock)
     run.put(b"1")
-    wait_until(lambda: run.said)
+    wait_until(lambda: run.logged)
     closing = run.begin_to_close(31.0)
     run.pass_time(29.0)
     run.put(b"2")
@@ -181,7 +181,7 @@ def test_what_is_refused_is_dropped_and_reported() -> None:
     run.put(b"1", b"2", b"3", spans=2)
     run.close()
     assert (run.dropped, run.tally.spans_delivered) == ({"refused": 4}, 2)
-    assert run.said == ["back end refused spans: HTTP 400 from x"]
+    assert run.logged == ["back end refused spans: HTTP 400 from x"]
 
 
 def test_the_same_line_is_reported_once_a_minute() -> None:
@@ -192,18 +192,18 @@ def test_the_same_line_is_reported_once_a_minute() -> None:
     steps_seconds = iter((0, 59, 0, 2, 0))
     deliverer.before_each = lambda: clock.advance(next(steps_seconds))
     run.put(b"1", b"2", b"3", b"4", b"5")
-    wait_until(lambda: len(run.said) >= 4)
+    wait_until(lambda: len(run.logged) >= 4)
     run.close()
-    assert [line.rpartition(" ")[2] for line in run.said] == ["no", "other", "no", "end"]
+    assert [line.rpartition(" ")[2] for line in run.logged] == ["no", "other", "no", "end"]
 
 
 def test_any_number_of_different_lines_is_reported() -> None:
     """The memory for repeated lines is bounded, the number of reported lines is not."""
     run = Run(Scripted([Refused(str(number)) for number in range(150)]))
     run.put(*[b"1"] * 150)
-    wait_until(lambda: len(run.said) >= 150)
+    wait_until(lambda: len(run.logged) >= 150)
     run.close()
-    assert run.said == [f"back end refused spans: {number}" for number in range(150)]
+    assert run.logged == [f"back end refused spans: {number}" for number in range(150)]
 
 
 def test_a_partial_success_is_counted_and_reported() -> None:
@@ -212,7 +212,7 @@ def test_a_partial_success_is_counted_and_reported() -> None:
     run.put(b"1", b"2", b"3", spans=5)
     run.close()
     assert (run.tally.spans_delivered, run.tally.spans_rejected, run.dropped) == (8, 7, {})
-    assert run.said == [
+    assert run.logged == [
         "back end rejected 2 of 5 spans: too old",
         "back end says: slow down",
         "back end rejected 5 of 5 spans: no reason given",
@@ -225,7 +225,7 @@ def test_a_defect_in_delivery_costs_one_request() -> None:
     run.put(b"1", b"2")
     run.close()
     assert (run.dropped, run.tally.spans_delivered) == ({"refused": 1}, 1)
-    assert run.said == ["back end refused spans: delivery failed: RuntimeError"]
+    assert run.logged == ["back end refused spans: delivery failed: RuntimeError"]
 
 
 def test_closing_ends_our_own_backoff() -> None:
@@ -233,7 +233,7 @@ def test_closing_ends_our_own_backoff() -> None:
     deliverer = Scripted([Unavailable("away")])
     run = Run(deliverer, clock=ManualClock(), backoff=Backoff(jitter=lambda: FOREVER_SECONDS))
     run.put(b"1")
-    wait_until(lambda: run.said)
+    wait_until(lambda: run.logged)
     run.close()
     assert (run.tally.spans_delivered, run.dropped) == (1, {})
 
@@ -242,7 +242,7 @@ def test_closing_gives_up_where_the_back_end_wants_to_be_left_alone_for_longer()
     """Waiting for the deadline would be in vain, so closing ends though no time passes."""
     run = Run(Scripted([Unavailable("busy", 100.0)]), clock=ManualClock())
     run.put(b"1", b"2")
-    wait_until(lambda: run.said)
+    wait_until(lambda: run.logged)
     run.close(100.0)
     assert run.dropped == {"shutdown": 2}
 
@@ -260,7 +260,7 @@ def test_a_delivery_gets_no_more_time_than_is_left() -> None:
     deliverer = Scripted([Unavailable("away")])
     run = Run(deliverer, timeout_seconds=50.0, clock=ManualClock())
     run.put(b"1")
-    wait_until(lambda: run.said)
+    wait_until(lambda: run.logged)
     run.close(20.0)
     assert deliverer.timeouts == pytest.approx([50.0, 20.0])
 
@@ -278,7 +278,7 @@ def test_closing_ends_at_its_deadline_though_the_back_end_hangs(backend_type: ty
         assert (run.dropped, run.tally.spans_delivered) == ({"shutdown": 6}, 0)
     # The back end has ended the request by now, and the thread that was left behind must not count it again.
     wait_until(lambda: not _is_alive(run))
-    assert (run.dropped, run.tally.spans_delivered, run.said) == ({"shutdown": 6}, 0, [])
+    assert (run.dropped, run.tally.spans_delivered, run.logged) == ({"shutdown": 6}, 0, [])
 
 
 @pytest.mark.parametrize("backend_type", [HttpBackend, GrpcBackend])
@@ -290,12 +290,12 @@ def test_an_outage_loses_nothing(backend_type: type[HttpBackend | GrpcBackend]) 
     run = Run(deliverer)
     requests = [encode([changed(CALL, name=f"S3.Call{number}")], limits=SpanLimits()) for number in range(20)]
     run.put(*requests)
-    wait_until(lambda: run.said)
+    wait_until(lambda: run.logged)
     with backend_type(port=port) as backend:
         run.close()
         assert [ExportTraceServiceRequest.FromString(request) for request in requests] == backend.accepted
     assert (run.tally.spans_delivered, run.dropped) == (20, {})
-    assert run.said[1:] == ["back end available again"]
+    assert run.logged[1:] == ["back end available again"]
 
 
 def test_cancelling_from_a_signal_handler_ends_closing() -> None:

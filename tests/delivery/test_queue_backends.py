@@ -146,7 +146,7 @@ def test_a_back_end_that_goes_away_and_comes_back(backend: Backend, proxy: Fault
     proxy.refuse()
     proxy.end_connections("close")
     run.put(*_REQUESTS[1:])
-    wait_until(lambda: any("unavailable" in line for line in run.said))
+    wait_until(lambda: any("unavailable" in line for line in run.logged))
     proxy.listen()
     wait_until(lambda: run.tally.spans_delivered == len(_REQUESTS))
     run.close()
@@ -204,7 +204,7 @@ def test_what_is_refused_is_sent_once(backend: Backend, status: int, code: grpc.
     assert _delivered(backend) == _NAMES[2:]
     assert len(backend.requests) == 4
     assert run.dropped == {"refused": 2}
-    (line,) = run.said
+    (line,) = run.logged
     assert line.startswith("back end refused spans: ")
     assert hint in line
 
@@ -217,7 +217,7 @@ def test_a_redirection_is_a_failure() -> None:
         run.put(*_REQUESTS)
         run.close()
         assert _delivered(backend) == _NAMES[2:]
-        (line,) = run.said
+        (line,) = run.logged
         assert line.endswith(
             f"HTTP 308 from {backend.url} redirects to https://other: check OTEL_EXPORTER_OTLP_ENDPOINT"
         )
@@ -231,7 +231,7 @@ def test_rejected_spans_are_counted_with_the_reason(backend: Backend) -> None:
     run.put(encode(_CALLS, limits=SpanLimits()), spans=4)
     run.close()
     assert (run.tally.spans_delivered, run.tally.spans_rejected, run.dropped) == (3, 1, {})
-    assert run.said == ["back end rejected 1 of 4 spans: too old"]
+    assert run.logged == ["back end rejected 1 of 4 spans: too old"]
     assert len(backend.requests) == 1
 
 
@@ -312,7 +312,7 @@ def test_what_jenkins_sets_is_enough(port: str, kind: type[Backend], certificate
         wait_until(lambda: run.tally.spans_delivered == len(_REQUESTS))
         run.close()
         assert list(dict.fromkeys(_delivered(backend))) == _NAMES
-    assert "no answer within 0.4 s" in run.said[0]
+    assert "no answer within 0.4 s" in run.logged[0]
     assert (faults, configuration.warnings) == ([], ())
 
 
@@ -328,15 +328,15 @@ def test_a_certificate_that_is_corrected_is_used(
     with backend_type(certificate=Certificate.make(tmp_path)) as other, FaultyProxy(other.endpoint) as proxy:
         run = Run(_deliverer_to(proxy.endpoint, backend_type, **settings), timeout_seconds=DEADLINE_SECONDS)
         run.put(*_REQUESTS)
-        wait_until(lambda: run.said)
+        wait_until(lambda: run.logged)
         with backend_type(certificate=certificate) as backend:
             proxy.target(backend.endpoint)
             wait_until(lambda: run.tally.spans_delivered == len(_REQUESTS))
             run.close()
             assert _delivered(backend) == _NAMES
         assert other.requests == []
-    assert run.said[0].startswith("back end unavailable, trying again: TLS failed, ")
-    assert "check OTEL_EXPORTER_OTLP_CERTIFICATE" in run.said[0]
+    assert run.logged[0].startswith("back end unavailable, trying again: TLS failed, ")
+    assert "check OTEL_EXPORTER_OTLP_CERTIFICATE" in run.logged[0]
     assert (run.tally.spans_repeated, run.dropped) == (0, {})
 
 

@@ -185,11 +185,11 @@ def test_while_the_disk_refuses_memory_is_what_there_is(folder: Path) -> None:
     wait_until(lambda: spool.spans == 2)
     spool.fault = "database or disk is full"
     run.put(b"in memory")
-    wait_until(lambda: bool(run.said))
+    wait_until(lambda: bool(run.logged))
     deliverer.gate.set()
     run.close()
     assert deliverer.delivered == [b"on disk", b"too", b"in memory"]
-    assert run.said == ["spool cannot be written, keeping spans in memory: database or disk is full"]
+    assert run.logged == ["spool cannot be written, keeping spans in memory: database or disk is full"]
     assert (run.dropped, run.tally.spans_delivered) == ({}, 3)
 
 
@@ -199,7 +199,7 @@ def test_a_disk_that_recovers_is_used_again(folder: Path) -> None:
     spool.fault = "database or disk is full"
     run = Run(Scripted([AWAY]), spool=spool, clock=ManualClock())
     run.put(b"a", b"b")
-    wait_until(lambda: any("spool" in line for line in run.said))
+    wait_until(lambda: any("spool" in line for line in run.logged))
     assert not run.queue.is_spooling
     spool.fault = ""
     run.pass_time(_RETRY_SECONDS)
@@ -244,7 +244,7 @@ def test_what_is_too_large_is_split(spools: dict[str, Any]) -> None:
     names = [span.name for taken in deliverer.delivered for span in _spans(taken)]
     assert names == [*(f"call {number}" for number in range(7)), CALL.name]
     assert (run.tally.spans_delivered, run.dropped) == (8, {"too_large": 1})
-    assert run.said == ["back end refused spans: too large"]
+    assert run.logged == ["back end refused spans: too large"]
 
 
 def _spans(request: bytes) -> Iterator[Any]:
@@ -432,7 +432,7 @@ def test_what_the_disk_does_not_remove_waits_no_more(folder: Path) -> None:
     wait_until(lambda: run.tally.spans_delivered)
     run.close(FOREVER_SECONDS)
     assert (run.tally.spans_delivered, run.tally.spans_spooled) == (2, 0)
-    assert run.said == ["spool cannot be written, some spans may be delivered again: disk I/O error"]
+    assert run.logged == ["spool cannot be written, some spans may be delivered again: disk I/O error"]
 
     second = Scripted()
     run = run_on(folder, second)

@@ -142,7 +142,7 @@ def test_the_tracestate_of_the_parent_goes_on_to_call_and_attempt() -> None:
 
 
 def test_attempts_are_asked_with_what_was_decided_for_their_call() -> None:
-    """A dropped call is shown to the sampler as an unsampled local parent, whatever its span data said."""
+    """A dropped call is shown to the sampler as an unsampled local parent, whatever its span data."""
     sampler = _Scripted(lambda *_: SamplingResult(Decision.DROP))
     assert HeadSampler(sampler).keep([changed(CALL, parent=_SAMPLED), ATTEMPT]) == []
     assert [(9, True, True), (CALL.context.span_id, False, False)] == sampler.parents

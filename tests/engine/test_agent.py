@@ -49,12 +49,12 @@ class Rig:
         self.receivers = [Receiver.bind("127.0.0.1", 0, buffer_bytes=buffer_bytes), *filter(None, [also])]
         self.address = self.receivers[0].address
         self.spans: list[SpanData] = []
-        self.said = io.StringIO()
+        self.stderr = io.StringIO()
         self.most_pending = 0
         self.bridge = build_bridge(
             configured(**settings),
             source=Source(receivers=self.receivers),
-            speaker=Speaker(self.said),
+            speaker=Speaker(self.stderr),
             show=self._show,
             faults=[],
         )
@@ -288,7 +288,7 @@ def test_kernel_drops(asked: int, remedy: str) -> None:
     assert dropped
     assert rig.tally.datagrams_received + dropped == 2 * many
     assert rig.tally.orphans.total() == rig.tally.datagrams_received
-    assert rig.said.getvalue() == f"csm-otel: the kernel drops datagrams, the receive buffer is full: {remedy}\n"
+    assert rig.stderr.getvalue() == f"csm-otel: the kernel drops datagrams, the receive buffer is full: {remedy}\n"
 
 
 @on_linux
@@ -340,7 +340,7 @@ class Ticking:
 
 def agent_of(rig: Rig, clock: Callable[[], float] = time.monotonic) -> Agent:
     """Return an agent for the sockets and the pipeline of a rig, by a clock of its own."""
-    speaker = Speaker(rig.said)
+    speaker = Speaker(rig.stderr)
     counting = Counting(rig.tally, speaker)
     return Agent(receivers=rig.receivers, pipeline=rig.bridge.pipeline, counting=counting, speaker=speaker, clock=clock)
 
@@ -455,4 +455,4 @@ def test_datagrams_from_elsewhere_are_not_decoded() -> None:
     assert rig.tally.datagrams_not_allowed == 3
     assert rig.tally.datagrams_decoded == len(rig.spans) == 2 * len(HOSTS) - 2
     assert not rig.tally.malformed
-    assert rig.said.getvalue() == "csm-otel: received datagrams from outside the networks of --allow-from\n"
+    assert rig.stderr.getvalue() == "csm-otel: received datagrams from outside the networks of --allow-from\n"

@@ -30,7 +30,7 @@ ORPHAN = (tried("c", 0, 10, **failed()),)
 
 
 class Rig:
-    """A tally, what counts in it, and what is said."""
+    """A tally, its `Counting`, and the lines logged."""
 
     def __init__(self) -> None:
         self.tally = Tally()
@@ -38,13 +38,13 @@ class Rig:
         self.counting = Counting(self.tally, Speaker(self.stderr))
 
     @property
-    def said(self) -> list[str]:
+    def logged(self) -> list[str]:
         """The lines for the operator."""
         return self.stderr.getvalue().splitlines()
 
 
 @pytest.mark.parametrize(
-    ("decoded", "expected", "said"),
+    ("decoded", "expected", "logged"),
     [
         pytest.param(
             decode(call() + attempt() + attempt()),
@@ -78,7 +78,7 @@ class Rig:
         ),
     ],
 )
-def test_datagrams(decoded: Decoded, expected: Tally, said: list[str]) -> None:
+def test_datagrams(decoded: Decoded, expected: Tally, logged: list[str]) -> None:
     """A datagram with an event is decoded, any other malformed by its first reason; each reason is warned of once."""
     rig = Rig()
     for reason in decoded.rejected if decoded.events else ():
@@ -89,7 +89,7 @@ def test_datagrams(decoded: Decoded, expected: Tally, said: list[str]) -> None:
     rig.counting.count_datagram(decoded)
 
     assert rig.tally == expected
-    assert rig.said == said
+    assert rig.logged == logged
 
 
 def test_each_kind_of_warning_comes_once() -> None:
@@ -102,7 +102,7 @@ def test_each_kind_of_warning_comes_once() -> None:
         rig.counting.count_not_allowed()
 
     assert rig.tally.malformed == {"not_json": 3, "too_deep": 3}
-    assert rig.said == [
+    assert rig.logged == [
         "csm-otel: received datagrams that are no CSM events: not_json",
         "csm-otel: received datagrams that are no CSM events: too_deep",
         "csm-otel: received datagrams from outside the networks of --allow-from",

@@ -67,7 +67,7 @@ def outlets_of(
     recorder: Sink | None = None,
     *,
     clock: ManualClock | None = None,
-    said: list[str] | None = None,
+    logged: list[str] | None = None,
     shows: bool = False,
     wants_spool: bool = False,
 ) -> Outlets:
@@ -78,7 +78,7 @@ def outlets_of(
         recorder=cast("Recorder | None", recorder),
         shows=shows,
         wants_spool=wants_spool,
-        say=(list[str]() if said is None else said).append,
+        say=(list[str]() if logged is None else logged).append,
         clock=clock or ManualClock(),
     )
 
@@ -96,12 +96,12 @@ def test_the_deadline_is_for_all() -> None:
 
 def test_what_is_given_up_is_reported() -> None:
     """A line names the recording or the file and how much was given up; without a loss there is none."""
-    said: list[str] = []
+    logged: list[str] = []
 
-    outlets_of(Sink(), Sink(given_up=1), Sink(given_up=2000), said=said).close(deadline_seconds=1.0)
-    outlets_of(Sink(), Sink(), Sink(), said=said).close(deadline_seconds=1.0)
+    outlets_of(Sink(), Sink(given_up=1), Sink(given_up=2000), logged=logged).close(deadline_seconds=1.0)
+    outlets_of(Sink(), Sink(), Sink(), logged=logged).close(deadline_seconds=1.0)
 
-    assert said == [
+    assert logged == [
         "recording: 2,000 lines not written in time at shutdown",
         "file: 1 span not written in time at shutdown",
     ]
@@ -187,7 +187,7 @@ def test_whether_anything_accepts_spans(*, queue: bool, file: str | None, shows:
 
 
 class HangingLines(LineFile):
-    """A recording on a disk that hangs until told to go on."""
+    """A recording on a disk that hangs until it is released."""
 
     def __init__(self, path: Path, goes_on: threading.Event) -> None:
         super().__init__(os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT), str(path))
@@ -217,10 +217,10 @@ def test_a_disk_that_hangs_does_not_hold_up_the_end(tmp_path: Path, *, is_cancel
     """Recording and file on it are given up once they have stalled, or at once when cancelled; the loss is counted."""
     goes_on, clock = threading.Event(), ManualClock()
     begin = clock.now
-    tally, said = Tally(), list[str]()
+    tally, logged = Tally(), list[str]()
     recorder = Recorder(HangingLines(tmp_path / "rec", goes_on), HEADING, tally, clock=clock)
     file = FileWriter(HangingFile(tmp_path / "file", goes_on), tally=tally, clock=clock)
-    outlets = Outlets(file=file, recorder=recorder, say=said.append, clock=clock)
+    outlets = Outlets(file=file, recorder=recorder, say=logged.append, clock=clock)
     recorder.drops(1, now=0.0)
     file.put(b"", 1)
     if is_cancelled:
@@ -234,7 +234,7 @@ def test_a_disk_that_hangs_does_not_hold_up_the_end(tmp_path: Path, *, is_cancel
         closing.join(0.01)
     goes_on.set()
 
-    assert said == [
+    assert logged == [
         "recording: 2 lines not written in time at shutdown",
         "file: 1 span not written in time at shutdown",
     ]
@@ -243,9 +243,9 @@ def test_a_disk_that_hangs_does_not_hold_up_the_end(tmp_path: Path, *, is_cancel
 
 def test_what_is_written_is_not_reported(tmp_path: Path) -> None:
     """A disk that works costs no line, neither to the operator nor of the recording."""
-    tally, said = Tally(), list[str]()
-    recorder = Recorder.open(tmp_path / "rec", HEADING, tally, say=said.append)
-    Outlets(recorder=recorder, say=said.append).close(deadline_seconds=DEADLINE_SECONDS)
+    tally, logged = Tally(), list[str]()
+    recorder = Recorder.open(tmp_path / "rec", HEADING, tally, say=logged.append)
+    Outlets(recorder=recorder, say=logged.append).close(deadline_seconds=DEADLINE_SECONDS)
 
-    assert (said, tally.lines_unrecorded) == ([], 0)
+    assert (logged, tally.lines_unrecorded) == ([], 0)
     assert len((tmp_path / "rec").read_bytes().splitlines()) == 1

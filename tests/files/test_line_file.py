@@ -47,10 +47,10 @@ def test_a_disk_that_fills_up(tmp_path: Path, room_bytes: int, there: int, conte
     assert (tmp_path / "file").read_bytes() == content
 
 
-def _on_a_passing_clock(path: Path, said: list[str]) -> LineFile:
+def _on_a_passing_clock(path: Path, logged: list[str]) -> LineFile:
     """Open a file for which a minute passes whenever it looks at its clock."""
     descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_NONBLOCK)
-    return LineFile(descriptor, "pipe", say=said.append, clock=itertools.count(0.0, 60.0).__next__)
+    return LineFile(descriptor, "pipe", say=logged.append, clock=itertools.count(0.0, 60.0).__next__)
 
 
 def test_a_pipe_takes_a_batch_whole_or_not_at_all(tmp_path: Path) -> None:
@@ -73,13 +73,13 @@ def test_a_stalled_reader_is_reported_once(tmp_path: Path) -> None:
     """Writes fail while nothing is read, with one line; once it reads again they succeed."""
     os.mkfifo(tmp_path / "pipe")
     reader = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
-    said: list[str] = []
-    file = _on_a_passing_clock(tmp_path / "pipe", said)
+    logged: list[str] = []
+    file = _on_a_passing_clock(tmp_path / "pipe", logged)
     line = b"x" * (select.PIPE_BUF - 1) + b"\n"
     while file.append([line]):
         assert not file.is_failing
     assert file.append([line]) == 0
-    assert said == ["cannot write to pipe: its reader has stalled"]
+    assert logged == ["cannot write to pipe: its reader has stalled"]
     assert file.is_failing
     os.read(reader, 2**20)
     assert file.append([line]) == 1

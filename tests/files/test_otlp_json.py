@@ -134,11 +134,11 @@ def test_a_file_that_cannot_be_opened_is_a_settings_error(tmp_path: Path, name: 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
 def test_a_full_disk_is_told_once() -> None:
     """Failing writes are False, never an exception, and one line while they go on failing."""
-    said: list[str] = []
-    file = OtlpJsonFile(Path("/dev/full"), say=said.append)
+    logged: list[str] = []
+    file = OtlpJsonFile(Path("/dev/full"), say=logged.append)
     assert [file.write(_REQUEST), file.write(_REQUEST)] == [False, False]
     file.close()
-    assert said == ["cannot write to /dev/full: no space left on device"]
+    assert logged == ["cannot write to /dev/full: no space left on device"]
 
 
 _FILLS_UP = """
@@ -146,8 +146,8 @@ import resource, sys
 from pathlib import Path
 from csm_otel.files.otlp_json import OtlpJsonFile
 request = bytes.fromhex(sys.argv[2])
-said = []
-file = OtlpJsonFile(Path(sys.argv[1]), say=said.append)
+logged = []
+file = OtlpJsonFile(Path(sys.argv[1]), say=logged.append)
 def limited_to(size):
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
 assert file.write(request)
@@ -159,7 +159,7 @@ limited_to(resource.RLIM_INFINITY)
 assert file.write(request)
 limited_to(size)
 assert not file.write(request)
-print(len(said))
+print(len(logged))
 """
 
 
@@ -229,13 +229,13 @@ def test_a_pipe_takes_lines_longer_than_it_can_hold(tmp_path: Path) -> None:
 
 def test_a_reader_that_stalls_loses_lines(tmp_path: Path) -> None:
     """Writes fail while nothing is read, reported once; when it is read again the next line is whole."""
-    said: list[str] = []
+    logged: list[str] = []
     path = tmp_path / "pipe"
     reader = _pipe_with_reader(path)
-    file = OtlpJsonFile(path, say=said.append)
+    file = OtlpJsonFile(path, say=logged.append)
     assert file.write(_REQUEST)
     assert [file.write(_LONG_REQUEST), file.write(_LONG_REQUEST), file.write(_REQUEST)] == [False] * 3
-    assert said == [f"cannot write to {path}: its reader has stalled"]
+    assert logged == [f"cannot write to {path}: its reader has stalled"]
     held = os.read(reader, 2**20)
     with ThreadPoolExecutor() as threads, closing(file):
         received = threads.submit(_read_to_the_end, reader)

@@ -97,12 +97,12 @@ def test_a_file_goes_on(tmp_path: Path) -> None:
 def test_a_full_disk_is_counted() -> None:
     """Each line that was not written is counted, one line reports it, and nothing is raised."""
     tally = Tally()
-    said: list[str] = []
-    recorder = Recorder.open(Path("/dev/full"), HEADING, tally, say=said.append)
+    logged: list[str] = []
+    recorder = Recorder.open(Path("/dev/full"), HEADING, tally, say=logged.append)
     recorder.drops(1, now=0.0)
     recorder.close(deadline_seconds=DEADLINE_SECONDS)
     assert tally.lines_unrecorded == 2
-    assert said == ["cannot write to /dev/full: no space left on device"]
+    assert logged == ["cannot write to /dev/full: no space left on device"]
     assert recorder.is_failing
 
 

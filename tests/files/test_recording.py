@@ -51,7 +51,7 @@ def _line(*held: object) -> RecordedDatagram:
 
 @given(any_payload)
 def test_whatever_arrives_is_read_back(payload: bytes) -> None:
-    """A datagram's line says after reading what it said before, whatever a stranger sent, and fits its bound."""
+    """A datagram's line, whatever its payload, is read back unchanged and fits its bound."""
     line = recorded(payload)
     text = encode_line(line)
 
@@ -99,7 +99,7 @@ def test_the_largest_datagrams_fit_a_line(payload: bytes) -> None:
     ],
 )
 def test_every_kind_of_line_is_read_back(line: Line) -> None:
-    """Each kind says after reading what it said before."""
+    """Each kind of line is read back unchanged."""
     assert decode_line(encode_line(line)) == line
 
 

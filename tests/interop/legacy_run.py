@@ -172,10 +172,10 @@ def _serving(environment: dict[str, str], log: Path) -> Generator[int, None, Non
 def _listening_port(process: subprocess.Popen[bytes], log: Path) -> int:
     deadline = time.monotonic() + START_SECONDS
     while process.poll() is None and time.monotonic() < deadline:
-        said = re.search(
+        listening = re.search(
             r"^csm-otel: listening on 127\.0\.0\.1:(\d+)\b.*\n", log.read_text(encoding="utf-8"), re.MULTILINE
         )
-        if said:
-            return int(said[1])
+        if listening:
+            return int(listening[1])
         time.sleep(POLL_SECONDS)
     raise AssertionError(f"csm-otel serve does not say where it listens:\n{log.read_text(encoding='utf-8')}")

@@ -140,7 +140,7 @@ def test_failure_leaves_signals_as_they_were() -> None:
     assert run(python(program)).stdout == b"True\n"
 
 
-# The command cannot tell that it is wrapped.
+# The command does not notice that it is wrapped.
 
 
 def test_streams() -> None:

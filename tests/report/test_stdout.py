@@ -55,15 +55,15 @@ def test_what_waits_is_printed_at_the_end(capsys: pytest.CaptureFixture[str]) ->
 
 def test_nobody_reads(monkeypatch: pytest.MonkeyPatch) -> None:
     """What cannot be printed is reported, and costs nothing else."""
-    said: list[str] = []
+    logged: list[str] = []
     reader, writer = os.pipe()
     os.close(reader)
     stream = os.fdopen(writer, "w", encoding="utf-8")
     monkeypatch.setattr(sys, "stdout", stream)
 
-    Stdout(say=said.append).show(SPANS)
+    Stdout(say=logged.append).show(SPANS)
 
-    assert said == ["cannot write to stdout: broken pipe"]
+    assert logged == ["cannot write to stdout: broken pipe"]
     with pytest.raises(BrokenPipeError):  # what is left in its buffer
         stream.close()
 

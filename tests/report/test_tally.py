@@ -105,13 +105,13 @@ def test_the_intake_of_each_socket() -> None:
     assert render_tally(_clean(sockets=(four, idle))) == CLEAN
 
 
-# Each is what others that are told add up to.
+# Sums of counts that are printed.
 _SUMS = {"datagrams_decoded", "attempts_in_calls"}
 
 
 @pytest.mark.parametrize("name", [each.name for each in fields(Tally) if each.name not in _SUMS])
 def test_no_count_is_left_out(name: str) -> None:
-    """Whatever the tally counts shows in its words: a field that is added cannot be forgotten."""
+    """Every count of the tally is printed: a new field cannot be forgotten."""
     if name == "sockets":
         value: object = (SocketCounters(("::1", 1), 41, 0, 1), SocketCounters(("::2", 1), 1, 0, 1))
     elif name in {"released", "orphans", "malformed", "objects_rejected", "spans_dropped"}:
@@ -119,7 +119,7 @@ def test_no_count_is_left_out(name: str) -> None:
     else:
         value = 41
     text = render_tally(_clean(**{name: value}))
-    # What is made and not delivered is told as such; the orphans are among the attempts.
+    # Spans created and not delivered are printed as such; the orphans are among the attempts.
     assert "41" in text
     assert render_tally(_clean()) == CLEAN
     assert text.isascii()

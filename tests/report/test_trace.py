@@ -1,4 +1,4 @@
-"""Span data as traces: which spans are roots, calls and attempts, and what a call and a trace come to."""
+"""Span data as traces: which spans are roots, calls and attempts, and the summaries of a call and a trace."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ SO_FAR = "so far, of a process that has not ended:"
 
 
 class Rig:
-    """A log of 80 columns, and spans as they come to it."""
+    """A log of 80 columns, and spans in their order of arrival."""
 
     def __init__(self, max_spans: int = 1000) -> None:
         self.log = TraceLog(width=80, ascii_only=True, max_spans=max_spans)

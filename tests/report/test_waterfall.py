@@ -320,7 +320,7 @@ def _second_process() -> list[SpanData]:
                        `- attempt 2            ######                198 ms  200
             1 call, 0 failed, 1 retried; 400 ms of 1.00 s in AWS calls
             """,
-            id="what the clocks cannot tell apart is no back-off",
+            id="a pause within the precision of the clocks is no back-off",
         ),
         pytest.param(
             _threads(),

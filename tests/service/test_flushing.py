@@ -37,7 +37,7 @@ def bridge(shown: list[SpanData]) -> Bridge:
 
 
 def turns(bridge: Bridge, flushing: Flushing, now: float) -> str | None:
-    """Return what the flush comes to in so many turns of the loop at one moment."""
+    """Return the result of the flush after that many turns of the loop at one moment."""
     for _ in range(MOST_TURNS):
         bridge.pipeline.advance(now=now)
         if (why_not := flushing.advance(now=now)) is not None:

@@ -52,19 +52,19 @@ def received(sock: socket.socket) -> list[str]:
 
 def test_reports_to_the_operator(bridge: Bridge) -> None:
     """At each interval the counts are reported, but only where they have changed."""
-    said: list[str] = []
-    heartbeat = Heartbeat(bridge, health=None, manager=NOBODY, report_seconds=60.0, say=said.append, now=100.0)
+    logged: list[str] = []
+    heartbeat = Heartbeat(bridge, health=None, manager=NOBODY, report_seconds=60.0, say=logged.append, now=100.0)
     assert heartbeat.next_deadline() == pytest.approx(160.0)
     receive_attempt(bridge, now=100.0)
 
     for now in (159.9, 160.0, 200.0, 220.0):
         heartbeat.poll(now=now)
 
-    assert said == [render_status(bridge.snapshot())]
+    assert logged == [render_status(bridge.snapshot())]
     assert heartbeat.next_deadline() == pytest.approx(280.0)
     receive_attempt(bridge, now=220.0)
     heartbeat.poll(now=280.0)
-    assert said[1:] == [render_status(bridge.snapshot())]
+    assert logged[1:] == [render_status(bridge.snapshot())]
 
 
 def test_nobody_to_report_to(bridge: Bridge) -> None:
