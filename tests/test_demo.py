@@ -41,9 +41,21 @@ MADE = {
 # The thread that does not block the signal handles it, so the other one's wait is not interrupted.
 SIGNAL_AT_THE_END = """
 import demo, os, signal, sys, threading
+
+# Another thread gets the signal, so that the main one notices it only when its wait returns.
 threading.Thread(target=threading.Event().wait, daemon=True).start()
 signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
-command = "import os, signal; os.kill(os.getppid(), signal.SIGINT); os._exit(7)"
+command_stdin, until_waiting = os.pipe()
+os.dup2(command_stdin, 0)
+wait = threading.Event.wait
+
+def let_the_command_end(event, timeout=None):
+    if sys._getframe(1).f_code is demo.run.__code__:
+        os.close(until_waiting)
+    return wait(event, timeout)
+
+threading.Event.wait = let_the_command_end
+command = "import os, signal, sys; sys.stdin.read(); os.kill(os.getppid(), signal.SIGINT); os._exit(7)"
 sys.exit(demo.run([sys.executable, "-c", command], os.environ))
 """
 
