@@ -169,10 +169,13 @@ class Agent:
         with selectors.DefaultSelector() as selector:
             if self._origins is not None:
                 selector.register(self._origins, selectors.EVENT_READ)
-            while not drain.advance(now=self._clock()):
-                selector.select(self._seconds_to(drain.next_deadline()))
+            while True:
+                # Before the first step: at the deadline it exports what waits, without an origin that was not polled.
                 if self._origins is not None:
                     self._origins.poll(now=self._clock(), is_drained=True)
+                if drain.advance(now=self._clock()):
+                    break
+                selector.select(self._seconds_to(drain.next_deadline()))
 
     def _next_deadline(self, services: Sequence[Service]) -> float | None:
         deadlines = [self._pipeline.next_deadline(), self._origins.next_deadline() if self._origins else None]

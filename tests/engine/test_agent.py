@@ -15,15 +15,18 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from configured import configured
 from datagrams import ABSENT, attempt, call
+from intake.sending import own_socket
 from loopback import HOSTS, send_from_anywhere
-from otlp_backend import DEADLINE_SECONDS
+from otlp_backend import DEADLINE_SECONDS, wait_until
 from platforms import on_linux
 
 from csm_otel.commands.wiring import build_bridge
-from csm_otel.csm.events import Dialect
+from csm_otel.csm.decoding import Decoded
+from csm_otel.csm.events import ApiCall, Dialect
 from csm_otel.engine.agent import _DATAGRAMS_PER_TURN, _MAX_READ_SECONDS, Agent
 from csm_otel.engine.counting import Counting
 from csm_otel.engine.source import Source
+from csm_otel.intake.glances import Glances
 from csm_otel.intake.receiver import Receiver
 from csm_otel.process.speaker import Speaker
 from csm_otel.process.waker import Waker
@@ -415,6 +418,28 @@ def test_what_arrives_after_the_end_is_late() -> None:
 
     assert (rig.tally.datagrams_received, rig.tally.datagrams_late) == (1, 2)
     assert sum(counters.read for counters in rig.tally.sockets) == 3
+
+
+@on_linux
+def test_an_origin_found_by_the_deadline_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where there is no time left to release, the results of lookups are used all the same."""
+    monkeypatch.setattr(Glances, "glance", lambda *_, **__: None)  # which would find it at once
+    rig = Rig()
+    agent = rig.bridge.agent
+    assert agent._origins is not None
+    now = time.monotonic()
+    with own_socket() as peer:
+        event = ApiCall(dialect=BOTOCORE, service="S3", api="ListBuckets", attempt_count=0)
+        rig.bridge.pipeline.receive(Decoded([event]), peer=peer, received_ns=time.time_ns(), now=now)
+        rig.bridge.pipeline.advance(now=now)
+        assert rig.bridge.pipeline.origin_deadline() is not None
+        lookup = agent._origins._lookup
+        wait_until(lambda: lookup.has_results)
+    agent._release(now - 1)
+
+    assert rig.bridge.pipeline.origin_deadline() is None
+    assert rig.tally.origins_unknown == 0
+    rig.bridge.close(deadline=time.monotonic() + 60)
 
 
 def test_all_that_had_arrived_is_received() -> None:
