@@ -155,7 +155,7 @@ def _open_metrics(
         exporter,
         tally=tally,
         pending=lambda: correlator.pending_events,
-        waiting=lambda: tally.spans_waiting if queue is not None else 0,
+        waiting=lambda: queue.spans_waiting if queue is not None else 0,
         resource=resource,
         interval_seconds=export.interval_seconds,
     )

@@ -19,6 +19,11 @@ class Ledger:
         self.left = 0
         """Spans of these that wait no more."""
 
+    @property
+    def waiting(self) -> int:
+        """Spans that have entered and not left."""
+        return self.entered - self.left
+
     def add(self, spans: int) -> None:
         """Count spans that were put."""
         self.entered += spans
@@ -29,7 +34,7 @@ class Ledger:
         self.entered += spans
 
     def deliver(self, spans: int, *, rejected: int) -> None:
-        """Count spans that the back end took, but for those of them that it rejected."""
+        """Count spans that the back end accepted, less those that it rejected."""
         self.left += spans
         self.tally.spans_rejected += rejected
         self.tally.spans_delivered += spans - rejected

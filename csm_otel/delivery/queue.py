@@ -109,6 +109,12 @@ class DeliveryQueue:
         """Whether queued requests get to disk."""
         return self._disk is not None and not self._disk.is_failing
 
+    @property
+    def spans_waiting(self) -> int:
+        """Spans put, or found in the spool, that are neither delivered nor dropped."""
+        with self._changed:
+            return self._ledger.waiting
+
     def mark(self) -> int:
         """Return the position after the last request so far, for `is_flushed`."""
         with self._changed:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from configured import configured, given
@@ -13,9 +13,11 @@ from csm_otel.commands.wiring import build_bridge
 from csm_otel.config.configuration import Configuration, configure
 from csm_otel.engine.source import Source
 from csm_otel.files.replayed_origins import ReplayedOrigins
+from csm_otel.intake.receiver import Receiver
 from csm_otel.process.speaker import Speaker
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from csm_otel.engine.bridge import Bridge
@@ -23,13 +25,17 @@ if TYPE_CHECKING:
 
 
 def built(
-    configuration: Configuration, *, stderr: io.StringIO | None = None, service_name: str = ""
+    configuration: Configuration,
+    *,
+    stderr: io.StringIO | None = None,
+    service_name: str = "",
+    receivers: Sequence[Receiver] = (),
 ) -> tuple[Bridge, list[Fault]]:
-    """Return a bridge without sockets that is closed already, and the faults that were found."""
+    """Return a bridge that is closed already, but for its sockets, and the faults that were found."""
     faults: list[Fault] = []
     bridge = build_bridge(
         configuration,
-        source=Source(origins=ReplayedOrigins(), service_name=service_name),
+        source=Source(origins=ReplayedOrigins(), service_name=service_name, receivers=receivers),
         speaker=Speaker(stderr or io.StringIO()),
         show=lambda _spans: None,
         faults=faults,
@@ -117,3 +123,19 @@ def test_resource() -> None:
     assert dict(attributes)["telemetry.distro.version"] == __version__
     assert len(names) == len(set(names))
     assert not {name for name in names if "%" in name or name.startswith("process.")}
+
+
+def test_the_gauge_of_waiting_spans(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is what the queue holds: spans that are still collected for a batch are not waiting for the back end."""
+    given_to_metrics: dict[str, Any] = {}
+    monkeypatch.setattr("csm_otel.delivery.metrics.Metrics", lambda _exporter, **given: given_to_metrics.update(given))
+    receiver = Receiver.bind("127.0.0.1", 0)
+    bridge, faults = built(by(METRICS_EXPORTER="otlp"), receivers=[receiver])
+    receiver.close()
+    queue = bridge.outlets.queue
+    assert faults == []
+    assert queue is not None
+    bridge.tally.spans_created += 3
+    assert given_to_metrics["waiting"]() == 0
+    queue._ledger.add(5)
+    assert given_to_metrics["waiting"]() == 5

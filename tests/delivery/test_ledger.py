@@ -15,6 +15,6 @@ def test_each_span_is_counted_twice() -> None:
     ledger.deliver(5, rejected=2)
     ledger.drop(3, "refused")
     ledger.drop(0, "queue_full")
-    assert (ledger.entered, ledger.left) == (10, 8)
+    assert (ledger.entered, ledger.left, ledger.waiting) == (10, 8, 2)
     assert (tally.spans_recovered, tally.spans_delivered, tally.spans_rejected) == (4, 3, 2)
     assert tally.spans_dropped == {"refused": 3}
