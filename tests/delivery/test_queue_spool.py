@@ -88,16 +88,20 @@ def test_every_span_is_counted_once_over_all_runs(
 
 def test_what_is_left_is_delivered_by_the_next_process(folder: Path) -> None:
     """A back end that stays away costs nothing: all is spooled, and delivered in order when it is back."""
-    run = run_on(folder, Scripted([AWAY]))
+    run = run_on(folder, Scripted([AWAY]), clock=ManualClock())
     run.put(b"a", b"b", b"c", spans=2)
+    wait_until(lambda: run.request_state is RequestState.BACKING_OFF)
+    assert run.queue.spans_waiting == 6
     run.close(0.1)
     assert (run.tally.spans_spooled, run.dropped) == (6, {})
+    assert run.queue.spans_waiting == 6
 
     deliverer = Scripted()
     run = run_on(folder, deliverer)
     run.put(b"d")
     run.close()
     assert deliverer.delivered == [b"a", b"b", b"c", b"d"]
+    assert run.queue.spans_waiting == 0
     assert (run.tally.spans_recovered, run.tally.spans_delivered, run.tally.spans_repeated) == (6, 7, 0)
 
 
@@ -157,7 +161,7 @@ def test_a_full_spool_drops_the_oldest(folder: Path) -> None:
     run = run_on(folder, deliverer, limit_bytes=3_000)
     for number in range(10):
         run.put(b"%d" % number * 900)
-        wait_until(lambda: not len(run.queue._memory))
+        wait_until(lambda: deliverer.tried and not len(run.queue._memory))
     run.close(0.1)
     assert (run.dropped, run.tally.spans_spooled) == ({"queue_full": 7}, 3)
     second = Scripted()
