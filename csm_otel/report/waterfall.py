@@ -43,11 +43,6 @@ class TraceBuffer:
         self._processes: list[SpanData] = []
         self._left_out = 0
 
-    @property
-    def left_out(self) -> int:
-        """How many spans were dropped."""
-        return self._left_out
-
     def add(self, spans: Iterable[SpanData]) -> None:
         """Add spans until the buffer is full."""
         for span in spans:
