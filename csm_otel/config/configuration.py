@@ -66,8 +66,6 @@ class Configuration(NamedTuple):
     """The operator's settings: valid, complete and immutable."""
 
     settings: Settings
-    is_disabled: bool
-    """Whether nothing is exported at all (``OTEL_SDK_DISABLED``)."""
     exporters: tuple[str, ...]
     """Of ``otlp`` and ``console``."""
     traces: Destination | None
@@ -115,7 +113,6 @@ def configure(command: str, given: Given) -> tuple[Configuration, list[Fault]]:
     drain_seconds = settings.drain_seconds
     configuration = Configuration(
         settings=settings,
-        is_disabled=variables.sdk_disabled,
         exporters=exporters,
         traces=traces,
         metrics=metrics,
