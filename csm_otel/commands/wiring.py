@@ -150,6 +150,8 @@ def _open_metrics(
         temporality=export.temporality,
         histograms=export.histograms,
     )
+    for line in export.warnings:
+        say(line)
     queue = outlets.queue
     return Metrics(
         exporter,

@@ -60,6 +60,8 @@ class MetricExport(NamedTuple):
     """For one export."""
     temporality: str
     histograms: str
+    warnings: tuple[str, ...]
+    """As those of `Configuration`, about the variables of this export."""
 
 
 class Configuration(NamedTuple):
@@ -106,7 +108,7 @@ def configure(command: str, given: Given) -> tuple[Configuration, list[Fault]]:
         exporters = _exporters(command, given, faults)
         if "otlp" in exporters:
             traces = destination_of(given, signal="traces", faults=faults, warnings=warnings)
-        metrics = _metrics(given, faults, warnings)
+        metrics = _metrics(given, faults)
     sampler = SamplerChoice()
     with collecting(faults):
         sampler = choose_sampler(variables.traces_sampler, variables.traces_sampler_arg)
@@ -156,12 +158,13 @@ def _exporters(command: str, given: Given, faults: list[Fault]) -> tuple[str, ..
     return default if exporters is None else exporters
 
 
-def _metrics(given: Given, faults: list[Fault], warnings: list[str]) -> MetricExport | None:
+def _metrics(given: Given, faults: list[Fault]) -> MetricExport | None:
     """Return the export of metrics, or None if they are off or their back end cannot be used."""
     variables = given.variables
     faults += _faults_of(given, "metrics_exporter")
     if "otlp" not in (variables.metrics_exporter or ()):
         return None
+    warnings: list[str] = []
     destination = destination_of(given, signal="metrics", faults=faults, warnings=warnings)
     preferences = (
         "exporter_otlp_metrics_temporality_preference",
@@ -177,6 +180,7 @@ def _metrics(given: Given, faults: list[Fault], warnings: list[str]) -> MetricEx
         timeout_seconds=min(destination.timeout_seconds, variables.metric_export_timeout / _MS),
         temporality=variables.exporter_otlp_metrics_temporality_preference or TEMPORALITIES[0],
         histograms=variables.exporter_otlp_metrics_default_histogram_aggregation or HISTOGRAMS[0],
+        warnings=tuple(warnings),
     )
 
 

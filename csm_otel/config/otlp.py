@@ -47,7 +47,7 @@ def destination_of(given: Given, *, signal: Signal, faults: list[Fault], warning
     elif protocol == _HTTP and endpoint_name != f"OTEL_EXPORTER_OTLP_{signal.upper()}_ENDPOINT":
         url = _with_path(url, f"v1/{signal}")
     headers = variables.pick("headers")[1]
-    timeout_seconds = _timeout_seconds(*variables.pick("timeout"), warnings)
+    timeout = variables.pick("timeout")
     compression_name, compression = variables.pick("compression")
     if protocol == _GRPC and compression and compression not in _GRPC_COMPRESSIONS:
         text = f"{quoted(compression)} is none of {', '.join(_GRPC_COMPRESSIONS)}"
@@ -61,7 +61,7 @@ def destination_of(given: Given, *, signal: Signal, faults: list[Fault], warning
         signal=signal,
         protocol=protocol,
         headers=headers,
-        timeout_seconds=timeout_seconds,
+        timeout_seconds=_timeout_seconds(*timeout, warnings),
         compression=compression or "none",
         **files,
     )

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import io
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from configured import configured, given
+from otlp_backend import DEADLINE_SECONDS, HttpBackend
 
 from csm_otel import __version__
 from csm_otel.commands.wiring import build_bridge
@@ -96,6 +98,30 @@ def test_warnings_are_written() -> None:
     assert stderr.getvalue() == (
         "csm-otel: OTEL_EXPORTER_OTLP_TIMEOUT=5 is read as seconds; the variable is in milliseconds\n"
     )
+
+
+def test_warnings_of_metrics_are_written_with_their_export() -> None:
+    """A line about a variable of metrics is written where they are exported, once, and not by a replay."""
+    line = "csm-otel: OTEL_EXPORTER_OTLP_TIMEOUT=5 is read as seconds; the variable is in milliseconds\n"
+    replayed, received = io.StringIO(), io.StringIO()
+    with HttpBackend() as backend:
+        configuration = by(
+            METRICS_EXPORTER="otlp",
+            TRACES_EXPORTER="none",
+            EXPORTER_OTLP_ENDPOINT=backend.endpoint,
+            EXPORTER_OTLP_TIMEOUT="5",
+        )
+        built(configuration, stderr=replayed)
+        bridge = build_bridge(
+            configuration,
+            source=Source(receivers=[Receiver.bind("127.0.0.1", 0)]),
+            speaker=Speaker(received),
+            show=lambda _spans: None,
+            faults=[],
+        )
+        bridge.close(deadline=time.monotonic() + DEADLINE_SECONDS)
+
+    assert (replayed.getvalue(), received.getvalue()) == ("", line)
 
 
 @pytest.mark.parametrize(

@@ -177,7 +177,7 @@ def test_metrics() -> None:
 
     assert export is not None
     assert export.destination.url == "http://localhost:4318/v1/metrics"
-    assert export[1:] == (1.0, 2.0, "delta", "explicit_bucket_histogram")
+    assert export[1:] == (1.0, 2.0, "delta", "explicit_bucket_histogram", ())
 
 
 def test_the_shorter_timeout_of_metrics_holds() -> None:
@@ -205,6 +205,19 @@ def test_warnings() -> None:
     assert configuration.traces.timeout_seconds == 5
     (warning,) = configuration.warnings
     assert warning == "OTEL_EXPORTER_OTLP_TIMEOUT=5 is read as seconds; the variable is in milliseconds"
+
+
+def test_warnings_of_metrics() -> None:
+    """Those about the variables of metrics are kept with their export, and are there only with it."""
+    variables = {"METRICS_EXPORTER": "otlp", "EXPORTER_OTLP_METRICS_TIMEOUT": "5"}
+    configuration = by(**variables)
+
+    assert configuration.metrics is not None
+    assert configuration.metrics.warnings == (
+        "OTEL_EXPORTER_OTLP_METRICS_TIMEOUT=5 is read as seconds; the variable is in milliseconds",
+    )
+    assert configuration.warnings == ()
+    assert by(SDK_DISABLED="true", **variables).metrics is None
 
 
 @pytest.mark.parametrize(

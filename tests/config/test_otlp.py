@@ -198,6 +198,11 @@ def test_timeout_in_seconds(name: str) -> None:
     assert warnings == [f"OTEL_EXPORTER_OTLP_{name}=99 is read as seconds; the variable is in milliseconds"]
 
 
+def test_no_warning_about_a_destination_that_is_not_used() -> None:
+    """Where another variable is unusable nothing is delivered there, and the timeout does not matter."""
+    assert read({"TIMEOUT": "99", "HEADERS": "x"}) == (None, [NOT_PAIRS], [])
+
+
 @pytest.mark.parametrize(
     ("name", "field", "first", "second"),
     [
