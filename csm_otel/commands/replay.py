@@ -175,7 +175,7 @@ class _Player:
                 break
             if self._bridge.outlets.queue is not None:
                 self._bridge.outlets.queue.wait_for_room(unless=stop.is_set)
-            self._take(line)
+            self._apply(line)
         self._origins.finish()
         drain = Drain(pipeline, releases_per_step=sys.maxsize)  # all in one batch, as nothing is received meanwhile
         while not drain.advance(now=self._now):
@@ -198,7 +198,7 @@ class _Player:
         self._now = second
         return True
 
-    def _take(self, line: _Body) -> None:
+    def _apply(self, line: _Body) -> None:
         pipeline = self._bridge.pipeline
         if isinstance(line, RecordedDatagram):
             decoded = Decoded(list(line.events), line.rejected, line.other_versions)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from csm_otel.config.setting import Setting
     from csm_otel.errors import Fault
 
-# What the SDK would read again: limits on import, where it raises what is no number, and attributes for each resource.
+# The SDK would read these again: limits when imported, failing on what is not a number; attributes with each resource.
 _READ_BY_THE_SDK = re.compile(r"OTEL_(?:ATTRIBUTE|SPAN|EVENT|LINK)_\w*LIMIT|OTEL_RESOURCE_ATTRIBUTES|OTEL_SERVICE_NAME")
 _READ_BY_AWS_SDKS = re.compile(r"AWS_CSM_\w+")
 

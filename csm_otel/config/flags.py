@@ -62,7 +62,7 @@ _PROGRAM = _Page(
     "csm-otel COMMAND [options]",
     ("csm-otel exec -- python script.py", "csm-otel serve"),
 )
-_FEWEST_IN_GROUPS = 4  # fewer options are read at once
+_FEWEST_IN_GROUPS = 4  # fewer options need no headings
 
 
 class CommandLine(NamedTuple):
@@ -139,7 +139,7 @@ class _Parser(argparse.ArgumentParser):
 
 
 class _Formatter(argparse.RawDescriptionHelpFormatter):
-    """Keeps the description's lines unchanged, and leaves room for options beside them."""
+    """Keeps the description's line breaks, and widens the column of options."""
 
     def __init__(self, prog: str) -> None:
         super().__init__(prog, max_help_position=32)

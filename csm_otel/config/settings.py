@@ -34,7 +34,7 @@ INPUT, TRACES, OUTPUT, DELIVERY, LIMITS, DAEMON = GROUPS = (
 
 
 def _networks(text: str) -> str:
-    from csm_otel.intake.allowed import parse_networks  # ruff: ignore[import-outside-top-level] - exec has no need of it
+    from csm_otel.intake.allowed import parse_networks  # ruff: ignore[import-outside-top-level] - exec does not need it
 
     parse_networks(text)
     return text

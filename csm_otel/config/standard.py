@@ -67,7 +67,7 @@ def _pairs(text: str) -> list[tuple[str, str]]:
     """Return the pairs of a list like ``a=b,c=d``, percent-decoded.
 
     Raises:
-        ValueError: a part of it is no pair, so that nothing of it holds.
+        ValueError: a part is not a pair; the whole list is rejected.
     """
     pairs = []
     for part in _names(text):

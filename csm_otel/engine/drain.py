@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Drain:
-    """Begins with its creation; later datagrams are not part of it."""
+    """Starts when created; later events are not part of it."""
 
     def __init__(
         self, pipeline: Pipeline, *, deadline: float = math.inf, releases_per_step: int = RELEASES_PER_STEP

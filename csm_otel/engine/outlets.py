@@ -40,7 +40,7 @@ class Outlets:
     shows: bool = False
     """Whether the spans are printed for a person."""
     back_end: str = ""
-    """The back end's URL, fit to be printed; "" if there is none."""
+    """The back end's URL, without credentials; "" if there is none."""
     description: str = "nowhere"
     """Where spans go, in words."""
     wants_spool: bool = False

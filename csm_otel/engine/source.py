@@ -1,4 +1,4 @@
-"""The source of a run's datagrams, and of their senders: `Source`."""
+"""The sockets of a run, and what is known about their senders: `Source`."""
 
 from __future__ import annotations
 
