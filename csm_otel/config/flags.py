@@ -202,9 +202,10 @@ def shown_default(setting: Setting, option: Option, command: str) -> str:
     """Return the default of a setting for a command, as displayed."""
     default = setting.default_of(command)
     if default in (None, ""):
-        return option.unset or "none"
+        return option.unset or "unset"
     text = f"{default:g}" if isinstance(default, float) else str(default)
-    return text.lower() if isinstance(default, bool) else text
+    text = text.lower() if isinstance(default, bool) else text
+    return f"{text}, {option.note}" if option.note else text
 
 
 class _Value:

@@ -78,6 +78,29 @@ def test_a_help_page_has_each_option(subcommand: str, capsys: pytest.CaptureFixt
     assert sorted(listed) == sorted((flag.flag, flag.variable) for flag in FLAGS_OF[subcommand])
 
 
+@pytest.mark.parametrize(
+    ("subcommand", "field", "expected"),
+    [
+        pytest.param("serve", "port", "31000", id="number"),
+        pytest.param("serve", "grace_seconds", "0.25", id="fraction"),
+        pytest.param("serve", "account_id", "true", id="boolean"),
+        pytest.param("serve", "queue_bytes", "67108864, 64 MiB", id="size"),
+        pytest.param("serve", "attempt_wait_seconds", "900, 15 min", id="time"),
+        pytest.param("serve", "record", "unset", id="unset"),
+        pytest.param("serve", "spool", "in memory", id="unset-but-described"),
+        pytest.param("exec", "drain_seconds", "5", id="of-exec"),
+        pytest.param("replay", "drain_seconds", "30", id="of-replay"),
+    ],
+)
+def test_defaults_on_a_help_page(
+    subcommand: str, field: str, expected: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A default is shown as it can be typed, with its size or time in a larger unit."""
+    text = " ".join(page(capsys, subcommand).split())
+
+    assert f"(default: {expected}) [{SETTINGS[field].variable}]" in text
+
+
 @pytest.mark.parametrize("subcommand", ["serve", "exec", "replay"])
 def test_options_are_in_groups(subcommand: str, capsys: pytest.CaptureFixture[str]) -> None:
     """Its options stand below headings, in one order on all pages."""
