@@ -111,7 +111,8 @@ class Settings(NamedTuple):
             TRACES,
             "name of the application, `service.name`",
             "NAME",
-            unset="the client id given, else `OTEL_SERVICE_NAME`, else the command's script or program",
+            unset="the client id given, else `OTEL_SERVICE_NAME`, else `service.name` of `OTEL_RESOURCE_ATTRIBUTES`, "
+            "else the command's script or program",
         ),
     ] = ""
     timestamps: Annotated[

@@ -236,6 +236,11 @@ def test_warnings_of_metrics() -> None:
         pytest.param({"OTEL_TRACES_SAMPLER_ARG": "x"}, [], id="ratio-of-no-sampler"),
         pytest.param({"OTEL_TRACES_EXPORTER": "console", "OTEL_EXPORTER_OTLP_HEADERS": "x"}, [], id="no-back-end"),
         pytest.param({"OTEL_EXPORTER_OTLP_METRICS_HEADERS": "x"}, [], id="no-metrics"),
+        pytest.param(
+            {"OTEL_TRACES_EXPORTER": "none", "OTEL_BSP_SCHEDULE_DELAY": "x", "OTEL_METRIC_EXPORT_INTERVAL": "x"},
+            ["OTEL_BSP_SCHEDULE_DELAY", "OTEL_METRIC_EXPORT_INTERVAL"],
+            id="numbers-are-always-checked",
+        ),
         pytest.param({"OTEL_SDK_DISABLED": "true", "OTEL_TRACES_EXPORTER": "zipkin"}, [], id="disabled"),
         pytest.param(
             {"OTEL_METRICS_EXPORTER": "otlp", "OTEL_EXPORTER_OTLP_HEADERS": "x"},
@@ -245,7 +250,7 @@ def test_warnings_of_metrics() -> None:
     ],
 )
 def test_faults(variables: dict[str, str], expected: list[str]) -> None:
-    """What is in use and cannot be used is a fault; what is not in use may be as it is."""
+    """A number that cannot be used is a fault, and so is any other value in use; OTLP variables not in use are not."""
     assert faults_by(variables) == expected
 
 
