@@ -1,7 +1,7 @@
 """Lookups of senders in a separate thread: peers in, their processes and the ends of these out (`Lookup`).
 
 A lookup costs milliseconds, more than the loop may spend on it. The two threads share nothing but the queues: requests
-one way, results the other, all of them immutable.
+one way, results the other, none of which changes once it is in a queue.
 """
 
 from __future__ import annotations
@@ -39,9 +39,9 @@ class Lookup:
 
     def __init__(self, *, capacity: int) -> None:
         """Prepare the thread; beyond ``capacity`` requests at once the oldest are dropped, and never answered."""
-        self._requests: SelectableQueue[LookupRequest | None] = SelectableQueue(capacity=capacity)
-        """None: stop."""
+        self._requests: SelectableQueue[LookupRequest] = SelectableQueue(capacity=capacity)
         self._results: SelectableQueue[Resolution | Ended] = SelectableQueue()
+        self._is_stopped = False
         # What follows belongs to the thread.
         self._waiting: deque[LookupRequest] = deque(maxlen=capacity)
         self._ends = ProcessEnds(self._requests)
@@ -68,7 +68,7 @@ class Lookup:
         return len(self._results) > 0
 
     def request(self, request: LookupRequest) -> None:
-        """Have a peer looked up."""
+        """Request the lookup of a peer."""
         self._requests.put(request)
 
     def pop_results(self) -> list[Resolution | Ended]:
@@ -80,7 +80,8 @@ class Lookup:
 
         A scan that takes longer than to ``deadline``, in monotonic seconds, is not waited for.
         """
-        self._requests.put(None)
+        self._is_stopped = True
+        self._requests.wake()
         if self._thread.is_alive():
             self._thread.join(None if deadline is None else max(0.0, deadline - time.monotonic()))
 
@@ -93,8 +94,10 @@ class Lookup:
 
     def _run(self) -> None:
         next_check = 0.0
-        while None not in (requests := self._requests.pop_all()):
-            self._waiting.extend(request for request in requests if request is not None)
+        while True:
+            self._waiting.extend(self._requests.pop_all())
+            if self._is_stopped:  # checked after the wake has been cleared
+                break
             now = time.monotonic()
             if self._waiting and now >= next_check:
                 next_check = now + _CHECK_PAUSE_SECONDS

@@ -66,6 +66,10 @@ class SelectableQueue(Generic[Item]):
         self._items.append(item)
         self._waker.wake()
 
+    def wake(self) -> None:
+        """Make it readable until the next `pop_all`, for something else than an item."""
+        self._waker.wake()
+
     def pop_all(self) -> list[Item]:
         """Return the items put since the last call, the oldest first."""
         self._waker.clear()

@@ -60,6 +60,18 @@ def test_a_queue() -> None:
     queue.close()
 
 
+def test_a_wake_without_an_item() -> None:
+    """A queue can be made readable though it is empty, or full, until it is popped."""
+    queue: SelectableQueue[int] = SelectableQueue(capacity=1)
+    queue.wake()
+    assert (len(queue), is_awake(queue)) == (0, True)
+    assert (queue.pop_all(), is_awake(queue)) == ([], False)
+    queue.put(1)
+    queue.wake()
+    assert (queue.pop_all(), is_awake(queue)) == ([1], False)
+    queue.close()
+
+
 def test_a_queues_capacity() -> None:
     """Beyond its capacity the oldest items are dropped."""
     queue: SelectableQueue[int] = SelectableQueue(capacity=3)
