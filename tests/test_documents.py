@@ -11,7 +11,6 @@ import shlex
 import shutil
 import subprocess
 import sys
-from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,12 +19,12 @@ import opentelemetry.sdk.environment_variables
 import pytest
 import yaml  # type: ignore[import-untyped]
 from packaging.requirements import Requirement
+from service.health_runs import running_health
 
 from csm_otel import __version__
 from csm_otel.config.flags import FLAGS_OF, read_command_line
 from csm_otel.config.settings import PREFIX, SETTINGS
 from csm_otel.config.standard import VARIABLES
-from csm_otel.service.health import Health
 from csm_otel.spans import attributes
 
 if TYPE_CHECKING:
@@ -250,7 +249,7 @@ def test_the_image_checks_its_health() -> None:
     (command,) = re.findall(r"^HEALTHCHECK .*CMD (\[.*\])$", text, re.MULTILINE)
     python, *words = json.loads(command)
     assert python == "python"
-    with closing(Health(0)) as health:
+    with running_health() as health:
         environ = {**os.environ, "CSM_OTEL_HEALTH": health.url.rpartition(":")[2], "http_proxy": "http://127.0.0.1:9"}
         assert subprocess.run([sys.executable, *words], env=environ, check=False, timeout=60).returncode == 0
     done = subprocess.run([sys.executable, *words], env=environ, check=False, timeout=60, capture_output=True)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 _HOST = "127.0.0.1"
 _STALL_SECONDS = 5.0  # without a heartbeat; the loop has one a second, and a turn of it takes a tenth
 _WAIT_SECONDS = 60.0
-_CLOSE_SECONDS = 5.0  # the thread never blocks for longer than it takes to be scheduled
+_CLOSE_SECONDS = 0.2  # a thread that hangs must not hold up the end; it is a daemon
 _WORDS_OF_A_REQUEST = 3  # RFC 9112, 3: method, target, version
 
 

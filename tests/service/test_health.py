@@ -5,11 +5,15 @@ from __future__ import annotations
 import http.client
 import json
 import socket
+import threading
 from contextlib import closing
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import pytest
+from manual_clock import ManualClock
+from otlp_backend import DEADLINE_SECONDS, FOREVER_SECONDS
+from service.health_runs import running_health
 
 from csm_otel.errors import ListenError
 from csm_otel.service.health import Health
@@ -18,31 +22,19 @@ from csm_otel.tally import Tally, snapshot_of
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-DEADLINE_SECONDS = 60.0
 COUNTS = snapshot_of(Tally(datagrams_received=7), events_pending=2)
 
 
-class Clock:
-    """A monotonic clock that is set by hand."""
-
-    def __init__(self) -> None:
-        self.now = 100.0
-
-    def __call__(self) -> float:
-        """Return the seconds that it was set to."""
-        return self.now
-
-
 @pytest.fixture
-def clock() -> Clock:
+def clock() -> ManualClock:
     """Return the clock of `health`."""
-    return Clock()
+    return ManualClock()
 
 
 @pytest.fixture
-def health(clock: Clock) -> Generator[Health]:
+def health(clock: ManualClock) -> Generator[Health]:
     """Run one whose loop has just had a heartbeat."""
-    with closing(Health(0, clock=clock)) as health:
+    with running_health(clock=clock) as health:
         health.beat(COUNTS, troubles=(), can_deliver=True)
         yield health
 
@@ -89,32 +81,32 @@ def test_troubles(health: Health, *, can_deliver: bool, ready: int, word: str) -
     assert probe(health, "/healthz")[0] == 200
 
 
-def test_starting() -> None:
+def test_starting(clock: ManualClock) -> None:
     """Before the first heartbeat it is alive, but not ready."""
-    with closing(Health(0)) as health:
+    with running_health(clock=clock) as health:
         status, body = probe(health, "/readyz")
         assert (503, "starting") == (status, body["status"])
         assert probe(health, "/healthz")[0] == 200
 
 
-def test_stopping(health: Health, clock: Clock) -> None:
+def test_stopping(health: Health, clock: ManualClock) -> None:
     """While the daemon is stopping it is alive, but not ready; it has stalled five seconds after its deadline."""
     health.stop(deadline=clock.now + 60)
-    clock.now += 65
+    clock.advance(65)
     status, body = probe(health, "/readyz")
     assert (503, "stopping") == (status, body["status"])
     assert probe(health, "/healthz")[0] == 200
 
-    clock.now += 0.1
+    clock.advance(0.1)
     status, body = probe(health, "/healthz")
     assert (503, "stalled") == (status, body["status"])
 
 
-def test_a_loop_that_hangs(health: Health, clock: Clock) -> None:
+def test_a_loop_that_hangs(health: Health, clock: ManualClock) -> None:
     """Without a heartbeat for more than five seconds both are 503, until the next one."""
-    clock.now += 5.0
+    clock.advance(5.0)
     assert probe(health, "/readyz")[0] == 200
-    clock.now += 0.1
+    clock.advance(0.1)
     for path in ("/healthz", "/readyz"):
         status, body = probe(health, path)
         assert (503, "stalled") == (status, body["status"])
@@ -124,10 +116,10 @@ def test_a_loop_that_hangs(health: Health, clock: Clock) -> None:
     assert probe(health, "/healthz")[0] == 200
 
 
-def test_a_loop_that_never_ran(clock: Clock) -> None:
+def test_a_loop_that_never_ran(clock: ManualClock) -> None:
     """A daemon that does not get to its loop has stalled, too."""
-    with closing(Health(0, clock=clock)) as health:
-        clock.now += 5.1
+    with running_health(clock=clock) as health:
+        clock.advance(5.1)
         status, body = probe(health, "/healthz")
         assert (503, "stalled") == (status, body["status"])
 
@@ -168,7 +160,26 @@ def test_slow_clients_hold_up_nobody(health: Health) -> None:
         sock.close()
 
 
+def test_a_thread_that_hangs_does_not_hold_up_the_end(health: Health, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Closing gives it up; its sockets stay open for as long as it may use them."""
+    is_answering, goes_on = threading.Event(), threading.Event()
+
+    def hang(_: bytes) -> bytes:
+        is_answering.set()
+        goes_on.wait(FOREVER_SECONDS)
+        return b""
+
+    monkeypatch.setattr(health, "_response", hang)
+    address = urlsplit(health.url)
+    with socket.create_connection((address.hostname, address.port), timeout=DEADLINE_SECONDS) as sock:
+        sock.sendall(b"GET /healthz HTTP/1.1\r\n\r\n")
+        assert is_answering.wait(DEADLINE_SECONDS)
+        health.close()
+        assert health._thread.is_alive()
+        goes_on.set()
+
+
 def test_a_port_in_use() -> None:
     """A port in use is an error that names the flag and the address."""
-    with closing(Health(0)) as health, pytest.raises(ListenError, match=r"--health: cannot listen on 127\.0\.0\.1:"):
+    with running_health() as health, pytest.raises(ListenError, match=r"--health: cannot listen on 127\.0\.0\.1:"):
         Health(urlsplit(health.url).port or 0)

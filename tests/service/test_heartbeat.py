@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import json
 import socket
-from contextlib import closing
 from typing import TYPE_CHECKING
 from urllib.request import urlopen
 
 import pytest
 from service.bridges import bridge_to, receive_attempt
+from service.health_runs import running_health
 
 from csm_otel.report.status import render_status
-from csm_otel.service.health import Health
 from csm_otel.service.heartbeat import Heartbeat
 from csm_otel.service.sd_notify import ServiceManager
 
@@ -102,7 +101,7 @@ def test_the_service_manager(
 
 def test_probes(bridge: Bridge) -> None:
     """Probes have the counts of the last heartbeat."""
-    with closing(Health(0)) as health:
+    with running_health() as health:
         heartbeat = Heartbeat(bridge, health=health, manager=NOBODY, report_seconds=0.0, say=pytest.fail, now=100.0)
         for now, attempts in ((100.0, 0), (100.9, 0), (101.0, 2), (102.0, 3)):
             heartbeat.poll(now=now)

@@ -1,0 +1,27 @@
+"""`Health` for a test: its thread is waited for, however busy the machine is."""
+
+from __future__ import annotations
+
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from otlp_backend import DEADLINE_SECONDS
+
+from csm_otel.service.health import Health
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+
+
+@contextmanager
+def running_health(*, clock: Callable[[], float] = time.monotonic) -> Generator[Health]:
+    """Yield one on any free port, and close it once its thread has ended."""
+    health = Health(0, clock=clock)
+    try:
+        yield health
+    finally:
+        health._is_closed = True
+        health._waker.wake()
+        health._thread.join(DEADLINE_SECONDS)
+        health.close()
