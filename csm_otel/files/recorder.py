@@ -78,17 +78,25 @@ class Recorder:
         self._write(heading)
 
     @classmethod
-    def open(cls, path: Path, heading: Heading, tally: Tally, *, say: Callable[[str], None]) -> Recorder:
+    def open(
+        cls,
+        path: Path,
+        heading: Heading,
+        tally: Tally,
+        *,
+        say: Callable[[str], None],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> Recorder:
         """Record to ``path`` (`STDOUT`: to this process's stdout); ``say`` takes a line for the operator.
 
         Raises:
             SettingsError: it cannot be opened.
         """
         if path != STDOUT:
-            return cls(LineFile.open(path, flag="--record", say=say), heading, tally)
+            return cls(LineFile.open(path, flag="--record", say=say), heading, tally, clock=clock)
         if sys.stdout is None:
             raise SettingsError([Fault("--record", "stdout is closed")])
-        return cls(LineFile(os.dup(sys.stdout.fileno()), "stdout", say=say), heading, tally)
+        return cls(LineFile(os.dup(sys.stdout.fileno()), "stdout", say=say), heading, tally, clock=clock)
 
     def datagram(self, decoded: Decoded, *, peer: Peer, received_ns: int, now: float) -> None:
         """Record a datagram."""

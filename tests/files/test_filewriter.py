@@ -54,7 +54,7 @@ def names_in(path: Path) -> list[int]:
 def test_all_is_written_in_order_when_it_is_closed(tmp_path: Path) -> None:
     """What was put is in the file when closing returns, and delivered."""
     tally = Tally()
-    writer = FileWriter(OtlpJsonFile(tmp_path / "file"), tally=tally)
+    writer = FileWriter(OtlpJsonFile(tmp_path / "file"), tally=tally, clock=ManualClock())
     for request in REQUESTS:
         writer.put(request, 1)
     writer.close(deadline_seconds=DEADLINE_SECONDS)
@@ -65,7 +65,7 @@ def test_all_is_written_in_order_when_it_is_closed(tmp_path: Path) -> None:
 def test_what_does_not_fit_is_dropped(tmp_path: Path) -> None:
     """Putting never waits for a slow disk; what waits is bounded, and each span is in one count."""
     file, tally = _Gated(tmp_path / "file"), Tally()
-    writer = FileWriter(file, tally=tally, limit_bytes=FOUR_REQUESTS_BYTES)
+    writer = FileWriter(file, tally=tally, limit_bytes=FOUR_REQUESTS_BYTES, clock=ManualClock())
     for request in REQUESTS[10:]:
         writer.put(request, 2)
     assert dict(tally.spans_dropped) == {"file": 72}
@@ -78,7 +78,7 @@ def test_what_does_not_fit_is_dropped(tmp_path: Path) -> None:
 def test_what_is_longer_than_the_bound_is_written_alone(tmp_path: Path) -> None:
     """The bound is for what waits: a single request is never too long."""
     tally = Tally()
-    writer = FileWriter(OtlpJsonFile(tmp_path / "file"), tally=tally, limit_bytes=1)
+    writer = FileWriter(OtlpJsonFile(tmp_path / "file"), tally=tally, limit_bytes=1, clock=ManualClock())
     writer.put(REQUESTS[0], 1)
     writer.close(deadline_seconds=DEADLINE_SECONDS)
     assert tally.spans_delivered == 1
@@ -87,7 +87,9 @@ def test_what_is_longer_than_the_bound_is_written_alone(tmp_path: Path) -> None:
 def test_blocking_when_full_loses_nothing(tmp_path: Path) -> None:
     """A put waits until there is room: a file that is slower than the recording costs time only."""
     tally = Tally()
-    writer = FileWriter(OtlpJsonFile(tmp_path / "file"), tally=tally, limit_bytes=FOUR_REQUESTS_BYTES)
+    writer = FileWriter(
+        OtlpJsonFile(tmp_path / "file"), tally=tally, limit_bytes=FOUR_REQUESTS_BYTES, clock=ManualClock()
+    )
     writer.block_when_full(until=float("inf"))
     for request in REQUESTS[10:]:
         writer.put(request, 1)
@@ -134,7 +136,7 @@ def test_what_cannot_be_written_counts_only_where_the_file_is_all_there_is(tmp_p
     file = OtlpJsonFile(tmp_path / "pipe")
     os.close(reader)
     tally = Tally()
-    writer = FileWriter(file, tally=tally if has_tally else None)
+    writer = FileWriter(file, tally=tally if has_tally else None, clock=ManualClock())
     writer.put(REQUESTS[0], 3)
     writer.close(deadline_seconds=DEADLINE_SECONDS)
     assert tally.spans_dropped.total() == (3 if has_tally else 0)
@@ -143,7 +145,7 @@ def test_what_cannot_be_written_counts_only_where_the_file_is_all_there_is(tmp_p
 def test_what_was_put_before_a_mark(tmp_path: Path) -> None:
     """It is flushed once it has been written, whatever came after it."""
     file = _Gated(tmp_path / "file")
-    writer = FileWriter(file, tally=None)
+    writer = FileWriter(file, tally=None, clock=ManualClock())
     assert writer.is_flushed(writer.mark())
     writer.put(REQUESTS[0], 1)
     mark = writer.mark()
@@ -166,7 +168,7 @@ class _Defective(OtlpJsonFile):
 def test_a_defect_in_writing_costs_one_request(tmp_path: Path) -> None:
     """A request that raises is dropped and counted; those behind it are written."""
     tally = Tally()
-    writer = FileWriter(_Defective(tmp_path / "file"), tally=tally)
+    writer = FileWriter(_Defective(tmp_path / "file"), tally=tally, clock=ManualClock())
     for request in REQUESTS[:4]:
         writer.put(request, 1)
     writer.close(deadline_seconds=DEADLINE_SECONDS)

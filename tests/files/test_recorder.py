@@ -17,7 +17,7 @@ from csm_otel.csm.decoding import decode
 from csm_otel.csm.events import Ended, Origin, Peer, ProcessEnd
 from csm_otel.errors import SettingsError
 from csm_otel.files.line_file import LineFile
-from csm_otel.files.recorder import Recorder
+from csm_otel.files.recorder import _GATHER_SECONDS, Recorder
 from csm_otel.files.recording import (
     FORMAT,
     Heading,
@@ -98,7 +98,7 @@ def test_a_full_disk_is_counted() -> None:
     """Each line that was not written is counted, one line reports it, and nothing is raised."""
     tally = Tally()
     logged: list[str] = []
-    recorder = Recorder.open(Path("/dev/full"), HEADING, tally, say=logged.append)
+    recorder = Recorder.open(Path("/dev/full"), HEADING, tally, say=logged.append, clock=ManualClock())
     recorder.drops(1, now=0.0)
     recorder.close(deadline_seconds=DEADLINE_SECONDS)
     assert tally.lines_unrecorded == 2
@@ -111,9 +111,11 @@ class _Hanging(LineFile):
 
     def __init__(self, path: Path) -> None:
         super().__init__(os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT), str(path))
+        self.is_writing = threading.Event()
         self.goes_on = threading.Event()
 
     def append(self, lines: Sequence[bytes]) -> int:
+        self.is_writing.set()
         self.goes_on.wait(FOREVER_SECONDS)
         return super().append(lines)
 
@@ -122,7 +124,10 @@ def test_a_disk_that_hangs_does_not_hold_up_the_loop(tmp_path: Path) -> None:
     """Recording does not wait; what does not fit is counted, what fits is written once the disk goes on, in order."""
     tally = Tally()
     file = _Hanging(tmp_path / "rec")
-    recorder = Recorder(file, HEADING, tally, limit_bytes=10_000)
+    clock = ManualClock()
+    recorder = Recorder(file, HEADING, tally, limit_bytes=10_000, clock=clock)
+    clock.advance(_GATHER_SECONDS, recorder._lines._changed)
+    assert file.is_writing.wait(DEADLINE_SECONDS)
     for dropped in range(1, 1001):
         recorder.drops(dropped, now=0.0)
     assert recorder.is_failing
@@ -151,7 +156,7 @@ def test_a_reader_that_has_stalled_does_not_hold_up_the_loop(tmp_path: Path) -> 
     path = tmp_path / "pipe"
     os.mkfifo(path)
     reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
-    recorder = Recorder.open(path, HEADING, tally, say=print)
+    recorder = Recorder.open(path, HEADING, tally, say=print, clock=ManualClock())
     for dropped in range(1, 5001):
         recorder.drops(dropped, now=0.0)
     recorder.close(deadline_seconds=FOREVER_SECONDS)
@@ -181,7 +186,7 @@ def test_it_cannot_be_opened(tmp_path: Path) -> None:
 
 def test_stdout(capfdbinary: pytest.CaptureFixture[bytes]) -> None:
     """A dash is this process's stdout, which stays open for others."""
-    recorder = Recorder.open(Path("-"), HEADING, Tally(), say=print)
+    recorder = Recorder.open(Path("-"), HEADING, Tally(), say=print, clock=ManualClock())
     recorder.drops(3, now=0.0)
     recorder.close(deadline_seconds=DEADLINE_SECONDS)
     print("more", flush=True)

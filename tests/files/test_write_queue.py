@@ -128,7 +128,7 @@ def test_what_comes_together_is_written_at_once() -> None:
     assert writing.counts == (200, 0)
     assert [len(batch) for batch in disk.batches] == [25] * 8
     assert disk.lines == LINES
-    assert disk.is_closed
+    wait_until(lambda: disk.is_closed)
 
 
 def test_a_line_does_not_wait_for_others_for_ever() -> None:
