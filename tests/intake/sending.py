@@ -30,6 +30,5 @@ def own_socket() -> Generator[Peer]:
 
 
 def closed_port() -> Peer:
-    """Return the peer of a socket that has just been closed."""
-    with own_socket() as peer:
-        return peer
+    """Return a peer without a socket: no system assigns its port, and no other test binds its address."""
+    return Peer("127.9.8.7", 1)
