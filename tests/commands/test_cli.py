@@ -1,4 +1,4 @@
-"""Which command runs, with what, and the exit code of what cannot run. Processes of their own are in tests/e2e."""
+"""Which command runs, with which arguments, and the exit codes of errors. Real processes are in tests/e2e."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ pytestmark = pytest.mark.usefixtures("no_variables")
 
 @pytest.fixture
 def no_variables(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Set none of the variables that these tests are about."""
+    """Remove the variables that these tests are about."""
     for name in ("CSM_OTEL_PORT", "OTEL_TRACES_EXPORTER", "OTEL_BSP_SCHEDULE_DELAY"):
         monkeypatch.delenv(name, raising=False)
 
 
 def calls_of(monkeypatch: pytest.MonkeyPatch, name: str, do: Callable[[], int]) -> list[tuple[Any, ...]]:
-    """Put ``do`` in the place of a command and return a list of the arguments that it is called with."""
+    """Replace a command by ``do`` and return a list of the arguments of its calls."""
     calls: list[tuple[Any, ...]] = []
 
     def command(*arguments: Any) -> int:
@@ -37,7 +37,7 @@ def calls_of(monkeypatch: pytest.MonkeyPatch, name: str, do: Callable[[], int]) 
 
 
 def test_serve_has_its_configuration(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Flags and variables are read before the command runs, and its code is the program's."""
+    """Flags and variables are read before the command runs, and its result is the exit code."""
     calls = calls_of(monkeypatch, "serve.serve", lambda: 7)
     monkeypatch.setenv("CSM_OTEL_PORT", "4242")
 
@@ -57,7 +57,7 @@ def test_replay_has_its_recording(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_flush_reads_settings_only(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What the standard variables hold does not concern it."""
+    """The standard variables are not read."""
     calls = calls_of(monkeypatch, "flush.flush", lambda: 1)
     monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "soon")
 
@@ -66,7 +66,7 @@ def test_flush_reads_settings_only(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_exec_has_its_flags(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its variables are read later: whatever they hold, the command runs."""
+    """Its variables are read later: the command runs with any values of them."""
     calls = calls_of(monkeypatch, "exec.run_command", lambda: 3)
     monkeypatch.setenv("CSM_OTEL_PORT", "x")
 
@@ -109,7 +109,7 @@ def test_all_faults_at_once(
 def test_errors_of_a_command(
     error: Exception, code: int, line: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """An error that the operator can mend is one line and an exit code."""
+    """An error that the operator can fix is one line and an exit code."""
 
     def fail() -> int:
         raise error

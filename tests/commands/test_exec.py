@@ -1,4 +1,4 @@
-"""What becomes of the command, whatever happens to its tracing. Real commands are in tests/e2e/test_exec.py."""
+"""The command's result under any failure of its tracing. Real commands are in tests/e2e/test_exec.py."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ CODE = 41
 
 
 class _Started:
-    """Stands for a command that has been started, and ends with `CODE`."""
+    """A command that has been started, and ends with `CODE`."""
 
     def __init__(self) -> None:
         self.environ: dict[str, str] = {}
@@ -34,7 +34,7 @@ class _Started:
 
 @pytest.fixture
 def started(monkeypatch: pytest.MonkeyPatch) -> _Started:
-    """Return what stands for the command; without the variables that these tests set."""
+    """Replace the command by a stand-in, without the variables that these tests set."""
     for name in ("CSM_OTEL_QUIET", "OTEL_SDK_DISABLED", "AWS_CSM_ENABLED"):
         monkeypatch.delenv(name, raising=False)
     command = _Started()
@@ -43,7 +43,7 @@ def started(monkeypatch: pytest.MonkeyPatch) -> _Started:
 
 
 def watch_by(monkeypatch: pytest.MonkeyPatch, error: Exception | None) -> list[tuple[Any, ...]]:
-    """Let the tracing fail, or do nothing, and return a list that gets what it is called with."""
+    """Make the tracing fail, or do nothing, and return a list of the arguments of its calls."""
     calls: list[tuple[Any, ...]] = []
 
     def watch(*arguments: Any) -> None:
@@ -71,7 +71,7 @@ def test_it_is_traced(started: _Started, flags: dict[str, object], monkeypatch: 
 def test_tracing_that_fails(
     started: _Started, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """It is one line with the kind of the error, whose text may quote what was traced; the command's code stands."""
+    """One line has the kind of the error, not its text, which may quote traced data; the code is the command's."""
     calls = watch_by(monkeypatch, ValueError("hunter2"))
 
     assert run_command(["true"], {}) == CODE
@@ -80,7 +80,7 @@ def test_tracing_that_fails(
     assert started.environ["AWS_CSM_ENABLED"] == "true"
 
 
-def test_no_socket_to_be_had(
+def test_no_socket_available(
     started: _Started, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The command runs untraced, and a line says why."""
@@ -99,7 +99,7 @@ def test_no_socket_to_be_had(
 def test_disabled(
     started: _Started, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *, quiet: bool
 ) -> None:
-    """With OTEL_SDK_DISABLED the command has its environment as it was, and nothing is printed."""
+    """With OTEL_SDK_DISABLED the command's environment is unchanged, and nothing is printed."""
     monkeypatch.setenv("OTEL_SDK_DISABLED", "TRUE")
 
     assert run_command(["true"], {"quiet": quiet}) == CODE

@@ -1,4 +1,4 @@
-"""What `flush` asks a daemon, and how it understands the answer. Real daemons are in tests/e2e/test_flush.py."""
+"""The request of `flush` to a daemon, and its reading of the answer. Real daemons are in tests/e2e/test_flush.py."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ COUNTS = dict.fromkeys(Snapshot._fields, 0) | {"datagrams_received": 3}
 
 @contextmanager
 def daemon(path: Path, answer: bytes) -> Generator[list[bytes]]:
-    """Listen at a path, give one connection an answer, and yield a list that gets what it asked."""
+    """Listen at a path, answer one connection, and yield a list that receives its request."""
     asked: list[bytes] = []
     sock = open_control_socket(path)
     sock.settimeout(DEADLINE_SECONDS)
@@ -94,7 +94,7 @@ def test_answer(
     ],
 )
 def test_no_answer_to_a_flush(text: bytes, why: str, tmp_path: Path) -> None:
-    """Whatever else comes back is an error with the path."""
+    """Any other answer is an error with the path."""
     path = tmp_path / "folder" / "sock"
     with daemon(path, text), pytest.raises(ControlError) as caught:
         flush(Settings(control=path), Speaker(io.StringIO()))
@@ -104,7 +104,7 @@ def test_no_answer_to_a_flush(text: bytes, why: str, tmp_path: Path) -> None:
 
 
 def test_an_answer_in_pieces() -> None:
-    """What comes in pieces is read up to the end of the line."""
+    """An answer in pieces is read up to the end of the line."""
     ours, theirs = socket.socketpair()
     with ours, theirs:
         for piece in (b'{"a"', b": 1}", b"\n"):
@@ -133,6 +133,6 @@ def test_the_first_daemon_is_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 
 def test_switched_off() -> None:
-    """Where the control socket is switched off no daemon can be asked, which is a fault of the settings."""
+    """If the control socket is switched off no daemon can be asked, which is a fault of the settings."""
     with pytest.raises(SettingsError, match=r"^--control: "):
         flush(Settings(control=Path("none")), Speaker(io.StringIO()))

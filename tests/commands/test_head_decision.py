@@ -32,7 +32,7 @@ parents = st.sampled_from([None, True, False])
 
 
 def chosen(name: str, argument: str) -> SamplerChoice:
-    """Return the sampler of that name, or the default where its argument is unusable."""
+    """Return the sampler of that name, or the default if its argument is unusable."""
     try:
         return choose_sampler(name, argument)
     except SettingsError:
@@ -77,7 +77,7 @@ def test_agrees_with_the_sdk(name: str, argument: str, trace_id: int, parent: bo
 @given(trace_id=trace_ids, parent=parents)
 @pytest.mark.parametrize("argument", ["", "0"])
 def test_default(argument: str, trace_id: int, parent: bool | None) -> None:  # ruff: ignore[boolean-type-hint-positional-argument]
-    """By default a parent's decision holds, and what has none is recorded, whatever the argument."""
+    """By default a parent's decision is kept, and roots are sampled, whatever the argument."""
     assert is_root_sampled(choose_sampler("", argument), trace_id, parent_sampled=parent) is (parent is not False)
 
 
@@ -89,7 +89,7 @@ def test_default(argument: str, trace_id: int, parent: bool | None) -> None:  # 
     ],
 )
 def test_a_sampler_that_only_the_sdk_knows(name: str, expected: tuple[bool, bool]) -> None:
-    """Spans of a sampler from elsewhere are assumed to be recorded, but below a parent that is not if it says so."""
+    """With another sampler spans are assumed to be sampled, but for a parent-based one below an unsampled parent."""
     choice = choose_sampler(name, "")
 
     assert expected == (

@@ -1,4 +1,4 @@
-"""What a command is started with: its names, its place in a trace, and its environment."""
+"""The launch of a command: its name, its place in a trace, and its environment."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ UNSAMPLED = TraceParent(0xA, 0xB, sampled=False)
 
 
 def launched(environ: dict[str, str], *command: str) -> Launch:
-    """Return how a command is started in an environment."""
+    """Return the launch of a command in an environment."""
     return launch_of(command or ("sleep", "1"), environ, read_early({}, environ))
 
 
@@ -31,7 +31,7 @@ def launched(environ: dict[str, str], *command: str) -> Launch:
     ],
 )
 def test_service_name(environ: dict[str, str], expected: str) -> None:
-    """The application has the name asked for, else that of its client id, else the standard one, else its own."""
+    """The service name is the one given, else the client id's, else the standard variable's, else the command's."""
     launch = launched(environ, "python3", "/opt/nightly.py")
 
     assert (launch.service_name, launch.command_name) == (expected, "nightly.py")
@@ -49,7 +49,7 @@ def test_service_name(environ: dict[str, str], expected: str) -> None:
     ],
 )
 def test_place_in_the_trace(environ: dict[str, str], parent: TraceParent | None, *, sampled: bool) -> None:
-    """The trace of the environment is joined; else a new one begins, which the sampler decides about."""
+    """The environment's trace is joined; else a new one begins, subject to the sampler."""
     launch = launched({**environ, "TRACESTATE": "a=1"})
 
     assert (launch.parent, launch.context.sampled) == (parent, sampled)
@@ -59,14 +59,14 @@ def test_place_in_the_trace(environ: dict[str, str], parent: TraceParent | None,
 
 
 def test_new_ids_differ() -> None:
-    """Each launch has a trace and a span of its own."""
+    """Each launch has its own trace and span."""
     contexts = [launched({}).context for _ in range(20)]
 
     assert len({context.trace_id for context in contexts} | {context.span_id for context in contexts}) == 40
 
 
 def test_environment() -> None:
-    """The command sends to the port, below its span; other variables are as they were."""
+    """The command sends to the port, below its span; other variables are unchanged."""
     environ = {"PATH": "/bin", "AWS_CSM_PORT": "1", "TRACEPARENT": str(PARENT), "TRACESTATE": "a=1", "BAGGAGE": "x=y"}
     launch = launched(environ)
     given = environment_of(environ, launch, port=4242)
@@ -82,14 +82,14 @@ def test_environment() -> None:
 
 
 def test_the_state_of_another_trace_is_not_passed_on() -> None:
-    """Where no trace is joined there is no TRACESTATE."""
+    """If no trace is joined there is no TRACESTATE."""
     environ = {"TRACEPARENT": "nonsense", "TRACESTATE": "a=1"}
 
     assert "TRACESTATE" not in environment_of(environ, launched(environ), port=1)
 
 
 def test_without_the_propagator_the_variables_stay() -> None:
-    """TRACEPARENT and TRACESTATE are as they were; calls are put below the command's span all the same."""
+    """TRACEPARENT and TRACESTATE are unchanged; calls are nevertheless children of the command's span."""
     environ = {"OTEL_PROPAGATORS": "b3", "TRACEPARENT": str(PARENT), "TRACESTATE": "a=1"}
     launch = launched(environ)
     given = environment_of(environ, launch, port=1)
@@ -115,7 +115,7 @@ def test_inherited_environment(
     expected: dict[str, str] | None,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """LC_CTYPE is the command's only where it was set before Python wrote its own."""
+    """The command gets LC_CTYPE only if it was set before Python wrote its own."""
 
     def read_bytes(_path: Path) -> bytes:
         if initial is None:

@@ -1,4 +1,4 @@
-"""How a recording is read and paced. Whole replays are in tests/e2e/test_replay.py."""
+"""The reading and pacing of a recording. Whole replays are in tests/e2e/test_replay.py."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ TOO_LONG = "longer than any line of a recording"
 
 
 class _Stop:
-    """Stands for the signals that stop the replay; set by the test."""
+    """Replaces the signals that stop the replay; set by the test."""
 
     def __init__(self) -> None:
         self.number = 0
@@ -53,7 +53,7 @@ class _Stop:
 
 
 class _NeverStopped(_Stop):
-    """One that a read can wait for, which no signal sets."""
+    """A stop for waiting reads that no signal sets."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -63,7 +63,7 @@ class _NeverStopped(_Stop):
 
 @pytest.fixture
 def without_signals(monkeypatch: pytest.MonkeyPatch) -> Generator[None]:
-    """Leave the signals of the test run alone."""
+    """Leave the signal handlers of the test run unchanged."""
     with closing(_NeverStopped()) as stop:
         monkeypatch.setattr("csm_otel.commands.replay.StopSignal", lambda *_numbers: stop)
         yield
@@ -104,7 +104,7 @@ def read(reader: _Reader) -> list[tuple[Heading, list[object]]]:
     ],
 )
 def test_reader(text: bytes, expected: list[object], unreadable: int, fault: str) -> None:
-    """A file holds recordings one after the other; what cannot be read is skipped and counted."""
+    """A file may contain several recordings; unreadable lines are skipped and counted."""
     reader = reader_of(text)
 
     assert read(reader) == expected
@@ -112,7 +112,7 @@ def test_reader(text: bytes, expected: list[object], unreadable: int, fault: str
 
 
 def test_a_signal_ends_the_reading() -> None:
-    """Nothing is read any more, and the line that it may have cut counts for nothing."""
+    """Nothing more is read, and the line that it may have cut is not counted."""
     stop = _Stop()
     reader = reader_of(FIRST + ONE + TWO, stop)
     assert reader.next_heading() == HEADINGS[0]
@@ -126,7 +126,7 @@ def test_a_signal_ends_the_reading() -> None:
 
 
 class _Broken(io.BytesIO):
-    """A disk that fails."""
+    """A failing disk."""
 
     def readline(self, _size: int | None = -1, /) -> bytes:  # ruff: ignore[no-self-use] - a seam of the standard library
         raise OSError(5, "Input/output error")
@@ -142,7 +142,7 @@ def test_a_disk_that_fails() -> None:
 
 @pytest.mark.parametrize("second", [0.0, 1e9])
 def test_as_fast_as_possible(second: float) -> None:
-    """Without a speed no second is waited for, and a signal is noticed."""
+    """Without a speed it waits for nothing, and notices a signal."""
     stop = _Stop()
     pace = _Pace(None, cast("StopSignal", stop))
 
@@ -161,7 +161,7 @@ def test_as_fast_as_possible(second: float) -> None:
     ],
 )
 def test_no_recording(name: str, text: bytes | None, why: str, tmp_path: Path) -> None:
-    """What is no recording is an error that names the file."""
+    """A file that is not a recording is an error that names it."""
     path = tmp_path / name
     if text is not None:
         path.write_bytes(text)
@@ -174,7 +174,7 @@ def test_no_recording(name: str, text: bytes | None, why: str, tmp_path: Path) -
 
 @pytest.mark.usefixtures("without_signals")
 def test_replay(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Each recording is shown with its own tally, and lines that were skipped are counted."""
+    """Each recording is shown with its own tally, and skipped lines are counted."""
     line = RecordedDatagram(
         at_ns=1, received_ns=WALL_NS, host="127.0.0.1", port=40_000, events=tuple(decode(call()).events)
     )
@@ -189,7 +189,7 @@ def test_replay(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
 
 @pytest.mark.usefixtures("without_signals")
 def test_what_cannot_be_opened_is_refused(tmp_path: Path) -> None:
-    """A file that is asked for and cannot be written ends the replay before anything is shown."""
+    """A destination that cannot be written ends the replay before anything is shown."""
     path = tmp_path / "kept.ndjson"
     path.write_bytes(FIRST)
 

@@ -1,4 +1,4 @@
-"""Where the daemon listens, and what it says of that. Running daemons are in tests/e2e/test_serve.py."""
+"""The addresses of the daemon, and its lines about them. Running daemons are in tests/e2e/test_serve.py."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def bound(**settings: Any) -> tuple[list[tuple[str, int]], str]:
     ],
 )
 def test_loopback(host: str, *, expected: bool) -> None:
-    """Addresses of this machine alone are loopback; of names only the one that stands for them."""
+    """Only addresses of this machine are loopback; of names only localhost."""
     assert _is_loopback(host) is expected
 
 
@@ -71,7 +71,7 @@ def test_a_host_that_others_can_reach_needs_a_flag(host: str) -> None:
 
 
 def test_a_remote_host_is_warned_about() -> None:
-    """With the flag it is bound, and a line says what that means."""
+    """With the flag it is bound, and a line warns of the consequences."""
     (address,), stderr = bound(host="0.0.0.0", port=0, allow_remote=True)
 
     assert address[0] == "0.0.0.0"
@@ -79,7 +79,7 @@ def test_a_remote_host_is_warned_about() -> None:
 
 
 class _Bound:
-    """Stands for a bound socket."""
+    """Replaces a bound socket."""
 
     buffer_bytes = 8192
 
@@ -92,7 +92,7 @@ class _Bound:
 
 
 def bind_by(monkeypatch: pytest.MonkeyPatch, errors: dict[str, int]) -> list[_Bound]:
-    """Let the binding of hosts fail with an errno, and return a list that gets the others."""
+    """Make the binding of hosts fail with an errno, and return a list that receives the others."""
     made: list[_Bound] = []
 
     def bind(host: str, port: int, *, buffer_bytes: int) -> _Bound:
@@ -124,7 +124,7 @@ def test_both_loopback_addresses(errors: dict[str, int], hosts: list[str], monke
 
 
 def test_a_port_in_use(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The error names the process that has it, and what was bound before is closed."""
+    """The error names the process that has it, and sockets bound before are closed."""
     monkeypatch.setattr(socket, "has_ipv6", True)
     made = bind_by(monkeypatch, {"::1": errno.EADDRINUSE})
 

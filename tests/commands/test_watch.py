@@ -1,4 +1,4 @@
-"""What is printed of a command, and its span. Whole runs are in tests/e2e/test_exec.py."""
+"""A command's output and span. Whole runs are in tests/e2e/test_exec.py."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ LAUNCH = Launch(
 
 
 class _Ended:
-    """Stands for a command that a signal has ended."""
+    """A command that a signal has ended."""
 
     pid = 7
     started_ns = 1_000
@@ -47,13 +47,13 @@ class _Ended:
     ("number", "expected"), [(None, ""), (15, "SIGTERM"), (9, "SIGKILL"), (signal.SIGRTMIN + 1, None)]
 )
 def test_signal_name(number: int | None, expected: str | None) -> None:
-    """A signal has its name, or its number where it has none."""
+    """A signal has its name, or its number if it has none."""
     assert _signal_name(number) == (f"signal {number}" if expected is None else expected)
 
 
 @pytest.mark.parametrize(("command_args", "arguments"), [(False, None), (True, LAUNCH.argv)])
 def test_command(arguments: tuple[str, ...] | None, *, command_args: bool) -> None:
-    """The command has its name, times and end; its arguments only where they are asked for."""
+    """The command has its name, times and end; its arguments only on request."""
     command = _command(cast("Child", _Ended()), LAUNCH, Settings(command_args=command_args))
 
     assert (command.name, command.executable, command.pid) == ("etl.py", "python3", 7)
@@ -61,13 +61,13 @@ def test_command(arguments: tuple[str, ...] | None, *, command_args: bool) -> No
     assert (command.start_ns, command.end_ns, command.arguments) == (1_000, 2_000, arguments)
 
 
-def test_no_output_is_asked_for() -> None:
+def test_no_output() -> None:
     """Without --output there is no file."""
     assert _open(Settings(), Speaker(io.StringIO())) is None
 
 
 def test_output(tmp_path: Path) -> None:
-    """The file is replaced, and a new one is its owner's only, whatever the umask."""
+    """The file is replaced, and a new one is readable by its owner only, whatever the umask."""
     old, new = tmp_path / "old", tmp_path / "new"
     old.write_text("before", encoding="utf-8")
     umask = os.umask(0)

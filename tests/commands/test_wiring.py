@@ -1,4 +1,4 @@
-"""How the parts are put together from a configuration, and what happens where one cannot be opened."""
+"""The parts are connected as configured, and those that cannot be opened are replaced."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def built(
     service_name: str = "",
     receivers: Sequence[Receiver] = (),
 ) -> tuple[Bridge, list[Fault]]:
-    """Return a bridge that is closed already, but for its sockets, and the faults that were found."""
+    """Return a bridge that is closed, except for its sockets, and the faults."""
     faults: list[Fault] = []
     bridge = build_bridge(
         configuration,
@@ -62,7 +62,7 @@ def by(**variables: str) -> Configuration:
         pytest.param(by(SDK_DISABLED="true"), False, "", id="disabled"),
     ],
 )
-def test_where_spans_go(configuration: Configuration, back_end: str, *, shows: bool) -> None:
+def test_destinations_of_spans(configuration: Configuration, back_end: str, *, shows: bool) -> None:
     """Spans go to the exporters of the configuration."""
     bridge, faults = built(configuration)
 
@@ -72,7 +72,7 @@ def test_where_spans_go(configuration: Configuration, back_end: str, *, shows: b
 
 
 def test_each_part_that_cannot_be_opened_is_a_fault(tmp_path: Path) -> None:
-    """All are found at once, and the bridge does without them: spans for the back end are shown."""
+    """All faults are found at once, and the bridge works without these parts: spans for the back end are shown."""
     configuration = by(
         EXPORTER_OTLP_ENDPOINT="https://c.test",
         EXPORTER_OTLP_CERTIFICATE=str(tmp_path / "no.pem"),
@@ -91,7 +91,7 @@ def test_each_part_that_cannot_be_opened_is_a_fault(tmp_path: Path) -> None:
 
 
 def test_warnings_are_written() -> None:
-    """Lines about variables that are read otherwise than they look go to the operator."""
+    """Lines about variables with another meaning than it seems are for the operator."""
     stderr = io.StringIO()
     built(by(EXPORTER_OTLP_TIMEOUT="5"), stderr=stderr)
 
@@ -133,14 +133,14 @@ def test_warnings_of_metrics_are_written_with_their_export() -> None:
     ],
 )
 def test_service_name(source: str, variables: dict[str, str], expected: str) -> None:
-    """A name that is known of the source wins over the configured one."""
+    """The source's name wins over the configured one."""
     bridge, _ = built(by(**variables), service_name=source)
 
     assert bridge.mapper._options.service_name == expected
 
 
 def test_resource() -> None:
-    """Each given attribute is there once, decoded; what the SDK detects is there, but for the process and service."""
+    """Each given attribute is there once, decoded; the SDK's detected ones are there, except process and service."""
     bridge, _ = built(by(RESOURCE_ATTRIBUTES="region%2Cname=us%2Cwest"))
     attributes = bridge.mapper.resource_of("x", local=True).attributes
     names = [name for name, _ in attributes]

@@ -1,4 +1,4 @@
-"""The one configuration that a command runs by, from what flags and variables hold."""
+"""The one configuration of a command, from flags and variables."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def by(command: str = "serve", **variables: str) -> Configuration:
 
 
 def faults_by(variables: Mapping[str, str], *, command: str = "serve") -> list[str]:
-    """Return the names of what is at fault."""
+    """Return the names of the faults."""
     return [fault.name for fault in configure(command, given(variables))[1]]
 
 
@@ -48,7 +48,7 @@ def faults_by(variables: Mapping[str, str], *, command: str = "serve") -> list[s
     ],
 )
 def test_exporters(command: str, variables: dict[str, str], expected: tuple[str, ...]) -> None:
-    """Exporters are what is asked for, by name or by an endpoint, else the command's own default."""
+    """Exporters are selected by name or by an endpoint, else the command's default."""
     configuration = by(command, **variables)
 
     assert configuration.exporters == expected
@@ -73,20 +73,20 @@ def test_time_for_shutdown(command: str, seconds: float) -> None:
     ],
 )
 def test_batch_delay(spool: Path | None, asked: int | None, expected: float) -> None:
-    """With a spool spans leave sooner than specified, unless a delay is asked for: a kill loses what is not on disk."""
+    """With a spool batches leave sooner than specified, unless a delay is set: a kill loses everything not on disk."""
     settings, variables = Settings(spool=spool), StandardVariables(bsp_schedule_delay=asked)
 
     assert configure("serve", Given(settings, variables))[0].batches.delay_seconds == expected
 
 
 def test_batches() -> None:
-    """A batch is not larger than the queue; the rest is as the variables have it, in seconds."""
+    """A batch is not larger than the queue; the other values are those of the variables, in seconds."""
     assert by(BSP_MAX_QUEUE_SIZE="7", BSP_EXPORT_TIMEOUT="1500").batches == (7, 5.0, 7, 1.5)
     assert by(BSP_MAX_EXPORT_BATCH_SIZE="9").batches == (9, 5.0, None, 30.0)
 
 
 def test_span_bounds() -> None:
-    """The limits of the specification are passed on; those that are not set are the SDK's to choose."""
+    """The limits of the specification are passed on; unset ones are left to the SDK."""
     assert by().span_bounds == SpanBounds(None, None, None, None, None, None)
     assert by(
         ATTRIBUTE_COUNT_LIMIT="1",
@@ -130,7 +130,7 @@ def test_rpc_conventions(text: str, expected: RpcConventions) -> None:
     ],
 )
 def test_where_settings_are_used(setting: dict[str, Any], where: Any, expected: object) -> None:
-    """Settings are passed on to what they are for."""
+    """Each setting reaches its user."""
     assert where(configured(**setting)) == expected
     assert where(configured()) != expected
 
@@ -144,7 +144,7 @@ def test_where_settings_are_used(setting: dict[str, Any], where: Any, expected: 
     ],
 )
 def test_service_name(variables: dict[str, str], expected: str) -> None:
-    """The name of applications without one of their own."""
+    """The name of applications that have none."""
     assert by(**variables).mapping.service_name == expected
 
 
@@ -165,7 +165,7 @@ def test_sampler(variables: dict[str, str], expected: SamplerChoice) -> None:
 
 
 def test_metrics() -> None:
-    """Metrics are exported where they are asked for, with the numbers of their variables."""
+    """Metrics are exported if selected, with the numbers of their variables."""
     assert by().metrics is None
     assert by(METRICS_EXPORTER="none").metrics is None
     export = by(
@@ -189,7 +189,7 @@ def test_the_shorter_timeout_of_metrics_holds() -> None:
 
 
 def test_metrics_without_a_usable_preference() -> None:
-    """What is unusable is a fault, and there are no metrics then."""
+    """An unusable preference is a fault, and there are no metrics then."""
     variables = {"OTEL_METRICS_EXPORTER": "otlp", "OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE": "x"}
     configuration, faults = configure("serve", given(variables))
 
@@ -198,7 +198,7 @@ def test_metrics_without_a_usable_preference() -> None:
 
 
 def test_warnings() -> None:
-    """A timeout that can only be meant in seconds is read so, with a warning."""
+    """A timeout that can only be meant in seconds is read as such, with a warning."""
     configuration = by(EXPORTER_OTLP_TIMEOUT="5")
 
     assert configuration.traces is not None
@@ -255,8 +255,8 @@ def test_faults(variables: dict[str, str], expected: list[str]) -> None:
 
 
 @pytest.mark.parametrize("command", ["serve", "exec", "replay"])
-def test_defaults_replace_what_is_unusable(command: str) -> None:
-    """With faults, too, the configuration is a valid one: that of the defaults."""
+def test_defaults_replace_unusable_values(command: str) -> None:
+    """With faults the configuration is valid, too, with the defaults."""
     variables = {
         "CSM_OTEL_GRACE_SECONDS": "soon",
         "CSM_OTEL_TIMESTAMPS": "middle",

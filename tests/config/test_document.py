@@ -1,4 +1,4 @@
-"""The table of settings in the documents is made from their declaration."""
+"""The table of settings in the documents is generated from their declaration."""
 
 from __future__ import annotations
 

@@ -57,5 +57,5 @@ DEFAULT = Early(
     ],
 )
 def test_early(flags: dict[str, object], environ: dict[str, str], changed: dict[str, Any]) -> None:
-    """A flag wins over its variable, and the default stands for what is unusable."""
+    """A flag wins over its variable, and an unusable value is replaced by the default."""
     assert read_early(flags, environ) == DEFAULT._replace(**changed)

@@ -1,4 +1,4 @@
-"""What is read of flags and environment, and what is removed from it for libraries."""
+"""The reading of flags and environment, and the removal of variables for libraries."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from csm_otel.errors import Fault
 
 
 def test_nothing_given() -> None:
-    """Without flags and variables all is as declared."""
+    """Without flags and variables everything has its default."""
     assert given({}) == Given(Settings(), StandardVariables(), (), {})
 
 
 def test_everything_is_read_at_once() -> None:
-    """Flags, our variables and the standard ones are read together, and what is wrong with them is kept apart."""
+    """Flags, our variables and the standard ones are read together, with separate faults."""
     variables = {
         "CSM_OTEL_PORT": "x",
         "CSM_OTEL_HOST": "::1",
@@ -48,7 +48,7 @@ def test_names_are_in_capitals() -> None:
 
 
 def test_reading_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The environment is as before, with what is unusable in it."""
+    """The environment is unchanged, with its unusable values."""
     monkeypatch.setenv("CSM_OTEL_PORT", "x")
     monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "soon")
     before = dict(os.environ)
@@ -58,7 +58,7 @@ def test_reading_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_removed_variables(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What the SDK would read again, and CSM's own switches, are gone; other variables stay."""
+    """The variables that the SDK would read again, and CSM's own, are removed; others stay."""
     removed = {"OTEL_RESOURCE_ATTRIBUTES", "OTEL_SERVICE_NAME", "AWS_CSM_ENABLED", "AWS_CSM_PORT"}
     removed |= {setting.variable for field, setting in VARIABLES.items() if field.endswith("_limit")}
     kept = {"OTEL_EXPERIMENTAL_RESOURCE_DETECTORS", "OTEL_BSP_SCHEDULE_DELAY", "A_LIMIT", "AWS_REGION"}
@@ -76,7 +76,7 @@ def test_removed_variables(monkeypatch: pytest.MonkeyPatch) -> None:
     + [pytest.param("9" * 5_000, id="long")],
 )
 def test_sdk_can_be_imported(text: str) -> None:
-    """Whatever the limits are, the SDK can be imported once they have been removed."""
+    """With any limits, the SDK can be imported once they have been removed."""
     program = (
         "from csm_otel.config.environment import remove_variables; remove_variables();"
         "from opentelemetry.sdk.trace import SpanLimits; print(SpanLimits().max_events)"

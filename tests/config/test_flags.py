@@ -1,4 +1,4 @@
-"""The command line: a flag for each setting, read as it is declared, and the help pages."""
+"""The command line: a flag for each setting, parsed as declared, and the help pages."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ with_each_number = pytest.mark.parametrize("flag", [pytest.param(flag, id=flag.f
 
 
 def parse(*words: str) -> dict[str, object]:
-    """Return the flags that were given by the words, all of which can be used."""
+    """Return the flags given, all of which are usable."""
     line = read_command_line(words)
     assert line.faults == []
     return line.flags
@@ -32,7 +32,7 @@ def subcommand_of(flag: Setting) -> str:
 
 
 def faults_of(*words: str) -> list[str]:
-    """Return what is wrong with a command line."""
+    """Return the faults of a command line."""
     try:
         return [str(fault) for fault in read_command_line(words).faults]
     except SettingsError as error:
@@ -57,7 +57,7 @@ def test_a_flag_for_each_setting() -> None:
 
 @pytest.mark.parametrize("words", [[], *([command] for command in FLAGS_OF)], ids="".join)
 def test_a_help_page_starts_with_its_use(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    """It starts with one line of use, and has two examples that are command lines before its options."""
+    """It starts with one line of usage, and has two valid command lines as examples before its options."""
     text = page(capsys, *words)
     head, _, examples = text.partition("options:")[0].partition("examples:")
     lines = [line.split() for line in examples.splitlines() if line.startswith("  csm-otel")]
@@ -128,13 +128,13 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
 
 @with_each_subcommand
 def test_nothing_given(subcommand: str) -> None:
-    """A flag that is not given is None, so that its variable holds."""
+    """A flag that is not given is None, so that its variable applies."""
     assert dict.fromkeys(flag.field for flag in FLAGS_OF[subcommand]) == parse(subcommand, *OPERANDS[subcommand])
 
 
 @with_each_number
-def test_no_number(flag: Setting) -> None:
-    """What is no number, or out of bounds, is refused by the flag's name."""
+def test_invalid_numbers(flag: Setting) -> None:
+    """A text that is not a number, or out of bounds, is a fault under the flag's name."""
     number = number_of(flag)
     faults = ["x", "", "nan", "-1", str(number.lowest - 1)]
     faults.append("inf" if math.isinf(number.highest) and number.kind is int else str(number.highest + 1))
@@ -148,7 +148,7 @@ def test_no_number(flag: Setting) -> None:
 
 @with_each_number
 def test_bounds_are_included(flag: Setting) -> None:
-    """The bounds themselves can be asked for."""
+    """The bounds themselves are accepted."""
     number = number_of(flag)
     for value in (number.lowest, number.highest if math.isfinite(number.highest) else number.lowest + 1):
         subcommand = subcommand_of(flag)
@@ -156,7 +156,7 @@ def test_bounds_are_included(flag: Setting) -> None:
 
 
 def number_of(flag: Setting) -> Number:
-    """Return what reads a flag that is a number."""
+    """Return the parser of a numeric flag."""
     assert isinstance(flag.reader, Number)
     return flag.reader
 
@@ -194,8 +194,8 @@ def number_of(flag: Setting) -> Number:
         pytest.param([], "the following arguments are required: COMMAND; see csm-otel --help", id="nothing"),
     ],
 )
-def test_refused(words: list[str], expected: str) -> None:
-    """A command line that makes no sense is refused, in one line that names what would."""
+def test_invalid_command_lines(words: list[str], expected: str) -> None:
+    """An invalid command line is rejected, in one line that names valid words."""
     assert [expected] == faults_of(*words)
 
 
@@ -224,7 +224,7 @@ LONG, CUT = "9" * 5_000, f"'{'9' * 40}'..."
     ],
 )
 def test_what_is_not_quoted(words: list[str], expected: str) -> None:
-    """A long text is cut, and one that may be a header is not shown."""
+    """A long text is cut, and a possible header is not shown."""
     assert faults_of(*words) == [expected]
 
 
@@ -236,20 +236,20 @@ def test_a_long_unknown_command_is_cut() -> None:
 
 
 def test_an_unknown_command() -> None:
-    """It is refused with a list of the commands."""
+    """It is rejected with a list of the commands."""
     (fault,) = faults_of("sing")
     assert all(name in fault for name in ("COMMAND", "'sing'", *FLAGS_OF))
 
 
 def test_all_faults_are_reported_at_once() -> None:
-    """Of several wrong flags each has its line, and those that can be used are there all the same."""
+    """Each invalid flag has its line, and the valid ones are returned nevertheless."""
     line = read_command_line(["serve", "--port", "x", "--host", "h", "--group", "y", "--nothing", "--grace-seconds=-1"])
     assert [fault.name for fault in line.faults] == ["--port", "--group", "--grace-seconds", "--nothing"]
     assert (line.flags["host"], line.flags["port"]) == ("h", None)
 
 
-def test_the_commands_words_are_its_own() -> None:
-    """What follows the command of exec is the command's, flags like ours included."""
+def test_the_commands_words_are_not_parsed() -> None:
+    """Words after the command of exec belong to the command, even if they look like our flags."""
     line = read_command_line(["exec", "--name", "n", "aws", "--quiet", "--name", "m"])
 
     assert ("n", None, ["aws", "--quiet", "--name", "m"]) == (line.flags["name"], line.flags["quiet"], line.command)

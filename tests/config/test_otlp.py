@@ -1,4 +1,4 @@
-"""Where OTLP goes, by the standard variables."""
+"""The destination of OTLP, by the standard variables."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def read(
 
 
 def otlp(**variables: str) -> Destination:
-    """Return the destination that these variables give, without any fault or warning."""
+    """Return the destination by these variables, without any fault or warning."""
     destination, faults, warnings = read(variables)
     assert destination is not None
     assert (faults, warnings) == ([], [])
@@ -125,7 +125,7 @@ def test_endpoint(variables: dict[str, str], protocol: str, url: str) -> None:
     ],
 )
 def test_otlp_fault(variables: dict[str, str], name: str) -> None:
-    """What cannot be used is one line with the variable's name, and without what may be a credential."""
+    """An unusable value is one line with the variable's name, and without possible credentials."""
     destination, (fault,), _ = read(variables)
 
     assert destination is None
@@ -160,7 +160,7 @@ def test_headers(text: str, expected: tuple[tuple[str, str], ...]) -> None:
 
 @given(st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=40))
 def test_no_header_text_raises_or_shows(text: str) -> None:
-    """Whatever the text, it gives ASCII headers or one fault that does not quote it."""
+    """Any text gives ASCII headers or one fault that does not quote it."""
     destination, faults, _ = read({"HEADERS": f"x-secret=hunter2,{text}"})
     headers = destination.headers if destination else ()
 
@@ -180,7 +180,7 @@ def test_no_header_text_raises_or_shows(text: str) -> None:
     ],
 )
 def test_timeout(text: str, seconds: float) -> None:
-    """The timeout is milliseconds, and one that a socket takes."""
+    """The timeout is milliseconds, within the range of a socket's timeout."""
     destination = otlp(TIMEOUT=text)
 
     assert seconds == destination.timeout_seconds
@@ -190,7 +190,7 @@ def test_timeout(text: str, seconds: float) -> None:
 
 @pytest.mark.parametrize("name", [pytest.param("TIMEOUT", id="general"), pytest.param("TRACES_TIMEOUT", id="traces")])
 def test_timeout_in_seconds(name: str) -> None:
-    """A timeout below 100 can only be the Python habit: seconds, and a warning that says so by the variable's name."""
+    """A timeout below 100 can only be the Python habit: seconds, with a warning that names the variable."""
     destination, _, warnings = read({name: "99"})
 
     assert destination is not None
@@ -215,7 +215,7 @@ def test_no_warning_about_a_destination_that_is_not_used() -> None:
     ],
 )
 def test_traces_form_first(name: str, field: str, first: tuple[str, object], second: tuple[str, object]) -> None:
-    """Each variable has a general form and one for traces, which holds where both are set and is unset where empty."""
+    """Each variable has a general form and one for traces, which wins if both are set and counts as unset if empty."""
     (text, value), (traces_text, traces_value) = first, second
 
     assert value == getattr(otlp(**{name: text}), field)
@@ -260,7 +260,7 @@ def test_no_certificates() -> None:
     ],
 )
 def test_metrics_endpoint(variables: dict[str, str], url: str) -> None:
-    """Metrics have variables of their own, and share the general ones with traces."""
+    """Metrics have their own variables, and share the general ones with traces."""
     destination, faults, _ = read(variables, signal="metrics")
 
     assert destination is not None
@@ -277,7 +277,7 @@ def test_metrics_timeout_and_headers() -> None:
 
 
 def test_a_variable_that_is_not_used_is_no_fault() -> None:
-    """What the signal's own form replaces, or belongs to the other signal, may be as it is."""
+    """A variable overridden by the signal's own form, or of the other signal, may have any value."""
     variables = {"PROTOCOL": "http/json", "TRACES_PROTOCOL": "grpc", "METRICS_HEADERS": "x"}
     destination, faults, _ = read(variables)
 
@@ -307,7 +307,7 @@ def test_a_fault_is_reported_once_for_both_signals() -> None:
     ],
 )
 def test_endpoint_is_set(variables: dict[str, str], expected: bool) -> None:  # ruff: ignore[boolean-type-hint-positional-argument]
-    """An endpoint for traces counts, whatever it is; one for metrics does not."""
+    """Any endpoint for traces counts; one for metrics does not."""
     read_variables = given_by({f"OTEL_EXPORTER_OTLP_{name}": value for name, value in variables.items()})
 
     assert has_endpoint(read_variables) is expected

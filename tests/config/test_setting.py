@@ -1,4 +1,4 @@
-"""How the text of a setting is read, and what a declaration says of it."""
+"""The parsing of a setting's text, and the content of its declaration."""
 
 import math
 from pathlib import Path
@@ -38,7 +38,7 @@ SETTINGS = settings_of(_Declared, prefix="X_")
     + [(text, False) for text in ("false", "False", "0", "f", "no", "n", "off")],
 )
 def test_boolean(text: str, expected: bool) -> None:  # ruff: ignore[boolean-type-hint-positional-argument]
-    """Yes and no have the spellings that configuration files use."""
+    """Yes and no have the usual spellings of configuration files."""
     assert Boolean()(text) is expected
 
 
@@ -99,12 +99,12 @@ def test_usable(reader: Any, text: str, expected: object) -> None:
     ],
 )
 def test_values(reader: Any, expected: str) -> None:
-    """The values that can be used are shown in a document."""
+    """The accepted values are shown in a document."""
     assert reader.values == expected
 
 
-def test_what_a_declaration_gives() -> None:
-    """Each field is a setting with the names, the type and the default that it is declared with."""
+def test_a_declaration() -> None:
+    """Each field is a setting with the names, the type and the default of its declaration."""
     assert list(SETTINGS) == list(_Declared._fields)
     assert [(one.kind, one.default) for one in SETTINGS.values()] == [
         (str, ""),
@@ -134,12 +134,12 @@ def test_what_a_declaration_gives() -> None:
     ],
 )
 def test_read(field: str, text: str, expected: object) -> None:
-    """A text is read as its field is annotated; what cannot be used is a value, too."""
+    """A text is parsed by its field's annotation; an unusable one gives a value, too."""
     assert SETTINGS[field].read(text) == expected
 
 
-def test_what_is_read_already_stays() -> None:
-    """A value that is no text any more is left as it is."""
+def test_a_parsed_value() -> None:
+    """A value that is not a text any more is returned unchanged."""
     assert SETTINGS["folder"].read(Path("x")) == Path("x")
     assert SETTINGS["level"].read(None) is None
 
@@ -149,12 +149,12 @@ def test_what_is_read_already_stays() -> None:
     [({}, None), ({"X_LEVEL": ""}, None), ({"X_LEVEL": "3"}, 3), ({"X_LEVEL": "10"}, None), ({"x_level": "3"}, None)],
 )
 def test_value_in_an_environment(environ: dict[str, str], expected: int | None) -> None:
-    """The default stands for a variable that is not set, empty or unusable."""
+    """The default applies if a variable is not set, empty or unusable."""
     assert SETTINGS["level"].value_in(environ) == expected
 
 
 def test_fault() -> None:
-    """A fault has the name that the value was given by."""
+    """A fault has the name of the flag or variable that gave the value."""
     setting: Setting = SETTINGS["level"]
 
     assert setting.fault(Unusable("no")) == Fault("X_LEVEL", "no")
@@ -162,5 +162,5 @@ def test_fault() -> None:
 
 
 def test_defaults_by_command() -> None:
-    """A command may have a default of its own."""
+    """A command may have its own default."""
     assert (SETTINGS["wait"].default_of("serve"), SETTINGS["wait"].default_of("exec")) == (8.0, None)

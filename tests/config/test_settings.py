@@ -1,4 +1,4 @@
-"""The settings as they are declared, each by flag and by variable, and a fault for each that cannot be used."""
+"""The declared settings, each by flag and by variable, and a fault for each unusable value."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ pytestmark = pytest.mark.usefixtures("no_variables")
 
 @pytest.fixture
 def no_variables(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Take our variables out of this process."""
+    """Remove our variables from this process."""
     for name in [name for name in os.environ if name.upper().startswith(PREFIX)]:
         monkeypatch.delenv(name)
 
@@ -92,7 +92,7 @@ def flags_from(knob: Knob, text: str) -> dict[str, object]:
 
 
 def test_every_setting_is_in_the_table() -> None:
-    """No setting goes without the tests below."""
+    """Every setting is covered by the tests below."""
     assert set(Settings._fields) == {knob.field for knob in KNOBS}
     assert len(KNOBS) == len(Settings._fields)
 
@@ -104,7 +104,7 @@ def changed(knob: Knob) -> Settings:
 
 
 def usable(flags: dict[str, object]) -> Settings:
-    """Return the settings, all of which can be used."""
+    """Return the settings, all of which are usable."""
     settings, faults = read_settings(flags)
     assert not faults
     return settings
@@ -126,7 +126,7 @@ def test_flag(knob: Knob) -> None:
 
 @with_each_knob
 def test_flag_wins(knob: Knob, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where both are given the flag holds."""
+    """If both are given the flag wins."""
     monkeypatch.setenv(f"CSM_OTEL_{knob.field.upper()}", knob.first)
 
     assert getattr(usable(flags_from(knob, knob.second)), knob.field) == knob.second_value
@@ -141,7 +141,7 @@ def test_empty_variable_is_unset(knob: Knob, monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_defaults() -> None:
-    """Without flags and variables the defaults hold: loopback only, and nothing exported that could hold a secret."""
+    """Without flags and variables the defaults apply: loopback only, and no export of possible secrets."""
     settings = usable(read_command_line(["serve"]).flags)
 
     assert (settings.host, settings.port, settings.allow_remote) == ("", 31000, False)
@@ -155,8 +155,8 @@ def test_defaults() -> None:
     ("field", "choices"),
     [("timestamps", TimestampMode), ("messages", MessageMode), ("group", TraceGrouping)],
 )
-def test_choices_are_those_of_the_code(field: str, choices: type[StrEnum]) -> None:
-    """What can be asked for is what is implemented."""
+def test_choices(field: str, choices: type[StrEnum]) -> None:
+    """The choices are the implemented values."""
     reader = SETTINGS[field].reader
 
     assert isinstance(reader, OneOf)
@@ -177,7 +177,7 @@ def test_each_is_an_option(setting: Setting) -> None:
 
 
 def test_shutdown_has_a_default_for_each_command() -> None:
-    """Docker kills after 10 s, after exec somebody waits; nobody waits for a replay."""
+    """Docker kills after 10 s, after exec a user waits, and a replay is rarely waited for."""
     assert {command: SETTINGS["drain_seconds"].default_of(command) for command in COMMANDS} == {
         "serve": 8.0,
         "exec": 5.0,
@@ -206,7 +206,7 @@ def test_shutdown_has_a_default_for_each_command() -> None:
     ],
 )
 def test_fault(field: str, text: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What cannot be used is a fault by the name of the variable or the flag, and leaves the default."""
+    """An unusable value is a fault under the name of the variable or the flag, and leaves the default."""
     _, (by_flag,) = read_settings({field: text})
     monkeypatch.setenv(f"CSM_OTEL_{field.upper()}", text)
     settings, (by_variable,) = read_settings({})
@@ -219,7 +219,7 @@ def test_fault(field: str, text: str, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("field", ["port", "grace_seconds", "queue_bytes", "timestamps", "quiet", "allow_from"])
 def test_what_is_not_quoted(field: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A long text is cut, and one that may be a header, put into the wrong variable, is not shown."""
+    """A long text is cut, and a possible header, put into the wrong variable, is not shown."""
     name = f"CSM_OTEL_{field.upper()}"
     for text, shown in (("x" * 5_000, f"'{'x' * 40}'..."), ("authorization=hunter2", "a text with '='")):
         monkeypatch.setenv(name, text)
@@ -230,8 +230,8 @@ def test_what_is_not_quoted(field: str, monkeypatch: pytest.MonkeyPatch) -> None
 
 
 @pytest.mark.parametrize("text", ["10.0.0.1/8", "intranet", "10.0.0.0/8,::/129"])
-def test_no_network(text: str) -> None:
-    """A network that is none is named."""
+def test_an_invalid_network(text: str) -> None:
+    """An invalid network is named."""
     _, (fault,) = read_settings({"allow_from": text})
 
     assert fault.name == "--allow-from"
@@ -240,7 +240,7 @@ def test_no_network(text: str) -> None:
 
 
 def test_all_faults_are_found_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Several faults are found in one reading, each under the name that it was given by; what is usable holds."""
+    """Several faults are found in one reading, each under its flag or variable; usable values apply."""
     monkeypatch.setenv("CSM_OTEL_PORT", "x")
     monkeypatch.setenv("CSM_OTEL_MESSAGES", "all")
     monkeypatch.setenv("CSM_OTEL_HOST", "::1")
@@ -252,14 +252,14 @@ def test_all_faults_are_found_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_flag_hides_its_variables_fault(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A variable that is not used, because its flag is given, is no fault."""
+    """A variable that is overridden by its flag is no fault."""
     monkeypatch.setenv("CSM_OTEL_PORT", "x")
 
     assert usable({"port": 1}).port == 1
 
 
 def test_other_variables_are_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A variable of our prefix that is no setting has no effect."""
+    """A variable with our prefix that is not a setting has no effect."""
     monkeypatch.setenv("CSM_OTEL_SOMETHING", "else")
 
     assert usable({}) == Settings()

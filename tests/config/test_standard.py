@@ -1,4 +1,4 @@
-"""The standard OpenTelemetry variables, as the specification words them."""
+"""The standard OpenTelemetry variables, as specified."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def fault_of(name: str, text: str) -> Fault:
 
 
 def test_nothing_set() -> None:
-    """Without variables the defaults hold, and so they do where all are empty."""
+    """Without variables, and with empty ones, the defaults apply."""
     assert read({}) == StandardVariables()
     assert read(dict.fromkeys((setting.variable[5:] for setting in VARIABLES.values()), "")) == StandardVariables()
 
@@ -50,7 +50,7 @@ def test_nothing_set() -> None:
     ],
 )
 def test_exporters(text: str, expected: tuple[str, ...] | None) -> None:
-    """Exporters are a list of names in any case; none is an empty list, which is not the same as unset."""
+    """Exporters are a list of names in any case; ``none`` is an empty list, which is not the same as unset."""
     assert read({"TRACES_EXPORTER": text}).traces_exporter == expected
 
 
@@ -86,8 +86,8 @@ def test_resource_attributes(text: str, expected: dict[str, str]) -> None:
 
 @pytest.mark.parametrize("text", [pytest.param("a", id="no-equals"), pytest.param("=b", id="no-key")])
 @pytest.mark.parametrize("before", [True, False])
-def test_one_bad_attribute_spoils_the_list(text: str, *, before: bool) -> None:
-    """Where one pair is in error nothing of the list holds, as the specification has it."""
+def test_one_malformed_attribute(text: str, *, before: bool) -> None:
+    """If one pair is malformed the whole list is discarded, as specified."""
     assert fault_of("RESOURCE_ATTRIBUTES", f"ok=1,{text}" if before else f"{text},ok=1").text == NOT_PAIRS
 
 
@@ -100,7 +100,7 @@ def test_one_bad_attribute_spoils_the_list(text: str, *, before: bool) -> None:
     ],
 )
 def test_service_name(service_name: str, attributes: tuple[tuple[str, str], ...], expected: str) -> None:
-    """The variable of its own wins over the resource attribute."""
+    """Its own variable wins over the resource attribute."""
     assert service_name_of(service_name, attributes) == expected
 
 
@@ -142,7 +142,7 @@ def test_sdk_disabled(text: str, expected: bool) -> None:  # ruff: ignore[boolea
     ],
 )
 def test_values(name: str, text: str, expected: Any) -> None:
-    """Each variable holds what its text means."""
+    """Each variable has the value of its text."""
     assert getattr(read({name: text}), name.lower()) == expected
 
 
@@ -158,7 +158,7 @@ def test_values(name: str, text: str, expected: Any) -> None:
     ],
 )
 def test_numbers_are_bounded(name: str, lowest: int) -> None:
-    """A whole number has bounds that are included; one beyond is a fault that names them."""
+    """A whole number has inclusive bounds; one beyond is a fault that names them."""
     largest = 2**31 - 1
     assert getattr(read({name: str(largest)}), name.lower()) == largest
     assert getattr(read({name: "7"}), name.lower()) == 7
@@ -180,12 +180,12 @@ def test_numbers_are_bounded(name: str, lowest: int) -> None:
     ],
 )
 def test_limit_faults(field: str, text: str, why: str) -> None:
-    """A limit that is no number is a fault."""
+    """A limit that is not a number is a fault."""
     assert fault_of(field.upper(), text).text == why
 
 
 def test_a_large_limit() -> None:
-    """One that is merely large is a number like others."""
+    """A large limit is accepted."""
     assert read({"ATTRIBUTE_COUNT_LIMIT": "9" * 400}).attribute_count_limit == int("9" * 400)
 
 
@@ -203,7 +203,7 @@ def test_a_large_limit() -> None:
     ],
 )
 def test_headers_in_another_variable_are_not_shown(name: str) -> None:
-    """What looks like the headers, put into the wrong variable, is a fault without its text; a long text is cut."""
+    """Possible headers in the wrong variable are a fault without its text; a long text is cut."""
     fault = fault_of(name, "authorization=Bearer hunter2")
     assert fault.text.startswith("a text with '=' is n")
     assert "hunter2" not in fault.text

@@ -1,4 +1,4 @@
-"""The whole pipeline in this process, over real sockets, with datagrams that should not be sent.
+"""The whole pipeline in this process, over real sockets, with unwanted datagrams.
 
 Datagrams are sent in bursts that fit the receive buffer, the next one as soon as the loop has received the last.
 """
@@ -46,7 +46,7 @@ EXPECTED = sorted([f"a{number}", f"b{number}"] for number in range(BURSTS))
 
 
 class Rig:
-    """An agent with all that belongs to it, and the spans that it showed."""
+    """An agent with its parts, and the spans that it showed."""
 
     def __init__(self, *, buffer_bytes: int = 2**20, also: Receiver | None = None, **settings: Any) -> None:
         self.receivers = [Receiver.bind("127.0.0.1", 0, buffer_bytes=buffer_bytes), *filter(None, [also])]
@@ -67,7 +67,7 @@ class Rig:
         self.spans += spans
 
     def run(self, bursts: Iterator[None]) -> None:
-        """Run the loop while it receives what each step of ``bursts`` sends, then close everything."""
+        """Run the loop while it receives the datagrams of each step of ``bursts``, then close everything."""
         wake = Waker()
         correlator = self.bridge.agent._pipeline._correlator
 
@@ -82,7 +82,7 @@ class Rig:
         wake.close()
 
     def trees(self, client_id: str) -> list[list[str]]:
-        """Return the request ids of each call's attempts, sorted; what is wrong with a call besides."""
+        """Return the request ids of each call's attempts, sorted; also the flaws of a call."""
         children: dict[int, list[str]] = {}
         for span in self.spans:
             if span.parent is not None:
@@ -96,7 +96,7 @@ class Rig:
         )
 
     def attempts(self) -> Counter[str]:
-        """Return how often each attempt came out, by request id."""
+        """Return how often each attempt was exported, by request id."""
         return Counter(_request_id(span) for span in self.spans if span.name.endswith(" attempt"))
 
 
@@ -125,17 +125,17 @@ def a_good_call(number: int, dialect: Dialect) -> list[bytes]:
 
 
 def an_attempt(name: str) -> bytes:
-    """Return an attempt whose call never comes."""
+    """Return an attempt without its call."""
     return attempt(ClientId=name, Timestamp=now_ms(), AttemptLatency=0, XAmznRequestId=name)
 
 
 def an_unfinished_call(name: str) -> bytes:
-    """Return a call that is held for attempts that never come."""
+    """Return a call that waits for attempts that never arrive."""
     return call(JS, ClientId=name, Timestamp=now_ms(), Latency=0, AttemptCount=4)
 
 
 def an_absurd_call(name: str) -> bytes:
-    """Return a call whose length is negative, whose clock is an hour ahead and whose count is nonsense."""
+    """Return a call with a negative length, a clock an hour ahead and a nonsense count."""
     return call(JS, ClientId=name, Timestamp=now_ms() + HOUR_MS, Latency=-HOUR_MS, AttemptCount=10**17)
 
 
@@ -150,12 +150,12 @@ _absurd: Iterator[dict[str, object]] = itertools.cycle(
 
 
 def an_absurd_attempt(name: str) -> bytes:
-    """Return an attempt whose length and clock are nonsense, or not there."""
+    """Return an attempt with a nonsense or missing length and clock."""
     return attempt(ClientId=name, XAmznRequestId=name, **next(_absurd))
 
 
 def a_step(name: str) -> bytes:
-    """Return an attempt of the sender itself, by a clock that was set an hour back or ahead."""
+    """Return an attempt of the sender itself, with its clock set an hour back or ahead."""
     off = HOUR_MS if int(name[1:]) % 2 else -HOUR_MS
     return attempt(ClientId=GOOD, Timestamp=now_ms() + off, AttemptLatency=-off, XAmznRequestId=name)
 
@@ -172,7 +172,7 @@ def a_step(name: str) -> bytes:
     ],
 )
 def test_flood_from_everywhere(stranger: Callable[[str], bytes]) -> None:
-    """A flood of spoofed ports and addresses is bounded and counted, and costs the sender beside it nothing."""
+    """A flood from spoofed ports and addresses is bounded and counted, and the sender beside it loses nothing."""
     rig = Rig(pending_events=BOUND)
     sent: Counter[str] = Counter()
     calls = 0
@@ -212,7 +212,7 @@ def test_flood_from_everywhere(stranger: Callable[[str], bytes]) -> None:
 
 @pytest.mark.parametrize("dialect", [JS, GO])
 def test_flood_of_the_senders_own_group(dialect: Dialect) -> None:
-    """Where the port is no part of the group, attempts that copy the sender's leave none of its calls without.
+    """If the port is not part of the group, calls keep their attempts though others copy the sender's.
 
     Each attempt is still released once. Only Go's request ids assign them; JavaScript's calls are marked ambiguous.
     """
@@ -274,7 +274,7 @@ def test_attempts_and_calls_that_never_meet() -> None:
     ],
 )
 def test_kernel_drops(asked: int, remedy: str) -> None:
-    """Kernel drops are counted, and reported once with a remedy; what arrives is processed."""
+    """Kernel drops are counted, and reported once with a remedy; other datagrams are processed."""
     rig = Rig(buffer_bytes=4096, receive_buffer_bytes=asked)
     many = 200
 
@@ -296,7 +296,7 @@ def test_kernel_drops(asked: int, remedy: str) -> None:
 
 @on_linux
 def test_every_datagram_is_accounted_for() -> None:
-    """Every datagram that was sent to either socket is accounted for."""
+    """Every datagram sent to either socket is accounted for."""
     rig = Rig(buffer_bytes=4096, also=Receiver.bind("127.0.0.1", 0, buffer_bytes=8192))
     first, second = (receiver.address for receiver in rig.receivers)
     garbage = (b"", b"junk", b"[" * 2000, call(Type="Other"))
@@ -342,15 +342,15 @@ class Ticking:
 
 
 def agent_of(rig: Rig, clock: Callable[[], float] = time.monotonic) -> Agent:
-    """Return an agent for the sockets and the pipeline of a rig, by a clock of its own."""
+    """Return an agent for the sockets and the pipeline of a rig, with a separate clock."""
     speaker = Speaker(rig.stderr)
     counting = Counting(rig.tally, speaker)
     return Agent(receivers=rig.receivers, pipeline=rig.bridge.pipeline, counting=counting, speaker=speaker, clock=clock)
 
 
 def test_slow_decoding_at_shutdown_loses_nothing() -> None:
-    """All sockets are read before any of it is decoded, so that what had arrived is received, however long it takes."""
-    clock = Ticking(0.05)  # the datagrams of one socket take far longer than the reading of all may
+    """All sockets are read before decoding starts, so that arrived datagrams are received, however long it takes."""
+    clock = Ticking(0.05)  # decoding the datagrams of one socket takes far longer than all reading may
     rig = Rig(also=Receiver.bind("127.0.0.1", 0))
     agent = agent_of(rig, clock)
     many = 50  # fits the smallest buffer that a system grants
@@ -365,8 +365,8 @@ def test_slow_decoding_at_shutdown_loses_nothing() -> None:
     rig.bridge.close(deadline=time.monotonic() + 60)
 
 
-def test_what_cannot_be_decoded_in_time_is_counted() -> None:
-    """Half of the time for shutdown is for decoding; what is left then is counted, and released is what was decoded."""
+def test_datagrams_not_decoded_in_time() -> None:
+    """Half of the time for shutdown is for decoding; the rest is counted, and decoded events are released."""
     rig = Rig()
     agent = agent_of(rig, Ticking(0.1))
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
@@ -402,7 +402,7 @@ def next_ns() -> int:
 
 
 @on_linux
-def test_what_arrives_after_the_end_is_late() -> None:
+def test_late_datagrams() -> None:
     """Datagrams that arrived after the given time, and those that arrive until the sockets are closed, are late."""
     rig = Rig()
     agent = agent_of(rig)
@@ -465,7 +465,7 @@ def test_all_that_had_arrived_is_received() -> None:
 def test_datagrams_from_elsewhere_are_not_decoded() -> None:
     """Datagrams from elsewhere are counted and reported once; they are not decoded."""
     rig = Rig()
-    rig.bridge.agent._is_allowed = lambda peer: peer.host != HOSTS[1]  # what is not loopback, tests cannot send from
+    rig.bridge.agent._is_allowed = lambda peer: peer.host != HOSTS[1]  # tests can only send from loopback
 
     def bursts(_sender: socket.socket) -> Iterator[None]:
         for number, host in enumerate([*HOSTS, *HOSTS]):

@@ -1,4 +1,4 @@
-"""The batcher: when a batch is sent off, where it goes, and that every span is counted once."""
+"""The batcher: when a batch is sent, its destination, and each span in exactly one count."""
 
 from __future__ import annotations
 
@@ -63,12 +63,12 @@ class Rig:
         self.shown.append([span.name for span in spans])
 
     def close_file(self) -> None:
-        """Wait for what was handed to the file."""
+        """Wait until the file has written its entries."""
         assert self.writer is not None
         self.writer.close(deadline_seconds=DEADLINE_SECONDS)
 
     def check_sum(self) -> None:
-        """Check that each span made is in exactly one count."""
+        """Check that each span created is in exactly one count."""
         tally = self.tally
         outcomes = tally.spans_unsampled + tally.spans_shown + tally.spans_delivered + tally.spans_rejected
         assert outcomes + tally.spans_dropped.total() == tally.spans_created
@@ -76,7 +76,7 @@ class Rig:
 
 @pytest.fixture
 def broken_file(tmp_path: Path) -> OtlpJsonFile:
-    """Return a file that can be opened and not be written: a pipe whose reader has gone."""
+    """Return a file that can be opened but not written: a pipe whose reader has closed it."""
     path = tmp_path / "pipe"
     os.mkfifo(path)
     reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
@@ -102,7 +102,7 @@ def names_in(path: Path) -> list[list[str]]:
 
 
 def test_a_full_batch_leaves() -> None:
-    """A batch leaves as soon as it holds as many spans as it may, the spans of one call staying together."""
+    """A batch leaves as soon as it is full, with the spans of one call together."""
     rig = Rig(batch_spans=4)
 
     rig.batcher.add(TREE, now=0.0)
@@ -145,7 +145,7 @@ def test_an_old_batch_leaves() -> None:
 
 
 def test_a_new_batch_has_its_own_deadline() -> None:
-    """The deadline is that of the batch that waits, not of the one that has left."""
+    """The deadline is that of the waiting batch, not of the one that has left."""
     rig = Rig()
     rig.batcher.add([CALL], now=100.0)
     rig.batcher.flush()
@@ -156,7 +156,7 @@ def test_a_new_batch_has_its_own_deadline() -> None:
 
 
 def test_nothing_to_flush() -> None:
-    """An empty batch is not sent off."""
+    """An empty batch is not sent."""
     rig = Rig()
 
     rig.batcher.flush()
@@ -168,7 +168,7 @@ def test_nothing_to_flush() -> None:
     assert Tally() == rig.tally
 
 
-# What is sampled
+# Sampling
 
 
 def test_unsampled_spans_are_counted() -> None:
@@ -202,7 +202,7 @@ def test_some_are_sampled() -> None:
     rig.check_sum()
 
 
-# Where batches go
+# Destinations
 
 
 @pytest.mark.parametrize("is_shown", [pytest.param(True, id="screen"), pytest.param(False, id="nowhere")])
@@ -250,7 +250,7 @@ def test_a_file_that_fails(broken_file: OtlpJsonFile) -> None:
 
 
 def deliver_to(backend: HttpBackend) -> Callable[[Tally], DeliveryQueue]:
-    """Return what makes a queue that delivers to the back end."""
+    """Return a factory of queues that deliver to the back end."""
 
     def make(tally: Tally) -> DeliveryQueue:
         return DeliveryQueue(
@@ -284,7 +284,7 @@ def test_back_end() -> None:
 
 
 def test_the_back_end_counts(broken_file: OtlpJsonFile) -> None:
-    """Where there is a back end, its word counts: a file that fails costs no span, and none counts twice."""
+    """With a back end, its outcome counts: a failing file drops no span, and none counts twice."""
     with HttpBackend() as backend:
         rig = Rig(queue=deliver_to(backend), file=broken_file)
         rig.batcher.add(TREE, now=0.0)
@@ -301,7 +301,7 @@ def test_the_back_end_counts(broken_file: OtlpJsonFile) -> None:
 
 @pytest.mark.parametrize("at", range(4))
 def test_a_span_that_cannot_be_encoded_costs_itself(tmp_path: Path, at: int) -> None:
-    """What no request can hold is dropped and counted; the spans around it go where they were to go."""
+    """A span that cannot be encoded is dropped and counted; the others are exported."""
     path = tmp_path / "out.jsonl"
     rig = Rig(file=OtlpJsonFile(path), is_shown=False)
     for number in range(4):

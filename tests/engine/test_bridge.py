@@ -1,4 +1,4 @@
-"""The bridge: the command's span, the counts, and in which order and time the parts are closed."""
+"""The bridge: the command's span, the counts, and the order and time of closing."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def bridge_of(source: Source, shown: list[SpanData]) -> Bridge:
     ],
 )
 def test_the_span_of_the_command(parent: TraceParent | None, trace_state: str, expected: TraceContext | None) -> None:
-    """It has the context that the command was given, below the span that the environment named, if any."""
+    """It has the context given to the command, below the span of the environment, if any."""
     shown: list[SpanData] = []
     source = Source(context=OWN, parent=parent, trace_state=trace_state, service_name="nightly", host_name="build-7")
     bridge = bridge_of(source, shown)
@@ -62,7 +62,7 @@ def test_the_span_of_the_command(parent: TraceParent | None, trace_state: str, e
 
 
 def test_without_a_command_there_is_no_such_span() -> None:
-    """What `serve` receives belongs to no command."""
+    """Datagrams received by `serve` belong to no command."""
     shown: list[SpanData] = []
     bridge = bridge_of(Source(origins=ReplayedOrigins()), shown)
 
@@ -73,7 +73,7 @@ def test_without_a_command_there_is_no_such_span() -> None:
 
 
 def test_the_snapshot() -> None:
-    """It counts what is pending in the pipeline beside the counts of the tally."""
+    """It has the pending events of the pipeline beside the counts of the tally."""
     bridge = bridge_of(Source(origins=ReplayedOrigins()), [])
     bridge.pipeline.receive(decode(attempt()), peer=Peer("127.0.0.1", 1), received_ns=BASE_MS * NS_PER_MS, now=0.0)
 
@@ -82,7 +82,7 @@ def test_the_snapshot() -> None:
 
 
 class Part:
-    """Stands for each part that is closed: notes its name, the call, and the time it is given, and takes some."""
+    """Replaces each part that is closed: notes its name, the call and its time, and takes some."""
 
     def __init__(self, name: str, noted: list[tuple[str, float]], clock: ManualClock, seconds: float) -> None:
         self._name = name
@@ -130,7 +130,7 @@ class Part:
     ],
 )
 def test_the_time_to_close(expected: list[tuple[str, float]], *, has_metrics: bool) -> None:
-    """All share one deadline, of which a second is kept for the metrics, the last to be sent."""
+    """All share one deadline, with a second reserved for the metrics, the last to be sent."""
     clock, noted = ManualClock(1000.0), list[tuple[str, float]]()
     bridge = bridge_of(Source(origins=ReplayedOrigins()), [])._replace(
         agent=cast("Agent", Part("agent", noted, clock, 2.0)),

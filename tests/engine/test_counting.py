@@ -1,4 +1,4 @@
-"""Counting: what each thing that passes through the pipeline adds to the tally, and what the operator is warned of."""
+"""Counting: the effect of each event in the pipeline on the tally, and the operator's warnings."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ def test_each_kind_of_warning_comes_once() -> None:
     ],
 )
 def test_counts(count: Callable[[Counting], None], expected: Tally) -> None:
-    """What is not decoded has been received nevertheless, but for datagrams that arrived too late."""
+    """Undecoded datagrams count as received, except those that arrived too late."""
     rig = Rig()
 
     count(rig.counting)
@@ -140,7 +140,7 @@ def test_counts(count: Callable[[Counting], None], expected: Tally) -> None:
     ],
 )
 def test_released(released: list[Released], attempts: int, missing: int, orphans: int, spans: int) -> None:
-    """Calls and orphans are counted by reason; what is abandoned is counted alike, and its spans are dropped."""
+    """Calls and orphans are counted by reason; abandoned ones are counted alike, and their spans are dropped."""
     one, other = Rig(), Rig()
 
     for each in released:
@@ -165,7 +165,7 @@ def test_nothing_is_abandoned() -> None:
 
 
 def test_sockets_that_drop() -> None:
-    """A socket is reported as dropping only when its count has risen; where there is no count it never is."""
+    """A socket is reported as dropping only if its count has risen; without a count it never is."""
     rig = Rig()
     first, second, unknown = ("127.0.0.1", 1), ("127.0.0.1", 2), ("::1", 1)
 
@@ -183,7 +183,7 @@ def test_sockets_that_drop() -> None:
 
 
 def test_kernel_drops_are_new_when_they_differ() -> None:
-    """The first count is news, even if it is none; the same again is not."""
+    """The first count is reported, even 0; the same count again is not."""
     rig = Rig()
 
     assert [rig.counting.record_kernel_drops(dropped) for dropped in (0, 0, 5, 5)] == [True, False, True, False]

@@ -40,7 +40,7 @@ class Rig:
         self.pipeline, self.tally = self.bridge.pipeline, self.bridge.tally
 
     def receive(self, count: int, *, peer: Peer = KNOWN_AT_ONCE, now: float = 100.0) -> None:
-        """Receive attempts whose call never comes."""
+        """Receive attempts without their call."""
         for number in range(count):
             decoded = decode(attempt(ClientId=f"sender {number}"))
             self.pipeline.receive(decoded, peer=peer, received_ns=BASE_MS * NS_PER_MS, now=now)
@@ -76,8 +76,8 @@ def test_everything_is_released_in_steps() -> None:
     assert rig.tally.orphans == {"flushed": 25}
 
 
-def test_what_arrives_later_is_no_part_of_it() -> None:
-    """A drain of a running pipeline ends, however much goes on arriving, and leaves that pending."""
+def test_later_datagrams() -> None:
+    """A drain of a running pipeline ends while datagrams keep arriving, and leaves those pending."""
     rig = Rig()
     rig.receive(5)
     drain = Drain(rig.pipeline, releases_per_step=10)
@@ -115,7 +115,7 @@ def test_origins_are_not_waited_for_long() -> None:
 
 
 def test_the_wait_for_origins_ends_while_calls_arrive() -> None:
-    """Calls that arrive later, and wait for their own origins, do not prolong the drain that others advance."""
+    """Later calls that wait for their origins do not prolong the drain."""
     rig = Rig()
     rig.receive(1, peer=UNRESOLVED)
     drain = Drain(rig.pipeline)

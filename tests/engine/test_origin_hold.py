@@ -50,7 +50,7 @@ def call_from(port: int, attempt_port: int | None = None) -> Released:
 
 
 def ready(hold: OriginHold, now: float) -> list[tuple[int, Origin | None]]:
-    """Return the ports and origins of what is ready."""
+    """Return the ports and origins of the released calls."""
     return [
         (one.call.peer.port if isinstance(one, CorrelatedCall) else 0, origin)
         for one, origin in hold.pop_ready(now=now)
@@ -66,7 +66,7 @@ def test_without_origins() -> None:
     assert hold.next_deadline() is None
 
 
-def test_what_is_known_goes_at_once() -> None:
+def test_known_origins() -> None:
     """Neither a call with a known origin nor one whose origin cannot be known waits."""
     hold = OriginHold(Known({ONE: FOUND}, set()))
     hold.add(call_from(ONE), now=0.0)
@@ -139,7 +139,7 @@ def test_the_bound() -> None:
 def test_a_port_that_changes_in_the_middle(
     found: dict[int, Origin], sought: set[int], now: float, expected: list[tuple[int, Origin]]
 ) -> None:
-    """A call whose attempt came from another port is its own peer's, else its attempt's."""
+    """A call whose attempt came from another port has its own peer's origin, else its attempt's."""
     hold = OriginHold(Known(found, sought))
     hold.add(call_from(ONE, TWO), now=0.0)
 

@@ -1,4 +1,4 @@
-"""What waits to be written, on numbers: batches, bounds, waits and states of a queue without its thread."""
+"""Entries to be written, on numbers: batches, bounds, waits and states of a queue without its thread."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ START = 1000.0
 
 
 class Counted:
-    """A backlog with what became of its entries."""
+    """A backlog with the results of its entries."""
 
     def __init__(self, *, limit_bytes: int = 1000, batch_bytes: int = 8, gather_seconds: float = 0.0) -> None:
         self.written = self.dropped = 0
@@ -32,15 +32,15 @@ class Counted:
 
     @property
     def counts(self) -> tuple[int, int]:
-        """How many were written and dropped."""
+        """The numbers written and dropped."""
         return self.written, self.dropped
 
     def put(self, lines: Sequence[bytes], *, now: float = START) -> list[bool]:
-        """Put lines, and return for each whether the writer has to be woken."""
+        """Put lines, and return for each whether the writer needs a wake-up."""
         return [self.backlog.put(line, 1, now=now) for line in lines]
 
     def write(self, *, now: float, fails_at: int | None = None) -> list[bytes]:
-        """Write one batch, but for what comes from a position on, and return the batch."""
+        """Write one batch, up to a failing position, and return the batch."""
         batch = self.backlog.next_batch()
         self.backlog.finish_batch(len(batch), len(batch) if fails_at is None else fails_at, now=now)
         return batch
@@ -75,7 +75,7 @@ def test_batches(batch_bytes: int, lines: list[bytes], sizes: list[int]) -> None
 
 
 def test_the_writer_waits_for_more() -> None:
-    """An entry waits as long as gathering takes; those that come meanwhile go with it, and later ones wait anew."""
+    """An entry waits for the time of gathering; those put meanwhile go with it, and later ones wait anew."""
     counted = Counted(gather_seconds=2.0, batch_bytes=1000)
     backlog = counted.backlog
     assert backlog.batch_wait_seconds(now=START) == math.inf
@@ -91,7 +91,7 @@ def test_the_writer_waits_for_more() -> None:
     assert backlog.batch_wait_seconds(now=START + 3) == pytest.approx(2.0)
 
 
-def test_what_was_gathered_is_written_without_another_wait() -> None:
+def test_gathered_entries_are_written_without_another_wait() -> None:
     """Several batches of one gathering follow each other at once."""
     counted = Counted(gather_seconds=2.0, batch_bytes=8)
     counted.put(LINES[:4])
@@ -101,8 +101,8 @@ def test_what_was_gathered_is_written_without_another_wait() -> None:
     assert counted.backlog.batch_wait_seconds(now=START + 2) == math.inf
 
 
-def test_much_is_not_gathered_any_further() -> None:
-    """What fills batches many times over is written at once, however long gathering may take."""
+def test_many_entries_end_the_gathering() -> None:
+    """Entries for many batches are written at once, however long gathering may take."""
     counted = Counted(gather_seconds=1e6, batch_bytes=100_000, limit_bytes=1_000_000)
     wakes = counted.put([bytes(GATHERED_BYTES - 1), b"1", b"2"])
     assert wakes == [True, True, False]
@@ -110,7 +110,7 @@ def test_much_is_not_gathered_any_further() -> None:
 
 
 def test_one_that_cannot_be_written_is_dropped_alone() -> None:
-    """Of a batch those before it are written, those behind it are in the next batch, and each is in one count."""
+    """Of a batch those before it are written, those after it are in the next batch, and each is in one count."""
     counted = Counted(batch_bytes=16)
     counted.put(LINES[:5])
     assert counted.write(now=START, fails_at=1) == LINES[:4]
@@ -122,8 +122,8 @@ def test_one_that_cannot_be_written_is_dropped_alone() -> None:
 # Bounds
 
 
-def test_what_does_not_fit_is_dropped() -> None:
-    """What waits is bounded, what is being written included; there is room again once that is done."""
+def test_entries_beyond_the_bound_are_dropped() -> None:
+    """The queue is bounded, including the batch being written; there is room again once that is done."""
     counted = Counted(limit_bytes=8, batch_bytes=4)
     counted.put(LINES[:2])
     assert not counted.backlog.is_overflowing
@@ -137,7 +137,7 @@ def test_what_does_not_fit_is_dropped() -> None:
 
 
 def test_a_single_entry_always_fits() -> None:
-    """The bound is for what waits: one that is longer is kept where nothing else waits."""
+    """A longer entry than the bound is kept if nothing else waits."""
     counted = Counted(limit_bytes=1)
     counted.put(LINES[:2])
     assert counted.dropped == 1
@@ -145,7 +145,7 @@ def test_a_single_entry_always_fits() -> None:
 
 
 def test_marks() -> None:
-    """What was put before a mark is flushed once it is written or dropped, whatever came after it."""
+    """Entries before a mark are flushed once they are written or dropped, whatever is put after it."""
     counted = Counted(batch_bytes=4)
     backlog = counted.backlog
     assert backlog.is_flushed(backlog.mark())
@@ -170,7 +170,7 @@ def test_marks() -> None:
     ],
 )
 def test_waiting_for_room_ends_with_a_stall(now: float, seconds: float) -> None:
-    """Who may wait for room does so while the writer gets any further."""
+    """A wait for room lasts while the writer makes progress."""
     counted = Counted(limit_bytes=4)
     counted.put(LINES[:1])
     counted.backlog.block_when_full(until=START + 100, stall_seconds=3.0)
@@ -178,7 +178,7 @@ def test_waiting_for_room_ends_with_a_stall(now: float, seconds: float) -> None:
 
 
 def test_waiting_for_room_ends_at_its_time() -> None:
-    """Progress prolongs the wait, up to the time that was given."""
+    """Progress prolongs the wait, up to the given time."""
     counted = Counted(limit_bytes=8, batch_bytes=4)
     counted.put(LINES[:2])
     counted.backlog.block_when_full(until=START + 5, stall_seconds=3.0)
@@ -189,8 +189,8 @@ def test_waiting_for_room_ends_at_its_time() -> None:
 
 
 @pytest.mark.parametrize("reason", ["room", "not-asked-for", "cancelled", "closed"])
-def test_nobody_waits_for_room_in_vain(reason: str) -> None:
-    """Where there is room, or the entry will be dropped, there is no wait."""
+def test_no_useless_wait_for_room(reason: str) -> None:
+    """If there is room, or the entry will be dropped, there is no wait."""
     counted = Counted(limit_bytes=4)
     backlog = counted.backlog
     if reason != "room":
@@ -210,7 +210,7 @@ def test_nobody_waits_for_room_in_vain(reason: str) -> None:
 
 
 def test_open_to_closing() -> None:
-    """Once it is closing nothing is gathered any more, and what is put is still kept."""
+    """While it is closing nothing is gathered any more, and new entries are still kept."""
     counted = Counted(gather_seconds=1e6)
     backlog = counted.backlog
     counted.put(LINES[:1])
@@ -223,7 +223,7 @@ def test_open_to_closing() -> None:
 
 
 def test_closing_an_empty_one_ends_the_writer() -> None:
-    """There is nothing to wait for: neither for the writer, which gets nothing, nor for who closes."""
+    """There is nothing to wait for, neither for the writer, which gets nothing, nor for `close`."""
     backlog = Counted().backlog
     backlog.close(deadline_seconds=10.0, now=START)
     assert (backlog.batch_wait_seconds(now=START), backlog.next_batch()) == (0.0, [])
@@ -245,7 +245,7 @@ def test_closing_an_empty_one_ends_the_writer() -> None:
 def test_how_long_closing_waits(
     deadline_seconds: float, moved_after: float | None, waits_seconds: float, *, is_cancelled: bool
 ) -> None:
-    """Until the deadline, or until nothing has got any further for a while, but never less than the grace period."""
+    """Until the deadline, or a stall, but never less than the grace period."""
     counted = Counted(batch_bytes=4)
     backlog = counted.backlog
     counted.put(LINES[:3])
@@ -259,7 +259,7 @@ def test_how_long_closing_waits(
 
 
 def test_a_cancel_before_closing_is_remembered() -> None:
-    """The queue goes on meanwhile, and closing it does not wait."""
+    """The queue continues meanwhile, and closing it does not wait."""
     counted = Counted(batch_bytes=4)
     counted.backlog.cancel()
     counted.put(LINES[:2])
@@ -269,7 +269,7 @@ def test_a_cancel_before_closing_is_remembered() -> None:
 
 
 def test_closing_to_closed() -> None:
-    """What is left is dropped, once: later writes change no count, and later puts only their own."""
+    """The rest is dropped, once: later writes change no count, and later puts only their own."""
     counted = Counted(batch_bytes=8)
     backlog = counted.backlog
     counted.put(LINES[:5])

@@ -27,7 +27,7 @@ FOUR_REQUESTS_BYTES = 4 * len(REQUESTS[-1])
 
 
 class _Gated(OtlpJsonFile):
-    """A file on a disk that hangs until it may go on."""
+    """A file on a disk that hangs until released."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(path)
@@ -52,7 +52,7 @@ def names_in(path: Path) -> list[int]:
 
 
 def test_all_is_written_in_order_when_it_is_closed(tmp_path: Path) -> None:
-    """What was put is in the file when closing returns, and delivered."""
+    """All requests are in the file when closing returns, and delivered."""
     tally = Tally()
     writer = FileWriter(OtlpJsonFile(tmp_path / "file"), tally=tally, clock=ManualClock())
     for request in REQUESTS:
@@ -62,8 +62,8 @@ def test_all_is_written_in_order_when_it_is_closed(tmp_path: Path) -> None:
     assert (tally.spans_delivered, dict(tally.spans_dropped)) == (50, {})
 
 
-def test_what_does_not_fit_is_dropped(tmp_path: Path) -> None:
-    """Putting never waits for a slow disk; what waits is bounded, and each span is in one count."""
+def test_requests_beyond_the_bound_are_dropped(tmp_path: Path) -> None:
+    """Putting never waits for a slow disk; the queue is bounded, and each span is in one count."""
     file, tally = _Gated(tmp_path / "file"), Tally()
     writer = FileWriter(file, tally=tally, limit_bytes=FOUR_REQUESTS_BYTES, clock=ManualClock())
     for request in REQUESTS[10:]:
@@ -75,8 +75,8 @@ def test_what_does_not_fit_is_dropped(tmp_path: Path) -> None:
     assert tally.spans_delivered == 8
 
 
-def test_what_is_longer_than_the_bound_is_written_alone(tmp_path: Path) -> None:
-    """The bound is for what waits: a single request is never too long."""
+def test_a_request_longer_than_the_bound_is_written_alone(tmp_path: Path) -> None:
+    """The bound is for the queue: a single request is never too long."""
     tally = Tally()
     writer = FileWriter(OtlpJsonFile(tmp_path / "file"), tally=tally, limit_bytes=1, clock=ManualClock())
     writer.put(REQUESTS[0], 1)
@@ -85,7 +85,7 @@ def test_what_is_longer_than_the_bound_is_written_alone(tmp_path: Path) -> None:
 
 
 def test_blocking_when_full_loses_nothing(tmp_path: Path) -> None:
-    """A put waits until there is room: a file that is slower than the recording costs time only."""
+    """A put waits until there is room: a file slower than the recording costs only time."""
     tally = Tally()
     writer = FileWriter(
         OtlpJsonFile(tmp_path / "file"), tally=tally, limit_bytes=FOUR_REQUESTS_BYTES, clock=ManualClock()
@@ -114,7 +114,7 @@ def test_blocking_when_full_ends(tmp_path: Path) -> None:
 
 
 def test_closing_ends_at_its_deadline_though_the_disk_hangs(tmp_path: Path) -> None:
-    """What was not written is dropped and counted, once, also when the disk goes on later."""
+    """Unwritten requests are dropped and counted, once, even if the disk continues later."""
     file, tally = _Gated(tmp_path / "file"), Tally()
     writer = FileWriter(file, tally=tally)
     for request in REQUESTS[:3]:
@@ -129,8 +129,8 @@ def test_closing_ends_at_its_deadline_though_the_disk_hangs(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("has_tally", [True, False])
-def test_what_cannot_be_written_counts_only_where_the_file_is_all_there_is(tmp_path: Path, *, has_tally: bool) -> None:
-    """Beside a back end, whose answers are counted, a file that fails costs no span."""
+def test_a_failing_file_beside_a_back_end(tmp_path: Path, *, has_tally: bool) -> None:
+    """With a back end, whose answers are counted, a failing file drops no span."""
     os.mkfifo(tmp_path / "pipe")
     reader = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
     file = OtlpJsonFile(tmp_path / "pipe")
@@ -142,8 +142,8 @@ def test_what_cannot_be_written_counts_only_where_the_file_is_all_there_is(tmp_p
     assert tally.spans_dropped.total() == (3 if has_tally else 0)
 
 
-def test_what_was_put_before_a_mark(tmp_path: Path) -> None:
-    """It is flushed once it has been written, whatever came after it."""
+def test_a_mark(tmp_path: Path) -> None:
+    """It is flushed once the requests before it have been written, whatever is put after it."""
     file = _Gated(tmp_path / "file")
     writer = FileWriter(file, tally=None, clock=ManualClock())
     assert writer.is_flushed(writer.mark())
@@ -166,7 +166,7 @@ class _Defective(OtlpJsonFile):
 
 
 def test_a_defect_in_writing_costs_one_request(tmp_path: Path) -> None:
-    """A request that raises is dropped and counted; those behind it are written."""
+    """A request that raises is dropped and counted; the next ones are written."""
     tally = Tally()
     writer = FileWriter(_Defective(tmp_path / "file"), tally=tally, clock=ManualClock())
     for request in REQUESTS[:4]:

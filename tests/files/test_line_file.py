@@ -1,4 +1,4 @@
-"""Lines that are appended several at a time; single ones are tested in `test_otlp_json`."""
+"""Several lines appended at once; single ones are tested in `test_otlp_json`."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ print(there, file.is_failing, file.append([b"four\\n", b"five\\n"]), file.is_fai
     ],
 )
 def test_a_disk_that_fills_up(tmp_path: Path, room_bytes: int, there: int, content: bytes) -> None:
-    """Those before the one that failed are written and counted, and the next begins on a new line."""
+    """Lines before the failed one are written and counted, and the next begins on a new line."""
     fills_up = [sys.executable, "-c", _FILLS_UP, str(tmp_path / "file"), str(room_bytes)]
     ended = subprocess.run(fills_up, check=True, capture_output=True, text=True, timeout=DEADLINE_SECONDS)
     assert ended.stdout == f"{there} {there < 3} 2 False\n"
@@ -48,13 +48,13 @@ def test_a_disk_that_fills_up(tmp_path: Path, room_bytes: int, there: int, conte
 
 
 def _on_a_passing_clock(path: Path, logged: list[str]) -> LineFile:
-    """Open a file for which a minute passes whenever it looks at its clock."""
+    """Open a file whose clock advances by a minute with each reading."""
     descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_NONBLOCK)
     return LineFile(descriptor, "pipe", say=logged.append, clock=itertools.count(0.0, 60.0).__next__)
 
 
-def test_a_pipe_takes_a_batch_whole_or_not_at_all(tmp_path: Path) -> None:
-    """Where its reader has stalled no line is torn, and none is counted that was not written."""
+def test_a_pipe_accepts_a_batch_whole_or_not_at_all(tmp_path: Path) -> None:
+    """If its reader has stalled no line is torn, and no unwritten one is counted."""
     os.mkfifo(tmp_path / "pipe")
     reader = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
     file = _on_a_passing_clock(tmp_path / "pipe", [])

@@ -28,7 +28,7 @@ from csm_otel.errors import SettingsError
 from csm_otel.files.otlp_json import OtlpJsonFile, otlp_json
 
 _REQUEST = encode([CALL, ATTEMPT], limits=SpanLimits())
-# As a line several times what a pipe holds.
+# Several times what a pipe holds, as a line.
 _LONG_REQUEST = encode([CALL, ATTEMPT] * 200, limits=SpanLimits())
 
 
@@ -45,7 +45,7 @@ def _spans(request: dict[str, Any]) -> list[dict[str, Any]]:
     ]
 
 
-def test_a_span_is_worded_as_the_specification_does(tmp_path: Path) -> None:
+def test_a_span_has_the_specified_form(tmp_path: Path) -> None:
     """Keys are lowerCamelCase, ids hex, 64-bit numbers strings, and enums numbers."""
     path = tmp_path / "out.jsonl"
     file = OtlpJsonFile(path)
@@ -87,8 +87,8 @@ def test_reading_a_line_gives_the_request_back(given_spans: list[Any]) -> None:
 
 @settings(max_examples=100, deadline=None)
 @given(st.lists(spans, max_size=3))
-def test_it_is_worded_as_protobuf_would(given_spans: list[Any]) -> None:
-    """But for the ids it is the JSON that protobuf itself makes, key by key."""
+def test_it_equals_the_json_of_protobuf(given_spans: list[Any]) -> None:
+    """Except for the ids it is the JSON of protobuf itself, key by key."""
     encoded = encode(given_spans, limits=SpanLimits(max_span_attributes=2, max_events=1))
     expected = MessageToDict(ExportTraceServiceRequest.FromString(encoded), use_integers_for_enums=True)
     for span in _spans(expected) if expected else []:
@@ -106,7 +106,7 @@ def test_a_new_file_is_its_owners_only(tmp_path: Path) -> None:
 
 
 def test_requests_are_appended_and_there_at_once(tmp_path: Path) -> None:
-    """What the file held stays; each write is readable as soon as it returns."""
+    """The file's content stays; each write is readable as soon as it returns."""
     path = tmp_path / "out.jsonl"
     path.write_text('{"before":1}\n')
     file = OtlpJsonFile(path)
@@ -132,8 +132,8 @@ def test_a_file_that_cannot_be_opened_is_a_settings_error(tmp_path: Path, name: 
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
-def test_a_full_disk_is_told_once() -> None:
-    """Failing writes are False, never an exception, and one line while they go on failing."""
+def test_a_full_disk_is_reported_once() -> None:
+    """Failing writes are False, never an exception, with one line while they keep failing."""
     logged: list[str] = []
     file = OtlpJsonFile(Path("/dev/full"), say=logged.append)
     assert [file.write(_REQUEST), file.write(_REQUEST)] == [False, False]
@@ -164,7 +164,7 @@ print(len(logged))
 
 
 def test_after_half_a_line_the_next_one_is_whole(tmp_path: Path) -> None:
-    """Where the disk was full for a while, all lines but the torn one can be read; each such time is reported."""
+    """After a full disk all lines but the torn one can be read; each such time is reported."""
     path = tmp_path / "out.jsonl"
     ended = subprocess.run(
         [sys.executable, "-c", _FILLS_UP, str(path), _REQUEST.hex()],
@@ -183,13 +183,13 @@ def test_after_half_a_line_the_next_one_is_whole(tmp_path: Path) -> None:
 
 
 def _pipe_with_reader(path: Path) -> int:
-    """Make a named pipe and return a descriptor that reads it, for now without waiting for what is not there."""
+    """Create a named pipe and return a descriptor that reads it, without blocking for now."""
     os.mkfifo(path)
     return os.open(path, os.O_RDONLY | os.O_NONBLOCK)
 
 
 def _read_to_the_end(reader: int) -> bytes:
-    """Read little at a time, so that a writer is faster than this and finds the pipe full."""
+    """Read in small pieces, so that the writer is faster and finds the pipe full."""
     os.set_blocking(reader, True)
     with open(reader, "rb", buffering=0) as stream:
         return b"".join(iter(lambda: stream.read(256), b""))
@@ -207,8 +207,8 @@ except SettingsError as error:
 """
 
 
-def test_a_pipe_that_nobody_reads_is_a_settings_error(tmp_path: Path) -> None:
-    """Reported in one line, where a shell would wait for a reader; in a process of its own, that may be killed."""
+def test_a_pipe_without_a_reader_is_a_settings_error(tmp_path: Path) -> None:
+    """Reported in one line, where a shell would wait for a reader; in a separate process, which may be killed."""
     path = tmp_path / "pipe"
     os.mkfifo(path)
     opens = [sys.executable, "-c", _OPENS, str(path)]
@@ -216,7 +216,7 @@ def test_a_pipe_that_nobody_reads_is_a_settings_error(tmp_path: Path) -> None:
     assert ended.stdout == f"--file: {path}: nobody reads this pipe\n"
 
 
-def test_a_pipe_takes_lines_longer_than_it_can_hold(tmp_path: Path) -> None:
+def test_a_pipe_accepts_lines_longer_than_its_capacity(tmp_path: Path) -> None:
     """A reader that keeps up gets every line whole; many of them, because by luck it may leave room for a long one."""
     reader = _pipe_with_reader(tmp_path / "pipe")
     file = OtlpJsonFile(tmp_path / "pipe")

@@ -1,4 +1,4 @@
-"""What is recorded, with the time since the heading, and that no disk or pipe stops the loop."""
+"""The recorded lines, with the time since the heading; no disk or pipe stops the loop."""
 
 from __future__ import annotations
 
@@ -49,8 +49,8 @@ def recorded(path: Path, *record: Callable[[Recorder], None]) -> list[Line]:
     return [decode_line(line) for line in path.read_bytes().splitlines()]
 
 
-def test_what_a_datagram_held(tmp_path: Path) -> None:
-    """Events, peer and both times are kept, in a file that only its owner reads."""
+def test_a_datagram(tmp_path: Path) -> None:
+    """Events, peer and both times are recorded, in a file that only its owner can read."""
     decoded = decode(call())
     path = tmp_path / "rec"
     heading, line = recorded(
@@ -74,8 +74,8 @@ def test_an_origin_is_recorded_once(tmp_path: Path) -> None:
     assert [line.origin for line in lines if isinstance(line, RecordedOrigin)] == [ORIGIN, other]
 
 
-def test_what_has_ended(tmp_path: Path) -> None:
-    """Peers that will send no more come before the processes that have ended; without any there is no line for them."""
+def test_ends(tmp_path: Path) -> None:
+    """Peers that will send no more come before the ended processes; without any there is no line for them."""
     end = ProcessEnd(ORIGIN, WALL_NS, is_exact=True)
     _, departure, first, second = recorded(
         tmp_path / "rec",
@@ -88,14 +88,14 @@ def test_what_has_ended(tmp_path: Path) -> None:
 
 
 def test_a_file_goes_on(tmp_path: Path) -> None:
-    """What is in the file stays: another recording begins behind it."""
+    """The file's content stays: another recording begins after it."""
     recorded(tmp_path / "rec")
     assert recorded(tmp_path / "rec") == [HEADING, HEADING]
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
 def test_a_full_disk_is_counted() -> None:
-    """Each line that was not written is counted, one line reports it, and nothing is raised."""
+    """Each unwritten line is counted, one line reports it, and nothing is raised."""
     tally = Tally()
     logged: list[str] = []
     recorder = Recorder.open(Path("/dev/full"), HEADING, tally, say=logged.append, clock=ManualClock())
@@ -107,7 +107,7 @@ def test_a_full_disk_is_counted() -> None:
 
 
 class _Hanging(LineFile):
-    """A file on a disk that hangs until it may go on."""
+    """A file on a disk that hangs until released."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT), str(path))
@@ -121,7 +121,7 @@ class _Hanging(LineFile):
 
 
 def test_a_disk_that_hangs_does_not_hold_up_the_loop(tmp_path: Path) -> None:
-    """Recording does not wait; what does not fit is counted, what fits is written once the disk goes on, in order."""
+    """Recording does not wait; lines that do not fit are counted, others written in order when the disk continues."""
     tally = Tally()
     file = _Hanging(tmp_path / "rec")
     clock = ManualClock()
@@ -140,7 +140,7 @@ def test_a_disk_that_hangs_does_not_hold_up_the_loop(tmp_path: Path) -> None:
 
 
 def test_a_disk_that_hangs_for_good(tmp_path: Path) -> None:
-    """Closing gives up what is not known to be written, and counts it."""
+    """Closing gives up lines not known to be written, and counts them."""
     tally = Tally()
     file = _Hanging(tmp_path / "rec")
     recorder = Recorder(file, HEADING, tally)

@@ -1,4 +1,4 @@
-"""A recording's lines: what was recorded is read back the same, nothing else is read, and no secret is in it."""
+"""A recording's lines: they are read back unchanged, nothing else is read, and no secret is in them."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ HEADING = Heading(format=FORMAT, seed=1, host_name="build-7")
 
 
 def recorded(payload: bytes) -> RecordedDatagram:
-    """Return a payload as it is recorded."""
+    """Return the recorded form of a payload."""
     try:
         decoded = decode(payload)
     except MalformedDatagramError as error:
@@ -50,7 +50,7 @@ def _line(*held: object) -> RecordedDatagram:
 
 
 @given(any_payload)
-def test_whatever_arrives_is_read_back(payload: bytes) -> None:
+def test_any_payload_is_read_back(payload: bytes) -> None:
     """A datagram's line, whatever its payload, is read back unchanged and fits its bound."""
     line = recorded(payload)
     text = encode_line(line)
@@ -61,7 +61,7 @@ def test_whatever_arrives_is_read_back(payload: bytes) -> None:
 
 
 @pytest.mark.parametrize("name", EVERYTHING)
-def test_what_the_sdks_send_is_read_back(name: str) -> None:
+def test_sdk_datagrams_are_read_back(name: str) -> None:
     """Every captured datagram comes through its line unchanged."""
     lines = [recorded(datagram.payload) for datagram in recording(name)]
 
@@ -117,8 +117,8 @@ def test_a_name_that_is_not_utf8_is_readable() -> None:
     assert line.command == msgspec.structs.replace(COMMAND, name="caf?", arguments=("caf?", "--all"))
 
 
-def test_a_peer_is_told_whole() -> None:
-    """Host, port and generation of a line are its peer."""
+def test_a_complete_peer() -> None:
+    """The peer of a line has its host, port and generation."""
     assert RecordedOrigin(at_ns=1, host="::1", port=9, generation=3, origin=ORIGIN).peer == Peer("::1", 9, 3)
     assert _line().peer == Peer("127.0.0.1", 40_000)
 
@@ -166,8 +166,8 @@ def _event(**changes: object) -> bytes:
         pytest.param(_event(SessionToken="x"), id="unknown-field-of-an-event"),
     ],
 )
-def test_what_is_no_line_is_refused(text: bytes) -> None:
-    """What no recorder wrote raises the one error, whose text holds nothing of the line."""
+def test_invalid_lines(text: bytes) -> None:
+    """Anything that no recorder wrote raises the one error, whose text quotes nothing of the line."""
     with pytest.raises(RecordingError) as caught:
         decode_line(text)
     assert str(caught.value) == "not a line of a csm-otel recording"
@@ -175,14 +175,14 @@ def test_what_is_no_line_is_refused(text: bytes) -> None:
 
 
 def test_the_changed_lines_are_lines_before_the_change() -> None:
-    """What is refused above is refused for its change."""
+    """Each line rejected above is rejected for its change."""
     assert isinstance(decode_line(_changed()), RecordedDatagram)
     assert isinstance(decode_line(_changed(rejected=["not_json"])), RecordedDatagram)
     assert isinstance(decode_line(_event(latency_ms=1)), RecordedDatagram)
 
 
 def test_another_format_is_named() -> None:
-    """A recording of a later format says which one this program reads."""
+    """The error for a later format says which one this program reads."""
     text = encode_line(Heading(format=FORMAT + 1, seed=1, host_name="h"))
     with pytest.raises(RecordingError, match=f"format {FORMAT + 1}; this csm-otel reads format {FORMAT}"):
         decode_line(text)

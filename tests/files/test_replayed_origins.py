@@ -1,4 +1,4 @@
-"""Origins of a replay: known from the line on that recorded them."""
+"""Origins of a replay: known from their line in the recording."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ORIGIN = Origin(pid=7, start_ticks=1, start_ns=0, name="seven.py")
 
 
 def test_known_once_recorded() -> None:
-    """A peer with a generation is waited for until the recording has its origin, and known then."""
+    """A peer with a generation is waited for until its origin is read, and known then."""
     origins = ReplayedOrigins()
     assert origins.note(EVENT, PEER, received_ns=1, now=0.0) == PEER
     assert (origins.is_resolving(PEER), origins.origin_of(PEER)) == (True, None)
@@ -49,7 +49,7 @@ def test_ends_are_returned_once() -> None:
 
 
 def test_silent_peers_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
-    """However many peers a recording has, only so many are kept: those heard from last."""
+    """However many peers a recording has, only a bounded number is kept: the latest ones."""
     monkeypatch.setattr(replayed_origins, "_MAX_PEERS", 2)
     origins = ReplayedOrigins()
     first, second, third = (Peer("127.0.0.1", port, 1) for port in (1, 2, 3))

@@ -1,6 +1,6 @@
-"""The thread of a write queue, with a disk that works, fails or hangs; what it waits for is tested in `test_backlog`.
+"""The thread of a write queue, with a disk that works, fails or hangs; its waits are tested in `test_backlog`.
 
-Time is a number here: it passes when a test says so, and a disk hangs until a test lets it go on.
+Time is a number here: tests advance it, and a disk hangs until a test releases it.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ LINES = [b"%03d\n" % number for number in range(200)]
 
 
 class Disk:
-    """A file on a disk that writes what it gets, or hangs while its gate is shut."""
+    """A file on a disk that writes its lines, or hangs while its gate is shut."""
 
     def __init__(self, *, hangs: bool = False, fails_at: Sequence[bytes] = ()) -> None:
         self.batches: list[list[bytes]] = []
@@ -57,7 +57,7 @@ class Disk:
 
 
 class Writing:
-    """A queue to a disk, with what became of what was put."""
+    """A queue to a disk, with the results of its entries."""
 
     def __init__(
         self, disk: Disk, *, limit_bytes: int = 1000, batch_bytes: int = 20, gather_seconds: float = 0.0
@@ -78,7 +78,7 @@ class Writing:
 
     @property
     def counts(self) -> tuple[int, int]:
-        """How many were written and dropped."""
+        """The numbers written and dropped."""
         return self.written, self.dropped
 
     def put(self, lines: Sequence[bytes]) -> None:
@@ -91,7 +91,7 @@ class Writing:
         return self.queue.close(deadline_seconds=deadline_seconds)
 
     def begin(self, call: Callable[[], object]) -> Future[object]:
-        """Call something that waits, in a thread of its own."""
+        """Call something that waits, in a separate thread."""
         return self._pool.submit(call)
 
     def begin_to_close(self, deadline_seconds: float = FOREVER_SECONDS) -> Future[object]:
@@ -101,7 +101,7 @@ class Writing:
         return closing
 
     def pass_time(self, seconds: float) -> None:
-        """Let time pass for the queue."""
+        """Advance the queue's clock."""
         self.clock.advance(seconds, self.queue._changed)
 
     def _drop(self, count: int) -> None:
@@ -113,13 +113,13 @@ class Writing:
 
 @pytest.fixture
 def hanging() -> Iterator[Disk]:
-    """Give a disk that hangs, at most until the test is over."""
+    """Return a disk that hangs, at most until the test is over."""
     disk = Disk(hangs=True)
     yield disk
     disk.goes_on.set()
 
 
-def test_what_comes_together_is_written_at_once() -> None:
+def test_entries_put_together_are_written_at_once() -> None:
     """Lines are gathered, and written in as few batches as their bound allows, in order."""
     disk = Disk()
     writing = Writing(disk, batch_bytes=100, gather_seconds=1.0)
@@ -132,7 +132,7 @@ def test_what_comes_together_is_written_at_once() -> None:
 
 
 def test_a_line_does_not_wait_for_others_for_ever() -> None:
-    """A line alone is written after the time for gathering, though nothing closes the queue."""
+    """A single line is written after the time for gathering, though the queue is not closed."""
     disk = Disk()
     writing = Writing(disk, gather_seconds=FOREVER_SECONDS)
     writing.put(LINES[:1])
@@ -141,8 +141,8 @@ def test_a_line_does_not_wait_for_others_for_ever() -> None:
     writing.close()
 
 
-def test_much_is_not_gathered_any_further() -> None:
-    """What fills batches many times over is written though no time passes."""
+def test_many_entries_end_the_gathering() -> None:
+    """Entries for many batches are written without any time passing."""
     disk = Disk()
     writing = Writing(disk, batch_bytes=100_000, limit_bytes=1_000_000, gather_seconds=1.0)
     long_lines = [bytes([number]) * 1000 for number in range(66)]
@@ -163,7 +163,7 @@ def test_one_that_cannot_be_written_is_dropped_alone() -> None:
 
 
 def test_putting_does_not_wait_for_a_disk_that_hangs(hanging: Disk) -> None:
-    """What does not fit is dropped and reported as failing, and what fits is written once the disk goes on."""
+    """Entries that do not fit are dropped and reported, and the others are written once the disk continues."""
     writing = Writing(hanging, limit_bytes=100)
     writing.put(LINES[:1])
     assert hanging.is_writing.wait(DEADLINE_SECONDS)
@@ -189,7 +189,7 @@ def test_putting_does_not_wait_for_a_disk_that_hangs(hanging: Disk) -> None:
     ],
 )
 def test_closing_gives_up_a_disk_that_hangs(hanging: Disk, deadline_seconds: float, passes_seconds: float) -> None:
-    """At the deadline, or earlier without progress, what is not known to be written is dropped, once."""
+    """At the deadline, or earlier without progress, entries not known to be written are dropped, once."""
     writing = Writing(hanging)
     writing.put(LINES[:10])
     assert hanging.is_writing.wait(DEADLINE_SECONDS)
@@ -205,7 +205,7 @@ def test_closing_gives_up_a_disk_that_hangs(hanging: Disk, deadline_seconds: flo
 
 
 def test_closing_waits_for_a_disk_that_is_slow(hanging: Disk) -> None:
-    """Nothing is given up before a stall: what the disk writes by then is written."""
+    """Nothing is given up before a stall: entries written by then count as written."""
     writing = Writing(hanging)
     writing.put(LINES[:10])
     assert hanging.is_writing.wait(DEADLINE_SECONDS)
@@ -226,7 +226,7 @@ def test_a_disk_that_works_needs_no_time() -> None:
 
 @pytest.mark.parametrize("is_closing", [True, False], ids=["while-closing", "before"])
 def test_a_cancel_ends_closing(hanging: Disk, *, is_closing: bool) -> None:
-    """A disk that hangs is not waited for beyond the grace period, and what is left is counted."""
+    """A disk that hangs is waited for only for the grace period, and the rest is counted."""
     writing = Writing(hanging)
     writing.put(LINES)
     assert hanging.is_writing.wait(DEADLINE_SECONDS)
@@ -240,8 +240,8 @@ def test_a_cancel_ends_closing(hanging: Disk, *, is_closing: bool) -> None:
     assert writing.counts == (0, 200)
 
 
-def test_a_cancel_costs_nothing_of_a_disk_that_works() -> None:
-    """What waits for more is written all the same."""
+def test_a_cancel_with_a_working_disk() -> None:
+    """Entries still being gathered are written nevertheless."""
     writing = Writing(Disk(), gather_seconds=1.0)
     writing.put(LINES[:10])
     writing.queue.cancel()
@@ -268,7 +268,7 @@ def test_waiting_for_room_ends_with_a_disk_that_hangs(hanging: Disk, *, is_cance
 
 
 def test_waiting_for_room_loses_nothing(hanging: Disk) -> None:
-    """Putting goes on as the disk does."""
+    """Putting continues when the disk does."""
     writing = Writing(hanging, limit_bytes=4)
     writing.queue.block_when_full(until=float("inf"))
     putting = writing.begin(lambda: writing.put(LINES[:10]))
@@ -306,7 +306,7 @@ def test_a_defect_in_writing_costs_one_line() -> None:
 
 
 def test_marks(hanging: Disk) -> None:
-    """What was put before a mark is flushed once it has been written."""
+    """Entries before a mark are flushed once they have been written."""
     writing = Writing(hanging)
     assert writing.queue.is_flushed(writing.queue.mark())
     writing.put(LINES[:1])

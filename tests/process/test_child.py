@@ -1,7 +1,7 @@
-"""The command of exec is found, started untouched, and its status passed on.
+"""The command of exec is found, started with its environment unchanged, and its status passed on.
 
-Real processes: tests/children/wrapper.py runs a command by Child and ends as it does. Signals: test_child_signals.py;
-PID 1: test_child_init.py.
+Real processes: tests/children/wrapper.py runs a command by Child and exits with its code. Signals:
+test_child_signals.py; PID 1: test_child_init.py.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def test_signal_number() -> None:
     assert run([*python(program), "exit 143"]).stdout == b"143 143 143 None\n"
 
 
-# The command is found as a shell finds it, and what cannot be run is named in one line.
+# The command is found as by a shell, and one that cannot be run is named in one line.
 
 
 @pytest.mark.parametrize(
@@ -65,7 +65,7 @@ def test_signal_number() -> None:
     ],
 )
 def test_lookup_failure(name: str, expected: int, line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is not there gives 127, what cannot be executed 126, each with one line."""
+    """A missing command gives 127, one that cannot be executed 126, each with one line."""
     monkeypatch.chdir(tmp_path)
     Path("folder").mkdir()
     Path("dangling").symlink_to("nowhere")
@@ -124,7 +124,7 @@ def test_without_path() -> None:
 
 
 def test_failure_leaves_signals_as_they_were() -> None:
-    """After a failed start the signal mask and dispositions are as before."""
+    """After a failed start the signal mask and dispositions are restored."""
     program = """if True:
         import signal
         from csm_otel.process.child import Child
@@ -160,7 +160,7 @@ def test_streams() -> None:
 
 @pytest.mark.parametrize("redirection", ["", "<&-", ">&- 2>&-"], ids=["open", "stdin closed", "outputs closed"])
 def test_descriptors(redirection: str, tmp_path: Path) -> None:
-    """The command has the descriptors that the wrapper was started with, and no other."""
+    """The command has the descriptors of the wrapper's start, and no other."""
     program = f"""if True:
         import os
         def is_open(fd):
@@ -203,10 +203,10 @@ def test_group_and_session() -> None:
     ],
 )
 def test_dispositions(ignored: str, number: int, expected: int) -> None:
-    """What was ignored at the start is ignored in the command, and all else has its default."""
+    """Signals ignored at the start are ignored in the command, and all others have their default."""
     shell = ["sh", "-c", f"trap '' {ignored or 'URG'}; exec \"$@\"", "sh"]
     command = ["sh", "-c", f"kill -{int(number)} $$; exit 0"]
-    # Through a shell, because Python hands its own ignored signals on to a command that it starts without wrapper.
+    # Through a shell, because Python passes its ignored signals on to a command that it starts without wrapper.
     plain = run([*shell, *command]).returncode
     assert expected == (128 - plain if plain < 0 else plain)
     assert expected == run([*shell, *WRAPPER, *command]).returncode
@@ -224,7 +224,7 @@ def test_ignored_sigchld() -> None:
 
 @pytest.mark.parametrize("blocked", ["set()", "{signal.SIGUSR1, signal.SIGTERM}"], ids=["empty", "not empty"])
 def test_mask(blocked: str) -> None:
-    """The command's signal mask is the one that the wrapper was started with."""
+    """The command's signal mask is that of the wrapper's start."""
     launcher = f"""if True:
         import os, signal, sys
         signal.pthread_sigmask(signal.SIG_SETMASK, {blocked})
@@ -234,7 +234,7 @@ def test_mask(blocked: str) -> None:
     assert run([*python(launcher), *WRAPPER, *python(program)]).stdout == b"True\n"
 
 
-# The end of the command is noticed while the wrapper does something else.
+# The end of the command is noticed while the wrapper does other work.
 
 
 def test_descriptor_of_the_end() -> None:

@@ -1,4 +1,4 @@
-"""As PID 1, as in a container, the wrapper does what an init has to; see test_child.py for the rest of Child."""
+"""As PID 1, in a container, the wrapper does the duties of an init; see test_child.py for the rest of Child."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ PID_NAMESPACE = ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc"]
 
 
 def is_refused(command: list[str]) -> bool:
-    """Return whether a command that does nothing cannot be run here."""
+    """Return whether a trivial command cannot be run here."""
     return shutil.which(command[0]) is None or run([*command, "true"]).returncode != 0
 
 
@@ -20,8 +20,8 @@ needs_pid_namespace = pytest.mark.skipif(is_refused(PID_NAMESPACE), reason="PID 
 
 @needs_pid_namespace
 def test_orphans() -> None:
-    """Orphans are reaped while the command runs, many at once, and its own status is not mistaken."""
-    # Leaves what it has started to PID 1 when all of it has ended.
+    """Orphans are reaped while the command runs, many at once, and its own status is not confused with theirs."""
+    # Leaves its children to PID 1 once all of them have ended.
     parent = """if True:
         import os
         pids = [os.posix_spawn("/bin/sh", ["sh", "-c", "exit 9"], {}) for _ in range(20)]
@@ -46,7 +46,7 @@ def test_orphans() -> None:
 
 @needs_pid_namespace
 def test_orphan_that_outlives_the_command() -> None:
-    """An orphan that ends after the command is reaped, too, and does not touch the command's status."""
+    """An orphan that ends after the command is reaped, too, and does not change the command's status."""
     program = """if True:
         import os, time
         from csm_otel.process.child import Child

@@ -41,7 +41,7 @@ with_each_signal = pytest.mark.parametrize("number", NUMBERS)
 
 
 def fence(number: int) -> signal.Signals:
-    """Return another signal: once it has come through, a repetition of the first would have come, too."""
+    """Return another signal: once it has arrived, a repetition of the first would have arrived, too."""
     return signal.SIGTERM if number != signal.SIGTERM else signal.SIGHUP
 
 
@@ -58,13 +58,13 @@ def on_terminal(command: list[str], *, extra: dict[str, str]) -> Generator[tuple
             os.close(slave)
 
 
-# What kill() sends to the wrapper is forwarded.
+# Signals from kill() to the wrapper are forwarded.
 
 
 @with_each_way
 @with_each_signal
 def test_kill_is_forwarded_once(number: signal.Signals, way: dict[str, str]) -> None:
-    """The command gets each signal exactly once, and the wrapper lives on."""
+    """The command gets each signal exactly once, and the wrapper continues."""
     with started([*WRAPPER, *COUNT_SIGNALS], extra=way) as process:
         assert next_line(process.stdout) == "ready"
         process.send_signal(number)
@@ -86,7 +86,7 @@ def test_kill_ends_the_command(number: signal.Signals, way: dict[str, str]) -> N
 
 @pytest.mark.parametrize("moment", ["before", "after"])
 def test_kill_around_the_start(moment: str) -> None:
-    """A signal that comes just before the command is started, or before anything listens, is forwarded."""
+    """A signal just before the command is started, or before it is handled, is forwarded."""
     program = f"""if True:
         import os, signal
         from csm_otel.process.child import Child
@@ -134,7 +134,7 @@ def test_kill_that_is_refused() -> None:
         assert process.communicate(b"\n", timeout=DEADLINE_SECONDS)[0] == b"2\n"
 
 
-# What the terminal sends to the whole group is not sent again.
+# Signals from the terminal to the whole group are not forwarded.
 
 
 @with_each_way
@@ -143,7 +143,7 @@ def test_kill_that_is_refused() -> None:
     [pytest.param(b"\x03", "SIGINT", id="Ctrl-C"), pytest.param(b"\x1c", "SIGQUIT", id="Ctrl-backslash")],
 )
 def test_key_is_not_forwarded(key: bytes, name: str, way: dict[str, str]) -> None:
-    """The command sees a key once; what is sent to the wrapper alone still comes through."""
+    """The command receives a key's signal once; signals to the wrapper alone are still forwarded."""
     with on_terminal([*WRAPPER, *COUNT_SIGNALS], extra=way) as (process, terminal):
         assert next_line(process.stdout) == "ready"
         # The wrapper handles it late, so that a repetition could not merge with the command's own.
@@ -221,7 +221,7 @@ def test_interrupted_twice_after_the_end(number: signal.Signals, way: dict[str, 
 
 @with_each_way
 def test_key_pressed_twice_after_the_end(way: dict[str, str]) -> None:
-    """Where Ctrl-C ended the command, a third one ends a wrapper that blocks, and 130 stands."""
+    """If Ctrl-C ended the command, a third one ends a wrapper that blocks, with 130."""
     command = [*WRAPPER, "sh", "-c", "echo ready; exec sleep 90"]
     with on_terminal(command, extra={**way, "WRAPPER_STEPS": "2"}) as (process, terminal):
         assert next_line(terminal).startswith("started ")
@@ -236,7 +236,7 @@ def test_key_pressed_twice_after_the_end(way: dict[str, str]) -> None:
 
 @with_each_way
 def test_key_that_ends_the_command(way: dict[str, str]) -> None:
-    """The Ctrl-C that ends the command is no interruption of what follows; a second one is."""
+    """The Ctrl-C that ends the command does not interrupt the rest; a second one does."""
     command = [*WRAPPER, "sh", "-c", "echo ready; exec sleep 90"]
     with on_terminal(command, extra={**way, "WRAPPER_STEPS": "1"}) as (process, terminal):
         assert next_line(terminal).startswith("started ")
@@ -250,7 +250,7 @@ def test_key_that_ends_the_command(way: dict[str, str]) -> None:
 
 @with_each_way
 def test_kill_together_with_the_end(way: dict[str, str]) -> None:
-    """A signal that is found together with the end counts as sent before it."""
+    """A signal found together with the end counts as sent before it."""
     command = [*WRAPPER, "sh", "-c", "echo ready; exec sleep 90"]
     with started(command, extra={**way, "WRAPPER_STEPS": "1"}) as process:
         pid = int(next_line(process.stderr).removeprefix("started "))

@@ -1,4 +1,4 @@
-"""Names of commands: what a person would call them, and never an argument."""
+"""Names of commands: those that a user would give them, and never an argument."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from csm_otel.process.command_name import name_of_command
 
-# In the table "hunter2" stands where an argument is.
+# In the table "hunter2" stands for an argument.
 
 
 @pytest.mark.parametrize(
@@ -88,7 +88,7 @@ from csm_otel.process.command_name import name_of_command
     ],
 )
 def test_name(command: str, expected: str) -> None:
-    """A command is called by its script, module or class, else by its program, and never by an argument."""
+    """A command is named by its script, module or class, else by its program, and never by an argument."""
     assert "hunter2" not in expected
     assert expected == name_of_command(command.split())
 
@@ -109,7 +109,7 @@ def test_name(command: str, expected: str) -> None:
 )
 @given(arguments=st.lists(st.text(max_size=20), max_size=5))
 def test_arguments_do_not_matter(front: str, arguments: list[str]) -> None:
-    """Arguments behind the script or the code do not change the name."""
+    """Arguments after the script or the code do not change the name."""
     words = front.split()
 
     assert name_of_command(words) == name_of_command([*words, *arguments])

@@ -1,4 +1,4 @@
-"""What is printed of an unexpected exception."""
+"""The output about an unexpected exception."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _UNRAISABLE = "class C:\n  __del__ = lambda self: fail()\nc = C(); del c"
     ],
 )
 def test_which_and_where(body: str, code: int) -> None:
-    """Whichever thread it ends, an exception is one line with its type and where it was raised, without its text."""
+    """In any thread, an exception is one line with its type and place, without its text."""
     script = f"import csm_otel.process.crash as c; c.hide_texts()\ndef fail(): raise KeyError('{_SECRET}')\n{body}"
 
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False, timeout=60)

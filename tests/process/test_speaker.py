@@ -14,12 +14,12 @@ from csm_otel.process.speaker import RateLimit, Speaker
 
 @pytest.fixture
 def stream() -> io.StringIO:
-    """Return a stream that keeps what is written to it."""
+    """Return a stream that keeps its content."""
     return io.StringIO()
 
 
 def test_a_line(stream: io.StringIO) -> None:
-    """A line is prefixed with the program's name; text is written as it is."""
+    """A line is prefixed with the program's name; text is written unchanged."""
     speaker = Speaker(stream)
 
     speaker.say("listening")
@@ -63,7 +63,7 @@ def test_held(stream: io.StringIO) -> None:
 
 
 def test_released_to_another_stream(stream: io.StringIO) -> None:
-    """Held lines, and all that follow, can be released to another stream."""
+    """Held lines, and all later ones, can be released to another stream."""
     first = io.StringIO()
     speaker = Speaker(first, held=True)
     speaker.say("held")
@@ -75,7 +75,7 @@ def test_released_to_another_stream(stream: io.StringIO) -> None:
     assert stream.getvalue() == "csm-otel: held\ncsm-otel: later\n"
 
 
-def test_what_is_held_is_bounded(stream: io.StringIO) -> None:
+def test_held_lines_are_bounded(stream: io.StringIO) -> None:
     """Only the first hundred lines are held, however long the command runs."""
     speaker = Speaker(stream, held=True)
     for number in range(1000):
@@ -142,7 +142,7 @@ def test_a_broken_pipe() -> None:
     Speaker(pipe).say("x")
     Speaker(pipe).say("y")
 
-    with pytest.raises(BrokenPipeError):  # what was not written is still in its buffer
+    with pytest.raises(BrokenPipeError):  # its buffer still has the unwritten line
         pipe.close()
 
 
@@ -164,7 +164,7 @@ def test_a_stream_without_an_encoding() -> None:
 
 
 def test_without_stderr() -> None:
-    """A process that was started with stderr closed writes nothing, and goes on."""
+    """A process that was started with stderr closed writes nothing, and continues."""
     program = (
         "from csm_otel.process.speaker import Speaker; Speaker().say('x'); Speaker(held=True).release(); print('alive')"
     )

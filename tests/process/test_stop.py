@@ -51,7 +51,7 @@ def test_the_first_signal_stops(number: signal.Signals) -> None:
 @pytest.mark.parametrize("number", NUMBERS)
 @pytest.mark.parametrize("first", NUMBERS)
 def test_the_second_signal_ends_at_once(first: signal.Signals, number: signal.Signals) -> None:
-    """The second signal, the same or another, ends the process by that signal, whatever it does."""
+    """The second signal, the same or another, ends the process by that signal, in any state."""
     with started(python(PROGRAM)) as process:
         assert next_line(process.stdout) == "False 0"
         process.send_signal(first)
@@ -161,7 +161,7 @@ print("over", stop.is_set(), flush=True)
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_ends_the_input(number: signal.Signals) -> None:
-    """What is there is read; with the first signal the reader is at its end, and the process goes on."""
+    """Available input is read; at the first signal the reader is at its end, and the process continues."""
     with started(python(READER)) as process:
         assert next_line(process.stdout) == "ready"
         assert process.stdin is not None

@@ -40,7 +40,7 @@ def test_after_its_end() -> None:
 
 
 def test_a_write_to_its_descriptor() -> None:
-    """What is written to its descriptor wakes it, as the interpreter does with a signal's number."""
+    """A byte written to its descriptor wakes it, as the interpreter does with a signal's number."""
     waker = Waker()
     os.write(waker.wakeup_fd(), b"x")
     assert is_awake(waker)
@@ -82,7 +82,7 @@ def test_a_queues_capacity() -> None:
 
 
 def test_a_closed_queue() -> None:
-    """An item that is put too late is no failure."""
+    """An item put too late is no error."""
     queue: SelectableQueue[int] = SelectableQueue()
     queue.close()
     queue.put(1)
@@ -90,7 +90,7 @@ def test_a_closed_queue() -> None:
 
 
 def test_a_queue_between_threads() -> None:
-    """Nothing that one thread puts is lost or doubled while another pops."""
+    """No item that one thread puts is lost or duplicated while another pops."""
     queue: SelectableQueue[int] = SelectableQueue()
     popped: list[int] = []
 

@@ -1,4 +1,4 @@
-"""The rows of a call: what stands in which column, and when there are rows below it."""
+"""The rows of a call: the content of each column, and the rows below it."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def test_a_retried_call() -> None:
 
 
 def test_a_failed_call() -> None:
-    """Its message is a row of its own, which its attempt does not repeat."""
+    """Its message is a separate row, which its attempt does not repeat."""
     failure: dict[str, Any] = {"error": "AccessDenied", "message": "not authorized", "status": 403}
     one = call(span(11, 99, csm__attempt__number=1, **failure), **failure)
 

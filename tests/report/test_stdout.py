@@ -1,4 +1,4 @@
-"""Waterfalls on stdout: what is printed when, and what happens where it cannot be."""
+"""Waterfalls on stdout: when they are printed, and failures to print them."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Stream(io.TextIOWrapper):
 
 @pytest.mark.parametrize("encoding", ["utf-8", "ascii"])
 def test_a_batch_is_printed_at_once(encoding: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each batch is flushed as a waterfall of 120 columns, in ASCII where the stream has no UTF-8."""
+    """Each batch is flushed as a waterfall of 120 columns, in ASCII if the stream has no UTF-8."""
     stream = Stream(encoding)
     monkeypatch.setattr(sys, "stdout", stream)
     stdout = Stdout(say=pytest.fail)
@@ -40,8 +40,8 @@ def test_a_batch_is_printed_at_once(encoding: str, monkeypatch: pytest.MonkeyPat
     assert stream.written.getvalue().decode(encoding) == expected
 
 
-def test_what_waits_is_printed_at_the_end(capsys: pytest.CaptureFixture[str]) -> None:
-    """Calls of a process whose root never comes are printed when all is over."""
+def test_pending_traces_are_printed_at_the_end(capsys: pytest.CaptureFixture[str]) -> None:
+    """Calls of a process whose root never arrives are printed at the end."""
     stdout = Stdout(say=pytest.fail)
 
     stdout.show(IN_A_PROCESS)
@@ -53,8 +53,8 @@ def test_what_waits_is_printed_at_the_end(capsys: pytest.CaptureFixture[str]) ->
     assert not capsys.readouterr().out
 
 
-def test_nobody_reads(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What cannot be printed is reported, and costs nothing else."""
+def test_no_reader(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A failure to print is reported, and has no other effect."""
     logged: list[str] = []
     reader, writer = os.pipe()
     os.close(reader)
@@ -64,7 +64,7 @@ def test_nobody_reads(monkeypatch: pytest.MonkeyPatch) -> None:
     Stdout(say=logged.append).show(SPANS)
 
     assert logged == ["cannot write to stdout: broken pipe"]
-    with pytest.raises(BrokenPipeError):  # what is left in its buffer
+    with pytest.raises(BrokenPipeError):  # left in its buffer
         stream.close()
 
 

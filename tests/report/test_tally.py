@@ -86,12 +86,12 @@ def test_each_reason_has_words() -> None:
 
 
 def test_unknown_kernel_drops_are_not_called_zero() -> None:
-    """Where the system has no count of drops, the tally says so."""
+    """If the system does not count drops, the tally says so."""
     assert render_tally(Tally()) == CLEAN.replace("0 dropped by the kernel", "kernel drops unknown")
 
 
 def test_the_intake_of_each_socket() -> None:
-    """Where more than one socket got something each has a line; one that got nothing has none."""
+    """If several sockets received datagrams each of them has a line; idle ones have none."""
     four = SocketCounters(("127.0.0.1", 31000), 1200, 7, 8_388_608)
     six, idle = SocketCounters(("::1", 31000), 34, None, 425_984), SocketCounters(("10.0.0.1", 31000), 0, 0, 1)
 

@@ -1,4 +1,4 @@
-"""Text for the terminal: durations, strangers' words, widths."""
+"""Text for the terminal: durations, foreign text, widths."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_durations(nanoseconds: int, expected: str) -> None:
     ],
 )
 def test_strangers_words_cannot_act_on_the_terminal(text: str, expected: str, expected_ascii: str) -> None:
-    """What a terminal would act on is gone, and an ASCII stream gets ASCII."""
+    """Control sequences are removed, and an ASCII stream gets ASCII."""
     assert expected == Terminal(80).printable(text)
     assert expected_ascii == Terminal(80, ascii_only=True).printable(text)
 

@@ -59,7 +59,7 @@ def only(traces: list[Trace]) -> Trace:
 @pytest.mark.parametrize("name", ["last attempt", "S3.GetObject attempt", "retry attempt"])
 @pytest.mark.parametrize("role", [SpanRole.COMMAND, SpanRole.PROCESS])
 def test_a_script_called_like_an_attempt_is_the_root(name: str, role: SpanRole) -> None:
-    """What a span stands for is its role, whatever a script is called."""
+    """The role of a span is not read off its name."""
     root = span(role, 0, 100, name=name)
     call = span(SpanRole.CALL, 10, 20, parent=root)
 
@@ -94,7 +94,7 @@ def test_attempts_are_below_their_calls() -> None:
     assert trace.interval == (10 * MS, 90 * MS)
 
 
-def test_an_attempt_whose_call_is_elsewhere_has_a_line_of_its_own() -> None:
+def test_an_attempt_without_its_call_has_a_line() -> None:
     """An attempt is never lost, even if its call is in another batch; it counts neither as a call nor as an orphan."""
     absent = span(SpanRole.CALL, 0, 30)
     attempt = span(SpanRole.ATTEMPT, 0, 30, parent=absent)
@@ -137,7 +137,7 @@ def test_traces_come_in_order_of_start() -> None:
 def test_the_count_of_attempts(
     attributes: dict[str, AttributeValue], attempts: list[tuple[int, int]], expected: int
 ) -> None:
-    """A call took as many attempts as it counts, or as were seen and are known to be missing."""
+    """A call has as many attempts as it counts, or as were seen and are known to be missing."""
     assert call_of(attempts, attributes=attributes).attempt_count == expected
 
 
@@ -157,7 +157,7 @@ def test_back_offs(
     attempts: list[tuple[int, int]],
     expected: tuple[tuple[int, int] | None, ...],
 ) -> None:
-    """The time between two attempts is back-off where both are certain, and longer than two clock readings differ."""
+    """The time between two attempts is back-off if both are certain, and longer than two clock readings differ."""
     assert call_of(attempts, attributes=attributes).back_offs == expected
 
 
@@ -192,7 +192,7 @@ def test_time_in_calls_counts_once() -> None:
 
 
 def test_back_off_within_the_trace() -> None:
-    """The back-off of calls that ran at the same time counts once."""
+    """The back-off of concurrent calls counts once."""
     root = span(SpanRole.COMMAND, 0, 100)
     first, second = (span(SpanRole.CALL, 0, 100, parent=root) for _ in range(2))
     attempts = [

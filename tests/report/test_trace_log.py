@@ -1,4 +1,4 @@
-"""The log of traces: that of a process once, when it has ended, any other with its batch; and how much may wait."""
+"""The log of traces: that of a process once, when it has ended, any other with its batch; and its bounds."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def heads(text: str) -> list[str]:
 
 
 def test_a_process_is_rendered_once_and_whole() -> None:
-    """Whatever the batches, its waterfall is rendered with its root, and has every call and orphan."""
+    """Its waterfall is rendered with its root, in any batches, and has every call and orphan."""
     rig = Rig()
     batches = [rig.call(NIGHTLY), [*rig.call(NIGHTLY, 210), *rig.orphan(NIGHTLY)]]
     root = rig.root(NIGHTLY)
@@ -109,7 +109,7 @@ def test_other_traces_are_rendered_with_their_batch() -> None:
     assert heads(rig.log.add([rig.root(NIGHTLY)])) == ["nightly.py"]
 
 
-def test_what_comes_after_the_root() -> None:
+def test_spans_after_the_root() -> None:
     """Later spans are rendered with their batch, with the number of calls shown before."""
     rig = Rig()
     first, late = rig.call(NIGHTLY), rig.call(NIGHTLY, 210)
@@ -123,7 +123,7 @@ def test_what_comes_after_the_root() -> None:
 
 
 def test_too_much_waits() -> None:
-    """The longest trace is rendered incomplete, and its later part says so; the others go on waiting."""
+    """The longest trace is rendered incomplete, and its later part says so; the others keep waiting."""
     rig = Rig(max_spans=5)
     assert not rig.log.add([*rig.call(BACKUP), *rig.call(NIGHTLY)])
 

@@ -1,4 +1,4 @@
-"""The waterfall: exact text of small traces, a whole one, and what holds for any span data."""
+"""The waterfall: exact text of small traces, a whole one, and properties for any span data."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ DENIED = (
 
 
 def _demo() -> list[SpanData]:
-    """Return what a job as one finds them makes: retries, failures, threads, losses."""
+    """Return the spans of a realistic job: retries, failures, threads, losses."""
     root = _command(3421, code=1, name="legacy_backup.py")
     put = [(291, 303, *SLOW_DOWN), (612, 625, *SLOW_DOWN), _ok(1105, 1203)]
     denied = (1211, 1222, 400, "AccessDeniedException", DENIED)
@@ -176,7 +176,7 @@ without its call; 3.04 s of 3.42 s in AWS calls; 789 ms in back-off
 
 
 def test_a_whole_trace() -> None:
-    """A realistic job reads as intended, whatever the order in which its spans came."""
+    """A realistic job has the intended text, in any order of its spans."""
     spans = _demo()
     assert render_waterfall(spans, width=100, color=False) == DEMO
     assert render_waterfall(spans[::-1], width=100, color=False) == DEMO
@@ -401,7 +401,7 @@ def test_traces_come_one_after_the_other() -> None:
 
 
 def test_the_application_is_named() -> None:
-    """Where the application has another name than its command, given by ``--name`` or by itself, both are there."""
+    """If the application has another name than its command, given by ``--name`` or by itself, both are shown."""
     deploy = Resource((("service.name", "deploy"),))
     root = _span("deploy.sh", 0, 1000, role=SpanRole.COMMAND, process__exit__code=0, resource=deploy)
     (header, _) = render_waterfall([root], width=100, color=False).splitlines()
@@ -471,7 +471,7 @@ def test_a_full_buffer_that_left_nothing_out_says_nothing() -> None:
     assert buffer.render(width=100, color=False) == DEMO
 
 
-# Of each kind that a terminal treats in its own way: controls, format characters, marks, wide ones, a lone surrogate.
+# Of each kind that a terminal treats specially: controls, format characters, marks, wide ones, a lone surrogate.
 _LETTERS = (
     "aZ.~ \x00\x07\t\n\r\x1b\x1c\x7f\x85\x9b\xa0\xade\u0301\u200b\u202e\u2028\ufe0f\uff21表가🙂é█\ud800\ue000\U000e0041"
 )
@@ -549,7 +549,7 @@ def _any_trace(draw: st.DrawFn) -> list[SpanData]:
 def test_any_span_data_gives_harmless_lines_within_the_width(
     *, spans: list[SpanData], width: int, color: bool, ascii_only: bool, max_calls: int
 ) -> None:
-    """Whatever strangers send: no exception, no wide line, nothing a terminal acts on but colour, ASCII if asked."""
+    """For any span data: no exception, no wide line, no control sequence but colour, ASCII on request."""
     text = render_waterfall(spans, width=width, color=color, ascii_only=ascii_only, max_calls=max_calls)
     plain = _SGR.sub("", text) if color else text
     for line in plain.split("\n"):

@@ -1,4 +1,4 @@
-"""Pipelines without sockets or a back end, for what a running daemon is asked."""
+"""Pipelines without sockets or a back end, for the service of a running daemon."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ if TYPE_CHECKING:
 
 PEER = Peer("127.0.0.1", 40_000)
 HELD_PEER = PEER._replace(generation=1)
-"""One whose process is being looked up, and never found."""
+"""A peer whose process is being looked up, and never found."""
 
 
 class HeldQueue:
-    """Stands for the queue to a back end, which has everything once ``has_all`` is set."""
+    """Replaces the queue to a back end, which has everything once ``has_all`` is set."""
 
     def __init__(self) -> None:
         self.has_all = False
         self.marks = 0
 
     def mark(self) -> int:
-        """Return where the queue ends."""
+        """Return the position after the last request."""
         self.marks += 1
         return self.marks
 
@@ -62,6 +62,6 @@ def with_queue(bridge: Bridge, queue: HeldQueue) -> Bridge:
 
 
 def receive_attempt(bridge: Bridge, *, now: float, peer: Peer = PEER) -> None:
-    """Let an attempt arrive, which waits for its call."""
+    """Receive an attempt, which waits for its call."""
     decoded = decode(attempt())
     bridge.pipeline.receive(decoded, peer=peer, received_ns=1, now=now)

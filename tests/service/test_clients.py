@@ -1,4 +1,4 @@
-"""The clients of a socket: each gets its response, and none holds up another."""
+"""The clients of a socket: each gets its response, and none delays another."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ DEADLINE_SECONDS = 60.0
 
 
 class Reception:
-    """Clients at a socket, the connections to it, and the time that it is."""
+    """Clients at a socket, the connections to it, and the current time."""
 
     def __init__(self, path: Path) -> None:
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -37,7 +37,7 @@ class Reception:
         self.stack = ExitStack()
 
     def connect(self, sent: bytes = b"") -> socket.socket:
-        """Return a connection on which something has been sent."""
+        """Return a connection with data sent on it."""
         sock = self.stack.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM))
         sock.connect(str(self.path))
         sock.settimeout(DEADLINE_SECONDS)
@@ -45,7 +45,7 @@ class Reception:
         return sock
 
     def complete(self, count: int) -> list[Client]:
-        """Wait until so many requests are complete."""
+        """Wait until that many requests are complete."""
         complete: list[Client] = []
 
         def is_enough() -> bool:
@@ -65,7 +65,7 @@ def reception(tmp_path: Path) -> Generator[Reception]:
 
 
 def test_one_after_the_other(reception: Reception) -> None:
-    """A request that comes in pieces is complete with its terminator, and answered; both hang up."""
+    """A request in pieces is complete with its terminator, and answered; both hang up."""
     slow = reception.connect(b"he")
     quick = reception.connect(b"hi\n")
     (first,) = reception.complete(1)
@@ -81,7 +81,7 @@ def test_one_after_the_other(reception: Reception) -> None:
 
 
 def test_a_response_arrives_though_more_was_sent(reception: Reception) -> None:
-    """What a client sends behind the terminator is discarded, and does not cost it its response."""
+    """Data after the terminator is discarded, and the client gets its response nevertheless."""
     sock = reception.connect(b"hi\nand more" + b"x" * 5000)
     (client,) = reception.complete(1)
     sock.sendall(b"y" * 5000)
@@ -99,7 +99,7 @@ def test_no_request(reception: Reception, sent: bytes) -> None:
     (client,) = reception.complete(1)
     assert client.request == b"hi\n"
     reception.clients.wait(0)
-    with suppress(ConnectionResetError):  # where something was unread
+    with suppress(ConnectionResetError):  # if something was unread
         assert sock.recv(100) == b""
 
 
@@ -114,7 +114,7 @@ def test_a_response_to_a_client_that_has_hung_up(reception: Reception) -> None:
 
 
 def test_hanging_up_frees_the_slot(reception: Reception) -> None:
-    """A client that hangs up while it waits is forgotten; one that only has nothing more to send is not."""
+    """A client that hangs up while it waits is removed; one that only shuts down its sending side is not."""
     leaving, staying = reception.connect(b"one\n"), reception.connect(b"two\n")
     clients = sorted(reception.complete(2), key=lambda client: bytes(client.request))
     staying.shutdown(socket.SHUT_WR)
@@ -166,7 +166,7 @@ def test_the_lingering_close(reception: Reception) -> None:
 
 
 def test_a_crowd(reception: Reception) -> None:
-    """Of more silent clients than there are slots those that came first make room."""
+    """Of more silent clients than there are slots the first ones make room."""
     crowd = [reception.connect() for _ in range(150)]
     reception.connect(b"hi\n")
     (client,) = reception.complete(1)
@@ -175,7 +175,7 @@ def test_a_crowd(reception: Reception) -> None:
     assert len(reception.clients._clients) == 64
 
 
-def test_no_slot_is_taken_from_one_that_waits(reception: Reception) -> None:
+def test_a_waiting_client_keeps_its_slot(reception: Reception) -> None:
     """While every slot belongs to a client that waits for its response, further ones are rejected."""
     for _ in range(64):
         reception.connect(b"hi\n")

@@ -22,7 +22,7 @@ NOT_UNDERSTOOD = {"error": "not understood"}
 
 
 class Daemon:
-    """A control socket, the pipeline behind it, and the time that it is."""
+    """A control socket, the pipeline behind it, and the current time."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -32,12 +32,12 @@ class Daemon:
         self.control = Control.open(path, self.bridge)
 
     def turn(self) -> None:
-        """Do what a turn of the loop does."""
+        """Run one turn of the loop."""
         self.bridge.pipeline.advance(now=self.now)
         self.control.poll(now=self.now)
 
     def ask(self, line: bytes) -> socket.socket:
-        """Return a connection on which a line has been sent."""
+        """Return a connection with a line sent on it."""
         sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         sock.connect(str(self.path))
         sock.settimeout(DEADLINE_SECONDS)
@@ -121,7 +121,7 @@ def test_when_it_is_polled(daemon: Daemon) -> None:
 
 
 def test_hanging_up_cancels_the_flush(daemon: Daemon) -> None:
-    """The flush of a client that has hung up is forgotten."""
+    """The flush of a client that has hung up is cancelled."""
     daemon.flush(MAX_TIMEOUT_SECONDS).close()
 
     def is_forgotten() -> bool:
@@ -133,7 +133,7 @@ def test_hanging_up_cancels_the_flush(daemon: Daemon) -> None:
 
 
 def test_closing(daemon: Daemon) -> None:
-    """A daemon that is stopped answers those that wait, and removes its socket."""
+    """A stopped daemon answers waiting clients, and removes its socket."""
     with daemon.flush(10) as sock:
         daemon.control.close()
         answered = json.loads(sock.recv(65_536))
@@ -156,7 +156,7 @@ def test_closing(daemon: Daemon) -> None:
     ],
 )
 def test_no_request(daemon: Daemon, line: bytes) -> None:
-    """A line that is no request to flush, with a timeout of up to an hour, is answered with an error."""
+    """A line that is not a flush request, with a timeout of up to an hour, is answered with an error."""
     assert answer(daemon, daemon.ask(line + b"\n")) == NOT_UNDERSTOOD
 
 

@@ -1,4 +1,4 @@
-"""The control socket's path, and that nobody else can use it."""
+"""The control socket's path, and that no other user can use it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from csm_otel.service.control_socket import connect, default_paths, is_off, open
 
 
 def test_default_paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The runtime folder of the user comes first, then a folder of the user's own in the temporary one."""
+    """The runtime folder of the user comes first, then the user's folder in the temporary one."""
     monkeypatch.setattr(tempfile, "tempdir", "/tmp")
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
     temporary = Path(f"/tmp/csm-otel-{os.geteuid()}/31000.sock")
@@ -35,7 +35,7 @@ def test_off(control: Path | None, *, off: bool) -> None:
 
 
 def test_only_its_owner_may_connect(tmp_path: Path) -> None:
-    """The folder is created with mode 0700, the socket with 0600, whatever the umask, which is left as it was."""
+    """The folder is created with mode 0700, the socket with 0600, whatever the umask, which is restored."""
     path = tmp_path / "folder/sock"
     umask = os.umask(0)
     try:

@@ -1,4 +1,4 @@
-"""One flush, step by step on numbers: released, held for its origin, exported, delivered, or why not."""
+"""One flush, step by step on numbers: released, held for its origin, exported, delivered, or failed."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ MOST_TURNS = 20
 
 @pytest.fixture
 def shown() -> list[SpanData]:
-    """Return where spans are shown."""
+    """Return the stream of the shown spans."""
     return []
 
 
@@ -57,14 +57,14 @@ def test_everything_is_delivered(bridge: Bridge, shown: list[SpanData]) -> None:
 
 
 def test_nothing_to_flush(bridge: Bridge) -> None:
-    """Where nothing waits there is nothing to wait for, but the loop has its turn first."""
+    """If nothing is pending it ends at once, but only after a turn of the loop."""
     flushing = Flushing(bridge, timeout_seconds=10.0, now=0.0, requested_ns=1)
     assert flushing.advance(now=0.0) is None
     assert turns(bridge, flushing, 0.0) == DELIVERED
 
 
 def test_the_loop_has_its_turn_first(bridge: Bridge) -> None:
-    """What arrived while the flush was requested is received before anything is released."""
+    """Datagrams that arrived before the request are received before anything is released."""
     receive_attempt(bridge, now=0.0)
     flushing = Flushing(bridge, timeout_seconds=10.0, now=0.0, requested_ns=1)
     assert flushing.advance(now=0.0) is None
@@ -75,8 +75,8 @@ def test_the_loop_has_its_turn_first(bridge: Bridge) -> None:
     assert bridge.snapshot().events_pending == 2
 
 
-def test_what_waits_in_a_socket(shown: list[SpanData]) -> None:
-    """What had arrived at a socket is received first; until then nothing is released."""
+def test_datagrams_in_a_socket(shown: list[SpanData]) -> None:
+    """Datagrams waiting in a socket are received first; until then nothing is released."""
     with (
         closing(Receiver.bind("127.0.0.1", 0)) as receiver,
         closing(Waker()) as waker,
@@ -95,7 +95,7 @@ def test_what_waits_in_a_socket(shown: list[SpanData]) -> None:
 
 
 def test_a_back_end_that_is_slow(bridge: Bridge) -> None:
-    """A flush lasts until the back end has everything; meanwhile only time brings it on."""
+    """A flush lasts until the back end has everything; meanwhile it only waits."""
     queue = HeldQueue()
     bridge = with_queue(bridge, queue)
     receive_attempt(bridge, now=0.0)
@@ -114,7 +114,7 @@ def test_a_back_end_that_is_slow(bridge: Bridge) -> None:
     [pytest.param(10.0, "not within 10 s", id="seconds"), pytest.param(0.5, "not within 0.5 s", id="fraction")],
 )
 def test_the_timeout(bridge: Bridge, timeout_seconds: float, why_not: str) -> None:
-    """A flush that has not ended after its timeout has failed."""
+    """A flush that has not ended at its timeout has failed."""
     bridge = with_queue(bridge, HeldQueue())
     flushing = Flushing(bridge, timeout_seconds=timeout_seconds, now=100.0, requested_ns=1)
     assert turns(bridge, flushing, 100.0 + timeout_seconds - 0.1) is None
@@ -137,7 +137,7 @@ def test_losses(bridge: Bridge) -> None:
 
 
 def test_an_attempt_whose_origin_is_looked_up(bridge: Bridge, shown: list[SpanData]) -> None:
-    """What waits for its origin is held as long as otherwise, and goes without it then."""
+    """A call that waits for its origin is held no longer than usual, and released without it then."""
     receive_attempt(bridge, now=0.0, peer=HELD_PEER)
     flushing = Flushing(bridge, timeout_seconds=10.0, now=0.0, requested_ns=1)
 

@@ -64,7 +64,7 @@ def raw(health: Health, sent: bytes) -> bytes:
 
 @pytest.mark.parametrize("path", ["/healthz", "/readyz", "/readyz?verbose"])
 def test_all_is_well(health: Health, path: str) -> None:
-    """Both are 200 while the loop runs and spans are kept, with the counts and nothing else."""
+    """Both are 200 while the loop runs and spans are kept, with the counts only."""
     status, body = probe(health, path)
     assert status == 200
     assert body == {"status": "ok", "troubles": [], **COUNTS._asdict()}
@@ -74,7 +74,7 @@ def test_all_is_well(health: Health, path: str) -> None:
     ("can_deliver", "ready", "word"), [(True, 200, "degraded"), (False, 503, "failing")], ids=["degraded", "failing"]
 )
 def test_troubles(health: Health, *, can_deliver: bool, ready: int, word: str) -> None:
-    """What does not work is named; readiness ends when no span is kept any more, liveness does not."""
+    """Each trouble is named; readiness ends when no span is kept any more, liveness does not."""
     health.beat(COUNTS, troubles=["spool cannot be used"], can_deliver=can_deliver)
     status, body = probe(health, "/readyz")
     assert (ready, word, ["spool cannot be used"]) == (status, body["status"], body["troubles"])
@@ -149,7 +149,7 @@ def test_garbage(health: Health, sent: bytes) -> None:
     assert raw(health, sent).startswith(b"HTTP/1.1 400 ")
 
 
-def test_slow_clients_hold_up_nobody(health: Health) -> None:
+def test_slow_clients_block_no_probe(health: Health) -> None:
     """Any number of clients that send nothing, or half a request, leave room for a probe."""
     address = urlsplit(health.url)
     crowd = [socket.create_connection((address.hostname, address.port), timeout=DEADLINE_SECONDS) for _ in range(150)]

@@ -40,7 +40,7 @@ def notifications(tmp_path: Path) -> Generator[socket.socket]:
 
 
 def received(sock: socket.socket) -> list[str]:
-    """Return what has been notified."""
+    """Return the notifications received."""
     notified = []
     while True:
         try:
@@ -50,7 +50,7 @@ def received(sock: socket.socket) -> list[str]:
 
 
 def test_reports_to_the_operator(bridge: Bridge) -> None:
-    """At each interval the counts are reported, but only where they have changed."""
+    """At each interval the counts are reported, but only if they have changed."""
     logged: list[str] = []
     heartbeat = Heartbeat(bridge, health=None, manager=NOBODY, report_seconds=60.0, say=logged.append, now=100.0)
     assert heartbeat.next_deadline() == pytest.approx(160.0)
@@ -66,7 +66,7 @@ def test_reports_to_the_operator(bridge: Bridge) -> None:
     assert logged[1:] == [render_status(bridge.snapshot())]
 
 
-def test_nobody_to_report_to(bridge: Bridge) -> None:
+def test_no_receiver_of_reports(bridge: Bridge) -> None:
     """Without a service manager, probes or reports the loop is never woken for it."""
     heartbeat = Heartbeat(bridge, health=None, manager=NOBODY, report_seconds=0.0, say=pytest.fail, now=100.0)
     heartbeat.poll(now=1000.0)

@@ -58,7 +58,7 @@ def test_notifications(kind: str, tmp_path: Path) -> None:
         pytest.param({"NOTIFY_SOCKET": "x" * 500}, True, id="too-long"),
     ],
 )
-def test_nobody_listens(environ: dict[str, str], *, is_present: bool) -> None:
+def test_no_service_manager(environ: dict[str, str], *, is_present: bool) -> None:
     """Without a service manager, or one that cannot be reached, nothing happens."""
     manager = ServiceManager(environ)
     manager.ready()
@@ -78,5 +78,5 @@ def test_nobody_listens(environ: dict[str, str], *, is_present: bool) -> None:
     ],
 )
 def test_whose_watchdog(environ: dict[str, str], seconds: float) -> None:
-    """The watchdog counts only where it is meant for this process."""
+    """The watchdog is used only if it is meant for this process."""
     assert seconds == ServiceManager({"NOTIFY_SOCKET": "/no/such/socket", **environ}).watchdog_seconds
