@@ -1,4 +1,4 @@
-"""A disk that is slow to commit, or refuses to: what a spool's connection to its database is replaced by."""
+"""A disk that is slow to commit, or refuses to: replaces a spool's connection to its database."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ if TYPE_CHECKING:
 
 
 class SlowDisk:
-    """Stands in for the connection of a spool; each commit waits while ``goes_on`` is not set."""
+    """Replaces the connection of a spool; each commit waits until ``goes_on`` is set."""
 
     def __init__(self, spool: Spool) -> None:
         self._database = spool._database
         self.goes_on = threading.Event()
         self.waits = threading.Event()
-        """Whether a commit waits, or did."""
+        """Whether a commit waits, or has waited."""
         self.refuses = False
         spool._database = self  # type: ignore[assignment]
 
@@ -27,10 +27,10 @@ class SlowDisk:
         return getattr(self._database, name)
 
     def execute(self, statement: str, *more: Any) -> sqlite3.Cursor:
-        """Do what is asked, a commit when it may.
+        """Execute a statement, a commit when it may.
 
         Raises:
-            OperationalError: a commit is refused.
+            OperationalError: a commit is rejected.
         """
         if statement == "COMMIT":
             self.waits.set()

@@ -1,4 +1,4 @@
-"""What the tests of delivery share."""
+"""Fixtures of the tests of delivery."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
 
 @pytest.fixture
 def no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keep the settings of the developer out of the tests."""
+    """Hide the proxy settings of the developer from the tests."""
     for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.lower(), raising=False)

@@ -1,4 +1,4 @@
-"""Span data by way of the SDK's spans: what `csm_otel.delivery.encoding` is measured against."""
+"""Span data converted to the SDK's spans: the reference for `csm_otel.delivery.encoding`."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def officially_encoded(spans: Sequence[SpanData], limits: SpanLimits) -> ExportTraceServiceRequest:
-    """Return what the official encoder makes of spans."""
+    """Return the official encoder's request of spans."""
     return encode_spans([readable(span, limits) for span in spans])
 
 

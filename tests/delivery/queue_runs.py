@@ -1,4 +1,4 @@
-"""What the tests of the delivery queue share: a scripted back end, `Scripted`, and a queue in front of it, `Run`."""
+"""Shared by the tests of the delivery queue: a scripted back end, `Scripted`, and a queue in front of it, `Run`."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ class Run:
         return dict(self.tally.spans_dropped)
 
     def put(self, *requests: bytes, spans: int = 1) -> None:
-        """Put requests of so many spans each."""
+        """Put requests with that many spans each."""
         for request in requests:
             self.queue.put(request, spans)
 
@@ -108,7 +108,7 @@ class Run:
         return closing
 
     def close_beside_a_hung_disk(self) -> None:
-        """Close the queue without a deadline, and let time pass until it has given the disk up."""
+        """Close the queue without a deadline, and advance the time until it has given the disk up."""
         closing = self.begin_to_close(0.0, until=QueueState.STOPPED)
 
         def is_done() -> bool:
@@ -129,7 +129,7 @@ class Run:
         return self.queue._request.state
 
     def pass_time(self, seconds: float) -> None:
-        """Let time pass for the queue's threads."""
+        """Advance the clock of the queue's threads."""
         clock = self.queue._clock
         assert isinstance(clock, ManualClock)
         clock.advance(seconds, self.queue._changed)

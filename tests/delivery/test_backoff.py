@@ -1,4 +1,4 @@
-"""When the next try may be, on numbers."""
+"""The time of the next try, on numbers."""
 
 from __future__ import annotations
 
@@ -58,15 +58,15 @@ def test_without_a_failure_a_try_may_be_at_once() -> None:
         pytest.param(86_400.0, NOW + 300, id="no-longer-than-five-minutes"),
     ],
 )
-def test_what_the_back_end_asks_for(asked_seconds: float, until: float) -> None:
-    """Its own wait takes the place of ours, within reason."""
+def test_the_back_ends_delay(asked_seconds: float, until: float) -> None:
+    """The back end's delay replaces ours, within reason."""
     backoff = Backoff(jitter=lambda: 1.0)
     backoff.fail(NOW, asked_seconds)
     assert backoff.until == until
 
 
 def test_the_later_of_both_counts() -> None:
-    """A failure without a wish does not shorten what was asked for before."""
+    """A failure without a delay does not shorten an earlier one."""
     backoff = Backoff(jitter=lambda: 1.0)
     backoff.fail(NOW, 60.0)
     backoff.fail(NOW + 1, None)
@@ -74,7 +74,7 @@ def test_the_later_of_both_counts() -> None:
 
 
 def test_closing_shortens_our_own_wait_only() -> None:
-    """The next try is at once and later ones within a second, but for what the back end asked for."""
+    """The next try is at once and later ones within a second, except for the back end's delays."""
     backoff = Backoff(jitter=lambda: 1.0)
     for _ in range(5):
         backoff.fail(NOW, None)

@@ -24,7 +24,7 @@ def _credentials(url: str = "https://127.0.0.1:1", **settings: Any) -> Credentia
 
 
 def test_paths_are_used_as_they_are(certificate: Certificate) -> None:
-    """A path stays the path, so that a replaced file is read anew."""
+    """A path is passed on, so that a replaced file is read again."""
     own, key = str(certificate.path), str(certificate.key_path)
     credentials = _credentials(certificate=own, client_certificate=own, client_key=key)
     assert (own, own, key) == tuple(
@@ -33,14 +33,14 @@ def test_paths_are_used_as_they_are(certificate: Certificate) -> None:
 
 
 def test_one_file_may_hold_certificate_and_key(certificate: Certificate) -> None:
-    """Without a key setting the key is looked for beside the client's certificate."""
+    """Without a key setting the key is searched in the client's certificate."""
     credentials = _credentials(client_certificate=certificate.text + certificate.key_text)
     assert credentials.client_key == credentials.client_certificate
     credentials.close()
 
 
 def test_without_tls_nothing_is_read() -> None:
-    """A certificate for a plain URL is not even looked at."""
+    """A certificate for a plain URL is not even read."""
     credentials = _credentials("http://127.0.0.1:1", certificate="/no/such/file")
     assert (credentials.certificate, credentials.client_certificate, credentials.client_key) == (None, None, None)
 
@@ -73,7 +73,7 @@ def test_without_tls_nothing_is_read() -> None:
         ),
     ],
 )
-def test_what_cannot_be_used_is_one_line(
+def test_unusable_credentials_are_one_line(
     certificate: Certificate, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings: dict[str, str], expected: str
 ) -> None:
     """Each fault is reported at start with the variable's name, nothing of the content, and leaves no file."""

@@ -1,6 +1,6 @@
-"""The time limit of an HTTP delivery holds for all of it: slow answers, slow readers, TLS, and an end from outside.
+"""The time limit of an HTTP delivery covers all of it: slow answers, slow readers, TLS, and an end from outside.
 
-When it runs out is for the tests to say; one of them has a real timer.
+Tests trigger the limit; one of them has a real timer.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _LONG_TEXT = "x" * 10_000
 
 
 class _ManualTimer(threading.Timer):
-    """A timer that a test lets run out."""
+    """A timer that a test triggers."""
 
     is_cancelled = False
 
@@ -52,18 +52,18 @@ class _ManualTimer(threading.Timer):
         self.is_cancelled = True
 
     def join(self, timeout: float | None = None) -> None:
-        """Wait for nothing: the test calls the function itself."""
+        """Do nothing: the test calls the function itself."""
 
 
 class Timers:
-    """The timers of a cutoff: the limits that were asked for, each running out when a test says so."""
+    """The timers of a cutoff: the requested limits, each triggered by a test."""
 
     def __init__(self) -> None:
         self.started: list[_ManualTimer] = []
         self.cutoff = Cutoff(timer=self._new)
 
     def expire(self) -> None:
-        """Let the limit of the delivery under way run out."""
+        """Trigger the limit of the delivery under way."""
         self.started[-1].function()
 
     def is_sending(self) -> bool:
@@ -77,7 +77,7 @@ class Timers:
 
 @pytest.fixture
 def timers() -> Timers:
-    """Give the time limits of the deliverer."""
+    """Replace the timers of the deliverer."""
     return Timers()
 
 
@@ -120,7 +120,7 @@ def deliver(deliverer: HttpDeliverer, request: bytes = _REQUEST) -> Outcome:
 def deliver_until(
     timers: Timers, is_reached: Callable[[], object], deliverer: HttpDeliverer, request: bytes = _REQUEST
 ) -> Outcome:
-    """Deliver, and let the limit run out once something is reached."""
+    """Deliver, and trigger the limit once a condition is true."""
     with ThreadPoolExecutor(1) as pool:
         outcome = pool.submit(deliver, deliverer, request)
         wait_until(is_reached)
@@ -189,7 +189,7 @@ def test_dripping_headers_are_not_waited_for(
     proxy.change(Plan(answer=Flow(unharmed_bytes=50, byte_seconds=_BYTE_SECONDS)))
     backend.script(Answer(headers={"x-long": _LONG_TEXT}))
     outcome = deliver_until(timers, lambda: len(backend.requests) == 2, deliverer)
-    # The status that had come counts, or nothing does: that depends on where http.client was.
+    # The received status counts, or nothing does: that depends on the state of http.client.
     assert outcome in (Delivered(), no_answer(proxy))
 
 
@@ -238,7 +238,7 @@ def test_a_body_that_is_cut_is_a_success(
 
 
 def test_closing_ends_a_delivery_under_way(deliverer: HttpDeliverer, backend: HttpBackend) -> None:
-    """A delivery that hangs comes back when the deliverer is closed from another thread; none begins afterwards."""
+    """A delivery that hangs returns when the deliverer is closed from another thread; none begins afterwards."""
     backend.script(Answer(delay_seconds=FOREVER_SECONDS))
     with ThreadPoolExecutor(1) as pool:
         outcome = pool.submit(deliverer.deliver, _REQUEST, timeout_seconds=FOREVER_SECONDS)

@@ -1,4 +1,4 @@
-"""Which deliverer a destination gets, and what that loads."""
+"""The deliverer of a destination, and the modules that it loads."""
 
 from __future__ import annotations
 

@@ -26,8 +26,8 @@ from csm_otel.delivery.destination import Destination
         pytest.param("http://127.evil.test", "http://127.evil.test", "127.evil.test:80", False, False, id="looks-so"),
     ],
 )
-def test_what_is_read_off_the_url(url: str, shown: str, authority: str, *, is_secure: bool, is_loopback: bool) -> None:
-    """A URL is shown without secrets, and has host, port, TLS and whether it is on this machine."""
+def test_properties_of_the_url(url: str, shown: str, authority: str, *, is_secure: bool, is_loopback: bool) -> None:
+    """A URL is shown without secrets, and gives host, port, TLS and whether it is on this machine."""
     destination = Destination(url=url)
     assert (shown, authority, is_secure, is_loopback) == (
         destination.shown,
@@ -38,7 +38,7 @@ def test_what_is_read_off_the_url(url: str, shown: str, authority: str, *, is_se
 
 
 def test_its_repr_holds_no_secret() -> None:
-    """Whatever prints a destination prints no header, key or URL."""
+    """The repr of a destination has no header, key or URL."""
     destination = Destination(
         url="http://user:hunter2@c.test",
         headers=(("x", "hunter2"),),

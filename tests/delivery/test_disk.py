@@ -35,7 +35,7 @@ class _Refusing(Spool):
 
 
 class Setting:
-    """A disk with what it works on, and what it reports."""
+    """A disk with its collaborators and reports."""
 
     def __init__(self, folder: Path) -> None:
         self.tally = Tally()
@@ -62,23 +62,23 @@ class Setting:
             self.memory.put(QueuedRequest(request, spans))
 
     def move(self) -> None:
-        """Move what is in memory, as the thread does."""
+        """Move requests in memory, as the thread does."""
         self.disk._move(self.disk._next_batch())
 
     def stop(self) -> None:
-        """Bring the queue to where only the rest remains to be kept."""
+        """Bring the queue to the state in which only the rest is spooled."""
         self.lifecycle.to(QueueState.CLOSING)
         self.lifecycle.to(QueueState.STOPPED)
 
 
 @pytest.fixture
 def setting(tmp_path: Path) -> Setting:
-    """Give a disk with nothing on it."""
+    """Return an empty disk."""
     return Setting(tmp_path / "spool")
 
 
 def test_requests_move_to_disk_in_order(setting: Setting) -> None:
-    """What was moved is no longer in memory, and the first of it is the first on disk."""
+    """Moved requests are no longer in memory, and the first of them is the first on disk."""
     setting.put(b"one", b"two")
     assert not setting.disk.has_requests
     setting.move()
@@ -94,8 +94,8 @@ def test_requests_move_to_disk_in_order(setting: Setting) -> None:
     assert second.request == b"two"
 
 
-def test_what_a_disk_refuses_stays_in_memory(setting: Setting) -> None:
-    """It is reported, may be evicted or delivered from there, and is moved once the time for a retry has come."""
+def test_requests_stay_in_memory_if_the_disk_refuses_them(setting: Setting) -> None:
+    """It is reported; they may be evicted or delivered from memory, and are moved at the time of a retry."""
     setting.put(b"one")
     setting.spool.fault = "database or disk is full"
     setting.move()
@@ -120,8 +120,8 @@ def test_nothing_is_moved_beside_a_delivery_from_memory(setting: Setting) -> Non
     assert setting.disk._wait_seconds() <= 0
 
 
-def test_what_a_full_disk_evicts_is_counted(setting: Setting) -> None:
-    """The oldest on disk go, as those in memory would."""
+def test_evictions_of_a_full_disk_are_counted(setting: Setting) -> None:
+    """The oldest on disk are evicted, as those in memory would be."""
     setting.put(bytes(800), spans=3)
     setting.move()
     setting.put(bytes(800), bytes(800))
@@ -138,7 +138,7 @@ def test_nothing_is_moved_any_more_when_the_queue_is_stopped(setting: Setting) -
 
 
 def test_a_flush_writes_the_rest(setting: Setting) -> None:
-    """What is in memory goes to disk and counts as spooled with what was there; the next process finds it."""
+    """Requests in memory go to disk and count as spooled with those there; the next process finds them."""
     setting.put(b"one", spans=2)
     setting.move()
     setting.put(b"two", spans=3)
@@ -151,8 +151,8 @@ def test_a_flush_writes_the_rest(setting: Setting) -> None:
 
 
 @pytest.mark.parametrize("is_still", [True, False], ids=["refuses", "hangs"])
-def test_a_flush_leaves_in_memory_what_the_disk_does_not_take(setting: Setting, *, is_still: bool) -> None:
-    """Only what was on disk before counts as spooled."""
+def test_a_flush_that_the_disk_refuses(setting: Setting, *, is_still: bool) -> None:
+    """Only requests on disk before count as spooled."""
     setting.put(b"one", spans=2)
     setting.move()
     setting.put(b"two", spans=3)
@@ -163,7 +163,7 @@ def test_a_flush_leaves_in_memory_what_the_disk_does_not_take(setting: Setting, 
 
 
 def test_a_move_that_ends_after_the_queue_changes_no_count(setting: Setting) -> None:
-    """A disk that hung and goes on too late finds the queue CLOSED."""
+    """A disk that hung and continues too late finds the queue CLOSED."""
     setting.put(bytes(1_900))
     setting.move()
     setting.put(bytes(1_900))

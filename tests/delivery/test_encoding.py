@@ -90,7 +90,7 @@ def _expected(span: SpanData) -> tuple[Any, ...]:
 
 @settings(max_examples=150, deadline=None)
 @given(st.lists(spans, max_size=5))
-def test_decoding_what_was_encoded_gives_the_span_data_back(given_spans: list[SpanData]) -> None:
+def test_decoding_a_request_gives_the_span_data_back(given_spans: list[SpanData]) -> None:
     """Every id, parent, time, attribute with its type, event, status and resource arrives as it was."""
     request = _decoded(given_spans)
     arrived = [
@@ -126,19 +126,19 @@ _limits = st.builds(
 @pytest.mark.filterwarnings("ignore")
 @settings(max_examples=100, deadline=None)
 @given(st.lists(spans, max_size=4), st.dictionaries(st.sampled_from(["", "a", "b", "c"]), _any_value), _limits)
-def test_it_is_what_the_official_encoder_makes(
+def test_it_equals_the_official_encoding(
     given_spans: list[SpanData], attributes: dict[str, Any], limits: SpanLimits
 ) -> None:
-    """To the byte: for any spans, limits, and attributes such as a sampler may come up with."""
-    logging.disable(logging.CRITICAL)  # it logs what it drops
+    """To the byte: for any spans, limits, and attributes of a sampler."""
+    logging.disable(logging.CRITICAL)  # it logs its drops
     for span in [*given_spans, changed(CALL, attributes=attributes)]:
         assert officially_encoded([span], limits).SerializeToString() == encode([span], limits=limits)
     logging.disable(logging.NOTSET)
 
 
 @pytest.mark.parametrize("name", EVERYTHING)
-def test_real_recordings_are_what_the_official_encoder_makes(name: str) -> None:
-    """To the byte, for what each SDK sent: spans of each name, outcome and set of attributes."""
+def test_real_recordings_equal_the_official_encoding(name: str) -> None:
+    """To the byte, for the datagrams of each SDK: spans of each name, result and set of attributes."""
     given_spans = list({_shape(span): span for tree in trees(name) for span in tree}.values())
     assert given_spans
     expected = officially_encoded(given_spans, SpanLimits()).SerializeToString()
@@ -194,13 +194,13 @@ def test_the_scope_is_the_bridge_with_the_newest_schema() -> None:
         pytest.param(TraceContext(trace_id=1, span_id=2, is_remote=True), True, id="remote-parent"),
     ],
 )
-def test_the_flags_tell_whether_the_parent_is_remote(parent: TraceContext | None, *, is_remote: bool) -> None:
+def test_the_flags_of_a_remote_parent(parent: TraceContext | None, *, is_remote: bool) -> None:
     """Bit 8 says that bit 9 is known, bit 9 that the parent is of another process (trace.proto, SpanFlags)."""
     assert _only_span(changed(CALL, parent=parent)).flags & 0x300 == (0x300 if is_remote else 0x100)
 
 
-def test_what_is_beyond_the_limits_is_cut_and_counted() -> None:
-    """The SDK's limits hold for attributes of spans and events, for their lengths and for the number of events."""
+def test_the_limits() -> None:
+    """The SDK's limits apply to attributes of spans and events, to their lengths and to the number of events."""
     limits = SpanLimits(
         max_span_attributes=2,
         max_event_attributes=1,
@@ -218,8 +218,8 @@ def test_what_is_beyond_the_limits_is_cut_and_counted() -> None:
     assert (len(span.events), span.events[0].dropped_attributes_count) == (1, 1)
 
 
-def test_text_that_is_no_unicode_does_not_lose_the_batch() -> None:
-    """A file name that is not UTF-8 becomes question marks wherever it stands."""
+def test_invalid_unicode_does_not_lose_the_batch() -> None:
+    """A file name that is not UTF-8 becomes question marks in any field."""
     bad = "x\udcff"
     event = SpanEvent(name=bad, time_ns=1, attributes={bad: bad})
     span = changed(
@@ -237,8 +237,8 @@ def test_text_that_is_no_unicode_does_not_lose_the_batch() -> None:
     assert (sent.name, sent.status.message, sent.events[0].name) == ("x?", "x?", "x?")
 
 
-def test_a_tracestate_that_is_not_valid_is_left_out() -> None:
-    """W3C: a tracestate that cannot be parsed is discarded, the trace goes on."""
+def test_an_invalid_tracestate_is_left_out() -> None:
+    """W3C: a tracestate that cannot be parsed is discarded, the trace continues."""
     context = TraceContext(trace_id=1, span_id=2, trace_state="no equals sign")
     assert not _only_span(changed(CALL, context=context)).trace_state
 

@@ -1,6 +1,6 @@
-"""Why delivery is our own: what the official exporters do, each defect pinned against a real server.
+"""Why delivery is our own: the defects of the official exporters, each pinned against a real server.
 
-A test that fails here is good news: its docstring says what of ours may go.
+A test that fails here is good news: its docstring says which code of ours can be removed.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ Exporter = HttpExporter | GrpcExporter
 
 @pytest.fixture
 def silence() -> Iterator[None]:
-    """Keep what the exporters log out of the way."""
+    """Hide the log of the exporters."""
     logging.disable(logging.CRITICAL)
     yield
     logging.disable(logging.NOTSET)
@@ -54,10 +54,10 @@ def _exporter_to(backend: HttpBackend | GrpcBackend, timeout: float = 5) -> Expo
 
 
 @pytest.mark.parametrize("backend_type", [HttpBackend, GrpcBackend])
-def test_they_take_spans_only(backend_type: type[HttpBackend | GrpcBackend]) -> None:
-    """When this fails they can deliver encoded bytes, and `HttpDeliverer` and `GrpcDeliverer` may be theirs.
+def test_they_accept_spans_only(backend_type: type[HttpBackend | GrpcBackend]) -> None:
+    """When this fails they can deliver encoded bytes, and may replace `HttpDeliverer` and `GrpcDeliverer`.
 
-    A spool holds bytes of a process that is no more; there are no spans to give to them.
+    A spool holds bytes of an ended process, not its spans.
     """
     with backend_type() as backend:
         exporter = _exporter_to(backend)
@@ -75,7 +75,7 @@ def test_they_take_spans_only(backend_type: type[HttpBackend | GrpcBackend]) -> 
 
 @pytest.mark.parametrize("status", [302, 307])
 def test_a_redirect_to_nothing_counts_as_success(status: int) -> None:
-    """When this fails a 3xx is a failure for them too, and `HttpDeliverer._target` and what uses it may go."""
+    """When this fails a 3xx is a failure for them too, and `HttpDeliverer._target` can be removed."""
     with HttpBackend() as backend:
         backend.script(Answer(status=status))
         assert _export(_exporter_to(backend)) is SpanExportResult.SUCCESS
@@ -93,7 +93,7 @@ def test_a_partial_success_is_ignored(backend_type: type[HttpBackend | GrpcBacke
 
 @pytest.mark.parametrize("exporter", [HttpExporter, GrpcExporter])
 def test_the_timeout_is_read_as_seconds(exporter: type[Exporter], monkeypatch: pytest.MonkeyPatch) -> None:
-    """When this fails OTEL_EXPORTER_OTLP_TIMEOUT is in milliseconds for them too, and `_timeout_seconds` may go."""
+    """When this fails OTEL_EXPORTER_OTLP_TIMEOUT is milliseconds for them too, and `_timeout_seconds` can go."""
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "300")
     made: Any = exporter(endpoint="http://127.0.0.1:1")
     timeout = made._client._timeout if exporter is HttpExporter else made._timeout
@@ -109,7 +109,7 @@ def test_the_timeout_is_read_as_seconds(exporter: type[Exporter], monkeypatch: p
     ],
 )
 def test_they_give_up_at_their_deadline(backend_type: type[HttpBackend | GrpcBackend], answer: Answer) -> None:
-    """When this fails they keep a batch until it is delivered, and `DeliveryQueue` may be theirs."""
+    """When this fails they keep a batch until it is delivered, and may replace `DeliveryQueue`."""
     with backend_type() as backend:
         backend.script(*[answer] * 1000)  # more than anything tries before its deadline
         assert _export(_exporter_to(backend, timeout=_SECONDS)) is SpanExportResult.FAILURE
@@ -127,8 +127,8 @@ def test_they_give_up_at_their_deadline(backend_type: type[HttpBackend | GrpcBac
         ),
     ],
 )
-def test_what_is_too_large_is_given_up(backend_type: type[HttpBackend | GrpcBackend], answer: Answer) -> None:
-    """When this fails they send it in pieces, and `split` may go."""
+def test_too_large_requests_are_given_up(backend_type: type[HttpBackend | GrpcBackend], answer: Answer) -> None:
+    """When this fails they send it in pieces, and `split` can be removed."""
     with backend_type() as backend:
         backend.script(answer)
         exporter = _exporter_to(backend, timeout=_SECONDS)
@@ -138,7 +138,7 @@ def test_what_is_too_large_is_given_up(backend_type: type[HttpBackend | GrpcBack
 
 
 def test_their_http_timeout_is_for_each_read() -> None:
-    """When this fails they have one time limit for the whole of a delivery, and `Cutoff` may go."""
+    """When this fails they have one time limit for the whole of a delivery, and `Cutoff` can be removed."""
     with HttpBackend() as backend, FaultyProxy(backend.endpoint) as proxy:
         proxy.plan = Plan(answer=Flow(byte_seconds=0.02))
         began = time.monotonic()
@@ -147,10 +147,10 @@ def test_their_http_timeout_is_for_each_read() -> None:
 
 
 @pytest.mark.parametrize("exporter", [HttpExporter, GrpcExporter])
-def test_pem_text_is_taken_for_a_path(
+def test_pem_text_is_read_as_a_path(
     exporter: type[Exporter], certificate: Certificate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """When this fails they take PEM text, as Jenkins gives it, and `Credentials._path` may go."""
+    """When this fails they accept PEM text, as Jenkins gives it, and `Credentials._path` can be removed."""
     backend_type = HttpBackend if exporter is HttpExporter else GrpcBackend
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_CERTIFICATE", certificate.text)
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE", str(certificate.path))

@@ -29,7 +29,7 @@ _REQUEST = encode([CALL], limits=SpanLimits())
 _TIMEOUT_SECONDS = DEADLINE_SECONDS
 _SHORT_SECONDS = 0.2
 _ONLY_IDENTITY = (("grpc.compression_enabled_algorithms_bitset", 1),)
-"""Makes a gRPC server refuse what is compressed."""
+"""Makes a gRPC server reject compressed messages."""
 
 
 @pytest.fixture
@@ -47,7 +47,7 @@ def _deliver(url: str, *, timeout_seconds: float = _TIMEOUT_SECONDS, **settings:
 
 @pytest.mark.parametrize("compression", ["none", "gzip", "deflate"])
 def test_the_request_arrives_as_it_was_encoded(backend: GrpcBackend, compression: str) -> None:
-    """Whatever the compression, the back end reads the same message and our own name."""
+    """With any compression, the back end receives the same message and our user agent."""
     assert _deliver(backend.url, compression=compression) == Delivered()
     assert [ExportTraceServiceRequest.FromString(_REQUEST)] == backend.accepted
     assert backend.headers[0]["user-agent"].startswith(f"csm-otel/{__version__} grpc-python/")
@@ -62,7 +62,7 @@ def test_the_request_arrives_as_it_was_encoded(backend: GrpcBackend, compression
     ],
 )
 def test_compression_is_on_the_wire(compression: str, *, is_taken: bool) -> None:
-    """A server that takes no compression refuses just what is compressed, with a line that says what to check."""
+    """A server without compression rejects compressed requests only, with a line that says what to check."""
     with GrpcBackend(options=_ONLY_IDENTITY) as backend:
         outcome = _deliver(backend.url, compression=compression)
     where = backend.url.removeprefix("http://")
@@ -196,7 +196,7 @@ def test_status_details_that_cannot_be_read_ask_for_nothing(backend: GrpcBackend
     assert _deliver(backend.url) == Unavailable(f"gRPC UNAVAILABLE: {backend.url.removeprefix('http://')}")
 
 
-def test_nobody_listening_is_connection_refused() -> None:
+def test_a_closed_port_is_connection_refused() -> None:
     """A closed port is unavailable, in words."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -205,7 +205,7 @@ def test_nobody_listening_is_connection_refused() -> None:
 
 
 def test_a_back_end_that_comes_up_late_is_found() -> None:
-    """The channel reconnects: what was unavailable is delivered once the port is open."""
+    """The channel reconnects: the request is delivered once the port is open."""
     with socket.socket() as reserved:
         reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         reserved.bind(("127.0.0.1", 0))
@@ -278,7 +278,7 @@ def test_a_header_that_grpc_cannot_send_is_a_settings_error(key: str, *, is_usab
 
 
 def test_closing_ends_a_delivery_under_way(backend: GrpcBackend) -> None:
-    """A delivery that hangs comes back when the deliverer is closed from another thread."""
+    """A delivery that hangs returns when the deliverer is closed from another thread."""
     backend.script(Answer(delay_seconds=FOREVER_SECONDS))
     deliverer = GrpcDeliverer(Destination(url=backend.url, protocol="grpc"))
     with futures.ThreadPoolExecutor(1) as pool:

@@ -64,7 +64,7 @@ def _reason(outcome: Outcome) -> str:
     ],
 )
 def test_the_request_arrives_as_it_was_encoded(backend: HttpBackend, compression: str, encoding: str | None) -> None:
-    """Whatever the compression, the back end reads the same message, with the headers of OTLP/HTTP and our own name."""
+    """With any compression, the back end receives the same message, with OTLP/HTTP headers and our user agent."""
     assert _deliver(backend.url, compression=compression) == Delivered()
     assert [ExportTraceServiceRequest.FromString(_REQUEST)] == backend.accepted
     headers = backend.headers[0]
@@ -73,7 +73,7 @@ def test_the_request_arrives_as_it_was_encoded(backend: HttpBackend, compression
 
 
 def test_configured_headers_are_sent(backend: HttpBackend) -> None:
-    """OTEL_EXPORTER_OTLP_HEADERS arrive, and cannot change what the body is."""
+    """OTEL_EXPORTER_OTLP_HEADERS arrive, and cannot change the type of the body."""
     _deliver(backend.url, headers=(("x-tenant", "a b"), ("Content-Type", "text/plain"), ("User-Agent", "mine")))
     headers = backend.headers[0]
     assert tuple(headers[k] for k in ("x-tenant", "content-type", "user-agent")) == (
@@ -194,7 +194,7 @@ def test_retry_after_may_be_a_date(backend: HttpBackend) -> None:
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 def test_a_redirect_is_refused_and_not_followed(backend: HttpBackend, status: int) -> None:
-    """Headers and spans go nowhere else; the line names the host, not the rest, which may hold a secret."""
+    """Headers and spans are not sent elsewhere; the line names the host, not the rest, which may contain a secret."""
     with HttpBackend() as elsewhere:
         location = elsewhere.url.replace("//", "//user:secret@") + "?key=secret"
         backend.script(Answer(status=status, headers={"Location": location}))
@@ -215,7 +215,7 @@ def test_a_redirect_to_nowhere_is_refused_too(backend: HttpBackend, location: st
     assert _reason(_deliver(backend.url)).startswith(f"HTTP 302 from {backend.url} redirects to ")
 
 
-def test_nobody_listening_is_connection_refused() -> None:
+def test_a_closed_port_is_connection_refused() -> None:
     """A closed port is unavailable, in words."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -307,7 +307,7 @@ def test_no_reason_holds_a_secret(backend: HttpBackend, answer: Answer) -> None:
         ),
     ],
 )
-def test_what_http_cannot_send_is_a_settings_error(settings: dict[str, Any], expected: str) -> None:
+def test_a_header_that_http_cannot_send_is_a_settings_error(settings: dict[str, Any], expected: str) -> None:
     """The fault is reported at the start, in one line, without the value."""
     with pytest.raises(SettingsError) as caught:
         HttpDeliverer(Destination(**settings))
@@ -324,7 +324,7 @@ def test_a_back_end_on_this_machine_is_not_reached_through_a_proxy(
 
 
 def test_other_back_ends_are_reached_through_the_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
-    """HTTP_PROXY is honoured, and a proxy that is away is named as the cause."""
+    """HTTP_PROXY is honoured, and an unavailable proxy is named as the cause."""
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
     monkeypatch.delenv("NO_PROXY", raising=False)
     monkeypatch.delenv("no_proxy", raising=False)
@@ -370,9 +370,9 @@ def test_tls_that_fails_is_unavailable(certificate: Certificate, names: tuple[st
 
 
 def test_a_tls_refusal_is_no_repeat(certificate: Certificate) -> None:
-    """A back end that refuses the client has read nothing, though with TLS 1.3 its alert comes after all was sent."""
+    """A back end that rejects the client has read nothing, though with TLS 1.3 its alert comes after all was sent."""
     with HttpBackend(certificate=certificate) as backend:
-        # Now and then the end of the connection overtakes the alert, and then it is not known.
+        # Sometimes the end of the connection overtakes the alert, and then it is unknown.
         outcomes = (_deliver(backend.url, certificate=certificate.text) for _ in range(100))
         outcome = next(one for one in outcomes if isinstance(one, Unavailable) and "alert" in one.reason)
     assert not outcome.may_have_arrived
@@ -387,7 +387,7 @@ def test_https_to_a_plain_port_is_one_clear_line(backend: HttpBackend) -> None:
 def test_temporary_files_go_with_the_deliverer(
     certificate: Certificate, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The files made of PEM text are the owner's only, and removed at the end."""
+    """The files with PEM text are readable by their owner only, and removed at the end."""
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     deliverer = HttpDeliverer(Destination(url="https://127.0.0.1:1/", **_tls_settings(certificate, "text")))
     (folder,) = tmp_path.iterdir()

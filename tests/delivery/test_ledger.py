@@ -7,7 +7,7 @@ from csm_otel.tally import Tally
 
 
 def test_each_span_is_counted_twice() -> None:
-    """Once when it enters and once when it leaves; the tally has how it left."""
+    """Once when it enters and once when it leaves; the tally has the way it left."""
     tally = Tally()
     ledger = Ledger(tally)
     ledger.recover(4)

@@ -22,14 +22,14 @@ def test_the_oldest_are_evicted_but_for_those_pinned() -> None:
 
 
 def test_the_bound_on_spans() -> None:
-    """Spans are bounded as well, where that is asked for."""
+    """Spans are bounded as well, if requested."""
     memory = Memory(limit_bytes=100, limit_spans=2)
     assert put(memory, b"a", b"b", b"c") == [b"a"]
     assert (memory.fits(b"x", 2), memory.fits(b"x", 3), memory.is_half_empty) == (True, False, False)
 
 
 def test_halves_take_the_place_of_the_first() -> None:
-    """What is split stays first, in order."""
+    """Halves stay first, in order."""
     memory = Memory(limit_bytes=100, limit_spans=None)
     put(memory, b"ab", b"c")
     memory.replace_first([(b"a", 1), (b"b", 1)])

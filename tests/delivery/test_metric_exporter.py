@@ -1,4 +1,4 @@
-"""The exporter of metrics: retries while there is time, and reports in words."""
+"""The exporter of metrics: retries while there is time, and reports failures."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def some() -> MetricsData:
 
 
 def test_retries_while_there_is_time() -> None:
-    """A back end that is away for a moment costs nothing, not even a line; each try has the time that is left."""
+    """A short outage has no effect, not even a line; each try has the time that is left."""
     logged: list[str] = []
     deliverer = Deliverer(AWAY, AWAY, Delivered())
     exporter = exporter_on(ManualClock(), deliverer, timeout_seconds=20, say=logged.append)
@@ -143,7 +143,7 @@ def test_a_retry_that_waits_is_given_up_when_closing_begins() -> None:
 
 
 def test_a_last_export_that_was_not_made_is_reported() -> None:
-    """Where an export hangs until the end the last counts are lost; where the last one was made they are not."""
+    """If an export hangs until the end the last counts are lost; if the last one was made they are not."""
     logged: list[str] = []
     deliverer = Deliverer(Delivered(0, ""))
     exporter = OtlpMetricExporter(deliverer, timeout_seconds=60, say=logged.append)
@@ -159,7 +159,7 @@ def test_a_last_export_that_was_not_made_is_reported() -> None:
 
 
 def test_the_choices_agree() -> None:
-    """What the variables allow is what is implemented."""
+    """The choices of the variables are those implemented."""
     assert tuple(TEMPORALITIES) == ALLOWED
     for temporality in ALLOWED:
         for histograms in HISTOGRAMS:

@@ -1,4 +1,4 @@
-"""The metrics of a run: read from the tally, recorded from calls, exported a last time when they are closed."""
+"""The metrics of a run: read from the tally, recorded from calls, exported a last time when closed."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Series = dict[tuple[tuple[str, str], ...], int]
 
 
 class _Deliverer:
-    """Keeps the requests that it gets."""
+    """Keeps the requests it receives."""
 
     def __init__(self, outcome: Outcome) -> None:
         self.outcome = outcome
@@ -43,7 +43,7 @@ class _Deliverer:
 
 
 class Counted:
-    """Metrics of a tally, with what was exported."""
+    """Metrics of a tally, with the exported ones."""
 
     def __init__(
         self, tally: Tally, *, outcome: Outcome | None = None, resource: Mapping[str, AttributeValue] | None = None
@@ -62,7 +62,7 @@ class Counted:
         )
 
     def exported(self) -> dict[str, Metric]:
-        """Close the metrics and return what was exported, by name."""
+        """Close the metrics and return the exported ones, by name."""
         self.metrics.close(deadline_seconds=DEADLINE_SECONDS)
         (request,) = self.deliverer.requests
         return {metric.name: metric for metric in request.resource_metrics[0].scope_metrics[0].metrics}
@@ -80,7 +80,7 @@ def series(metric: Metric) -> Series:
 
 
 def test_counters_are_those_of_the_tally() -> None:
-    """Each count has its instrument, with the reason or the outcome as an attribute; what is zero is left out."""
+    """Each count has its instrument, with the reason or the outcome as an attribute; zeros are left out."""
     tally = Tally(
         datagrams_not_allowed=2,
         datagrams_late=0,
@@ -131,7 +131,7 @@ def test_counters_are_those_of_the_tally() -> None:
     ],
 )
 def test_measurements_are_histograms(name: str, unit: str, value: float) -> None:
-    """What a released call was measured at is in the histogram of that name, with its attributes."""
+    """The measurements of a released call are in the histograms of their names, with its attributes."""
     counted = Counted(Tally())
     counted.metrics.record([Measurement(name, value, {"rpc.method": "ListBuckets"})] * 2)
     metric = counted.exported()[name]
@@ -142,7 +142,7 @@ def test_measurements_are_histograms(name: str, unit: str, value: float) -> None
 
 
 def test_the_series_of_an_instrument_are_bounded() -> None:
-    """Beyond so many sets of attributes all others are one series, which says so."""
+    """Beyond that many sets of attributes all others are one series, marked as such."""
     counted = Counted(Tally())
     counted.metrics.record(Measurement(CALL_ATTEMPTS, 1, {"rpc.method": str(number)}) for number in range(SERIES + 10))
     points = counted.exported()[CALL_ATTEMPTS].histogram.data_points
@@ -153,7 +153,7 @@ def test_the_series_of_an_instrument_are_bounded() -> None:
 
 
 def test_the_resource_is_the_daemon() -> None:
-    """Whatever service is configured for spans, it is the daemon that counts; the rest of the resource stays."""
+    """With any service configured for spans, the resource is the daemon's; its other attributes stay."""
     counted = Counted(Tally(), resource={"service.name": "app", "service.namespace": "x", "deployment": "blue"})
     counted.exported()
     attributes = counted.deliverer.requests[0].resource_metrics[0].resource.attributes
@@ -162,7 +162,7 @@ def test_the_resource_is_the_daemon() -> None:
     assert values == {"service.name": "csm-otel", "service.version": __version__, "deployment": "blue"}
 
 
-def test_a_back_end_that_is_away_disturbs_nothing() -> None:
+def test_an_unavailable_back_end() -> None:
     """Closing returns, and a line says why the last counts are lost."""
     counted = Counted(Tally(), outcome=Unavailable("connection refused: http://h/", retry_after_seconds=60.0))
     counted.metrics.close(deadline_seconds=1.0)

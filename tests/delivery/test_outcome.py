@@ -21,5 +21,5 @@ from csm_otel.delivery.outcome import one_line
     ],
 )
 def test_one_line(text: str, line: str) -> None:
-    """Nothing in it moves a terminal's cursor, and its length is bounded."""
+    """It has no control characters, and its length is bounded."""
     assert one_line(text) == line

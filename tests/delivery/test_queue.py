@@ -44,7 +44,7 @@ def test_every_span_put_is_counted_once(
     *,
     is_cancelled: bool,
 ) -> None:
-    """Whatever comes back and however little fits: delivered, rejected and dropped add up, and order is kept."""
+    """With any outcomes and bounds: delivered, rejected and dropped add up, and order is kept."""
     deliverer = Scripted(results)
     run = Run(deliverer, limit_bytes=limit_bytes, limit_spans=limit_spans)
     requests = [index.to_bytes(2, "big") + bytes(size) for index, (size, _) in enumerate(puts)]
@@ -64,7 +64,7 @@ def test_every_span_put_is_counted_once(
 
 
 def test_putting_never_waits_and_drops_the_oldest_that_waits() -> None:
-    """While a delivery hangs the newest are kept; what is under way is not taken back."""
+    """While a delivery hangs the newest are kept; the one under way is not dropped."""
     deliverer = Scripted(is_open=False)
     run = Run(deliverer, limit_bytes=3)
     run.put(b"1")
@@ -93,8 +93,8 @@ def test_the_queue_may_be_bounded_in_spans() -> None:
 @pytest.mark.parametrize(
     ("request_bytes", "spans"), [pytest.param(101, 1, id="bytes"), pytest.param(1, 11, id="spans")]
 )
-def test_what_does_not_even_fit_alone_pushes_nothing_out(request_bytes: int, spans: int) -> None:
-    """A request beyond the limits is dropped itself; those that wait stay."""
+def test_a_request_beyond_the_bound_evicts_nothing(request_bytes: int, spans: int) -> None:
+    """A request beyond the limits is dropped itself; waiting ones stay."""
     deliverer = Scripted(is_open=False)
     run = Run(deliverer, limit_bytes=100, limit_spans=10)
     run.put(b"1", b"2")
@@ -117,7 +117,7 @@ def test_a_request_that_waits_to_be_tried_again_may_be_dropped() -> None:
     assert run.dropped == {"queue_full": 1, "shutdown": 1}
 
 
-def test_an_unavailable_back_end_is_tried_until_it_takes_the_request() -> None:
+def test_an_unavailable_back_end_is_retried_until_it_accepts_the_request() -> None:
     """Order is kept through any number of tries; the outage and its end are one line each."""
     deliverer = Scripted([Delivered(), *[Unavailable("connection refused: x")] * 5])
     run = Run(deliverer)
@@ -174,8 +174,8 @@ def test_retry_after_is_honoured() -> None:
     assert tried_at == [0.0, 30.0, 30.0]
 
 
-def test_what_is_refused_is_dropped_and_reported() -> None:
-    """One refusal costs its own spans only; the reason is reported once for many of them."""
+def test_refused_requests_are_dropped_and_reported() -> None:
+    """One refusal drops its own spans only; the reason is reported once for many of them."""
     deliverer = Scripted([Refused("HTTP 400 from x")] * 2)
     run = Run(deliverer)
     run.put(b"1", b"2", b"3", spans=2)
@@ -185,7 +185,7 @@ def test_what_is_refused_is_dropped_and_reported() -> None:
 
 
 def test_the_same_line_is_reported_once_a_minute() -> None:
-    """A refusal that goes on is reported again after a minute; another one in between is a line of its own."""
+    """A lasting refusal is reported again after a minute; another one in between is a separate line."""
     deliverer = Scripted([Refused("no"), Refused("no"), Refused("other"), Refused("no"), Refused("end")])
     clock = ManualClock()
     run = Run(deliverer, clock=clock)
@@ -220,7 +220,7 @@ def test_a_partial_success_is_counted_and_reported() -> None:
 
 
 def test_a_defect_in_delivery_costs_one_request() -> None:
-    """An unexpected exception is a refusal, reported by its type alone, and the thread goes on."""
+    """An unexpected exception is a refusal, reported by its type alone, and the thread continues."""
     run = Run(Scripted([RuntimeError("hunter2")]))
     run.put(b"1", b"2")
     run.close()
@@ -238,7 +238,7 @@ def test_closing_ends_our_own_backoff() -> None:
     assert (run.tally.spans_delivered, run.dropped) == (1, {})
 
 
-def test_closing_gives_up_where_the_back_end_wants_to_be_left_alone_for_longer() -> None:
+def test_closing_gives_up_if_the_back_end_asks_for_a_longer_delay() -> None:
     """Waiting for the deadline would be in vain, so closing ends though no time passes."""
     run = Run(Scripted([Unavailable("busy", 100.0)]), clock=ManualClock())
     run.put(b"1", b"2")
@@ -247,7 +247,7 @@ def test_closing_gives_up_where_the_back_end_wants_to_be_left_alone_for_longer()
     assert run.dropped == {"shutdown": 2}
 
 
-def test_what_is_put_after_closing_is_dropped() -> None:
+def test_requests_after_closing_are_dropped() -> None:
     """It will not be delivered any more, but it is counted."""
     run = Run(Scripted())
     run.close()
@@ -283,7 +283,7 @@ def test_closing_ends_at_its_deadline_though_the_back_end_hangs(backend_type: ty
 
 @pytest.mark.parametrize("backend_type", [HttpBackend, GrpcBackend])
 def test_an_outage_loses_nothing(backend_type: type[HttpBackend | GrpcBackend]) -> None:
-    """Requests put while the back end is away arrive in order, each once, when it is back."""
+    """Requests put during an outage arrive in order, each once, after it."""
     with backend_type() as gone:
         port = int(gone.endpoint.rpartition(":")[2])
         deliverer = _deliverer_to(gone)
@@ -299,7 +299,7 @@ def test_an_outage_loses_nothing(backend_type: type[HttpBackend | GrpcBackend]) 
 
 
 def test_cancelling_from_a_signal_handler_ends_closing() -> None:
-    """The second signal: a close that waits for a hung back end returns, with what waited counted."""
+    """The second signal: a close that waits for a hung back end returns, with the waiting spans counted."""
     deliverer = Scripted(is_open=False)
     run = Run(deliverer, clock=ManualClock())
     run.put(b"1", b"2")

@@ -35,7 +35,7 @@ _NAMES = [f"call {number}" for number in range(4)]
 _CALLS = [changed(CALL, name=name) for name in _NAMES]
 _REQUESTS = [encode([call], limits=SpanLimits()) for call in _CALLS]
 _LARGE = 20_000
-"""More bytes than the small server below takes at once, and fewer than two of them."""
+"""More bytes than the small server below accepts at once, and fewer than two of them."""
 
 
 @pytest.fixture(params=[HttpBackend, GrpcBackend])
@@ -70,7 +70,7 @@ def _delivered(backend: Backend) -> list[str]:
 
 
 def _spans_of(backend: Backend) -> list[tuple[str, bytes, bytes]]:
-    """Return name and ids of every span of every request that came."""
+    """Return name and ids of every span of every request received."""
     return [
         (span.name, span.trace_id, span.span_id)
         for request in backend.requests
@@ -101,7 +101,7 @@ def _answer(backend: Backend, status: int, code: grpc.StatusCode, retry_after_se
     ],
 )
 def test_a_network_fault_loses_nothing(backend: Backend, proxy: FaultyProxy, plan: Plan) -> None:
-    """Whatever befalls the first connections: all arrives, in order, with repeats counted as such."""
+    """With any fault of the first connections all arrives, in order, with repeats counted as such."""
     proxy.script(plan, plan)
     run = Run(_deliverer_to(proxy.endpoint, backend), timeout_seconds=0.4)
     run.put(*_REQUESTS)
@@ -114,7 +114,7 @@ def test_a_network_fault_loses_nothing(backend: Backend, proxy: FaultyProxy, pla
 
 
 def test_a_slow_network_repeats_nothing(backend: Backend, proxy: FaultyProxy) -> None:
-    """What takes its time, but not too much, is sent once."""
+    """A slow but timely answer causes no repeat."""
     proxy.plan = Plan(delay_seconds=0.1)
     run = Run(_deliverer_to(proxy.endpoint, backend), timeout_seconds=DEADLINE_SECONDS)
     run.put(*_REQUESTS)
@@ -139,7 +139,7 @@ def test_a_reset_after_the_request_was_received_is_a_repeat(backend: Backend, pr
 
 
 def test_a_back_end_that_goes_away_and_comes_back(backend: Backend, proxy: FaultyProxy) -> None:
-    """Nobody listens for a while: what is put meanwhile waits and arrives in order, none of it as a repeat."""
+    """Requests put while the port is closed wait and arrive in order, none of them as a repeat."""
     run = Run(_deliverer_to(proxy.endpoint, backend))
     run.put(_REQUESTS[0])
     wait_until(lambda: run.tally.spans_delivered == 1)
@@ -167,7 +167,7 @@ def test_a_back_end_that_goes_away_and_comes_back(backend: Backend, proxy: Fault
 def test_an_overloaded_back_end_is_tried_again(
     backend: Backend, status: int, code: grpc.StatusCode, retry_after_seconds: float | None
 ) -> None:
-    """What it refuses now it accepts later, not before the time that it asks for, and in order."""
+    """Requests refused for now are accepted later, not before the requested delay, and in order."""
     backend.script(_answer(backend, status, code, retry_after_seconds))
     run = Run(_deliverer_to(backend.endpoint, backend))
     tried: list[float] = []
@@ -194,8 +194,8 @@ def test_an_overloaded_back_end_is_tried_again(
         pytest.param(404, grpc.StatusCode.UNIMPLEMENTED, "check OTEL_EXPORTER_OTLP_ENDPOINT", id="404"),
     ],
 )
-def test_what_is_refused_is_sent_once(backend: Backend, status: int, code: grpc.StatusCode, hint: str) -> None:
-    """It is dropped and counted, with one line for any number of them; what comes after is delivered."""
+def test_refused_requests_are_sent_once(backend: Backend, status: int, code: grpc.StatusCode, hint: str) -> None:
+    """They are dropped and counted, with one line for any number of them; later ones are delivered."""
     refusal = _answer(backend, status, code)
     backend.script(refusal, refusal)
     run = Run(_deliverer_to(backend.endpoint, backend))
@@ -210,7 +210,7 @@ def test_what_is_refused_is_sent_once(backend: Backend, status: int, code: grpc.
 
 
 def test_a_redirection_is_a_failure() -> None:
-    """It is one clear line, and its spans are dropped and counted: where it leads to was not configured."""
+    """It is one clear line, and its spans are dropped and counted: its target was not configured."""
     with HttpBackend() as backend:
         backend.script(*[Answer(status=308, headers={"Location": "https://other/v1/traces"})] * 2)
         run = Run(_deliverer_to(backend.endpoint, backend))
@@ -225,7 +225,7 @@ def test_a_redirection_is_a_failure() -> None:
 
 
 def test_rejected_spans_are_counted_with_the_reason(backend: Backend) -> None:
-    """A partial success is delivered but for what was rejected, in the back end's words, and not sent again."""
+    """A partial success is delivered except for rejected spans, in the back end's words, and not sent again."""
     backend.script(Answer(rejected_spans=1, message="too old"))
     run = Run(_deliverer_to(backend.endpoint, backend))
     run.put(encode(_CALLS, limits=SpanLimits()), spans=4)
@@ -236,7 +236,7 @@ def test_rejected_spans_are_counted_with_the_reason(backend: Backend) -> None:
 
 
 @pytest.mark.parametrize("compression", ["none", "gzip"])
-def test_what_is_too_large_for_a_grpc_server_is_split(compression: Any) -> None:
+def test_requests_too_large_for_a_grpc_server_are_split(compression: Any) -> None:
     """A server with a small limit for messages gets them in pieces, in order; a span that is too large is counted."""
     calls = [changed(CALL, name=f"{number} {'x' * _LARGE}") for number in range(5)]
     calls.insert(2, changed(CALL, name="y" * 3 * _LARGE))
@@ -250,7 +250,7 @@ def test_what_is_too_large_for_a_grpc_server_is_split(compression: Any) -> None:
     assert (run.tally.spans_delivered, run.dropped) == (6, {"too_large": 1})
 
 
-def test_what_is_too_large_over_http_is_split() -> None:
+def test_requests_too_large_over_http_are_split() -> None:
     """After a 413 the halves are sent, in order."""
     with HttpBackend() as backend:
         backend.script(Answer(status=413), Answer(), Answer(status=413))
@@ -274,7 +274,7 @@ def test_a_large_request_passes_any_limit_of_ours() -> None:
 
 
 def test_a_server_that_closes_its_connections_is_tried_again() -> None:
-    """A gRPC server that ends its connections (GOAWAY), as on a rolling restart, costs nothing."""
+    """A gRPC server that ends its connections (GOAWAY), as on a rolling restart, loses nothing."""
     options = (("grpc.max_connection_age_ms", 20), ("grpc.max_connection_age_grace_ms", 20))
     with GrpcBackend(options=options) as backend:
         run = Run(_deliverer_to(backend.endpoint, backend))
@@ -288,7 +288,7 @@ def test_a_server_that_closes_its_connections_is_tried_again() -> None:
 
 
 @pytest.mark.parametrize(("port", "kind"), [("4317", GrpcBackend), ("4318", HttpBackend)])
-def test_what_jenkins_sets_is_enough(port: str, kind: type[Backend], certificate: Certificate) -> None:
+def test_the_variables_of_jenkins(port: str, kind: type[Backend], certificate: Certificate) -> None:
     """An endpoint without a protocol, a certificate as text, a timeout in milliseconds: spans arrive, or time runs out.
 
     The port is changed after the settings are read, as another process may listen on the real one.

@@ -1,4 +1,4 @@
-"""The queue with a spool: what waits outlives the process, the disk's faults cost no order, all is counted."""
+"""The queue with a spool: requests outlive the process, the disk's faults keep the order, all is counted."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def spools(request: pytest.FixtureRequest, folder: Path) -> dict[str, Any]:
 def test_every_span_is_counted_once_over_all_runs(
     tmp_path_factory: pytest.TempPathFactory, runs: list[Any], limit_bytes: int
 ) -> None:
-    """Whatever the back end does, what a run accepts or finds ends in one count; what it leaves, the next one finds."""
+    """With any back end, each span that a run accepts or finds is in one count; the next run finds the spooled ones."""
     folder = tmp_path_factory.mktemp("spool")
     left = 0
     for puts, results, is_cancelled in runs:
@@ -86,8 +86,8 @@ def test_every_span_is_counted_once_over_all_runs(
         assert is_cancelled or not left
 
 
-def test_what_is_left_is_delivered_by_the_next_process(folder: Path) -> None:
-    """A back end that stays away costs nothing: all is spooled, and delivered in order when it is back."""
+def test_the_rest_is_delivered_by_the_next_process(folder: Path) -> None:
+    """After an outage until the end all is spooled, and delivered in order by the next process."""
     run = run_on(folder, Scripted([AWAY]), clock=ManualClock())
     run.put(b"a", b"b", b"c", spans=2)
     wait_until(lambda: run.request_state is RequestState.BACKING_OFF)
@@ -121,7 +121,7 @@ def test_repeats_are_counted(spools: dict[str, Any], outcome: Outcome, repeated:
 
 
 def test_a_process_that_died_in_a_delivery_may_have_delivered(folder: Path) -> None:
-    """What was under way when the process ended counts as repeated when the next one sends it."""
+    """The request under way when the process ended counts as repeated when the next one sends it."""
     deliverer = Scripted(is_open=False)
     run = run_on(folder, deliverer)
     run.put(b"a", b"b")
@@ -156,7 +156,7 @@ def test_a_repeat_is_one_though_the_request_went_to_disk_meanwhile(folder: Path)
 
 
 def test_a_full_spool_drops_the_oldest(folder: Path) -> None:
-    """Its bound is kept; what is evicted is counted, and is what has waited longest behind the one being tried."""
+    """Its bound is kept; the oldest requests after the one being tried are evicted, and counted."""
     deliverer = Scripted([AWAY])
     run = run_on(folder, deliverer, limit_bytes=3_000)
     for number in range(10):
@@ -180,8 +180,8 @@ class _Failing(Spool):
         return super().put(requests, tries=tries)
 
 
-def test_while_the_disk_refuses_memory_is_what_there_is(folder: Path) -> None:
-    """What cannot be written waits in memory and is delivered from there, behind what the disk has."""
+def test_while_the_disk_refuses_requests_stay_in_memory(folder: Path) -> None:
+    """Requests that cannot be written wait in memory and are delivered from there, after those on disk."""
     deliverer = Scripted(is_open=False)
     spool = _Failing(folder, limit_bytes=PLENTY)
     run = Run(deliverer, spool=spool)
@@ -198,7 +198,7 @@ def test_while_the_disk_refuses_memory_is_what_there_is(folder: Path) -> None:
 
 
 def test_a_disk_that_recovers_is_used_again(folder: Path) -> None:
-    """What waited in memory goes to disk as soon as there is room."""
+    """Requests in memory go to disk as soon as there is room."""
     spool = _Failing(folder, limit_bytes=PLENTY)
     spool.fault = "database or disk is full"
     run = Run(Scripted([AWAY]), spool=spool, clock=ManualClock())
@@ -213,7 +213,7 @@ def test_a_disk_that_recovers_is_used_again(folder: Path) -> None:
     assert (run.dropped, run.tally.spans_spooled) == ({}, 2)
 
 
-def test_what_the_disk_refuses_at_the_end_is_counted(folder: Path) -> None:
+def test_requests_refused_by_the_disk_at_the_end_are_counted(folder: Path) -> None:
     """Neither delivered nor spooled is dropped, with its reason."""
     spool = _Failing(folder, limit_bytes=PLENTY)
     spool.fault = "database or disk is full"
@@ -224,7 +224,7 @@ def test_what_the_disk_refuses_at_the_end_is_counted(folder: Path) -> None:
 
 
 class _Picky(Scripted):
-    """A back end that takes no request beyond a length."""
+    """A back end that accepts no request beyond a length."""
 
     longest = 0
 
@@ -234,7 +234,7 @@ class _Picky(Scripted):
         return super().deliver(request, timeout_seconds=timeout_seconds)
 
 
-def test_what_is_too_large_is_split(spools: dict[str, Any]) -> None:
+def test_too_large_requests_are_split(spools: dict[str, Any]) -> None:
     """Halves are tried until they fit, in order; what a single span makes too large is dropped and reported."""
     small = [changed(CALL, name=f"call {number}") for number in range(7)]
     large = changed(CALL, name="x" * 3_000)
@@ -258,7 +258,7 @@ def _spans(request: bytes) -> Iterator[Any]:
 
 
 def test_marks(spools: dict[str, Any]) -> None:
-    """What was put before a mark is flushed once it is delivered, whatever came after it."""
+    """Requests before a mark are flushed once they are delivered, whatever is put after it."""
     deliverer = Scripted(is_open=False)
     run = Run(deliverer, **spools)
     assert run.queue.is_flushed(run.queue.mark())
@@ -273,7 +273,7 @@ def test_marks(spools: dict[str, Any]) -> None:
 
 
 class _Stuck(Spool):
-    """A spool whose disk takes its time, from some moment on."""
+    """A spool whose disk hangs from some moment on."""
 
     def __init__(self, folder: Path) -> None:
         self.is_slow = False
@@ -289,7 +289,7 @@ class _Stuck(Spool):
 
 
 @pytest.mark.parametrize("is_late", [False, True])
-def test_what_is_being_accounted_for_is_so_when_closing_returns(folder: Path, *, is_late: bool) -> None:
+def test_closing_waits_for_accounting(folder: Path, *, is_late: bool) -> None:
     """A delivery that succeeded in the last moment is not counted as spooled, though the disk is slow to remove it."""
     deliverer = Scripted(is_open=False)
     spool = _Stuck(folder)
@@ -310,7 +310,7 @@ def test_what_is_being_accounted_for_is_so_when_closing_returns(folder: Path, *,
 
 
 def test_a_disk_that_hangs_does_not_hold_up_the_end(folder: Path) -> None:
-    """Closing returns after the grace period; what is in memory is counted as dropped."""
+    """Closing returns after the grace period; requests in memory are counted as dropped."""
     spool = _Stuck(folder)
     run = Run(Scripted(), spool=spool, clock=ManualClock())
     spool.is_slow = True
@@ -341,15 +341,15 @@ def _hung(folder: Path) -> tuple[Run, Spool, SlowDisk]:
 
 
 def _go_on(disk: SlowDisk, run: Run) -> None:
-    """Let a disk that hung go on after the end, and all that waited for it come back."""
+    """Release a disk that hung after the end, and wait for the threads that waited for it."""
     disk.goes_on.set()
     for thread in run.queue._threads:
         thread.join(DEADLINE_SECONDS)
         assert not thread.is_alive()
 
 
-def test_what_is_being_committed_when_the_disk_hangs_is_counted_once(folder: Path) -> None:
-    """It is dropped, and what was on disk before is spooled, now and when the disk goes on."""
+def test_requests_being_committed_to_a_hanging_disk_are_counted_once(folder: Path) -> None:
+    """They are dropped, and those on disk before are spooled, now and when the disk continues."""
     run, spool, disk = _hung(folder)
     run.close_beside_a_hung_disk()
     assert _counts_of(run) == (0, 5, {"shutdown": 7})
@@ -358,8 +358,8 @@ def test_what_is_being_committed_when_the_disk_hangs_is_counted_once(folder: Pat
     spool.close()
 
 
-def test_what_a_full_spool_evicts_when_the_disk_hangs_is_counted_once(folder: Path) -> None:
-    """What is evicted is on disk until that is committed: spooled, now and when the disk goes on."""
+def test_evictions_on_a_hanging_disk_are_counted_once(folder: Path) -> None:
+    """Evicted requests are on disk until that is committed: spooled, now and when the disk continues."""
     spool = Spool(folder, limit_bytes=2_500)
     run = Run(Scripted([AWAY]), spool=spool, clock=ManualClock())
     run.put(bytes(900), bytes(900), spans=3)
@@ -374,8 +374,8 @@ def test_what_a_full_spool_evicts_when_the_disk_hangs_is_counted_once(folder: Pa
     spool.close()
 
 
-def test_what_the_disk_is_removing_when_it_hangs_is_counted_once(folder: Path) -> None:
-    """What was delivered and is on disk still is spooled, now and when the disk goes on."""
+def test_removals_on_a_hanging_disk_are_counted_once(folder: Path) -> None:
+    """Delivered requests that are still on disk are spooled, now and when the disk continues."""
     deliverer = Scripted(is_open=False)
     spool = Spool(folder, limit_bytes=PLENTY)
     run = Run(deliverer, spool=spool, clock=ManualClock())
@@ -392,8 +392,8 @@ def test_what_the_disk_is_removing_when_it_hangs_is_counted_once(folder: Path) -
     spool.close()
 
 
-def test_what_a_slow_disk_commits_while_closing_is_written_once(folder: Path) -> None:
-    """A commit that ends while closing waits for the disk is not made again."""
+def test_a_slow_commit_while_closing_is_made_once(folder: Path) -> None:
+    """A commit that ends while closing waits for the disk is not repeated."""
     run, _, disk = _hung(folder)
     closing = run.begin_to_close(0.0, until=QueueState.STOPPED)
     run.pass_time(DISK_GRACE_SECONDS)
@@ -408,7 +408,7 @@ def test_what_a_slow_disk_commits_while_closing_is_written_once(folder: Path) ->
 
 
 class _Keeping(Spool):
-    """A spool whose disk does not remove what was delivered, for a number of times."""
+    """A spool whose disk fails to remove delivered requests, for a number of times."""
 
     refusals = 0
     _is_replacing = False
@@ -427,8 +427,8 @@ class _Keeping(Spool):
         return super()._transact(change)
 
 
-def test_what_the_disk_does_not_remove_waits_no_more(folder: Path) -> None:
-    """It is delivered once by this process, closing waits for nothing, and the next one counts it as a repeat."""
+def test_delivered_requests_that_stay_on_disk(folder: Path) -> None:
+    """This process delivers them once, closing does not wait for them, and the next one counts them as repeats."""
     spool = _Keeping(folder, limit_bytes=PLENTY)
     spool.refusals = 1
     run = Run(Scripted(), spool=spool, clock=ManualClock())
@@ -447,7 +447,7 @@ def test_what_the_disk_does_not_remove_waits_no_more(folder: Path) -> None:
 
 @pytest.mark.parametrize("refusals", [0, 3])
 def test_halves_come_in_place_of_the_whole_or_not_at_all(folder: Path, refusals: int) -> None:
-    """Where the disk refuses them the whole is tried again: nothing is lost between the two."""
+    """If the disk refuses them the whole is tried again: nothing is lost between the two."""
     calls = [changed(CALL, name=f"call {number}") for number in range(4)]
     deliverer = _Picky()
     deliverer.longest = len(encode(calls[:1], limits=SpanLimits()))
@@ -463,7 +463,7 @@ def test_halves_come_in_place_of_the_whole_or_not_at_all(folder: Path, refusals:
 
 
 def test_halves_after_a_request_that_the_disk_did_not_remove(folder: Path) -> None:
-    """Their keys may be like those of what was delivered before them; they are delivered all the same."""
+    """Their keys may be like those of requests delivered before; they are delivered nevertheless."""
     calls = [changed(CALL, name=f"call {number}") for number in range(4)]
     deliverer = _Picky()
     deliverer.longest = len(encode(calls[:2], limits=SpanLimits()))

@@ -1,4 +1,4 @@
-"""The transitions that the queue makes: what leads to each, on a clock that stands still."""
+"""The transitions of the queue: the cause of each, on a manual clock."""
 
 from __future__ import annotations
 
@@ -54,8 +54,8 @@ def disk_state(run: Run) -> DiskState:
         pytest.param(AWAY, RequestState.BACKING_OFF, id="unavailable"),
     ],
 )
-def test_an_outcome_decides_what_follows(outcome: Outcome, expected: RequestState) -> None:
-    """What is final ends in IDLE, and what is not in BACKING_OFF."""
+def test_the_transition_of_each_outcome(outcome: Outcome, expected: RequestState) -> None:
+    """A final outcome ends in IDLE, any other in BACKING_OFF."""
     run, deliverer = sending(outcome)
     deliverer.gate.set()
     wait_until(lambda: run.request_state is expected)
@@ -63,7 +63,7 @@ def test_an_outcome_decides_what_follows(outcome: Outcome, expected: RequestStat
 
 
 def test_a_backoff_ends_in_another_try() -> None:
-    """BACKING_OFF lasts until its time has come, whatever is put meanwhile."""
+    """BACKING_OFF lasts until its time has come, even if requests are put meanwhile."""
     run, deliverer = sending(AWAY)
     deliverer.gate.set()
     wait_until(lambda: run.request_state is RequestState.BACKING_OFF)
@@ -79,7 +79,7 @@ def test_a_backoff_ends_in_another_try() -> None:
 
 
 def test_an_outcome_is_being_accounted_for_while_the_disk_works(tmp_path: Path) -> None:
-    """ACCOUNTING lasts until the disk has removed what was delivered."""
+    """ACCOUNTING lasts until the disk has removed the delivered request."""
     spool = Spool(tmp_path, limit_bytes=PLENTY)
     run, deliverer = sending(spool=spool)
     disk = SlowDisk(spool)
@@ -92,7 +92,7 @@ def test_an_outcome_is_being_accounted_for_while_the_disk_works(tmp_path: Path) 
 
 
 class _Refusing(Spool):
-    """A spool whose disk refuses what it is to keep."""
+    """A spool whose disk refuses requests."""
 
     refuses = False
 
@@ -122,7 +122,7 @@ def test_halves_that_the_disk_refuses_are_backed_off(tmp_path: Path) -> None:
 
 
 def test_the_queue_is_closing_until_all_is_delivered() -> None:
-    """What is put while CLOSING is delivered as well; then the queue is CLOSED and what is put is dropped."""
+    """Requests put while CLOSING are delivered as well; then the queue is CLOSED and later ones are dropped."""
     run, deliverer = sending()
     closing = run.begin_to_close(60.0)
     run.put(b"late")
@@ -168,7 +168,7 @@ def test_a_queue_is_closed_once() -> None:
 
 
 def test_the_states_of_the_disk(tmp_path: Path) -> None:
-    """Requests are moved as they come; what the disk refuses is moved again later, and fails until it is there."""
+    """Requests are moved as they are put; refused ones are retried later, and the disk fails until one succeeds."""
     spool = _Refusing(tmp_path, limit_bytes=PLENTY)
     run = Run(Scripted([AWAY], is_open=False), spool=spool, clock=ManualClock())
     slow = SlowDisk(spool)

@@ -1,4 +1,4 @@
-"""The queue under everything at once: puts, a back end and a disk that fail at random, ends at any moment."""
+"""The queue under all faults at once: puts, a back end and a disk that fail at random, ends at any moment."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ T = TypeVar("T")
 RUNS = 4
 PUTS = 120
 MOST_SPANS = 3
-"""What the back end takes at once; requests of more are split."""
+"""The most that the back end accepts at once; larger requests are split."""
 
 
 class _Moody:
-    """A back end that answers as chance has it, and remembers what has arrived."""
+    """A back end with random answers that remembers the arrived spans."""
 
     def __init__(self, chance: random.Random) -> None:
         self._chance = chance
@@ -113,9 +113,9 @@ def _requests(chance: random.Random, first: int) -> list[tuple[bytes, int]]:
 def test_nothing_is_lost_uncounted_or_out_of_order(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int, *, has_spool: bool
 ) -> None:
-    """Over several runs: what came in is in one count each, spans arrive in order, and more than once only if counted.
+    """Over several runs: each span is in one count, spans arrive in order, and more than once only if counted.
 
-    What was counted stays as it was once `close` has returned.
+    Counts do not change once `close` has returned.
     """
     monkeypatch.setattr(disk, "_RETRY_SECONDS", 0.001)
     chance = random.Random(seed)

@@ -1,4 +1,4 @@
-"""Which sampler the two variables choose."""
+"""The sampler chosen by the two variables."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from csm_otel.errors import Fault, SettingsError
     ],
 )
 def test_choice(name: str, argument: str, expected: SamplerChoice) -> None:
-    """The six of the specification are known by name and ratio; of others name and argument are kept as they are."""
+    """The six of the specification are known by name and ratio; of others name and argument are kept unchanged."""
     assert choose_sampler(name, argument) == expected
 
 
 @pytest.mark.parametrize("name", ["traceidratio", "parentbased_traceidratio"])
 @pytest.mark.parametrize("argument", ["half", "1.5", "-0.1", "nan", "inf", "50%"])
 def test_no_ratio(name: str, argument: str) -> None:
-    """A ratio that is none is a fault under the name of its variable."""
+    """An invalid ratio is a fault under the name of its variable."""
     with pytest.raises(SettingsError) as caught:
         choose_sampler(name, argument)
 
@@ -40,5 +40,5 @@ def test_no_ratio(name: str, argument: str) -> None:
     ("name", "expected"), [("always_on", True), ("parentbased_traceidratio", True), ("jaeger_remote", False)]
 )
 def test_standard(name: str, expected: bool) -> None:  # ruff: ignore[boolean-type-hint-positional-argument]
-    """Only those of the specification are made without a package that registers them."""
+    """Only those of the specification are created without a package that registers them."""
     assert choose_sampler(name, "").is_standard is expected

@@ -61,7 +61,7 @@ _contexts = st.builds(
 def test_the_default_decides_as_the_sdk_without_asking_it(
     parent: TraceContext | None, context: TraceContext, attempt_context: TraceContext
 ) -> None:
-    """For a call with an attempt, whatever its parent is and whatever its spans say before."""
+    """For a call with an attempt, any parent and any sampling flags of its spans."""
     call = changed(CALL, context=context, parent=parent)
     attempt = changed(ATTEMPT, context=attempt_context, parent=context)
     without_asking, asking = (
@@ -115,7 +115,7 @@ class _Scripted(Sampler):
 
 
 def test_a_sampler_can_keep_every_failure() -> None:
-    """The outcome is among the attributes that the sampler is shown."""
+    """The result is among the attributes that the sampler reads."""
     sampler = _Scripted(
         lambda _, attributes: SamplingResult(
             Decision.RECORD_AND_SAMPLE if "error.type" in attributes else Decision.DROP, attributes
@@ -125,7 +125,7 @@ def test_a_sampler_can_keep_every_failure() -> None:
     assert HeadSampler(sampler).keep([changed(CALL, attributes={})]) == []
 
 
-def test_what_the_sampler_adds_is_kept() -> None:
+def test_additions_of_the_sampler_are_kept() -> None:
     """Attributes of the result are merged into the span's, its tracestate replaces the span's."""
     result = SamplingResult(Decision.RECORD_AND_SAMPLE, {"sampling.rate": 0.5}, TraceState([("a", "2")]))
     (kept,) = HeadSampler(_Scripted(lambda *_: result)).keep([CALL])
@@ -134,14 +134,14 @@ def test_what_the_sampler_adds_is_kept() -> None:
 
 
 def test_the_tracestate_of_the_parent_goes_on_to_call_and_attempt() -> None:
-    """The SDK's samplers hand the parent's tracestate on, through the call to its attempts."""
+    """The SDK's samplers pass the parent's tracestate on, through the call to its attempts."""
     kept = HeadSampler(load_sampler(choose_sampler("parentbased_always_on", ""))).keep(
         [changed(CALL, parent=_SAMPLED), ATTEMPT]
     )
     assert [span.context.trace_state for span in kept] == ["a=1", "a=1"]
 
 
-def test_attempts_are_asked_with_what_was_decided_for_their_call() -> None:
+def test_attempts_have_the_decision_of_their_call() -> None:
     """A dropped call is shown to the sampler as an unsampled local parent, whatever its span data."""
     sampler = _Scripted(lambda *_: SamplingResult(Decision.DROP))
     assert HeadSampler(sampler).keep([changed(CALL, parent=_SAMPLED), ATTEMPT]) == []
@@ -150,7 +150,7 @@ def test_attempts_are_asked_with_what_was_decided_for_their_call() -> None:
 
 @pytest.mark.parametrize("ratio", ["0", "0.5", "1"])
 def test_a_root_is_decided_before_its_children(ratio: str) -> None:
-    """What is decided about a root that is not complete holds for it, and for the calls whose parent it is."""
+    """The decision on an incomplete root applies to it, and to the calls whose parent it is."""
     sampler = HeadSampler(load_sampler(choose_sampler("parentbased_traceidratio", ratio)))
     for trace_id in (2**62, 2**63 + 1):
         root = sampler.decide(changed(CALL, context=TraceContext(trace_id=trace_id, span_id=1)))
@@ -159,8 +159,8 @@ def test_a_root_is_decided_before_its_children(ratio: str) -> None:
         assert bool(sampler.keep([child])) == root.context.sampled
 
 
-def test_what_the_sampler_adds_to_a_decided_root_is_kept() -> None:
-    """Attributes and trace state of the sampler's result are on the root and go on to its children."""
+def test_additions_to_a_decided_root_are_kept() -> None:
+    """Attributes and trace state of the sampler's result are on the root and passed on to its children."""
     result = SamplingResult(Decision.RECORD_AND_SAMPLE, {"sampling.rate": 0.5}, TraceState([("a", "2")]))
     root = HeadSampler(_Scripted(lambda *_: result)).decide(CALL)
     assert {**CALL.attributes, "sampling.rate": 0.5} == root.attributes
@@ -174,7 +174,7 @@ def test_recorded_is_not_sampled() -> None:
 
 @pytest.fixture
 def plugins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Install a package with samplers: one that works, one that fails, one that is something else."""
+    """Install a package with samplers: one that works, one that fails, one that is no sampler."""
     (tmp_path / "csm_otel_test_plugin.py").write_text(
         "from opentelemetry.sdk.trace.sampling import ALWAYS_OFF\n"
         "def works(argument):\n    assert argument == 'x'\n    return ALWAYS_OFF\n"
@@ -206,7 +206,7 @@ def test_a_registered_sampler_is_found_by_its_name() -> None:
     ],
 )
 def test_a_registered_sampler_that_does_not_work_is_one_line(name: str, expected: str) -> None:
-    """Whatever a plug-in raises at start is a matter of settings, and its text is not repeated."""
+    """Any exception of a plug-in at start is a fault of the settings, and its text is not repeated."""
     with pytest.raises(SettingsError) as caught:
         load_sampler(choose_sampler(name, "x"))
     assert str(caught.value) == f"OTEL_TRACES_SAMPLER: {expected}"

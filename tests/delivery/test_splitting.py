@@ -65,7 +65,7 @@ def test_halves(given_spans: Sequence[SpanData], counts: list[int], applications
 
 
 @pytest.mark.parametrize("count", [0, 1])
-def test_what_cannot_be_split_stays_as_it_is(count: int) -> None:
+def test_requests_that_cannot_be_split(count: int) -> None:
     """A single span, or none, is returned alone."""
     request = encode(of_application("a", count), limits=SpanLimits())
     assert split(request) == [(request, count)]
@@ -73,7 +73,7 @@ def test_what_cannot_be_split_stays_as_it_is(count: int) -> None:
 
 @given(st.lists(spans, min_size=2, max_size=6))
 def test_no_span_is_lost_or_changed(given_spans: list[SpanData]) -> None:
-    """Whatever the spans, both halves together are the whole, in order."""
+    """For any spans, both halves together are the whole, in order."""
     request = encode(given_spans, limits=SpanLimits())
     halves = split(request)
     assert len(halves) == 2

@@ -1,4 +1,4 @@
-"""What waits on disk: kept in order, within its bound, through whatever becomes of the process and the file."""
+"""Requests on disk: kept in order, within the bound, through any end of the process and damage of the file."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def opened(folder: Path, limit_bytes: int = PLENTY) -> Spool:
 
 
 def drained(spool: Spool, *, into: list[bytes] | None = None) -> list[bytes]:
-    """Return what waits, in order, and take it out; ``into`` a list that has it should the spool raise."""
+    """Remove and return the waiting requests, in order; ``into`` a list that keeps them should the spool raise."""
     requests = [] if into is None else into
     while spooled := spool.first():
         requests.append(spooled.request)
@@ -50,7 +50,7 @@ def filled(folder: Path, requests: Sequence[bytes]) -> None:
 
 
 def test_first_in_first_out(tmp_path: Path) -> None:
-    """What was put comes out in order, once, with its spans; then there is nothing, not even counts."""
+    """Requests are returned in order, once, with their spans; then there is nothing, not even counts."""
     with closing(opened(tmp_path)) as spool:
         spool.put([(b"a", 1), (b"b", 2)])
         spool.put([(b"c", 3)])
@@ -59,8 +59,8 @@ def test_first_in_first_out(tmp_path: Path) -> None:
         assert (spool.first(), spool.spans, spool.bytes) == (None, 0, 0)
 
 
-def test_another_process_goes_on(tmp_path: Path) -> None:
-    """What is there when the folder is opened again is known by its spans, in the same order, tries included."""
+def test_another_process_continues(tmp_path: Path) -> None:
+    """A reopened folder has the same requests and counts of spans, in order, tries included."""
     with closing(opened(tmp_path)) as spool:
         spool.put([(b"a", 1), (b"b", 2)])
         first = spool.first()
@@ -74,7 +74,7 @@ def test_another_process_goes_on(tmp_path: Path) -> None:
 
 
 def test_beyond_the_bound_the_oldest_go(tmp_path: Path) -> None:
-    """The bound holds after every put, what goes is counted, and the one under way is spared."""
+    """The bound holds after every put, evictions are counted, and the one under way is spared."""
     with closing(opened(tmp_path, limit_bytes=3_500)) as spool:
         assert spool.put([(bytes(1000), 1), (bytes(1000), 2), (bytes(1000), 4)]) == 0
         first = spool.first()
@@ -88,7 +88,7 @@ def test_beyond_the_bound_the_oldest_go(tmp_path: Path) -> None:
 
 
 def test_halves_take_the_place_of_the_first(tmp_path: Path) -> None:
-    """A request that is split stays in front of what came after it, however often."""
+    """A split request stays in front of later ones, however often."""
     with closing(opened(tmp_path)) as spool:
         spool.put([(b"abcd", 4), (b"e", 1)])
         for halves in ([(b"ab", 2), (b"cd", 2)], [(b"a", 1), (b"b", 1)]):
@@ -116,7 +116,7 @@ def test_only_its_owner_can_read(tmp_path: Path) -> None:
 
 
 def test_one_process_at_a_time(tmp_path: Path) -> None:
-    """A second one gets an error, and what the first has is untouched; afterwards the folder is free."""
+    """A second one gets an error, and the first one's files are untouched; afterwards the folder is free."""
     with closing(opened(tmp_path)) as spool:
         spool.put([(b"a", 1)])
         with pytest.raises(SpoolError, match="another csm-otel uses it"):
@@ -137,7 +137,7 @@ for number in range(10**9):
 
 
 @pytest.mark.parametrize("lines", [1, 20, 300], ids=lambda lines: f"after-{lines}")
-def test_what_was_acknowledged_outlives_kill_9(tmp_path: Path, lines: int) -> None:
+def test_acknowledged_requests_outlive_kill_9(tmp_path: Path, lines: int) -> None:
     """Every put that had returned when the process was killed is there, in order, and whole."""
     command = [sys.executable, "-c", _PUTS_FOR_EVER, str(tmp_path / "spool")]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
@@ -182,7 +182,7 @@ def _replace_by_garbage(path: Path) -> None:
     ids=lambda one: one.__name__,
 )
 def test_a_damaged_file_is_replaced(tmp_path: Path, damage: Callable[[Path], None]) -> None:
-    """It opens all the same, has nothing but whole requests, in order, and takes new ones behind them."""
+    """It opens nevertheless, has nothing but whole requests, in order, and accepts new ones after them."""
     requests = [b"%04d" % number * 2_000 for number in range(40)]
     filled(tmp_path, requests)
     damage(tmp_path / "spool" / FILE)
@@ -197,7 +197,7 @@ def test_a_damaged_file_is_replaced(tmp_path: Path, damage: Callable[[Path], Non
 
 
 def test_a_request_that_changed_on_disk_is_not_delivered(tmp_path: Path) -> None:
-    """Bytes that a checksum does not know are left out and counted; those around them come."""
+    """Bytes with a wrong checksum are skipped and counted; those around them are returned."""
     filled(tmp_path, [b"first", b"second" * 100, b"third"])
     path = tmp_path / "spool" / FILE
     path.write_bytes(path.read_bytes().replace(b"secondsecond", b"secondSECOND"))
@@ -207,7 +207,7 @@ def test_a_request_that_changed_on_disk_is_not_delivered(tmp_path: Path) -> None
 
 
 def test_damage_under_way(tmp_path: Path) -> None:
-    """A file that is damaged while it is in use is repaired then; what cannot be read of it is counted."""
+    """A file that is damaged while in use is repaired then; unreadable requests are counted."""
     with closing(opened(tmp_path)) as spool:
         spool.put([(b"%04d" % number * 5_000, 1) for number in range(100)])
         spool._database.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
@@ -223,7 +223,7 @@ def test_damage_under_way(tmp_path: Path) -> None:
 
 
 def test_a_full_disk_while_it_is_repaired(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What has no room in the new file is counted, and the rest is kept."""
+    """Requests without room in the new file are counted, and the rest is kept."""
     with closing(opened(tmp_path)) as spool:
         spool.put([(b"%04d" % number * 5_000, 1) for number in range(100)])
         spool._database.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
@@ -241,7 +241,7 @@ def test_a_full_disk_while_it_is_repaired(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 def test_a_spool_of_a_later_version_is_left_alone(tmp_path: Path) -> None:
-    """What this program does not know it does not touch."""
+    """A file in an unknown format is not touched."""
     filled(tmp_path, [b"a"])
     with closing(sqlite3.connect(tmp_path / "spool" / FILE)) as database:
         database.execute("PRAGMA user_version = 2")
@@ -250,8 +250,8 @@ def test_a_spool_of_a_later_version_is_left_alone(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("folder", ["/dev/null/spool", "/dev/null"])
-def test_where_nothing_can_be_written(folder: str) -> None:
-    """A folder that cannot be made is a SpoolError in a few words."""
+def test_an_unusable_folder(folder: str) -> None:
+    """A folder that cannot be created is a SpoolError in a few words."""
     with pytest.raises(SpoolError) as caught:
         Spool(Path(folder), limit_bytes=PLENTY)
     assert "\n" not in str(caught.value)
@@ -282,15 +282,15 @@ print(first.request, spool.first().request, spool.damages)
 
 
 def test_a_full_disk_loses_nothing_that_was_there(tmp_path: Path) -> None:
-    """Puts fail while there is no room, each as a whole; afterwards it goes on."""
+    """Puts fail while there is no room, each as a whole; afterwards they succeed again."""
     command = [sys.executable, "-c", _FILLS_UP, str(tmp_path / "spool")]
     done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=DEADLINE_SECONDS)
     assert done.stdout == "b'before' b'after' 0\n"
 
 
 @pytest.mark.parametrize("refuses", [False, True])
-def test_counts_are_those_of_what_is_committed(tmp_path: Path, refuses: bool) -> None:  # ruff: ignore[boolean-type-hint-positional-argument] - a column of the table
-    """While a commit hangs what waits is what did before; then it is what the disk has, whether it took it or not."""
+def test_counts_are_those_of_committed_changes(tmp_path: Path, refuses: bool) -> None:  # ruff: ignore[boolean-type-hint-positional-argument] - a column of the table
+    """While a commit hangs the counts are those before it; then those of the disk, whether it committed or not."""
     with closing(opened(tmp_path, 1_000)) as spool:
         spool.put([(bytes(300), 1), (bytes(300), 2)])
         before = (spool.bytes, spool.spans)
@@ -300,7 +300,7 @@ def test_counts_are_those_of_what_is_committed(tmp_path: Path, refuses: bool) ->
 
         def put() -> None:
             try:
-                spool.put([(bytes(500), 4)])  # pushes out the first
+                spool.put([(bytes(500), 4)])  # evicts the first
             except SpoolError as error:
                 faults.append(error)
 
@@ -330,10 +330,10 @@ def _taken(spool: Spool) -> Iterator[Spooled]:
     steps=st.lists(st.integers(0, 3000) | st.just("take") | st.just("reopen"), max_size=30),
     limit_bytes=st.integers(4_000, 12_000),
 )
-def test_nothing_is_lost_but_what_is_counted(
+def test_every_request_is_counted(
     tmp_path_factory: pytest.TempPathFactory, steps: list[int | str], limit_bytes: int
 ) -> None:
-    """Whatever is put, taken and opened again: put = taken + pushed out + waiting, in order and within the bound."""
+    """For any puts, removals and reopenings: put = removed + evicted + waiting, in order and within the bound."""
     folder = tmp_path_factory.mktemp("law")
     spool = opened(folder, limit_bytes)
     put: list[int] = []

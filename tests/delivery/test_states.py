@@ -1,4 +1,4 @@
-"""The tables of transitions: what may follow what, and nothing else."""
+"""The tables of transitions: the allowed ones, and no others."""
 
 from __future__ import annotations
 

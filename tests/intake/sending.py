@@ -1,4 +1,4 @@
-"""Sockets that a sender's process could have: this one's, and those of processes that are started for it."""
+"""Sockets of senders: this process's, and those of processes started for it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which peers datagrams are accepted from."""
+"""The peers from which datagrams are accepted."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_no_network(text: str) -> None:
     ],
 )
 def test_how_it_is_quoted(text: str, shown: str) -> None:
-    """A long text is cut, and one that may be a header is not shown."""
+    """A long text is cut, and a possible header is not shown."""
     with pytest.raises(ValueError, match="does not appear to be a network") as caught:
         parse_networks(text)
     assert str(caught.value).startswith(f"{shown} does")

@@ -1,4 +1,4 @@
-"""Bound sockets: the family, the address and the buffer that were asked for."""
+"""Bound sockets: the requested family, address and buffer."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ MAX_BUFFER = Path("/proc/sys/net/core/rmem_max")
     ],
 )
 def test_bound(host: str, family: socket.AddressFamily) -> None:
-    """The socket is a UDP one, of the host's family, on a free port where none is asked for."""
+    """The socket is a UDP one, of the host's family, on a free port if none is given."""
     with bind_socket(host, 0, buffer_bytes=DEFAULT_BUFFER_BYTES) as sock:
         assert (sock.family, sock.type) == (family, socket.SOCK_DGRAM)
         assert sock.getsockname()[0] == host
@@ -38,7 +38,7 @@ def test_a_name() -> None:
 
 @on_linux
 def test_the_buffer_is_capped_without_privilege(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without the privilege to have more the buffer is what the system's bound allows, doubled by the kernel."""
+    """Without privilege the buffer is the system's bound, doubled by the kernel."""
     monkeypatch.setattr(binding, "_ON_LINUX", False)
     most = int(MAX_BUFFER.read_text("ascii"))
 

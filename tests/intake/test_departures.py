@@ -1,4 +1,4 @@
-"""Peers depart when their process has ended and nobody holds their socket: real sockets, real children."""
+"""Peers depart when their process has ended and no process holds their socket: real sockets, real children."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ALIVE = msgspec.structs.replace(ENDED, pid=8)
 
 
 class Socket:
-    """A bound socket and what is known of it."""
+    """A bound socket and its peer."""
 
     def __init__(self, generation: int) -> None:
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)

@@ -35,7 +35,7 @@ def test_when_they_are_due(*, now: float, is_drained: bool, expected: list[Ended
 
 
 def test_the_deadline() -> None:
-    """It is that of the first that waits; where nothing has ended there is none."""
+    """It is that of the first that waits; if nothing has ended there is none."""
     endings = Endings()
     endings.add(Ended([], []), now=0.0)
     assert endings.next_deadline() is None

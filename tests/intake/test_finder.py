@@ -50,7 +50,7 @@ def note(finder: OriginFinder, peer: Peer, now: float = 0.0, *, received_ns: int
 
 
 def answer(finder: OriginFinder, peer: Peer) -> Origin | None:
-    """Return the answer once the lookup has ended."""
+    """Return the result once the lookup has ended."""
     deadline = time.monotonic() + DEADLINE_SECONDS
     while finder.is_resolving(peer):
         assert time.monotonic() < deadline
@@ -83,7 +83,7 @@ def sender_of(line: str) -> Peer:
 
 @on_linux
 def test_found_and_kept(finder: OriginFinder, own: Peer) -> None:
-    """The process behind a port is found, and what follows within five seconds each is the same generation."""
+    """The process behind a port is found, and datagrams within five seconds of each other are the same generation."""
     peer = note(finder, own, now=0.0)
     found = answer(finder, peer)
 
@@ -107,7 +107,7 @@ def test_silence(finder: OriginFinder, own: Peer) -> None:
 
 
 @on_linux
-def test_nobody_there(finder: OriginFinder, own: Peer) -> None:
+def test_a_closed_socket(finder: OriginFinder, own: Peer) -> None:
     """A socket that is closed by then has no origin; the port is tried again only after five seconds."""
     closed = closed_port()
     peer = note(finder, closed, now=0.0)
@@ -119,7 +119,7 @@ def test_nobody_there(finder: OriginFinder, own: Peer) -> None:
 
 @on_linux
 def test_an_ended_process_sends_no_more(finder: OriginFinder) -> None:
-    """What is received after a process's end is looked up again; what was received before stays its own."""
+    """Datagrams received after a process's end are looked up again; earlier ones stay its own."""
     with started(python(SENDER)) as process:
         sender = sender_of(next_line(process.stdout))
         peer = note(finder, sender)
@@ -171,7 +171,7 @@ def test_not_looked_up(finder: OriginFinder, dialect: Dialect, host: str, own: P
 
 
 def test_without_proc(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, own: Peer) -> None:
-    """Where there is no /proc nothing is looked up, and nothing waits."""
+    """Without /proc nothing is looked up, and nothing waits."""
     monkeypatch.setattr(sockets, "_PROC", tmp_path)
     with closing(OriginFinder()) as finder:
         peer = note(finder, own)
@@ -185,8 +185,8 @@ def test_without_proc(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, own: Peer
 
 
 @on_linux
-def test_a_failure_keeps_nobody_waiting(monkeypatch: pytest.MonkeyPatch, own: Peer) -> None:
-    """Should lookups fail altogether, what they were to find is unknown."""
+def test_a_failure_ends_the_waits(monkeypatch: pytest.MonkeyPatch, own: Peer) -> None:
+    """If lookups fail altogether, their results are unknown."""
 
     def fail(*_: object) -> None:
         raise MemoryError
@@ -200,8 +200,8 @@ def test_a_failure_keeps_nobody_waiting(monkeypatch: pytest.MonkeyPatch, own: Pe
 
 @on_linux
 def test_a_process_that_ends_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is enough that it was there when its datagram was noted; its end is reported, though nobody saw it."""
-    monkeypatch.setattr("csm_otel.intake.glances._LATEST_PIDS", 10_000)  # others may start as many in between
+    """It must only exist when its datagram is noted; its end is reported, though it was not observed."""
+    monkeypatch.setattr("csm_otel.intake.glances._LATEST_PIDS", 10_000)  # other processes may start as many in between
     start = Lookup.start
     monkeypatch.setattr(Lookup, "start", lambda _: None)  # it starts too late
     with closing(OriginFinder()) as finder:

@@ -1,4 +1,4 @@
-"""Glances: the process behind a port at once, where it is one of the latest, within a share of the time."""
+"""Glances: the process behind a port at once, if it is one of the latest, within a share of the time."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 @on_linux
 def test_one_of_the_latest(monkeypatch: pytest.MonkeyPatch) -> None:
     """A process that has just been started is found by its port, with its socket."""
-    monkeypatch.setattr(glances, "_LATEST_PIDS", 10_000)  # others may start as many in between
+    monkeypatch.setattr(glances, "_LATEST_PIDS", 10_000)  # other processes may start as many in between
     with started(python(SENDER)) as process:
         port, inode = map(int, next_line(process.stdout).split())
         holder = Glances().glance(Peer("127.0.0.1", port), now=0.0)
@@ -31,7 +31,7 @@ def test_one_of_the_latest(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @on_linux
 def test_none_of_the_latest(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An older process is not found, nor what is behind a port that nobody has."""
+    """An older process is not found, nor that of a free port."""
     with own_socket() as peer:
         monkeypatch.setattr(glances, "latest_pids", lambda _: [2**22 + 1])
         assert Glances().glance(peer, now=0.0) is None
@@ -41,7 +41,7 @@ def test_none_of_the_latest(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @on_linux
 def test_its_share_of_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    """After a glance there is none until a hundred times as long as it took has passed, whatever comes."""
+    """After a glance there is none for a hundred times as long as it took."""
     ports: list[int] = []
 
     def recorded(asked: set[int]) -> object:

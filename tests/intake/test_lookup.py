@@ -1,4 +1,4 @@
-"""Lookups in their own thread: real sockets and processes, and what becomes of a thread that fails or is stopped."""
+"""Lookups in a separate thread: real sockets and processes, and a thread that fails or is stopped."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def running(*, capacity: int = 100) -> Generator[Lookup]:
 
 
 def results(lookup: Lookup, count: int) -> list[Resolution | Ended]:
-    """Return so many results as soon as they are there."""
+    """Return that many results as soon as they are there."""
     popped: list[Resolution | Ended] = []
     deadline = time.monotonic() + DEADLINE_SECONDS
     while len(popped) < count:
@@ -53,7 +53,7 @@ def results(lookup: Lookup, count: int) -> list[Resolution | Ended]:
 
 @on_linux
 def test_an_answer_to_each_request() -> None:
-    """A peer is answered with its process, or with none where nobody has its socket any more."""
+    """A peer is answered with its process, or with none if no process has its socket any more."""
     closed = closed_port()
     with running() as lookup, own_socket() as peer:
         for one in (peer, closed):
@@ -68,7 +68,7 @@ def test_an_answer_to_each_request() -> None:
 
 @on_linux
 def test_the_end_of_a_process() -> None:
-    """The end of a process that was found is reported with its peers, as nobody else holds their socket."""
+    """The end of a process is reported with its peers, as no other process holds their socket."""
     with running() as lookup, started(python(SENDER)) as process:
         peer = Peer("127.0.0.1", int(next_line(process.stdout).partition(" ")[0]))
         lookup.request(LookupRequest(peer, None))
@@ -99,7 +99,7 @@ def test_an_end_before_it_is_stopped() -> None:
 
 @on_linux
 def test_an_end_just_as_it_is_stopped() -> None:
-    """A process that ends after the thread's last wait is reported all the same."""
+    """A process that ends after the thread's last wait is reported nevertheless."""
     with closing(Lookup(capacity=10)) as lookup:
         with started(python(SENDER)) as process:
             port, inode = map(int, next_line(process.stdout).split())
@@ -115,7 +115,7 @@ def test_an_end_just_as_it_is_stopped() -> None:
 
 
 def test_a_flood_of_requests_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    """While a check takes its time only so many requests wait, the latest of all."""
+    """While a check is slow only a bounded number of requests waits, the latest ones."""
     begun, may_go_on = threading.Event(), threading.Event()
     checked: list[Peer] = []
 
@@ -139,7 +139,7 @@ def test_a_flood_of_requests_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_a_thread_that_fails(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A lookup that fails altogether is not alive: nobody needs to wait for its answers."""
+    """A lookup that fails altogether is not alive: its answers need not be waited for."""
 
     def fail(*_: object) -> None:
         raise MemoryError

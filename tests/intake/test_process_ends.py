@@ -1,4 +1,4 @@
-"""Ends of processes: reported at once by a pidfd, or by checks where there is none."""
+"""Ends of processes: reported at once by a pidfd, or by checks without one."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def wait_for_end(ends: ProcessEnds) -> ProcessEnd:
 
 
 def described(pid: int) -> Origin:
-    """Return a process that is there."""
+    """Return a running process."""
     origin = describe(pid)
     assert origin is not None
     return origin
@@ -52,7 +52,7 @@ def described(pid: int) -> Origin:
 @on_linux
 @pytest.mark.parametrize("has_pidfd", [pytest.param(True, id="pidfd"), pytest.param(False, id="without")])
 def test_the_end_of_a_process(waker: Waker, monkeypatch: pytest.MonkeyPatch, *, has_pidfd: bool) -> None:
-    """It is reported once, also of a process that nobody waits for; only with a pidfd its time is exact."""
+    """It is reported once, also if the process is not reaped; only with a pidfd its time is exact."""
     if not has_pidfd:
         monkeypatch.delattr(os, "pidfd_open")
     with closing(ProcessEnds(waker)) as ends, started(python(WAIT)) as process:
@@ -73,7 +73,7 @@ def test_the_end_of_a_process(waker: Waker, monkeypatch: pytest.MonkeyPatch, *, 
 
 @on_linux
 def test_beyond_the_bound_it_is_checked(waker: Waker, monkeypatch: pytest.MonkeyPatch) -> None:
-    """More processes than there may be pidfds are watched all the same."""
+    """More processes than pidfds are watched nevertheless."""
     monkeypatch.setattr(process_ends, "_MAX_PIDFDS", 0)
     with closing(ProcessEnds(waker)) as ends, started(python(WAIT)) as process:
         next_line(process.stdout)

@@ -1,4 +1,4 @@
-"""The receiver over real sockets, as it is here and without what only Linux has."""
+"""The receiver over real sockets, on this system and without Linux's extensions."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ with_each_family = pytest.mark.parametrize(
     ]
 )
 def system(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Let the system be the one it is, one that is not Linux, and a Linux that refuses the options."""
+    """Simulate this system, one other than Linux, and a Linux that refuses the options."""
     if request.param == "other":
         monkeypatch.setattr(receiver, "_ON_LINUX", False)
         monkeypatch.setattr(binding, "_ON_LINUX", False)
@@ -72,7 +72,7 @@ def sender() -> Generator[socket.socket]:
 
 
 def receive(listening: Receiver, count: int) -> list[Datagram]:
-    """Return so many datagrams as soon as they are there."""
+    """Return that many datagrams as soon as they are there."""
     datagrams: list[Datagram] = []
     deadline = time.monotonic() + DEADLINE_SECONDS
     while len(datagrams) < count:
@@ -148,7 +148,7 @@ def test_size(size_bytes: int, listening: Receiver, sender: socket.socket) -> No
 
 
 def test_no_more_than_asked_for(listening: Receiver, sender: socket.socket) -> None:
-    """No more is read at once than asked for, however much there is."""
+    """No more is read at once than requested, however much there is."""
     for _ in range(5):
         sender.sendto(b"x", listening.address)
 
@@ -198,7 +198,7 @@ def test_every_loss_is_counted(sender: socket.socket) -> None:
 @on_linux
 @with_each_family
 def test_counters_are_exact(host: str) -> None:
-    """Of two sockets each knows what it read, what the kernel dropped for it, and what buffer it was given."""
+    """Each of two sockets counts its reads and its drops by the kernel, and reports its buffer."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with (
         closing(Receiver.bind(host, 0, buffer_bytes=4096)) as small,
@@ -223,7 +223,7 @@ def test_counters_are_exact(host: str) -> None:
 
 
 def test_counters_on_every_system(listening: Receiver, sender: socket.socket, system: str) -> None:
-    """What was read is counted everywhere, what was dropped only where the system counts it."""
+    """Reads are counted everywhere, drops only if the system counts them."""
     sender.sendto(b"x", listening.address)
     receive(listening, 1)
 
@@ -233,7 +233,7 @@ def test_counters_on_every_system(listening: Receiver, sender: socket.socket, sy
 
 @pytest.mark.parametrize("is_forced", [True, False], ids=["forced", "not-allowed-to"])
 def test_capped(is_forced: bool, monkeypatch: pytest.MonkeyPatch) -> None:  # ruff: ignore[boolean-type-hint-positional-argument] - a column of the table
-    """A buffer is capped where the system grants less than asked for; a forced one never is."""
+    """A buffer is capped if the system grants less than requested; a forced one never is."""
     if not is_forced:
         monkeypatch.setattr(binding, "_SO_RCVBUFFORCE", NO_OPTION)
     with closing(Receiver.bind("127.0.0.1", 0, buffer_bytes=65_536)) as modest:
@@ -253,7 +253,7 @@ def test_unknown_drops(listening: Receiver, system: str) -> None:
 
 @pytest.mark.usefixtures("system")
 def test_buffer() -> None:
-    """The buffer that the kernel granted is what was asked for, or twice that."""
+    """The kernel grants the requested buffer, or twice that."""
     with closing(Receiver.bind("127.0.0.1", 0, buffer_bytes=65_536)) as listening:
         assert 65_536 <= listening.buffer_bytes <= 2 * 65_536
 

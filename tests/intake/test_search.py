@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class Answers:
-    """A search, and what it has answered."""
+    """A search, and its answers."""
 
     def __init__(self) -> None:
         self.found: list[tuple[Peer, int]] = []
@@ -35,18 +35,18 @@ class Answers:
         self.found.append((peer, origin.pid))
 
     def request(self, *peers: Peer) -> None:
-        """Have the likely processes checked for peers."""
+        """Request a check of the likely processes for peers."""
         self.search.check_likely([LookupRequest(peer, None) for peer in peers])
 
 
 @pytest.fixture
-def nobody_is_late(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let no process be one of the latest."""
+def no_latest_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make no process one of the latest."""
     monkeypatch.setattr(search_module, "latest_pids", lambda _: [])
 
 
 def no_scan() -> list[int]:
-    """Stand for the pids of all processes where these are not to be scanned."""
+    """Replaces the pids of all processes in tests without a scan."""
     pytest.fail("all processes were scanned")
 
 
@@ -84,9 +84,9 @@ def test_a_pause_ends_the_row() -> None:
 
 
 @on_linux
-@pytest.mark.usefixtures("nobody_is_late")
+@pytest.mark.usefixtures("no_latest_process")
 def test_a_scan_serves_all_that_wait() -> None:
-    """A process that is not a likely one is found by a scan; a port that nobody has fails at once."""
+    """A process that is not a likely one is found by a scan; a free port fails at once."""
     answers = Answers()
     closed = closed_port()
     with own_socket() as first, own_socket() as second:
@@ -101,9 +101,9 @@ def test_a_scan_serves_all_that_wait() -> None:
 
 
 @on_linux
-@pytest.mark.usefixtures("nobody_is_late")
+@pytest.mark.usefixtures("no_latest_process")
 def test_a_scan_waits_until_it_is_due(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Before its time nothing is scanned; a scan that finds nothing answers all the same."""
+    """Before its time nothing is scanned; a scan that finds nothing answers nevertheless."""
     monkeypatch.setattr(search_module, "newest_first", list)
     answers = Answers()
     with own_socket() as peer:
@@ -123,7 +123,7 @@ def test_a_scan_waits_until_it_is_due(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @on_linux
-@pytest.mark.usefixtures("nobody_is_late")
+@pytest.mark.usefixtures("no_latest_process")
 def test_another_socket_of_a_known_process(monkeypatch: pytest.MonkeyPatch) -> None:
     """A process that was found before is found by its other sockets without a scan."""
     answers = Answers()
@@ -140,7 +140,7 @@ def test_another_socket_of_a_known_process(monkeypatch: pytest.MonkeyPatch) -> N
 @on_linux
 def test_one_of_the_latest(monkeypatch: pytest.MonkeyPatch) -> None:
     """A process that has just been started is found without a scan."""
-    monkeypatch.setattr(search_module, "_LATEST_PIDS", 10_000)  # others may start as many in between
+    monkeypatch.setattr(search_module, "_LATEST_PIDS", 10_000)  # other processes may start as many in between
     answers = Answers()
     with started(python(SENDER)) as process:
         peer = Peer("127.0.0.1", int(next_line(process.stdout).partition(" ")[0]))
@@ -150,8 +150,8 @@ def test_one_of_the_latest(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @on_linux
-def test_what_a_glance_has_found() -> None:
-    """It needs no further search, not even when its socket has been closed since."""
+def test_a_process_found_by_a_glance() -> None:
+    """It needs no further search, not even if its socket has been closed since."""
     answers = Answers()
     own = describe(os.getpid())
     assert own is not None

@@ -1,4 +1,4 @@
-"""Generations of peers on numbers: when one goes on, when another begins, and what is known of each."""
+"""Generations of peers on numbers: their duration, their successors, and their origins."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_a_generation() -> None:
         pytest.param(None, [3.0, 5.1], False, id="not-found-and-tried-again"),
     ],
 )
-def test_how_long_it_goes_on(origin: Origin | None, received_at: list[float], *, goes_on: bool) -> None:
+def test_its_duration(origin: Origin | None, received_at: list[float], *, goes_on: bool) -> None:
     """A generation lasts until five seconds of silence; without a process five seconds in all."""
     assert SILENCE_SECONDS == 5
     table = SenderTable()
@@ -63,7 +63,7 @@ def test_how_long_it_goes_on(origin: Origin | None, received_at: list[float], *,
 
 
 def test_the_former_generation_keeps_its_origin() -> None:
-    """When a port changes hands, what was received before stays its former sender's."""
+    """When another process gets the port, earlier datagrams stay their sender's."""
     table = SenderTable()
     former = table.begin(PEER, now=0.0)
     table.resolve(former, ORIGIN)
@@ -80,7 +80,7 @@ def test_the_former_generation_keeps_its_origin() -> None:
     [pytest.param(499, True, id="before"), pytest.param(500, True, id="at"), pytest.param(501, False, id="after")],
 )
 def test_an_ended_process_sends_no_more(received_ns: int, *, goes_on: bool) -> None:
-    """What was received after the end of a generation's process is another sender's."""
+    """Datagrams received after the end of a generation's process are another sender's."""
     table = SenderTable()
     peer = table.begin(PEER, now=0.0)
     table.resolve(peer, ORIGIN)
@@ -128,7 +128,7 @@ def test_a_former_generation_is_forgotten_first() -> None:
 
 
 def test_a_flood_of_ports() -> None:
-    """However many ports there are, a sender that goes on sending stays among those that are remembered."""
+    """However many ports there are, a sender that keeps sending is remembered."""
     table = SenderTable(capacity=100)
     peer = table.begin(PEER, now=0.0)
     for port in range(1000):

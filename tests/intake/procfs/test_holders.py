@@ -1,4 +1,4 @@
-"""Which process a socket belongs to, when one holds it and when several do."""
+"""The process that a socket belongs to, held by one process or several."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ os.read(0, 1)
 
 
 def holders(*inodes: int, pids: tuple[int, ...] = ()) -> list[tuple[int, Origin]]:
-    """Return what is found among the pids, by default all, in the order in which it is found."""
+    """Return the holders among the pids, by default all, in the order in which they are found."""
     found: list[tuple[int, Origin]] = []
     find_holders(inodes, pids or newest_first(), lambda inode, origin: found.append((inode, origin)))
     return found
 
 
 @on_linux
-def test_a_process_of_its_own() -> None:
+def test_one_holder() -> None:
     """Each socket is found with its process; one that no process holds is not."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         inode = os.fstat(sock.fileno()).st_ino

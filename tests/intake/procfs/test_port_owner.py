@@ -1,4 +1,4 @@
-"""The owner of a UDP port, where the system shows it and where it does not."""
+"""The owner of a UDP port, if the system shows it."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_another_process() -> None:
         assert f"a?[31m?b (pid {process.pid})" == owner_of_port(port)
 
 
-def test_nobody() -> None:
+def test_a_free_port() -> None:
     """A port that is free has no owner."""
     with bound() as sock:
         port = sock.getsockname()[1]
@@ -58,7 +58,7 @@ def test_nobody() -> None:
 
 
 def test_without_proc(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where there is no /proc, as on macOS, the owner is not known."""
+    """Without /proc, as on macOS, the owner is not known."""
     monkeypatch.setattr(sockets, "_PROC", tmp_path / "proc")
 
     with bound() as sock:
@@ -66,8 +66,8 @@ def test_without_proc(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @on_linux
-def test_somebody_elses_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A port whose owner hides its descriptors, being another user's, has none that is known."""
+def test_another_users_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A port whose owner hides its descriptors, being another user's, has no known owner."""
     (tmp_path / "net").mkdir()
     (tmp_path / str(os.getpid())).mkdir()
     monkeypatch.setattr(sockets, "_PROC", tmp_path)

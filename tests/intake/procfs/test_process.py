@@ -60,8 +60,8 @@ def test_a_program_that_was_replaced(tmp_path: Path) -> None:
 
 
 @on_linux
-def test_what_has_ended_is_nothing() -> None:
-    """A process that has ended is no origin, not even before its parent has asked for its status."""
+def test_an_ended_process_is_no_origin() -> None:
+    """A process that has ended is no origin, not even before it is reaped."""
     with started(python(SPAWN)) as process:
         zombie = int(next_line(process.stdout))
         end = time.monotonic() + DEADLINE_SECONDS

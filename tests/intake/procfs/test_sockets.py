@@ -1,4 +1,4 @@
-"""UDP sockets as /proc shows them: whose port is whose, and who holds what."""
+"""UDP sockets in /proc: ports, processes and holders."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def row(host: str, inode: int, port: int = PORT) -> UdpSocket:
 )
 @pytest.mark.parametrize("is_connected", [False, True], ids=["any-address", "connected"])
 def test_the_socket_of_a_sender(family: socket.AddressFamily, target: str, *, is_connected: bool) -> None:
-    """The inode behind a source port is that of the socket that sent, whatever its family, connected or not."""
+    """The inode of a source port is that of the sending socket, whatever its family, connected or not."""
     with socket.socket(family, socket.SOCK_DGRAM) as sock:
         if is_connected:
             sock.connect((target, 9))
@@ -77,7 +77,7 @@ def test_sockets_of_one_port(host: str, rows: list[UdpSocket], expected: int | N
 
 
 def test_the_latest_processes_come_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Pids are given in turn and wrap: behind the last one given are the oldest."""
+    """Pids are assigned in turn and wrap: after the last one assigned come the oldest."""
     for pid in ("1", "250", "300", "32000", "self"):
         (tmp_path / pid).mkdir()
     (tmp_path / "loadavg").write_text("0.1 0.2 0.3 1/100 300\n", encoding="ascii")
