@@ -22,7 +22,7 @@ Costs = dict[tuple[int, ...], float]
 
 
 def assignment_of(attempts: int = 4) -> Assignment:
-    """Return an empty assignment of some pending attempts, each with an event of its own."""
+    """Return an empty assignment of some pending attempts, each with a separate event."""
     pending = PendingAttempts()
     for key in range(attempts):
         pending.add(key, observed(0, 20, XAmznRequestId=str(key)))
@@ -69,7 +69,7 @@ def assigned(*candidates: Costs, expected: int = 1) -> list[tuple[int, ...]]:
     ],
 )
 def test_minimum_total_cost(candidates: list[Costs], expected: list[tuple[int, ...]]) -> None:
-    """Calls get the attempts with the lowest total cost, whatever the order in which they were assigned."""
+    """Calls get the attempts with the lowest total cost, in any order of assignment."""
     assert assigned(*candidates) == expected
 
 
@@ -178,7 +178,7 @@ def test_a_better_assignment_is_applied() -> None:
 
 
 def test_unassigned_attempts_have_no_owner() -> None:
-    """What a call had is available to others once it is unassigned."""
+    """The attempts of a call are available to others once it is unassigned."""
     assignment = assignment_of()
     pending = pending_call(1, {(0, 1): 1.0}, expected=2)
     assignment.assign(pending)

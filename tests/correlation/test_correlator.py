@@ -28,7 +28,7 @@ def test_grace_period_expires() -> None:
 
 
 def test_remote_senders_may_be_reordered() -> None:
-    """A call from another host waits for its attempt, whatever the SDK."""
+    """A call from another host waits for its attempt, with any SDK."""
     correlator = Correlator()
 
     assert arrive(correlator, called(0, 30)._replace(host="10.0.0.7")) == []
@@ -59,7 +59,7 @@ def test_local_senders_that_keep_order_do_not_wait() -> None:
 
 
 def test_orphan_is_released_at_its_deadline() -> None:
-    """An attempt whose call never arrives is released at its deadline."""
+    """An attempt without its call is released at its deadline."""
     correlator = Correlator()
     arrive(correlator, tried("a", 2, 27))
 

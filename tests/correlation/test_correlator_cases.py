@@ -1,4 +1,4 @@
-"""Quirks of the SDKs, numbered as in the protocol notes: arrivals, and what is released, as transcripts."""
+"""Quirks of the SDKs, numbered as in the protocol notes: arrivals and releases as transcripts."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Failures between a sender and the correlator, and the releases and spans that result, case by case.
 
 In the order of the table of failures in the protocol notes (D5). A failure that is also a quirk in
-`test_correlator_cases` is here for its spans only. Kernel drops have a test of their own in `test_agent`.
+`test_correlator_cases` is here for its spans only. Kernel drops are tested in `test_agent`.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ _SHOWN = ("attempt.number", "attempts_missing", "correlation", "not_sent", "orph
 
 
 def spans_of(released: list[Released]) -> list[str]:
-    """Return the spans of what was released as lines: kind, start and end, and the attributes of the failure."""
+    """Return the spans of the releases as lines: kind, start and end, and the attributes of the failure."""
     using = mapper()
     return [_line(span) for one in released for span in using.map(one)]
 

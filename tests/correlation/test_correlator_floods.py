@@ -112,7 +112,7 @@ def flooded(dialect: Dialect, attackers: Iterable[Arrival]) -> list[Arrival]:
 
 
 def released_by(arrivals: list[Arrival], *, bound: int) -> list[Released]:
-    """Return what is released, and assert at each step that the pending events are within the bound."""
+    """Return the releases, and assert at each step that the pending events are within the bound."""
     correlator = Correlator(CorrelatorLimits(pending_events=bound))
     released = []
     for arrival in arrivals:
@@ -147,7 +147,7 @@ def assert_each_is_released_once(arrivals: list[Arrival], released: list[Release
 def test_flood_of_other_groups(
     dialect: Dialect, spoof: Callable[[int], Spoof], attacker: Callable[..., Arrival]
 ) -> None:
-    """Whatever attackers send, pending events are bounded, each is released once, and the sender's calls are exact."""
+    """Under any flood pending events are bounded, each is released once, and the sender's calls are exact."""
     attackers = [attacker(GAP * number // FLOOD, dialect, **spoof(number)) for number in range(FLOOD * CALLS)]
     arrivals = flooded(dialect, attackers)
 

@@ -84,7 +84,7 @@ _ROUNDING = 1e-6  # seconds: the time of receipt is in whole nanoseconds since 1
 
 
 class CorrelatorMachine(RuleBasedStateMachine):
-    """A correlator with arbitrary input in any order, and a model of what is pending."""
+    """A correlator with arbitrary input in any order, and a model of the pending events."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -202,7 +202,7 @@ class CorrelatorMachine(RuleBasedStateMachine):
 
     @rule(peers=st.lists(_peers, max_size=3))
     def end(self, peers: list[Peer]) -> None:
-        """End senders: nothing of theirs is pending any longer, if their generation was known."""
+        """End senders: none of their events is pending any longer, if their generation was known."""
         self._take(self.correlator.release_peers(peers), calls={Reason.COMPLETE, Reason.ENDED}, orphans={Reason.ENDED})
         assert not any(self.waiting[peer] for peer in peers if peer.generation)
 

@@ -473,7 +473,7 @@ def test_decode_raises_one_error_or_nothing(payload: bytes) -> None:
 
 
 def outcome(payload: bytes) -> tuple[Decoded, list[str]]:
-    """Return what a payload decodes to, or the reason why it is malformed."""
+    """Return the decoded payload, or the reason why it is malformed."""
     try:
         return decode(payload), []
     except MalformedDatagramError as error:

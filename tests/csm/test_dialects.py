@@ -34,7 +34,7 @@ def test_by_user_agent(user_agent: str, expected: Dialect | None) -> None:
 
 @pytest.mark.parametrize("dialect", KNOWN)
 def test_by_key_order(dialect: Dialect) -> None:
-    """Each SDK writes its keys in an order of its own, in calls and in attempts."""
+    """Each SDK writes its keys in its own order, in calls and in attempts."""
     orders = [list(call_fields(dialect)), list(attempt_fields(dialect))]
 
     assert [dialect, dialect] == [dialect_of_keys(keys[:7]) for keys in orders]

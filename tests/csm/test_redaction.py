@@ -175,7 +175,7 @@ def test_harmless_text_stays(text: str) -> None:
     ],
 )
 def test_secret_goes_by_pattern(text: str, secret: str, kept: str) -> None:
-    """What looks like a credential is redacted, whole or cut, and the words around it are kept."""
+    """A possible credential is redacted, whole or cut, and the words around it are kept."""
     assert secret in text
     assert redact_patterns(text) == kept
 

@@ -1,4 +1,4 @@
-"""Payloads to typed objects: which the strict parser accepts, and what the lenient one makes of the rest."""
+"""Payloads to typed objects: those of the strict parser, and the rest by the lenient one."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def test_strict(payload: bytes, expected: dict[str, object] | None) -> None:
     ],
 )
 def test_lenient(payload: bytes, expected: list[dict[str, object] | str]) -> None:
-    """Every object is found, whatever surrounds it, and everything else has its reason."""
+    """Every object is found in any surroundings, and everything else has its reason."""
     assert parsed(payload) == expected
 
 

@@ -232,7 +232,7 @@ def test_semantic_convention_opt_in(conventions: RpcConventions, expected: dict[
 
 
 def test_attempts_have_no_rpc_attributes() -> None:
-    """Whatever is asked for, an attempt below its call is no RPC of its own."""
+    """With any options, an attempt below its call is not a separate RPC."""
     options = MappingOptions(rpc_conventions=BOTH, peer_service=True, user_agent=True)
     _, attempt = mapped(tried("", 2, 27, **DYNAMODB), called(0, 30, **DYNAMODB), options=options)
 

@@ -354,8 +354,8 @@ def test_exec_is_the_parent_of_calls_and_orphans() -> None:
         assert (span.context.trace_id, span.context.trace_state) == (TRACE, "vendor=1")
 
 
-def test_what_exec_put_into_the_client_id_is_its_own_span() -> None:
-    """Its context comes back in the client id, and is not mistaken for a remote one."""
+def test_the_context_of_exec_in_the_client_id() -> None:
+    """Its context in the client id is not mistaken for a remote one."""
     call, _ = mapped(tried("", 2, 27, ClientId=CARRIED), called(0, 30, ClientId=CARRIED), parent=EXEC)
 
     assert call.parent == EXEC
@@ -370,7 +370,7 @@ def test_what_exec_put_into_the_client_id_is_its_own_span() -> None:
     ],
 )
 def test_client_id_goes_before_exec(client_id: str) -> None:
-    """A script that sets a context of its own is placed there, even under exec."""
+    """A script that sets its own context is placed there, even under exec."""
     (call,) = mapped(called(0, 30, ClientId=client_id), parent=EXEC)
 
     assert call.parent is not None
@@ -389,7 +389,7 @@ def test_context_in_the_client_id() -> None:
 
 
 def test_orphan_joins_the_trace_of_its_client_id() -> None:
-    """So does an attempt whose call never came: its parent is not invented."""
+    """So does an orphan: its parent is not invented."""
     (orphan,) = mapped(tried("", 2, 27, ClientId=CARRIED))
 
     assert orphan.parent == TraceContext(trace_id=TRACE, span_id=SPAN, is_remote=True)
@@ -458,7 +458,7 @@ def test_service_name(call: dict[str, Any], options: MappingOptions, expected: s
 
 
 def test_resource_is_shared_by_a_tree_and_has_the_host() -> None:
-    """All spans of a tree have one resource: what was given, the name, and the host for local senders."""
+    """All spans of a tree have one resource: the given attributes, the name, and the host for local senders."""
     call, attempt = mapped(tried("", 2, 27, ClientId="etl"), called(0, 30, ClientId="etl"))
 
     assert call.resource is attempt.resource
@@ -477,7 +477,7 @@ def test_remote_sender_is_not_on_this_host() -> None:
 
 
 def test_resources_are_bounded() -> None:
-    """Ever new client ids do not fill the memory, and one that comes back has an equal resource."""
+    """Ever new client ids do not fill the memory, and a repeated one has an equal resource."""
     using = mapper()
     first = using.resource_of("first", local=True)
 
@@ -492,7 +492,7 @@ def test_resources_are_bounded() -> None:
 
 
 def fed(payloads: list[tuple[bytes, int]]) -> list[SpanData]:
-    """Return the spans of whatever of these is an event."""
+    """Return the spans of the events among these."""
     arrivals = []
     at = 0
     for payload, gap in payloads:
@@ -510,7 +510,7 @@ payloads = st.lists(st.tuples(strategies.well_formed() | strategies.misshapen(),
 
 @given(payloads)
 def test_every_span_is_sound(payloads: list[tuple[bytes, int]]) -> None:
-    """Whatever was sent, times, types and ids are what OpenTelemetry allows, and attempts are below their calls."""
+    """For any datagrams, times, types and ids are valid in OpenTelemetry, and attempts are below their calls."""
     spans = fed(payloads)
 
     contexts = {span.context: span for span in spans}

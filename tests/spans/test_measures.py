@@ -22,7 +22,7 @@ OK, ERROR = {"http.response.status_code": 200}, {"http.response.status_code": 50
 
 
 def measured(*arrivals: Arrival, options: MappingOptions | None = None) -> list[Measurement]:
-    """Return what is measured of all that a correlator makes of these arrivals."""
+    """Return the measurements of all releases of a correlator for these arrivals."""
     using = mapper(options=options)
     return [one for released in released_by(*arrivals) for one in measure(released, using.map(released))]
 
@@ -47,7 +47,7 @@ def test_failed_call() -> None:
     ]
 
 
-def test_what_never_came_is_counted_as_attempt() -> None:
+def test_missing_attempts_are_counted() -> None:
     """Attempts that the call counts and that were lost are attempts, of which no duration is known."""
     assert measured(called(0, 50, AttemptCount=3)) == [
         Measurement(CALL_DURATION, 0.05, GET),
@@ -69,7 +69,7 @@ def test_attempts_that_were_not_sent_took_no_time() -> None:
 
 @pytest.mark.parametrize("conventions", RpcConventions)
 def test_the_method_is_qualified(conventions: RpcConventions) -> None:
-    """Whatever names the spans have, metrics have the new ones."""
+    """With any names on the spans, metrics have the new ones."""
     options = MappingOptions(rpc_conventions=conventions)
 
     assert {one.attributes["rpc.method"] for one in measured(tried("", 2, 27), called(0, 30), options=options)} == {
@@ -78,8 +78,8 @@ def test_the_method_is_qualified(conventions: RpcConventions) -> None:
     assert all("rpc.service" not in one.attributes for one in measured(called(0, 30), options=options))
 
 
-def test_what_names_a_single_thing_is_no_attribute() -> None:
-    """Applications, hosts, accounts and ids would each make a series of their own."""
+def test_high_cardinality_values_are_no_attributes() -> None:
+    """Applications, hosts, accounts and ids would each create a separate series."""
     arrivals = (
         tried("id", 2, 27, AccessKey="ASIAY34FZKBOKMUTVV7A", ClientId="etl-4711"),
         called(0, 30, ClientId="etl-4711"),
@@ -97,7 +97,7 @@ def test_unknown_is_absent() -> None:
 
 @given(payloads=st.lists(strategies.any_payload, max_size=6))
 def test_every_measurement_is_one(payloads: list[bytes]) -> None:
-    """Whatever arrives, no duration is negative and every attribute is a text or a status."""
+    """For any datagrams, no duration is negative and every attribute is a text or a status."""
     arrivals = []
     for number, payload in enumerate(payloads):
         try:

@@ -21,7 +21,7 @@ def test_values(choices: type[RpcConventions | MessageMode | TraceGrouping], exp
 
 
 def test_defaults_reveal_little() -> None:
-    """By default messages are redacted, and what is a choice of taste or of trust is left out."""
+    """By default messages are redacted, and optional attributes are left out."""
     options = MappingOptions()
 
     assert (options.messages, options.rpc_conventions) == (MessageMode.REDACTED, RpcConventions.OLD_WITH_SYSTEM_NAME)

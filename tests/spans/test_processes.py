@@ -200,7 +200,7 @@ def test_the_name_of_its_service(client_id: str, agent: dict[str, str], service_
     assert span.resource.service_name == expected
 
 
-def test_the_resource_tells_the_process() -> None:
+def test_the_resource_names_the_process() -> None:
     """Pid, program and container are the resource's, where they are known; one process is one resource."""
     rig = Rig()
 
