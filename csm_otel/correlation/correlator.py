@@ -44,7 +44,7 @@ from csm_otel.csm.times import NS_PER_MS, TimestampMode, interval_of
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-# One socket for the sender's life, so that the port tells senders on one host apart.
+# One socket for the sender's life, so that the port distinguishes senders on one host.
 _STABLE_PORT = frozenset({Dialect.BOTOCORE, Dialect.CPP, Dialect.JAVA})
 # Ruby sends the call first; .NET sends from concurrent tasks; JavaScript resolves a host name for every datagram.
 _MAY_REORDER = frozenset({Dialect.RUBY, Dialect.DOTNET, Dialect.JS, Dialect.UNKNOWN})

@@ -48,7 +48,7 @@ class Floor(NamedTuple):
     """The most that are off by more than 5 ms, or in status or number."""
     miscounted: float = 0.5
     """The most with too few or too many attempts."""
-    doubt_told: bool = False
+    marks_doubt: bool = False
     """Whether at least half of the wrong calls are marked ambiguous."""
 
 
@@ -60,18 +60,18 @@ CONCURRENT: dict[str, Floor] = {
     "boto3_py37_1_9_253_t16_flt": Floor(91, material=7.0, miscounted=1.0),
     "boto3_fork_after_send": Floor(99),
     "boto3_mp4": Floor(100),
-    "boto3_mt32_client_flt": Floor(95, material=3.0, doubt_told=True),
+    "boto3_mt32_client_flt": Floor(95, material=3.0, marks_doubt=True),
     "boto3_mt8_client": Floor(99),
     "cpp_mt8": Floor(99),
     "go_conc8": Floor(100),
-    "go_conc8_sessions_flt": Floor(98, material=2.0, doubt_told=True),
+    "go_conc8_sessions_flt": Floor(98, material=2.0, marks_doubt=True),
     "java_mt8": Floor(98),
     "js_conc8": Floor(100),
     "php_conc8": Floor(97),
     "ruby_mt8_client": Floor(99),
     "gt_t2": Floor(99),
     "gt_t8": Floor(99),
-    "gt_legacy": Floor(97, doubt_told=True),
+    "gt_legacy": Floor(97, marks_doubt=True),
 }
 _MOST_RIGHT_DOUBTED_PERCENT = 5.0
 
@@ -93,4 +93,4 @@ def test_concurrent_calls_mostly_get_exactly_their_attempts(name: str, floor: Fl
     assert scored.percent(scored.miscounted) <= floor.miscounted
     assert scored.percent(scored.material) <= floor.material
     assert scored.percent(scored.doubted - scored.wrong) <= _MOST_RIGHT_DOUBTED_PERCENT
-    assert not floor.doubt_told or 2 * len(scored.wrong & scored.doubted) >= len(scored.wrong)
+    assert not floor.marks_doubt or 2 * len(scored.wrong & scored.doubted) >= len(scored.wrong)
