@@ -254,7 +254,7 @@ class DeliveryQueue:
                 return []
             lines = ["back end available again"] if self._backoff.failures else []
             self._backoff.succeed()
-            self._end_with(RequestState.IDLE, request)
+            self._finish_request(RequestState.IDLE, request)
             if request.key is None:
                 self._memory.replace_first(halves)
             if not halves and is_known:
@@ -263,7 +263,7 @@ class DeliveryQueue:
 
     def _back_off(self, request: QueuedRequest, outcome: Unavailable) -> list[str]:
         with self._changed:
-            self._end_with(RequestState.BACKING_OFF, request)
+            self._finish_request(RequestState.BACKING_OFF, request)
             if not self._lifecycle.state.is_running:
                 return []
             is_first = self._backoff.failures == 0
@@ -281,7 +281,7 @@ class DeliveryQueue:
 
     # All of these with the lock held.
 
-    def _end_with(self, state: RequestState, request: QueuedRequest) -> None:
+    def _finish_request(self, state: RequestState, request: QueuedRequest) -> None:
         """Mark the request as no longer under way."""
         self._request.to(state)
         if request.key is None:

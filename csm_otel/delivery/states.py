@@ -22,7 +22,7 @@ are delivered from there once the disk has nothing older; the next attempt is RE
 disk READY again.
 
 When the queue is STOPPED nothing more is sent or moved. A request that is SENDING then is counted as spooled or
-dropped, whatever its outcome; ACCOUNTING and MOVING are waited for, unless the disk hangs.
+dropped, whatever its outcome; `close` waits for ACCOUNTING and MOVING, for `DISK_GRACE_SECONDS` at most.
 """
 
 from __future__ import annotations

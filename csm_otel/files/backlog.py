@@ -64,7 +64,7 @@ class Backlog:
         """Sums of counts."""
         self._gathers_since = 0.0
         self._moved_at = 0.0
-        """When the writer last got any further, or first had something to write."""
+        """When the writer last made progress, or first had something to write."""
         self._room_until = -math.inf
         self._room_stall_seconds = math.inf
         self._deadline = math.inf

@@ -1,4 +1,4 @@
-"""The states of a queue that a thread empties, the only ways between them, and what keeps to those: `StateMachine`.
+"""The states of a queue that a thread drains, their transitions, and `StateMachine`, which enforces them.
 
 Both queues use them: `csm_otel.files.write_queue` to a file, `csm_otel.delivery.queue` to a back end.
 
@@ -33,7 +33,7 @@ class QueueState(Enum):
 
     @property
     def is_running(self) -> bool:
-        """Whether what is put is kept, and goes out."""
+        """Whether entries are still accepted."""
         return self in {QueueState.OPEN, QueueState.CLOSING}
 
 

@@ -120,7 +120,7 @@ class WriteQueue:
         return given_up
 
     def cancel(self) -> None:
-        """Make a running or a later `close` end at once, but for the moment that a disk needs that works."""
+        """Make a running or a later `close` end at once, but for `GRACE_SECONDS`."""
         with self._changed:
             self._backlog.cancel()
             self._changed.notify_all()

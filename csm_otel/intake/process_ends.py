@@ -35,24 +35,24 @@ class ProcessEnds:
         self._clock = clock
         self._selector = selectors.DefaultSelector()
         self._selector.register(wake, selectors.EVENT_READ)
-        self._by_pidfd: dict[tuple[int, int], Origin] = {}
-        self._checked: dict[tuple[int, int], Origin] = {}
+        self._with_pidfd: dict[tuple[int, int], Origin] = {}
+        self._polled: dict[tuple[int, int], Origin] = {}
         self._next_check = 0.0
 
     def watch(self, origin: Origin) -> None:
         """Watch a process until it ends; again is the same as once."""
-        if origin.process in self._by_pidfd or origin.process in self._checked:
+        if origin.process in self._with_pidfd or origin.process in self._polled:
             return
-        pidfd = _open_pidfd(origin) if len(self._by_pidfd) < _MAX_PIDFDS else None
+        pidfd = _open_pidfd(origin) if len(self._with_pidfd) < _MAX_PIDFDS else None
         if pidfd is None:
-            self._checked[origin.process] = origin
+            self._polled[origin.process] = origin
         else:
-            self._by_pidfd[origin.process] = origin
+            self._with_pidfd[origin.process] = origin
             self._selector.register(pidfd, selectors.EVENT_READ, origin)
 
     def wait(self, seconds: float | None) -> list[ProcessEnd]:
         """Wait for an end, a wake-up or the timeout, whichever is first, and return the ended processes."""
-        if self._checked:
+        if self._polled:
             to_check = max(0.0, self._next_check - self._clock())
             seconds = to_check if seconds is None else min(seconds, to_check)
         ended = []
@@ -72,16 +72,16 @@ class ProcessEnds:
     def _forget(self, key: selectors.SelectorKey) -> None:
         self._selector.unregister(key.fileobj)
         os.close(key.fd)
-        del self._by_pidfd[key.data.process]
+        del self._with_pidfd[key.data.process]
 
     def _check(self) -> list[ProcessEnd]:
         now = self._clock()
         if now < self._next_check:
             return []
         self._next_check = now + _CHECK_SECONDS
-        ended = [origin for origin in self._checked.values() if not _is_alive(origin)]
+        ended = [origin for origin in self._polled.values() if not _is_alive(origin)]
         for origin in ended:
-            del self._checked[origin.process]
+            del self._polled[origin.process]
         return [ProcessEnd(origin, time.time_ns(), is_exact=False) for origin in ended]
 
 

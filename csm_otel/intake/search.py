@@ -77,14 +77,14 @@ class Search:
                 unknown.append(peer)
             else:
                 self._peers.setdefault(holder.inode, []).append(peer)
-                self._hold(holder.inode, oldest_holder(holder.origin, holder.inode))
+                self._resolve(holder.inode, oldest_holder(holder.origin, holder.inode))
         sockets = udp_sockets({peer.port for peer in unknown})
         for peer in unknown:
             if inode := inode_of_sender(peer.host, peer.port, sockets):
                 self._peers.setdefault(inode, []).append(peer)
             else:
                 self._failed(peer)
-        find_holders(list(self._peers), [*latest_pids(_LATEST_PIDS), *self._likely], self._hold)
+        find_holders(list(self._peers), [*latest_pids(_LATEST_PIDS), *self._likely], self._resolve)
 
     def next_scan(self) -> float | None:
         """Return the monotonic second from which a scan is due, or None while nothing waits for one."""
@@ -95,13 +95,13 @@ class Search:
         if not self._peers or not self._pace.is_due(now=now):
             return
         self._pace.add(now=now)
-        find_holders(list(self._peers), newest_first(), self._hold)
+        find_holders(list(self._peers), newest_first(), self._resolve)
         for peers in self._peers.values():
             for peer in peers:
                 self._failed(peer)
         self._peers.clear()
 
-    def _hold(self, inode: int, origin: Origin) -> None:
+    def _resolve(self, inode: int, origin: Origin) -> None:
         if origin.pid not in self._likely:
             self._likely.appendleft(origin.pid)
         for peer in self._peers.pop(inode):
