@@ -109,7 +109,9 @@ class Group:
         self._waiting.pop(key, None)
         self._clear_candidates(pending)
         self._assignment.unassign(pending)
-        return Match(pending.assigned.attempts, pending.missing, pending.ambiguous)
+        attempts = pending.assigned.attempts
+        # Without attempts none can be in doubt, though it may have owned ambiguous ones for a while.
+        return Match(attempts, pending.missing, pending.ambiguous and bool(attempts))
 
     def remove_attempt(self, key: int) -> Observed[ApiCallAttempt]:
         """Remove an attempt and return it."""

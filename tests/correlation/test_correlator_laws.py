@@ -352,3 +352,28 @@ def _check_indices(group: Group) -> None:
 
 TestCorrelatorMachine = CorrelatorMachine.TestCase
 TestCorrelatorMachine.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+
+
+def test_a_call_without_attempts_is_not_ambiguous() -> None:
+    """The laws hold where a call loses its ambiguous attempts to a call that arrives later."""
+    machine = CorrelatorMachine()
+    refused = failed()
+    machine.compete(
+        burst=[
+            Sent(False, 0, 0, {}),
+            Sent(False, 0, 0, refused),
+            Sent(False, 2, 2, refused),
+            Sent(False, 2, 2, refused),
+            Sent(True, 0, 2, {"AttemptCount": 4, **finally_failed()}),
+            Sent(False, 0, 0, {}),
+            Sent(True, 0, 0, {"AttemptCount": 2}),
+            Sent(False, 0, 0, refused),
+            Sent(False, 0, 0, refused),
+            Sent(True, 0, 0, {"AttemptCount": 2}),
+            Sent(False, 2, 2, refused),
+        ],
+        dialect=DOTNET, peer=Peer("127.0.0.1", 1), api="A", gap_ms=1,
+    )  # fmt: skip
+    machine.repeat(back=[2])
+
+    machine.flush()
