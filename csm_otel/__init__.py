@@ -16,11 +16,12 @@ if TYPE_CHECKING:
     from csm_otel.correlation.released import CorrelatedCall, OrphanAttempt, Reason
     from csm_otel.csm.decoding import Decoded, decode
     from csm_otel.csm.events import ApiCall, ApiCallAttempt, Dialect, Failure, Peer
+    from csm_otel.csm.times import TimestampMode
     from csm_otel.errors import CsmOtelError, MalformedDatagramError
-    from csm_otel.spans.data import Resource, SpanData, SpanEvent, SpanRole, TraceContext
+    from csm_otel.spans.data import Resource, SpanData, SpanEvent, SpanKind, SpanRole, TraceContext
     from csm_otel.spans.ids import RandomIds, SeededIds
     from csm_otel.spans.mapper import SpanMapper
-    from csm_otel.spans.options import MappingOptions
+    from csm_otel.spans.options import MappingOptions, MessageMode, RpcConventions
 
 __all__ = [
     "ApiCall",
@@ -34,16 +35,20 @@ __all__ = [
     "Failure",
     "MalformedDatagramError",
     "MappingOptions",
+    "MessageMode",
     "OrphanAttempt",
     "Peer",
     "RandomIds",
     "Reason",
     "Resource",
+    "RpcConventions",
     "SeededIds",
     "SpanData",
     "SpanEvent",
+    "SpanKind",
     "SpanMapper",
     "SpanRole",
+    "TimestampMode",
     "TraceContext",
     "decode",
 ]
@@ -55,11 +60,12 @@ _MODULES = {
     "csm_otel.correlation.released": ("CorrelatedCall", "OrphanAttempt", "Reason"),
     "csm_otel.csm.decoding": ("Decoded", "decode"),
     "csm_otel.csm.events": ("ApiCall", "ApiCallAttempt", "Dialect", "Failure", "Peer"),
+    "csm_otel.csm.times": ("TimestampMode",),
     "csm_otel.errors": ("CsmOtelError", "MalformedDatagramError"),
-    "csm_otel.spans.data": ("Resource", "SpanData", "SpanEvent", "SpanRole", "TraceContext"),
+    "csm_otel.spans.data": ("Resource", "SpanData", "SpanEvent", "SpanKind", "SpanRole", "TraceContext"),
     "csm_otel.spans.ids": ("RandomIds", "SeededIds"),
     "csm_otel.spans.mapper": ("SpanMapper",),
-    "csm_otel.spans.options": ("MappingOptions",),
+    "csm_otel.spans.options": ("MappingOptions", "MessageMode", "RpcConventions"),
 }
 
 

@@ -94,8 +94,13 @@ class Correlator:
         *,
         timestamp_mode: TimestampMode = TimestampMode.AUTO,
     ) -> None:
+        """Begin with nothing pending; ``timestamp_mode`` may be a text.
+
+        Raises:
+            ValueError: the text is not one of `TimestampMode`.
+        """
         self._limits = limits or CorrelatorLimits()
-        self._timestamp_mode = timestamp_mode
+        self._timestamp_mode = TimestampMode(timestamp_mode)  # it is compared by identity
         self._groups: dict[_GroupKey, Group] = {}
         # Both in order of arrival, hence of deadlines: the waits are constant.
         self._attempts: OrderedDict[int, _Entry] = OrderedDict()

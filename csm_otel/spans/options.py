@@ -30,7 +30,13 @@ class TraceGrouping(StrEnum):
 
 
 class MappingOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """Choices about attributes and traces."""
+    """Choices about attributes and traces.
+
+    Texts are accepted in place of the enums.
+
+    Raises:
+        ValueError: a text is not one of an enum's values.
+    """
 
     rpc_conventions: RpcConventions = RpcConventions.OLD_WITH_SYSTEM_NAME
     messages: MessageMode = MessageMode.REDACTED
@@ -44,3 +50,8 @@ class MappingOptions(msgspec.Struct, frozen=True, kw_only=True):
     """Whether a trace context in the client id is joined when the sender is on another host, and not authenticated."""
     service_name: str = ""
     """The name of applications that send none (``OTEL_SERVICE_NAME``)."""
+
+    def __post_init__(self) -> None:
+        """Make enums of texts, which the mapping compares by identity."""
+        msgspec.structs.force_setattr(self, "rpc_conventions", RpcConventions(self.rpc_conventions))
+        msgspec.structs.force_setattr(self, "messages", MessageMode(self.messages))

@@ -206,14 +206,21 @@ def test_flood_of_strangers() -> None:
     assert len(correlator._groups) == 10
 
 
-def test_timestamp_mode() -> None:
-    """The setting for the meaning of timestamps applies to the events."""
-    correlator = Correlator(timestamp_mode=TimestampMode.END)
+@pytest.mark.parametrize("mode", [TimestampMode.END, "end"])
+def test_timestamp_mode(mode: TimestampMode) -> None:
+    """The setting for the meaning of timestamps, as a text or not, applies to the events."""
+    correlator = Correlator(timestamp_mode=mode)
 
     (released,) = arrive(correlator, called(0, 30, AttemptCount=0, FinalHttpStatusCode=ABSENT))
 
     assert isinstance(released, CorrelatedCall)
     assert released.call.end_ns == BASE_MS * NS_PER_MS
+
+
+def test_unknown_timestamp_mode() -> None:
+    """A text that is no mode is rejected, rather than ignored."""
+    with pytest.raises(ValueError, match="middle"):
+        Correlator(timestamp_mode="middle")  # type: ignore[arg-type]
 
 
 def test_a_late_attempt_is_not_another_calls() -> None:

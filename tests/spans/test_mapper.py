@@ -313,9 +313,10 @@ def test_name_without_a_message() -> None:
     assert span.events[0].attributes == {"exception.type": "AccessDenied"}
 
 
-def test_messages_may_be_left_out() -> None:
-    """With messages set to none, neither the status nor the event has one."""
-    options = MappingOptions(messages=MessageMode.NONE)
+@pytest.mark.parametrize("messages", [MessageMode.NONE, "none"])
+def test_messages_may_be_left_out(messages: MessageMode) -> None:
+    """With messages set to none, as a text or not, neither the status nor the event has one."""
+    options = MappingOptions(messages=messages)
     spans = mapped(tried("", 2, 27, **failed()), called(0, 30, **finally_failed()), options=options)
 
     for span in spans:
