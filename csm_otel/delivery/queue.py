@@ -148,8 +148,11 @@ class DeliveryQueue:
         """Deliver queued requests, for at most ``deadline_seconds``, then spool the rest, or drop it, and end.
 
         Ends early where waiting is pointless: the back end asked to be left alone for longer than there is time.
+        A further call does nothing.
         """
         with self._changed:
+            if self._lifecycle.state is not QueueState.OPEN:
+                return
             self._lifecycle.to(QueueState.CLOSING)
             self._deadline = self._clock() + deadline_seconds
             self._backoff.shorten()

@@ -2,7 +2,8 @@
 
 Theory of operation. Three machines make up the delivery queue; one lock guards them all.
 
-The queue itself is OPEN, CLOSING, STOPPED or CLOSED, as `csm_otel.files.states` has it.
+The queue itself is OPEN, CLOSING, STOPPED or CLOSED, as `csm_otel.files.states` has it: only the first `close` moves it
+on.
 
 The oldest request, and with it the back end, is in a `RequestState`. IDLE: the next request is sent as soon as there is
 one. SENDING: one delivery is under way; no second is begun meanwhile, so that the order stays. Its outcome decides:

@@ -154,7 +154,7 @@ class Backlog:
         return True
 
     def close(self, *, deadline_seconds: float, now: float) -> None:
-        """Begin closing: `close_wait_seconds` says for how long."""
+        """Begin closing, once: `close_wait_seconds` says for how long."""
         self._machine.to(QueueState.CLOSING)
         self._deadline = now + deadline_seconds
         self._grace_until = now + GRACE_SECONDS

@@ -8,8 +8,9 @@ without progress, or when it is cancelled: the queue is STOPPED then. Nothing mo
 but what the thread has in hand may still be accounted for. Finally all that remains is counted as kept or dropped, and
 the queue is CLOSED: a thread that a hung disk or back end releases later changes no count any more.
 
-Only `close` moves a queue on. `cancel` may be called from a signal handler, in the middle of any step, and therefore
-makes no transition: it is an input, like the time, that ends the wait in CLOSING.
+Only the first `close` moves a queue on; a further one returns at once, whichever state it finds. `cancel` may be called
+from a signal handler, in the middle of any step, and therefore makes no transition: it is an input, like the time, that
+ends the wait in CLOSING.
 """
 
 from __future__ import annotations

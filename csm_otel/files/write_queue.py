@@ -11,6 +11,7 @@ import time
 from typing import TYPE_CHECKING, Protocol
 
 from csm_otel.files.backlog import LIMIT_BYTES, Backlog
+from csm_otel.files.states import QueueState
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -106,9 +107,12 @@ class WriteQueue:
     def close(self, *, deadline_seconds: float) -> int:
         """Write queued entries, drop the rest, close the target, and return the counts of the rest.
 
-        The rest is given up after ``deadline_seconds``, and earlier after ``STALL_SECONDS`` without progress.
+        The rest is given up after ``deadline_seconds``, and earlier after ``STALL_SECONDS`` without progress. A further
+        call does nothing, and returns 0.
         """
         with self._changed:
+            if self._backlog.state is not QueueState.OPEN:
+                return 0
             self._backlog.close(deadline_seconds=deadline_seconds, now=self._clock())
             self._changed.notify_all()
             while wait_seconds := self._backlog.close_wait_seconds(now=self._clock()):

@@ -247,6 +247,24 @@ def test_closing_gives_up_if_the_back_end_asks_for_a_longer_delay() -> None:
     assert run.dropped == {"shutdown": 2}
 
 
+def test_closing_twice() -> None:
+    """Only the first close waits and counts; a further one returns at once, meanwhile and afterwards."""
+    deliverer = Scripted(is_open=False)
+    run = Run(deliverer, clock=ManualClock())
+    run.put(b"1")
+    wait_until(lambda: deliverer.tried)
+    closing = run.begin_to_close(100.0)
+    try:
+        run.close(0.0)
+        assert (run.state, run.dropped) == (QueueState.CLOSING, {})
+    finally:
+        deliverer.gate.set()
+    closing.result(DEADLINE_SECONDS)
+    run.close()
+    assert (run.state, run.tally.spans_delivered, run.dropped) == (QueueState.CLOSED, 1, {})
+    assert deliverer.closed == 1
+
+
 def test_requests_after_closing_are_dropped() -> None:
     """It will not be delivered any more, but it is counted."""
     run = Run(Scripted())

@@ -159,14 +159,6 @@ def test_closing_ends_early(reason: str) -> None:
     assert (run.tally.spans_delivered, run.dropped) == (0, {"shutdown": 2})
 
 
-def test_a_queue_is_closed_once() -> None:
-    """To close it again is a defect of the caller."""
-    run = Run(Scripted())
-    run.close()
-    with pytest.raises(RuntimeError, match="no transition from CLOSED to CLOSING"):
-        run.close()
-
-
 def test_the_states_of_the_disk(tmp_path: Path) -> None:
     """Requests are moved as they are put; refused ones are retried later, and the disk fails until one succeeds."""
     spool = _Refusing(tmp_path, limit_bytes=PLENTY)

@@ -224,6 +224,20 @@ def test_a_disk_that_works_needs_no_time() -> None:
     assert writing.counts == (10, 0)
 
 
+def test_closing_twice(hanging: Disk) -> None:
+    """Only the first close waits and counts; a further one returns at once, meanwhile and afterwards."""
+    writing = Writing(hanging)
+    writing.put(LINES[:10])
+    assert hanging.is_writing.wait(DEADLINE_SECONDS)
+    closing = writing.begin_to_close()
+    assert writing.close() == 0
+    assert not closing.done()
+    writing.pass_time(STALL_SECONDS)
+    assert closing.result(DEADLINE_SECONDS) == 10
+    assert writing.close() == 0
+    assert writing.counts == (0, 10)
+
+
 @pytest.mark.parametrize("is_closing", [True, False], ids=["while-closing", "before"])
 def test_a_cancel_ends_closing(hanging: Disk, *, is_closing: bool) -> None:
     """A disk that hangs is waited for only for the grace period, and the rest is counted."""
