@@ -12,6 +12,7 @@ import threading
 import time
 from pathlib import Path
 
+import pytest
 from datagrams import attempt, call
 from otlp_backend import DEADLINE_SECONDS
 
@@ -40,6 +41,14 @@ def test_the_guide_names_all_reasons() -> None:
     _, _, table = GUIDE.read_text("utf-8").partition("| `Reason` |")
 
     assert set(re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE)) == {reason.value for reason in csm_otel.Reason}
+
+
+@pytest.mark.parametrize("name", csm_otel.__all__)
+def test_the_guide_has_each_name(name: str) -> None:
+    """What is public is in the guide, as code."""
+    code = re.findall(r"```.*?```|`[^`]+`", GUIDE.read_text("utf-8"), re.DOTALL)
+
+    assert any(re.search(rf"\b{name}\b", one) for one in code)
 
 
 def test_the_example_uses_public_names_only() -> None:
