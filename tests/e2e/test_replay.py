@@ -45,6 +45,8 @@ def _sequence(name: str, file: Path, *flags: str) -> list[bytes]:
     payloads = [datagram.payload for datagram in recording(name)]
     with serving("--record", file, *flags, env=environment(**QUIETLY)) as daemon:
         send(daemon.address, payloads)
+        # Where there are no kernel receive times, those of datagrams read after the stop signal are late.
+        wait_until(lambda: file.exists() and file.read_bytes().count(b'"line":"datagram"') == len(payloads))
         assert daemon.stop() == 0
     assert b"%d datagrams received" % len(payloads) in daemon.rest
     return daemon.rest.splitlines()
