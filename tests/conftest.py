@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,8 +12,8 @@ from hypothesis import HealthCheck, settings
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-# No deadline and no check for slowness: the machine may be busy.
-settings.register_profile("default", deadline=None, max_examples=100, suppress_health_check=[HealthCheck.too_slow])
+# No deadline and no check for slowness: the machine may be busy. A CI run looks four times as far.
+settings.register_profile("default", deadline=None, max_examples=50, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile(
     "ci",
     deadline=None,
@@ -35,7 +36,9 @@ def pytest_xdist_auto_num_workers() -> int:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Declare the mark that allows a test to be skipped even where a skip is a failure."""
+    """Declare the mark of tests that may be skipped even where a skip is a failure; let processes be interrupted."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # in a background job; children inherit it
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     config.addinivalue_line("markers", "may_skip(reason): a skip of this test is no failure under CI=true")
 
 

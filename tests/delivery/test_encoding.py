@@ -6,7 +6,7 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from conformance.recordings import EVERYTHING, trees
+from conformance.recordings import EVERYTHING, play, recording, trees_of
 from delivery.official import officially_encoded
 from delivery.samples import ATTEMPT, CALL, CALL_ID, TRACE_ID, changed, spans
 from hypothesis import given, settings
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from csm_otel.spans.data import SpanData
 
+_ENOUGH_DATAGRAMS = 1_100  # long recordings repeat themselves
 _NO_LIMITS = SpanLimits(
     max_events=SpanLimits.UNSET, max_span_attributes=SpanLimits.UNSET, max_event_attributes=SpanLimits.UNSET
 )
@@ -139,7 +140,8 @@ def test_it_equals_the_official_encoding(
 @pytest.mark.parametrize("name", EVERYTHING)
 def test_real_recordings_equal_the_official_encoding(name: str) -> None:
     """To the byte, for the datagrams of each SDK: spans of each name, result and set of attributes."""
-    given_spans = list({_shape(span): span for tree in trees(name) for span in tree}.values())
+    some = play(recording(name)[:_ENOUGH_DATAGRAMS])
+    given_spans = list({_shape(span): span for tree in trees_of(some) for span in tree}.values())
     assert given_spans
     expected = officially_encoded(given_spans, SpanLimits()).SerializeToString()
     assert expected == encode(given_spans, limits=SpanLimits())

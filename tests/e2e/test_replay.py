@@ -43,13 +43,18 @@ _IDS = re.compile(r'"(traceId|spanId|parentSpanId)":"[0-9a-f]+"')
 def _sequence(name: str, file: Path, *flags: str) -> list[bytes]:
     """Send a capture to a `serve` that records, and return the lines of its shutdown."""
     payloads = [datagram.payload for datagram in recording(name)]
+    before = _datagrams_in(file) if file.exists() else 0
     with serving("--record", file, *flags, env=environment(**QUIETLY)) as daemon:
         send(daemon.address, payloads)
-        # Where there are no kernel receive times, those of datagrams read after the stop signal are late.
-        wait_until(lambda: file.exists() and file.read_bytes().count(b'"line":"datagram"') == len(payloads))
+        # Without kernel receive times, those of datagrams that are read after the stop signal would be late.
+        wait_until(lambda: file.exists() and _datagrams_in(file) == before + len(payloads))
         assert daemon.stop() == 0
     assert b"%d datagrams received" % len(payloads) in daemon.rest
     return daemon.rest.splitlines()
+
+
+def _datagrams_in(recording: Path) -> int:
+    return recording.read_bytes().count(b'"line":"datagram"')
 
 
 @cache

@@ -177,8 +177,6 @@ def test_a_port_in_use_names_its_owner() -> None:
 @pytest.mark.parametrize(
     ("flags", "env", "names"),
     [
-        pytest.param(["--host", "0.0.0.0"], {}, ["--host"], id="remote without the flag"),
-        pytest.param([], {"CSM_OTEL_PORT": "http"}, ["CSM_OTEL_PORT"], id="variable"),
         pytest.param(
             ["--health=x", "--group", "all", "--no-such-flag"],
             {"CSM_OTEL_MESSAGES": "all", "OTEL_TRACES_EXPORTER": "zipkin", "OTEL_RESOURCE_ATTRIBUTES": "x"},
@@ -192,22 +190,7 @@ def test_a_port_in_use_names_its_owner() -> None:
             ],
             id="flags and variables",
         ),
-        pytest.param(
-            [],
-            {"CSM_OTEL_PORT": "70000", "OTEL_BSP_SCHEDULE_DELAY": "soon", "OTEL_SPAN_EVENT_COUNT_LIMIT": "few"},
-            ["CSM_OTEL_PORT", "OTEL_BSP_SCHEDULE_DELAY", "OTEL_SPAN_EVENT_COUNT_LIMIT"],
-            id="a line per fault",
-        ),
-        pytest.param([], {"OTEL_EXPORTER_OTLP_PROTOCOL": "smoke"}, ["OTEL_EXPORTER_OTLP_PROTOCOL"], id="protocol"),
         pytest.param([], {"OTEL_TRACES_SAMPLER": "sometimes"}, ["OTEL_TRACES_SAMPLER"], id="sampler"),
-        pytest.param([], {"OTEL_BSP_SCHEDULE_DELAY": "soon"}, ["OTEL_BSP_SCHEDULE_DELAY"], id="batch delay"),
-        pytest.param(
-            [],
-            {"OTEL_BSP_SCHEDULE_DELAY": "9" * 400, "OTEL_METRIC_EXPORT_INTERVAL": "99999999999999999"},
-            ["OTEL_BSP_SCHEDULE_DELAY", "OTEL_METRIC_EXPORT_INTERVAL"],
-            id="numbers too large",
-        ),
-        pytest.param([], {"OTEL_SPAN_EVENT_COUNT_LIMIT": "few"}, ["OTEL_SPAN_EVENT_COUNT_LIMIT"], id="limit"),
         pytest.param(["--file", "/no/such/folder/f"], {}, ["--file"], id="file"),
     ],
 )
