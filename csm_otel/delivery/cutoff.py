@@ -104,12 +104,12 @@ class CutoffAdapter(HTTPAdapter):
         super().__init__()
 
     def init_poolmanager(self, connections: int, maxsize: int, block: bool = False, **settings: Any) -> None:  # ruff: ignore[boolean-type-hint-positional-argument, boolean-default-value-positional-argument]
-        """Open direct connections to a back end so."""
+        """Use these pools for direct connections."""
         super().init_poolmanager(connections, maxsize, block, **settings)
         self._use(self.poolmanager)
 
     def proxy_manager_for(self, proxy: str, **settings: Any) -> Any:
-        """Open connections through a proxy so; those through SOCKS have separate classes and cannot be ended."""
+        """Use them through an HTTP proxy; SOCKS connections have classes of their own and cannot be cut off."""
         manager = super().proxy_manager_for(proxy, **settings)
         if not proxy.lower().startswith("socks"):
             self._use(manager)

@@ -2,8 +2,8 @@
 
 One thread delivers, so that a slow back end never slows the receiving of datagrams down. Without a spool all requests
 wait in memory. With one, a second thread moves them to disk within moments (`csm_otel.delivery.disk`), and they are
-delivered from there; while the disk refuses, they stay in memory, and are delivered after what the disk still has: the
-order stays, unless the disk cannot even be read.
+delivered from there; while the disk refuses writes, they stay in memory, and are delivered after what the disk still
+has: the order stays, unless the disk cannot even be read.
 
 A request is gone only when the back end has accepted it. Every span put, and every span found in the spool, ends in
 exactly one count of the tally: delivered, rejected, spooled (waits on disk for the next process), or dropped with a
@@ -147,8 +147,8 @@ class DeliveryQueue:
     def close(self, *, deadline_seconds: float) -> None:
         """Deliver queued requests, for at most ``deadline_seconds``, then spool the rest, or drop it, and end.
 
-        Ends early where waiting is pointless: the back end asked to be left alone for longer than there is time.
-        A further call does nothing.
+        Ends early where waiting is pointless: the back end has asked for no retry (Retry-After) in that time. A further call does
+        nothing.
         """
         with self._changed:
             if self._lifecycle.state is not QueueState.OPEN:

@@ -3,8 +3,8 @@
 The first line is a `Heading`. Then there is a `RecordedDatagram` for each datagram, with the events decoded from
 it (so that access key and session token are gone, and messages redacted), a `RecordedOrigin` when the process behind
 a peer became known, a `RecordedEnd` when such a process had ended, a `RecordedDeparture` when peers were known to send
-no more, a `RecordedDrops` when the kernel had dropped some, and a `RecordedCommand` where `exec` ran one. Who goes on
-with a file begins with another heading.
+no more, a `RecordedDrops` when the kernel had dropped some, and a `RecordedCommand` where `exec` ran one. A
+recording appended to a file begins with another heading.
 
 ``at_ns`` is nanoseconds since the heading, by a clock that never steps; ``received_ns`` is wall time.
 """

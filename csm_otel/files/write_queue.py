@@ -89,9 +89,9 @@ class WriteQueue:
             return self._backlog.is_flushed(mark)
 
     def block_when_full(self, *, until: float, stall_seconds: float = float("inf")) -> None:
-        """Let `put` wait for room from now on, up to a monotonic second: nothing is received meanwhile.
+        """Let `put` block while the queue is full, until ``until`` in monotonic seconds; nothing is received meanwhile.
 
-        It stops waiting after ``stall_seconds`` without progress.
+        It blocks no longer after ``stall_seconds`` without progress.
         """
         with self._changed:
             self._backlog.block_when_full(until=until, stall_seconds=stall_seconds)

@@ -71,7 +71,7 @@ class OriginFinder:
     def poll(self, *, now: float, is_drained: bool) -> None:
         """Record lookup results and ended processes; `ended` returns the latter when they are due.
 
-        ``now`` is monotonic seconds; ``is_drained`` is whether the receive queue has just been empty.
+        ``now`` is monotonic seconds; ``is_drained`` tells that the receive queue has just been empty.
         """
         self._ended += self._endings.pop_due(now=now, is_drained=is_drained)
         self._pop_results(now)

@@ -2,7 +2,7 @@
 
 Theory of operation
 ===================
-- The first signal asks: it makes a descriptor readable, and the process ends in order.
+- The first signal requests the stop: it makes a descriptor readable, and the process ends in order.
 - The second one ends the process at once. From the first on the kernel does that, by the default disposition, because a
   Python handler would have to wait until the interrupted call returns. As PID 1, which the kernel ends by no signal
   without a handler, the handler stays and exits.
