@@ -147,8 +147,8 @@ class DeliveryQueue:
     def close(self, *, deadline_seconds: float) -> None:
         """Deliver queued requests, for at most ``deadline_seconds``, then spool the rest, or drop it, and end.
 
-        Ends early where waiting is pointless: the back end has asked for no retry (Retry-After) in that time. A further call does
-        nothing.
+        Ends early where waiting is pointless: the back end has asked for no retry (Retry-After) in that time. A further
+        call does nothing.
         """
         with self._changed:
             if self._lifecycle.state is not QueueState.OPEN:
