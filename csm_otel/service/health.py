@@ -90,15 +90,16 @@ class Health:
         words = request.partition(b"\r\n")[0].split(b" ")
         if len(words) != _WORDS_OF_A_REQUEST or not words[2].startswith(b"HTTP/1."):
             return _http(HTTPStatus.BAD_REQUEST)
-        path = words[1].partition(b"?")[0]
+        method, has_body = words[0], words[0] != b"HEAD"  # RFC 9110, 9.3.2: as GET, but without the body
+        path = _path_of(words[1])
         if path not in (b"/healthz", b"/readyz"):
-            return _http(HTTPStatus.NOT_FOUND, has_body=words[0] != b"HEAD")
-        if words[0] != b"GET":
-            return _http(HTTPStatus.METHOD_NOT_ALLOWED, "Allow: GET\r\n", has_body=words[0] != b"HEAD")
+            return _http(HTTPStatus.NOT_FOUND, has_body=has_body)
+        if method not in (b"GET", b"HEAD"):
+            return _http(HTTPStatus.METHOD_NOT_ALLOWED, "Allow: GET, HEAD\r\n")
         status = self._status()
         is_well = status != "stalled" if path == b"/healthz" else status in ("ok", "degraded")
         body = {"status": status, "troubles": list(self._troubles), **self._counts}
-        return _http(HTTPStatus.OK if is_well else HTTPStatus.SERVICE_UNAVAILABLE, body=body)
+        return _http(HTTPStatus.OK if is_well else HTTPStatus.SERVICE_UNAVAILABLE, body=body, has_body=has_body)
 
     def _status(self) -> str:
         if self._clock() - self._beat_at > _STALL_SECONDS:
@@ -110,6 +111,15 @@ class Health:
         if not self._can_deliver:
             return "failing"
         return "degraded" if self._troubles else "ok"
+
+
+def _path_of(target: bytes) -> bytes:
+    """Return the path of a request's target, which may also be a whole URL (RFC 9112, 3.2.2)."""
+    target = target.partition(b"?")[0]
+    if target[:7].lower() == b"http://":
+        _, slash, path = target[7:].partition(b"/")
+        return slash + path
+    return target
 
 
 def _http(status: HTTPStatus, header: str = "", *, body: object = None, has_body: bool = True) -> bytes:

@@ -47,7 +47,7 @@ def probe(health: Health, path: str, method: str = "GET") -> tuple[int, dict[str
         answer = client.getresponse()
         body = answer.read()
         assert answer.headers["Content-Type"] == "application/json"
-        assert ("GET" if answer.status == 405 else None) == answer.headers["Allow"]
+        assert ("GET, HEAD" if answer.status == 405 else None) == answer.headers["Allow"]
         return answer.status, json.loads(body) if body else {}
 
 
@@ -124,6 +124,25 @@ def test_a_loop_that_never_ran(clock: ManualClock) -> None:
         assert (503, "stalled") == (status, body["status"])
 
 
+def test_a_whole_url_as_target(health: Health) -> None:
+    """A request in the form for proxies has the same answer."""
+    assert raw(health, b"GET HTTP://127.0.0.1:1/readyz?x HTTP/1.1\r\n\r\n").startswith(b"HTTP/1.1 200 ")
+    assert raw(health, b"GET http://127.0.0.1:1 HTTP/1.1\r\n\r\n").startswith(b"HTTP/1.1 404 ")
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/readyz"])
+@pytest.mark.parametrize("is_stalled", [False, True])
+def test_head(health: Health, clock: ManualClock, path: str, *, is_stalled: bool) -> None:
+    """The response to HEAD is the head of the response to GET, its length included, and nothing else."""
+    if is_stalled:
+        clock.advance(5.1)
+    head, _, body = raw(health, f"GET {path} HTTP/1.1\r\n\r\n".encode()).partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 503 " if is_stalled else b"HTTP/1.1 200 ")
+    assert f"Content-Length: {len(body)}\r\n".encode() in head
+
+    assert raw(health, f"HEAD {path} HTTP/1.0\r\n\r\n".encode()) == head + b"\r\n\r\n"
+
+
 @pytest.mark.parametrize(
     ("method", "path", "expected"),
     [
@@ -132,7 +151,8 @@ def test_a_loop_that_never_ran(clock: ManualClock) -> None:
         ("GET", "/metrics", 404),
         ("HEAD", "/nothing", 404),
         ("POST", "/healthz", 405),
-        ("HEAD", "/readyz", 405),
+        ("OPTIONS", "/healthz", 405),
+        ("head", "/healthz", 405),
         ("DELETE", "/readyz", 405),
     ],
 )
