@@ -155,7 +155,7 @@ class _Player:
             parent=parse_traceparent(heading.parent),
             trace_state=heading.trace_state,
         )
-        self._stdout = Stdout(say=speaker.warn)
+        self._stdout = Stdout(say=speaker.warn, environ=os.environ)
         faults: list[Fault] = []
         self._bridge: Bridge = build_bridge(
             configuration, source=source, speaker=speaker, show=self._stdout.show, faults=faults

@@ -51,7 +51,7 @@ def serve(configuration: Configuration, speaker: Speaker) -> int:
     from csm_otel.engine.source import Source  # ruff: ignore[import-outside-top-level]
     from csm_otel.service.heartbeat import Heartbeat  # ruff: ignore[import-outside-top-level]
 
-    stdout = Stdout(say=speaker.warn)
+    stdout = Stdout(say=speaker.warn, environ=os.environ)
     faults: list[Fault] = []
     bridge = build_bridge(
         configuration, source=Source(receivers=receivers), speaker=speaker, show=stdout.show, faults=faults

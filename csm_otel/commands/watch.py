@@ -18,6 +18,7 @@ from csm_otel.errors import reason_of
 from csm_otel.intake.receiver import Receiver
 from csm_otel.process.speaker import Speaker
 from csm_otel.report.tally import render_tally
+from csm_otel.report.terminal import wants_color
 from csm_otel.report.waterfall import TraceBuffer
 from csm_otel.spans.command import Command
 
@@ -117,7 +118,7 @@ def _report(
     stream = _open(settings, speaker)
     speaker.release(stream)
     if bridge.outlets.shows:
-        speaker.write(_waterfall(screen, stream or sys.stderr))
+        speaker.write(_waterfall(screen, stream or sys.stderr, is_file=stream is not None))
     speaker.write(render_tally(bridge.tally, seconds=_length_ns(child) / 1e9))
     if bridge.outlets.queue is not None:
         result = "delivered" if bridge.tally.spans_delivered else "not delivered"
@@ -129,13 +130,15 @@ def _report(
             Speaker().say(f"--output: {settings.output}: {speaker.failure}")
 
 
-def _waterfall(screen: TraceBuffer, stream: TextIO | None) -> str:
+def _waterfall(screen: TraceBuffer, stream: TextIO | None, *, is_file: bool = False) -> str:
     if stream is None:
         return ""
     is_terminal = stream.isatty()
+    # Colours are forced upon what a log viewer shows, not upon a file of the user's own.
+    is_colored = wants_color(os.environ, is_terminal=is_terminal) and (is_terminal or not is_file)
     return screen.render(
         width=shutil.get_terminal_size((_FALLBACK_WIDTH, 24)).columns if is_terminal else _FALLBACK_WIDTH,
-        color=is_terminal and not os.environ.get("NO_COLOR"),
+        color=is_colored,
         ascii_only="utf" not in (stream.encoding or "").lower(),
     )
 

@@ -5,7 +5,10 @@ from __future__ import annotations
 import unicodedata
 from enum import StrEnum
 from itertools import accumulate
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 _NS_PER_MS = 1_000_000
 _MS_PER_SECOND = 1000
@@ -13,6 +16,8 @@ _CS_PER_MINUTE = 6000  # seconds are shown in hundredths
 _SECONDS_PER_HOUR = 3600
 _WIDE = frozenset("WF")
 _LONGEST_TEXT = 1024  # of a name or message; more than a line shows
+_WITHOUT_STYLES = ("dumb", "unknown")  # values of TERM
+_NOT_FORCED = ("0", "false")
 
 
 class Style(StrEnum):
@@ -89,6 +94,23 @@ class Terminal(NamedTuple):
         if not self.color or not style or not core:
             return text
         return text.replace(core, f"\x1b[{style}m{core}\x1b[0m", 1)
+
+
+def wants_color(environ: Mapping[str, str], *, is_terminal: bool) -> bool:
+    """Return whether output is to be coloured, by the variables that most programs agree on; an empty one is unset.
+
+    The first that is set decides: NO_COLOR (no-color.org), FORCE_COLOR (force-color.org; Node.js reads ``0`` as no),
+    CLICOLOR_FORCE and CLICOLOR (bixense.com/clicolors), TERM. Otherwise a terminal gets colours.
+    """
+    if environ.get("NO_COLOR"):
+        return False
+    if forced := environ.get("FORCE_COLOR"):
+        return forced.lower() not in _NOT_FORCED
+    if environ.get("CLICOLOR_FORCE", "") not in ("", "0"):
+        return True
+    if environ.get("CLICOLOR") == "0" or environ.get("TERM", "").lower() in _WITHOUT_STYLES:
+        return False
+    return is_terminal
 
 
 def columns_of(text: str) -> int:

@@ -33,9 +33,12 @@ class TraceLog:
     Beyond the bound, the trace with the most spans is rendered as far as it is complete; its later part says so.
     """
 
-    def __init__(self, *, width: int, ascii_only: bool = False, max_spans: int = _MAX_SPANS) -> None:
-        """Buffer at most ``max_spans``; see `render_waterfall` for ``width`` and ``ascii_only``."""
+    def __init__(
+        self, *, width: int, color: bool = False, ascii_only: bool = False, max_spans: int = _MAX_SPANS
+    ) -> None:
+        """Buffer at most ``max_spans``; see `render_waterfall` for the others."""
         self._width = width
+        self._color = color
         self._ascii_only = ascii_only
         self._max_spans = max_spans
         self._waiting: dict[int, list[SpanData]] = {}
@@ -88,5 +91,5 @@ class TraceLog:
     def _render(self, spans: Sequence[SpanData]) -> str:
         shown_before = {trace_id: one.calls for trace_id, one in self._rendered.items() if one.calls}
         return render_waterfall(
-            spans, width=self._width, color=False, ascii_only=self._ascii_only, shown_before=shown_before
+            spans, width=self._width, color=self._color, ascii_only=self._ascii_only, shown_before=shown_before
         )

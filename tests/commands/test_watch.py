@@ -109,16 +109,17 @@ class _Stream(io.StringIO):
 
 
 @pytest.mark.parametrize(
-    ("stream", "no_color", "expected"),
+    ("stream", "variable", "expected"),
     [
         pytest.param(None, "", "", id="stderr-closed"),
         pytest.param(_Stream("utf-8"), "", "100 False False", id="file"),
         pytest.param(_Stream("ANSI_X3.4-1968"), "", "100 False True", id="ascii"),
         pytest.param(_Stream("UTF-8", is_terminal=True), "", "77 True False", id="terminal"),
-        pytest.param(_Stream("UTF-8", is_terminal=True), "1", "77 False False", id="no-color"),
+        pytest.param(_Stream("UTF-8", is_terminal=True), "NO_COLOR", "77 False False", id="no-color"),
+        pytest.param(_Stream("UTF-8"), "FORCE_COLOR", "100 True False", id="force-color"),
     ],
 )
-def test_waterfall(stream: _Stream | None, no_color: str, expected: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_waterfall(stream: _Stream | None, variable: str, expected: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """It has the terminal's width and colours, and characters that the stream can show."""
 
     def render(_self: TraceBuffer, *, width: int, color: bool, ascii_only: bool) -> str:
@@ -126,6 +127,26 @@ def test_waterfall(stream: _Stream | None, no_color: str, expected: str, monkeyp
 
     monkeypatch.setattr(TraceBuffer, "render", render)
     monkeypatch.setenv("COLUMNS", "77")
-    monkeypatch.setenv("NO_COLOR", no_color)
+    for name in ("NO_COLOR", "FORCE_COLOR", "CLICOLOR_FORCE", "CLICOLOR", "TERM"):
+        monkeypatch.setenv(name, "1" if name == variable else "")
 
     assert _waterfall(TraceBuffer(), stream) == expected
+
+
+@pytest.mark.parametrize(
+    ("stream", "no_color", "expected"),
+    [
+        pytest.param(_Stream("utf-8"), "", False, id="regular"),
+        pytest.param(_Stream("utf-8", is_terminal=True), "", True, id="terminal"),
+        pytest.param(_Stream("utf-8", is_terminal=True), "1", False, id="no-color"),
+    ],
+)
+def test_forced_colors_in_a_file(
+    stream: _Stream, no_color: str, monkeypatch: pytest.MonkeyPatch, *, expected: bool
+) -> None:
+    """The file of --output has colours only if it is a terminal."""
+    monkeypatch.setattr(TraceBuffer, "render", lambda _self, *, color, **_: str(color))
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("NO_COLOR", no_color)
+
+    assert _waterfall(TraceBuffer(), stream, is_file=True) == str(expected)

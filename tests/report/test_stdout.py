@@ -31,7 +31,7 @@ def test_a_batch_is_printed_at_once(encoding: str, monkeypatch: pytest.MonkeyPat
     """Each batch is flushed as a waterfall of 120 columns, in ASCII if the stream has no UTF-8."""
     stream = Stream(encoding)
     monkeypatch.setattr(sys, "stdout", stream)
-    stdout = Stdout(say=pytest.fail)
+    stdout = Stdout(say=pytest.fail, environ={})
 
     stdout.show(SPANS)
 
@@ -40,9 +40,19 @@ def test_a_batch_is_printed_at_once(encoding: str, monkeypatch: pytest.MonkeyPat
     assert stream.written.getvalue().decode(encoding) == expected
 
 
+@pytest.mark.parametrize(
+    ("environ", "is_colored"), [({}, False), ({"FORCE_COLOR": "1"}, True), ({"NO_COLOR": "1"}, False)]
+)
+def test_colors(environ: dict[str, str], capsys: pytest.CaptureFixture[str], *, is_colored: bool) -> None:
+    """What is no terminal gets colours only if they are forced."""
+    Stdout(say=pytest.fail, environ=environ).show(SPANS)
+
+    assert ("\x1b[" in capsys.readouterr().out) is is_colored
+
+
 def test_pending_traces_are_printed_at_the_end(capsys: pytest.CaptureFixture[str]) -> None:
     """Calls of a process whose root never arrives are printed at the end."""
-    stdout = Stdout(say=pytest.fail)
+    stdout = Stdout(say=pytest.fail, environ={})
 
     stdout.show(IN_A_PROCESS)
     assert not capsys.readouterr().out
@@ -61,7 +71,7 @@ def test_no_reader(monkeypatch: pytest.MonkeyPatch) -> None:
     stream = os.fdopen(writer, "w", encoding="utf-8")
     monkeypatch.setattr(sys, "stdout", stream)
 
-    Stdout(say=logged.append).show(SPANS)
+    Stdout(say=logged.append, environ={}).show(SPANS)
 
     assert logged == ["cannot write to stdout: broken pipe"]
     with pytest.raises(BrokenPipeError):  # left in its buffer
@@ -71,7 +81,7 @@ def test_no_reader(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_stdout_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
     """A process that was started with stdout closed prints nothing and reports nothing."""
     monkeypatch.setattr(sys, "stdout", None)
-    stdout = Stdout(say=pytest.fail)
+    stdout = Stdout(say=pytest.fail, environ={})
 
     stdout.show(SPANS)
     stdout.flush()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from csm_otel.report.terminal import Segment, Style, Terminal, columns_of, counted, duration
+from csm_otel.report.terminal import Segment, Style, Terminal, columns_of, counted, duration, wants_color
 
 MS = 1_000_000
 
@@ -79,3 +79,29 @@ def test_color_wraps_the_words_and_not_the_blanks_around_them() -> None:
 def test_a_number_agrees_with_its_noun() -> None:
     """One is singular, everything else plural with separated thousands."""
     assert [counted(number, "call") for number in (0, 1, 1234)] == ["0 calls", "1 call", "1,234 calls"]
+
+
+@pytest.mark.parametrize(
+    ("environ", "on_terminal", "elsewhere"),
+    [
+        pytest.param({}, True, False, id="nothing set"),
+        pytest.param({"TERM": "xterm-256color", "CLICOLOR": "1"}, True, False, id="a terminal that has colours"),
+        pytest.param(dict.fromkeys(("NO_COLOR", "FORCE_COLOR", "CLICOLOR_FORCE"), ""), True, False, id="empty"),
+        pytest.param({"NO_COLOR": "1"}, False, False, id="no-color"),
+        pytest.param({"NO_COLOR": "0"}, False, False, id="any value of NO_COLOR"),
+        pytest.param({"NO_COLOR": "1", "FORCE_COLOR": "1", "CLICOLOR_FORCE": "1"}, False, False, id="no-color wins"),
+        pytest.param({"TERM": "dumb"}, False, False, id="dumb"),
+        pytest.param({"TERM": "unknown"}, False, False, id="unknown"),
+        pytest.param({"CLICOLOR": "0"}, False, False, id="clicolor off"),
+        pytest.param({"FORCE_COLOR": "1", "TERM": "dumb", "CLICOLOR": "0"}, True, True, id="forced"),
+        pytest.param({"FORCE_COLOR": "3"}, True, True, id="forced, with a number of colours"),
+        pytest.param({"FORCE_COLOR": "0", "CLICOLOR_FORCE": "1"}, False, False, id="forced off"),
+        pytest.param({"FORCE_COLOR": "False"}, False, False, id="forced off in a word"),
+        pytest.param({"CLICOLOR_FORCE": "1", "TERM": "dumb", "CLICOLOR": "0"}, True, True, id="clicolor forced"),
+        pytest.param({"CLICOLOR_FORCE": "0"}, True, False, id="clicolor not forced"),
+    ],
+)
+def test_the_variables_of_colors(environ: dict[str, str], *, on_terminal: bool, elsewhere: bool) -> None:
+    """NO_COLOR wins over what forces colours, and that over what is known of the terminal."""
+    assert wants_color(environ, is_terminal=True) is on_terminal
+    assert wants_color(environ, is_terminal=False) is elsewhere
