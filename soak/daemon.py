@@ -34,6 +34,8 @@ class PrintedTally(NamedTuple):
     rejected: int
     repeated: int
     spooled: int
+    undecoded: int
+    """Datagrams received that are no spans, as no time was left to decode them."""
     waiting: int
     """Spans that are neither delivered nor dropped nor kept: 0, or some were lost uncounted."""
 
@@ -60,6 +62,7 @@ class PrintedTally(NamedTuple):
             rejected=count("spans? rejected"),
             repeated=count("spans? sent again"),
             spooled=count("spans? kept in the spool"),
+            undecoded=count("datagrams? left undecoded"),
             waiting=count("spans? not delivered yet"),
         )
 

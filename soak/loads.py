@@ -148,8 +148,8 @@ def terminated(
         Row(
             f"{about}: delivered + spooled + dropped",
             "= made",
-            f"{tally.delivered:,} + {tally.spooled:,} + {tally.dropped:,} = {made:,}",
-            tally.spans_accounted == made == tally.received > 0 and tally.waiting == 0,
+            f"{tally.delivered:,} + {tally.spooled:,} + {tally.dropped:,} = {made:,}; {tally.undecoded:,} undecoded",
+            tally.spans_accounted == made == tally.received - tally.undecoded > 0 and tally.waiting == 0,
         ),
     ]
 
