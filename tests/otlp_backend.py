@@ -5,10 +5,13 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import datetime as dt
 import gzip
 import ipaddress
+import json
+import re
 import socket
 import ssl
 import struct
@@ -26,6 +29,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from google.protobuf.duration_pb2 import Duration
+from google.protobuf.json_format import MessageToJson, Parse
 from google.rpc.error_details_pb2 import RetryInfo  # type: ignore[import-untyped]
 from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
@@ -45,6 +49,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
+    from google.protobuf.message import Message
     from opentelemetry.proto.metrics.v1.metrics_pb2 import HistogramDataPoint, NumberDataPoint
     from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
@@ -246,8 +251,9 @@ class _HttpHandler(BaseHTTPRequestHandler):
         """Receive an export."""
         body = self.rfile.read(int(self.headers["Content-Length"]))
         if self.path.partition("?")[0] == "/v1/metrics":
-            body = _DECOMPRESS[self.headers.get("Content-Encoding", "")](body)
-            self.server.backend._receive_metrics(ExportMetricsServiceRequest.FromString(body))
+            metrics = ExportMetricsServiceRequest()
+            self._parse(body, metrics)
+            self.server.backend._receive_metrics(metrics)
             self._send(Answer(body=b""))
             return
         if self.path.partition("?")[0] == "/v1/logs":
@@ -258,8 +264,8 @@ class _HttpHandler(BaseHTTPRequestHandler):
         if self.path.partition("?")[0] != "/v1/traces":
             self._send(Answer(status=404, body=b""))
             return
-        body = _DECOMPRESS[self.headers.get("Content-Encoding", "")](body)
-        request = ExportTraceServiceRequest.FromString(body)
+        request = ExportTraceServiceRequest()
+        self._parse(body, request)
         headers = {key.lower(): value for key, value in self.headers.items()}
         answer = self.server.backend._receive(request, headers, str(self.client_address))
         if answer.ending == "reset":
@@ -272,10 +278,25 @@ class _HttpHandler(BaseHTTPRequestHandler):
             self.server.backend._accept(request)
         self._send(answer)
 
+    @property
+    def _is_json(self) -> bool:
+        return self.headers["Content-Type"] == "application/json"
+
+    def _parse(self, body: bytes, into: Message) -> None:
+        body = _DECOMPRESS[self.headers.get("Content-Encoding", "")](body)
+        if self._is_json:
+            Parse(_IDS.sub(_id_in_base64, body.decode()), into)
+        else:
+            into.ParseFromString(body)
+
     def _send(self, answer: Answer) -> None:
-        body = _response(answer).SerializeToString() if answer.body is None else answer.body
+        body = answer.body
+        if body is None:  # in the form of the request, as specified
+            response = _response(answer)
+            body = MessageToJson(response).encode() if self._is_json else response.SerializeToString()
         self.send_response(answer.status)
-        for key, value in {"Content-Type": "application/x-protobuf", **answer.headers}.items():
+        kind = "application/json" if self._is_json else "application/x-protobuf"
+        for key, value in {"Content-Type": kind, **answer.headers}.items():
             self.send_header(key, value)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
@@ -285,14 +306,27 @@ class _HttpHandler(BaseHTTPRequestHandler):
         """Log nothing."""
 
 
+_IDS = re.compile(r'"(traceId|spanId|parentSpanId)":"([0-9a-f]+)"')
+"""The ids of OTLP/JSON, which are hex there and base64 in protobuf's JSON."""
+
+
+def _id_in_base64(found: re.Match[str]) -> str:
+    key, digits = found.groups()
+    return f"{json.dumps(key)}:{json.dumps(base64.b64encode(bytes.fromhex(digits)).decode())}"
+
+
 class GrpcBackend(_Backend):
-    """OTLP/gRPC on a loopback port (a free one unless given), with TLS on both sides where it has a certificate."""
+    """OTLP/gRPC on a loopback port (a free one unless given), with TLS on both sides where it has a certificate.
+
+    With ``target`` it listens there instead, as on a Unix socket.
+    """
 
     def __init__(
         self,
         *,
         certificate: Certificate | None = None,
         port: int = 0,
+        target: str = "",
         options: Sequence[tuple[str, int | str]] = (),
     ) -> None:
         super().__init__()
@@ -303,7 +337,10 @@ class GrpcBackend(_Backend):
         metrics_service_pb2_grpc.add_MetricsServiceServicer_to_server(  # type: ignore[no-untyped-call]
             _MetricsService(self), self._server
         )
-        if certificate is None:
+        if target:
+            self._server.add_insecure_port(target)
+            self.url = target
+        elif certificate is None:
             port = self._server.add_insecure_port(f"127.0.0.1:{port}")
             self.url = f"http://127.0.0.1:{port}"
         else:

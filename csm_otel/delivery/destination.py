@@ -8,7 +8,7 @@ from typing import Literal
 from urllib.parse import urlsplit
 
 Signal = Literal["traces", "metrics"]
-Protocol = Literal["http/protobuf", "grpc"]
+Protocol = Literal["http/protobuf", "http/json", "grpc"]
 Compression = Literal["none", "gzip", "deflate"]
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
@@ -19,7 +19,10 @@ class Destination:
     """One OTLP back end. Possible secrets are not in its repr."""
 
     url: str = field(repr=False)
-    """With scheme http or https. For HTTP the full one with its path; for gRPC only scheme, host and port count."""
+    """With scheme http or https. For HTTP the full one with its path; for gRPC only scheme, host and port count.
+
+    For gRPC also the name of a Unix socket: ``unix:PATH``, ``unix:///PATH`` or ``unix-abstract:NAME``.
+    """
     protocol: Protocol = "http/protobuf"
     signal: Signal = "traces"
     """Part of an HTTP URL as well."""
@@ -36,12 +39,16 @@ class Destination:
     @property
     def shown(self) -> str:
         """The URL as it may be shown: without user, password and query."""
+        if self._is_socket:
+            return self.url
         parts = urlsplit(self.url)
         return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
     @property
     def authority(self) -> str:
-        """``host:port``, with the scheme's default port if none is given."""
+        """``host:port``, with the scheme's default port if none is given; of a Unix socket its name."""
+        if self._is_socket:
+            return self.url
         parts = urlsplit(self.url)
         host = parts.netloc.rpartition("@")[2]
         return host if parts.port is not None else f"{host.rstrip(':')}:{_DEFAULT_PORTS[parts.scheme]}"
@@ -54,5 +61,11 @@ class Destination:
     @property
     def is_loopback(self) -> bool:
         """Whether it is on this machine, beyond the reach of any proxy."""
+        if self._is_socket:
+            return True
         host = urlsplit(self.url).hostname or ""
         return host in {"localhost", "::1"} or re.fullmatch(r"127(\.\d{1,3}){3}", host) is not None
+
+    @property
+    def _is_socket(self) -> bool:
+        return self.url.startswith("unix")

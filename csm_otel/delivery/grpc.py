@@ -59,6 +59,8 @@ _UNAVAILABLE = {  # pieces of gRPC's text, and our words for them: the first mat
     "parsing http/2": "answer is not gRPC, check OTEL_EXPORTER_OTLP_PROTOCOL (port 4318 is HTTP's)",
     "socket closed": "connection closed without an answer",
     "connection reset": "connection closed without an answer",
+    "no such file": "no such socket",
+    "permission denied": "permission denied",
 }
 _AFTER_SENDING = ("socket closed", "connection reset", "stream", "goaway")  # pieces of texts: it may have arrived
 # A "-bin" key would need bytes, which no variable can hold; "grpc-" is gRPC's own.

@@ -1,4 +1,4 @@
-"""Delivery over OTLP/HTTP with protobuf bodies, one POST a request.
+"""Delivery over OTLP/HTTP with bodies of protobuf or JSON, one POST a request.
 
 Source: OTLP specification 1.x, "OTLP/HTTP Response" and "Failures". Redirects are not followed: they would carry the
 configured headers elsewhere, and requests would turn the POST into a GET that "succeeds".
@@ -23,6 +23,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from csm_otel import __version__
 from csm_otel.delivery.credentials import Credentials
 from csm_otel.delivery.cutoff import Cutoff, CutoffAdapter
+from csm_otel.delivery.json_body import json_body
 from csm_otel.delivery.outcome import Delivered, Outcome, Refused, TooLarge, Unavailable, one_line
 from csm_otel.errors import Fault, SettingsError, reason_of
 
@@ -84,7 +85,8 @@ class HttpDeliverer:
             self._session.mount(scheme, CutoffAdapter(self._cutoff))
         self._session.headers["User-Agent"] = f"csm-otel/{__version__}"
         self._session.headers.update(dict(destination.headers))
-        self._session.headers["Content-Type"] = "application/x-protobuf"
+        self._is_json = destination.protocol == "http/json"
+        self._session.headers["Content-Type"] = "application/json" if self._is_json else "application/x-protobuf"
         if destination.compression != "none":
             self._session.headers["Content-Encoding"] = destination.compression
         self._session.auth = _authentication(destination)
@@ -104,7 +106,7 @@ class HttpDeliverer:
                 self._cutoff.within(timeout_seconds),
                 self._session.post(
                     self._destination.url,
-                    data=self._compress(request),
+                    data=self._compress(self._body(request)),
                     timeout=timeout_seconds,
                     allow_redirects=False,
                     stream=True,
@@ -123,6 +125,9 @@ class HttpDeliverer:
         self._cutoff.close()
         self._session.close()
         self._credentials.close()
+
+    def _body(self, request: bytes) -> bytes:
+        return json_body(request, self._destination.signal) if self._is_json else request
 
     def _client_certificate(self) -> tuple[str, str] | None:
         certificate, key = self._credentials.client_certificate, self._credentials.client_key

@@ -23,6 +23,8 @@ from csm_otel.delivery.destination import Destination
         pytest.param("http://c.test:", "http://c.test:", "c.test:80", False, False, id="empty-port"),
         pytest.param("http://[::1]:4317", "http://[::1]:4317", "[::1]:4317", False, True, id="ipv6"),
         pytest.param("http://127.8.9.1", "http://127.8.9.1", "127.8.9.1:80", False, True, id="loopback-network"),
+        pytest.param("unix:///o.sock", "unix:///o.sock", "unix:///o.sock", False, True, id="socket"),
+        pytest.param("unix:o.sock", "unix:o.sock", "unix:o.sock", False, True, id="socket-of-the-folder"),
         pytest.param("http://127.evil.test", "http://127.evil.test", "127.evil.test:80", False, False, id="looks-so"),
     ],
 )

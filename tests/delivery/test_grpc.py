@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import socket
 from concurrent import futures
 from dataclasses import replace
@@ -14,6 +15,7 @@ from delivery.samples import CALL
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.sdk.trace import SpanLimits
 from otlp_backend import DEADLINE_SECONDS, FOREVER_SECONDS, Answer, Certificate, GrpcBackend, HttpBackend, wait_until
+from platforms import on_linux
 
 from csm_otel import __version__
 from csm_otel.delivery.destination import Destination
@@ -194,6 +196,27 @@ def test_status_details_that_cannot_be_read_ask_for_nothing(backend: GrpcBackend
     """Odd status details are no reason to fail, nor to wait."""
     backend.script(Answer(code=grpc.StatusCode.UNAVAILABLE, status_details=details))
     assert _deliver(backend.url) == Unavailable(f"gRPC UNAVAILABLE: {backend.url.removeprefix('http://')}")
+
+
+@pytest.mark.parametrize("form", ["unix:{}", "unix://{}"])
+def test_a_unix_socket_is_a_back_end(tmp_path_factory: pytest.TempPathFactory, form: str) -> None:
+    """By both spellings of its path; without a socket there, the line says so."""
+    url = form.format(tmp_path_factory.mktemp("s") / "otlp.sock")
+
+    assert _deliver(url) == Unavailable(f"no such socket: {url}")
+    with GrpcBackend(target=url) as backend:
+        assert _deliver(url) == Delivered()
+        assert [ExportTraceServiceRequest.FromString(_REQUEST)] == backend.accepted
+
+
+@on_linux
+def test_an_abstract_socket_is_a_back_end() -> None:
+    """One that is in no file system, as Linux has."""
+    url = f"unix-abstract:csm-otel-{os.getpid()}"
+
+    with GrpcBackend(target=url) as backend:
+        assert _deliver(url) == Delivered()
+        assert len(backend.accepted) == 1
 
 
 def test_a_closed_port_is_connection_refused() -> None:

@@ -72,6 +72,14 @@ def test_the_request_arrives_as_it_was_encoded(backend: HttpBackend, compression
     assert f"csm-otel/{__version__}" == headers["user-agent"]
 
 
+@pytest.mark.parametrize("compression", ["none", "gzip", "deflate"])
+def test_a_json_request_has_the_same_content(backend: HttpBackend, compression: str) -> None:
+    """With `http/json` the back end reads the same message from JSON, which the content type says."""
+    assert _deliver(backend.url, protocol="http/json", compression=compression) == Delivered()
+    assert [ExportTraceServiceRequest.FromString(_REQUEST)] == backend.accepted
+    assert backend.headers[0]["content-type"] == "application/json"
+
+
 def test_configured_headers_are_sent(backend: HttpBackend) -> None:
     """OTEL_EXPORTER_OTLP_HEADERS arrive, and cannot change the type of the body."""
     _deliver(backend.url, headers=(("x-tenant", "a b"), ("Content-Type", "text/plain"), ("User-Agent", "mine")))
