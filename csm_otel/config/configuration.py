@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING, NamedTuple
 from csm_otel.config.environment import Given, read_environment
 from csm_otel.config.otlp import destination_of, has_endpoint
 from csm_otel.config.settings import SETTINGS, Settings
-from csm_otel.config.standard import HISTOGRAMS, TEMPORALITIES, VARIABLES, StandardVariables, service_name_of
+from csm_otel.config.standard import (
+    EXPORTER_PROTOCOLS,
+    HISTOGRAMS,
+    TEMPORALITIES,
+    VARIABLES,
+    StandardVariables,
+    service_name_of,
+)
 from csm_otel.correlation.correlator import CorrelatorLimits
 from csm_otel.csm.times import TimestampMode
 from csm_otel.delivery.sampler_choice import SamplerChoice, choose_sampler
@@ -155,14 +162,19 @@ def _exporters(command: str, given: Given, faults: list[Fault]) -> tuple[str, ..
     if exporters is None and not unusable and has_endpoint(given):
         return ("otlp",)
     default: tuple[str, ...] = VARIABLES["traces_exporter"].default_of(command)
-    return default if exporters is None else exporters
+    return default if exporters is None else _kinds(exporters)
+
+
+def _kinds(exporters: tuple[str, ...]) -> tuple[str, ...]:
+    """Return each exporter once; one for OTLP may name its protocol, too."""
+    return tuple(dict.fromkeys("otlp" if name in EXPORTER_PROTOCOLS else name for name in exporters))
 
 
 def _metrics(given: Given, faults: list[Fault]) -> MetricExport | None:
     """Return the export of metrics, or None if they are off or their back end cannot be used."""
     variables = given.variables
     faults += _faults_of(given, "metrics_exporter")
-    if "otlp" not in (variables.metrics_exporter or ()):
+    if "otlp" not in _kinds(variables.metrics_exporter or ()):
         return None
     warnings: list[str] = []
     destination = destination_of(given, signal="metrics", faults=faults, warnings=warnings)

@@ -5,10 +5,13 @@ The variables are parsed already; this module decides which of them apply, and w
 
 from __future__ import annotations
 
+import os
+import re
+import sys
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
-from csm_otel.config.standard import LARGEST, VARIABLES
+from csm_otel.config.standard import EXPORTER_PROTOCOLS, LARGEST, VARIABLES
 from csm_otel.delivery.destination import Destination
 from csm_otel.errors import Fault, quoted
 
@@ -18,7 +21,12 @@ if TYPE_CHECKING:
 
 _HTTP: Final = "http/protobuf"
 _GRPC: Final = "grpc"
-_DEFAULT_ENDPOINTS = {_HTTP: "http://localhost:4318", _GRPC: "http://localhost:4317"}
+_HTTP_ENDPOINT, _GRPC_ENDPOINT = "http://localhost:4318", "http://localhost:4317"
+# Names as in "gRPC Name Resolution", which the specification allows; with nothing but a port it is a host's name.
+_TARGET = re.compile(r"(?:dns|ipv4|ipv6|passthrough):(?!\d+$)(?:///)?([^/,\s]+)/?")
+_SOCKET_TARGET = re.compile(r"unix(?:-abstract)?:(?!\d+$)[^\s?#]+")
+_SOCKET_BYTES = 107 if sys.platform == "linux" else 103  # what a sockaddr_un holds, without the NUL
+_TARGETS = f"{_GRPC_ENDPOINT}, dns:///HOST:PORT or unix:///PATH"
 _GRPC_COMPRESSIONS = ("none", "gzip")
 _GRPC_PORT = 4317
 _DEFAULT_TIMEOUT_MS = 10_000.0
@@ -38,13 +46,12 @@ def destination_of(given: Given, *, signal: Signal, faults: list[Fault], warning
     """
     variables = _Variables(given, signal)
     endpoint_name, endpoint = variables.pick("endpoint")
-    protocol: Protocol = variables.pick("protocol")[1] or _default_protocol(endpoint)
+    protocol = variables.protocol_of_exporter() or variables.pick("protocol")[1] or _default_protocol(endpoint)
     insecure = variables.pick("insecure")[1] or False
     url = _url(endpoint, protocol, insecure=insecure)
     if url is None:
-        # not the text itself, which may contain a password
-        variables.faults.append(Fault(endpoint_name, f"not a URL like {_DEFAULT_ENDPOINTS[protocol]}"))
-    elif protocol == _HTTP and endpoint_name != f"OTEL_EXPORTER_OTLP_{signal.upper()}_ENDPOINT":
+        variables.faults.append(Fault(endpoint_name, _why_no_url(endpoint, protocol)))
+    elif protocol != _GRPC and endpoint_name != f"OTEL_EXPORTER_OTLP_{signal.upper()}_ENDPOINT":
         url = _with_path(url, f"v1/{signal}")
     headers = variables.pick("headers")[1]
     timeout = variables.pick("timeout")
@@ -56,6 +63,7 @@ def destination_of(given: Given, *, signal: Signal, faults: list[Fault], warning
     faults += [fault for fault in variables.faults if fault not in faults]
     if variables.faults or url is None:
         return None
+    warnings += variables.overridden()
     return Destination(
         url=url,
         signal=signal,
@@ -88,10 +96,31 @@ class _Variables:
                 return setting.variable, value
         return general.variable, general.default
 
+    def protocol_of_exporter(self) -> Protocol | None:
+        """Return the protocol that the exporter's name stands for, if it is such a name."""
+        protocol: Protocol | None = EXPORTER_PROTOCOLS.get(self._exporter())  # type: ignore[assignment]
+        return protocol
+
+    def overridden(self) -> list[str]:
+        """Return a line about the variable for the protocol if the name of the exporter says otherwise."""
+        name, protocol = _Variables(self._given, self._signal).pick("protocol")  # its fault would not matter
+        if not protocol or self.protocol_of_exporter() in (None, protocol):
+            return []
+        return [f"{name}={protocol} is not used: OTEL_{self._signal.upper()}_EXPORTER is {self._exporter()}"]
+
+    def _exporter(self) -> str:
+        exporters = getattr(self._given.variables, f"{self._signal}_exporter") or ()
+        return next((name for name in exporters if name in EXPORTER_PROTOCOLS), "")
+
 
 def _default_protocol(endpoint: str) -> Protocol:
     # Jenkins sets a :4317 endpoint and no protocol; nothing but gRPC listens there
-    return _GRPC if _port(endpoint) == _GRPC_PORT else _HTTP
+    return _GRPC if _port(endpoint) == _GRPC_PORT or _is_target(endpoint) else _HTTP
+
+
+def _is_target(endpoint: str) -> bool:
+    """Whether it is what only gRPC reads."""
+    return bool(_TARGET.fullmatch(endpoint) or _SOCKET_TARGET.fullmatch(endpoint))
 
 
 def _port(endpoint: str) -> int | None:
@@ -103,15 +132,35 @@ def _port(endpoint: str) -> int | None:
 
 def _url(endpoint: str, protocol: str, *, insecure: bool) -> str | None:
     """Return the URL of an endpoint, the protocol's default if it is empty; None if it is not a URL."""
-    url = endpoint or _DEFAULT_ENDPOINTS[protocol]
-    if protocol == _GRPC and "://" not in url:
-        url = f"{'http' if insecure else 'https'}://{url}"
+    url = endpoint or (_GRPC_ENDPOINT if protocol == _GRPC else _HTTP_ENDPOINT)
+    if protocol == _GRPC:
+        if _SOCKET_TARGET.fullmatch(url):
+            return url if _is_short(url) else None
+        target = _TARGET.fullmatch(url)
+        url = target[1] if target else url
+        url = url if "://" in url else f"{'http' if insecure else 'https'}://{url}"
     try:
         parts = urlsplit(url)
         is_usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0 and " " not in url
     except ValueError:
         return None
     return url if is_usable else None
+
+
+def _is_short(target: str) -> bool:
+    """Whether a system can bind a socket of that name: gRPC would refuse each request."""
+    return len(os.fsencode(target.partition(":")[2].removeprefix("//"))) <= _SOCKET_BYTES
+
+
+def _why_no_url(endpoint: str, protocol: Protocol) -> str:
+    """Return what is wrong, without the text itself, which may contain a password."""
+    if protocol == _GRPC:
+        if _SOCKET_TARGET.fullmatch(endpoint):
+            return f"the name of a Unix socket has at most {_SOCKET_BYTES} bytes"
+        return f"not a URL or target like {_TARGETS}"
+    if _is_target(endpoint):
+        return f"a target of gRPC, which needs OTEL_EXPORTER_OTLP_PROTOCOL=grpc; for HTTP a URL like {_HTTP_ENDPOINT}"
+    return f"not a URL like {_HTTP_ENDPOINT}"
 
 
 def _with_path(url: str, path: str) -> str:

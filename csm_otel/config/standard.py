@@ -19,12 +19,19 @@ TEMPORALITIES = ("cumulative", "delta", "lowmemory")
 HISTOGRAMS = ("explicit_bucket_histogram", "base2_exponential_bucket_histogram")
 DEFAULT_PROPAGATORS = ("tracecontext", "baggage")
 DEFAULT_SAMPLER = "parentbased_always_on"
+PROTOCOLS = ("http/protobuf", "http/json", "grpc")
+EXPORTER_PROTOCOLS = {"otlp_proto_http": "http/protobuf", "otlp_proto_grpc": "grpc"}
+"""The Python SDK's names of the OTLP exporters, each with the protocol that it stands for."""
 
 # No socket takes a longer timeout. It is the largest int of other SDKs as well, which is what some set for "never".
 LARGEST = 2**31 - 1
 _LONGEST_LIMIT = 1_000  # digits; Python itself reads 4,300 of them
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9a-z-]+")  # RFC 9110, 5.6.2; others end in an error at every delivery
 _NOT_PAIRS = "not a list of key=value"  # never the text itself: it may hold credentials
+_BASIC = re.compile(r"basic +([\w+/=-]+)", re.IGNORECASE | re.ASCII)
+_OLD_NAMES = {"logging": "console"}  # of exporters; the specification keeps it
+_OTLP_LINES = "is not an exporter here, use --file for OTLP JSON lines"
+_INSTEAD = dict.fromkeys(("otlp/stdout", "experimental-otlp/stdout", "logging-otlp"), _OTLP_LINES)
 
 Names = tuple[str, ...]
 Pairs = tuple[tuple[str, str], ...]
@@ -46,9 +53,14 @@ def _exporters(*known: str) -> Callable[[str], Names | None]:
     def read(text: str) -> Names | None:
         # without ``none``; None where the list is empty
         names = tuple(dict.fromkeys(name.lower() for name in _names(text)))
-        if unknown := [name for name in names if name not in known]:
-            raise ValueError(f"{quoted(unknown[0])} is none of {', '.join(known)}")
-        return tuple(name for name in names if name != "none") if names else None
+        for name in names:
+            if _OLD_NAMES.get(name, name) not in {*known, *EXPORTER_PROTOCOLS}:
+                why = _INSTEAD.get(name) if "console" in known else None  # other signals have no file
+                raise ValueError(f"{quoted(name)} {why or 'is none of ' + ', '.join(known)}")
+        if EXPORTER_PROTOCOLS.keys() <= {*names}:
+            raise ValueError(f"{' and '.join(EXPORTER_PROTOCOLS)} are two protocols, name one")
+        current = dict.fromkeys(_OLD_NAMES.get(name, name) for name in names)
+        return tuple(name for name in current if name != "none") if names else None
 
     return read
 
@@ -80,9 +92,31 @@ def _pairs(text: str) -> list[tuple[str, str]]:
 
 def _headers(text: str) -> Pairs:
     headers = tuple((name.lower(), value.strip()) for name, value in _pairs(text))
-    if not all(_HEADER_NAME.fullmatch(name) and value.isprintable() and value.isascii() for name, value in headers):
-        raise ValueError(_NOT_PAIRS)
+    for name, value in headers:
+        if not _HEADER_NAME.fullmatch(name):
+            raise ValueError(_NOT_PAIRS)
+        if _has_line_break(value):
+            raise ValueError("a value has a line break in it, as base64 without -w0 makes them")
+        if not (value.isprintable() and value.isascii()):
+            raise ValueError("a value has a character that is not printable ASCII")
+        if _has_line_break(_credentials(value)):
+            raise ValueError("a user or password has a line break in it, as echo without -n makes them")
     return headers
+
+
+def _has_line_break(text: str) -> bool:
+    return "\n" in text or "\r" in text
+
+
+def _credentials(value: str) -> str:
+    """Return the user and password in a value for basic authentication; "" for any other value."""
+    import binascii  # ruff: ignore[import-outside-top-level] - the start of exec needs no headers
+
+    found = _BASIC.fullmatch(value)
+    try:
+        return binascii.a2b_base64(found[1]).decode("latin-1") if found else ""
+    except binascii.Error:
+        return ""  # the back end's to judge
 
 
 def _milliseconds(text: str) -> float | None:
@@ -113,7 +147,7 @@ def _timeout(text: str) -> float:
 _OnlyTrue = Annotated[bool, _only_true]
 _Trimmed = Annotated[str, str.strip]
 _Limit = Annotated[int | None, _limit]
-_Protocol = Annotated[str, _word("http/protobuf", "grpc")]
+_Protocol = Annotated[str, _word(*PROTOCOLS)]
 _Headers = Annotated[Pairs, _headers]
 _Milliseconds = Annotated[float | None, _milliseconds]
 _Compression = Annotated[str, _word("none", "gzip", "deflate")]

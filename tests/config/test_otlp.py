@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     from csm_otel.delivery.destination import Destination, Signal
 
 NOT_PAIRS = Fault("OTEL_EXPORTER_OTLP_HEADERS", "not a list of key=value")
+LINE_BREAK = "a value has a line break in it, as base64 without -w0 makes them"
+LINE_BREAK_INSIDE = "a user or password has a line break in it, as echo without -n makes them"
+NOT_ASCII = "a value has a character that is not printable ASCII"
 PEM = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----"
 
 
@@ -86,6 +90,29 @@ def otlp(**variables: str) -> Destination:
             "http://c:4317/v1/traces",
             id="4317-with-protocol",
         ),
+        pytest.param({"PROTOCOL": "http/json"}, "http/json", "http://localhost:4318/v1/traces", id="json"),
+        pytest.param(
+            {"PROTOCOL": "HTTP/JSON", "ENDPOINT": "http://c/x/"}, "http/json", "http://c/x/v1/traces", id="json-general"
+        ),
+        pytest.param(
+            {"TRACES_PROTOCOL": "http/json", "TRACES_ENDPOINT": "http://c/t"},
+            "http/json",
+            "http://c/t",
+            id="json-traces",
+        ),
+        pytest.param({"ENDPOINT": "dns:///c:4317"}, "grpc", "https://c:4317", id="dns-target"),
+        pytest.param({"ENDPOINT": "dns:///c:9/", "INSECURE": "true"}, "grpc", "http://c:9", id="dns-target-insecure"),
+        pytest.param(
+            {"ENDPOINT": "dns:c:9", "INSECURE": "true"}, "grpc", "http://c:9", id="dns-target-without-slashes"
+        ),
+        pytest.param({"ENDPOINT": "passthrough:///c:9"}, "grpc", "https://c:9", id="passthrough-target"),
+        pytest.param({"ENDPOINT": "ipv4:10.0.0.1:9"}, "grpc", "https://10.0.0.1:9", id="ipv4-target"),
+        pytest.param({"ENDPOINT": "ipv6:[::1]:9"}, "grpc", "https://[::1]:9", id="ipv6-target"),
+        pytest.param({"TRACES_ENDPOINT": "unix:///run/o.sock"}, "grpc", "unix:///run/o.sock", id="socket"),
+        pytest.param({"ENDPOINT": "unix:o.sock"}, "grpc", "unix:o.sock", id="socket-of-the-folder"),
+        pytest.param({"ENDPOINT": "unix-abstract:otlp"}, "grpc", "unix-abstract:otlp", id="abstract-socket"),
+        pytest.param({"ENDPOINT": "dns:9", "PROTOCOL": "grpc"}, "grpc", "https://dns:9", id="host-called-dns"),
+        pytest.param({"ENDPOINT": "unix:9", "PROTOCOL": "grpc"}, "grpc", "https://unix:9", id="host-called-unix"),
     ],
 )
 def test_endpoint(variables: dict[str, str], protocol: str, url: str) -> None:
@@ -108,7 +135,10 @@ def test_endpoint(variables: dict[str, str], protocol: str, url: str) -> None:
         pytest.param({"TRACES_ENDPOINT": "http://c:99999/"}, "TRACES_ENDPOINT", id="port-too-large"),
         pytest.param({"TRACES_ENDPOINT": "http://c:0/"}, "TRACES_ENDPOINT", id="port-zero"),
         pytest.param({"ENDPOINT": "//hunter2@", "PROTOCOL": "grpc"}, "ENDPOINT", id="grpc"),
-        pytest.param({"PROTOCOL": "http/json"}, "PROTOCOL", id="protocol"),
+        pytest.param({"PROTOCOL": "http"}, "PROTOCOL", id="protocol"),
+        pytest.param({"ENDPOINT": "dns://10.0.0.1/c:9"}, "ENDPOINT", id="dns-server"),
+        pytest.param({"ENDPOINT": "xds:///c", "PROTOCOL": "grpc"}, "ENDPOINT", id="xds"),
+        pytest.param({"ENDPOINT": "ipv4:10.0.0.1:9,10.0.0.2:9"}, "ENDPOINT", id="two-addresses"),
         pytest.param({"TRACES_PROTOCOL": "udp"}, "TRACES_PROTOCOL", id="traces-protocol"),
         pytest.param({"COMPRESSION": "zip"}, "COMPRESSION", id="compression"),
         pytest.param({"TRACES_COMPRESSION": "lz4"}, "TRACES_COMPRESSION", id="traces-compression"),
@@ -141,6 +171,79 @@ def test_a_line_for_each_otlp_fault() -> None:
 
 
 @pytest.mark.parametrize(
+    ("variables", "why"),
+    [
+        pytest.param(
+            {"ENDPOINT": "dns:///c:4318", "PROTOCOL": "http/protobuf"},
+            "a target of gRPC, which needs OTEL_EXPORTER_OTLP_PROTOCOL=grpc; for HTTP a URL like http://localhost:4318",
+            id="target-for-http",
+        ),
+        pytest.param(
+            {"ENDPOINT": "unix:///o.sock", "PROTOCOL": "http/json"},
+            "a target of gRPC, which needs OTEL_EXPORTER_OTLP_PROTOCOL=grpc; for HTTP a URL like http://localhost:4318",
+            id="socket-for-http",
+        ),
+        pytest.param(
+            {"ENDPOINT": "xds:///c", "PROTOCOL": "grpc"},
+            "not a URL or target like http://localhost:4317, dns:///HOST:PORT or unix:///PATH",
+            id="another-target",
+        ),
+        pytest.param(
+            {"ENDPOINT": "c", "PROTOCOL": "http/json"}, "not a URL like http://localhost:4318", id="no-scheme"
+        ),
+    ],
+)
+def test_the_value_to_use_is_named(variables: dict[str, str], why: str) -> None:
+    """An endpoint that the protocol cannot use is a fault that names the value that it can."""
+    _, faults, _ = read(variables)
+
+    assert faults == [Fault("OTEL_EXPORTER_OTLP_ENDPOINT", why)]
+
+
+@pytest.mark.parametrize("form", ["unix:{}", "unix:///{}", "unix-abstract:{}"])
+def test_a_socket_name_that_no_system_can_bind(form: str) -> None:
+    """Its length is bounded, as gRPC would refuse every request otherwise."""
+    longest = 107 if sys.platform == "linux" else 103
+    assert otlp(ENDPOINT=form.format("s" * 100)).url
+    _, faults, _ = read({"ENDPOINT": form.format("s" * 108)})
+
+    assert faults == [Fault("OTEL_EXPORTER_OTLP_ENDPOINT", f"the name of a Unix socket has at most {longest} bytes")]
+
+
+@pytest.mark.parametrize("signal", ["traces", "metrics"])
+@pytest.mark.parametrize(
+    ("exporter", "variables", "protocol", "line"),
+    [
+        pytest.param("otlp_proto_grpc", {}, "grpc", "", id="grpc"),
+        pytest.param("OTLP_PROTO_HTTP", {"ENDPOINT": "http://c:4317"}, "http/protobuf", "", id="http"),
+        pytest.param("otlp, otlp_proto_grpc", {}, "grpc", "", id="beside-the-general-name"),
+        pytest.param("otlp_proto_grpc", {"PROTOCOL": "grpc"}, "grpc", "", id="said-twice"),
+        pytest.param("otlp_proto_http", {"PROTOCOL": "udp"}, "http/protobuf", "", id="protocol-that-is-not-used"),
+        pytest.param("otlp", {"PROTOCOL": "grpc"}, "grpc", "", id="the-general-name"),
+        pytest.param(
+            "otlp_proto_grpc",
+            {"PROTOCOL": "http/json"},
+            "grpc",
+            "OTEL_EXPORTER_OTLP_PROTOCOL=http/json is not used: OTEL_{}_EXPORTER is otlp_proto_grpc",
+            id="the-exporter-wins",
+        ),
+    ],
+)
+def test_the_protocol_in_the_exporters_name(
+    signal: Signal, exporter: str, variables: dict[str, str], protocol: str, line: str
+) -> None:
+    """The Python SDK's exporter names hold a protocol, which wins; a line says so if a variable has another one."""
+    name = signal.upper()
+    given = {f"OTEL_{name}_EXPORTER": exporter}
+    given |= {f"OTEL_EXPORTER_OTLP_{variable}": value for variable, value in variables.items()}
+    warnings: list[str] = []
+    destination = destination_of(given_by(given), signal=signal, faults=[], warnings=warnings)
+
+    assert destination is not None
+    assert (destination.protocol, warnings) == (protocol, [line.format(name)] if line else [])
+
+
+@pytest.mark.parametrize(
     ("text", "expected"),
     [
         pytest.param("", (), id="empty"),
@@ -151,11 +254,37 @@ def test_a_line_for_each_otlp_fault() -> None:
         pytest.param("a%2Db=%2C%25", (("a-b", ",%"),), id="percent-in-name"),
         pytest.param("a=", (("a", ""),), id="empty-value"),
         pytest.param("a=1,a=2", (("a", "1"), ("a", "2")), id="repeated"),
+        pytest.param("a=b%0A", (("a", "b"),), id="line-break-at-the-end"),
+        pytest.param("authorization=Basic dXNlcg", (("authorization", "Basic dXNlcg"),), id="base64-cut"),
+        pytest.param("authorization=Bearer YQo=", (("authorization", "Bearer YQo="),), id="no-user-and-password"),
     ],
 )
 def test_headers(text: str, expected: tuple[tuple[str, str], ...]) -> None:
     """Headers are a list of key=value, percent-decoded."""
     assert expected == otlp(HEADERS=text).headers
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        pytest.param("a=aHVudGVy\nMg==", LINE_BREAK, id="wrapped"),
+        pytest.param("authorization=Basic aHVudGVy\r\nMg==", LINE_BREAK, id="wrapped-with-carriage-return"),
+        pytest.param("a=hunter2%0Ax", LINE_BREAK, id="percent-encoded"),
+        pytest.param("a=hunter2%0D%0Ab: c", LINE_BREAK, id="header-splitting"),
+        pytest.param("a=hunter2\nb=c", LINE_BREAK, id="pairs-without-a-comma"),
+        pytest.param("authorization=Basic YTpodW50ZXIyCg==", LINE_BREAK_INSIDE, id="in-the-password"),
+        pytest.param("Authorization=basic%20YTpodW50ZXIyDQo%3D", LINE_BREAK_INSIDE, id="in-the-password-encoded"),
+        pytest.param("a=hunter2%00", NOT_ASCII, id="nul"),
+        pytest.param("a=hunter2%C3%A9", NOT_ASCII, id="not-ascii"),
+        pytest.param("a=hunter2,b c=d", NOT_PAIRS.text, id="blank-in-name"),
+    ],
+)
+def test_why_headers_cannot_be_sent(text: str, why: str) -> None:
+    """The fault says what is wrong with a value, and most of all that it has a line break; it never quotes one."""
+    destination, faults, _ = read({"HEADERS": text})
+
+    assert destination is None
+    assert faults == [Fault("OTEL_EXPORTER_OTLP_HEADERS", why)]
 
 
 @given(st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=40))
@@ -164,7 +293,8 @@ def test_no_header_text_raises_or_shows(text: str) -> None:
     destination, faults, _ = read({"HEADERS": f"x-secret=hunter2,{text}"})
     headers = destination.headers if destination else ()
 
-    assert faults == ([] if destination else [NOT_PAIRS])
+    assert (destination is None) == bool(faults)
+    assert {fault.text for fault in faults} <= {NOT_PAIRS.text, LINE_BREAK, NOT_ASCII}
     assert all((name + value).isascii() and (name + value).isprintable() for name, value in headers)
 
 

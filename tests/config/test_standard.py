@@ -47,6 +47,9 @@ def test_nothing_set() -> None:
         pytest.param("otlp", ("otlp",), id="otlp"),
         pytest.param(" OTLP , console,otlp", ("otlp", "console"), id="list"),
         pytest.param("none", (), id="none"),
+        pytest.param("logging", ("console",), id="the-old-name-of-console"),
+        pytest.param("console,Logging", ("console",), id="both-names-of-console"),
+        pytest.param("otlp_proto_http", ("otlp_proto_http",), id="otlp-with-its-protocol"),
     ],
 )
 def test_exporters(text: str, expected: tuple[str, ...] | None) -> None:
@@ -58,7 +61,16 @@ def test_exporters(text: str, expected: tuple[str, ...] | None) -> None:
     ("name", "text", "why"),
     [
         ("TRACES_EXPORTER", "otlp,zipkin", "'zipkin' is none of otlp, console, none"),
+        ("TRACES_EXPORTER", "otlp/stdout", "'otlp/stdout' is not an exporter here, use --file for OTLP JSON lines"),
+        ("TRACES_EXPORTER", "logging-otlp", "'logging-otlp' is not an exporter here, use --file for OTLP JSON lines"),
+        (
+            "TRACES_EXPORTER",
+            "otlp_proto_http,otlp_proto_grpc",
+            "otlp_proto_http and otlp_proto_grpc are two protocols, name one",
+        ),
         ("METRICS_EXPORTER", "otlp,prometheus", "'prometheus' is none of otlp, none"),
+        ("METRICS_EXPORTER", "otlp/stdout", "'otlp/stdout' is none of otlp, none"),
+        ("METRICS_EXPORTER", "logging", "'logging' is none of otlp, none"),
     ],
 )
 def test_unknown_exporter(name: str, text: str, why: str) -> None:
@@ -77,6 +89,13 @@ def test_unknown_exporter(name: str, text: str, why: str) -> None:
         pytest.param("a%2Cb=1,a%2cb=2", {"a,b": "2"}, id="one-key-in-two-spellings"),
         pytest.param("a=", {"a": ""}, id="empty-value"),
         pytest.param("a=1,a=2", {"a": "2"}, id="the-last-holds"),
+        pytest.param("a%252Cb=c%252Cd", {"a%2Cb": "c%2Cd"}, id="encoded-twice-is-decoded-once"),
+        pytest.param("a%2Cb=1,a%252Cb=2", {"a,b": "1", "a%2Cb": "2"}, id="encoded-twice-is-another-key"),
+        pytest.param("zones=a%2Cb%2Cc,x=y", {"zones": "a,b,c", "x": "y"}, id="commas-in-value"),
+        pytest.param(",a=1,, ,b=2,", {"a": "1", "b": "2"}, id="empty-pairs"),
+        pytest.param(",", {}, id="only-empty-pairs"),
+        pytest.param("share=50%,x=%zz", {"share": "50%", "x": "%zz"}, id="percent-of-nothing"),
+        pytest.param("a=%FF", {"a": "\ufffd"}, id="not-utf-8"),
     ],
 )
 def test_resource_attributes(text: str, expected: dict[str, str]) -> None:
@@ -84,7 +103,15 @@ def test_resource_attributes(text: str, expected: dict[str, str]) -> None:
     assert read({"RESOURCE_ATTRIBUTES": text}).resource_attributes == tuple(expected.items())
 
 
-@pytest.mark.parametrize("text", [pytest.param("a", id="no-equals"), pytest.param("=b", id="no-key")])
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param("a", id="no-equals"),
+        pytest.param("=b", id="no-key"),
+        pytest.param("=", id="no-key-and-no-value"),
+        pytest.param("zones=a,b", id="comma-that-is-not-encoded"),
+    ],
+)
 @pytest.mark.parametrize("before", [True, False])
 def test_one_malformed_attribute(text: str, *, before: bool) -> None:
     """If one pair is malformed the whole list is discarded, as specified."""

@@ -154,6 +154,29 @@ def test_one_bad_destination_spoils_no_other(tmp_path: Path) -> None:
     assert len(spans_in(file)) == 3
 
 
+def test_json_arrives_at_the_back_end() -> None:
+    """With `http/json` spans and metrics are sent as JSON, and counted as delivered."""
+    with HttpBackend() as backend:
+        env = environment(
+            OTEL_EXPORTER_OTLP_ENDPOINT=backend.endpoint,
+            OTEL_EXPORTER_OTLP_PROTOCOL="http/json",
+            OTEL_METRICS_EXPORTER="otlp",
+        )
+        done = run("exec", "--", *ONE_CALL_SENT, env=env)
+    assert (done.returncode, len(backend.spans), len(backend.points("csm_otel.calls"))) == (0, 3, 1)
+    assert backend.headers[0]["content-type"] == "application/json"
+    assert b"3 spans delivered" in done.stderr
+
+
+def test_a_unix_socket_is_the_back_end(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """A target of gRPC needs no other variable, and is shown as it is."""
+    url = f"unix://{tmp_path_factory.mktemp('s') / 'o.sock'}"
+    with GrpcBackend(target=url) as backend:
+        done = run("exec", "--", *ONE_CALL_SENT, env=environment(OTEL_EXPORTER_OTLP_ENDPOINT=url))
+    assert (done.returncode, len(backend.spans)) == (0, 3)
+    assert f"delivered to {url}\n" in done.stderr.decode()
+
+
 def test_an_unsampled_trace_is_honoured_and_counted() -> None:
     """Nothing is exported below a parent that is not sampled; the tally counts it."""
     with HttpBackend() as backend:
