@@ -7,20 +7,25 @@ Only the standard library is imported here, because the command is started befor
 - The command is started by posix_spawn into our own process group, with our own standard streams, so that the terminal
   and its job control see no difference. It gets the signal mask and the dispositions that we were started with; SIGPIPE
   and SIGXFSZ, which Python has set to ignored whatever they were, and SIGCHLD, which we need, get the default.
-- HUP, INT, QUIT, TERM and CHLD are blocked before the start, in the main thread and so in every later one. One thread
+- All signals that can be caught are blocked before the start, in the main thread and so in every later one. One thread
   accepts them one after the other: nothing is lost between the start and that thread, none of them ends this process,
-  and the main thread is free to import and to wait. A signal that was ignored at our start (nohup, a background job) is
-  not touched, so the command ignores it as well. SIGTSTP is never blocked.
+  and the main thread is free to import and to wait. What they mean is the command's to decide, so they are forwarded. A
+  signal that was ignored at our start (nohup, a background job) is not touched, so the command ignores it as well.
 - What the terminal sends goes to the whole foreground group, the command included, and must not arrive twice. Linux
   marks it: si_code is SI_KERNEL. A hang-up is the exception, it goes to the session leader alone. Where there is no
-  sigwaitinfo (macOS), INT and QUIT count as the terminal's while our group is in its foreground.
-- The same thread reaps, on CHLD. Pending signals are accepted in the order of their numbers, and CHLD has the highest,
-  so a Ctrl-C that ended the command is never mistaken for one that came after its end.
+  sigwaitinfo (macOS), INT, QUIT, TSTP and WINCH count as the terminal's while our group is in its foreground.
+- Of the timers that this process may have been started with, that of alarm() is the command's time limit: its signal is
+  forwarded. Those of processor time, and the limit of it, measure this process: the command does not get their signals.
+- A shell notices that a job has stopped by its own child, which is this process. So when a stop signal was sent here
+  and the command then stops, this process stops by the same signal; while a command that handles or ignores it goes on,
+  so do we. The CONT that ends it is forwarded like any other signal.
+- The same thread reaps, on CHLD. Pending signals are accepted in the order of their numbers, and the key of a terminal
+  that ends a command has a lower one than CHLD, so it is never mistaken for one that came after its end.
 - What is sent by kill() to the whole group cannot be distinguished from what is sent to us alone: it is forwarded.
-- The signals stay blocked after the end, when they are for this process. The first one only sets `interrupted`, so that
-  delivery can give up in order. A second one ends this process at once, whatever it waits for, and without any
-  clean-up, with the command's result as the exit code. Otherwise nothing but KILL could end a step that ignores
-  `interrupted`, and KILL would lose that result.
+- The signals stay blocked after the end, when they are for this process, and mean what they mean by default, but in
+  order. The first one that would end it only sets `interrupted`, so that delivery can give up. A second one ends this
+  process at once, whatever it waits for, and without any clean-up, with the command's result as the exit code.
+  Otherwise nothing but KILL could end a step that ignores `interrupted`, and KILL would lose that result.
 """
 
 from __future__ import annotations
@@ -38,7 +43,11 @@ from csm_otel.errors import CommandError, CommandNotFoundError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-_FORWARDED = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM)
+_NOT_CATCHABLE = (signal.SIGKILL, signal.SIGSTOP)
+_STOPPING = (signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU)
+_IGNORED_BY_DEFAULT = (signal.SIGCHLD, signal.SIGCONT, signal.SIGURG, signal.SIGWINCH)
+_FROM_TERMINAL = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGWINCH, *_STOPPING)
+_OF_OUR_PROCESSOR_TIME = (signal.SIGXCPU, signal.SIGVTALRM, signal.SIGPROF)
 _SET_BY_PYTHON = (signal.SIGPIPE, signal.SIGXFSZ)
 # asm-generic/siginfo.h; Python has no name for it.
 _SI_KERNEL = 0x80
@@ -60,7 +69,7 @@ class Child:
     signal_number: int | None
     """The signal that ended the command; None before the end and where there was none."""
     interrupted: threading.Event
-    """Set by the first HUP, INT, QUIT or TERM after the end: the operator wants this process to finish at once.
+    """Set by the first signal after the end that would end a process: the operator wants this one to finish at once.
 
     What waits after the end should watch it; a second such signal exits with ``exit_code``, whatever still runs.
     """
@@ -72,6 +81,10 @@ class Child:
         self.exit_code = None
         self.signal_number = None
         self.interrupted = threading.Event()
+        self._stopped_by = 0
+        """The signal that the command is stopped by; 0 while it runs."""
+        self._is_to_stop = False
+        """Whether a stop signal was received, and no SIGCONT since."""
         self._ended = threading.Event()
         self._end_reader, self._end_writer = os.pipe()
 
@@ -85,17 +98,19 @@ class Child:
         Raises:
             CommandError: there is no such command, or it cannot be executed; signals are as before then.
         """
-        intercepted = {number for number in _FORWARDED if signal.getsignal(number) != signal.SIG_IGN}
-        blocked = {*intercepted, signal.SIGCHLD}
+        blocked = {signal.SIGCHLD, *(number for number in signal.valid_signals() if _is_to_forward(number))}
         mask = signal.pthread_sigmask(signal.SIG_BLOCK, blocked)
         # With a handler, because a system may discard what is ignored by default even while it is blocked, and because
         # an ignored CHLD would have the kernel throw the command's status away.
-        on_end = signal.signal(signal.SIGCHLD, lambda *_: None)
+        handlers = {
+            number: signal.signal(number, lambda *_: None) for number in _IGNORED_BY_DEFAULT if number in blocked
+        }
         started_ns = time.time_ns()
         try:
             pid = _spawn(argv, environ, mask)
         except CommandError:
-            signal.signal(signal.SIGCHLD, on_end)
+            for number, handler in handlers.items():
+                signal.signal(number, handler)
             signal.pthread_sigmask(signal.SIG_SETMASK, mask)
             raise
         child = cls(pid, started_ns=started_ns)
@@ -118,30 +133,55 @@ class Child:
 
     def _watch(self, blocked: Iterable[int]) -> None:
         while True:
-            number, is_terminals = _accept(blocked)
+            number, is_to_forward = _accept(blocked)
             if number == signal.SIGCHLD:
                 self._reap()
-            elif self.interrupted.is_set():
-                os._exit(self.wait())  # which returns at once: the command has ended
             elif self._ended.is_set():
-                self.interrupted.set()
-            elif not is_terminals:
-                # Not reaped yet, so the pid is still its own. A command that changed its user may refuse.
-                with contextlib.suppress(PermissionError):
-                    os.kill(self.pid, number)
+                self._obey(number)
+            else:
+                if number in _STOPPING or number == signal.SIGCONT:
+                    self._is_to_stop = number != signal.SIGCONT
+                if is_to_forward:
+                    # Not reaped yet, so the pid is still its own. A command that changed its user may refuse.
+                    with contextlib.suppress(OSError):
+                        os.kill(self.pid, number)
+            if self._is_to_stop and self._stopped_by:
+                self._stop_as_well()
+
+    def _obey(self, number: int) -> None:
+        """Do what a signal does to a process by default, but end in order."""
+        if number in _STOPPING:
+            _stop(number)
+        elif number in _IGNORED_BY_DEFAULT:
+            return
+        elif self.interrupted.is_set():
+            os._exit(self.wait())  # which returns at once: the command has ended
+        else:
+            self.interrupted.set()
+
+    def _stop_as_well(self) -> None:
+        number, self._stopped_by = self._stopped_by, 0
+        self._is_to_stop = False
+        if signal.SIGCONT not in signal.sigpending():  # which to stop now would discard
+            _stop(number)
 
     def _reap(self) -> None:
-        """Reap the command; as PID 1 also everything else, since orphans are reparented to us."""
+        """Note what became of the command; as PID 1 also reap everything else, since orphans are reparented to us."""
         wanted = -1 if os.getpid() == _INIT_PID else self.pid
-        # One SIGCHLD may stand for several ends. After the end the pid may become somebody else's.
+        # One SIGCHLD may stand for several changes. After the end the pid may become somebody else's.
         while wanted != self.pid or not self._ended.is_set():
             try:
-                pid, status = os.waitpid(wanted, os.WNOHANG)
+                pid, status = os.waitpid(wanted, os.WNOHANG | os.WUNTRACED | os.WCONTINUED)
             except ChildProcessError:
                 return
             if pid == 0:
                 return
-            if pid == self.pid and not self._ended.is_set():
+            if pid != self.pid or self._ended.is_set():
+                continue
+            if os.WIFSTOPPED(status) or os.WIFCONTINUED(status):
+                self._stopped_by = os.WSTOPSIG(status) if os.WIFSTOPPED(status) else 0
+            else:
+                self._stopped_by = 0
                 self._end(os.waitstatus_to_exitcode(status))
 
     def _end(self, status: int) -> None:
@@ -152,15 +192,33 @@ class Child:
         os.close(self._end_writer)
 
 
+def _is_to_forward(number: int) -> bool:
+    """Return whether a signal can be caught, and was not ignored when this process was started."""
+    if number in _NOT_CATCHABLE:
+        return False
+    return number in _SET_BY_PYTHON or signal.getsignal(number) != signal.SIG_IGN
+
+
 def _accept(blocked: Iterable[int]) -> tuple[int, bool]:
-    """Wait for a signal; return its number and whether the terminal sent it, to the command as well as to us."""
+    """Wait for a signal; return its number and whether to forward it: the terminal's have reached the command, too."""
     if not hasattr(signal, "sigwaitinfo"):
         number = signal.sigwait(blocked)
-        return number, number in {signal.SIGINT, signal.SIGQUIT} and _is_in_foreground()
+        keys = (signal.SIGINT, signal.SIGQUIT, signal.SIGTSTP, signal.SIGWINCH)
+        return number, number not in keys or not _is_in_foreground()
     info = signal.sigwaitinfo(blocked)
-    # tty_signal_session_leader() in the kernel's drivers/tty/tty_jobctrl.c: a hang-up is for the session leader only.
-    is_ours_alone = info.si_signo == signal.SIGHUP and os.getsid(0) == os.getpid()
-    return info.si_signo, info.si_code == _SI_KERNEL and not is_ours_alone
+    if info.si_code != _SI_KERNEL:
+        return info.si_signo, True
+    if info.si_signo == signal.SIGHUP and os.getsid(0) == os.getpid():
+        # tty_signal_session_leader() in the kernel's drivers/tty/tty_jobctrl.c: it is sent to nobody else.
+        return info.si_signo, True
+    return info.si_signo, info.si_signo not in (*_FROM_TERMINAL, *_OF_OUR_PROCESSOR_TIME)
+
+
+def _stop(number: int) -> None:
+    """Stop this process by a signal until it is continued; in a group without a shell the kernel does not do so."""
+    signal.raise_signal(number)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, (number,))
+    signal.pthread_sigmask(signal.SIG_BLOCK, (number,))
 
 
 def _is_in_foreground() -> bool:

@@ -23,6 +23,7 @@ CHILDREN = Path(__file__).parent
 WRAPPER = [sys.executable, str(CHILDREN / "wrapper.py")]
 COUNT_SIGNALS = [sys.executable, str(CHILDREN / "count_signals.py")]
 ON_TERMINAL = [sys.executable, str(CHILDREN / "on_terminal.py")]
+JOB_CONTROL = [sys.executable, str(CHILDREN / "job_control.py")]
 DEADLINE_SECONDS = 60
 
 
@@ -104,6 +105,11 @@ def wait_for_stop(process: subprocess.Popen[bytes]) -> None:
 def wait_for_continuation(process: subprocess.Popen[bytes]) -> None:
     """Wait until a stopped process runs again."""
     assert os.WIFCONTINUED(change_of(process, os.WCONTINUED))
+
+
+def is_stopped(process: subprocess.Popen[bytes]) -> bool:
+    """Return whether a process has stopped since it was last asked."""
+    return os.waitpid(process.pid, os.WUNTRACED | os.WNOHANG)[0] != 0
 
 
 def change_of(process: subprocess.Popen[bytes], options: int) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -491,20 +492,22 @@ def test_no_output_holds_a_credential(moto_port: int, tmp_path: Path) -> None:
         assert not [piece for piece in pieces if piece in everything]
 
 
-def test_signals_reach_the_command_and_the_trace_is_kept() -> None:
-    """SIGTERM to the wrapper alone is forwarded to the command; its result and its trace are complete."""
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1, signal.SIGRTMIN + 3])
+def test_signals_reach_the_command_and_the_trace_is_kept(number: int) -> None:
+    """A signal to the wrapper alone is forwarded to the command; its result and its trace are complete."""
     script = (
-        "import signal, sys, time; signal.signal(15, lambda *_: sys.exit(9)); print('up', flush=True); time.sleep(60)"
+        "import signal, sys, time; signal.signal(int(sys.argv[1]), lambda *_: sys.exit(9)); print('up', flush=True); "
+        "time.sleep(60)"
     )
     process = subprocess.Popen(
-        [*CSM_OTEL, "exec", "--", sys.executable, "-c", script],
+        [*CSM_OTEL, "exec", "--", sys.executable, "-c", script, str(int(number))],
         env=environment(),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     )
     assert process.stdout is not None
     assert process.stdout.readline() == b"up\n"
-    process.terminate()
+    process.send_signal(number)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 9
     assert b"exit 9" in err

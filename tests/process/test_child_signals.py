@@ -13,9 +13,11 @@ import pytest
 from children.processes import (
     COUNT_SIGNALS,
     DEADLINE_SECONDS,
+    JOB_CONTROL,
     ON_TERMINAL,
     WRAPPER,
     finish,
+    is_stopped,
     next_line,
     python,
     run,
@@ -24,6 +26,8 @@ from children.processes import (
     wait_for_stop,
 )
 from platforms import on_linux
+
+from csm_otel.process.child import Child
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -38,6 +42,9 @@ NUMBERS = [
     pytest.param(number, id=number.name) for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM)
 ]
 with_each_signal = pytest.mark.parametrize("number", NUMBERS)
+STOPPING = (signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU)
+ALL = sorted(signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP, signal.SIGCHLD, *STOPPING})
+"""All that a command can count, real-time signals included."""
 
 
 def fence(number: int) -> signal.Signals:
@@ -82,6 +89,37 @@ def test_kill_ends_the_command(number: signal.Signals, way: dict[str, str]) -> N
         assert next_line(process.stdout) == "ready"
         process.send_signal(number)
         assert process.wait(DEADLINE_SECONDS) == 128 + number
+
+
+@with_each_way
+def test_every_signal_is_forwarded(way: dict[str, str]) -> None:
+    """A signal without a meaning for the wrapper reaches the command all the same, once, and ends nothing."""
+    with started([*WRAPPER, *COUNT_SIGNALS, *map(str, map(int, ALL))], extra=way) as process:
+        assert next_line(process.stdout) == "ready"
+        names = []
+        for number in ALL:
+            process.send_signal(number)
+            names.append(next_line(process.stdout))
+        assert finish(process) == dict.fromkeys(names, 1)
+    assert [getattr(number, "name", str(number)) for number in ALL] == names
+
+
+@on_linux
+def test_alarm_that_was_set_for_the_command() -> None:
+    """The alarm of whoever started the wrapper, a time limit, ends the command; timers of processor time do not."""
+    program = """if True:
+        import os, signal, time
+        from csm_otel.process.child import Child
+        child = Child.start(["sh", "-c", "echo ready; exec sleep 90"], os.environ)
+        for timer in (signal.ITIMER_VIRTUAL, signal.ITIMER_PROF):
+            signal.setitimer(timer, 0.001)
+        start = time.process_time()
+        while time.process_time() < start + 0.1:
+            sum(range(1000))
+        signal.setitimer(signal.ITIMER_REAL, 0.001)
+        print(child.wait())
+    """
+    assert run(python(program)).stdout == b"ready\n142\n"
 
 
 @pytest.mark.parametrize("moment", ["before", "after"])
@@ -191,6 +229,76 @@ def test_stop_and_continue() -> None:
         assert finish(process) == {}
 
 
+@pytest.mark.parametrize("number", STOPPING)
+def test_stop_by_kill(number: signal.Signals) -> None:
+    """A stop signal to the wrapper alone stops the command and then the wrapper; to continue it continues both."""
+    with started([*WRAPPER, *COUNT_SIGNALS, str(int(number))], session=False) as process:
+        assert next_line(process.stdout) == "ready"
+        for _ in range(2):
+            process.send_signal(number)
+            assert next_line(process.stdout) == number.name
+            wait_for_stop(process)
+            process.send_signal(signal.SIGCONT)
+            wait_for_continuation(process)
+            assert next_line(process.stdout) == "continued"
+        assert finish(process) == {number.name: 2}
+
+
+@with_each_way
+def test_key_that_stops(way: dict[str, str]) -> None:
+    """Ctrl-Z reaches the command once, the shell sees its job stop, and `fg` continues both."""
+    job = [*JOB_CONTROL, *WRAPPER, *COUNT_SIGNALS, str(int(signal.SIGTSTP))]
+    with on_terminal(job, extra=way) as (process, terminal):
+        assert next_line(process.stdout) == "ready"
+        for _ in range(2):
+            terminal.write(b"\x1a")
+            assert next_line(process.stdout) == "SIGTSTP"
+            assert next_line(process.stdout) == "stopped SIGTSTP"
+            assert process.stdin is not None
+            process.stdin.write(b"\n")
+            process.stdin.flush()
+            assert next_line(process.stdout) == "continued"
+        assert finish(process) == {"SIGTSTP": 2}
+
+
+def test_stop_that_the_command_ignores() -> None:
+    """A command that does not stop is not left alone by a wrapper that does."""
+    shell = ["sh", "-c", "trap 'echo usr1' USR1; trap '' TSTP; echo ready; read line || read line"]
+    with started([*WRAPPER, *shell], session=False) as process:
+        assert next_line(process.stdout) == "ready"
+        process.send_signal(signal.SIGTSTP)
+        process.send_signal(signal.SIGUSR1)
+        assert next_line(process.stdout) == "usr1"
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(DEADLINE_SECONDS) == 143
+
+
+def test_pause_of_the_command_alone() -> None:
+    """A command that is stopped by its own pid does not stop the wrapper, which could not be continued by that pid."""
+    command = [*WRAPPER, *COUNT_SIGNALS]
+    with started(command, extra={"WRAPPER_STEPS": "1"}, session=False) as process:
+        pid = int(next_line(process.stderr).removeprefix("started "))
+        assert next_line(process.stdout) == "ready"
+        os.kill(pid, signal.SIGSTOP)
+        process.terminate()
+        os.kill(pid, signal.SIGCONT)
+        assert next_line(process.stdout) == "SIGTERM"
+        assert not is_stopped(process)
+
+
+def test_continue_that_comes_before_the_stop(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The wrapper does not stop if it is to continue already: to stop would discard that."""
+    stops: list[int] = []
+    monkeypatch.setattr("csm_otel.process.child._stop", stops.append)
+    child = Child(1, started_ns=0)
+    for pending in (set[int](), {signal.SIGCONT}):
+        monkeypatch.setattr(signal, "sigpending", lambda pending=pending: pending)
+        child._stopped_by, child._is_to_stop = signal.SIGTSTP, True
+        child._stop_as_well()
+        assert (child._stopped_by, child._is_to_stop) == (0, False)
+    assert stops == [signal.SIGTSTP]
+
+
 # After the end of the command a signal is for the wrapper itself.
 
 
@@ -202,6 +310,39 @@ def test_interrupted_after_the_end(number: signal.Signals, way: dict[str, str]) 
         assert next_line(process.stderr).startswith("started ")
         assert next_line(process.stderr) == "ended 3 False"
         process.send_signal(number)
+        assert next_line(process.stderr) == "interrupted True"
+        assert process.wait(DEADLINE_SECONDS) == 3
+
+
+@pytest.mark.parametrize(
+    ("number", "expected"),
+    [
+        (signal.SIGUSR1, True),
+        (signal.SIGALRM, True),
+        (signal.SIGRTMIN + 1, True),
+        (signal.SIGXCPU, True),
+        (signal.SIGWINCH, False),
+        (signal.SIGCONT, False),
+        (signal.SIGURG, False),
+    ],
+)
+def test_which_signals_interrupt(number: int, *, expected: bool) -> None:
+    """After the end those interrupt that would end a process, and those that are ignored by default do nothing."""
+    child = Child(1, started_ns=0)
+    child._obey(number)
+    assert child.interrupted.is_set() is expected
+
+
+def test_stopped_after_the_end() -> None:
+    """A stop signal after the end stops the wrapper, until it is continued."""
+    with started([*WRAPPER, "sh", "-c", "exit 3"], extra={"WRAPPER_STEPS": "1"}, session=False) as process:
+        assert next_line(process.stderr).startswith("started ")
+        assert next_line(process.stderr) == "ended 3 False"
+        process.send_signal(signal.SIGTSTP)
+        wait_for_stop(process)
+        process.send_signal(signal.SIGCONT)
+        wait_for_continuation(process)
+        process.terminate()
         assert next_line(process.stderr) == "interrupted True"
         assert process.wait(DEADLINE_SECONDS) == 3
 
