@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, TextIO
 from csm_otel.config.configuration import Configuration, read_configuration
 from csm_otel.config.environment import remove_variables
 from csm_otel.errors import reason_of
+from csm_otel.files.line_file import STDOUT
 from csm_otel.intake.receiver import Receiver
 from csm_otel.process.speaker import Speaker
 from csm_otel.report.tally import render_tally
@@ -118,7 +119,7 @@ def _report(
     stream = _open(settings, speaker)
     speaker.release(stream)
     if bridge.outlets.shows:
-        speaker.write(_waterfall(screen, stream or sys.stderr, is_file=stream is not None))
+        speaker.write(_waterfall(screen, stream or sys.stderr, is_file=settings.output not in (None, STDOUT)))
     speaker.write(render_tally(bridge.tally, seconds=_length_ns(child) / 1e9))
     if bridge.outlets.queue is not None:
         result = "delivered" if bridge.tally.spans_delivered else "not delivered"
@@ -127,7 +128,8 @@ def _report(
         with contextlib.suppress(OSError):
             stream.close()
         if speaker.failure:
-            Speaker().say(f"--output: {settings.output}: {speaker.failure}")
+            name = "stdout" if settings.output == STDOUT else settings.output
+            Speaker().say(f"--output: {name}: {speaker.failure}")
 
 
 def _waterfall(screen: TraceBuffer, stream: TextIO | None, *, is_file: bool = False) -> str:
@@ -150,6 +152,8 @@ def _length_ns(child: Child) -> int:
 def _open(settings: Settings, speaker: Speaker) -> TextIO | None:
     if settings.output is None:
         return None
+    if settings.output == STDOUT:
+        return _open_stdout(speaker)
     try:
         # for its owner only, as it holds error messages and account ids
         descriptor = os.open(settings.output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
@@ -157,3 +161,11 @@ def _open(settings: Settings, speaker: Speaker) -> TextIO | None:
     except OSError as error:
         speaker.say(f"--output: {settings.output}: {reason_of(error, 'cannot be written')}")
         return None
+
+
+def _open_stdout(speaker: Speaker) -> TextIO | None:
+    """Return a stream to stdout that can be closed, with what it could not write, without an effect on the other."""
+    if sys.stdout is None:
+        speaker.say("--output: stdout is closed")
+        return None
+    return os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding=sys.stdout.encoding)

@@ -19,6 +19,7 @@ from csm_otel.correlation.correlator import CorrelatorLimits
 from csm_otel.csm.times import TimestampMode
 from csm_otel.delivery.sampler_choice import SamplerChoice, choose_sampler
 from csm_otel.errors import collecting
+from csm_otel.files.line_file import STDOUT
 from csm_otel.spans.options import MappingOptions, MessageMode, RpcConventions, TraceGrouping
 
 if TYPE_CHECKING:
@@ -162,6 +163,8 @@ def _exporters(command: str, given: Given, faults: list[Fault]) -> tuple[str, ..
     if exporters is None and not unusable and has_endpoint(given):
         return ("otlp",)
     default: tuple[str, ...] = VARIABLES["traces_exporter"].default_of(command)
+    if command == "replay" and given.settings.file == STDOUT:
+        default = ()  # for the console, as nobody has asked for it
     return default if exporters is None else _kinds(exporters)
 
 

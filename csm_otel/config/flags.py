@@ -102,8 +102,9 @@ def read_command_line(words: Sequence[str]) -> CommandLine:
     if subcommand == "exec":
         if not command:
             faults.append(Fault("exec", "a command is needed: csm-otel exec -- COMMAND [ARG...]"))
-        if flags["record"] == Path("-"):
-            faults.append(Fault("--record", "stdout is the command's; exec needs a file"))
+        for field in ("file", "record"):
+            if flags[field] == Path("-"):
+                faults.append(Fault(SETTINGS[field].flag, "stdout is the command's; exec needs a file"))
     elif command:
         faults.append(_no_argument(subcommand, command[0]))
     return CommandLine(subcommand, flags, command, recording, faults)

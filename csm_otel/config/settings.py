@@ -168,8 +168,8 @@ class Settings(NamedTuple):
             "print waterfall, tally and warnings to this file",
             "FILE",
             unset="stderr",
-            values="a path",
-            more="The file is replaced.",
+            values="a path; `-` is stdout",
+            more="The file is replaced. To stdout it is all printed after the command's end.",
         ),
     ] = None
     file: Annotated[
@@ -179,10 +179,12 @@ class Settings(NamedTuple):
             OUTPUT,
             "also append OTLP JSON lines to this file",
             "FILE",
-            values="a path",
+            values="a path; `-` is stdout, for `serve` and `replay`",
             more="Each line is one request, as the collector's `otlpjsonfile` receiver reads it. The file is created "
             "with mode 0600. A named pipe needs a reader from the start; one that stalls for longer than a second "
-            "loses lines, which are counted. Once 16 MiB wait to be written, further lines are dropped and counted.",
+            "loses lines, which are counted; the same holds for a pipe on stdout. Once 16 MiB wait to be written, "
+            "further lines are dropped and counted. Stdout is refused if `--record -` or the console exporter uses it, "
+            "too; with `--file -` the console is not the default of `replay`.",
         ),
     ] = None
     record: Annotated[

@@ -13,8 +13,9 @@ from csm_otel.delivery.queue import DeliveryQueue
 from csm_otel.delivery.spool import Spool
 from csm_otel.errors import Fault, SettingsError, SpoolError, collecting
 from csm_otel.files.filewriter import FileWriter
+from csm_otel.files.line_file import STDOUT
 from csm_otel.files.otlp_json import OtlpJsonFile
-from csm_otel.files.recorder import STDOUT, Recorder
+from csm_otel.files.recorder import Recorder
 from csm_otel.files.recording import FORMAT, SEED_BITS, Heading
 from csm_otel.report.terminal import counted
 
@@ -110,12 +111,14 @@ def open_outlets(
         queue = _open_queue(configuration, speaker, tally)
     shows = "console" in configuration.exporters or ("otlp" in configuration.exporters and queue is None)
     file = recorder = None
+    owner = _owner_of_stdout(configuration, source)
     with collecting(faults):
-        file = OtlpJsonFile(settings.file, say=speaker.warn) if settings.file else None
+        file = _open_file(settings, speaker, owner=owner)
     with collecting(faults):
-        recorder = _open_recorder(settings.record, source, speaker, tally, shows=shows)
+        recorder = _open_recorder(settings.record, source, speaker, tally, owner=owner)
     back_end = configuration.traces.shown if configuration.traces and queue else ""
-    description = ", ".join(filter(None, [back_end, str(settings.file) if file else "", "stdout" if shows else ""]))
+    file_name = "stdout" if settings.file == STDOUT else str(settings.file)
+    description = ", ".join(filter(None, [back_end, file_name if file else "", "stdout" if shows else ""]))
     return Outlets(
         queue=queue,
         file=FileWriter(file, tally=None if queue else tally) if file else None,
@@ -162,9 +165,38 @@ def _open_spool(settings: Settings, speaker: Speaker) -> Spool | None:
     return spool
 
 
-def _open_recorder(
-    path: Path | None, source: Source, speaker: Speaker, tally: Tally, *, shows: bool
-) -> Recorder | None:
+def _owner_of_stdout(configuration: Configuration, source: Source) -> str:
+    """Return whose stdout is, apart from recording and file; "" if nobody's."""
+    if source.receivers and source.context is not None:
+        return "the command's"
+    return "the waterfall's (OTEL_TRACES_EXPORTER=console)" if "console" in configuration.exporters else ""
+
+
+def _check_stdout(flag: str, path: Path, owner: str) -> None:
+    """Raise if lines of ``path`` would be mixed with other output.
+
+    Raises:
+        SettingsError: it is stdout, which has an owner.
+    """
+    if path == STDOUT and owner:
+        raise SettingsError([Fault(flag, f"stdout is {owner}; name a file")])
+
+
+def _open_file(settings: Settings, speaker: Speaker, *, owner: str) -> OtlpJsonFile | None:
+    """Return the file of `--file`, or None without one.
+
+    Raises:
+        SettingsError: it cannot be opened, or would be mixed with other output.
+    """
+    if settings.file is None:
+        return None
+    _check_stdout(
+        "--file", settings.file, owner or ("the recording's (--record -)" if settings.record == STDOUT else "")
+    )
+    return OtlpJsonFile(settings.file, say=speaker.warn)
+
+
+def _open_recorder(path: Path | None, source: Source, speaker: Speaker, tally: Tally, *, owner: str) -> Recorder | None:
     """Return the recorder to ``path``, or None if nothing is recorded.
 
     Raises:
@@ -172,9 +204,7 @@ def _open_recorder(
     """
     if path is None or not source.receivers:  # a replay is recorded already, perhaps in that file
         return None
-    if path == STDOUT and (shows or source.context is not None):
-        owner = "waterfall" if source.context is None else "command"
-        raise SettingsError([Fault("--record", f"stdout is the {owner}'s; name a file")])
+    _check_stdout("--record", path, owner)
     return Recorder.open(path, _heading(source), tally, say=speaker.warn)
 
 

@@ -9,16 +9,20 @@ import errno
 import os
 import select
 import stat
+import sys
 import time
 from bisect import bisect_right
 from itertools import accumulate
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from csm_otel.errors import Fault, SettingsError, reason_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from pathlib import Path
+
+STDOUT = Path("-")
+"""Stands for this process's stdout."""
 
 PATIENCE_SECONDS = 1.0
 """How long a line may wait for the reader of a pipe: one with many spans is longer than the 64 KiB a pipe holds."""
@@ -54,11 +58,15 @@ class LineFile:
 
     @classmethod
     def open(cls, path: Path, *, flag: str, say: Callable[[str], None] | None = None) -> LineFile:
-        """Open ``path``, as the setting ``flag`` asks for.
+        """Open ``path``, as the setting ``flag`` asks for; `STDOUT` stays open for others.
 
         Raises:
             SettingsError: the file cannot be opened, or is a named pipe without a reader.
         """
+        if path == STDOUT:
+            if sys.stdout is None:
+                raise SettingsError([Fault(flag, "stdout is closed")])
+            return cls(os.dup(sys.stdout.fileno()), "stdout", say=say)
         # Non-blocking: opening a pipe without a reader would hang.
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK
         try:

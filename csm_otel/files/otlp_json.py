@@ -30,7 +30,9 @@ class OtlpJsonFile:
     """Appends requests to a file, which is created for its owner only."""
 
     def __init__(self, path: Path, *, say: Callable[[str], None] | None = None) -> None:
-        """Open ``path``; ``say`` is called with a line for the operator when writing begins to fail.
+        """Open ``path``, see `LineFile.open`.
+
+        ``say`` is called with a line for the operator when writing begins to fail.
 
         Raises:
             SettingsError: the file cannot be opened, or is a named pipe without a reader.

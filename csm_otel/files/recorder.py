@@ -5,13 +5,9 @@ A separate thread writes the lines: no disk or pipe may stop the loop that recei
 
 from __future__ import annotations
 
-import os
-import sys
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from csm_otel.errors import Fault, SettingsError
 from csm_otel.files.backlog import LIMIT_BYTES
 from csm_otel.files.line_file import LineFile
 from csm_otel.files.recording import (
@@ -30,13 +26,12 @@ from csm_otel.files.write_queue import WriteQueue
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from csm_otel.csm.decoding import Decoded
     from csm_otel.csm.events import Ended, Origin, Peer
     from csm_otel.spans.command import Command
     from csm_otel.tally import Tally
-
-STDOUT = Path("-")
 
 _NS_PER_SECOND = 1_000_000_000
 _MAX_KNOWN_PEERS = 4096  # a flood may have any number
@@ -87,16 +82,12 @@ class Recorder:
         say: Callable[[str], None],
         clock: Callable[[], float] = time.monotonic,
     ) -> Recorder:
-        """Record to ``path`` (`STDOUT`: to this process's stdout); ``say`` takes a line for the operator.
+        """Record to ``path``, see `LineFile.open`; ``say`` takes a line for the operator.
 
         Raises:
             SettingsError: it cannot be opened.
         """
-        if path != STDOUT:
-            return cls(LineFile.open(path, flag="--record", say=say), heading, tally, clock=clock)
-        if sys.stdout is None:
-            raise SettingsError([Fault("--record", "stdout is closed")])
-        return cls(LineFile(os.dup(sys.stdout.fileno()), "stdout", say=say), heading, tally, clock=clock)
+        return cls(LineFile.open(path, flag="--record", say=say), heading, tally, clock=clock)
 
     def datagram(self, decoded: Decoded, *, peer: Peer, received_ns: int, now: float) -> None:
         """Record a datagram."""

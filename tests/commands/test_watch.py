@@ -6,6 +6,8 @@ import io
 import os
 import signal
 import stat
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 import pytest
@@ -18,8 +20,6 @@ from csm_otel.process.speaker import Speaker
 from csm_otel.report.waterfall import TraceBuffer
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from csm_otel.process.child import Child
 
 LAUNCH = Launch(
@@ -81,6 +81,30 @@ def test_output(tmp_path: Path) -> None:
     finally:
         os.umask(umask)
     assert stat.S_IMODE(new.stat().st_mode) == 0o600
+
+
+def test_output_to_stdout(
+    capfdbinary: pytest.CaptureFixture[bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A dash is this process's stdout, which stays open for others; no file of that name is created."""
+    monkeypatch.chdir(tmp_path)
+    stream = _open(Settings(output=Path("-")), Speaker(io.StringIO()))
+    assert stream is not None
+    with stream:
+        stream.write("one\n")
+    print("two", flush=True)
+
+    assert capfdbinary.readouterr().out == b"one\ntwo\n"
+    assert not list(tmp_path.iterdir())
+
+
+def test_output_to_a_closed_stdout(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is one line; all goes to stderr then."""
+    monkeypatch.setattr(sys, "stdout", None)
+    stderr = io.StringIO()
+
+    assert _open(Settings(output=Path("-")), Speaker(stderr)) is None
+    assert stderr.getvalue() == "csm-otel: --output: stdout is closed\n"
 
 
 def test_output_that_cannot_be_written(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -13,6 +14,8 @@ from otlp_backend import DEADLINE_SECONDS, HttpBackend
 from csm_otel import __version__
 from csm_otel.commands.wiring import build_bridge
 from csm_otel.config.configuration import Configuration, configure
+from csm_otel.config.settings import Settings
+from csm_otel.csm.traceparent import TraceParent
 from csm_otel.engine.source import Source
 from csm_otel.files.replayed_origins import ReplayedOrigins
 from csm_otel.intake.receiver import Receiver
@@ -20,7 +23,6 @@ from csm_otel.process.speaker import Speaker
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     from csm_otel.engine.bridge import Bridge
     from csm_otel.errors import Fault
@@ -32,12 +34,13 @@ def built(
     stderr: io.StringIO | None = None,
     service_name: str = "",
     receivers: Sequence[Receiver] = (),
+    context: TraceParent | None = None,
 ) -> tuple[Bridge, list[Fault]]:
     """Return a bridge that is closed, except for its sockets, and the faults."""
     faults: list[Fault] = []
     bridge = build_bridge(
         configuration,
-        source=Source(origins=ReplayedOrigins(), service_name=service_name, receivers=receivers),
+        source=Source(origins=ReplayedOrigins(), service_name=service_name, receivers=receivers, context=context),
         speaker=Speaker(stderr or io.StringIO()),
         show=lambda _spans: None,
         faults=faults,
@@ -88,6 +91,60 @@ def test_each_part_that_cannot_be_opened_is_a_fault(tmp_path: Path) -> None:
     ]
     assert bridge.outlets.shows
     assert (bridge.outlets.queue, bridge.outlets.file) == (None, None)
+
+
+CONSOLE = "stdout is the waterfall's (OTEL_TRACES_EXPORTER=console); name a file"
+COMMAND = "stdout is the command's; name a file"
+
+
+@pytest.mark.parametrize(
+    ("settings", "exporter", "context", "expected"),
+    [
+        pytest.param({"file": "-"}, "none", None, {}, id="file"),
+        pytest.param({"record": "-"}, "none", None, {}, id="recording"),
+        pytest.param({"record": "-", "file": "elsewhere"}, "none", None, {}, id="recording-beside-a-file"),
+        pytest.param({"file": "elsewhere"}, "console", None, {}, id="console"),
+        pytest.param({"file": "-"}, "console", None, {"--file": CONSOLE}, id="file-and-console"),
+        pytest.param(
+            {"record": "-", "file": "-"}, "console", None, {"--file": CONSOLE, "--record": CONSOLE}, id="all-three"
+        ),
+        pytest.param(
+            {"record": "-", "file": "-"},
+            "none",
+            None,
+            {"--file": "stdout is the recording's (--record -); name a file"},
+            id="file-and-recording",
+        ),
+        pytest.param(
+            {"record": "-", "file": "-"},
+            "console",
+            TraceParent(1, 2, sampled=True),
+            {"--file": COMMAND, "--record": COMMAND},
+            id="of-exec",
+        ),
+        pytest.param({"file": "elsewhere"}, "console", TraceParent(1, 2, sampled=True), {}, id="console-of-exec"),
+    ],
+)
+def test_stdout_has_one_owner(
+    settings: dict[str, str],
+    exporter: str,
+    context: TraceParent | None,
+    expected: dict[str, str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    """What would be mixed with other output there is a fault that names the other."""
+    monkeypatch.chdir(tmp_path)
+    configuration = by(TRACES_EXPORTER=exporter)
+    asked = Settings(**{field: Path(value) for field, value in settings.items()})  # type: ignore[arg-type]
+    receiver = Receiver.bind("127.0.0.1", 0)
+    bridge, faults = built(configuration._replace(settings=asked), receivers=[receiver], context=context)
+    receiver.close()
+
+    assert {fault.name: fault.text for fault in faults} == expected
+    assert ("stdout" in bridge.outlets.description) == (settings == {"file": "-"} or exporter == "console")
+    assert bool(capfd.readouterr().out) == (settings.get("record") == "-" and not expected.get("--record"))
 
 
 def test_warnings_are_written() -> None:

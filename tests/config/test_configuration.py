@@ -58,6 +58,22 @@ def test_exporters(command: str, variables: dict[str, str], expected: tuple[str,
     assert (configuration.traces is not None) == ("otlp" in expected)
 
 
+@pytest.mark.parametrize(
+    ("command", "variables", "expected"),
+    [
+        pytest.param("replay", {}, (), id="replay"),
+        pytest.param("replay", {"OTEL_TRACES_EXPORTER": "console"}, ("console",), id="asked-for"),
+        pytest.param("replay", {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://c"}, ("otlp",), id="endpoint"),
+        pytest.param("exec", {}, ("console",), id="exec"),
+    ],
+)
+def test_the_console_with_lines_to_stdout(command: str, variables: dict[str, str], expected: tuple[str, ...]) -> None:
+    """By default a replay prints no waterfall where its lines go; that of exec is on stderr."""
+    configuration, faults = configure(command, given(variables, flags={"file": Path("-")}))
+
+    assert (configuration.exporters, faults) == (expected, [])
+
+
 @pytest.mark.parametrize(("command", "seconds"), [("serve", 8.0), ("exec", 5.0), ("replay", 30.0)])
 def test_time_for_shutdown(command: str, seconds: float) -> None:
     """Each command has a default, which the setting replaces; 0 is a setting."""

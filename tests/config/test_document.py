@@ -47,7 +47,10 @@ def test_each_setting_has_a_row() -> None:
         ("CSM_OTEL_PORT", ["`--port`", "`31000`", "0 to 65535", "serve, flush"]),
         ("CSM_OTEL_QUIET", ["`--[no-]quiet`", "`false`", "", "exec"]),
         ("CSM_OTEL_GROUP", ["`--group`", "`call`", "`call`, `process`", "serve, replay"]),
-        ("CSM_OTEL_FILE", ["`--file`", "unset", "a path", "serve, exec, replay"]),
+        (
+            "CSM_OTEL_FILE",
+            ["`--file`", "unset", "a path; `-` is stdout, for `serve` and `replay`", "serve, exec, replay"],
+        ),
         ("CSM_OTEL_SPOOL_BYTES", ["`--spool-bytes`", "`268435456` (256 MiB)", "from 1 MiB", "serve, exec, replay"]),
         (
             "CSM_OTEL_DRAIN_SECONDS",

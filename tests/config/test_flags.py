@@ -191,6 +191,9 @@ def number_of(flag: Setting) -> Number:
         pytest.param(
             ["exec", "--record", "-", "true"], "--record: stdout is the command's; exec needs a file", id="to-stdout"
         ),
+        pytest.param(
+            ["exec", "--file=-", "true"], "--file: stdout is the command's; exec needs a file", id="file-to-stdout"
+        ),
         pytest.param([], "the following arguments are required: COMMAND; see csm-otel --help", id="nothing"),
     ],
 )

@@ -228,6 +228,24 @@ def test_the_commands_bytes_are_kept(tmp_path: Path, flags: list[str], monkeypat
         assert "0 datagrams received" in report.read_text(encoding="utf-8")
 
 
+def test_output_to_stdout() -> None:
+    """With `--output -` everything follows what the command has printed; if nobody reads it, the result stands."""
+    command = [*CSM_OTEL, "exec", "--output", "-", "--", "sh", "-c", "echo ran; exit 7"]
+    done = subprocess.run(command, env=environment(), capture_output=True, check=False, timeout=DEADLINE_SECONDS)
+    assert (done.returncode, done.stderr) == (7, b"")
+    assert done.stdout.startswith(b"ran\nsh ")
+    assert b"\ncsm-otel: 0 datagrams received in " in done.stdout
+
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run(
+        [*command[:-1], "exit 7"],
+        env=environment(), stdout=writer, stderr=subprocess.PIPE, check=False, timeout=DEADLINE_SECONDS,
+    )  # fmt: skip
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (7, b"csm-otel: --output: stdout: broken pipe\n")
+
+
 @pytest.mark.parametrize(
     ("flags", "env", "line"),
     [

@@ -258,15 +258,17 @@ def test_several_recordings_in_a_file(tmp_path: Path) -> None:
 
 
 def test_from_stdout_to_stdin(tmp_path: Path) -> None:
-    """`serve --record -` writes to stdout what `replay -` reads."""
+    """`serve --record -` writes to stdout what `replay -` reads, and `replay --file -` writes lines there only."""
     with serving("--record", "-", env=environment(**QUIETLY)) as daemon:
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
             for datagram in recording("aiobotocore-3.10.0"):
                 sock.sendto(datagram.payload, daemon.address)
         daemon.process.send_signal(signal.SIGTERM)
         kept, _ = daemon.process.communicate(timeout=DEADLINE_SECONDS)
-    done = run("replay", "--file", tmp_path / "out", "-", env=environment(**QUIETLY), stdin=kept)
+    done = run("replay", "--file", "-", "-", env=environment(), stdin=kept)
     assert b"8 datagrams received" in done.stderr
+    assert b"8 spans delivered" in done.stderr
+    (tmp_path / "out").write_bytes(done.stdout)
     assert len(spans_in(tmp_path / "out")) == 8
 
 
@@ -381,7 +383,8 @@ def test_a_recording_that_cannot_be_written(words: list[str], code: int, error: 
 
 
 def test_a_variable_that_cannot_be_used_leaves_the_command_alone() -> None:
-    """Under `exec` the command runs, and a line says that nothing is recorded."""
-    done = run_exec("print('ran')", env=environment(CSM_OTEL_RECORD="-", **QUIETLY))
+    """Under `exec` the command runs, and a line says that nothing is recorded, or written to a file."""
+    done = run_exec("print('ran')", env=environment(CSM_OTEL_RECORD="-", CSM_OTEL_FILE="-", **QUIETLY))
     assert done.stdout == b"ran\n"
-    assert "--record: stdout is the command's; name a file" in done.stderr.decode()
+    for flag in ("--record", "--file"):
+        assert f"{flag}: stdout is the command's; name a file" in done.stderr.decode()

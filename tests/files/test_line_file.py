@@ -7,15 +7,13 @@ import os
 import select
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 from otlp_backend import DEADLINE_SECONDS
 
+from csm_otel.errors import SettingsError
 from csm_otel.files.line_file import LineFile
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 _FILLS_UP = """
 import resource, sys
@@ -45,6 +43,26 @@ def test_a_disk_that_fills_up(tmp_path: Path, room_bytes: int, there: int, conte
     ended = subprocess.run(fills_up, check=True, capture_output=True, text=True, timeout=DEADLINE_SECONDS)
     assert ended.stdout == f"{there} {there < 3} 2 False\n"
     assert (tmp_path / "file").read_bytes() == content
+
+
+def test_stdout(capfdbinary: pytest.CaptureFixture[bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A dash is this process's stdout, which stays open for others; no file of that name is created."""
+    monkeypatch.chdir(tmp_path)
+    file = LineFile.open(Path("-"), flag="--file")
+    assert file.append([b"one\n", b"two\n"]) == 2
+    file.close()
+    print("three", flush=True)
+
+    assert capfdbinary.readouterr().out == b"one\ntwo\nthree\n"
+    assert not list(tmp_path.iterdir())
+
+
+def test_stdout_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that was started with stdout closed has a fault instead, under the flag."""
+    monkeypatch.setattr(sys, "stdout", None)
+
+    with pytest.raises(SettingsError, match=r"^--file: stdout is closed$"):
+        LineFile.open(Path("-"), flag="--file")
 
 
 def _on_a_passing_clock(path: Path, logged: list[str]) -> LineFile:

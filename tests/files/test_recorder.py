@@ -185,7 +185,7 @@ def test_it_cannot_be_opened(tmp_path: Path) -> None:
 
 
 def test_stdout(capfdbinary: pytest.CaptureFixture[bytes]) -> None:
-    """A dash is this process's stdout, which stays open for others."""
+    """A dash is this process's stdout."""
     recorder = Recorder.open(Path("-"), HEADING, Tally(), say=print, clock=ManualClock())
     recorder.drops(3, now=0.0)
     recorder.close(deadline_seconds=DEADLINE_SECONDS)
