@@ -109,10 +109,9 @@ class CutoffAdapter(HTTPAdapter):
         self._use(self.poolmanager)
 
     def proxy_manager_for(self, proxy: str, **settings: Any) -> Any:
-        """Use them through an HTTP proxy; SOCKS connections have classes of their own and cannot be cut off."""
+        """Use them through an HTTP proxy; SOCKS connections would have classes of their own."""
         manager = super().proxy_manager_for(proxy, **settings)
-        if not proxy.lower().startswith("socks"):
-            self._use(manager)
+        self._use(manager)
         return manager
 
     def _use(self, manager: PoolManager) -> None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
 from typing import Literal
 from urllib.parse import urlsplit
+
+from csm_otel.delivery.this_machine import is_this_machine
 
 Signal = Literal["traces", "metrics"]
 Protocol = Literal["http/protobuf", "http/json", "grpc"]
@@ -61,10 +62,7 @@ class Destination:
     @property
     def is_loopback(self) -> bool:
         """Whether it is on this machine, beyond the reach of any proxy."""
-        if self._is_socket:
-            return True
-        host = urlsplit(self.url).hostname or ""
-        return host in {"localhost", "::1"} or re.fullmatch(r"127(\.\d{1,3}){3}", host) is not None
+        return self._is_socket or is_this_machine(urlsplit(self.url).hostname or "")
 
     @property
     def _is_socket(self) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import email.utils
 import gzip
 import http.client
+import re
 import socket
 import ssl
 import zlib
@@ -25,6 +26,7 @@ from csm_otel.delivery.credentials import Credentials
 from csm_otel.delivery.cutoff import Cutoff, CutoffAdapter
 from csm_otel.delivery.json_body import json_body
 from csm_otel.delivery.outcome import Delivered, Outcome, Refused, TooLarge, Unavailable, one_line
+from csm_otel.delivery.proxy import Proxy
 from csm_otel.errors import Fault, SettingsError, reason_of
 
 if TYPE_CHECKING:
@@ -39,8 +41,10 @@ _BEFORE_SENDING = (
     socket.gaierror,
     ConnectionRefusedError,
     requests.exceptions.ConnectTimeout,
-    requests.exceptions.ProxyError,
+    requests.exceptions.InvalidURL,  # the proxy's: the back end's is checked at the start
 )
+_PROXY_SCHEMES = ("http", "https")
+_TUNNEL_STATUS = re.compile(r"Tunnel connection failed: (\d{3})\b")  # http.client's text for an answer to CONNECT
 _COMPRESS: dict[Compression, Callable[[bytes], bytes]] = {
     "none": bytes,
     "gzip": gzip.compress,
@@ -64,6 +68,9 @@ _HINTS = {
 }
 
 
+_CHECK_USER = ", check the user and the password in its URL"
+
+
 class HttpDeliverer:
     """Posts requests to one URL over kept-alive connections.
 
@@ -76,7 +83,8 @@ class HttpDeliverer:
 
     def __init__(self, destination: Destination, *, cutoff: Cutoff | None = None) -> None:
         self._destination = destination
-        self._shown = destination.shown
+        self._proxy = _proxy_of(destination)
+        self._shown = self._proxy.passed(destination.shown) if self._proxy else destination.shown
         self._compress = _COMPRESS[destination.compression]
         self._credentials = Credentials(destination)
         self._cutoff = cutoff or Cutoff()
@@ -100,6 +108,9 @@ class HttpDeliverer:
 
     def deliver(self, request: bytes, *, timeout_seconds: float) -> Outcome:
         """Post one request, within ``timeout_seconds`` altogether; each address of a host name has that time."""
+        if self._proxy and self._proxy.fault:
+            return Unavailable(self._proxy.blamed(self._proxy.fault, self._destination.shown))
+        proxy = self._proxy.url if self._proxy else ""
         try:
             # The CA file goes with each request: requests lets REQUESTS_CA_BUNDLE win over the session's.
             with (
@@ -112,8 +123,8 @@ class HttpDeliverer:
                     stream=True,
                     verify=str(self._credentials.certificate) if self._credentials.certificate else True,
                     cert=self._client_certificate(),
-                    # An empty proxy counts as given, so that those of the environment are not used.
-                    proxies={"http": "", "https": ""} if self._destination.is_loopback else None,
+                    # An empty one counts as given, so that those of the environment are not used.
+                    proxies={"http": proxy, "https": proxy},
                 ) as response,
             ):
                 return self._outcome(response)
@@ -134,12 +145,15 @@ class HttpDeliverer:
         return (str(certificate), str(key)) if certificate and key else None
 
     def _failure(self, error: Exception, timeout_seconds: float) -> Unavailable:
+        is_connecting = self._cutoff.is_connecting
+        was_sent = not any(map(_is_before_reading, _causes(error))) and not is_connecting
         if self._cutoff.is_cut:
-            what, hint = _no_answer(timeout_seconds), ""
-        else:
-            what, hint = _what_failed(error, timeout_seconds), _hint_for(error)
-        was_sent = not any(map(_is_before_reading, _causes(error)))
-        return Unavailable(f"{what}: {self._shown}{hint}", may_have_arrived=was_sent and not self._cutoff.is_connecting)
+            return Unavailable(f"{_no_answer(timeout_seconds)}: {self._shown}", may_have_arrived=was_sent)
+        what = _what_failed(error, timeout_seconds)
+        if self._proxy and is_connecting and _is_of_a_proxy(error):
+            reason = self._proxy.blamed(what, self._destination.shown)
+            return Unavailable(f"{reason}{_proxy_hint_for(error)}", may_have_arrived=was_sent)
+        return Unavailable(f"{what}: {self._shown}{_hint_for(error)}", may_have_arrived=was_sent)
 
     def _outcome(self, response: requests.Response) -> Outcome:
         status = response.status_code
@@ -150,6 +164,12 @@ class HttpDeliverer:
             return _delivered(response)
         if status < http.HTTPStatus.BAD_REQUEST:
             return Refused(f"{reason} redirects to {self._target(response)}: check OTEL_EXPORTER_OTLP_ENDPOINT")
+        return self._error(response, reason)
+
+    def _error(self, response: requests.Response, reason: str) -> Outcome:
+        status = response.status_code
+        if status == http.HTTPStatus.PROXY_AUTHENTICATION_REQUIRED and self._proxy:
+            return Unavailable(self._proxy.blamed(f"HTTP {status}", self._destination.shown) + _CHECK_USER)
         if status in _RETRYABLE:
             wait = _retry_after_seconds(response.headers.get("Retry-After", ""))
             return Unavailable(reason, wait, may_have_arrived=status in _FROM_A_GATEWAY)
@@ -179,6 +199,14 @@ class _ConfiguredHeadersOnly(requests.auth.AuthBase):
 
     def __call__(self, prepared: requests.PreparedRequest) -> requests.PreparedRequest:
         return prepared
+
+
+def _proxy_of(destination: Destination) -> Proxy | None:
+    """Return the proxy that requests would choose, which honours NO_PROXY, or None."""
+    if destination.is_loopback:
+        return None
+    url = requests.utils.select_proxy(destination.url, requests.utils.get_environ_proxies(destination.url))
+    return Proxy.of(url, schemes=_PROXY_SCHEMES) if url else None
 
 
 def _authentication(destination: Destination) -> requests.auth.AuthBase:
@@ -244,6 +272,8 @@ def _words_for(cause: BaseException) -> str | None:
     if isinstance(cause, ssl.SSLError):
         reason = cause.reason or "connection closed by the back end"
         return f"TLS failed, {one_line(reason.lower().replace('_', ' '))}"
+    if status := _tunnel_status(cause):
+        return f"HTTP {status}"
     for kind, words in _WORDS.items():
         if isinstance(cause, kind):
             return words
@@ -256,9 +286,27 @@ def _hint_for(error: Exception) -> str:
         return ", check OTEL_EXPORTER_OTLP_CERTIFICATE and the scheme of OTEL_EXPORTER_OTLP_ENDPOINT"
     if any(isinstance(cause, http.client.BadStatusLine | ConnectionResetError) for cause in causes):
         return ", check OTEL_EXPORTER_OTLP_PROTOCOL (port 4317 is gRPC's)"
-    if any(isinstance(cause, requests.exceptions.ProxyError) for cause in causes):
-        return ", through the proxy of the environment"
     return ""
+
+
+def _is_of_a_proxy(error: Exception) -> bool:
+    """Return whether an error while connecting by way of a proxy is the proxy's: TLS within its tunnel is not."""
+    causes = list(_causes(error))
+    is_tls = any(isinstance(cause, ssl.SSLError) for cause in causes)
+    return not is_tls or any(isinstance(cause, requests.exceptions.ProxyError) for cause in causes)
+
+
+def _proxy_hint_for(error: Exception) -> str:
+    if any(isinstance(cause, ssl.SSLError) for cause in _causes(error)):
+        return ", check the scheme of its URL"
+    statuses = map(_tunnel_status, _causes(error))
+    return _CHECK_USER if http.HTTPStatus.PROXY_AUTHENTICATION_REQUIRED in statuses else ""
+
+
+def _tunnel_status(cause: BaseException) -> int | None:
+    """Return the status with which a proxy refused CONNECT, if this is that error."""
+    found = _TUNNEL_STATUS.match(str(cause)) if isinstance(cause, OSError) else None
+    return int(found[1]) if found else None
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

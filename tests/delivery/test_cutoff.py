@@ -269,4 +269,5 @@ def test_through_a_proxy_the_limit_holds_too(
     with contextlib.closing(HttpDeliverer(destination, cutoff=timers.cutoff)) as deliverer:
         outcome = deliver_until(timers, timers.is_sending, deliverer)
     assert isinstance(outcome, Unavailable)
-    assert outcome.reason == "no answer within 3600 s: http://collector.invalid/v1/traces"
+    shown = "http://collector.invalid/v1/traces, through the proxy " + proxy.endpoint.replace("https", "http")
+    assert outcome.reason == f"no answer within 3600 s: {shown}"

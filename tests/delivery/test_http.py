@@ -13,11 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from delivery.samples import CALL
+from forward_proxy import ForwardProxy
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.sdk.trace import SpanLimits
 from otlp_backend import DEADLINE_SECONDS, FOREVER_SECONDS, Answer, Certificate, GrpcBackend, HttpBackend
 
 from csm_otel import __version__
+from csm_otel.delivery import destination as destination_module
 from csm_otel.delivery.destination import Destination
 from csm_otel.delivery.encoding import encode
 from csm_otel.delivery.http import HttpDeliverer
@@ -35,6 +37,9 @@ _TIMEOUT_SECONDS = DEADLINE_SECONDS
 _SHORT_SECONDS = 0.2
 
 
+_ELSEWHERE = "http://collector.invalid:4318/v1/traces"
+
+
 @pytest.fixture
 def backend() -> Iterator[HttpBackend]:
     """Run a back end without TLS."""
@@ -48,6 +53,14 @@ def _deliver(url: str, *, timeout_seconds: float = _TIMEOUT_SECONDS, **settings:
         return deliverer.deliver(_REQUEST, timeout_seconds=timeout_seconds)
     finally:
         deliverer.close()
+
+
+def _unknown(*_: object, **__: object) -> None:
+    raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+
+def _numeric_only(host: str, port: int, *rest: Any, _getaddrinfo: Any = socket.getaddrinfo) -> Any:
+    return _getaddrinfo(host, port, *rest) if host == "127.0.0.1" else _unknown()
 
 
 def _reason(outcome: Outcome) -> str:
@@ -249,11 +262,7 @@ def test_a_grpc_port_is_recognised() -> None:
 
 def test_an_unknown_host_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     """A host name that no resolver knows is unavailable: it may be known later."""
-
-    def unknown(*_: object, **__: object) -> None:
-        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
-
-    monkeypatch.setattr(socket, "getaddrinfo", unknown)  # asking the real resolver would leave this machine
+    monkeypatch.setattr(socket, "getaddrinfo", _unknown)  # asking the real resolver would leave this machine
     outcome = _deliver("http://collector.invalid:4318/v1/traces")
     assert outcome == Unavailable("host name cannot be resolved: http://collector.invalid:4318/v1/traces")
 
@@ -322,22 +331,177 @@ def test_a_header_that_http_cannot_send_is_a_settings_error(settings: dict[str, 
     assert expected == str(caught.value)
 
 
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.1", "2130706433", "0.0.0.0", "localhost"])
+@pytest.mark.parametrize("scheme", ["http", "socks5"])
 def test_a_back_end_on_this_machine_is_not_reached_through_a_proxy(
+    backend: HttpBackend, monkeypatch: pytest.MonkeyPatch, host: str, scheme: str
+) -> None:
+    """HTTP_PROXY is for others: no proxy could reach this machine's loopback, however it is spelled."""
+    monkeypatch.setenv("HTTP_PROXY", f"{scheme}://127.0.0.1:1")
+    monkeypatch.setenv("ALL_PROXY", f"{scheme}://127.0.0.1:1")
+    assert _deliver(backend.url.replace("127.0.0.1", host)) == Delivered()
+
+
+@pytest.mark.parametrize(
+    ("no_proxy", "is_direct"),
+    [
+        pytest.param("", False, id="empty"),
+        pytest.param("*", True, id="all"),
+        pytest.param("elsewhere.example, collector.invalid", True, id="name"),
+        pytest.param(".invalid", True, id="domain"),
+        pytest.param("collector.invalid:4318", True, id="port"),
+        pytest.param("collector.invalid:4317", False, id="other-port"),
+        pytest.param("llector.invalid", False, id="part-of-a-label"),
+    ],
+)
+def test_no_proxy_has_its_usual_meaning(monkeypatch: pytest.MonkeyPatch, no_proxy: str, *, is_direct: bool) -> None:
+    """NO_PROXY names back ends that are reached directly, with or without their port."""
+    monkeypatch.setattr(socket, "getaddrinfo", _unknown)
+    monkeypatch.setenv("HTTP_PROXY", "http://proxy.invalid:3128")
+    monkeypatch.setenv("NO_PROXY", no_proxy)
+    direct, proxied = f": {_ELSEWHERE}", f": proxy http://proxy.invalid:3128, for {_ELSEWHERE}"
+    assert _deliver(_ELSEWHERE) == Unavailable(f"host name cannot be resolved{direct if is_direct else proxied}")
+
+
+def test_no_proxy_may_be_a_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An address within a network of NO_PROXY is reached directly."""
+    monkeypatch.setenv("HTTP_PROXY", "socks5://127.0.0.1:1")
+    monkeypatch.setenv("NO_PROXY", "192.0.2.0/24")
+    deliverers = [HttpDeliverer(Destination(url=f"http://{host}/")) for host in ("192.0.2.7", "198.51.100.7")]
+    assert [deliverer._proxy is None for deliverer in deliverers] == [True, False]
+
+
+@pytest.mark.parametrize(
+    ("proxy", "expected"),
+    [
+        pytest.param("http://127.0.0.1:1", "connection refused: proxy http://127.0.0.1:1, for BACKEND", id="refused"),
+        pytest.param("127.0.0.1:1", "connection refused: proxy http://127.0.0.1:1, for BACKEND", id="no-scheme"),
+        pytest.param(
+            "http://user:hunter2@127.0.0.1:1", "connection refused: proxy http://127.0.0.1:1, for BACKEND", id="user"
+        ),
+        pytest.param(
+            "http://proxy.invalid",
+            "host name cannot be resolved: proxy http://proxy.invalid, for BACKEND",
+            id="unknown",
+        ),
+        pytest.param(
+            "socks5h://user:hunter2@127.0.0.1:1",
+            "SOCKS is not supported: proxy socks5h://127.0.0.1:1, for BACKEND",
+            id="socks5h",
+        ),
+        pytest.param("SOCKS4://h", "SOCKS is not supported: proxy socks4://h, for BACKEND", id="socks4"),
+        pytest.param("ftp://h:1", "only http and https proxies are supported: proxy ftp://h:1, for BACKEND", id="ftp"),
+        pytest.param(
+            "http://hunter2:1:1", "not a URL like http://proxy:3128: proxy of the environment, for BACKEND", id="no-url"
+        ),
+        pytest.param(
+            "http://€..:1",
+            "connection failed: BACKEND, through the proxy http://€..:1",
+            id="odd-host",
+        ),
+    ],
+)
+@pytest.mark.parametrize("variable", ["HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"])
+def test_a_proxy_that_is_the_cause_is_named(
+    monkeypatch: pytest.MonkeyPatch, variable: str, proxy: str, expected: str
+) -> None:
+    """The line has the proxy, without its user and password; the request was not sent."""
+    monkeypatch.setattr(socket, "getaddrinfo", _numeric_only)
+    monkeypatch.setenv(variable, proxy)
+    assert _deliver(_ELSEWHERE) == Unavailable(expected.replace("BACKEND", _ELSEWHERE))
+
+
+@pytest.mark.parametrize(
+    ("scheme", "answer", "expected"),
+    [
+        pytest.param(
+            "http",
+            b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n",
+            Unavailable("HTTP 407: proxy PROXY, for URL, check the user and the password in its URL"),
+            id="password",
+        ),
+        pytest.param(
+            "https",
+            b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n",
+            Unavailable("HTTP 407: proxy PROXY, for URL, check the user and the password in its URL"),
+            id="tunnel-password",
+        ),
+        pytest.param(
+            "http",
+            b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n",
+            Refused("HTTP 403 from URL, through the proxy PROXY: check OTEL_EXPORTER_OTLP_HEADERS"),
+            id="forbidden",
+        ),
+        pytest.param("https", b"HTTP/1.1 503 No\r\n\r\n", Unavailable("HTTP 503: proxy PROXY, for URL"), id="tunnel"),
+        pytest.param(
+            "https", b"", Unavailable("connection closed without an answer: proxy PROXY, for URL"), id="tunnel-closed"
+        ),
+        pytest.param(
+            "https", b"\x05\xff\r\n", Unavailable("answer is not HTTP: proxy PROXY, for URL"), id="tunnel-not-http"
+        ),
+        pytest.param(
+            "http",
+            b"",
+            Unavailable(
+                "connection closed without an answer: URL, through the proxy PROXY, "
+                "check OTEL_EXPORTER_OTLP_PROTOCOL (port 4317 is gRPC's)",
+                may_have_arrived=True,
+            ),
+            id="closed-after-the-request",
+        ),
+    ],
+)
+def test_what_a_proxy_answers(
+    monkeypatch: pytest.MonkeyPatch, scheme: str, answer: bytes, expected: Refused | Unavailable
+) -> None:
+    """A failure before the back end is the proxy's; where it may be either's, the line names both."""
+    url = _ELSEWHERE.replace("http", scheme)
+    with ForwardProxy(answer=answer) as proxy:
+        monkeypatch.setenv(f"{scheme.upper()}_PROXY", proxy.endpoint.replace("//", "//user:hunter2@"))
+        outcome = _deliver(url)
+    reason = expected.reason.replace("URL", url, 1).replace("PROXY", proxy.endpoint)
+    assert outcome == replace(expected, reason=reason)
+
+
+def test_tls_that_fails_within_a_tunnel_is_not_the_proxys(
     backend: HttpBackend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """HTTP_PROXY is for others: no proxy could reach this machine's loopback."""
-    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
-    monkeypatch.setenv("ALL_PROXY", "http://127.0.0.1:1")
-    assert _deliver(backend.url) == Delivered()
+    """The hint is about the back end, and the way to it is named."""
+    url = _ELSEWHERE.replace("http", "https")
+    with ForwardProxy(backend.endpoint) as proxy:
+        monkeypatch.setenv("HTTPS_PROXY", proxy.endpoint)
+        reason = _reason(_deliver(url))
+    assert reason.startswith("TLS failed, ")
+    assert f": {url}, through the proxy {proxy.endpoint}, check OTEL_EXPORTER_OTLP_CERTIFICATE" in reason
 
 
-def test_other_back_ends_are_reached_through_the_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
-    """HTTP_PROXY is honoured, and an unavailable proxy is named as the cause."""
-    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
-    monkeypatch.delenv("NO_PROXY", raising=False)
-    monkeypatch.delenv("no_proxy", raising=False)
-    url = "http://collector.invalid:4318/v1/traces"
-    assert _deliver(url) == Unavailable(f"connection refused: {url}, through the proxy of the environment")
+def test_a_proxy_that_speaks_no_tls(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The scheme of a proxy's URL is its own, whatever the back end's."""
+    with HttpBackend() as plain:
+        proxy = plain.endpoint.replace("http", "https")
+        monkeypatch.setenv("HTTP_PROXY", proxy)
+        reason = _reason(_deliver(_ELSEWHERE))
+    assert reason.startswith("TLS failed, ")
+    assert reason.endswith(f": proxy {proxy}, for {_ELSEWHERE}, check the scheme of its URL")
+
+
+def test_delivery_through_a_proxy(backend: HttpBackend, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The proxy is given the full URL, and the user and the password of its own."""
+    with ForwardProxy(backend.endpoint) as proxy:
+        monkeypatch.setenv("HTTP_PROXY", proxy.endpoint.replace("//", "//user:p%40ss@"))
+        assert _deliver(_ELSEWHERE) == Delivered()
+    head = proxy.heads[0].split("\r\n")
+    assert head[0] == f"POST {_ELSEWHERE} HTTP/1.1"
+    assert "Proxy-Authorization: Basic " + base64.b64encode(b"user:p@ss").decode() in head
+
+
+def test_delivery_through_a_tunnel(certificate: Certificate, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With TLS the proxy is given host and port only."""
+    with HttpBackend(certificate=certificate) as backend, ForwardProxy(backend.endpoint) as proxy:
+        monkeypatch.setenv("HTTPS_PROXY", proxy.endpoint)
+        monkeypatch.setattr(destination_module, "is_this_machine", lambda _host: False)  # or no name would fit
+        assert _deliver(backend.url, **_tls_settings(certificate, "path")) == Delivered()
+    assert proxy.heads[0].startswith(f"CONNECT {backend.endpoint.removeprefix('https://')} ")
 
 
 @pytest.mark.parametrize("form", ["text", "path"])

@@ -259,6 +259,15 @@ def test_output_to_stdout() -> None:
         ),
         pytest.param(
             [],
+            {
+                "OTEL_EXPORTER_OTLP_ENDPOINT": "http://192.0.2.1:4318",
+                "all_proxy": "socks5://user:hunter2@10.0.0.1:1080",
+            },
+            "SOCKS is not supported: proxy socks5://10.0.0.1:1080, for http://192.0.2.1:4318/v1/traces",
+            id="socks",
+        ),
+        pytest.param(
+            [],
             {"OTEL_EXPORTER_OTLP_ENDPOINT": "https://127.0.0.1:1", "OTEL_EXPORTER_OTLP_CERTIFICATE": "/no/such.pem"},
             "OTEL_EXPORTER_OTLP_CERTIFICATE: ",
             id="certificate",
