@@ -5,6 +5,7 @@ Source: OTLP specification 1.x, "OTLP/gRPC Response" and "Failures".
 
 from __future__ import annotations
 
+import os
 import re
 import threading
 from typing import TYPE_CHECKING
@@ -18,6 +19,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from csm_otel import __version__
 from csm_otel.delivery.credentials import Credentials
 from csm_otel.delivery.outcome import Delivered, Outcome, Refused, TooLarge, Unavailable, one_line
+from csm_otel.delivery.proxy import CHECK_USER, Proxy, is_excepted
 from csm_otel.errors import Fault, SettingsError, quoted
 
 if TYPE_CHECKING:
@@ -56,12 +58,22 @@ _UNAVAILABLE = {  # pieces of gRPC's text, and our words for them: the first mat
     "resolution failed": "host name cannot be resolved",
     "handshake": _CHECK_TLS,
     "certificate": _CHECK_TLS,
+    "expected 'h'": "answer is not HTTP",
     "parsing http/2": "answer is not gRPC, check OTEL_EXPORTER_OTLP_PROTOCOL (port 4318 is HTTP's)",
     "socket closed": "connection closed without an answer",
     "connection reset": "connection closed without an answer",
     "no such file": "no such socket",
     "permission denied": "permission denied",
 }
+_WANTS_USER = "407"
+_PROXY_STATUS = re.compile(r"http proxy returned response code (\d{3})")
+# Pieces of texts for what happens before a proxy has opened its tunnel.
+_OF_A_PROXY = ("http proxy", "expected 'h'", "failed to connect to remote host", "lookup failed", "resolution failed")
+# The variables that gRPC reads, in its order, in lower case only; and others that name a proxy.
+_PROXY_VARIABLES = ("grpc_proxy", "https_proxy", "http_proxy")
+_OTHER_PROXY_VARIABLES = ("HTTPS_PROXY", "HTTP_PROXY", "all_proxy", "ALL_PROXY")
+_NO_PROXY_VARIABLES = ("no_grpc_proxy", "no_proxy", "NO_PROXY")
+_PROXY_SCHEMES = ("http",)
 _AFTER_SENDING = ("socket closed", "connection reset", "stream", "goaway")  # pieces of texts: it may have arrived
 # A "-bin" key would need bytes, which no variable can hold; "grpc-" is gRPC's own.
 _METADATA_KEY = re.compile(r"(?!grpc-)[0-9A-Za-z_.-]+(?<!-bin)")
@@ -76,7 +88,9 @@ class GrpcDeliverer:
     """
 
     def __init__(self, destination: Destination) -> None:
-        self._shown = destination.authority
+        self._proxy, other = _proxies_of(destination)
+        self._shown = self._proxy.passed(destination.authority) if self._proxy else destination.authority
+        self._shown_where_unreachable = f"{self._shown}{other}"
         self._metadata = _metadata(destination)
         self._compression = _COMPRESSION[destination.compression]
         self._destination = destination
@@ -109,8 +123,8 @@ class GrpcDeliverer:
 
     def _connect(self) -> grpc.Channel:
         if self._credentials is None:
-            return grpc.insecure_channel(self._shown, _options(self._destination))
-        return grpc.secure_channel(self._shown, self._credentials, _options(self._destination))
+            return grpc.insecure_channel(self._destination.authority, _options(self._proxy))
+        return grpc.secure_channel(self._destination.authority, self._credentials, _options(self._proxy))
 
     def _reconnect(self) -> None:
         """Replace a connection that may be dead: gRPC would keep it until the system gives it up, hours later.
@@ -128,10 +142,10 @@ class GrpcDeliverer:
         wait = _retry_after_seconds(error)
         if code is grpc.StatusCode.UNAVAILABLE:
             is_cut = any(piece in details.lower() for piece in _AFTER_SENDING)
-            return Unavailable(f"{_why_unavailable(details)}: {self._shown}", wait, may_have_arrived=is_cut)
+            return Unavailable(self._reason(details), wait, may_have_arrived=is_cut)
         if code is grpc.StatusCode.DEADLINE_EXCEEDED:
             self._reconnect()
-            reason = f"no answer within {timeout_seconds:g} s: {self._shown}"
+            reason = f"no answer within {timeout_seconds:g} s: {self._shown_where_unreachable}"
             return Unavailable(reason, wait, may_have_arrived=True)
         reason = f"gRPC {code.name} from {self._shown}"
         if code is grpc.StatusCode.RESOURCE_EXHAUSTED and wait is None and _TOO_LARGE.search(details):
@@ -140,6 +154,15 @@ class GrpcDeliverer:
             return Unavailable(reason, wait, may_have_arrived=True)
         hint = _HINTS.get(code)
         return Refused(f"{reason}: {hint}" if hint else reason)
+
+    def _reason(self, details: str) -> str:
+        """Return the line for a back end that is unavailable."""
+        text, what = details.lower(), _why_unavailable(details)
+        if self._proxy is None or not any(piece in text for piece in _OF_A_PROXY):
+            return f"{what}: {self._shown_where_unreachable}"
+        status = _PROXY_STATUS.search(text)
+        line = self._proxy.blamed(f"HTTP {status[1]}" if status else what, self._destination.authority)
+        return f"{line}{CHECK_USER}" if status and status[1] == _WANTS_USER else line
 
 
 def _delivered(answer: bytes) -> Delivered:
@@ -158,13 +181,31 @@ def _metadata(destination: Destination) -> tuple[tuple[str, str], ...]:
     return tuple((key.lower(), value) for key, value in destination.headers)
 
 
-def _options(destination: Destination) -> tuple[tuple[str, str | int], ...]:
+def _proxies_of(destination: Destination) -> tuple[Proxy | None, str]:
+    """Return the proxy that gRPC is to use, if any, and the end of a line about one that it cannot use.
+
+    gRPC passes by a proxy that it cannot use, and connects directly; that may even work.
+    """
+    given = os.environ.get
+    no_proxy = next(filter(None, map(given, _NO_PROXY_VARIABLES)), "")
+    if destination.is_loopback or is_excepted(destination.authority, no_proxy):
+        return None, ""
+    for name in (*_PROXY_VARIABLES, *_OTHER_PROXY_VARIABLES):
+        if value := given(name, ""):
+            proxy = Proxy.of(value, schemes=_PROXY_SCHEMES)
+            why = proxy.fault or (f"gRPC does not read {name}" if name in _OTHER_PROXY_VARIABLES else "")
+            return (None, f", without the proxy {proxy.shown}: {why}") if why else (proxy, "")
+    return None, ""
+
+
+def _options(proxy: Proxy | None) -> tuple[tuple[str, str | int], ...]:
     return (
         ("grpc.primary_user_agent", f"csm-otel/{__version__}"),
         ("grpc.initial_reconnect_backoff_ms", 250),
         ("grpc.max_reconnect_backoff_ms", _RECONNECT_MILLISECONDS),
-        # No proxy can reach a back end on this machine.
-        ("grpc.enable_http_proxy", 0 if destination.is_loopback else 1),
+        # The variables are read here, and not by gRPC, so that lines are about the proxy in use.
+        ("grpc.enable_http_proxy", 1 if proxy else 0),
+        ("grpc.http_proxy", proxy.url if proxy else ""),
         # Else a new channel would be given the connection of the one before.
         ("grpc.use_local_subchannel_pool", 1),
     )

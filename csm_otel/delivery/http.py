@@ -26,7 +26,7 @@ from csm_otel.delivery.credentials import Credentials
 from csm_otel.delivery.cutoff import Cutoff, CutoffAdapter
 from csm_otel.delivery.json_body import json_body
 from csm_otel.delivery.outcome import Delivered, Outcome, Refused, TooLarge, Unavailable, one_line
-from csm_otel.delivery.proxy import Proxy
+from csm_otel.delivery.proxy import CHECK_USER, Proxy
 from csm_otel.errors import Fault, SettingsError, reason_of
 
 if TYPE_CHECKING:
@@ -66,9 +66,6 @@ _HINTS = {
     405: "check OTEL_EXPORTER_OTLP_ENDPOINT",
     415: "check OTEL_EXPORTER_OTLP_PROTOCOL and OTEL_EXPORTER_OTLP_COMPRESSION",
 }
-
-
-_CHECK_USER = ", check the user and the password in its URL"
 
 
 class HttpDeliverer:
@@ -169,7 +166,7 @@ class HttpDeliverer:
     def _error(self, response: requests.Response, reason: str) -> Outcome:
         status = response.status_code
         if status == http.HTTPStatus.PROXY_AUTHENTICATION_REQUIRED and self._proxy:
-            return Unavailable(self._proxy.blamed(f"HTTP {status}", self._destination.shown) + _CHECK_USER)
+            return Unavailable(self._proxy.blamed(f"HTTP {status}", self._destination.shown) + CHECK_USER)
         if status in _RETRYABLE:
             wait = _retry_after_seconds(response.headers.get("Retry-After", ""))
             return Unavailable(reason, wait, may_have_arrived=status in _FROM_A_GATEWAY)
@@ -300,7 +297,7 @@ def _proxy_hint_for(error: Exception) -> str:
     if any(isinstance(cause, ssl.SSLError) for cause in _causes(error)):
         return ", check the scheme of its URL"
     statuses = map(_tunnel_status, _causes(error))
-    return _CHECK_USER if http.HTTPStatus.PROXY_AUTHENTICATION_REQUIRED in statuses else ""
+    return CHECK_USER if http.HTTPStatus.PROXY_AUTHENTICATION_REQUIRED in statuses else ""
 
 
 def _tunnel_status(cause: BaseException) -> int | None:

@@ -1,4 +1,4 @@
-"""The proxy of the environment on the way to a back end, in a form for requests and one for the operator: `Proxy`.
+"""The proxy of the environment on the way to a back end, in a form to use and one for the operator: `Proxy`.
 
 SOCKS is not supported. For requests it is PySocks, which has had no release since 2019, whose connections a `Cutoff`
 cannot end; gRPC has none at all.
@@ -6,11 +6,15 @@ cannot end; gRPC has none at all.
 
 from __future__ import annotations
 
+import contextlib
+import ipaddress
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from csm_otel.delivery.outcome import one_line
 
+CHECK_USER = ", check the user and the password in its URL"
+"""The end of a line about HTTP 407."""
 _UNREADABLE = "of the environment"
 
 
@@ -57,3 +61,20 @@ class Proxy(NamedTuple):
     def passed(self, shown: str) -> str:
         """Return a back end's name with the way to it, for a failure of either."""
         return f"{shown}, through the proxy {self.shown}"
+
+
+def is_excepted(authority: str, no_proxy: str) -> bool:
+    """Return whether NO_PROXY excepts a back end, ``host:port``, as requests understands the variable.
+
+    requests is not asked, as only HTTP needs it.
+    """
+    host = authority.rpartition(":")[0].strip("[]").lower()
+    entries = [entry.strip().lower() for entry in no_proxy.split(",") if entry.strip()]
+    return any(_excepts(entry, host, authority.lower()) for entry in entries)
+
+
+def _excepts(entry: str, host: str, authority: str) -> bool:
+    with contextlib.suppress(ValueError):
+        return ipaddress.ip_address(host) in ipaddress.ip_network(entry, strict=False)
+    domain = f".{entry.lstrip('.')}"
+    return entry == "*" or any(f".{name}".endswith(domain) for name in (host, authority))

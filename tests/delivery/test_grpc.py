@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import os
 import socket
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import grpc
 import pytest
 from delivery.samples import CALL
+from forward_proxy import ForwardProxy
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.sdk.trace import SpanLimits
 from otlp_backend import DEADLINE_SECONDS, FOREVER_SECONDS, Answer, Certificate, GrpcBackend, HttpBackend, wait_until
@@ -30,8 +32,12 @@ if TYPE_CHECKING:
 _REQUEST = encode([CALL], limits=SpanLimits())
 _TIMEOUT_SECONDS = DEADLINE_SECONDS
 _SHORT_SECONDS = 0.2
+_ELSEWHERE = "collector.invalid:4317"
 _ONLY_IDENTITY = (("grpc.compression_enabled_algorithms_bitset", 1),)
 """Makes a gRPC server reject compressed messages."""
+
+
+pytestmark = pytest.mark.usefixtures("no_proxy")
 
 
 @pytest.fixture
@@ -309,3 +315,94 @@ def test_closing_ends_a_delivery_under_way(backend: GrpcBackend) -> None:
         backend.wait_for_requests(1)
         deliverer.close()
         assert isinstance(outcome.result(DEADLINE_SECONDS), Unavailable)
+
+
+def test_delivery_through_a_proxy(backend: GrpcBackend, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The proxy is asked for a tunnel to the back end, with the user and the password of its own."""
+    with ForwardProxy(backend.url) as proxy:
+        monkeypatch.setenv("https_proxy", proxy.endpoint.replace("//", "//user:p%40ss@"))
+        assert _deliver(f"http://{_ELSEWHERE}") == Delivered()
+    head = proxy.heads[0].split("\r\n")
+    assert head[0] == f"CONNECT {_ELSEWHERE} HTTP/1.1"
+    assert "Proxy-Authorization: Basic " + base64.b64encode(b"user:p@ss").decode() in head
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0", "localhost"])
+def test_a_back_end_on_this_machine_is_not_reached_through_a_proxy(
+    backend: GrpcBackend, monkeypatch: pytest.MonkeyPatch, host: str
+) -> None:
+    """No proxy could reach this machine's loopback."""
+    monkeypatch.setenv("grpc_proxy", "http://127.0.0.1:1")
+    assert _deliver(backend.url.replace("127.0.0.1", host)) == Delivered()
+
+
+@pytest.mark.parametrize(
+    ("variables", "chosen"),
+    [
+        pytest.param(["http_proxy"], "http_proxy", id="http"),
+        pytest.param(["http_proxy", "https_proxy"], "https_proxy", id="https"),
+        pytest.param(["https_proxy", "grpc_proxy"], "grpc_proxy", id="own"),
+        pytest.param(["ALL_PROXY", "http_proxy"], "http_proxy", id="read-ones-win"),
+    ],
+)
+def test_the_variable_of_the_proxy(monkeypatch: pytest.MonkeyPatch, variables: list[str], chosen: str) -> None:
+    """GRPC's own variable wins, then those of HTTP; the line has the proxy, without its user and password."""
+    for port, name in enumerate(variables, 1):
+        monkeypatch.setenv(name, f"http://user:hunter2@127.0.0.1:{port}")
+    port = variables.index(chosen) + 1
+    assert _deliver(f"http://{_ELSEWHERE}") == Unavailable(
+        f"connection refused: proxy http://127.0.0.1:{port}, for {_ELSEWHERE}"
+    )
+
+
+@pytest.mark.parametrize(
+    ("variable", "proxy", "expected"),
+    [
+        pytest.param("ALL_PROXY", "socks5h://u:hunter2@h:1", "socks5h://h:1: SOCKS is not supported", id="socks"),
+        pytest.param("https_proxy", "socks5://h", "socks5://h: SOCKS is not supported", id="socks-of-grpc"),
+        pytest.param("https_proxy", "https://h", "https://h: only http proxies are supported", id="https"),
+        pytest.param("HTTPS_PROXY", "http://h", "http://h: gRPC does not read HTTPS_PROXY", id="upper-case"),
+        pytest.param("all_proxy", "h:1", "http://h:1: gRPC does not read all_proxy", id="all"),
+        pytest.param("http_proxy", "http://[", "of the environment: not a URL like http://proxy:3128", id="no-url"),
+    ],
+)
+def test_a_proxy_that_grpc_cannot_use_is_named(
+    monkeypatch: pytest.MonkeyPatch, variable: str, proxy: str, expected: str
+) -> None:
+    """The connection is direct, and if it fails, the line says what it was made without."""
+    monkeypatch.setenv(variable, proxy)
+    outcome = _deliver("http://collector.invalid:4317")
+    assert outcome == Unavailable(f"host name cannot be resolved: collector.invalid:4317, without the proxy {expected}")
+
+
+def test_no_proxy_excepts_back_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An excepted back end is reached directly, and the line does not mention the proxy."""
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
+    monkeypatch.setenv("NO_PROXY", "elsewhere.example,.invalid")
+    assert _deliver(f"http://{_ELSEWHERE}") == Unavailable(f"host name cannot be resolved: {_ELSEWHERE}")
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        pytest.param(
+            b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n",
+            "HTTP 407: proxy PROXY, for HOST, check the user and the password in its URL",
+            id="password",
+        ),
+        pytest.param(b"HTTP/1.1 503 No\r\n\r\n", "HTTP 503: proxy PROXY, for HOST", id="tunnel-refused"),
+        pytest.param(b"\x05\xff\r\n", "answer is not HTTP: proxy PROXY, for HOST", id="not-http"),
+        pytest.param(
+            b"HTTP/1.1 200 OK\r\n\r\n",
+            "connection closed without an answer: HOST, through the proxy PROXY",
+            id="closed-tunnel",
+        ),
+    ],
+)
+def test_what_a_proxy_answers(monkeypatch: pytest.MonkeyPatch, answer: bytes, expected: str) -> None:
+    """A failure before the back end is the proxy's; where it may be either's, the line names both."""
+    with ForwardProxy(answer=answer) as proxy:
+        monkeypatch.setenv("http_proxy", proxy.endpoint.replace("//", "//user:hunter2@"))
+        outcome = _deliver(f"http://{_ELSEWHERE}")
+    assert isinstance(outcome, Unavailable)
+    assert outcome.reason == expected.replace("PROXY", proxy.endpoint).replace("HOST", _ELSEWHERE)

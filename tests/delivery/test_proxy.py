@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from csm_otel.delivery.proxy import Proxy
+from csm_otel.delivery.proxy import Proxy, is_excepted
 
 _SCHEMES = ("http", "https")
 _NO_URL = "not a URL like http://proxy:3128"
@@ -48,3 +48,37 @@ def test_lines_about_a_failure() -> None:
         proxy.blamed("connection refused", "http://c/") == "connection refused: proxy http://proxy:3128, for http://c/"
     )
     assert proxy.passed("http://c/") == "http://c/, through the proxy http://proxy:3128"
+
+
+_NO_PROXY = " .internal, example.com ,Other.Example, 192.0.2.0/24,198.51.100.7,2001:db8::/32,::2,named.example:4317"
+
+
+@pytest.mark.parametrize(
+    ("authority", "expected"),
+    [
+        pytest.param("collector.internal:4317", True, id="domain"),
+        pytest.param("internal:4317", True, id="domain-itself"),
+        pytest.param("a.example.com:4317", True, id="below-a-name"),
+        pytest.param("EXAMPLE.com:4317", True, id="upper-case-host"),
+        pytest.param("other.example:4317", True, id="upper-case-entry"),
+        pytest.param("badexample.com:4317", False, id="part-of-a-label"),
+        pytest.param("example.com.evil:4317", False, id="beginning"),
+        pytest.param("named.example:4317", True, id="with-port"),
+        pytest.param("named.example:4318", False, id="other-port"),
+        pytest.param("192.0.2.200:4317", True, id="network"),
+        pytest.param("192.0.3.1:4317", False, id="other-network"),
+        pytest.param("198.51.100.7:4317", True, id="address"),
+        pytest.param("[2001:db8::7]:4317", True, id="ipv6-network"),
+        pytest.param("[::2]:4317", True, id="ipv6-address"),
+        pytest.param("[::3]:4317", False, id="other-ipv6-address"),
+    ],
+)
+def test_no_proxy(authority: str, *, expected: bool) -> None:
+    """Entries are names with all below them, with or without a port, addresses and networks."""
+    assert is_excepted(authority, _NO_PROXY) is expected
+
+
+@pytest.mark.parametrize(("no_proxy", "expected"), [("*", True), ("a,*", True), ("", False), (" , ", False)])
+def test_no_proxy_for_any_or_none(no_proxy: str, *, expected: bool) -> None:
+    """An asterisk excepts all, an empty entry nothing."""
+    assert is_excepted("collector.example:4317", no_proxy) is expected
