@@ -45,8 +45,9 @@ def serve(configuration: Configuration, speaker: Speaker) -> int:
     remove_variables()
     settings = configuration.settings
     stop = StopSignal(signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+    _check_addresses(settings)
     receivers = _bind(settings, speaker)
-    health = None if settings.health is None else Health(settings.health)
+    health = None if settings.health is None else Health(*settings.health)
     from csm_otel.commands.wiring import build_bridge  # ruff: ignore[import-outside-top-level] - a port in use is reported at once
     from csm_otel.engine.source import Source  # ruff: ignore[import-outside-top-level]
     from csm_otel.service.heartbeat import Heartbeat  # ruff: ignore[import-outside-top-level]
@@ -103,13 +104,25 @@ def _open_control(settings: Settings, receivers: list[Receiver], bridge: Bridge,
         return None
 
 
+def _check_addresses(settings: Settings) -> None:
+    """Raise if other hosts could reach what they are not allowed to.
+
+    Raises:
+        SettingsError: an address is not loopback.
+    """
+    asked = (("--host", settings.host), ("--health", settings.health.host if settings.health else ""))
+    faults = [
+        Fault(flag, f"{host} is no loopback address; allow it with --allow-remote")
+        for flag, host in asked
+        if host and not _is_loopback(host)
+    ]
+    if faults and not settings.allow_remote:
+        raise SettingsError(faults)
+
+
 def _bind(settings: Settings, speaker: Speaker) -> list[Receiver]:
     hosts = [settings.host or _IPV4]
     if settings.host and not _is_loopback(settings.host):
-        if not settings.allow_remote:
-            raise SettingsError(
-                [Fault("--host", f"{settings.host} is no loopback address; allow it with --allow-remote")]
-            )
         speaker.say(f"warning: {settings.host} accepts unauthenticated datagrams with credentials in clear text")
     if not settings.host and settings.port and socket.has_ipv6:
         hosts.append(_IPV6)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 _TRUE = ("1", "true", "t", "yes", "y", "on")
 _FALSE = ("0", "false", "f", "no", "n", "off")
 _MIB, _GIB = 1024**2, 1024**3
+_NOT_IN_HOSTS = set("/[] ")
 
 
 class Boolean:
@@ -88,6 +89,36 @@ class Number:
             return float(text)
         whole, _, fraction = text.partition(".")
         return int(whole if fraction and not fraction.strip("0") else text)  # 5000.0 is a whole number, too
+
+
+class Address(NamedTuple):
+    """A host, by address or name, and a port."""
+
+    host: str
+    port: int
+
+
+class AddressReader:
+    """Reads ``PORT``, of 127.0.0.1, or ``HOST:PORT``, with an IPv6 address in brackets."""
+
+    values = "0 to 65535, or HOST:PORT"
+
+    def __call__(self, text: str) -> Address:
+        """Return the value.
+
+        Raises:
+            ValueError: the text says what is wrong.
+        """
+        host, colon, port = text.strip().rpartition(":")
+        in_brackets = host.startswith("[") and host.endswith("]")
+        host = host[1:-1] if in_brackets else host
+        try:
+            number = int(Number(0, 65_535)(port))
+        except ValueError:
+            number = -1
+        if number < 0 or (colon and not host) or in_brackets != (":" in host) or _NOT_IN_HOSTS & set(host):
+            raise ValueError(f"{quoted(text)} is neither a port from 0 to 65535 nor HOST:PORT or [IPv6]:PORT")
+        return Address(host or "127.0.0.1", number)
 
 
 class OneOf:

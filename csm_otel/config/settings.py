@@ -8,7 +8,7 @@ Sizes are bytes, times are seconds.
 from pathlib import Path
 from typing import Annotated, Literal, NamedTuple
 
-from csm_otel.config.setting import CommandDefaults, Number, Option, settings_of
+from csm_otel.config.setting import Address, AddressReader, CommandDefaults, Number, Option, settings_of
 from csm_otel.intake.binding import DEFAULT_BUFFER_BYTES
 
 PREFIX = "CSM_OTEL_"
@@ -67,7 +67,9 @@ class Settings(NamedTuple):
             "`flush` needs it because the name of the daemon's default socket contains it.",
         ),
     ] = 31_000
-    allow_remote: Annotated[bool, Option(_SERVE, INPUT, "allow a `--host` that other hosts can reach")] = False
+    allow_remote: Annotated[
+        bool, Option(_SERVE, INPUT, "allow a `--host` or `--health` that other hosts can reach")
+    ] = False
     allow_from: Annotated[
         str,
         _networks,
@@ -330,15 +332,16 @@ class Settings(NamedTuple):
     ] = None
     timeout: Annotated[float, _HOUR, Option(("flush",), DAEMON, "how long the delivery may take", "S")] = 10.0
     health: Annotated[
-        int | None,
-        _PORT,
+        Address | None,
+        AddressReader(),
         Option(
             _SERVE,
             DAEMON,
-            "TCP port of 127.0.0.1 for `/healthz` and `/readyz`; 0 picks a free one",
-            "PORT",
+            "TCP port for `/healthz` and `/readyz`, of 127.0.0.1 unless a host is given; 0 picks a free one",
+            "[HOST:]PORT",
             unset="off",
-            more="The port is printed.",
+            more="The address is printed. A host that is not loopback needs `--allow-remote`; `[::]` includes IPv4. "
+            "The answers hold counts and the state of the daemon, nothing of what was received.",
         ),
     ] = None
     report_seconds: Annotated[

@@ -1,4 +1,4 @@
-"""Liveness and readiness over HTTP, on 127.0.0.1 only: `Health`.
+"""Liveness and readiness over HTTP: `Health`.
 
 ``/healthz`` is 200 while the loop runs, ``/readyz`` while spans also reach at least one destination. The body is JSON:
 ``status`` (``ok``, ``degraded``, ``starting``, ``stopping``, ``stalled`` or ``failing``), ``troubles`` and the counts.
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
     from csm_otel.tally import Snapshot
 
-_HOST = "127.0.0.1"
 _STALL_SECONDS = 5.0  # without a heartbeat; the loop has one a second, and a turn of it takes a tenth
 _WAIT_SECONDS = 60.0
 _CLOSE_SECONDS = 0.2  # a thread that hangs must not hold up the end; it is a daemon
@@ -33,23 +32,15 @@ _WORDS_OF_A_REQUEST = 3  # RFC 9112, 3: method, target, version
 class Health:
     """Answers probes from the last heartbeat of the loop; `beat` and `stop` are for the loop."""
 
-    def __init__(self, port: int, *, clock: Callable[[], float] = time.monotonic) -> None:
-        """Listen on a port of 127.0.0.1, 0: any free one. ``clock`` returns monotonic seconds.
+    def __init__(self, host: str, port: int, *, clock: Callable[[], float] = time.monotonic) -> None:
+        """Listen on a port of ``host``, 0: any free one. ``clock`` returns monotonic seconds.
 
         Raises:
-            ListenError: the port cannot be listened on.
+            ListenError: the address cannot be listened on.
         """
-        listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-        try:
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            listener.bind((_HOST, port))
-            listener.listen()
-        except OSError as error:
-            listener.close()
-            text = f"--health: cannot listen on {address_text(_HOST, port)}: {reason_of(error)}"
-            raise ListenError(text, errno=error.errno) from error
+        listener = _listen(host, port)
         self._clock = clock
-        self.url = f"http://{address_text(_HOST, listener.getsockname()[1])}"
+        self.url = f"http://{address_text(*listener.getsockname()[:2])}"
         self._waker = Waker()
         self._clients = Clients(listener, terminator=b"\r\n\r\n", waker=self._waker, clock=clock)
         # Written by the loop, read by the thread; each is replaced as a whole.
@@ -111,6 +102,33 @@ class Health:
         if not self._can_deliver:
             return "failing"
         return "degraded" if self._troubles else "ok"
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """Return a socket that listens; on ``::`` it accepts IPv4, too.
+
+    Raises:
+        ListenError: the address cannot be listened on.
+    """
+    text = f"--health: cannot listen on {address_text(host, port)}"
+    try:
+        # a name stands for its IPv4 address
+        listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
+    except OSError as error:
+        raise ListenError(f"{text}: {reason_of(error)}", errno=error.errno) from error
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if listener.family == socket.AF_INET6:
+            listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+        listener.bind((host, port))
+        listener.listen()
+    except UnicodeError as error:  # a name that has no form in DNS: an empty or too long label
+        listener.close()
+        raise ListenError(f"{text}: not a host name") from error
+    except OSError as error:
+        listener.close()
+        raise ListenError(f"{text}: {reason_of(error)}", errno=error.errno) from error
+    return listener
 
 
 def _path_of(target: bytes) -> bytes:

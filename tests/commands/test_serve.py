@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 
 from csm_otel.commands import serve
-from csm_otel.commands.serve import _addresses, _bind, _is_loopback, _open_control
+from csm_otel.commands.serve import _addresses, _bind, _check_addresses, _is_loopback, _open_control
+from csm_otel.config.setting import Address
 from csm_otel.config.settings import Settings
-from csm_otel.errors import ListenError, SettingsError
+from csm_otel.errors import Fault, ListenError, collecting
 from csm_otel.intake.receiver import Receiver
 from csm_otel.process.speaker import Speaker
 
@@ -61,13 +62,29 @@ def test_a_free_port_is_one_on_ipv4() -> None:
     assert not stderr
 
 
-@pytest.mark.parametrize("host", ["0.0.0.0", "192.0.2.1", "build-7"])
-def test_a_host_that_others_can_reach_needs_a_flag(host: str) -> None:
-    """Without --allow-remote it is a fault, before anything is bound."""
-    with pytest.raises(SettingsError) as caught:
-        bound(host=host, port=0)
+REMOTE = "is no loopback address; allow it with --allow-remote"
 
-    assert str(caught.value) == f"--host: {host} is no loopback address; allow it with --allow-remote"
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        pytest.param({}, [], id="defaults"),
+        pytest.param({"host": "::1", "health": Address("localhost", 1)}, [], id="loopback"),
+        pytest.param({"host": "0.0.0.0"}, ["--host: 0.0.0.0"], id="all of IPv4"),
+        pytest.param({"host": "192.0.2.1"}, ["--host: 192.0.2.1"], id="address"),
+        pytest.param({"host": "build-7"}, ["--host: build-7"], id="name"),
+        pytest.param({"health": Address("::", 1)}, ["--health: ::"], id="health"),
+        pytest.param({"health": Address("a", 1), "host": "b"}, ["--host: b", "--health: a"], id="both"),
+    ],
+)
+def test_what_others_can_reach_needs_a_flag(settings: dict[str, Any], expected: list[str]) -> None:
+    """Without --allow-remote each such address is a fault."""
+    faults: list[Fault] = []
+    with collecting(faults):
+        _check_addresses(Settings(**settings))
+    assert [str(fault) for fault in faults] == [f"{start} {REMOTE}" for start in expected]
+
+    _check_addresses(Settings(**settings, allow_remote=True))
 
 
 def test_a_remote_host_is_warned_about() -> None:

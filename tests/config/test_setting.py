@@ -7,6 +7,8 @@ from typing import Annotated, Any, Literal, NamedTuple
 import pytest
 
 from csm_otel.config.setting import (
+    Address,
+    AddressReader,
     Boolean,
     CommandDefaults,
     Number,
@@ -40,6 +42,35 @@ SETTINGS = settings_of(_Declared, prefix="X_")
 def test_boolean(text: str, expected: bool) -> None:  # ruff: ignore[boolean-type-hint-positional-argument]
     """Yes and no have the usual spellings of configuration files."""
     assert Boolean()(text) is expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("31001", Address("127.0.0.1", 31_001)),
+        (" 0 ", Address("127.0.0.1", 0)),
+        ("0.0.0.0:31001", Address("0.0.0.0", 31_001)),
+        ("localhost:65535", Address("localhost", 65_535)),
+        ("[::]:31001", Address("::", 31_001)),
+        ("[fe80::1%eth0]:1", Address("fe80::1%eth0", 1)),
+    ],
+)
+def test_address(text: str, expected: Address) -> None:
+    """A port may have a host in front of it, an address of IPv6 in brackets."""
+    assert AddressReader()(text) == expected
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("x", "-1", "65536", ":31001", "host", "host:", "host:65536", "a b:1", "http://127.0.0.1:31001"),
+        *("::1", "::1:31001", "[::1]", "[::1]31001", "[]:1", "[127.0.0.1]:1", "[::1]:31001/healthz"),
+    ],
+)
+def test_no_address(text: str) -> None:
+    """Anything else is rejected with the forms that there are."""
+    with pytest.raises(ValueError, match=r"is neither a port from 0 to 65535 nor HOST:PORT or \[IPv6\]:PORT$"):
+        AddressReader()(text)
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import pytest
 
 from csm_otel.config.environment import read_settings
 from csm_otel.config.flags import FLAGS_OF, read_command_line
-from csm_otel.config.setting import OneOf
+from csm_otel.config.setting import Address, OneOf
 from csm_otel.config.settings import COMMANDS, GROUPS, PREFIX, SETTINGS, Settings
 from csm_otel.csm.times import TimestampMode
 from csm_otel.errors import Fault
@@ -67,7 +67,7 @@ KNOBS = [
     Knob("drain_seconds", "0", 0.0, "2.5", 2.5),
     Knob("control", "none", Path("none"), "/tmp/c.sock", Path("/tmp/c.sock")),
     Knob("timeout", "0", 0.0, "2.5", 2.5),
-    Knob("health", "0", 0, "65535", 65_535),
+    Knob("health", "0", Address("127.0.0.1", 0), "[::1]:65535", Address("::1", 65_535)),
     Knob("report_seconds", "0", 0.0, "2.5", 2.5),
     Knob("name", "nightly", "nightly", "backup", "backup"),
     Knob("quiet", "true", True, "false", False),

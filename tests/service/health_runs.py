@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def running_health(*, clock: Callable[[], float] = time.monotonic) -> Generator[Health]:
+def running_health(host: str = "127.0.0.1", *, clock: Callable[[], float] = time.monotonic) -> Generator[Health]:
     """Yield one on any free port, and close it once its thread has ended."""
-    health = Health(0, clock=clock)
+    health = Health(host, 0, clock=clock)
     try:
         yield health
     finally:

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import pytest
+from loopback import with_ipv6
 from manual_clock import ManualClock
 from otlp_backend import DEADLINE_SECONDS, FOREVER_SECONDS
 from service.health_runs import running_health
 
-from csm_otel.errors import ListenError
+from csm_otel.errors import ListenError, address_text
 from csm_otel.service.health import Health
 from csm_otel.tally import Tally, snapshot_of
 
@@ -202,4 +203,33 @@ def test_a_thread_that_hangs_does_not_hold_up_the_end(health: Health, monkeypatc
 def test_a_port_in_use() -> None:
     """A port in use is an error that names the flag and the address."""
     with running_health() as health, pytest.raises(ListenError, match=r"--health: cannot listen on 127\.0\.0\.1:"):
-        Health(urlsplit(health.url).port or 0)
+        Health("127.0.0.1", urlsplit(health.url).port or 0)
+
+
+@pytest.mark.parametrize(
+    ("host", "shown", "reached_at"),
+    [
+        pytest.param("0.0.0.0", "0.0.0.0", ["127.0.0.1"], id="all of IPv4"),
+        pytest.param("localhost", "127.0.0.1", ["127.0.0.1"], id="a name"),
+        with_ipv6("::1", "[::1]", ["::1"], id="an address of IPv6"),
+        with_ipv6("::", "[::]", ["::1", "127.0.0.1"], id="all"),
+    ],
+)
+def test_hosts(host: str, shown: str, reached_at: list[str]) -> None:
+    """It listens where it is told to; on all addresses of IPv6 also on those of IPv4."""
+    with running_health(host) as health:
+        port = urlsplit(health.url).port
+        assert health.url == f"http://{shown}:{port}"
+        for address in reached_at:
+            with closing(http.client.HTTPConnection(address, port, timeout=DEADLINE_SECONDS)) as client:
+                client.request("GET", "/healthz")
+                assert client.getresponse().status == 200
+
+
+@pytest.mark.parametrize("host", ["192.0.2.1", "no-such-host.invalid", f"{'x' * 64}.test", "2001:db8::1"])
+def test_an_address_that_cannot_be_listened_on(host: str) -> None:
+    """It is an error that names the flag and the address."""
+    with pytest.raises(ListenError) as caught:
+        Health(host, 0)
+
+    assert str(caught.value).startswith(f"--health: cannot listen on {address_text(host, 0)}: ")
