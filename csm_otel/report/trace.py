@@ -61,7 +61,7 @@ class Call:
     @property
     def is_not_sent(self) -> bool:
         """Whether no request was sent."""
-        return self.span.attributes.get(CSM_OUTCOME) == "not_sent"
+        return is_not_sent(self.span)
 
     @property
     def attempts_missing(self) -> int:
@@ -156,6 +156,16 @@ def is_process(span: SpanData) -> bool:
 def is_call_or_orphan(span: SpanData) -> bool:
     """Return whether a span is a call's, or that of an attempt in the place of its call."""
     return span.role in {SpanRole.CALL, SpanRole.ORPHAN}
+
+
+def is_not_sent(span: SpanData) -> bool:
+    """Return whether a span is that of a call for which no request was sent."""
+    return span.attributes.get(CSM_OUTCOME) == "not_sent"
+
+
+def went_well(span: SpanData) -> bool:
+    """Return whether a report may leave the line of this span out: it neither failed nor was it not sent."""
+    return not span.is_error and not is_not_sent(span)
 
 
 def integer(span: SpanData, key: str) -> int | None:

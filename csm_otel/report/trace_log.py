@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from typing import TYPE_CHECKING, NamedTuple
 
+from csm_otel.report.counts import Counts
 from csm_otel.report.trace import is_call_or_orphan, is_process
 from csm_otel.report.waterfall import render_waterfall
 
@@ -23,7 +24,7 @@ _SO_FAR = "so far, of a process that has not ended:\n"
 
 
 class _Rendered(NamedTuple):
-    calls: int
+    lines: Counts
     is_over: bool
 
 
@@ -81,15 +82,18 @@ class TraceLog:
         spans = self._waiting.pop(trace_id, [])
         self._spans -= len(spans)
         text = self._render([*spans, *([root] if root else [])])
-        before = self._rendered.pop(trace_id, _Rendered(0, is_over=False)).calls
-        calls = before + sum(is_call_or_orphan(span) for span in spans)
-        self._rendered[trace_id] = _Rendered(calls, is_over=root is not None)
+        before = self._rendered.pop(trace_id, None)
+        lines = before.lines if before else Counts()
+        for span in spans:
+            if is_call_or_orphan(span):
+                lines.add(span)
+        self._rendered[trace_id] = _Rendered(lines, is_over=root is not None)
         if len(self._rendered) > _MAX_RENDERED:
             self._rendered.popitem(last=False)
         return text
 
     def _render(self, spans: Sequence[SpanData]) -> str:
-        shown_before = {trace_id: one.calls for trace_id, one in self._rendered.items() if one.calls}
+        shown_before = {trace_id: one.lines for trace_id, one in self._rendered.items()}
         return render_waterfall(
             spans, width=self._width, color=self._color, ascii_only=self._ascii_only, shown_before=shown_before
         )

@@ -2,26 +2,32 @@
 
 A trace is a header, the calls in order of their start on one time scale, and a summary. A call that succeeded at once
 is one line; one that was retried, failed or is incomplete has its attempts, and the pauses between them, below it.
+Calls that went well are shown up to a number, and those that failed up to another, wherever they are among the others.
 """
 
 from __future__ import annotations
 
 import textwrap
+from collections import deque
 from typing import TYPE_CHECKING
 
 from csm_otel.report.bars import Scale
+from csm_otel.report.counts import Counts
 from csm_otel.report.rows import Row, rows_of
 from csm_otel.report.terminal import Segment, Style, Terminal, columns_of, counted, duration
-from csm_otel.report.trace import Trace, exit_code, is_process, traces_of
-from csm_otel.spans.data import UNKNOWN_SERVICE
+from csm_otel.report.trace import Trace, exit_code, is_process, traces_of, went_well
+from csm_otel.spans.data import UNKNOWN_SERVICE, SpanRole
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+    from csm_otel.report.trace import Call
     from csm_otel.spans.data import SpanData
 
 _MAX_SPANS = 20_000  # far more than is read in a terminal
+_MAX_LATER_SPANS = 5_000  # over a thousand failures of three attempts each
 _MAX_CALLS = 200
+_MAX_FAILURES = 1_000
 _MIN_BAR_COLUMNS = 12  # a shorter bar shows nothing
 _MAX_BAR_COLUMNS = 60  # beyond that the eye loses the line
 _MIN_RESULT_COLUMNS = 8  # a status and the beginning of a word
@@ -32,34 +38,83 @@ _LEGEND = "~ ran at the same time as calls just like it: which attempts were who
 
 
 class TraceBuffer:
-    """A bounded buffer of span data for the waterfall; the first spans are kept, the others counted.
+    """A bounded buffer of span data for the waterfall: the first spans, and after them the latest calls that failed.
 
-    Commands and processes have a separate bound, as they arrive last.
+    What is left out is counted. Commands and processes have a separate bound, as they arrive last.
     """
 
-    def __init__(self, *, max_spans: int = _MAX_SPANS) -> None:
+    def __init__(self, *, max_spans: int = _MAX_SPANS, max_later_spans: int = _MAX_LATER_SPANS) -> None:
         self._max_spans = max_spans
-        self._calls: list[SpanData] = []
+        self._max_later_spans = max_later_spans
+        self._first: list[SpanData] = []
+        self._later: deque[list[SpanData]] = deque()
+        """Calls that failed, each with its attempts."""
+        self._later_spans = 0
         self._processes: list[SpanData] = []
-        self._left_out = 0
+        self._latest: SpanData | None = None
+        """The call or orphan that was added last, kept or not."""
+        self._left_out = Counts()
 
     def add(self, spans: Iterable[SpanData]) -> None:
-        """Add spans until the buffer is full."""
+        """Add spans, each call followed by its attempts."""
         for span in spans:
-            kept = self._processes if is_process(span) else self._calls
-            if len(kept) < self._max_spans:
-                kept.append(span)
+            if is_process(span):
+                self._keep_or_count(span, self._processes)
+            elif span.role is SpanRole.ATTEMPT:
+                self._add_attempt(span)
             else:
-                self._left_out += 1
+                self._latest = span
+                if went_well(span) or len(self._first) < self._max_spans:
+                    self._keep_or_count(span, self._first)
+                else:
+                    self._later.append([span])
+                    self._later_spans += 1
+                    self._drop_oldest_failures()
 
-    def render(self, *, width: int, color: bool, ascii_only: bool = False, max_calls: int = _MAX_CALLS) -> str:
+    def render(
+        self,
+        *,
+        width: int,
+        color: bool,
+        ascii_only: bool = False,
+        max_calls: int = _MAX_CALLS,
+        max_failures: int = _MAX_FAILURES,
+    ) -> str:
         """Return the waterfall of the kept spans, and a line on the dropped ones; see `render_waterfall`."""
-        spans = (*self._processes, *self._calls)
-        text = render_waterfall(spans, width=width, color=color, ascii_only=ascii_only, max_calls=max_calls)
+        text = render_waterfall(
+            (*self._processes, *self._first, *(span for call in self._later for span in call)),
+            width=width,
+            color=color,
+            ascii_only=ascii_only,
+            max_calls=max_calls,
+            max_failures=max_failures,
+        )
         if self._left_out:
             terminal = Terminal(max(width, 1), color, ascii_only)
-            text += _block(_wrapped(f"{counted(self._left_out, 'later span')} not in this view", terminal))
+            text += _block(_wrapped(f"not in this view or its sums: {self._left_out.text('more')}", terminal))
         return text
+
+    def _keep_or_count(self, span: SpanData, kept: list[SpanData]) -> None:
+        if len(kept) < self._max_spans:
+            kept.append(span)
+        else:
+            self._left_out.add(span)
+
+    def _add_attempt(self, attempt: SpanData) -> None:
+        if len(self._first) < self._max_spans:
+            self._first.append(attempt)
+        elif self._latest is None or not _is_below(attempt, self._latest):
+            self._left_out.add(attempt)
+        elif self._later and self._later[-1][0] is self._latest and len(self._later[-1]) < self._max_later_spans:
+            self._later[-1].append(attempt)
+            self._later_spans += 1
+            self._drop_oldest_failures()
+
+    def _drop_oldest_failures(self) -> None:
+        while self._later_spans > self._max_later_spans:
+            call, *attempts = self._later.popleft()
+            self._later_spans -= 1 + len(attempts)
+            self._left_out.add(call)
 
 
 def render_waterfall(
@@ -69,46 +124,74 @@ def render_waterfall(
     color: bool,
     ascii_only: bool = False,
     max_calls: int = _MAX_CALLS,
-    shown_before: Mapping[int, int] | None = None,
+    max_failures: int = _MAX_FAILURES,
+    shown_before: Mapping[int, Counts] | None = None,
 ) -> str:
     """Return the traces of the spans as waterfalls, in order of their start; empty without spans.
 
     No line is wider than ``width`` columns, each ends with a newline. ``color`` adds SGR sequences, ``ascii_only`` is
-    for streams of another encoding. ``max_calls`` bounds the calls shown, over all traces; ``shown_before`` has the
-    number of calls of a trace, by its id, that an earlier waterfall has shown.
+    for streams of another encoding. ``max_calls`` bounds the calls shown that went well, over all traces, and
+    ``max_failures`` the others: of more than that, the first and the last are shown. ``shown_before`` has what an
+    earlier waterfall has shown of a trace, by its id.
     """
     terminal = Terminal(max(width, 1), color, ascii_only)
-    room = max_calls
-    blocks: list[str] = []
     traces = traces_of(spans)
-    for shown, trace in enumerate(traces):
-        if room <= 0 and shown:
-            calls = sum(len(later.calls) for later in traces[shown:])
-            rest = f"... and {counted(len(traces) - shown, 'more trace')} with {counted(calls, 'call')}"
-            blocks.append(_block(_wrapped(rest, terminal, Style.DIM)))
-            break
-        before = (shown_before or {}).get(trace.trace_id, 0)
-        blocks.append(_block(_lines(trace, terminal, max(room, 0), before)))
-        room -= max(len(trace.calls), 1)
+    chosen = _chosen([span for trace in traces for span in _line_spans(trace)], max(max_calls, 0), max(max_failures, 0))
+    blocks: list[str] = []
+    left_out: list[Trace] = []
+    for trace in traces:
+        if blocks and not any(id(span) in chosen for span in _line_spans(trace)):
+            left_out.append(trace)
+            continue
+        shown = [call for call in trace.calls if id(call.span) in chosen]
+        rest = [call.span for call in trace.calls if id(call.span) not in chosen]
+        more = f"... and {Counts(rest).text('more')}{_limit(rest, max_failures)}" if rest else ""
+        blocks.append(_block(_lines(trace, shown, more, terminal, (shown_before or {}).get(trace.trace_id))))
+    if left_out:
+        rest = [call.span for trace in left_out for call in trace.calls]
+        what = f"{counted(len(left_out), 'more trace')} with {Counts(rest).text() or 'no calls'}"
+        blocks.append(_block(_wrapped(f"... and {what}{_limit(rest, max_failures)}", terminal, Style.DIM)))
     return "\n".join(blocks)
+
+
+def _is_below(attempt: SpanData, call: SpanData) -> bool:
+    return attempt.parent is not None and attempt.parent.span_id == call.context.span_id
+
+
+def _line_spans(trace: Trace) -> list[SpanData]:
+    """Return the spans of the lines to choose from; a trace without calls has the one of its root."""
+    return [call.span for call in trace.calls] or [trace.head]
+
+
+def _chosen(spans: Sequence[SpanData], max_calls: int, max_failures: int) -> set[int]:
+    """Return the ids of the span objects to be shown: the first that went well, the first and the last that did not."""
+    well = [id(span) for span in spans if went_well(span)]
+    failed = [id(span) for span in spans if not went_well(span)]
+    if len(failed) > max_failures:
+        last = max_failures // 2
+        failed = failed[: max_failures - last] + failed[len(failed) - last :]
+    return {*well[:max_calls], *failed}
+
+
+def _limit(rest: Sequence[SpanData], max_failures: int) -> str:
+    """Return the words on the bound of failures where it is why some are in the rest; else nothing."""
+    return "" if all(map(went_well, rest)) else f"; at most {max_failures:,} failures are shown"
 
 
 def _block(lines: Iterable[str]) -> str:
     return "".join(f"{line}\n" for line in lines)
 
 
-def _lines(trace: Trace, terminal: Terminal, max_calls: int, shown_before: int) -> Iterator[str]:
+def _lines(
+    trace: Trace, shown: Sequence[Call], more: str, terminal: Terminal, shown_before: Counts | None
+) -> Iterator[str]:
     yield _header(trace, terminal)
-    shown, rest = trace.calls[:max_calls], trace.calls[max_calls:]
     yield from _table([row for call in shown for row in rows_of(call, trace.interval[0], terminal)], trace, terminal)
-    if rest:
-        failed = sum(call.span.is_error for call in rest)
-        more = f"... and {counted(len(rest), 'more call')}" + (f", {failed:,} of them failed" if failed else "")
-        yield from _wrapped(more, terminal, Style.DIM)
+    yield from _wrapped(more, terminal, Style.DIM)
     if any(call.is_ambiguous for call in shown):
         yield from _wrapped(_LEGEND, terminal, Style.DIM)
     if shown_before:
-        yield from _wrapped(f"{counted(shown_before, 'call')} of this trace shown before", terminal, Style.DIM)
+        yield from _wrapped(f"{shown_before.nouns()} of this trace shown before", terminal, Style.DIM)
     if len(trace.calls) > 1 or (trace.root is not None and (trace.calls or not shown_before)):
         yield from _wrapped(_summary(trace), terminal, Style.BOLD)
 

@@ -122,6 +122,16 @@ def test_spans_after_the_root() -> None:
     assert not rig.log.flush()
 
 
+def test_attempts_shown_before_are_no_calls() -> None:
+    """What was shown of a trace is counted by what it was."""
+    rig = Rig()
+    rig.log.add([*rig.call(NIGHTLY), *rig.orphan(NIGHTLY), rig.root(NIGHTLY)])
+
+    assert rig.log.add(rig.call(NIGHTLY, 210)).endswith(
+        "\n1 call and 1 attempt without its call of this trace shown before\n"
+    )
+
+
 def test_too_much_waits() -> None:
     """The longest trace is rendered incomplete, and its later part says so; the others keep waiting."""
     rig = Rig(max_spans=5)

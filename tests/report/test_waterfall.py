@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from itertools import count
 from textwrap import dedent
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
@@ -13,6 +14,9 @@ from hypothesis import strategies as st
 from csm_otel.report.terminal import columns_of
 from csm_otel.report.waterfall import TraceBuffer, render_waterfall
 from csm_otel.spans.data import AttributeValue, Resource, SpanData, SpanKind, SpanRole, TraceContext
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 MS = 1_000_000
 T0 = 1_700_000_000_000 * MS
@@ -408,28 +412,111 @@ def test_the_application_is_named() -> None:
     assert header == f"deploy: deploy.sh  1.00 s  exit 0  trace {TRACE_ID:032x}"
 
 
-def test_only_the_first_calls_are_shown() -> None:
-    """A long trace is cut after the given number of calls; the rest is counted, its failures too."""
-    root = _command(10_000)
-    spans = [root]
-    for number in range(1236):
-        failed = number > 1233
-        attempt = (number, number + 1, 404, "404", "") if failed else _ok(number, number + 1)
-        spans += _call(root, "S3.HeadObject", (number, number + 1), [attempt])
-    lines = render_waterfall(spans, width=100, color=False, max_calls=2).splitlines()
-    assert lines[3:] == [
-        "... and 1,234 more calls, 2 of them failed",
-        "1,236 calls, 2 failed; 1.24 s of 10.00 s in AWS calls",
+DENIED_ATTEMPT = (403, "AccessDenied", "Access Denied")
+LIMIT = "; at most 1,000 failures are shown"
+
+
+def _many(root: SpanData, total: int, failed: Iterable[int] = ()) -> list[SpanData]:
+    """Return this many calls of 1 ms one after the other, some of which failed."""
+    failures = set(failed)
+    spans: list[SpanData] = []
+    for number in range(total):
+        attempt = (number, number + 1, *DENIED_ATTEMPT) if number in failures else _ok(number, number + 1)
+        spans += _call(root, "S3.GetObject", (number, number + 1), [attempt])
+    return spans
+
+
+def _offsets(text: str) -> list[tuple[str, str]]:
+    """Return the offsets of the calls shown, those that failed with their cross."""
+    found = re.finditer(r"^(.) {0,9}(\+\S+ m?s)  S3.GetObject", text, re.MULTILINE)
+    return [(line[1], line[2]) for line in found]
+
+
+def test_a_late_failure_is_shown() -> None:
+    """Of 231 calls the first 200 are shown, and the last, which failed, with its error; the rest went well."""
+    root = _command(1000, code=1)
+    lines = render_waterfall([root, *_many(root, 231, [230])], width=100, color=False, ascii_only=True).splitlines()
+    assert len(lines) == 1 + 200 + 3 + 2
+    assert [line.split() for line in lines[200:-2]] == [
+        ["+199", "ms", "S3.GetObject", "#", "1", "ms", "200"],
+        ["x", "+230", "ms", "S3.GetObject", "#", "1", "ms", "403", "AccessDenied"],
+        ["|", "Access", "Denied"],
+        ["`-", "attempt", "1", "#", "1", "ms", "403", "AccessDenied"],
     ]
-    assert len(render_waterfall(spans, width=100, color=False).splitlines()) == 203
+    assert lines[-2:] == [
+        "... and 30 more calls, none of them failed",
+        "231 calls, 1 failed; 231 ms of 1.00 s in AWS calls",
+    ]
+
+
+def test_a_call_that_was_not_sent_is_shown() -> None:
+    """A call without a request did not go well either, although it has no error."""
+    root = _command(1000)
+    late = _call(root, "EC2.DescribeInstances", (600, 600), [], csm__outcome="not_sent")
+    text = render_waterfall([root, *_many(root, 5), *late], width=100, color=False, max_calls=2)
+    assert "! +600 ms  EC2.DescribeInstances" in text
+    assert "\n... and 3 more calls, none of them failed\n" in text
+
+
+def test_the_cut_counts_as_the_sum_does() -> None:
+    """Attempts without their calls are no calls, above the sum as in it; those that failed are shown, too."""
+    root = _command(2000)
+    orphans = [
+        _span("S3.PutObject attempt", 900 + n, 901 + n, role=SpanRole.ORPHAN, parent=root.context, **result)  # type: ignore[arg-type]
+        for n, result in enumerate([{"status": 200}, {"status": 503, "error": "SlowDown"}, {"status": 200}])
+    ]
+    child = _span("child.sh", 950, 960, role=SpanRole.COMMAND, parent=root.context, process__exit__code=0)
+    text = render_waterfall([root, *_many(root, 10), *orphans, child], width=100, color=False, max_calls=4)
+    assert text.count("S3.PutObject attempt") == text.count("503 SlowDown, call not seen") == 1
+    assert text.endswith(
+        "... and 6 more calls, none of them failed; 2 more attempts without their calls, none of them failed;\n"
+        "1 more process, which did not fail\n"
+        "10 calls, 0 failed, 3 attempts without their calls; 13 ms of 2.00 s in AWS calls\n"
+    )
+
+
+def test_the_first_and_the_last_failures_are_shown() -> None:
+    """Of too many failures those at both ends are shown: the first of a kind, and what may have ended the script."""
+    root = _command(1000)
+    text = render_waterfall([root, *_many(root, 20, range(3, 20))], width=100, color=False, max_calls=2, max_failures=5)
+    shown = [(" ", 0), (" ", 1), *(("✗", n) for n in (3, 4, 5, 18, 19))]
+    assert _offsets(text) == [(mark, f"+{n} ms") for mark, n in shown]
+    assert "\n... and 13 more calls, 12 of them failed; at most 5 failures are shown\n" in text
+
+
+def test_failures_are_bounded() -> None:
+    """A script that fails without end does not fill the screen either."""
+    root = _command(3000)
+    text = render_waterfall([root, *_many(root, 1500, range(1500))], width=100, color=False)
+    assert len(_offsets(text)) == 1000
+    assert f"\n... and 500 more calls, 500 of them failed{LIMIT}\n" in text
 
 
 def test_only_the_first_traces_are_shown() -> None:
-    """The bound on calls is for all traces together, so that a thousand traces are bounded as well."""
+    """The bounds are for all traces together, so that a thousand traces are bounded as well."""
     spans = [_span("S3.HeadObject", n, n + 1, trace_id=n, status=200, rpc__method="HeadObject") for n in range(1, 1001)]
     text = render_waterfall(spans, width=100, color=False, max_calls=3)
     assert text.count("trace 0") == 3
-    assert text.endswith("\n... and 997 more traces with 997 calls\n")
+    assert text.endswith("\n... and 997 more traces with 997 calls, none of them failed\n")
+
+
+def test_a_failure_in_a_late_trace_is_shown() -> None:
+    """A trace that failed is shown wherever it is among the others; beyond the bound, they are counted."""
+    spans = [
+        _span(
+            "S3.HeadObject",
+            n,
+            n + 1,
+            trace_id=n,
+            status=404 if n > 990 else 200,
+            error="404" if n > 990 else "",
+            rpc__method="HeadObject",
+        )
+        for n in range(1, 1001)
+    ]
+    text = render_waterfall(spans, width=100, color=False, max_calls=3, max_failures=4)
+    assert re.findall(r"trace 0+(\w+)", text) == [f"{n:x}" for n in (1, 2, 3, 991, 992, 999, 1000)]
+    assert text.endswith("\n... and 993 more traces with 993 calls, 6 of them failed; at most 4 failures are shown\n")
 
 
 def test_attempts_of_one_call_are_bounded() -> None:
@@ -459,7 +546,65 @@ def test_the_buffer_keeps_the_first_spans_and_the_command() -> None:
     buffer.add([root])
     lines = buffer.render(width=100, color=False).splitlines()
     assert lines[0].startswith("legacy.py  1.00 s  exit 0")
-    assert lines[-2:] == ["2 calls, 0 failed; 2 ms of 1.00 s in AWS calls", "2 later spans not in this view"]
+    assert lines[-2:] == [
+        "2 calls, 0 failed; 2 ms of 1.00 s in AWS calls",
+        "not in this view or its sums: 2 more calls, none of them failed",
+    ]
+
+
+def test_a_full_buffer_keeps_late_failures() -> None:
+    """A failure after 30,000 spans is shown with its attempts, whatever the batches; what is left out is counted."""
+    root = _command(100_000, code=1)
+    spans = _many(root, 15_000)
+    late = _call(root, "S3.PutObject", (90_000, 90_900), [(90_000, 90_100, *SLOW_DOWN), (90_800, 90_900, *SLOW_DOWN)])
+    orphan = _span("S3.PutObject attempt", 95_000, 95_001, role=SpanRole.ORPHAN, parent=root.context, status=200)
+    buffer = TraceBuffer()
+    for span in [*spans, *late, orphan, root]:
+        buffer.add([span])
+    lines = buffer.render(width=125, color=False).splitlines()
+    assert [line.split()[:3] for line in lines[201:-3]] == [
+        ["✗", "+1", "min"],
+        ["│", "Please", "reduce"],
+        ["├", "attempt", "1"],
+        ["│", "·", "700"],
+        ["└", "attempt", "2"],
+    ]
+    assert lines[-3] == "... and 9,800 more calls, none of them failed"
+    assert lines[-2].startswith("10,001 calls, 1 failed, 1 retried, 1 throttled; 10.90 s of 1 min 40 s in AWS calls; ")
+    assert lines[-1] == (
+        "not in this view or its sums: 5,000 more calls, none of them failed; "
+        "1 more attempt without its call, which did not fail"
+    )
+
+
+def test_late_failures_in_the_buffer_are_bounded() -> None:
+    """The latest failures stay, with their attempts, and the others are counted; one of many attempts fits no less."""
+    root = _command(1000)
+    buffer = TraceBuffer(max_spans=4, max_later_spans=5)
+    buffer.add(_many(root, 9, [1, 3, 5, 6, 8]))
+    buffer.add([root])
+    text = buffer.render(width=100, color=False)
+    assert _offsets(text) == [(" ", "+0 ms"), ("✗", "+1 ms"), ("✗", "+6 ms"), ("✗", "+8 ms")]
+    assert text.endswith("\nnot in this view or its sums: 5 more calls, 2 of them failed\n")
+    assert text.count("attempt 1") == 3
+
+    buffer.add(_call(root, "S3.PutObject", (500, 999), [(n, n + 1, *SLOW_DOWN) for n in range(500, 999)]))
+    text = buffer.render(width=100, color=False)
+    assert "S3.PutObject" in text
+    assert "499 attempts" in text
+    assert text.count("attempt ") == 1 + 4
+    assert text.endswith("\nnot in this view or its sums: 7 more calls, 4 of them failed\n")
+
+
+def test_an_attempt_that_no_call_precedes_is_counted() -> None:
+    """A full buffer counts an attempt as one where its call is not the latest."""
+    buffer = TraceBuffer(max_spans=1)
+    (call, attempt), other = _call(None, "S3.GetObject", (0, 1), [_ok(0, 1)]), _many(_command(), 1)
+    buffer.add([call, attempt, *other, attempt])
+    assert buffer.render(width=130, color=False).splitlines()[-1] == (
+        "not in this view or its sums: 1 more call, which did not fail; "
+        "1 more attempt without its call, which did not fail"
+    )
 
 
 def test_a_full_buffer_that_left_nothing_out_says_nothing() -> None:
@@ -545,12 +690,15 @@ def _any_trace(draw: st.DrawFn) -> list[SpanData]:
     color=st.booleans(),
     ascii_only=st.booleans(),
     max_calls=st.integers(-1, 12),
+    max_failures=st.integers(-1, 12),
 )
 def test_any_span_data_gives_harmless_lines_within_the_width(
-    *, spans: list[SpanData], width: int, color: bool, ascii_only: bool, max_calls: int
+    *, spans: list[SpanData], width: int, color: bool, ascii_only: bool, max_calls: int, max_failures: int
 ) -> None:
     """For any span data: no exception, no wide line, no control sequence but colour, ASCII on request."""
-    text = render_waterfall(spans, width=width, color=color, ascii_only=ascii_only, max_calls=max_calls)
+    text = render_waterfall(
+        spans, width=width, color=color, ascii_only=ascii_only, max_calls=max_calls, max_failures=max_failures
+    )
     plain = _SGR.sub("", text) if color else text
     for line in plain.split("\n"):
         assert not line or line.isprintable()
