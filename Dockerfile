@@ -40,11 +40,6 @@ ENV CSM_OTEL_SPOOL=/var/lib/csm-otel CSM_OTEL_HEALTH=31001
 # --record or --output is given.
 USER 65532:65532
 EXPOSE 31000/udp
-# Not urllib, which would use a proxy of the environment.
-HEALTHCHECK --interval=30s --timeout=5s --start-period=10s CMD ["python", "-c", "\
-import http.client, os, sys; \
-client = http.client.HTTPConnection('127.0.0.1', int(os.environ['CSM_OTEL_HEALTH']), timeout=3); \
-client.request('GET', '/healthz'); \
-sys.exit(client.getresponse().status != 200)"]
+HEALTHCHECK --interval=30s --timeout=5s --start-period=10s CMD ["csm-otel", "health", "--timeout", "3"]
 ENTRYPOINT ["csm-otel"]
 CMD ["serve"]

@@ -148,6 +148,7 @@ def test_each_exit_code_names_a_test_that_exists() -> None:
         *(("exec", code) for code in ("the command's", "128+n", "127", "126", "2")),
         *(("replay", code) for code in ("0", "1", "2", "128+n")),
         *(("flush", code) for code in ("0", "1", "2")),
+        *(("health", code) for code in ("0", "1", "2")),
     }
     for row in in_table:
         found = re.fullmatch(r"`(?P<path>[\w/.]+)::(?P<test>\w+)(?:\[(?P<case>[^]]+)\])?`", row[3])
@@ -176,7 +177,7 @@ def test_the_commands_of_the_readme_exist() -> None:
     """Each `csm-otel` line is accepted by the command line, each make target exists."""
     lines = [shlex.split(line, comments=True) for line in commands(README)]
     ours = [line[line.index("csm-otel") + 1 :] for line in lines if "csm-otel" in line]
-    assert {arguments[0] for arguments in ours} == {"serve", "exec", "replay", "flush"}
+    assert {arguments[0] for arguments in ours} == {"serve", "exec", "replay", "flush", "health"}
     for arguments in ours:
         line = read_command_line(arguments)
         assert (line.subcommand, line.faults) == (arguments[0], [])
@@ -247,12 +248,13 @@ def test_the_image_checks_its_health() -> None:
     assert f"\nVOLUME {settings['CSM_OTEL_SPOOL']}\n" in text
     assert f"install -d -o 65532 -g 65532 -m 0700 {settings['CSM_OTEL_SPOOL']}\n" in text
     (command,) = re.findall(r"^HEALTHCHECK .*CMD (\[.*\])$", text, re.MULTILINE)
-    python, *words = json.loads(command)
-    assert python == "python"
+    program, *words = json.loads(command)
+    assert program == "csm-otel"
+    check = [sys.executable, "-m", "csm_otel", *words]
     with running_health() as health:
         environ = {**os.environ, "CSM_OTEL_HEALTH": health.url.rpartition(":")[2], "http_proxy": "http://127.0.0.1:9"}
-        assert subprocess.run([sys.executable, *words], env=environ, check=False, timeout=60).returncode == 0
-    done = subprocess.run([sys.executable, *words], env=environ, check=False, timeout=60, capture_output=True)
+        assert subprocess.run(check, env=environ, check=False, timeout=60).returncode == 0
+    done = subprocess.run(check, env=environ, check=False, timeout=60, capture_output=True)
     assert done.returncode == 1
 
 

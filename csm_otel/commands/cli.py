@@ -5,6 +5,7 @@ Standard library only: what `exec` does not need before its command runs is impo
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import TYPE_CHECKING
 
@@ -45,6 +46,8 @@ def _run(line: CommandLine) -> int:
     silence_libraries()
     speaker = Speaker()
     try:
+        if line.subcommand == "health":
+            return _health(line)
         return _flush(line, speaker) if line.subcommand == "flush" else _export(line, speaker)
     except (ControlError, ListenError, RecordingError) as error:
         speaker.say(str(error))
@@ -72,6 +75,15 @@ def _flush(line: CommandLine, speaker: Speaker) -> int:
     settings, faults = read_settings(line.flags)
     _check([*line.faults, *faults])
     return flush(settings, speaker)
+
+
+def _health(line: CommandLine) -> int:
+    from csm_otel.commands.health import health  # ruff: ignore[import-outside-top-level]
+    from csm_otel.config.early import read_settings_of  # ruff: ignore[import-outside-top-level]
+
+    settings, faults = read_settings_of("health", line.flags, os.environ)
+    _check([*line.faults, *faults])
+    return health(settings)
 
 
 def _check(faults: Sequence[Fault]) -> None:

@@ -1,6 +1,6 @@
-"""The few settings that `exec` needs before its command is started: `Early`. Standard library only.
+"""The few settings that `exec` needs before its command is started, and those of probes. Standard library only.
 
-They are read as they are declared. What is unusable is replaced by its default here, and reported when the
+They are read as they are declared. What `Early` cannot use is replaced by its default here, and reported when the
 configuration is read as a whole.
 """
 
@@ -8,13 +8,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from csm_otel.config.settings import SETTINGS
+from csm_otel.config.setting import Unusable
+from csm_otel.config.settings import SETTINGS, Settings
 from csm_otel.config.standard import VARIABLES, service_name_of
 from csm_otel.delivery.sampler_choice import SamplerChoice, choose_sampler
 from csm_otel.errors import collecting
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from csm_otel.errors import Fault
 
 
 class Early(NamedTuple):
@@ -55,3 +58,22 @@ def read_early(flags: Mapping[str, object], environ: Mapping[str, str]) -> Early
         propagates="tracecontext" in standard("propagators"),
         sampler=sampler,
     )
+
+
+def read_settings_of(
+    command: str, flags: Mapping[str, object], environ: Mapping[str, str]
+) -> tuple[Settings, list[Fault]]:
+    """Return the settings of one command, and the faults among them; a flag wins over its variable."""
+    values: dict[str, Any] = {}
+    faults = []
+    for field, setting in SETTINGS.items():
+        if setting.option is None or command not in setting.option.commands:
+            continue
+        value = flags.get(field)
+        if value is None and (text := environ.get(setting.variable)):
+            value = setting.read(text)
+        if isinstance(value, Unusable):
+            faults.append(setting.fault(value))
+        elif value is not None:
+            values[field] = value
+    return Settings(**values), faults

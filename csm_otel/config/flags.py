@@ -56,6 +56,11 @@ _PAGES = {
         "csm-otel flush [options]",
         ("csm-otel flush --timeout 5", "csm-otel flush --control /run/csm-otel/31000.sock"),
     ),
+    "health": _Page(
+        "check whether the daemon is alive, or ready",
+        "csm-otel health [options]",
+        ("csm-otel health", "csm-otel health --check ready --health 31001"),
+    ),
 }
 _PROGRAM = _Page(
     "traces of AWS calls from unmodified scripts: AWS SDK Client Side Monitoring to OpenTelemetry",

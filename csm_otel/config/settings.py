@@ -12,7 +12,7 @@ from csm_otel.config.setting import Address, AddressReader, CommandDefaults, Num
 from csm_otel.intake.binding import DEFAULT_BUFFER_BYTES
 
 PREFIX = "CSM_OTEL_"
-COMMANDS = ("serve", "exec", "replay", "flush")
+COMMANDS = ("serve", "exec", "replay", "flush", "health")
 
 _SERVE, _EXEC, _REPLAY = ("serve",), ("exec",), ("replay",)
 _RECEIVING = ("serve", "exec")
@@ -59,12 +59,12 @@ class Settings(NamedTuple):
         int,
         _PORT,
         Option(
-            ("serve", "flush"),
+            ("serve", "flush", "health"),
             INPUT,
             "UDP port of the daemon",
             "PORT",
             more="0 picks a free one, on 127.0.0.1 only. "
-            "`flush` needs it because the name of the daemon's default socket contains it.",
+            "`flush` and `health` need it because the name of the daemon's default socket contains it.",
         ),
     ] = 31_000
     allow_remote: Annotated[
@@ -319,9 +319,9 @@ class Settings(NamedTuple):
     control: Annotated[
         Path | None,
         Option(
-            ("serve", "flush"),
+            ("serve", "flush", "health"),
             DAEMON,
-            "unix socket by which `flush` reaches the daemon; `none`: no socket",
+            "unix socket by which `flush` and `health` reach the daemon; `none`: no socket",
             "PATH",
             unset="`csm-otel/PORT.sock` in `$XDG_RUNTIME_DIR` or `/run/user/UID`, else `csm-otel-UID/PORT.sock` in the "
             "temporary folder",
@@ -330,18 +330,38 @@ class Settings(NamedTuple):
             "the socket cannot be created, the daemon reports that and runs without it.",
         ),
     ] = None
-    timeout: Annotated[float, _HOUR, Option(("flush",), DAEMON, "how long the delivery may take", "S")] = 10.0
+    timeout: Annotated[
+        float,
+        _HOUR,
+        Option(
+            ("flush", "health"),
+            DAEMON,
+            "how long to wait for the daemon",
+            "S",
+            more="For `flush` that is how long the delivery may take.",
+        ),
+    ] = 10.0
+    check: Annotated[
+        Literal["live", "ready"],
+        Option(
+            ("health",),
+            DAEMON,
+            "what to check: that the daemon runs, or that it also receives and can deliver",
+            more="`live` is for what restarts the daemon, `ready` for what waits for it.",
+        ),
+    ] = "live"
     health: Annotated[
         Address | None,
         AddressReader(),
         Option(
-            _SERVE,
+            ("serve", "health"),
             DAEMON,
             "TCP port for `/healthz` and `/readyz`, of 127.0.0.1 unless a host is given; 0 picks a free one",
             "[HOST:]PORT",
             unset="off",
             more="The address is printed. A host that is not loopback needs `--allow-remote`; `[::]` includes IPv4. "
-            "The answers hold counts and the state of the daemon, nothing of what was received.",
+            "The answers hold counts and the state of the daemon, nothing of what was received. `health` asks there "
+            "if it is set and not 0, else by the `--control` socket.",
         ),
     ] = None
     report_seconds: Annotated[

@@ -5,9 +5,13 @@ The protocol: a client connects, sends one line of JSON, and receives one line o
     {"do": "flush", "timeout_seconds": 10}
     {"delivered": true, "why_not": "", "datagrams_received": 12, ... the counts of `csm_otel.tally.Snapshot`}
 
+    {"do": "health"}
+    {"status": "ok", "troubles": [], "datagrams_received": 12, ... the same counts}
+
 ``delivered`` is true when everything that had arrived by then was accepted by its destinations, within the client's
-timeout. A line that is no such request gets ``{"error": "..."}``. A client that is slow to send its line is
-disconnected; the flush of one that hangs up is cancelled.
+timeout. ``status`` is one of `csm_otel.service.state.STATES`. A line that is no such request gets
+``{"error": "..."}``. A client that is slow to send its line is disconnected; the flush of one that hangs up is
+cancelled.
 """
 
 from __future__ import annotations
@@ -15,11 +19,12 @@ from __future__ import annotations
 import json
 import math
 import time
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from csm_otel.service import control_socket
 from csm_otel.service.clients import Client, Clients
 from csm_otel.service.flushing import Flushing
+from csm_otel.service.state import running_state
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -84,8 +89,11 @@ class Control:
         control_socket.remove(self._path, self._inode)
 
     def _begin(self, client: Client, now: float) -> None:
-        timeout_seconds = _timeout_of(bytes(client.request))
-        if timeout_seconds is None:
+        request = _request_in(bytes(client.request))
+        timeout_seconds = _timeout_of(request)
+        if request.get("do") == "health":
+            self._clients.answer(client, self._health())
+        elif timeout_seconds is None:
             self._clients.answer(client, b'{"error": "not understood"}\n')
         else:
             flushing = Flushing(
@@ -93,18 +101,29 @@ class Control:
             )
             self._flushings.append((client, flushing))
 
+    def _health(self) -> bytes:
+        outlets = self._bridge.outlets
+        state = running_state(outlets.troubles, can_deliver=outlets.can_deliver)
+        body = {"status": state, "troubles": outlets.troubles, **self._bridge.snapshot()._asdict()}
+        return f"{json.dumps(body)}\n".encode()
+
     def _answer(self, client: Client, why_not: str) -> None:
         answer = {"delivered": not why_not, "why_not": why_not, **self._bridge.snapshot()._asdict()}
         self._clients.answer(client, f"{json.dumps(answer)}\n".encode())
 
 
-def _timeout_of(line: bytes) -> float | None:
-    """Return the timeout of a flush request, in seconds, or None if the line is no such request."""
+def _request_in(line: bytes) -> dict[str, Any]:
+    """Return the request of a line, empty if it has none."""
     try:
         request = json.loads(line)
     except (ValueError, RecursionError):
-        return None
-    if not isinstance(request, dict) or request.get("do") != "flush":
+        return {}
+    return request if isinstance(request, dict) else {}
+
+
+def _timeout_of(request: dict[str, Any]) -> float | None:
+    """Return the timeout of a flush request, in seconds, or None if it is no such request."""
+    if request.get("do") != "flush":
         return None
     seconds = request.get("timeout_seconds")
     if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds <= MAX_TIMEOUT_SECONDS:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from csm_otel.errors import ListenError, address_text, reason_of
 from csm_otel.process.waker import Waker
 from csm_otel.service.clients import Clients
+from csm_otel.service.state import is_alive, is_ready, running_state
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -88,7 +89,7 @@ class Health:
         if method not in (b"GET", b"HEAD"):
             return _http(HTTPStatus.METHOD_NOT_ALLOWED, "Allow: GET, HEAD\r\n")
         status = self._status()
-        is_well = status != "stalled" if path == b"/healthz" else status in ("ok", "degraded")
+        is_well = is_alive(status) if path == b"/healthz" else is_ready(status)
         body = {"status": status, "troubles": list(self._troubles), **self._counts}
         return _http(HTTPStatus.OK if is_well else HTTPStatus.SERVICE_UNAVAILABLE, body=body, has_body=has_body)
 
@@ -99,9 +100,7 @@ class Health:
             return "stopping"
         if not self._has_beaten:
             return "starting"
-        if not self._can_deliver:
-            return "failing"
-        return "degraded" if self._troubles else "ok"
+        return running_state(self._troubles, can_deliver=self._can_deliver)
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -65,6 +65,17 @@ def test_flush_reads_settings_only(monkeypatch: pytest.MonkeyPatch) -> None:
     assert calls[0][0].timeout == 3
 
 
+def test_health_reads_its_own_settings_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Variables of other commands are not read, however wrong they are; a probe must be quick."""
+    calls = calls_of(monkeypatch, "health.health", lambda: 1)
+    monkeypatch.setenv("CSM_OTEL_PORT", "4242")
+    monkeypatch.setenv("CSM_OTEL_GRACE_SECONDS", "soon")
+
+    assert cli.main(["health", "--check", "ready"]) == 1
+    ((settings,),) = calls
+    assert (settings.port, settings.check) == (4242, "ready")
+
+
 def test_exec_has_its_flags(monkeypatch: pytest.MonkeyPatch) -> None:
     """Its variables are read later: the command runs with any values of them."""
     calls = calls_of(monkeypatch, "exec.run_command", lambda: 3)
@@ -81,6 +92,7 @@ def test_exec_has_its_flags(monkeypatch: pytest.MonkeyPatch) -> None:
         pytest.param(["serve", "--group", "x"], ["--group", "CSM_OTEL_PORT", "OTEL_TRACES_EXPORTER"], id="serve"),
         pytest.param(["replay", "--speed=0", "f"], ["--speed", "CSM_OTEL_PORT", "OTEL_TRACES_EXPORTER"], id="replay"),
         pytest.param(["flush", "--timeout", "-1"], ["--timeout", "CSM_OTEL_PORT"], id="flush"),
+        pytest.param(["health", "--check", "x"], ["--check", "CSM_OTEL_PORT"], id="health"),
         pytest.param(["exec", "--grace-seconds", "x", "true"], ["--grace-seconds"], id="exec"),
         pytest.param(["exec"], ["exec"], id="no-command"),
         pytest.param(["serve", "--port"], ["--port"], id="no-value"),

@@ -4,52 +4,19 @@ from __future__ import annotations
 
 import io
 import json
-import socket
-import threading
-import time
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
+from service.answering import answering
 
-from csm_otel.commands import flush as flush_command
 from csm_otel.commands.flush import flush
 from csm_otel.config.settings import Settings
 from csm_otel.errors import ControlError, SettingsError
 from csm_otel.process.speaker import Speaker
-from csm_otel.service import control_socket
-from csm_otel.service.control_socket import open_control_socket
 from csm_otel.tally import Snapshot
 
-if TYPE_CHECKING:
-    from collections.abc import Generator
-
-DEADLINE_SECONDS = 30.0
 COUNTS = dict.fromkeys(Snapshot._fields, 0) | {"datagrams_received": 3}
-
-
-@contextmanager
-def daemon(path: Path, answer: bytes) -> Generator[list[bytes]]:
-    """Listen at a path, answer one connection, and yield a list that receives its request."""
-    asked: list[bytes] = []
-    sock = open_control_socket(path)
-    sock.settimeout(DEADLINE_SECONDS)
-
-    def serve() -> None:
-        connection, _ = sock.accept()
-        with connection:
-            connection.settimeout(DEADLINE_SECONDS)
-            asked.append(connection.recv(1000))
-            connection.sendall(answer)
-
-    thread = threading.Thread(target=serve)
-    thread.start()
-    try:
-        yield asked
-    finally:
-        thread.join(DEADLINE_SECONDS)
-        sock.close()
 
 
 def answer(**fields: Any) -> bytes:
@@ -74,7 +41,7 @@ def test_answer(
 ) -> None:
     """The counts go to stdout, the exit code says whether all was delivered, and a line why not."""
     stream, path = io.StringIO(), tmp_path / "folder" / "sock"
-    with daemon(path, answer(**fields)) as asked:
+    with answering(path, answer(**fields)) as asked:
         assert flush(Settings(control=path, timeout=2.5), Speaker(stream)) == code
 
     assert json.loads(asked[0]) == {"do": "flush", "timeout_seconds": 2.5}
@@ -96,40 +63,11 @@ def test_answer(
 def test_no_answer_to_a_flush(text: bytes, why: str, tmp_path: Path) -> None:
     """Any other answer is an error with the path."""
     path = tmp_path / "folder" / "sock"
-    with daemon(path, text), pytest.raises(ControlError) as caught:
+    with answering(path, text), pytest.raises(ControlError) as caught:
         flush(Settings(control=path), Speaker(io.StringIO()))
 
     assert str(path) in str(caught.value)
     assert why in str(caught.value)
-
-
-def test_an_answer_in_pieces() -> None:
-    """An answer in pieces is read up to the end of the line."""
-    ours, theirs = socket.socketpair()
-    with ours, theirs:
-        for piece in (b'{"a"', b": 1}", b"\n"):
-            theirs.sendall(piece)
-        assert flush_command._line(ours, time.monotonic() + DEADLINE_SECONDS) == b'{"a": 1}\n'
-
-
-def test_the_first_daemon_is_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without --control the default paths are tried in their order."""
-    missing, there = tmp_path / "missing", tmp_path / "folder" / "sock"
-    ports = []
-
-    def default_paths(port: int) -> list[Path]:
-        ports.append(port)
-        return [missing, there]
-
-    monkeypatch.setattr(control_socket, "default_paths", default_paths)
-    with daemon(there, answer(delivered=True, why_not="")):
-        assert flush(Settings(port=4242), Speaker(io.StringIO())) == 0
-    with pytest.raises(ControlError) as caught:
-        flush(Settings(port=4242), Speaker(io.StringIO()))
-
-    assert ports == [4242, 4242]
-    assert str(caught.value).startswith("no daemon answers: ")
-    assert all(str(path) in str(caught.value) for path in (missing, there))
 
 
 def test_switched_off() -> None:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import pytest
 
-from csm_otel.config.early import Early, read_early
+from csm_otel.config.early import Early, read_early, read_settings_of
+from csm_otel.config.environment import read_settings
+from csm_otel.config.setting import Address
+from csm_otel.config.settings import Settings
 from csm_otel.delivery.sampler_choice import SamplerChoice
 
 DEFAULT = Early(
@@ -59,3 +63,34 @@ DEFAULT = Early(
 def test_early(flags: dict[str, object], environ: dict[str, str], changed: dict[str, Any]) -> None:
     """A flag wins over its variable, and an unusable value is replaced by the default."""
     assert read_early(flags, environ) == DEFAULT._replace(**changed)
+
+
+@pytest.mark.parametrize(
+    ("flags", "environ", "expected"),
+    [
+        pytest.param({}, {}, Settings(), id="nothing"),
+        pytest.param({"port": None}, {"CSM_OTEL_PORT": "1"}, Settings(port=1), id="variable"),
+        pytest.param({"port": 0, "check": "ready"}, {"CSM_OTEL_PORT": "1"}, Settings(port=0, check="ready"), id="flag"),
+        pytest.param({}, {"CSM_OTEL_HEALTH": "[::1]:2"}, Settings(health=Address("::1", 2)), id="address"),
+        pytest.param({}, {"CSM_OTEL_PORT": "", "CSM_OTEL_HEALTH": ""}, Settings(), id="empty"),
+        pytest.param({}, {"CSM_OTEL_PORT": "x", "CSM_OTEL_CHECK": "y"}, Settings(), id="unusable"),
+        pytest.param({"port": 3}, {"CSM_OTEL_PORT": "x"}, Settings(port=3), id="unusable-and-not-used"),
+    ],
+)
+def test_settings_of_a_command(
+    flags: dict[str, object], environ: dict[str, str], expected: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are those of the whole configuration, with the same faults."""
+    settings, faults = read_settings_of("health", flags, environ)
+    assert settings == expected
+
+    for name in [name for name in os.environ if name.startswith("CSM_OTEL_")]:
+        monkeypatch.delenv(name)
+    for name, text in environ.items():
+        monkeypatch.setenv(name, text)
+    assert read_settings(flags) == (settings, tuple(faults))
+
+
+def test_settings_of_other_commands() -> None:
+    """They are not read."""
+    assert read_settings_of("health", {}, {"CSM_OTEL_QUIET": "x", "CSM_OTEL_GRACE_SECONDS": "1"}) == (Settings(), [])

@@ -13,7 +13,7 @@ from csm_otel.config.setting import Number, Setting
 from csm_otel.config.settings import GROUPS, SETTINGS
 from csm_otel.errors import SettingsError
 
-OPERANDS = {"serve": [], "exec": ["true"], "replay": ["recording.ndjson"], "flush": []}
+OPERANDS = {"serve": [], "exec": ["true"], "replay": ["recording.ndjson"], "flush": [], "health": []}
 NUMBERS = [flag for flag in SETTINGS.values() if isinstance(flag.reader, Number)]
 with_each_subcommand = pytest.mark.parametrize("subcommand", [pytest.param(one, id=one) for one in FLAGS_OF])
 with_each_number = pytest.mark.parametrize("flag", [pytest.param(flag, id=flag.field) for flag in NUMBERS])

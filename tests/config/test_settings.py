@@ -67,6 +67,7 @@ KNOBS = [
     Knob("drain_seconds", "0", 0.0, "2.5", 2.5),
     Knob("control", "none", Path("none"), "/tmp/c.sock", Path("/tmp/c.sock")),
     Knob("timeout", "0", 0.0, "2.5", 2.5),
+    Knob("check", "ready", "ready", "live", "live"),
     Knob("health", "0", Address("127.0.0.1", 0), "[::1]:65535", Address("::1", 65_535)),
     Knob("report_seconds", "0", 0.0, "2.5", 2.5),
     Knob("name", "nightly", "nightly", "backup", "backup"),
@@ -183,6 +184,7 @@ def test_shutdown_has_a_default_for_each_command() -> None:
         "exec": 5.0,
         "replay": 30.0,
         "flush": None,
+        "health": None,
     }
 
 

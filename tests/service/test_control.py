@@ -12,6 +12,7 @@ from otlp_backend import wait_until
 from service.bridges import HeldQueue, bridge_to, receive_attempt, with_queue
 
 from csm_otel.service.control import MAX_TIMEOUT_SECONDS, Control
+from csm_otel.tally import Snapshot
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -95,6 +96,16 @@ def test_a_flush(daemon: Daemon) -> None:
 
     assert answered == {"delivered": True, "why_not": "", **daemon.bridge.snapshot()._asdict()}
     assert (answered["attempts"], answered["events_pending"]) == (1, 0)
+
+
+def test_health(daemon: Daemon) -> None:
+    """The state is answered at once, while a flush waits, with troubles and counts."""
+    receive_attempt(daemon.bridge, now=daemon.now)
+    with daemon.flush(10):
+        answered = answer(daemon, daemon.ask(b'{"do": "health"}\n'))
+
+    assert answered.keys() == {"status", "troubles", *Snapshot._fields}
+    assert (answered["status"], answered["troubles"], answered["attempts"]) == ("ok", [], 1)
 
 
 def test_flushes_side_by_side(daemon: Daemon) -> None:
