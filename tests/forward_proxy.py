@@ -16,12 +16,15 @@ import contextlib
 import re
 import socket
 import socketserver
+import ssl
 import threading
 from typing import TYPE_CHECKING, Self
 from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from otlp_backend import Certificate
 
 _PATIENCE_SECONDS = 60.0
 _PIECE_BYTES = 65_536
@@ -30,8 +33,14 @@ _PIECE_BYTES = 65_536
 class ForwardProxy:
     """Runs on a loopback port."""
 
-    def __init__(self, endpoint: str = "http://127.0.0.1:1", *, answer: bytes | None = None) -> None:
-        """Lead everything to the server with this URL, of which host and port count."""
+    def __init__(
+        self,
+        endpoint: str = "http://127.0.0.1:1",
+        *,
+        answer: bytes | None = None,
+        certificate: Certificate | None = None,
+    ) -> None:
+        """Lead everything to the server with this URL, of which host and port count; with a certificate by TLS."""
         parts = urlsplit(endpoint)
         self.target = (parts.hostname or "", parts.port or 0)
         self.answer = answer
@@ -39,7 +48,15 @@ class ForwardProxy:
         """The request line and headers of each connection's first request."""
         self._server = _Server(("127.0.0.1", 0), _Handler)
         self._server.proxy = self
-        self.endpoint = f"http://127.0.0.1:{self._server.server_address[1]}"
+        scheme = "http"
+        if certificate is not None:
+            scheme = "https"
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(certificate.path, certificate.key_path)
+            self._server.socket = context.wrap_socket(
+                self._server.socket, server_side=True, do_handshake_on_connect=False
+            )
+        self.endpoint = f"{scheme}://127.0.0.1:{self._server.server_address[1]}"
 
     def __enter__(self) -> Self:
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
@@ -64,7 +81,11 @@ class _Handler(socketserver.StreamRequestHandler):
     timeout = _PATIENCE_SECONDS
 
     def handle(self) -> None:
-        """Serve one connection."""
+        """Serve one connection; clients that do not trust it end it."""
+        with contextlib.suppress(ssl.SSLError):
+            self._handle()
+
+    def _handle(self) -> None:
         head = b"".join(iter(self.rfile.readline, b"\r\n")).decode("latin-1")
         self.server.proxy.heads.append(head)
         if self.server.proxy.answer is not None:

@@ -144,7 +144,7 @@ def _open_metrics(
     from csm_otel.delivery.metrics import Metrics  # ruff: ignore[import-outside-top-level]
 
     exporter = OtlpMetricExporter(
-        open_deliverer(export.destination),
+        open_deliverer(export.destination, say=say),
         timeout_seconds=export.timeout_seconds,
         say=say,
         temporality=export.temporality,

@@ -118,6 +118,13 @@ class CutoffAdapter(HTTPAdapter):
         manager.pool_classes_by_scheme = self._pools
 
 
+def _innermost(sock: Any) -> socket.socket:
+    """Return the socket beneath urllib3's wrappers, as of TLS through a proxy that is spoken to over TLS itself."""
+    while not isinstance(sock, socket.socket):
+        sock = sock.socket
+    return sock
+
+
 def _pools(cutoff: Cutoff) -> dict[str, type[HTTPConnectionPool]]:
     """Return urllib3's pools with connections that register their sockets."""
 
@@ -125,7 +132,7 @@ def _pools(cutoff: Cutoff) -> dict[str, type[HTTPConnectionPool]]:
         def connect(self) -> None:
             cutoff.connecting()
             super().connect()
-            cutoff.ready(self.sock)
+            cutoff.ready(_innermost(self.sock))
 
         def _new_conn(self) -> socket.socket:
             sock = super()._new_conn()

@@ -17,6 +17,7 @@ from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 
 from csm_otel import __version__
+from csm_otel.delivery.authorities import authorities_of
 from csm_otel.delivery.credentials import Credentials
 from csm_otel.delivery.outcome import Delivered, Outcome, Refused, TooLarge, Unavailable, one_line
 from csm_otel.delivery.proxy import CHECK_USER, Proxy, is_excepted
@@ -218,7 +219,7 @@ def _credentials(destination: Destination) -> grpc.ChannelCredentials | None:
     files = Credentials(destination)
     try:
         return grpc.ssl_channel_credentials(
-            root_certificates=files.certificate.read_bytes() if files.certificate else None,
+            root_certificates=files.certificate.read_bytes() if files.certificate else authorities_of("grpc").pem(),
             private_key=files.client_key.read_bytes() if files.client_key else None,
             certificate_chain=files.client_certificate.read_bytes() if files.client_certificate else None,
         )

@@ -14,7 +14,7 @@ import socket
 import ssl
 import zlib
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urljoin, urlsplit
 
 import requests
@@ -22,6 +22,7 @@ from google.protobuf.message import DecodeError
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 
 from csm_otel import __version__
+from csm_otel.delivery.authorities import Authorities, authorities_of
 from csm_otel.delivery.credentials import Credentials
 from csm_otel.delivery.cutoff import Cutoff, CutoffAdapter
 from csm_otel.delivery.json_body import json_body
@@ -43,6 +44,7 @@ _BEFORE_SENDING = (
     requests.exceptions.ConnectTimeout,
     requests.exceptions.InvalidURL,  # the proxy's: the back end's is checked at the start
 )
+_CERTIFICATE = "OTEL_EXPORTER_OTLP_CERTIFICATE"
 _PROXY_SCHEMES = ("http", "https")
 _TUNNEL_STATUS = re.compile(r"Tunnel connection failed: (\d{3})\b")  # http.client's text for an answer to CONNECT
 _COMPRESS: dict[Compression, Callable[[bytes], bytes]] = {
@@ -86,8 +88,10 @@ class HttpDeliverer:
         self._credentials = Credentials(destination)
         self._cutoff = cutoff or Cutoff()
         self._session = _Session()
+        self._session.trust_env = False  # proxies and authorities are chosen here; ~/.netrc is nobody's choice
+        self._authorities = self._choose_authorities()
         for scheme in ("http://", "https://"):
-            self._session.mount(scheme, CutoffAdapter(self._cutoff))
+            self._session.mount(scheme, _Adapter(self._cutoff, self._authorities))
         self._session.headers["User-Agent"] = f"csm-otel/{__version__}"
         self._session.headers.update(dict(destination.headers))
         self._is_json = destination.protocol == "http/json"
@@ -109,7 +113,6 @@ class HttpDeliverer:
             return Unavailable(self._proxy.blamed(self._proxy.fault, self._destination.shown))
         proxy = self._proxy.url if self._proxy else ""
         try:
-            # The CA file goes with each request: requests lets REQUESTS_CA_BUNDLE win over the session's.
             with (
                 self._cutoff.within(timeout_seconds),
                 self._session.post(
@@ -118,9 +121,7 @@ class HttpDeliverer:
                     timeout=timeout_seconds,
                     allow_redirects=False,
                     stream=True,
-                    verify=str(self._credentials.certificate) if self._credentials.certificate else True,
                     cert=self._client_certificate(),
-                    # An empty one counts as given, so that those of the environment are not used.
                     proxies={"http": proxy, "https": proxy},
                 ) as response,
             ):
@@ -137,6 +138,13 @@ class HttpDeliverer:
     def _body(self, request: bytes) -> bytes:
         return json_body(request, self._destination.signal) if self._is_json else request
 
+    def _choose_authorities(self) -> Authorities:
+        if self._credentials.certificate:
+            return Authorities(file=str(self._credentials.certificate))
+        is_tls = self._destination.is_secure or (self._proxy is not None and self._proxy.url.startswith("https"))
+        chosen = authorities_of(self._destination.protocol) if is_tls else Authorities()
+        return chosen if chosen.file or chosen.folders else chosen._replace(file=requests.utils.DEFAULT_CA_BUNDLE_PATH)
+
     def _client_certificate(self) -> tuple[str, str] | None:
         certificate, key = self._credentials.client_certificate, self._credentials.client_key
         return (str(certificate), str(key)) if certificate and key else None
@@ -150,7 +158,8 @@ class HttpDeliverer:
         if self._proxy and is_connecting and _is_of_a_proxy(error):
             reason = self._proxy.blamed(what, self._destination.shown)
             return Unavailable(f"{reason}{_proxy_hint_for(error)}", may_have_arrived=was_sent)
-        return Unavailable(f"{what}: {self._shown}{_hint_for(error)}", may_have_arrived=was_sent)
+        hint = _hint_for(error, self._authorities.variable or _CERTIFICATE)
+        return Unavailable(f"{what}: {self._shown}{hint}", may_have_arrived=was_sent)
 
     def _outcome(self, response: requests.Response) -> Outcome:
         status = response.status_code
@@ -192,10 +201,25 @@ class _Session(requests.Session):
 
 
 class _ConfiguredHeadersOnly(requests.auth.AuthBase):
-    """Adds nothing; being there, it keeps requests from looking into ~/.netrc."""
+    """Adds nothing; being there, it keeps requests from adding the user of the URL."""
 
     def __call__(self, prepared: requests.PreparedRequest) -> requests.PreparedRequest:
         return prepared
+
+
+class _Adapter(CutoffAdapter):
+    """Trusts the given authorities, also for TLS to a proxy, which requests does not verify for plain URLs."""
+
+    def __init__(self, cutoff: Cutoff, authorities: Authorities) -> None:
+        self._authorities = authorities
+        super().__init__(cutoff)
+
+    def cert_verify(self, conn: Any, url: str, verify: object, cert: tuple[str, str] | None) -> None:
+        """Set the files for the TLS of a pool of connections, which are read for each connection."""
+        del url, verify
+        conn.cert_reqs = "CERT_REQUIRED"
+        conn.ca_certs, conn.ca_cert_dir = self._authorities.file or None, self._authorities.folders or None
+        conn.cert_file, conn.key_file = cert or (None, None)
 
 
 def _proxy_of(destination: Destination) -> Proxy | None:
@@ -277,10 +301,14 @@ def _words_for(cause: BaseException) -> str | None:
     return reason_of(cause) if isinstance(cause, OSError) and cause.strerror else None
 
 
-def _hint_for(error: Exception) -> str:
+def _hint_for(error: Exception, authorities: str) -> str:
+    """Return the variables to check, the one that names the authorities among them."""
     causes = list(_causes(error))
+    if any(isinstance(cause, FileNotFoundError) for cause in causes):
+        return f", check {authorities}"
     if any(isinstance(cause, ssl.SSLError) for cause in causes):
-        return ", check OTEL_EXPORTER_OTLP_CERTIFICATE and the scheme of OTEL_EXPORTER_OTLP_ENDPOINT"
+        names = ", ".join(dict.fromkeys((_CERTIFICATE, authorities)))
+        return f", check {names} and the scheme of OTEL_EXPORTER_OTLP_ENDPOINT"
     if any(isinstance(cause, http.client.BadStatusLine | ConnectionResetError) for cause in causes):
         return ", check OTEL_EXPORTER_OTLP_PROTOCOL (port 4317 is gRPC's)"
     return ""

@@ -141,7 +141,7 @@ def _open_queue(configuration: Configuration, speaker: Speaker, tally: Tally) ->
     if destination is None:
         return None
     return DeliveryQueue(
-        open_deliverer(destination),
+        open_deliverer(destination, say=speaker.warn),
         spool=_open_spool(settings, speaker),
         tally=tally,
         limit_bytes=settings.queue_bytes,

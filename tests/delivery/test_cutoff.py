@@ -14,9 +14,11 @@ from typing import TYPE_CHECKING, Any, Literal
 import pytest
 from delivery.samples import CALL, changed
 from faulty_proxy import BLACK_HOLE, FaultyProxy, Flow, Plan
+from forward_proxy import ForwardProxy
 from opentelemetry.sdk.trace import SpanLimits
 from otlp_backend import DEADLINE_SECONDS, FOREVER_SECONDS, Answer, Certificate, HttpBackend, wait_until
 
+from csm_otel.delivery import destination as destination_module
 from csm_otel.delivery import http
 from csm_otel.delivery.cutoff import Cutoff
 from csm_otel.delivery.destination import Destination
@@ -271,3 +273,21 @@ def test_through_a_proxy_the_limit_holds_too(
     assert isinstance(outcome, Unavailable)
     shown = "http://collector.invalid/v1/traces, through the proxy " + proxy.endpoint.replace("https", "http")
     assert outcome.reason == f"no answer within 3600 s: {shown}"
+
+
+@pytest.mark.parametrize("backend", ["tls"], indirect=True)
+def test_the_limit_holds_for_tls_within_tls(
+    backend: HttpBackend, certificate: Certificate, timers: Timers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A connection through a proxy that is spoken to over TLS has a wrapper in place of a socket."""
+    monkeypatch.setattr(destination_module, "is_this_machine", lambda _host: False)
+    backend.script(Answer(delay_seconds=FOREVER_SECONDS))
+    settings: dict[str, Any] = {"client_certificate": certificate.text, "client_key": certificate.key_text}
+    with ForwardProxy(backend.endpoint, certificate=certificate) as proxy:
+        monkeypatch.setenv("HTTPS_PROXY", proxy.endpoint)
+        monkeypatch.setenv("SSL_CERT_FILE", str(certificate.path))
+        with contextlib.closing(HttpDeliverer(Destination(url=backend.url, **settings), cutoff=timers.cutoff)) as one:
+            outcome = deliver_until(timers, lambda: backend.requests, one)
+    assert outcome == Unavailable(
+        f"no answer within 3600 s: {backend.url}, through the proxy {proxy.endpoint}", may_have_arrived=True
+    )

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from typing import Any
 
 import pytest
-from otlp_backend import DEADLINE_SECONDS
+from otlp_backend import DEADLINE_SECONDS, Certificate
 
 from csm_otel.delivery.deliverer import open_deliverer
 from csm_otel.delivery.destination import Destination, Protocol
@@ -47,3 +48,27 @@ def test_only_the_library_in_use_is_loaded(protocol: str, loaded: str) -> None:
         [sys.executable, "-c", _OPENS, protocol], check=True, capture_output=True, text=True, timeout=DEADLINE_SECONDS
     )
     assert loaded == ended.stdout.strip()
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        pytest.param({}, ["SSL_CERT_FILE: no such file or directory"], id="http"),
+        pytest.param({"protocol": "grpc"}, ["SSL_CERT_FILE: no such file or directory"], id="grpc"),
+        pytest.param({"url": "http://127.0.0.1:1"}, [], id="no-tls"),
+        pytest.param({"certificate": "OWN"}, [], id="own-certificate"),
+    ],
+)
+def test_missing_authorities_are_reported_at_the_start(
+    certificate: Certificate, monkeypatch: pytest.MonkeyPatch, settings: dict[str, str], expected: list[str]
+) -> None:
+    """A variable of other programs that names no certificates is a line, where they would be used."""
+    for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("SSL_CERT_FILE", "/no/such/file")
+    values: dict[str, Any] = {"url": "https://127.0.0.1:1", **settings}
+    if "certificate" in values:
+        values["certificate"] = certificate.text
+    said: list[str] = []
+    open_deliverer(Destination(**values), say=said.append).close()
+    assert expected == said

@@ -28,6 +28,7 @@ from csm_otel.errors import SettingsError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 _REQUEST = encode([CALL], limits=SpanLimits())
 _TIMEOUT_SECONDS = DEADLINE_SECONDS
@@ -273,6 +274,24 @@ def test_tls_with_both_certificates(certificate: Certificate, form: str) -> None
     )
     with GrpcBackend(certificate=certificate) as backend:
         assert _deliver(backend.url, certificate=own, client_key=key, client_certificate=own) == Delivered()
+
+
+@pytest.mark.parametrize(
+    ("variable", "is_folder"),
+    [
+        pytest.param("SSL_CERT_FILE", False, id="file"),
+        pytest.param("SSL_CERT_DIR", True, id="folder"),
+        pytest.param("GRPC_DEFAULT_SSL_ROOTS_FILE_PATH", False, id="grpc"),
+    ],
+)
+def test_authorities_of_the_environment(
+    certificate: Certificate, hashed_folder: Path, monkeypatch: pytest.MonkeyPatch, variable: str, *, is_folder: bool
+) -> None:
+    """A back end is trusted if a variable of the system or of gRPC names its authority."""
+    monkeypatch.setenv(variable, str(hashed_folder if is_folder else certificate.path))
+    with GrpcBackend(certificate=certificate) as backend:
+        outcome = _deliver(backend.url, client_certificate=certificate.text, client_key=certificate.key_text)
+    assert outcome == Delivered()
 
 
 def test_tls_that_fails_is_unavailable(certificate: Certificate) -> None:

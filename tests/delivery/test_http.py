@@ -6,6 +6,7 @@ import base64
 import contextlib
 import datetime as dt
 import gzip
+import os
 import socket
 from dataclasses import replace
 from email.utils import format_datetime
@@ -17,6 +18,7 @@ from forward_proxy import ForwardProxy
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.sdk.trace import SpanLimits
 from otlp_backend import DEADLINE_SECONDS, FOREVER_SECONDS, Answer, Certificate, GrpcBackend, HttpBackend
+from requests.utils import DEFAULT_CA_BUNDLE_PATH
 
 from csm_otel import __version__
 from csm_otel.delivery import destination as destination_module
@@ -463,6 +465,25 @@ def test_what_a_proxy_answers(
     assert outcome == replace(expected, reason=reason)
 
 
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_delivery_through_a_proxy_with_tls(
+    certificate: Certificate, monkeypatch: pytest.MonkeyPatch, scheme: str
+) -> None:
+    """The proxy's own certificate is verified, whatever the back end's scheme."""
+    with (
+        HttpBackend(certificate=certificate if scheme == "https" else None) as backend,
+        ForwardProxy(backend.endpoint, certificate=certificate) as proxy,
+    ):
+        monkeypatch.setattr(destination_module, "is_this_machine", lambda _host: False)
+        monkeypatch.setenv(f"{scheme}_proxy", proxy.endpoint)
+        own: dict[str, Any] = {"client_certificate": certificate.text, "client_key": certificate.key_text}
+        untrusted = _reason(_deliver(backend.url, **own))
+        monkeypatch.setenv("SSL_CERT_FILE", str(certificate.path))
+        assert _deliver(backend.url, **own) == Delivered()
+    assert untrusted.startswith("TLS failed, self-signed certificate: ")
+    assert f"proxy {proxy.endpoint}" in untrusted
+
+
 def test_tls_that_fails_within_a_tunnel_is_not_the_proxys(
     backend: HttpBackend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -510,6 +531,49 @@ def test_tls_with_both_certificates(certificate: Certificate, form: str) -> None
     with HttpBackend(certificate=certificate) as backend:
         assert _deliver(backend.url, **_tls_settings(certificate, form)) == Delivered()
         assert len(backend.accepted) == 1
+
+
+@pytest.mark.parametrize(
+    "variables",
+    [
+        pytest.param({"SSL_CERT_FILE": "FILE"}, id="file"),
+        pytest.param({"SSL_CERT_DIR": "FOLDER"}, id="folder"),
+        pytest.param({"SSL_CERT_DIR": "/no/such/folder:FOLDER"}, id="folders"),
+        pytest.param({"SSL_CERT_FILE": "OTHER", "SSL_CERT_DIR": "FOLDER"}, id="both"),
+        pytest.param({"REQUESTS_CA_BUNDLE": "FILE", "SSL_CERT_FILE": "OTHER"}, id="requests"),
+        pytest.param({"REQUESTS_CA_BUNDLE": "FOLDER"}, id="requests-folder"),
+        pytest.param({"CURL_CA_BUNDLE": "FILE"}, id="curl"),
+    ],
+)
+def test_authorities_of_the_environment(
+    certificate: Certificate,
+    hashed_folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    variables: dict[str, str],
+) -> None:
+    """A back end is trusted if a variable of the system or of requests names its authority."""
+    paths = {"FILE": str(certificate.path), "FOLDER": str(hashed_folder), "OTHER": DEFAULT_CA_BUNDLE_PATH}
+    for name, value in variables.items():
+        monkeypatch.setenv(name, os.pathsep.join(paths.get(word, word) for word in value.split(os.pathsep)))
+    own: dict[str, Any] = {"client_certificate": certificate.text, "client_key": certificate.key_text}
+    with HttpBackend(certificate=certificate) as backend:
+        assert _deliver(backend.url, **own) == Delivered()
+
+
+def test_a_bundle_that_is_not_there_yet(
+    certificate: Certificate, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is sent while the named bundle is missing, which the line says; once it is there, it is used."""
+    bundle = tmp_path / "bundle.pem"
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(bundle))
+    own: dict[str, Any] = {"client_certificate": certificate.text, "client_key": certificate.key_text}
+    with HttpBackend(certificate=certificate) as backend:
+        deliverer = HttpDeliverer(Destination(url=backend.url, **own))
+        with contextlib.closing(deliverer):
+            outcome = deliverer.deliver(_REQUEST, timeout_seconds=_TIMEOUT_SECONDS)
+            bundle.write_text(certificate.text)
+            assert deliverer.deliver(_REQUEST, timeout_seconds=_TIMEOUT_SECONDS) == Delivered()
+    assert outcome == Unavailable(f"no such file or directory: {backend.url}, check REQUESTS_CA_BUNDLE")
 
 
 def test_other_authorities_of_the_environment_do_not_win(

@@ -289,6 +289,12 @@ def test_output_to_stdout() -> None:
             "OTEL_EXPORTER_OTLP_CERTIFICATE: ",
             id="certificate",
         ),
+        pytest.param(
+            [],
+            {"OTEL_EXPORTER_OTLP_ENDPOINT": "https://127.0.0.1:1", "REQUESTS_CA_BUNDLE": "/no/such.pem"},
+            "REQUESTS_CA_BUNDLE: no such file or directory",
+            id="bundle",
+        ),
         pytest.param(["--file", "/no/such/folder/file"], {}, "/no/such/folder/file", id="file"),
         pytest.param(["--output", "/no/such/folder/file"], {}, "/no/such/folder/file", id="output"),
         pytest.param([], {"CSM_OTEL_GRACE_SECONDS": "soon"}, "CSM_OTEL_GRACE_SECONDS: ", id="ours"),
