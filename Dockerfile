@@ -24,6 +24,7 @@ RUN awk '/^[a-z]/ { wanted = /^(hatchling|packaging|pathspec|pluggy|tomlkit|trov
     && pip install --no-cache-dir --only-binary :all: --require-hashes -r requirements-build.lock
 COPY pyproject.toml README.md LICENSE ./
 COPY csm_otel csm_otel
+COPY scripts scripts
 RUN pip wheel --no-deps --no-build-isolation --no-index --wheel-dir dist . \
     && /opt/csm-otel/bin/pip install --no-deps --no-index dist/*.whl
 

@@ -66,7 +66,7 @@ accuracy-senders: $(INSTALLED)
 	$(STEP) "install senders" $(INSTALL_SENDERS)
 	@env PYTHONPATH=tests:examples $(BIN)/python benchmarks/senders.py $(ACCURACY)
 
-$(INSTALLED): requirements-dev.lock pyproject.toml
+$(INSTALLED): requirements-dev.lock pyproject.toml scripts/launcher.py
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "csm-otel needs Python 3.11 or newer; name one with PYTHON=" >&2; exit 1; }
 	@echo "setting up $(VENV)" >&2

@@ -34,13 +34,14 @@ WRITES = "report.stdout"
 TESTS = Path(__file__).parent
 # Folders of tests/ that test the whole program and its environment instead of a module each.
 NO_ROOMS = {"conformance", "e2e", "faults", "interop"}
-# Test modules at the top level without a module: examples/, documents, and a failing network.
+# Test modules at the top level without a module: examples/, documents, a failing network, and the installed script.
 OF_NO_MODULE = {
     "test_architecture",
     "test_demo",
     "test_documents",
     "test_faultproxy",
     "test_faulty_proxy",
+    "test_launcher",
     "test_library",
 }
 _BEFORE_THE_COMMAND = """

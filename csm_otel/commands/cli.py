@@ -56,9 +56,11 @@ def _run(line: CommandLine) -> int:
 
 def _export(line: CommandLine, speaker: Speaker) -> int:
     from csm_otel.config.configuration import read_configuration  # ruff: ignore[import-outside-top-level]
+    from csm_otel.config.environment import remove_variables  # ruff: ignore[import-outside-top-level]
 
     configuration, faults = read_configuration(line.subcommand, line.flags)
     _check([*line.faults, *faults])
+    remove_variables()
     if line.subcommand == "serve":
         from csm_otel.commands.serve import serve  # ruff: ignore[import-outside-top-level]
 

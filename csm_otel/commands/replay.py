@@ -15,7 +15,6 @@ import time
 from typing import TYPE_CHECKING, BinaryIO, assert_never
 
 from csm_otel.commands.wiring import build_bridge
-from csm_otel.config.environment import remove_variables
 from csm_otel.csm.decoding import Decoded
 from csm_otel.csm.events import Ended, Peer, ProcessEnd
 from csm_otel.csm.traceparent import parse_traceparent
@@ -62,7 +61,6 @@ def replay(path: Path, configuration: Configuration, speaker: Speaker) -> int:
         SettingsError: a file, certificate or sampler that is asked for cannot be used.
         RecordingError: the file cannot be read, or is no recording.
     """
-    remove_variables()
     stop = StopSignal(signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
     with _opened(path, stop) as stream:
         reader = _Reader(stream, path, stop)

@@ -13,7 +13,6 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
-from csm_otel.config.environment import remove_variables
 from csm_otel.errors import ControlError, Fault, ListenError, SettingsError, address_text
 from csm_otel.intake.procfs.port_owner import owner_of_port
 from csm_otel.intake.receiver import Receiver
@@ -42,7 +41,6 @@ def serve(configuration: Configuration, speaker: Speaker) -> int:
         ListenError: an address cannot be listened on.
     """
     manager = ServiceManager(os.environ)
-    remove_variables()
     settings = configuration.settings
     stop = StopSignal(signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
     _check_addresses(settings)

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 # The SDK would read these again: limits when imported, failing on what is not a number; attributes with each resource.
 _READ_BY_THE_SDK = re.compile(r"OTEL_(?:ATTRIBUTE|SPAN|EVENT|LINK)_\w*LIMIT|OTEL_RESOURCE_ATTRIBUTES|OTEL_SERVICE_NAME")
 _READ_BY_AWS_SDKS = re.compile(r"AWS_CSM_\w+")
+# With a value for an older version of protobuf, as old scripts need it, ours fails to load.
+_READ_BY_PROTOBUF = re.compile(r"PROTOCOL_BUFFERS_PYTHON_\w+")
+_REMOVED = (_READ_BY_THE_SDK, _READ_BY_AWS_SDKS, _READ_BY_PROTOBUF)
 
 
 class Given(NamedTuple):
@@ -59,7 +62,7 @@ def remove_variables() -> None:
 
     Those of CSM itself are among them: this process must not report its own calls.
     """
-    for name in [name for name in os.environ if _READ_BY_THE_SDK.fullmatch(name) or _READ_BY_AWS_SDKS.fullmatch(name)]:
+    for name in [name for name in os.environ if any(pattern.fullmatch(name) for pattern in _REMOVED)]:
         del os.environ[name]
 
 

@@ -19,6 +19,8 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
+from opentelemetry.context import _SUPPRESS_INSTRUMENTATION_KEY, attach, set_value
+
 from csm_otel.delivery.backoff import Backoff
 from csm_otel.delivery.disk import DISK_GRACE_SECONDS, Disk
 from csm_otel.delivery.ledger import Ledger
@@ -183,6 +185,8 @@ class DeliveryQueue:
     # The delivering thread.
 
     def _deliver_all(self) -> None:
+        # as in the SDK's exporters: an instrumentation loaded into this process makes no spans of our own requests
+        attach(set_value(_SUPPRESS_INSTRUMENTATION_KEY, True))
         while request := self._next():
             for line in self._account(request, self._deliver(request)):
                 self._report(line)

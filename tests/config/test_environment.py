@@ -58,8 +58,9 @@ def test_reading_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_removed_variables(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The variables that the SDK would read again, and CSM's own, are removed; others stay."""
+    """The variables that libraries here must not read are removed; others stay."""
     removed = {"OTEL_RESOURCE_ATTRIBUTES", "OTEL_SERVICE_NAME", "AWS_CSM_ENABLED", "AWS_CSM_PORT"}
+    removed |= {"PROTOCOL_BUFFERS_PYTHON_IMPLEMENTATION", "PROTOCOL_BUFFERS_PYTHON_IMPLEMENTATION_VERSION"}
     removed |= {setting.variable for field, setting in VARIABLES.items() if field.endswith("_limit")}
     kept = {"OTEL_EXPERIMENTAL_RESOURCE_DETECTORS", "OTEL_BSP_SCHEDULE_DELAY", "A_LIMIT", "AWS_REGION"}
     for name in removed | kept:

@@ -13,6 +13,7 @@ from delivery.samples import CALL, changed
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from manual_clock import ManualClock
+from opentelemetry.context import _SUPPRESS_INSTRUMENTATION_KEY, get_value
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.sdk.trace import SpanLimits
 from otlp_backend import DEADLINE_SECONDS, FOREVER_SECONDS, Answer, GrpcBackend, HttpBackend, wait_until
@@ -88,6 +89,17 @@ def test_the_queue_may_be_bounded_in_spans() -> None:
     deliverer.gate.set()
     run.close()
     assert deliverer.delivered == [b"1", b"3", b"4"]
+
+
+def test_deliveries_are_no_spans() -> None:
+    """While a request is delivered, instrumentations of HTTP and gRPC clients are told to make no span of it."""
+    suppressed: list[object] = []
+    deliverer = Scripted(before_each=lambda: suppressed.append(get_value(_SUPPRESS_INSTRUMENTATION_KEY)))
+    run = Run(deliverer)
+    run.put(b"1", b"2")
+    run.close()
+    assert suppressed == [True, True]
+    assert get_value(_SUPPRESS_INSTRUMENTATION_KEY) is None
 
 
 @pytest.mark.parametrize(
