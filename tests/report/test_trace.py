@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from itertools import count
+from typing import Any
 
+import msgspec
 import pytest
 
-from csm_otel.report.trace import Call, Trace, exit_code, http_status, is_process, traces_of
+from csm_otel.report.trace import Call, Trace, exit_code, http_status, is_process, traces_of, went_well
 from csm_otel.spans.data import AttributeValue, Resource, SpanData, SpanKind, SpanRole, TraceContext
 
 MS = 1_000_000
@@ -174,6 +176,20 @@ def test_back_offs(
 def test_throttling(call: Call, *, expected: bool) -> None:
     """A call was throttled if it, or any of its attempts, was answered with a throttling error or status 429."""
     assert call.is_throttled is expected
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        pytest.param({}, True, id="no-error"),
+        pytest.param({"is_error": True}, False, id="an-error"),
+        pytest.param({"attributes": {"csm.outcome": "not_sent"}}, False, id="not-sent"),
+        pytest.param({"attributes": {"csm.attempt_count": 3}}, True, id="after-retries"),
+    ],
+)
+def test_what_went_well(changes: dict[str, Any], *, expected: bool) -> None:
+    """A call went well unless it failed or was never sent; a retry that succeeded did."""
+    assert went_well(msgspec.structs.replace(span(SpanRole.CALL, 0, 1), **changes)) is expected
 
 
 def test_time_in_calls_counts_once() -> None:

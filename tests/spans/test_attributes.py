@@ -92,6 +92,20 @@ def test_plain_attempt() -> None:
         pytest.param({"Fqdn": "etl-in.s3.amazonaws.com"}, {}, "aws.s3.bucket", "etl-in", id="bucket-in-the-host-name"),
         pytest.param({"Fqdn": "etl-in.localhost"}, {}, "aws.s3.bucket", None, id="no-bucket-elsewhere"),
         pytest.param(
+            {"Fqdn": "etl-in.bucket.vpce-0a1b-2c3d.s3.us-east-1.vpce.amazonaws.com"},
+            {},
+            "aws.s3.bucket",
+            "etl-in",
+            id="bucket-at-an-interface-endpoint",
+        ),
+        pytest.param(
+            {"Fqdn": "bucket.vpce-0a1b-2c3d.s3.us-east-1.vpce.amazonaws.com"},
+            {},
+            "aws.s3.bucket",
+            None,
+            id="no-bucket-at-an-interface-endpoint",
+        ),
+        pytest.param(
             {"Fqdn": "etl-in.s3.amazonaws.com", "Service": "SQS"},
             {"Service": "SQS"},
             "aws.s3.bucket",
