@@ -58,6 +58,7 @@ DEADLINE_SECONDS = 60.0
 FOREVER_SECONDS = 3_600.0
 _DECOMPRESS: dict[str, Callable[[bytes], bytes]] = {"": bytes, "gzip": gzip.decompress, "deflate": zlib.decompress}
 _MULTIPLE_CHOICES = 300
+_BAD_REQUEST = 400
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,7 +74,7 @@ class Answer:
     """The HTTP body, instead of an ExportTraceServiceResponse."""
     rejected_spans: int = 0
     message: str = ""
-    """The message of the partial success, or the details of a gRPC failure."""
+    """The message of the partial success, of the status of an HTTP error, or the details of a gRPC failure."""
     retry_after_seconds: float | None = None
     """A google.rpc.RetryInfo in gRPC's status details; for HTTP use ``headers``."""
     status_details: bytes | None = None
@@ -93,6 +94,7 @@ class _Backend:
     def __init__(self) -> None:
         self._changed = threading.Condition()
         self._answers: list[Answer] = []
+        self._metric_answers: list[Answer] = []
         self._is_over = threading.Event()
         self.requests: list[ExportTraceServiceRequest] = []
         """All requests, also those not answered with success."""
@@ -109,6 +111,11 @@ class _Backend:
         """Give these answers to the next requests, then success again."""
         with self._changed:
             self._answers.extend(answers)
+
+    def script_metrics(self, *answers: Answer) -> None:
+        """Do the same for requests for metrics, over HTTP, where the bodies must be given."""
+        with self._changed:
+            self._metric_answers.extend(answers)
 
     def release(self) -> None:
         """Answer all delayed requests at once, and from now on without delay."""
@@ -156,10 +163,11 @@ class _Backend:
             for point in getattr(metric, str(metric.WhichOneof("data"))).data_points
         ]
 
-    def _receive_metrics(self, request: ExportMetricsServiceRequest) -> None:
+    def _receive_metrics(self, request: ExportMetricsServiceRequest) -> Answer:
         with self._changed:
             self.metric_requests.append(request)
             self._changed.notify_all()
+            return self._metric_answers.pop(0) if self._metric_answers else Answer(body=b"")
 
     def _receive_logs(self, request: ExportLogsServiceRequest) -> None:
         """Answer requests for logs with success, and ignore them."""
@@ -253,8 +261,7 @@ class _HttpHandler(BaseHTTPRequestHandler):
         if self.path.partition("?")[0] == "/v1/metrics":
             metrics = ExportMetricsServiceRequest()
             self._parse(body, metrics)
-            self.server.backend._receive_metrics(metrics)
-            self._send(Answer(body=b""))
+            self._send(self.server.backend._receive_metrics(metrics))
             return
         if self.path.partition("?")[0] == "/v1/logs":
             body = _DECOMPRESS[self.headers.get("Content-Encoding", "")](body)
@@ -292,7 +299,8 @@ class _HttpHandler(BaseHTTPRequestHandler):
     def _send(self, answer: Answer) -> None:
         body = answer.body
         if body is None:  # in the form of the request, as specified
-            response = _response(answer)
+            is_error = answer.status >= _BAD_REQUEST
+            response = Status(message=answer.message) if is_error else _response(answer)
             body = MessageToJson(response).encode() if self._is_json else response.SerializeToString()
         self.send_response(answer.status)
         kind = "application/json" if self._is_json else "application/x-protobuf"

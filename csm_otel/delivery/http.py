@@ -13,20 +13,20 @@ import re
 import socket
 import ssl
 import zlib
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urljoin, urlsplit
 
 import requests
-from google.protobuf.message import DecodeError
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 
 from csm_otel import __version__
+from csm_otel.delivery.answer import HTML, JSON, PROTOBUF, media_type, partial_success, status_message
 from csm_otel.delivery.authorities import Authorities, authorities_of
 from csm_otel.delivery.credentials import Credentials
 from csm_otel.delivery.cutoff import Cutoff, CutoffAdapter
 from csm_otel.delivery.json_body import json_body
-from csm_otel.delivery.outcome import Delivered, Outcome, Refused, TooLarge, Unavailable, one_line
+from csm_otel.delivery.outcome import Outcome, Refused, TooLarge, Unavailable, one_line
 from csm_otel.delivery.proxy import CHECK_USER, Proxy
 from csm_otel.errors import Fault, SettingsError, reason_of
 
@@ -54,6 +54,7 @@ _COMPRESS: dict[Compression, Callable[[bytes], bytes]] = {
 }
 _ANSWER_BYTES = 64 * 1024  # a partial success is a sentence; anything longer is a web page
 _ANSWER_CHUNK_BYTES = 4096
+_SHORTEST_SECRET = 4
 _WORDS: dict[type[BaseException], str] = {  # the first that fits
     socket.gaierror: "host name cannot be resolved",
     ConnectionRefusedError: "connection refused",
@@ -84,6 +85,7 @@ class HttpDeliverer:
         self._destination = destination
         self._proxy = _proxy_of(destination)
         self._shown = self._proxy.passed(destination.shown) if self._proxy else destination.shown
+        self._secrets = _secrets_of(destination)
         self._compress = _COMPRESS[destination.compression]
         self._credentials = Credentials(destination)
         self._cutoff = cutoff or Cutoff()
@@ -95,7 +97,7 @@ class HttpDeliverer:
         self._session.headers["User-Agent"] = f"csm-otel/{__version__}"
         self._session.headers.update(dict(destination.headers))
         self._is_json = destination.protocol == "http/json"
-        self._session.headers["Content-Type"] = "application/json" if self._is_json else "application/x-protobuf"
+        self._session.headers["Content-Type"] = JSON if self._is_json else PROTOBUF
         if destination.compression != "none":
             self._session.headers["Content-Encoding"] = destination.compression
         self._session.auth = _authentication(destination)
@@ -141,7 +143,7 @@ class HttpDeliverer:
     def _choose_authorities(self) -> Authorities:
         if self._credentials.certificate:
             return Authorities(file=str(self._credentials.certificate))
-        is_tls = self._destination.is_secure or (self._proxy is not None and self._proxy.url.startswith("https"))
+        is_tls = self._destination.is_secure or (self._proxy is not None and self._proxy.shown.startswith("https:"))
         chosen = authorities_of(self._destination.protocol) if is_tls else Authorities()
         return chosen if chosen.file or chosen.folders else chosen._replace(file=requests.utils.DEFAULT_CA_BUNDLE_PATH)
 
@@ -165,9 +167,11 @@ class HttpDeliverer:
         status = response.status_code
         reason = f"HTTP {status} from {self._shown}"
         if status < http.HTTPStatus.MULTIPLE_CHOICES:
-            if response.headers.get("Content-Type", "").startswith("text/html"):
+            media = self._media_type(response)
+            if media == HTML:
                 return Refused(f"{reason}, with a web page: check OTEL_EXPORTER_OTLP_ENDPOINT")
-            return _delivered(response)
+            delivered = partial_success(_body_of(response), media, self._destination.signal)
+            return replace(delivered, message=self._without_secrets(delivered.message))
         if status < http.HTTPStatus.BAD_REQUEST:
             return Refused(f"{reason} redirects to {self._target(response)}: check OTEL_EXPORTER_OTLP_ENDPOINT")
         return self._error(response, reason)
@@ -176,13 +180,27 @@ class HttpDeliverer:
         status = response.status_code
         if status == http.HTTPStatus.PROXY_AUTHENTICATION_REQUIRED and self._proxy:
             return Unavailable(self._proxy.blamed(f"HTTP {status}", self._destination.shown) + CHECK_USER)
+        message = self._without_secrets(status_message(_body_of(response), self._media_type(response)))
+        reason = f'{reason}, "{message}"' if message else reason
         if status in _RETRYABLE:
             wait = _retry_after_seconds(response.headers.get("Retry-After", ""))
             return Unavailable(reason, wait, may_have_arrived=status in _FROM_A_GATEWAY)
         if status == http.HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
             return TooLarge(f"{reason}: a single span is too large for the back end")
         hint = _HINTS.get(status)
+        if status == http.HTTPStatus.BAD_REQUEST and message:  # what answers so is an OTLP back end
+            hint = None
         return Refused(f"{reason}: {hint}" if hint else reason)
+
+    def _media_type(self, response: requests.Response) -> str:
+        """Return the type of an answer; without a header it is that of the request, as specified."""
+        return media_type(response.headers.get("Content-Type", ""), default=JSON if self._is_json else PROTOBUF)
+
+    def _without_secrets(self, text: str) -> str:
+        """Return a text of the back end without what only it should know, in case it repeats that."""
+        for secret in self._secrets:
+            text = text.replace(secret, "***")
+        return text
 
     def _target(self, response: requests.Response) -> str:
         """Return the host of a redirect's target; the rest of its URL may hold a secret."""
@@ -238,23 +256,31 @@ def _authentication(destination: Destination) -> requests.auth.AuthBase:
     return requests.auth.HTTPBasicAuth(unquote(parts.username), unquote(parts.password or ""))
 
 
-def _delivered(response: requests.Response) -> Delivered:
-    """Return the outcome of an answer; one that cannot be decoded (some back ends send "ok") is a success, too.
+def _secrets_of(destination: Destination) -> list[str]:
+    """Return what must not be shown of headers and URL, the longest first; the shortest of them are no secrets."""
+    parts = urlsplit(destination.url)
+    values = [value for _, value in destination.headers]
+    values += [word for value in values for word in value.split()]
+    values += [parts.username or "", parts.password or "", *re.split(r"[&=]", parts.query)]
+    values += [unquote(value) for value in values]
+    return sorted({value for value in values if len(value) >= _SHORTEST_SECRET}, key=len, reverse=True)
 
-    One whose body is cut off or never ends is a success, too: by its status the request was accepted, and sending it
-    again would store every span twice. Whether some were rejected is unknown then.
+
+def _body_of(response: requests.Response) -> bytes:
+    """Return the body of an answer; nothing of one that is cut off, never ends, or cannot be decompressed.
+
+    It is no failure: the status says already whether the request was accepted, and sending it again would store every
+    span twice.
     """
     body = bytearray()
     try:
         for chunk in response.iter_content(_ANSWER_CHUNK_BYTES):
             body += chunk
             if len(body) > _ANSWER_BYTES:
-                break
-        answer = ExportTraceServiceResponse.FromString(bytes(body))
-    except (DecodeError, requests.RequestException, OSError):
-        return Delivered()
-    partial = answer.partial_success
-    return Delivered(max(partial.rejected_spans, 0), one_line(partial.error_message))
+                return b""
+    except (requests.RequestException, OSError):
+        return b""
+    return bytes(body)
 
 
 def _retry_after_seconds(text: str) -> float | None:

@@ -204,14 +204,14 @@ def test_a_dripping_body_is_not_waited_for(
 ) -> None:
     """The request was accepted by its status, so the rest of the answer is ignored at the limit."""
     is_reading_the_body = threading.Event()
-    read_answer = http._delivered
+    read_answer = http._body_of
 
-    def reading(response: Response) -> Delivered:
+    def reading(response: Response) -> bytes:
         is_reading_the_body.set()
         return read_answer(response)
 
     assert deliver(deliverer) == Delivered()
-    monkeypatch.setattr(http, "_delivered", reading)
+    monkeypatch.setattr(http, "_body_of", reading)
     proxy.change(Plan(answer=Flow(unharmed_bytes=1_000, byte_seconds=_BYTE_SECONDS)))
     backend.script(Answer(rejected_spans=1, message=_LONG_TEXT))
     assert deliver_until(timers, is_reading_the_body.is_set, deliverer) == Delivered()

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from csm_otel.delivery.destination import Protocol
+
 pytestmark = pytest.mark.usefixtures("no_proxy")
 
 _REQUEST = encode([CALL], limits=SpanLimits())
@@ -201,6 +203,90 @@ def test_the_outcome_of_an_answer(backend: HttpBackend, answer: Answer, expected
         reason = expected.reason.replace("URL", backend.url)
         expected = replace(expected, reason=reason)
     assert expected == _deliver(backend.url)
+
+
+_PARTIAL = b'{"partialSuccess": {"rejectedSpans": "2", "errorMessage": "too old"}}'
+
+
+@pytest.mark.parametrize(
+    ("protocol", "content_type", "expected"),
+    [
+        pytest.param("http/protobuf", "application/json; charset=utf-8", Delivered(2, "too old"), id="json"),
+        pytest.param("http/protobuf", "application/x-protobuf", Delivered(), id="not-protobuf"),
+        pytest.param("http/protobuf", "text/plain", Delivered(), id="neither"),
+        pytest.param("http/protobuf", "", Delivered(), id="form-of-protobuf"),
+        pytest.param("http/json", "", Delivered(2, "too old"), id="form-of-json"),
+    ],
+)
+def test_an_answer_is_read_by_its_content_type(
+    backend: HttpBackend, protocol: Protocol, content_type: str, expected: Outcome
+) -> None:
+    """What counts is the type of the answer, and only without one the request's."""
+    backend.script(Answer(body=_PARTIAL, headers={"Content-Type": content_type}))
+    assert _deliver(backend.url, protocol=protocol) == expected
+
+
+@pytest.mark.parametrize("protocol", ["http/protobuf", "http/json"])
+def test_rejected_data_points_are_counted(backend: HttpBackend, protocol: Protocol) -> None:
+    """The partial success of metrics has names of its own in JSON."""
+    body = b'{"partialSuccess": {"rejectedDataPoints": 3, "errorMessage": "too old"}}'
+    backend.script_metrics(Answer(body=body, headers={"Content-Type": "application/json"}))
+    destination = Destination(url=f"{backend.endpoint}/v1/metrics", signal="metrics", protocol=protocol)
+    with contextlib.closing(HttpDeliverer(destination)) as deliverer:
+        assert deliverer.deliver(b"", timeout_seconds=_TIMEOUT_SECONDS) == Delivered(3, "too old")
+
+
+@pytest.mark.parametrize(
+    ("status", "expected"),
+    [
+        pytest.param(400, Refused('HTTP 400 from URL, "no such tenant"'), id="400"),
+        pytest.param(403, Refused('HTTP 403 from URL, "no such tenant": check OTEL_EXPORTER_OTLP_HEADERS'), id="403"),
+        pytest.param(
+            413,
+            TooLarge('HTTP 413 from URL, "no such tenant": a single span is too large for the back end'),
+            id="413",
+        ),
+        pytest.param(429, Unavailable('HTTP 429 from URL, "no such tenant"'), id="429"),
+    ],
+)
+@pytest.mark.parametrize("protocol", ["http/protobuf", "http/json"])
+def test_the_status_of_an_error_has_a_message(
+    backend: HttpBackend, protocol: Protocol, status: int, expected: Refused | TooLarge | Unavailable
+) -> None:
+    """Its words are in the line, in either form."""
+    backend.script(Answer(status=status, message="no such\ntenant"))
+    expected = replace(expected, reason=expected.reason.replace("URL", backend.url))
+    assert _deliver(backend.url, protocol=protocol) == expected
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        pytest.param({"status": 401}, id="error"),
+        pytest.param({"rejected_spans": 1}, id="partial-success"),
+    ],
+)
+def test_what_a_back_end_repeats_of_secrets_is_not_shown(backend: HttpBackend, answer: dict[str, Any]) -> None:
+    """Neither headers nor what is secret in the URL, whole or in part, in the back end's words."""
+    secrets = ["Bearer hunter2", "hunter2", "pa/ss", "pa%2Fss", "somebody", "a-key"]
+    backend.script(Answer(message=f"not: {', '.join(secrets)}!", **answer))
+    url = backend.url.replace("//", "//somebody:pa%2Fss@") + "?key=a-key&v=1"
+    outcome = _deliver(url, headers=(("authorization", "Bearer hunter2"), ("x", "1")))
+    text = outcome.message if isinstance(outcome, Delivered) else _reason(outcome)
+    assert "not: ***, ***, ***, ***, ***, ***!" in text
+
+
+def test_an_endless_or_broken_error_is_the_error(backend: HttpBackend) -> None:
+    """A body that cannot be read changes nothing about the status."""
+    expected = Unavailable(f"HTTP 503 from {backend.url}")
+    backend.script(
+        Answer(
+            status=503, body=b'{"message": "' + b"x" * 100_000 + b'"}', headers={"Content-Type": "application/json"}
+        ),
+        Answer(status=503, body=b"no gzip", headers={"Content-Encoding": "gzip"}),
+        Answer(status=503, body=b"x", headers={"Content-Type": "text/html"}),
+    )
+    assert [_deliver(backend.url) for _ in range(3)] == [expected] * 3
 
 
 def test_retry_after_may_be_a_date(backend: HttpBackend) -> None:

@@ -224,9 +224,24 @@ def test_a_redirection_is_a_failure() -> None:
     assert run.dropped == {"refused": 2}
 
 
-def test_rejected_spans_are_counted_with_the_reason(backend: Backend) -> None:
+@pytest.mark.parametrize(
+    "answer",
+    [
+        pytest.param(Answer(rejected_spans=1, message="too old"), id="own-form"),
+        pytest.param(
+            Answer(
+                rejected_spans=1,
+                message="too old",
+                body=b'{"partialSuccess": {"rejectedSpans": "1", "errorMessage": "too old"}}',
+                headers={"Content-Type": "application/json"},
+            ),
+            id="json-over-http",
+        ),
+    ],
+)
+def test_rejected_spans_are_counted_with_the_reason(backend: Backend, answer: Answer) -> None:
     """A partial success is delivered except for rejected spans, in the back end's words, and not sent again."""
-    backend.script(Answer(rejected_spans=1, message="too old"))
+    backend.script(answer)
     run = Run(_deliverer_to(backend.endpoint, backend))
     run.put(encode(_CALLS, limits=SpanLimits()), spans=4)
     run.close()
