@@ -9,9 +9,6 @@ from __future__ import annotations
 import email.utils
 import gzip
 import http.client
-import re
-import socket
-import ssl
 import zlib
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -25,28 +22,20 @@ from csm_otel.delivery.answer import HTML, JSON, PROTOBUF, media_type, partial_s
 from csm_otel.delivery.authorities import Authorities, authorities_of
 from csm_otel.delivery.credentials import Credentials
 from csm_otel.delivery.cutoff import Cutoff, CutoffAdapter
+from csm_otel.delivery.failure import Failure, no_answer
 from csm_otel.delivery.json_body import json_body
 from csm_otel.delivery.outcome import Outcome, Refused, TooLarge, Unavailable, one_line
 from csm_otel.delivery.proxy import CHECK_USER, Proxy
-from csm_otel.errors import Fault, SettingsError, reason_of
+from csm_otel.errors import Fault, SettingsError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from csm_otel.delivery.destination import Compression, Destination
 
 _RETRYABLE = frozenset({429, 502, 503, 504})
 _FROM_A_GATEWAY = frozenset({502, 504})  # which does not know whether the request was processed
-# With these the request was not sent.
-_BEFORE_SENDING = (
-    socket.gaierror,
-    ConnectionRefusedError,
-    requests.exceptions.ConnectTimeout,
-    requests.exceptions.InvalidURL,  # the proxy's: the back end's is checked at the start
-)
-_CERTIFICATE = "OTEL_EXPORTER_OTLP_CERTIFICATE"
 _PROXY_SCHEMES = ("http", "https")
-_TUNNEL_STATUS = re.compile(r"Tunnel connection failed: (\d{3})\b")  # http.client's text for an answer to CONNECT
 _COMPRESS: dict[Compression, Callable[[bytes], bytes]] = {
     "none": bytes,
     "gzip": gzip.compress,
@@ -55,12 +44,6 @@ _COMPRESS: dict[Compression, Callable[[bytes], bytes]] = {
 _ANSWER_BYTES = 64 * 1024  # a partial success is a sentence; anything longer is a web page
 _ANSWER_CHUNK_BYTES = 4096
 _SHORTEST_SECRET = 4
-_WORDS: dict[type[BaseException], str] = {  # the first that fits
-    socket.gaierror: "host name cannot be resolved",
-    ConnectionRefusedError: "connection refused",
-    ConnectionError: "connection closed without an answer",
-    http.client.BadStatusLine: "answer is not HTTP",
-}
 _HINTS = {
     400: "not understood, check OTEL_EXPORTER_OTLP_PROTOCOL and that this is an OTLP back end",
     401: "check OTEL_EXPORTER_OTLP_HEADERS",
@@ -153,15 +136,17 @@ class HttpDeliverer:
 
     def _failure(self, error: Exception, timeout_seconds: float) -> Unavailable:
         is_connecting = self._cutoff.is_connecting
-        was_sent = not any(map(_is_before_reading, _causes(error))) and not is_connecting
+        failure = Failure(error)
+        was_sent = not failure.is_before_reading and not is_connecting
         if self._cutoff.is_cut:
-            return Unavailable(f"{_no_answer(timeout_seconds)}: {self._shown}", may_have_arrived=was_sent)
-        what = _what_failed(error, timeout_seconds)
-        if self._proxy and is_connecting and _is_of_a_proxy(error):
-            reason = self._proxy.blamed(what, self._destination.shown)
-            return Unavailable(f"{reason}{_proxy_hint_for(error)}", may_have_arrived=was_sent)
-        hint = _hint_for(error, self._authorities.variable or _CERTIFICATE)
-        return Unavailable(f"{what}: {self._shown}{hint}", may_have_arrived=was_sent)
+            return Unavailable(f"{no_answer(timeout_seconds)}: {self._shown}", may_have_arrived=was_sent)
+        what = failure.what(timeout_seconds)
+        variable = self._authorities.variable
+        if self._proxy and is_connecting and failure.is_of_a_proxy(is_secure=self._destination.is_secure):
+            reason = self._proxy.blamed(what, self._destination.shown) + failure.proxy_hint(variable)
+        else:
+            reason = f"{what}: {self._shown}{failure.hint(variable)}"
+        return Unavailable(reason, may_have_arrived=was_sent)
 
     def _outcome(self, response: requests.Response) -> Outcome:
         status = response.status_code
@@ -260,8 +245,9 @@ def _secrets_of(destination: Destination) -> list[str]:
     """Return what must not be shown of headers and URL, the longest first; the shortest of them are no secrets."""
     parts = urlsplit(destination.url)
     values = [value for _, value in destination.headers]
-    values += [word for value in values for word in value.split()]
-    values += [parts.username or "", parts.password or "", *re.split(r"[&=]", parts.query)]
+    values += [word for value in values for word in value.split()[1:]]  # without the scheme, as in "Bearer token"
+    values += [pair.rpartition("=")[2] for pair in parts.query.split("&")]
+    values += [parts.username or "", parts.password or ""]
     values += [unquote(value) for value in values]
     return sorted({value for value in values if len(value) >= _SHORTEST_SECRET}, key=len, reverse=True)
 
@@ -292,83 +278,3 @@ def _retry_after_seconds(text: str) -> float | None:
     except (ValueError, OverflowError):
         return None
     return max((date.replace(tzinfo=date.tzinfo or UTC) - datetime.now(UTC)).total_seconds(), 0.0)
-
-
-def _what_failed(error: Exception, timeout_seconds: float) -> str:
-    """Return the cause beneath the layers of requests, in words: their own texts are printed Python objects."""
-    causes = list(_causes(error))
-    if any(isinstance(cause, requests.Timeout | TimeoutError) for cause in causes):
-        return _no_answer(timeout_seconds)
-    words = (_words_for(cause) for cause in causes)
-    return next((text for text in words if text), "connection failed")
-
-
-def _no_answer(timeout_seconds: float) -> str:
-    return f"no answer within {timeout_seconds:g} s"
-
-
-def _is_before_reading(cause: BaseException) -> bool:
-    """Return whether the back end cannot have read the request; a TLS 1.3 refusal comes after it was sent."""
-    is_alert = isinstance(cause, ssl.SSLError) and "ALERT" in (cause.reason or "")
-    return is_alert or isinstance(cause, _BEFORE_SENDING)
-
-
-def _words_for(cause: BaseException) -> str | None:
-    if isinstance(cause, ssl.SSLCertVerificationError):
-        return f"TLS failed, {one_line(cause.verify_message)}"
-    if isinstance(cause, ssl.SSLError):
-        reason = cause.reason or "connection closed by the back end"
-        return f"TLS failed, {one_line(reason.lower().replace('_', ' '))}"
-    if status := _tunnel_status(cause):
-        return f"HTTP {status}"
-    for kind, words in _WORDS.items():
-        if isinstance(cause, kind):
-            return words
-    return reason_of(cause) if isinstance(cause, OSError) and cause.strerror else None
-
-
-def _hint_for(error: Exception, authorities: str) -> str:
-    """Return the variables to check, the one that names the authorities among them."""
-    causes = list(_causes(error))
-    if any(isinstance(cause, FileNotFoundError) for cause in causes):
-        return f", check {authorities}"
-    if any(isinstance(cause, ssl.SSLError) for cause in causes):
-        names = ", ".join(dict.fromkeys((_CERTIFICATE, authorities)))
-        return f", check {names} and the scheme of OTEL_EXPORTER_OTLP_ENDPOINT"
-    if any(isinstance(cause, http.client.BadStatusLine | ConnectionResetError) for cause in causes):
-        return ", check OTEL_EXPORTER_OTLP_PROTOCOL (port 4317 is gRPC's)"
-    return ""
-
-
-def _is_of_a_proxy(error: Exception) -> bool:
-    """Return whether an error while connecting by way of a proxy is the proxy's: TLS within its tunnel is not."""
-    causes = list(_causes(error))
-    is_tls = any(isinstance(cause, ssl.SSLError) for cause in causes)
-    return not is_tls or any(isinstance(cause, requests.exceptions.ProxyError) for cause in causes)
-
-
-def _proxy_hint_for(error: Exception) -> str:
-    if any(isinstance(cause, ssl.SSLError) for cause in _causes(error)):
-        return ", check the scheme of its URL"
-    statuses = map(_tunnel_status, _causes(error))
-    return CHECK_USER if http.HTTPStatus.PROXY_AUTHENTICATION_REQUIRED in statuses else ""
-
-
-def _tunnel_status(cause: BaseException) -> int | None:
-    """Return the status with which a proxy refused CONNECT, if this is that error."""
-    found = _TUNNEL_STATUS.match(str(cause)) if isinstance(cause, OSError) else None
-    return int(found[1]) if found else None
-
-
-def _causes(error: BaseException) -> Iterator[BaseException]:
-    """Yield an error and its causes, each once; urllib3 keeps some only as arguments."""
-    waiting: list[BaseException] = [error]
-    seen: set[int] = set()
-    while waiting:
-        cause = waiting.pop(0)
-        if id(cause) in seen:
-            continue
-        seen.add(id(cause))
-        yield cause
-        reasons = (getattr(cause, "reason", None), cause.__cause__, cause.__context__, *cause.args)
-        waiting += [reason for reason in reasons if isinstance(reason, BaseException)]

@@ -276,6 +276,13 @@ def test_what_a_back_end_repeats_of_secrets_is_not_shown(backend: HttpBackend, a
     assert "not: ***, ***, ***, ***, ***, ***!" in text
 
 
+def test_words_that_are_no_secrets_are_shown(backend: HttpBackend) -> None:
+    """The scheme of a header and the names of a query may be what the back end speaks of."""
+    backend.script(Answer(status=401, message="Bearer token: api-key not among 1"))
+    outcome = _deliver(f"{backend.url}?api-key=hunter2", headers=(("authorization", "Bearer hunter2"), ("x", "1")))
+    assert '"Bearer token: api-key not among 1"' in _reason(outcome)
+
+
 def test_an_endless_or_broken_error_is_the_error(backend: HttpBackend) -> None:
     """A body that cannot be read changes nothing about the status."""
     expected = Unavailable(f"HTTP 503 from {backend.url}")
@@ -566,8 +573,8 @@ def test_delivery_through_a_proxy_with_tls(
         untrusted = _reason(_deliver(backend.url, **own))
         monkeypatch.setenv("SSL_CERT_FILE", str(certificate.path))
         assert _deliver(backend.url, **own) == Delivered()
-    assert untrusted.startswith("TLS failed, self-signed certificate: ")
-    assert f"proxy {proxy.endpoint}" in untrusted
+    assert untrusted.startswith(f"TLS failed, self-signed certificate: proxy {proxy.endpoint}, for {backend.url}")
+    assert untrusted.endswith(", check SSL_CERT_FILE")
 
 
 def test_tls_that_fails_within_a_tunnel_is_not_the_proxys(
