@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import Literal
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from csm_otel.delivery.this_machine import is_this_machine
 
@@ -12,6 +12,7 @@ Signal = Literal["traces", "metrics"]
 Protocol = Literal["http/protobuf", "http/json", "grpc"]
 Compression = Literal["none", "gzip", "deflate"]
 
+_SHORTEST_SECRET = 4
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
@@ -67,3 +68,19 @@ class Destination:
     @property
     def _is_socket(self) -> bool:
         return self.url.startswith("unix")
+
+    def without_secrets(self, text: str) -> str:
+        """Return a text of the back end without what only it should know, in case it repeats headers or the URL."""
+        for secret in self._secrets():
+            text = text.replace(secret, "***")
+        return text
+
+    def _secrets(self) -> list[str]:
+        """Return the secrets, the longest first; the shortest values are none, and would hide words."""
+        parts = urlsplit(self.url)
+        values = [value for _, value in self.headers]
+        values += [word for value in values for word in value.split()[1:]]  # without the scheme, as in "Bearer token"
+        values += [pair.rpartition("=")[2] for pair in parts.query.split("&")]
+        values += [parts.username or "", parts.password or ""]
+        values += [unquote(value) for value in values]
+        return sorted({value for value in values if len(value) >= _SHORTEST_SECRET}, key=len, reverse=True)

@@ -8,18 +8,19 @@ from __future__ import annotations
 import os
 import re
 import threading
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import grpc
 from google.protobuf.message import DecodeError
 from google.rpc.error_details_pb2 import RetryInfo  # type: ignore[import-untyped]
 from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 
 from csm_otel import __version__
+from csm_otel.delivery.answer import PROTOBUF, partial_success
 from csm_otel.delivery.authorities import authorities_of
 from csm_otel.delivery.credentials import Credentials
-from csm_otel.delivery.outcome import Delivered, Outcome, Refused, TooLarge, Unavailable, one_line
+from csm_otel.delivery.outcome import Outcome, Refused, TooLarge, Unavailable
 from csm_otel.delivery.proxy import CHECK_USER, Proxy, is_excepted
 from csm_otel.errors import Fault, SettingsError, quoted
 
@@ -114,7 +115,8 @@ class GrpcDeliverer:
             return self._failure(error, timeout_seconds)
         except ValueError:  # the channel was closed before the call
             return Unavailable(f"closed: {self._shown}")
-        return _delivered(answer)
+        delivered = partial_success(answer, PROTOBUF, self._destination.signal)
+        return replace(delivered, message=self._destination.without_secrets(delivered.message))
 
     def close(self) -> None:
         """Close the channel; a delivery under way ends at once."""
@@ -164,15 +166,6 @@ class GrpcDeliverer:
         status = _PROXY_STATUS.search(text)
         line = self._proxy.blamed(f"HTTP {status[1]}" if status else what, self._destination.authority)
         return f"{line}{CHECK_USER}" if status and status[1] == _WANTS_USER else line
-
-
-def _delivered(answer: bytes) -> Delivered:
-    """Return the outcome of an answer; one that cannot be decoded is a success, too, by its status."""
-    try:
-        partial = ExportTraceServiceResponse.FromString(answer).partial_success
-    except DecodeError:
-        return Delivered()
-    return Delivered(max(partial.rejected_spans, 0), one_line(partial.error_message))
 
 
 def _metadata(destination: Destination) -> tuple[tuple[str, str], ...]:

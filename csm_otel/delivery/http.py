@@ -9,6 +9,7 @@ from __future__ import annotations
 import email.utils
 import gzip
 import http.client
+import os
 import zlib
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -25,7 +26,7 @@ from csm_otel.delivery.cutoff import Cutoff, CutoffAdapter
 from csm_otel.delivery.failure import Failure, no_answer
 from csm_otel.delivery.json_body import json_body
 from csm_otel.delivery.outcome import Outcome, Refused, TooLarge, Unavailable, one_line
-from csm_otel.delivery.proxy import CHECK_USER, Proxy
+from csm_otel.delivery.proxy import CHECK_USER, Proxy, is_excepted
 from csm_otel.errors import Fault, SettingsError
 
 if TYPE_CHECKING:
@@ -43,7 +44,6 @@ _COMPRESS: dict[Compression, Callable[[bytes], bytes]] = {
 }
 _ANSWER_BYTES = 64 * 1024  # a partial success is a sentence; anything longer is a web page
 _ANSWER_CHUNK_BYTES = 4096
-_SHORTEST_SECRET = 4
 _HINTS = {
     400: "not understood, check OTEL_EXPORTER_OTLP_PROTOCOL and that this is an OTLP back end",
     401: "check OTEL_EXPORTER_OTLP_HEADERS",
@@ -66,17 +66,11 @@ class HttpDeliverer:
 
     def __init__(self, destination: Destination, *, cutoff: Cutoff | None = None) -> None:
         self._destination = destination
-        self._proxy = _proxy_of(destination)
-        self._shown = self._proxy.passed(destination.shown) if self._proxy else destination.shown
-        self._secrets = _secrets_of(destination)
         self._compress = _COMPRESS[destination.compression]
         self._credentials = Credentials(destination)
         self._cutoff = cutoff or Cutoff()
         self._session = _Session()
         self._session.trust_env = False  # proxies and authorities are chosen here; ~/.netrc is nobody's choice
-        self._authorities = self._choose_authorities()
-        for scheme in ("http://", "https://"):
-            self._session.mount(scheme, _Adapter(self._cutoff, self._authorities))
         self._session.headers["User-Agent"] = f"csm-otel/{__version__}"
         self._session.headers.update(dict(destination.headers))
         self._is_json = destination.protocol == "http/json"
@@ -91,6 +85,11 @@ class HttpDeliverer:
             is_header = isinstance(error, requests.exceptions.InvalidHeader)
             name = "OTEL_EXPORTER_OTLP_HEADERS" if is_header else "OTEL_EXPORTER_OTLP_ENDPOINT"
             raise SettingsError([Fault(name, "cannot be sent over HTTP")]) from None  # its text quotes values
+        self._proxy = _proxy_of(destination)
+        self._shown = self._proxy.passed(destination.shown) if self._proxy else destination.shown
+        self._authorities = self._choose_authorities()
+        for scheme in ("http://", "https://"):
+            self._session.mount(scheme, _Adapter(self._cutoff, self._authorities))
 
     def deliver(self, request: bytes, *, timeout_seconds: float) -> Outcome:
         """Post one request, within ``timeout_seconds`` altogether; each address of a host name has that time."""
@@ -156,7 +155,7 @@ class HttpDeliverer:
             if media == HTML:
                 return Refused(f"{reason}, with a web page: check OTEL_EXPORTER_OTLP_ENDPOINT")
             delivered = partial_success(_body_of(response), media, self._destination.signal)
-            return replace(delivered, message=self._without_secrets(delivered.message))
+            return replace(delivered, message=self._destination.without_secrets(delivered.message))
         if status < http.HTTPStatus.BAD_REQUEST:
             return Refused(f"{reason} redirects to {self._target(response)}: check OTEL_EXPORTER_OTLP_ENDPOINT")
         return self._error(response, reason)
@@ -165,7 +164,7 @@ class HttpDeliverer:
         status = response.status_code
         if status == http.HTTPStatus.PROXY_AUTHENTICATION_REQUIRED and self._proxy:
             return Unavailable(self._proxy.blamed(f"HTTP {status}", self._destination.shown) + CHECK_USER)
-        message = self._without_secrets(status_message(_body_of(response), self._media_type(response)))
+        message = self._destination.without_secrets(status_message(_body_of(response), self._media_type(response)))
         reason = f'{reason}, "{message}"' if message else reason
         if status in _RETRYABLE:
             wait = _retry_after_seconds(response.headers.get("Retry-After", ""))
@@ -180,12 +179,6 @@ class HttpDeliverer:
     def _media_type(self, response: requests.Response) -> str:
         """Return the type of an answer; without a header it is that of the request, as specified."""
         return media_type(response.headers.get("Content-Type", ""), default=JSON if self._is_json else PROTOBUF)
-
-    def _without_secrets(self, text: str) -> str:
-        """Return a text of the back end without what only it should know, in case it repeats that."""
-        for secret in self._secrets:
-            text = text.replace(secret, "***")
-        return text
 
     def _target(self, response: requests.Response) -> str:
         """Return the host of a redirect's target; the rest of its URL may hold a secret."""
@@ -226,8 +219,9 @@ class _Adapter(CutoffAdapter):
 
 
 def _proxy_of(destination: Destination) -> Proxy | None:
-    """Return the proxy that requests would choose, which honours NO_PROXY, or None."""
-    if destination.is_loopback:
+    """Return the proxy that requests would choose, or None for a back end that is excepted."""
+    no_proxy = os.environ.get("no_proxy") or os.environ.get("NO_PROXY", "")
+    if destination.is_loopback or is_excepted(destination.authority, no_proxy):
         return None
     url = requests.utils.select_proxy(destination.url, requests.utils.get_environ_proxies(destination.url))
     return Proxy.of(url, schemes=_PROXY_SCHEMES) if url else None
@@ -239,17 +233,6 @@ def _authentication(destination: Destination) -> requests.auth.AuthBase:
     if parts.username is None or any(key.lower() == "authorization" for key, _ in destination.headers):
         return _ConfiguredHeadersOnly()
     return requests.auth.HTTPBasicAuth(unquote(parts.username), unquote(parts.password or ""))
-
-
-def _secrets_of(destination: Destination) -> list[str]:
-    """Return what must not be shown of headers and URL, the longest first; the shortest of them are no secrets."""
-    parts = urlsplit(destination.url)
-    values = [value for _, value in destination.headers]
-    values += [word for value in values for word in value.split()[1:]]  # without the scheme, as in "Bearer token"
-    values += [pair.rpartition("=")[2] for pair in parts.query.split("&")]
-    values += [parts.username or "", parts.password or ""]
-    values += [unquote(value) for value in values]
-    return sorted({value for value in values if len(value) >= _SHORTEST_SECRET}, key=len, reverse=True)
 
 
 def _body_of(response: requests.Response) -> bytes:

@@ -64,9 +64,9 @@ class Proxy(NamedTuple):
 
 
 def is_excepted(authority: str, no_proxy: str) -> bool:
-    """Return whether NO_PROXY excepts a back end, ``host:port``, as requests understands the variable.
+    """Return whether NO_PROXY excepts a back end, ``host:port``.
 
-    requests is not asked, as only HTTP needs it.
+    requests has the same rules, but for IPv6 networks and for ports of addresses.
     """
     host = authority.rpartition(":")[0].strip("[]").lower()
     entries = [entry.strip().lower() for entry in no_proxy.split(",") if entry.strip()]
@@ -74,7 +74,13 @@ def is_excepted(authority: str, no_proxy: str) -> bool:
 
 
 def _excepts(entry: str, host: str, authority: str) -> bool:
+    if entry in {"*", host, authority, f"[{host}]"}:
+        return True
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        domain = f".{entry.lstrip('.')}"
+        return f".{host}".endswith(domain) or f".{authority}".endswith(domain)
     with contextlib.suppress(ValueError):
-        return ipaddress.ip_address(host) in ipaddress.ip_network(entry, strict=False)
-    domain = f".{entry.lstrip('.')}"
-    return entry == "*" or any(f".{name}".endswith(domain) for name in (host, authority))
+        return address in ipaddress.ip_network(entry, strict=False)
+    return False

@@ -49,3 +49,23 @@ def test_its_repr_holds_no_secret() -> None:
         client_certificate="hunter2",
     )
     assert "hunter2" not in repr(destination)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        pytest.param("Bearer hunter2 is unknown", "*** is unknown", id="header"),
+        pytest.param("hunter2 is unknown", "*** is unknown", id="without-scheme"),
+        pytest.param("no Bearer token", "no Bearer token", id="scheme"),
+        pytest.param("pa%2Fss or pa/ss of somebody", "*** or *** of ***", id="url"),
+        pytest.param("api-key a-key, 1", "api-key ***, 1", id="query"),
+        pytest.param("", "", id="empty"),
+    ],
+)
+def test_a_text_without_secrets(text: str, expected: str) -> None:
+    """Values of headers, user, password and query are hidden; names, schemes and short values are not."""
+    destination = Destination(
+        url="http://somebody:pa%2Fss@c.test/p?api-key=a-key&v=1",
+        headers=(("authorization", "Bearer hunter2"), ("x", "1")),
+    )
+    assert destination.without_secrets(text) == expected

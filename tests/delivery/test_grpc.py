@@ -99,6 +99,13 @@ def test_an_answer_that_cannot_be_read_is_a_success() -> None:
         server.stop(grace=None).wait(DEADLINE_SECONDS)
 
 
+def test_what_a_back_end_repeats_of_headers_is_not_shown(backend: GrpcBackend) -> None:
+    """A header's value is not in the line about rejected spans."""
+    backend.script(Answer(rejected_spans=1, message="not for hunter2"))
+    outcome = _deliver(backend.url, headers=(("authorization", "Bearer hunter2"),))
+    assert outcome == Delivered(1, "not for ***")
+
+
 def test_configured_headers_are_metadata(backend: GrpcBackend) -> None:
     """OTEL_EXPORTER_OTLP_HEADERS arrive, their names in lower case as HTTP/2 asks."""
     _deliver(backend.url, headers=(("X-Tenant", "a b"),))

@@ -461,9 +461,10 @@ def test_no_proxy_has_its_usual_meaning(monkeypatch: pytest.MonkeyPatch, no_prox
 def test_no_proxy_may_be_a_network(monkeypatch: pytest.MonkeyPatch) -> None:
     """An address within a network of NO_PROXY is reached directly."""
     monkeypatch.setenv("HTTP_PROXY", "socks5://127.0.0.1:1")
-    monkeypatch.setenv("NO_PROXY", "192.0.2.0/24")
-    deliverers = [HttpDeliverer(Destination(url=f"http://{host}/")) for host in ("192.0.2.7", "198.51.100.7")]
-    assert [deliverer._proxy is None for deliverer in deliverers] == [True, False]
+    monkeypatch.setenv("NO_PROXY", "192.0.2.0/24,2001:db8::/32")
+    hosts = ("192.0.2.7", "[2001:db8::7]", "198.51.100.7", "[2001:db9::7]")
+    deliverers = [HttpDeliverer(Destination(url=f"http://{host}/")) for host in hosts]
+    assert [deliverer._proxy is None for deliverer in deliverers] == [True, True, False, False]
 
 
 @pytest.mark.parametrize(

@@ -50,7 +50,8 @@ def test_lines_about_a_failure() -> None:
     assert proxy.passed("http://c/") == "http://c/, through the proxy http://proxy:3128"
 
 
-_NO_PROXY = " .internal, example.com ,Other.Example, 192.0.2.0/24,198.51.100.7,2001:db8::/32,::2,named.example:4317"
+_NO_PROXY = " .internal, example.com ,Other.Example, 192.0.2.0/24,198.51.100.7,2001:db8::/32,::2,[::4],[::5]:4317,2.7,\
+198.51.100.8:4317,named.example:4317"
 
 
 @pytest.mark.parametrize(
@@ -68,6 +69,12 @@ _NO_PROXY = " .internal, example.com ,Other.Example, 192.0.2.0/24,198.51.100.7,2
         pytest.param("192.0.2.200:4317", True, id="network"),
         pytest.param("192.0.3.1:4317", False, id="other-network"),
         pytest.param("198.51.100.7:4317", True, id="address"),
+        pytest.param("198.51.100.8:4317", True, id="address-with-port"),
+        pytest.param("198.51.100.8:4318", False, id="address-with-other-port"),
+        pytest.param("198.51.2.7:4317", False, id="end-of-an-address"),
+        pytest.param("[::4]:4317", True, id="ipv6-in-brackets"),
+        pytest.param("[::5]:4317", True, id="ipv6-with-port"),
+        pytest.param("[::5]:4318", False, id="ipv6-with-other-port"),
         pytest.param("[2001:db8::7]:4317", True, id="ipv6-network"),
         pytest.param("[::2]:4317", True, id="ipv6-address"),
         pytest.param("[::3]:4317", False, id="other-ipv6-address"),
