@@ -4,7 +4,7 @@ Between two datagrams these equations hold:
 
     sent to a socket, if the send succeeded = read + dropped by the kernel
     read, over all sockets                  = received + late
-    received                                = decoded + malformed, over all reasons + not allowed + undecoded
+    received                                = decoded + malformed, over all reasons + not allowed + undecoded + reports
     calls                                   = released, over all reasons + pending calls
     attempts                                = attempts in calls + orphans, over all reasons + pending attempts
 """
@@ -43,6 +43,10 @@ class Tally:
     """Datagrams left in the sockets at shutdown because decoding ran out of time."""
     datagrams_late: int = 0
     """Datagrams that arrived after the end of the command of `exec` or of the daemon: read, but not received."""
+    reports: int = 0
+    """Datagrams in which a nested `exec` reported how many calls it had seen."""
+    calls_reported: int = 0
+    """Calls in those reports: they were seen there and not here."""
     sockets: tuple[SocketCounters, ...] = ()
     """Counters of each socket."""
     lines_unrecorded: int = 0

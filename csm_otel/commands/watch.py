@@ -16,6 +16,7 @@ from csm_otel.config.configuration import Configuration, read_configuration
 from csm_otel.config.environment import remove_variables
 from csm_otel.errors import reason_of
 from csm_otel.files.line_file import STDOUT
+from csm_otel.intake.nested import receiver_in, report_calls
 from csm_otel.intake.receiver import Receiver
 from csm_otel.process.speaker import Speaker
 from csm_otel.report.tally import render_tally
@@ -37,6 +38,7 @@ _FALLBACK_WIDTH = 100  # columns, if the output is no terminal
 
 def watch(child: Child, sock: socket.socket, launch: Launch, flags: Mapping[str, object], speaker: Speaker) -> None:
     """Trace the command until it ends, deliver its spans, and print waterfall and tally."""
+    replaced = receiver_in(os.environ)
     receiver = Receiver(sock)
     screen = TraceBuffer()
     configuration, bridge = _build(receiver, launch, flags, speaker, screen)
@@ -50,6 +52,8 @@ def watch(child: Child, sock: socket.socket, launch: Launch, flags: Mapping[str,
         deadline=time.monotonic() + configuration.drain_seconds,
         until_ns=child.ended_ns if is_exact else None,
     )
+    if replaced is not None and (calls := bridge.tally.calls + bridge.tally.calls_reported):
+        report_calls(replaced, calls)
     _report(configuration.settings, bridge, screen, speaker, launch=launch, child=child)
 
 

@@ -11,6 +11,7 @@ from csm_otel.csm.decoding import Decoded, decode
 from csm_otel.engine.drain import Drain
 from csm_otel.errors import MalformedDatagramError
 from csm_otel.intake.binding import DEFAULT_BUFFER_BYTES
+from csm_otel.intake.nested import reported_calls
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -158,6 +159,9 @@ class Agent:
     def _process(self, datagram: Datagram) -> None:
         if self._is_allowed is not None and not self._is_allowed(datagram.peer):
             self._counting.count_not_allowed()
+            return
+        if (calls := reported_calls(datagram.payload)) is not None:
+            self._counting.count_reported(calls)
             return
         self._pipeline.receive(
             _decoded(datagram), peer=datagram.peer, received_ns=datagram.received_ns, now=self._clock()

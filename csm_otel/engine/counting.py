@@ -46,6 +46,12 @@ class Counting:
         self._tally.datagrams_not_allowed += 1
         self._speaker.warn("received datagrams from outside the networks of --allow-from", kind="not_allowed")
 
+    def count_reported(self, calls: int) -> None:
+        """Count a datagram in which a nested `exec` reports the calls that it has seen."""
+        self._tally.datagrams_received += 1
+        self._tally.reports += 1
+        self._tally.calls_reported += calls
+
     def count_undecoded(self, count: int) -> None:
         """Count datagrams left undecoded at shutdown."""
         self._tally.datagrams_received += count

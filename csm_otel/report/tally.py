@@ -93,6 +93,8 @@ def _losses(tally: Tally) -> list[str]:
     dropped = tally.spans_dropped.total()
     evicted = tally.released[Reason.EVICTED] + tally.orphans[Reason.EVICTED]
     lines = (
+        (tally.calls_reported, "call", "seen by a nested csm-otel exec instead"),
+        (tally.reports, "datagram", "with such a count"),
         (dropped, "span", f"dropped{_reasons(tally.spans_dropped)}"),
         (tally.spans_rejected, "span", "rejected by the back end"),
         (tally.spans_unsampled, "span", "not sampled"),

@@ -351,6 +351,19 @@ def test_bad_flags_start_nothing(arguments: list[str], tmp_path: Path, monkeypat
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("code", [0, 3])
+def test_nested(code: int) -> None:
+    """The outer one says that a nested one saw the calls, over any distance, and otherwise nothing is different."""
+    nested = [*CSM_OTEL, "exec", "--quiet", "--", *CSM_OTEL, "exec", "--quiet", "--"]
+    command = [*ONE_CALL_SENT[:-1], str(code)] if code else ["sh", "-c", "exit 0"]
+    done = run("exec", "--", *nested, *command, env=environment())
+
+    lines = [line.strip() for line in done.stderr.decode().splitlines()]
+    assert (done.returncode, "no AWS calls seen" in lines, "0 calls with 0 attempts" in lines) == (code, True, True)
+    said = [line for line in lines if "nested" in line]
+    assert said == (["1 call seen by a nested csm-otel exec instead"] if code else [])
+
+
 @pytest.mark.parametrize("locale", [{}, {"LANG": "C"}, {"LC_CTYPE": "C"}, {"LANG": "C.UTF-8"}], ids=str)
 def test_the_commands_environment_is_kept(locale: dict[str, str]) -> None:
     """Only the CSM variables and the trace context are added, even in a C locale, where Python changes its own."""

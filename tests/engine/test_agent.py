@@ -27,6 +27,7 @@ from csm_otel.engine.agent import _DATAGRAMS_PER_TURN, _MAX_READ_SECONDS, Agent
 from csm_otel.engine.counting import Counting
 from csm_otel.engine.source import Source
 from csm_otel.intake.glances import Glances
+from csm_otel.intake.nested import report_calls
 from csm_otel.intake.receiver import Receiver
 from csm_otel.process.speaker import Speaker
 from csm_otel.process.waker import Waker
@@ -399,6 +400,22 @@ def next_ns() -> int:
     while time.time_ns() == began_ns:
         continue
     return time.time_ns()
+
+
+def test_reports_of_a_nested_exec() -> None:
+    """Their calls are counted, in the loop and in the end; they are no datagrams that should have had an event."""
+    rig = Rig()
+
+    def reports() -> Iterator[None]:
+        report_calls(rig.address, 3)
+        yield
+        report_calls(rig.address, 4)
+
+    rig.run(reports())
+
+    assert (rig.tally.reports, rig.tally.calls_reported, rig.tally.datagrams_received) == (2, 7, 2)
+    assert (rig.tally.calls, rig.tally.malformed.total()) == (0, 0)
+    assert not rig.stderr.getvalue()
 
 
 @on_linux

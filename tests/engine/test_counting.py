@@ -116,6 +116,11 @@ def test_each_kind_of_warning_comes_once() -> None:
             Counting.count_not_allowed, Tally(datagrams_received=1, datagrams_not_allowed=1), id="not-allowed"
         ),
         pytest.param(
+            lambda counting: counting.count_reported(7),
+            Tally(datagrams_received=1, reports=1, calls_reported=7),
+            id="reported",
+        ),
+        pytest.param(
             lambda one: one.count_undecoded(7), Tally(datagrams_received=7, datagrams_undecoded=7), id="undecoded"
         ),
         pytest.param(lambda one: one.count_late(7), Tally(datagrams_late=7), id="late"),

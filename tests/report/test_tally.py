@@ -40,6 +40,8 @@ def test_every_loss_is_reported() -> None:
         datagrams_dropped_by_kernel=7,
         datagrams_not_allowed=4,
         datagrams_late=2,
+        calls_reported=1,
+        reports=1,
         malformed=Counter({"not_json": 1, "empty": 2}),
         objects_rejected=Counter({"too_many": 1}),
         other_versions=1,
@@ -60,6 +62,8 @@ def test_every_loss_is_reported() -> None:
         "csm-otel: 1,234 datagrams received in 3.40 s, 7 dropped by the kernel, 3 malformed (2 empty, 1 not JSON)\n"
         "          14 calls with 19 attempts (1 attempt not seen, 2 calls ambiguous), 2 orphan attempts\n"
         "          20 spans delivered\n"
+        "          1 call seen by a nested csm-otel exec instead\n"
+        "          1 datagram with such a count\n"
         "          11 spans dropped (6 not delivered in time at shutdown, 5 as the queue was full)\n"
         "          3 spans rejected by the back end\n"
         "          2 spans not sampled\n"
