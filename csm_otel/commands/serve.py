@@ -31,10 +31,22 @@ if TYPE_CHECKING:
     from csm_otel.service.control import Control
 
 _IPV4, _IPV6 = "127.0.0.1", "::1"
+# docs/settings.md has the table. The rest of what would end a process by default is ignored.
+_ENDING = tuple(
+    signal.Signals[name]
+    for name in ("SIGTERM", "SIGINT", "SIGQUIT", "SIGALRM", "SIGXCPU", "SIGPWR")
+    if name in signal.Signals.__members__
+)
+_LEFT_ALONE = {  # faults, and what stops, continues or does nothing
+    *(signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGSEGV, signal.SIGSYS, signal.SIGTRAP),
+    *(signal.SIGKILL, signal.SIGSTOP, signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU, signal.SIGCONT),
+    *(signal.SIGCHLD, signal.SIGURG, signal.SIGWINCH),
+}
+_FLUSH_SECONDS = 10.0  # as `csm-otel flush` has by default
 
 
 def serve(configuration: Configuration, speaker: Speaker) -> int:
-    """Run the daemon and return 0 once SIGTERM, SIGINT or SIGHUP has ended it.
+    """Run the daemon and return 0 once a signal, SIGTERM or SIGINT say, has ended it.
 
     Raises:
         SettingsError: a file, certificate or sampler that is asked for cannot be used.
@@ -42,13 +54,14 @@ def serve(configuration: Configuration, speaker: Speaker) -> int:
     """
     manager = ServiceManager(os.environ)
     settings = configuration.settings
-    stop = StopSignal(signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+    stop = _handle_signals()
     _check_addresses(settings)
     receivers = _bind(settings, speaker)
     health = None if settings.health is None else Health(*settings.health)
     from csm_otel.commands.wiring import build_bridge  # ruff: ignore[import-outside-top-level] - a port in use is reported at once
     from csm_otel.engine.source import Source  # ruff: ignore[import-outside-top-level]
     from csm_otel.service.heartbeat import Heartbeat  # ruff: ignore[import-outside-top-level]
+    from csm_otel.service.requests import SignalRequests  # ruff: ignore[import-outside-top-level]
 
     stdout = Stdout(say=speaker.warn, environ=os.environ)
     faults: list[Fault] = []
@@ -70,10 +83,11 @@ def serve(configuration: Configuration, speaker: Speaker) -> int:
         say=speaker.say,
         now=started,
     )
+    requests = SignalRequests(bridge, take=stop.take_requests, timeout_seconds=_FLUSH_SECONDS, say=speaker.say)
     # What is allocated by now is kept for good. Collecting garbage in it takes 12 ms, in which nothing is received.
     gc.freeze()
     manager.ready()
-    bridge.run(until=stop.is_set, wake=stop, services=[heartbeat, *([control] if control else [])])
+    bridge.run(until=stop.is_set, wake=stop, services=[heartbeat, requests, *([control] if control else [])])
     # From the signal on, however late the loop noticed it.
     deadline = stop.received_at + configuration.drain_seconds
     manager.stopping()
@@ -87,6 +101,15 @@ def serve(configuration: Configuration, speaker: Speaker) -> int:
         health.close()
     speaker.write(render_tally(bridge.tally, seconds=time.monotonic() - started))
     return 0
+
+
+def _handle_signals() -> StopSignal:
+    """Give each signal its meaning for a daemon, before anything is opened."""
+    requests = (signal.SIGHUP, signal.SIGUSR1)
+    stop = StopSignal(*_ENDING, requests=requests)
+    for number in signal.valid_signals() - _LEFT_ALONE - {*_ENDING, *requests}:
+        signal.signal(number, signal.SIG_IGN)
+    return stop
 
 
 def _open_control(settings: Settings, receivers: list[Receiver], bridge: Bridge, speaker: Speaker) -> Control | None:

@@ -76,6 +76,12 @@ class Outlets:
         sinks = [sink for sink in (self.queue, self.file) if sink is not None]
         return all(sink.is_flushed(mark) for sink, mark in zip(sinks, marks, strict=True))
 
+    def reopen(self) -> None:
+        """Open recording and file anew at their paths, as they may have been moved away."""
+        for sink in (self.recorder, self.file):
+            if sink is not None:
+                sink.reopen()
+
     def close(self, *, deadline_seconds: float) -> None:
         """Deliver and write queued requests, for at most ``deadline_seconds``, and close everything.
 

@@ -96,11 +96,15 @@ class Backlog:
             return 0.0
         return max(min(self._room_until, self._moved_at + self._room_stall_seconds) - now, 0.0)
 
-    def put(self, data: bytes, counts: int, *, now: float) -> bool:
-        """Keep or drop an entry, and return whether the writer may need a wake-up."""
+    def put(self, data: bytes, counts: int, *, now: float, fits_always: bool = False) -> bool:
+        """Keep or drop an entry, and return whether the writer may need a wake-up.
+
+        One that ``fits_always`` is kept beyond the bound.
+        """
         self._added += counts
-        self.is_overflowing = not self._fits(data)
-        if self.is_overflowing or not self.state.is_running:
+        fits = self._fits(data)
+        self.is_overflowing = not fits if not fits_always else self.is_overflowing
+        if not (fits or fits_always) or not self.state.is_running:
             self._drop(counts)
             return False
         had_gathered = self._has_gathered

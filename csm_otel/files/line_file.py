@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 STDOUT = Path("-")
 """Stands for this process's stdout."""
+REOPEN = b""
+"""In place of a line: open the file anew, as it was moved away."""
 
 PATIENCE_SECONDS = 1.0
 """How long a line may wait for the reader of a pipe: one with many spans is longer than the 64 KiB a pipe holds."""
@@ -39,22 +41,22 @@ class LineFile:
         descriptor: int,
         name: str,
         *,
+        path: Path | None = None,
         say: Callable[[str], None] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Own a descriptor from now on; ``say`` is called with a line for the operator when writing begins to fail.
 
-        ``clock`` returns monotonic seconds.
+        ``path`` is where it can be opened anew; ``clock`` returns monotonic seconds.
         """
         self._descriptor = descriptor
         self._name = name
+        self._path = path
         self._say = say
         self._clock = clock
         self._is_failing = False
         self._is_torn = False
-        is_file = stat.S_ISREG(os.fstat(descriptor).st_mode)
-        # A pipe that polls as writable has room for so much; O_NONBLOCK is shared with all that have it open.
-        self._piece_bytes = None if is_file else select.PIPE_BUF
+        self._piece_bytes = _piece_bytes(descriptor)
 
     @classmethod
     def open(cls, path: Path, *, flag: str, say: Callable[[str], None] | None = None) -> LineFile:
@@ -67,20 +69,21 @@ class LineFile:
             if sys.stdout is None:
                 raise SettingsError([Fault(flag, "stdout is closed")])
             return cls(os.dup(sys.stdout.fileno()), "stdout", say=say)
-        # Non-blocking: opening a pipe without a reader would hang.
-        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK
         try:
-            descriptor = os.open(path, flags, 0o600)
+            descriptor = _open(path)
         except OSError as error:
-            is_unread = error.errno == errno.ENXIO and path.is_fifo()
-            why = "nobody reads this pipe" if is_unread else reason_of(error)
-            raise SettingsError([Fault(flag, f"{path}: {why}")]) from error
-        return cls(descriptor, str(path), say=say)
+            raise SettingsError([Fault(flag, f"{path}: {_why_not(path, error)}")]) from error
+        return cls(descriptor, str(path), path=path, say=say)
 
     @property
     def is_failing(self) -> bool:
         """Whether the last write failed."""
         return self._is_failing
+
+    @property
+    def is_reopenable(self) -> bool:
+        """Whether it has a path to be opened at again, which stdout has not."""
+        return self._path is not None
 
     @property
     def batch_bytes(self) -> int:
@@ -90,9 +93,16 @@ class LineFile:
     def append(self, lines: Sequence[bytes]) -> int:
         """Append lines, ends included, and return how many were written: all, or those before the one that failed.
 
+        Those before a `REOPEN` are for the file as it is, those behind it for the one that is at its path by then.
         After a write that failed halfway (disk full, reader stalled) the next one starts on a new line. A pipe's reader
         that has stalled is waited for once; until it reads again all writes fail at once.
         """
+        if REOPEN in lines:
+            at = list(lines).index(REOPEN)
+            if at and (there := self.append(lines[:at])) < at:
+                return there
+            self.reopen()
+            return at + 1 + (self.append(lines[at + 1 :]) if lines[at + 1 :] else 0)
         line_end = b"\n" if self._is_torn else b""
         written, fault = self._write(line_end + b"".join(lines))
         if not fault:
@@ -107,6 +117,24 @@ class LineFile:
         whole = bisect_right(ends, written) - 1
         self._is_torn = written != ends[whole]
         return whole
+
+    def reopen(self) -> None:
+        """Open the file at its path, create it if need be, and write to it from now on.
+
+        Where that fails a line reports it, and the file stays the one that it is.
+        """
+        if self._path is None:
+            return
+        try:
+            descriptor = _open(self._path)
+        except OSError as error:
+            if self._say is not None:
+                self._say(f"cannot reopen {self._name}, still writing to the old one: {_why_not(self._path, error)}")
+            return
+        os.close(self._descriptor)
+        self._descriptor = descriptor
+        self._piece_bytes = _piece_bytes(descriptor)
+        self._is_torn = False
 
     def close(self) -> None:
         """Close the file."""
@@ -132,3 +160,21 @@ class LineFile:
         poller = select.poll()
         poller.register(self._descriptor, select.POLLOUT)
         return bool(poller.poll(max(0.0, deadline - self._clock()) * _MS))
+
+
+def _open(path: Path) -> int:
+    # Non-blocking: opening a pipe without a reader would hang.
+    return os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK, 0o600)
+
+
+def _why_not(path: Path, error: OSError) -> str:
+    is_unread = error.errno == errno.ENXIO and path.is_fifo()
+    return "nobody reads this pipe" if is_unread else reason_of(error)
+
+
+def _piece_bytes(descriptor: int) -> int | None:
+    """Return how much to write at once; None: no matter.
+
+    A pipe that polls as writable has room for so much; O_NONBLOCK is shared with all that have it open.
+    """
+    return None if stat.S_ISREG(os.fstat(descriptor).st_mode) else select.PIPE_BUF

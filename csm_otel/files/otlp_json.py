@@ -13,7 +13,7 @@ import msgspec
 from google.protobuf.json_format import MessageToDict
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from csm_otel.files.line_file import LineFile
+from csm_otel.files.line_file import REOPEN, LineFile
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -41,6 +41,9 @@ class OtlpJsonFile:
 
     def write(self, request: bytes) -> bool:
         """Append one request as a line, and return whether it was written; see `LineFile.append`."""
+        if request == REOPEN:
+            self._lines.reopen()
+            return True
         return self._lines.append([msgspec.json.encode(otlp_json(request)) + b"\n"]) == 1
 
     def append(self, requests: Sequence[bytes]) -> int:

@@ -5,12 +5,16 @@ A separate thread writes the lines: no disk or pipe may stop the loop that recei
 
 from __future__ import annotations
 
+import secrets
 import time
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from csm_otel.files.backlog import LIMIT_BYTES
 from csm_otel.files.line_file import LineFile
 from csm_otel.files.recording import (
+    SEED_BITS,
     Heading,
     Line,
     RecordedCommand,
@@ -67,9 +71,14 @@ class Recorder:
             gather_seconds=_GATHER_SECONDS,
             clock=clock,
         )
+        self._is_reopenable = file.is_reopenable
+        self._heading = heading
+        self._clock = clock
         self._began = clock()
         self._origins: dict[Peer, Origin] = {}
         """What was recorded last of each peer."""
+        self._dropped = self._dropped_before = 0
+        """The kernel's count, now and when the file was last opened."""
         self._write(heading)
 
     @classmethod
@@ -130,11 +139,25 @@ class Recorder:
 
     def drops(self, dropped: int, *, now: float) -> None:
         """Record the kernel's count of dropped datagrams."""
-        self._write(RecordedDrops(at_ns=self._at_ns(now), dropped=dropped))
+        self._dropped = dropped
+        self._write(RecordedDrops(at_ns=self._at_ns(now), dropped=dropped - self._dropped_before))
 
     def command(self, command: Command, *, now: float) -> None:
         """Record how the command of `exec` ended."""
         self._write(RecordedCommand(at_ns=self._at_ns(now), command=command))
+
+    def reopen(self) -> None:
+        """Begin another recording in the file that is at the path by now, where there is a path.
+
+        It has a heading, times and ids of its own, so it can be replayed without the file before it.
+        """
+        if not self._is_reopenable:
+            return
+        self._began = self._clock()
+        self._origins.clear()
+        self._dropped_before = self._dropped
+        self._heading = msgspec.structs.replace(self._heading, seed=secrets.randbits(SEED_BITS))
+        self._lines.reopen(encode_line(self._heading))
 
     @property
     def is_failing(self) -> bool:

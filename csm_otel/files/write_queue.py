@@ -11,6 +11,7 @@ import time
 from typing import TYPE_CHECKING, Protocol
 
 from csm_otel.files.backlog import LIMIT_BYTES, Backlog
+from csm_otel.files.line_file import REOPEN
 from csm_otel.files.states import QueueState
 
 if TYPE_CHECKING:
@@ -27,7 +28,10 @@ class Writable(Protocol):
         """Whether the last write failed."""
 
     def append(self, batch: Sequence[bytes], /) -> int:
-        """Write a batch and return how many of its entries are in the file: those before the one that failed."""
+        """Write a batch and return how many of its entries are in the file: those before the one that failed.
+
+        At a `REOPEN` it opens its file anew.
+        """
 
     def close(self) -> None:
         """Close it."""
@@ -103,6 +107,14 @@ class WriteQueue:
                 self._wait(wait_seconds)
             if self._backlog.put(data, counts, now=self._clock()):
                 self._changed.notify_all()
+
+    def reopen(self, first: bytes = b"") -> None:
+        """Open the target's file anew once all that was put is written, and begin it with ``first``, one entry."""
+        with self._changed:
+            self._backlog.put(REOPEN, 0, now=self._clock(), fits_always=True)
+            if first:
+                self._backlog.put(first, 1, now=self._clock(), fits_always=True)
+            self._changed.notify_all()
 
     def close(self, *, deadline_seconds: float) -> int:
         """Write queued entries, drop the rest, close the target, and return the counts of the rest.

@@ -9,6 +9,8 @@ Theory of operation
 - Signals that come together are one. timeout(1) signals its child and then the whole process group, the child included:
   signals within a twentieth of a second of the first count with it.
 - A signal that was ignored at the start (nohup, a background job) stays ignored.
+- Other signals may ask the running process for something instead (`requests`): they end nothing, so they are handled
+  even where they were ignored, and one that comes while the process ends is too late.
 """
 
 from __future__ import annotations
@@ -24,7 +26,7 @@ from typing import TYPE_CHECKING
 from csm_otel.process.waker import Waker
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from types import FrameType
 
     from _typeshed import WriteableBuffer
@@ -37,7 +39,12 @@ _TOGETHER_SECONDS = 0.05  # no human presses a key that fast
 class StopSignal:
     """Set by the first of its signals; the second ends the process at once, unless it comes together with the first."""
 
-    def __init__(self, *numbers: signal.Signals, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        *numbers: signal.Signals,
+        requests: Iterable[signal.Signals] = (),
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         """Install the handlers; call it in the main thread. ``clock`` returns monotonic seconds."""
         self.number = 0
         """The first signal received; 0 if none has been."""
@@ -50,16 +57,28 @@ class StopSignal:
         self._waker = Waker()
         # Python interrupts select() only to run handlers and then goes back to waiting; a readable descriptor ends it.
         signal.set_wakeup_fd(self._waker.wakeup_fd(), warn_on_full_buffer=False)
+        self._requested: set[int] = set()
         for number in self._handled:
             signal.signal(number, self._receive)
+        for number in requests:
+            signal.signal(number, lambda number, _frame: self._requested.add(number))
 
     def is_set(self) -> bool:
         """Return whether a signal has been received."""
         return bool(self.number)
 
     def fileno(self) -> int:
-        """Return the descriptor that becomes readable with the first signal."""
+        """Return the descriptor that becomes readable with the first signal, or with a request until it is taken."""
         return self._waker.fileno()
+
+    def take_requests(self) -> set[int]:
+        """Return those of the ``requests`` received since the last call; call it from the main thread."""
+        if self._requested:
+            self._waker.clear()  # before they are taken: one that comes now is taken, too, or wakes again
+            if self.is_set():
+                self._waker.wake()
+        requested, self._requested = self._requested, set()
+        return requested
 
     def _receive(self, number: int, _frame: FrameType | None) -> None:
         if self.number:

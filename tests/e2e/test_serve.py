@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from datagrams import attempt, call
+from e2e.lifecycle import send_calls
 from e2e.programs import (
     CSM_OTEL,
     DEADLINE_SECONDS,
@@ -26,7 +27,7 @@ from e2e.programs import (
     spans_in,
 )
 from loopback import HOSTS, send_from_anywhere
-from otlp_backend import Answer, GrpcBackend, HttpBackend
+from otlp_backend import Answer, GrpcBackend, HttpBackend, wait_until
 
 from csm_otel.csm.events import Dialect
 
@@ -75,7 +76,9 @@ def test_a_script_enabled_by_its_profile_reaches_it(moto_port: int, tmp_path: Pa
     }
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "SIGINT"])
+@pytest.mark.parametrize(
+    "number", [signal.SIGTERM, signal.SIGINT, signal.SIGQUIT], ids=["SIGTERM", "SIGINT", "SIGQUIT"]
+)
 def test_a_signal_ends_it_in_order(number: signal.Signals) -> None:
     """It drains, flushes, prints the tally and exits with 0."""
     with serving(env=environment(OTEL_TRACES_EXPORTER="none")) as daemon:
@@ -267,3 +270,51 @@ def test_disabled_exports_nothing() -> None:
             assert daemon.stop() == 0
     assert b"1 datagram received" in daemon.rest
     assert backend.requests == []
+
+
+def test_files_that_are_rotated(tmp_path: Path) -> None:
+    """On SIGHUP it goes on in new files: each span is in one of them, and each recording can be replayed by itself."""
+    file, recording = tmp_path / "out.jsonl", tmp_path / "calls.ndjson"
+    env = environment(OTEL_TRACES_EXPORTER="none", OTEL_BSP_SCHEDULE_DELAY="0")
+    with serving("--file", file, "--record", recording, env=env, under=["nohup"]) as daemon:
+        for number in range(3):
+            send_calls(daemon, 20)
+            wait_until(lambda: file.exists() and len(spans_in(file)) == 20)
+            for path in (file, recording):
+                path.rename(f"{path}.{number}")
+            daemon.process.send_signal(signal.SIGHUP)
+            wait_until(lambda: file.exists() and recording.exists())
+        assert daemon.stop() == 0
+    assert [line for line in lines_of(daemon.rest) if "60 datagrams received" not in line] == []
+    for number in range(3):
+        assert sorted(span["name"] for span in spans_in(Path(f"{file}.{number}"))) == sorted(
+            f"S3.Call{one}" for one in range(20)
+        )
+        replayed = run("replay", f"{recording}.{number}", env=env)
+        assert b"20 datagrams received" in replayed.stderr
+        assert b"skipped" not in replayed.stderr
+
+
+def test_a_flush_by_signal() -> None:
+    """SIGUSR1 delivers what has arrived, as `csm-otel flush` does, and the daemon goes on."""
+    with HttpBackend() as backend:
+        env = environment(OTEL_EXPORTER_OTLP_ENDPOINT=backend.endpoint, OTEL_BSP_SCHEDULE_DELAY="60000")
+        with serving(env=env) as daemon:
+            for number in (1, 2):
+                send_calls(daemon, 10)
+                daemon.process.send_signal(signal.SIGUSR1)
+                line = read_until(daemon.process, rb"^csm-otel: flushed ")
+                assert f"flushed on SIGUSR1, all was delivered: {10 * number} datagrams received, " in line
+                assert len(backend.spans) == 10 * number
+            assert daemon.stop() == 0
+
+
+def test_signals_without_a_meaning() -> None:
+    """They do not end a daemon by accident."""
+    with serving(env=environment(OTEL_TRACES_EXPORTER="none")) as daemon:
+        for number in (signal.SIGUSR2, signal.SIGVTALRM, signal.SIGPROF, signal.SIGIO, signal.SIGPIPE, signal.SIGWINCH):
+            daemon.process.send_signal(number)
+        if hasattr(signal, "SIGRTMIN"):
+            daemon.process.send_signal(signal.SIGRTMIN + 1)
+        assert daemon.stop() == 0
+    assert b"0 datagrams received" in daemon.rest

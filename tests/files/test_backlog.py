@@ -296,3 +296,14 @@ def test_it_is_closed_once_and_in_order() -> None:
     backlog.close(deadline_seconds=0.0, now=START)
     with pytest.raises(RuntimeError, match="no transition from CLOSING to CLOSING"):
         backlog.close(deadline_seconds=0.0, now=START)
+
+
+def test_an_entry_that_fits_always() -> None:
+    """It is kept beyond the bound, in order, and does not count as overflow or as its end."""
+    counted = Counted(limit_bytes=8)
+    counted.put(LINES[:3])
+    assert counted.backlog.is_overflowing
+    counted.backlog.put(b"more than the bound\n", 1, now=START, fits_always=True)
+    assert counted.backlog.is_overflowing
+    assert counted.counts == (0, 1)
+    assert [counted.write(now=START) for _ in range(2)] == [LINES[:2], [b"more than the bound\n"]]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import select
+import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -13,7 +14,7 @@ import pytest
 from otlp_backend import DEADLINE_SECONDS
 
 from csm_otel.errors import SettingsError
-from csm_otel.files.line_file import LineFile
+from csm_otel.files.line_file import REOPEN, LineFile
 
 _FILLS_UP = """
 import resource, sys
@@ -104,3 +105,50 @@ def test_a_stalled_reader_is_reported_once(tmp_path: Path) -> None:
     assert not file.is_failing
     file.close()
     os.close(reader)
+
+
+@pytest.mark.parametrize("at", range(4))
+def test_reopening_between_lines(tmp_path: Path, at: int) -> None:
+    """Lines before it are in the file that was moved away, those behind it in a new one, and all count as written."""
+    file = LineFile.open(tmp_path / "file", flag="--file")
+    lines = [b"one\n", b"two\n", b"three\n"]
+    (tmp_path / "file").rename(tmp_path / "file.1")
+    assert file.append([*lines[:at], REOPEN, *lines[at:]]) == 4
+    file.close()
+    assert (tmp_path / "file.1").read_bytes() == b"".join(lines[:at])
+    assert (tmp_path / "file").read_bytes() == b"".join(lines[at:])
+    assert stat.S_IMODE((tmp_path / "file").stat().st_mode) == 0o600
+
+
+def test_reopening_that_fails(tmp_path: Path) -> None:
+    """A line has the reason, and the old file is written on."""
+    logged: list[str] = []
+    file = LineFile.open(tmp_path / "file", flag="--file", say=logged.append)
+    (tmp_path / "file").rename(tmp_path / "file.1")
+    (tmp_path / "file").mkdir()
+    assert file.append([b"one\n", REOPEN, b"two\n"]) == 3
+    file.close()
+    assert (tmp_path / "file.1").read_bytes() == b"one\ntwo\n"
+    assert logged == [f"cannot reopen {tmp_path}/file, still writing to the old one: is a directory"]
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="this system has no /dev/full")  # ruff: ignore[os-path-exists]
+def test_reopening_after_a_line_that_fails(tmp_path: Path) -> None:
+    """What could not be written before it is reported as such; a new file begins with a whole line."""
+    (tmp_path / "file").symlink_to("/dev/full")
+    file = LineFile.open(tmp_path / "file", flag="--file")
+    (tmp_path / "file").unlink()
+    assert file.append([b"one\n", REOPEN, b"two\n"]) == 0
+    assert file.append([REOPEN, b"two\n"]) == 2
+    assert not file.is_failing
+    file.close()
+    assert (tmp_path / "file").read_bytes() == b"two\n"
+
+
+def test_stdout_is_not_reopened(capfd: pytest.CaptureFixture[str]) -> None:
+    """It has no path; all lines go to it."""
+    file = LineFile(os.dup(1), "stdout")
+    assert not file.is_reopenable
+    assert file.append([b"one\n", REOPEN, b"two\n"]) == 3
+    file.close()
+    assert capfd.readouterr().out == "one\ntwo\n"

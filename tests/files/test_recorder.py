@@ -194,3 +194,38 @@ def test_stdout(capfdbinary: pytest.CaptureFixture[bytes]) -> None:
     assert decode_line(heading) == HEADING
     assert isinstance(decode_line(drops), RecordedDrops)
     assert more == b"more"
+
+
+def test_another_file_is_another_recording(tmp_path: Path) -> None:
+    """After reopening it has a heading, other ids, times from its own beginning, and what it needs of the peers."""
+    path, clock = tmp_path / "rec", ManualClock(1000.0)
+    recorder = Recorder(LineFile.open(path, flag="--record"), HEADING, Tally(), clock=clock)
+    for number in (1, 2):
+        recorder.origin(ORIGIN, peer=PEER, now=clock())
+        recorder.drops(5 * number, now=clock() + 3.0)
+        if number == 1:
+            path.rename(tmp_path / "rec.1")
+            clock.advance(100.0, recorder._lines._changed)
+            recorder.reopen()
+    recorder.close(deadline_seconds=DEADLINE_SECONDS)
+    first, second = (
+        [decode_line(line) for line in file.read_bytes().splitlines()] for file in (path, tmp_path / "rec.1")
+    )
+    for lines in (first, second):
+        heading, origin, drops = lines
+        assert isinstance(heading, Heading)
+        assert isinstance(origin, RecordedOrigin)
+        assert drops == RecordedDrops(at_ns=3_000_000_000, dropped=5)
+    assert first[0] != second[0]
+
+
+def test_stdout_is_one_recording(capfd: pytest.CaptureFixture[str]) -> None:
+    """It cannot be reopened, so no other heading is written."""
+    recorder = Recorder(LineFile(os.dup(1), "stdout"), HEADING, Tally(), clock=ManualClock())
+    recorder.reopen()
+    recorder.drops(1, now=0.0)
+    recorder.close(deadline_seconds=DEADLINE_SECONDS)
+    assert [type(decode_line(line.encode())) for line in capfd.readouterr().out.splitlines()] == [
+        Heading,
+        RecordedDrops,
+    ]

@@ -14,6 +14,7 @@ from manual_clock import ManualClock
 from otlp_backend import DEADLINE_SECONDS, FOREVER_SECONDS, wait_until
 
 from csm_otel.files.backlog import GRACE_SECONDS, STALL_SECONDS
+from csm_otel.files.line_file import REOPEN
 from csm_otel.files.states import QueueState
 from csm_otel.files.write_queue import WriteQueue
 
@@ -330,3 +331,16 @@ def test_marks(hanging: Disk) -> None:
     wait_until(lambda: writing.queue.is_flushed(mark))
     assert hanging.lines == LINES[:1]
     writing.close()
+
+
+def test_reopening_has_its_place_among_the_entries(hanging: Disk) -> None:
+    """The target gets it once it has all that was put before, with the first entry of what comes next behind it."""
+    writing = Writing(hanging, limit_bytes=12)
+    writing.put(LINES[:3])
+    writing.queue.reopen(b"first\n")
+    hanging.goes_on.set()
+    wait_until(lambda: writing.written == 4)
+    writing.put(LINES[3:4])
+    writing.close()
+    assert hanging.lines == [*LINES[:3], REOPEN, b"first\n", LINES[3]]
+    assert writing.counts == (5, 0)

@@ -181,3 +181,40 @@ def test_the_end_of_the_input() -> None:
         process.stdin.write(b"half")
         process.stdin.close()
         assert [next_line(process.stdout), next_line(process.stdout)] == ["b'half'", "over False"]
+
+
+REQUESTS = """
+import selectors, signal
+from csm_otel.process.stop import StopSignal
+
+signal.signal(signal.SIGHUP, signal.SIG_IGN)
+stop = StopSignal(signal.SIGTERM, requests=(signal.SIGHUP, signal.SIGUSR1))
+with selectors.DefaultSelector() as selector:
+    selector.register(stop, selectors.EVENT_READ)
+    print("ready", flush=True)
+    while not stop.is_set():
+        selector.select(None)
+        if requested := stop.take_requests():
+            print(*requested, len(selector.select(0)), flush=True)
+    stop.take_requests()
+    print("stopped", len(selector.select(0)), flush=True)
+input()
+print("draining is over", flush=True)
+"""
+
+
+def test_requests_wake_and_end_nothing() -> None:
+    """Each is taken once, even if it was ignored at the start; during the shutdown they do not end the process."""
+    with started(python(REQUESTS)) as process:
+        assert next_line(process.stdout) == "ready"
+        for number in (signal.SIGHUP, signal.SIGUSR1, signal.SIGHUP):
+            process.send_signal(number)
+            assert next_line(process.stdout) == f"{int(number)} 0"
+        process.send_signal(signal.SIGTERM)
+        assert next_line(process.stdout) == "stopped 1"
+        process.send_signal(signal.SIGHUP)
+        process.send_signal(signal.SIGUSR1)
+        assert process.stdin is not None
+        process.stdin.write(b"\n")
+        process.stdin.flush()
+        assert next_line(process.stdout) == "draining is over"
