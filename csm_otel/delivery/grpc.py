@@ -76,6 +76,7 @@ _PROXY_VARIABLES = ("grpc_proxy", "https_proxy", "http_proxy")
 _OTHER_PROXY_VARIABLES = ("HTTPS_PROXY", "HTTP_PROXY", "all_proxy", "ALL_PROXY")
 _NO_PROXY_VARIABLES = ("no_grpc_proxy", "no_proxy", "NO_PROXY")
 _PROXY_SCHEMES = ("http",)
+_NEVER_CONNECTED = "failed to connect to all addresses"
 _AFTER_SENDING = ("socket closed", "connection reset", "stream", "goaway")  # pieces of texts: it may have arrived
 # A "-bin" key would need bytes, which no variable can hold; "grpc-" is gRPC's own.
 _METADATA_KEY = re.compile(r"(?!grpc-)[0-9A-Za-z_.-]+(?<!-bin)")
@@ -144,7 +145,8 @@ class GrpcDeliverer:
         code, details = error.code(), error.details() or ""
         wait = _retry_after_seconds(error)
         if code is grpc.StatusCode.UNAVAILABLE:
-            is_cut = any(piece in details.lower() for piece in _AFTER_SENDING)
+            text = details.lower()
+            is_cut = _NEVER_CONNECTED not in text and any(piece in text for piece in _AFTER_SENDING)
             return Unavailable(self._reason(details), wait, may_have_arrived=is_cut)
         if code is grpc.StatusCode.DEADLINE_EXCEEDED:
             self._reconnect()
