@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import re
 import ssl
+import stat
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -100,6 +101,8 @@ def _default_file(path: str) -> str:
 def _faults_of(variable: str, path: str) -> tuple[Fault, ...]:
     """Return what is wrong with a file; to parse a bundle of the system would take hundredths of a second."""
     try:
+        if not stat.S_ISREG(Path(path).stat().st_mode):  # to read a named pipe might never end
+            return (Fault(variable, "not a regular file"),)
         has_certificate = _BEGIN in Path(path).read_bytes()
     except OSError as error:
         return (Fault(variable, reason_of(error)),)

@@ -43,7 +43,10 @@ def paths(certificate: Certificate, hashed_folder: Path, tmp_path: Path) -> dict
     """Return the paths that the tables below name by words."""
     page = tmp_path / "page.pem"
     page.write_text("<html>")
-    return {"FILE": str(certificate.path), "FOLDER": str(hashed_folder), "PAGE": str(page), "NONE": _NONE}
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    own = {"FILE": str(certificate.path), "FOLDER": str(hashed_folder)}
+    return {**own, "PAGE": str(page), "PIPE": str(pipe), "NONE": _NONE}
 
 
 @pytest.mark.parametrize(
@@ -57,6 +60,10 @@ def paths(certificate: Certificate, hashed_folder: Path, tmp_path: Path) -> dict
         pytest.param({"SSL_CERT_FILE": "FILE", "SSL_CERT_DIR": "FOLDER"}, "FILE", "FOLDER", {}, id="both"),
         pytest.param({"SSL_CERT_FILE": "NONE"}, "", "", {"SSL_CERT_FILE": _NO_FILE}, id="no-file"),
         pytest.param({"SSL_CERT_FILE": "PAGE"}, "", "", {"SSL_CERT_FILE": _NO_CERTIFICATE}, id="no-pem"),
+        pytest.param({"SSL_CERT_FILE": "PIPE"}, "", "", {"SSL_CERT_FILE": "not a regular file"}, id="pipe"),
+        pytest.param(
+            {"SSL_CERT_FILE": "FOLDER"}, "", "", {"SSL_CERT_FILE": "not a regular file"}, id="no-file-but-folder"
+        ),
         pytest.param({"SSL_CERT_DIR": "NONE"}, "", "", {"SSL_CERT_DIR": "no such folder"}, id="no-folder"),
         pytest.param(
             {"SSL_CERT_FILE": "NONE", "SSL_CERT_DIR": "FOLDER"},
