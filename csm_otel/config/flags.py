@@ -152,7 +152,7 @@ class _Formatter(argparse.RawDescriptionHelpFormatter):
 
 
 def _build_parser(words: Sequence[str]) -> argparse.ArgumentParser:
-    """Return the parser; commands not among the words get no options, which saves `exec` their time."""
+    """Return the parser; other commands than that of the words are left out, which saves `exec` their time."""
     parser = _Parser(_PROGRAM, prog="csm-otel")
     parser.add_argument("--version", action="version", version=f"csm-otel {__version__}")
     commands = parser.add_subparsers(
@@ -164,6 +164,8 @@ def _build_parser(words: Sequence[str]) -> argparse.ArgumentParser:
         prog="csm-otel",
     )
     for command, page in _PAGES.items():
+        if words and words[0] in _PAGES and words[0] != command:
+            continue
         of_command = commands.add_parser(command, help=page.summary, page=page)
         if command not in words:
             continue
