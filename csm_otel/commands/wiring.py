@@ -85,7 +85,7 @@ def build_bridge(
         show=show if outlets.shows else None,
     )
     finder = _finder(configuration.group, source, speaker)
-    processes = _processes(configuration.group, source, sampler)
+    processes = _processes(configuration, source, sampler)
     mapper = SpanMapper(
         ids=source.ids,
         resource=shared,
@@ -173,10 +173,11 @@ def _finder(group: TraceGrouping, source: Source, speaker: Speaker) -> OriginFin
     return finder
 
 
-def _processes(group: TraceGrouping, source: Source, sampler: HeadSampler) -> ProcessTraces | None:
-    if source.context is not None or group is not TraceGrouping.PROCESS:
+def _processes(configuration: Configuration, source: Source, sampler: HeadSampler) -> ProcessTraces | None:
+    if source.context is not None or configuration.group is not TraceGrouping.PROCESS:
         return None
-    return ProcessTraces(ids=source.ids, decide=sampler.decide)
+    xray_trace_ids = configuration.mapping.xray_trace_ids
+    return ProcessTraces(ids=source.ids, decide=sampler.decide, xray_trace_ids=xray_trace_ids)
 
 
 def _mapping_options(options: MappingOptions, source: Source) -> MappingOptions:

@@ -12,6 +12,7 @@ from csm_otel.config.standard import (
     HISTOGRAMS,
     TEMPORALITIES,
     VARIABLES,
+    XRAY,
     StandardVariables,
     service_name_of,
 )
@@ -148,7 +149,7 @@ def configure(command: str, given: Given) -> tuple[Configuration, list[Fault]]:
 _ALWAYS_USED = {
     field
     for field in VARIABLES
-    if field.startswith(("bsp_", "metric_export_", "resource_")) or field.endswith("_limit")
+    if field.startswith(("bsp_", "metric_export_", "resource_", "python_")) or field.endswith("_limit")
 }
 
 
@@ -231,6 +232,7 @@ def _mapping_options(settings: Settings, variables: StandardVariables) -> Mappin
         peer_service=settings.peer_service,
         trust_remote_context=settings.trust_remote_context,
         service_name=service_name_of(variables.service_name, variables.resource_attributes),
+        xray_trace_ids=variables.python_id_generator == XRAY,
     )
 
 

@@ -18,7 +18,10 @@ PREFIX = "OTEL_"
 TEMPORALITIES = ("cumulative", "delta", "lowmemory")
 HISTOGRAMS = ("explicit_bucket_histogram", "base2_exponential_bucket_histogram")
 DEFAULT_PROPAGATORS = ("tracecontext", "baggage")
+DEFAULT_IDS = "random"
 DEFAULT_SAMPLER = "parentbased_always_on"
+XRAY = "xray"
+"""The propagator, and the ids, of AWS X-Ray."""
 PROTOCOLS = ("http/protobuf", "http/json", "grpc")
 EXPORTER_PROTOCOLS = {"otlp_proto_http": "http/protobuf", "otlp_proto_grpc": "grpc"}
 """The Python SDK's names of the OTLP exporters, each with the protocol that it stands for."""
@@ -160,6 +163,7 @@ class StandardVariables(NamedTuple):
     service_name: str = ""
     resource_attributes: Annotated[Pairs, lambda text: tuple(dict(_pairs(text)).items())] = ()
     propagators: Annotated[Names, _propagators] = DEFAULT_PROPAGATORS
+    python_id_generator: Annotated[str, lambda text: _word(DEFAULT_IDS, XRAY)(text) or DEFAULT_IDS] = DEFAULT_IDS
     semconv_stability_opt_in: Annotated[Names, _names] = ()
 
     traces_sampler: Annotated[str, lambda text: text.strip() or DEFAULT_SAMPLER] = DEFAULT_SAMPLER

@@ -36,6 +36,7 @@ from csm_otel.spans.data import (
     SpanRole,
     TraceContext,
 )
+from csm_otel.spans.ids import xray_trace_id
 from csm_otel.spans.options import MappingOptions, MessageMode
 from csm_otel.spans.span_status import Result, result_of
 from csm_otel.spans.timing import Placement, attempt_offset_ns, clock_offset_ns, place
@@ -122,7 +123,7 @@ class SpanMapper:
         offset_ns = clock_offset_ns(observed)
         where = Placement(_began_ns(released) + offset_ns, observed.end_ns + offset_ns)
         last = _certain_last(released)
-        position = self._position(observed, last, origin, where.end_ns)
+        position = self._position(observed, last, origin, where)
         result = _call_result(released, last)
         values = call_attributes(released, last, result, position.client_name, self._options)
         if offset_ns:
@@ -143,7 +144,8 @@ class SpanMapper:
             values[CSM_OVERRUN_MS] = where.overrun_ms
             if own_offset_ns not in {0, offset_ns}:
                 values[CSM_TIME_ADJUSTED] = "timestamp_out_of_range"
-            below = position._replace(context=self._context(position.context), parent=position.context)
+            context = self._context(position.context, where.start_ns)
+            below = position._replace(context=context, parent=position.context)
             name = _attempt_name(attempt.event)
             spans.append(self._span(name, below, where, values, result, role=SpanRole.ATTEMPT))
         return spans
@@ -152,7 +154,7 @@ class SpanMapper:
         observed, attempt = released.attempt, released.attempt.event
         offset_ns = clock_offset_ns(observed)
         where = Placement(observed.start_ns + offset_ns, observed.end_ns + offset_ns)
-        position = self._position(observed, attempt, origin, where.end_ns)
+        position = self._position(observed, attempt, origin, where)
         result = result_of(attempt)
         values = {
             **attempt_attributes(attempt, result, None, self._options),
@@ -162,7 +164,7 @@ class SpanMapper:
         return self._span(_attempt_name(attempt), position, where, values, result, role=SpanRole.ORPHAN)
 
     def _position(
-        self, observed: Observed[Event], last: ApiCallAttempt | None, origin: Origin | None, end_ns: int
+        self, observed: Observed[Event], last: ApiCallAttempt | None, origin: Origin | None, where: Placement
     ) -> _Position:
         """Return the position of a span, by the first rule of docs/spans.md, Traces, that applies."""
         event, is_local = observed.event, observed.peer.is_loopback
@@ -177,16 +179,20 @@ class SpanMapper:
             parent = TraceContext(trace_id=trace_id, span_id=span_id, sampled=sampled, is_remote=True)
         resource = self.resource_of(self._service_name(name, event, last, origin), local=is_local, origin=origin)
         if parent is None and origin is not None and self._processes is not None:
-            parent = self._processes.root_of(origin, resource, last_ns=end_ns)
-        return _Position(name, resource, self._context(parent), parent)
+            parent = self._processes.root_of(origin, resource, last_ns=where.end_ns)
+        return _Position(name, resource, self._context(parent, where.start_ns), parent)
 
-    def _context(self, parent: TraceContext | None) -> TraceContext:
+    def _context(self, parent: TraceContext | None, start_ns: int) -> TraceContext:
         return TraceContext(
-            trace_id=parent.trace_id if parent else self._ids.generate_trace_id(),
+            trace_id=parent.trace_id if parent else self._trace_id(start_ns),
             span_id=self._ids.generate_span_id(),
             sampled=parent.sampled if parent else True,
             trace_state=parent.trace_state if parent else "",
         )
+
+    def _trace_id(self, start_ns: int) -> int:
+        trace_id = self._ids.generate_trace_id()
+        return xray_trace_id(trace_id, start_ns) if self._options.xray_trace_ids else trace_id
 
     def _service_name(self, client_name: str, event: Event, last: ApiCallAttempt | None, origin: Origin | None) -> str:
         agents = [agent for agent in (event.user_agent, last.user_agent if last else None) if agent]

@@ -50,6 +50,8 @@ class MappingOptions(msgspec.Struct, frozen=True, kw_only=True):
     """Whether a trace context in the client id is joined when the sender is on another host, and not authenticated."""
     service_name: str = ""
     """The name of applications that send none (``OTEL_SERVICE_NAME``)."""
+    xray_trace_ids: bool = False
+    """Whether new trace ids begin with their time, as AWS X-Ray wants them."""
 
     def __post_init__(self) -> None:
         """Make enums of texts, which the mapping compares by identity."""

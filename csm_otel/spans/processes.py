@@ -14,6 +14,7 @@ import msgspec
 
 from csm_otel.spans.attributes import CSM_PROCESS_END, CSM_SYNTHETIC
 from csm_otel.spans.data import Resource, SpanData, SpanKind, SpanRole, TraceContext
+from csm_otel.spans.ids import xray_trace_id
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -40,15 +41,24 @@ class ProcessTraces:
     """The root spans of running and of recently ended processes; for one thread."""
 
     def __init__(
-        self, *, ids: IdGenerator, decide: Callable[[SpanData], SpanData], max_processes: int = _MAX_PROCESSES
+        self,
+        *,
+        ids: IdGenerator,
+        decide: Callable[[SpanData], SpanData],
+        max_processes: int = _MAX_PROCESSES,
+        xray_trace_ids: bool = False,
     ) -> None:
         """Sample each root with ``decide``, which returns it with its decision.
+
+        ``xray_trace_ids`` as in `MappingOptions`; the time is that of the first call, as a process may be older than
+        X-Ray accepts.
 
         Beyond ``max_processes`` the one without a call for the longest time is evicted: its root is completed.
         """
         self._ids = ids
         self._decide = decide
         self._max_processes = max_processes
+        self._xray_trace_ids = xray_trace_ids
         self._processes: OrderedDict[tuple[int, int], _Process] = OrderedDict()
         self._completed: list[SpanData] = []
 
@@ -60,7 +70,7 @@ class ProcessTraces:
         process = self._process(origin.process)
         process.last_ns = max(process.last_ns, last_ns)
         if process.root is None:
-            process.root = self._decide(self._begin(origin, resource))
+            process.root = self._decide(self._begin(origin, resource, last_ns))
             if process.has_ended:
                 self._complete(process)
         return process.root.context
@@ -92,12 +102,15 @@ class ProcessTraces:
             self._complete(forgotten)
         return process
 
-    def _begin(self, origin: Origin, resource: Resource) -> SpanData:
+    def _begin(self, origin: Origin, resource: Resource, time_ns: int) -> SpanData:
+        trace_id = self._ids.generate_trace_id()
+        if self._xray_trace_ids:
+            trace_id = xray_trace_id(trace_id, time_ns)
         return SpanData(
             role=SpanRole.PROCESS,
             name=origin.name,
             kind=SpanKind.INTERNAL,
-            context=TraceContext(trace_id=self._ids.generate_trace_id(), span_id=self._ids.generate_span_id()),
+            context=TraceContext(trace_id=trace_id, span_id=self._ids.generate_span_id()),
             parent=None,
             start_ns=origin.start_ns,
             end_ns=origin.start_ns,

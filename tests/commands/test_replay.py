@@ -10,10 +10,15 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 from configured import configured
-from datagrams import call
+from datagrams import BASE_MS, call
 
 from csm_otel.commands.replay import _Pace, _Reader, replay
+from csm_otel.config.configuration import configure
+from csm_otel.config.environment import Given
+from csm_otel.config.settings import Settings
+from csm_otel.config.standard import StandardVariables
 from csm_otel.csm.decoding import decode
+from csm_otel.csm.times import NS_PER_MS
 from csm_otel.errors import RecordingError, SettingsError
 from csm_otel.files.recording import (
     FORMAT,
@@ -185,6 +190,25 @@ def test_replay(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert len(re.findall(r"^S3\.GetObject .* trace ", capsys.readouterr().out, re.MULTILINE)) == 2
     assert stderr.getvalue().count("1 datagram received in") == 2
     assert stderr.getvalue().endswith(f"csm-otel: 1 line of {path} skipped: {NO_LINE}\n")
+
+
+@pytest.mark.usefixtures("without_signals")
+def test_xray_ids_are_those_of_the_recording(tmp_path: Path) -> None:
+    """They have the time of the recorded call, not of the replay, and are the same each time."""
+    events = tuple(decode(call()).events)
+    line = RecordedDatagram(at_ns=1, received_ns=BASE_MS * NS_PER_MS, host="127.0.0.1", port=40_000, events=events)
+    path = tmp_path / "kept.ndjson"
+    path.write_bytes(FIRST + encode_line(line))
+    written = []
+    for name in ("first", "second"):
+        settings = Settings(file=tmp_path / name)
+        configuration, _ = configure("replay", Given(settings, StandardVariables(python_id_generator="xray")))
+        replay(path, configuration, Speaker(io.StringIO()))
+        written.append((tmp_path / name).read_bytes())
+
+    assert written[0] == written[1]
+    (trace_id,) = re.findall(rb'"traceId":"([0-9a-f]{32})"', written[0])
+    assert int(trace_id[:8], 16) == BASE_MS // 1000
 
 
 @pytest.mark.usefixtures("without_signals")

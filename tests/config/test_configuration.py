@@ -132,6 +132,12 @@ def test_rpc_conventions(text: str, expected: RpcConventions) -> None:
     assert by(SEMCONV_STABILITY_OPT_IN=text).mapping.rpc_conventions is expected
 
 
+@pytest.mark.parametrize(("text", "expected"), [("", False), ("random", False), ("xray", True)])
+def test_xray_trace_ids(text: str, expected: bool) -> None:  # ruff: ignore[boolean-type-hint-positional-argument]
+    """Trace ids begin with their time on request."""
+    assert by(PYTHON_ID_GENERATOR=text).mapping.xray_trace_ids is expected
+
+
 @pytest.mark.parametrize(
     ("setting", "where", "expected"),
     [
@@ -245,6 +251,7 @@ def test_warnings_of_metrics() -> None:
         pytest.param({"CSM_OTEL_PORT": "x"}, ["CSM_OTEL_PORT"], id="ours"),
         pytest.param({"OTEL_RESOURCE_ATTRIBUTES": "x"}, ["OTEL_RESOURCE_ATTRIBUTES"], id="resource"),
         pytest.param({"OTEL_TRACES_EXPORTER": "zipkin"}, ["OTEL_TRACES_EXPORTER"], id="exporter"),
+        pytest.param({"OTEL_PYTHON_ID_GENERATOR": "x"}, ["OTEL_PYTHON_ID_GENERATOR"], id="ids"),
         pytest.param({"OTEL_EXPORTER_OTLP_ENDPOINT": "x"}, ["OTEL_EXPORTER_OTLP_ENDPOINT"], id="endpoint"),
         pytest.param({"OTEL_SPAN_LINK_COUNT_LIMIT": "x"}, ["OTEL_SPAN_LINK_COUNT_LIMIT"], id="limit"),
         pytest.param(

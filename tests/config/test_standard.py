@@ -69,12 +69,13 @@ def test_exporters(text: str, expected: tuple[str, ...] | None) -> None:
             "otlp_proto_http and otlp_proto_grpc are two protocols, name one",
         ),
         ("METRICS_EXPORTER", "otlp,prometheus", "'prometheus' is none of otlp, none"),
+        ("PYTHON_ID_GENERATOR", "snowflake", "'snowflake' is none of random, xray"),
         ("METRICS_EXPORTER", "otlp/stdout", "'otlp/stdout' is none of otlp, none"),
         ("METRICS_EXPORTER", "logging", "'logging' is none of otlp, none"),
     ],
 )
-def test_unknown_exporter(name: str, text: str, why: str) -> None:
-    """An exporter that csm-otel does not have is a fault."""
+def test_unknown_names(name: str, text: str, why: str) -> None:
+    """The name of what csm-otel does not have is a fault, which says what it has."""
     assert fault_of(name, text).text == why
 
 
@@ -155,6 +156,9 @@ def test_sdk_disabled(text: str, expected: bool) -> None:  # ruff: ignore[boolea
         pytest.param("PROPAGATORS", ",", (), id="no-propagators"),
         pytest.param("SEMCONV_STABILITY_OPT_IN", "http,rpc/dup", ("http", "rpc/dup"), id="conventions"),
         pytest.param("TRACES_SAMPLER", " always_off ", "always_off", id="sampler"),
+        pytest.param("PYTHON_ID_GENERATOR", " XRay", "xray", id="ids-of-xray"),
+        pytest.param("PYTHON_ID_GENERATOR", "random", "random", id="random-ids"),
+        pytest.param("PYTHON_ID_GENERATOR", " ", "random", id="blank-ids"),
         pytest.param("EXPORTER_OTLP_PROTOCOL", " gRPC ", "grpc", id="protocol"),
         pytest.param("EXPORTER_OTLP_TIMEOUT", "0", 0.0, id="no-timeout"),
         pytest.param("EXPORTER_OTLP_TIMEOUT", " ", None, id="blank-timeout"),

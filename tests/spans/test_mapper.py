@@ -336,6 +336,25 @@ def test_each_call_is_a_trace() -> None:
     assert first.context.sampled
 
 
+@pytest.mark.parametrize("later_ms", [0, 3_600_000])
+def test_xray_ids_have_the_time_of_their_call(later_ms: int) -> None:
+    """The first 32 bits of a trace id are the second in which its call or orphan began; attempts have the call's."""
+    options = MappingOptions(xray_trace_ids=True)
+    call, attempt = mapped(tried("", later_ms + 2, later_ms + 27), called(later_ms, later_ms + 30), options=options)
+    (orphan,) = mapped(tried("", later_ms, later_ms + 9, **failed()), options=options)
+    second = (BASE_MS + later_ms) // 1000
+
+    assert [span.context.trace_id >> 96 for span in (call, attempt, orphan)] == [second] * 3
+    assert call.context.trace_id == attempt.context.trace_id
+
+
+def test_xray_ids_leave_joined_traces_alone() -> None:
+    """A call below a parent has its trace id."""
+    call, _ = mapped(*PLAIN, options=MappingOptions(xray_trace_ids=True), parent=EXEC)
+
+    assert call.context.trace_id == TRACE
+
+
 def test_ids_are_given_once_each() -> None:
     """No two spans share an id, and one trace is one id."""
     spans = mapped(

@@ -36,10 +36,13 @@ class Rig:
         is_sampled: bool = True,
         max_processes: int = 10,
         service_name: str = "",
+        xray_trace_ids: bool = False,
     ) -> None:
         self.asked: list[str] = []
         self._is_sampled = is_sampled
-        self.processes = ProcessTraces(ids=CountingIds(), decide=self._decide, max_processes=max_processes)
+        self.processes = ProcessTraces(
+            ids=CountingIds(), decide=self._decide, max_processes=max_processes, xray_trace_ids=xray_trace_ids
+        )
         self._mapper = SpanMapper(
             ids=CountingIds(),
             resource=RESOURCE,
@@ -216,3 +219,13 @@ def test_the_resource_names_the_process() -> None:
         "process.executable.name": "python3.11",
     }
     assert dict(rig.call(BACKUP).resource.attributes)["container.id"] == "c0ffee"
+
+
+def test_xray_ids_have_the_time_of_the_first_call() -> None:
+    """Not that of the process, which may have started longer ago than X-Ray accepts."""
+    rig = Rig(xray_trace_ids=True)
+    old = msgspec.structs.replace(NIGHTLY, start_ns=1)
+    first, second = rig.call(old), rig.call(old, 60_000)
+
+    assert first.context.trace_id >> 96 == (BASE_MS + 30) // 1000
+    assert second.context.trace_id == first.context.trace_id
