@@ -6,19 +6,23 @@ Standard library only: the command must not wait for the rest.
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from csm_otel.commands.head_decision import is_root_sampled
-from csm_otel.csm.traceparent import TraceParent, client_id_with, parse_traceparent, split_client_id
+from csm_otel.config.standard import XRAY_PROPAGATORS
+from csm_otel.csm.traceparent import TraceParent, client_id_with, parse_traceparent, split_client_id, why_unusable
 from csm_otel.process.command_name import name_of_command
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from csm_otel.config.early import Early
 
 LOOPBACK = "127.0.0.1"
+_W3C = "tracecontext"
+_W3C_VARIABLE, _XRAY_VARIABLE = "TRACEPARENT", "_X_AMZN_TRACE_ID"
 _C_LOCALES = ("", "C", "POSIX")
 _COERCED = ("C.UTF-8", "C.utf8", "UTF-8")  # what PEP 538 writes
 
@@ -37,6 +41,10 @@ class Launch(NamedTuple):
     trace_state: str
     propagates: bool
     """Whether the trace is passed on in ``TRACEPARENT``."""
+    xray: str = ""
+    """The tracing header of AWS X-Ray to pass on; empty: none."""
+    troubles: tuple[str, ...] = ()
+    """A line for each trace context of the environment that cannot be used."""
 
 
 def inherited_environment() -> dict[str, str]:
@@ -57,17 +65,90 @@ def inherited_environment() -> dict[str, str]:
     return environ | dict(pair.split("=", 1) for pair in given)
 
 
-def launch_of(command: Sequence[str], environ: Mapping[str, str], early: Early) -> Launch:
-    """Return how to start the command: its names, and its place in the trace of ``environ`` or in a new one."""
+class _Inherited(NamedTuple):
+    """The trace of the environment."""
+
+    parent: TraceParent | None
+    """Sampled if the decision is left to the receiver."""
+    sampled: bool | None
+    """The decision about the parent; None: there is none."""
+    trace_state: str
+    xray_fields: str
+    """Of the tracing header, those that are no part of the trace context."""
+    troubles: tuple[str, ...]
+
+
+def launch_of(
+    command: Sequence[str],
+    environ: Mapping[str, str],
+    early: Early,
+    *,
+    clock_ns: Callable[[], int] = time.time_ns,
+) -> Launch:
+    """Return how to start the command: its names, and its place in the trace of ``environ`` or in a new one.
+
+    ``clock_ns`` returns epoch nanoseconds.
+    """
     inherited, _ = split_client_id(environ.get("AWS_CSM_CLIENT_ID", ""))
     command_name = name_of_command(command)
     service_name = early.name or inherited or early.service_name or command_name
-    parent = parse_traceparent(environ.get("TRACEPARENT", "")) if early.propagates else None
+    parent, parent_sampled, trace_state, xray_fields, troubles = _inherited(environ, early.propagators)
     trace_id = parent.trace_id if parent else _random_id(16)
-    sampled = is_root_sampled(early.sampler, trace_id, parent_sampled=parent.sampled if parent else None)
+    if parent is None and early.xray_trace_ids:
+        from csm_otel.csm.xray import xray_trace_id  # ruff: ignore[import-outside-top-level] - few need it
+
+        trace_id = xray_trace_id(trace_id, clock_ns())
+    sampled = is_root_sampled(early.sampler, trace_id, parent_sampled=parent_sampled)
+    if parent is not None and parent_sampled is None:
+        parent = parent._replace(sampled=sampled)
     context = TraceParent(trace_id, _random_id(8), sampled)
-    trace_state = environ.get("TRACESTATE", "") if parent else ""
-    return Launch(tuple(command), command_name, service_name, context, parent, trace_state, early.propagates)
+    return Launch(
+        argv=tuple(command),
+        command_name=command_name,
+        service_name=service_name,
+        context=context,
+        parent=parent,
+        trace_state=trace_state,
+        propagates=_W3C in early.propagators,
+        xray=_xray_header(context, xray_fields) if _has_xray(early.propagators) else "",
+        troubles=troubles,
+    )
+
+
+def _inherited(environ: Mapping[str, str], propagators: Sequence[str]) -> _Inherited:
+    """Return the trace of the environment; of several formats the last listed one that is there, as specified."""
+    parents: dict[str, tuple[TraceParent, bool | None]] = {}
+    troubles = []
+    text = environ.get(_W3C_VARIABLE, "") if _W3C in propagators else ""
+    if w3c := parse_traceparent(text):
+        parents[_W3C] = w3c, w3c.sampled
+    elif text:
+        troubles.append(f"{_W3C_VARIABLE} is not joined: {why_unusable(text)}")
+    fields = ""
+    if (text := environ.get(_XRAY_VARIABLE, "")) and _has_xray(propagators):
+        from csm_otel.csm.xray import parse_tracing_header  # ruff: ignore[import-outside-top-level] - few need it
+
+        if header := parse_tracing_header(text):
+            xray, fields = TraceParent(header.trace_id, header.span_id, sampled=True), header.others
+            parents |= dict.fromkeys(
+                XRAY_PROPAGATORS, (xray._replace(sampled=header.sampled is not False), header.sampled)
+            )
+        else:
+            troubles.append(f"{_XRAY_VARIABLE} is not joined: it is not of the form Root=1-...;Parent=...;Sampled=1")
+    parent, sampled = next((parents[name] for name in reversed(propagators) if name in parents), (None, None))
+    is_state_of_parent = w3c is not None and parent is not None and w3c[:2] == parent[:2]
+    state = environ.get("TRACESTATE", "") if is_state_of_parent else ""
+    return _Inherited(parent, sampled, state, fields, tuple(troubles))
+
+
+def _has_xray(propagators: Sequence[str]) -> bool:
+    return any(name in propagators for name in XRAY_PROPAGATORS)
+
+
+def _xray_header(context: TraceParent, fields: str) -> str:
+    from csm_otel.csm.xray import tracing_header  # ruff: ignore[import-outside-top-level] - few need it
+
+    return tracing_header(context, fields)
 
 
 def environment_of(environ: Mapping[str, str], launch: Launch, *, port: int) -> dict[str, str]:
@@ -78,9 +159,11 @@ def environment_of(environ: Mapping[str, str], launch: Launch, *, port: int) -> 
         "AWS_CSM_PORT": str(port),
         "AWS_CSM_CLIENT_ID": client_id_with(launch.service_name, launch.context),
     }
+    if launch.xray:
+        added[_XRAY_VARIABLE] = launch.xray
     if launch.propagates:
-        added["TRACEPARENT"] = str(launch.context)  # TRACESTATE and BAGGAGE are passed on unchanged
-        if launch.parent is None:
+        added[_W3C_VARIABLE] = str(launch.context)  # TRACESTATE and BAGGAGE are passed on unchanged
+        if not launch.trace_state:
             environ = {name: value for name, value in environ.items() if name != "TRACESTATE"}  # another trace's
     return {**environ, **added}
 

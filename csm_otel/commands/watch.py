@@ -80,8 +80,8 @@ def _build(
         show=screen.add,
         faults=faults,
     )
-    for fault in faults:
-        speaker.say(str(fault))
+    for line in (*launch.troubles, *map(str, faults)):
+        speaker.say(line)
     return configuration, bridge
 
 

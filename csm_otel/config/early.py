@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from csm_otel.config.setting import Unusable
 from csm_otel.config.settings import SETTINGS, Settings
-from csm_otel.config.standard import VARIABLES, service_name_of
+from csm_otel.config.standard import VARIABLES, XRAY, service_name_of
 from csm_otel.delivery.sampler_choice import SamplerChoice, choose_sampler
 from csm_otel.errors import collecting
 
@@ -31,8 +31,10 @@ class Early(NamedTuple):
     receive_buffer_bytes: int
     is_disabled: bool
     """Whether the command is to run untraced (``OTEL_SDK_DISABLED``)."""
-    propagates: bool
-    """Whether trace contexts are read from and written to the environment."""
+    propagators: tuple[str, ...]
+    """The formats in which trace contexts are read from and written to the environment, and others."""
+    xray_trace_ids: bool
+    """Whether a new trace id begins with its time."""
     sampler: SamplerChoice
 
 
@@ -55,7 +57,8 @@ def read_early(flags: Mapping[str, object], environ: Mapping[str, str]) -> Early
         service_name=service_name_of(standard("service_name"), standard("resource_attributes")),
         receive_buffer_bytes=ours("receive_buffer_bytes"),
         is_disabled=standard("sdk_disabled"),
-        propagates="tracecontext" in standard("propagators"),
+        propagators=standard("propagators"),
+        xray_trace_ids=standard("python_id_generator") == XRAY,
         sampler=sampler,
     )
 

@@ -21,7 +21,8 @@ DEFAULT_PROPAGATORS = ("tracecontext", "baggage")
 DEFAULT_IDS = "random"
 DEFAULT_SAMPLER = "parentbased_always_on"
 XRAY = "xray"
-"""The propagator, and the ids, of AWS X-Ray."""
+"""The trace ids of AWS X-Ray, and its propagator."""
+XRAY_PROPAGATORS = (XRAY, "xray-lambda")
 PROTOCOLS = ("http/protobuf", "http/json", "grpc")
 EXPORTER_PROTOCOLS = {"otlp_proto_http": "http/protobuf", "otlp_proto_grpc": "grpc"}
 """The Python SDK's names of the OTLP exporters, each with the protocol that it stands for."""

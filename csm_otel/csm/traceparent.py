@@ -41,6 +41,15 @@ def parse_traceparent(text: str) -> TraceParent | None:
     return TraceParent(trace_id, span_id, bool(int(found["flags"], 16) & _SAMPLED))
 
 
+def why_unusable(text: str) -> str:
+    """Return what is wrong with a ``traceparent`` that cannot be parsed, in words: it may be a secret instead."""
+    if parse_traceparent(text.strip().lower()):
+        return "it has blanks around it or capital letters in it"
+    if _TRACEPARENT.fullmatch(text):
+        return "its version or one of its ids is invalid"
+    return "it is not of the form 00-TRACE_ID-PARENT_ID-FLAGS, of 2, 32, 16 and 2 digits"
+
+
 def split_client_id(client_id: str) -> tuple[str, TraceParent | None]:
     """Return the name in a client id and the trace context after its last ``;``, if any.
 

@@ -1,7 +1,4 @@
-"""Trace and span ids: random ones (`RandomIds`), and the same ones each time for a seed (`SeededIds`).
-
-`xray_trace_id` makes trace ids that AWS X-Ray accepts of either.
-"""
+"""Trace and span ids: random ones (`RandomIds`), and the same ones each time for a seed (`SeededIds`)."""
 
 from __future__ import annotations
 
@@ -12,8 +9,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _TRACE_ID_BITS, _SPAN_ID_BITS = 128, 64
-_TIME_BITS, _RANDOM_BITS = 32, 96  # of a trace id, as the X-Ray Developer Guide has it
-_NS_PER_SECOND = 1_000_000_000
 
 
 class IdGenerator(Protocol):
@@ -52,15 +47,6 @@ class SeededIds:
     def generate_span_id(self) -> int:
         """Return the next span id: 64 bits, not zero."""
         return _nonzero(self._random.getrandbits, _SPAN_ID_BITS)
-
-
-def xray_trace_id(trace_id: int, time_ns: int) -> int:
-    """Return a trace id whose first 32 bits are the second of its time (epoch nanoseconds), and whose rest is kept.
-
-    X-Ray accepts no other ids, nor those of more than 30 days ago.
-    """
-    second = time_ns // _NS_PER_SECOND % (1 << _TIME_BITS)
-    return second << _RANDOM_BITS | trace_id % (1 << _RANDOM_BITS)
 
 
 def _nonzero(getrandbits: Callable[[int], int], bits: int) -> int:

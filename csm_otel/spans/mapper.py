@@ -17,6 +17,7 @@ from csm_otel.correlation.matching import same_result
 from csm_otel.correlation.released import CorrelatedCall, OrphanAttempt, Released
 from csm_otel.csm.dialects import application_of_user_agent
 from csm_otel.csm.traceparent import split_client_id
+from csm_otel.csm.xray import xray_trace_id
 from csm_otel.spans.attributes import (
     CSM_OVERRUN_MS,
     CSM_TIME_ADJUSTED,
@@ -36,7 +37,6 @@ from csm_otel.spans.data import (
     SpanRole,
     TraceContext,
 )
-from csm_otel.spans.ids import xray_trace_id
 from csm_otel.spans.options import MappingOptions, MessageMode
 from csm_otel.spans.span_status import Result, result_of
 from csm_otel.spans.timing import Placement, attempt_offset_ns, clock_offset_ns, place

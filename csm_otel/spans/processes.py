@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from csm_otel.csm.xray import xray_trace_id
 from csm_otel.spans.attributes import CSM_PROCESS_END, CSM_SYNTHETIC
 from csm_otel.spans.data import Resource, SpanData, SpanKind, SpanRole, TraceContext
-from csm_otel.spans.ids import xray_trace_id
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -58,6 +58,121 @@ def test_place_in_the_trace(environ: dict[str, str], parent: TraceParent | None,
     assert launch.trace_state == ("a=1" if parent else "")
 
 
+@pytest.mark.parametrize("text", ["nonsense", f"{PARENT}\n", f"00-{0:032x}-{0xB:016x}-01"])
+def test_a_traceparent_that_cannot_be_used(text: str) -> None:
+    """It is said in one line, without its text; where it is not read, or empty, nothing is said."""
+    (line,) = launched({"TRACEPARENT": text}).troubles
+
+    assert line.startswith("TRACEPARENT is not joined: it")
+    assert text not in line
+    assert launched({"TRACEPARENT": text, "OTEL_PROPAGATORS": "b3"}).troubles == ()
+    assert launched({"TRACEPARENT": ""}).troubles == launched({"TRACEPARENT": str(PARENT)}).troubles == ()
+
+
+XRAY = "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled={}"
+XRAY_PARENT = TraceParent(0x5759E988_BD862E3FE1BE46A994272793, 0x53995C3F42CD8AD8, sampled=True)
+OFF = {"OTEL_TRACES_SAMPLER": "parentbased_always_off"}
+
+
+@pytest.mark.parametrize(
+    ("environ", "parent"),
+    [
+        pytest.param({"OTEL_PROPAGATORS": "xray"}, XRAY_PARENT, id="xray"),
+        pytest.param({"OTEL_PROPAGATORS": "xray-lambda"}, XRAY_PARENT, id="xray-of-lambda"),
+        pytest.param({}, None, id="not-listed"),
+        pytest.param({"OTEL_PROPAGATORS": "tracecontext,xray"}, XRAY_PARENT, id="no-traceparent"),
+        pytest.param({"OTEL_PROPAGATORS": "tracecontext,xray", "TRACEPARENT": str(PARENT)}, XRAY_PARENT, id="the-last"),
+        pytest.param({"OTEL_PROPAGATORS": "xray,tracecontext", "TRACEPARENT": str(PARENT)}, PARENT, id="the-last-too"),
+        pytest.param({"OTEL_PROPAGATORS": "xray,tracecontext", "TRACEPARENT": "x"}, XRAY_PARENT, id="the-last-usable"),
+    ],
+)
+def test_the_trace_of_xray(environ: dict[str, str], parent: TraceParent | None) -> None:
+    """Its variable is read where its propagator is listed; of several contexts the last listed one is the parent."""
+    launch = launched({"_X_AMZN_TRACE_ID": XRAY.format(1), **environ})
+
+    assert launch.parent == parent
+    assert (launch.context.trace_id == XRAY_PARENT.trace_id) is (parent == XRAY_PARENT)
+
+
+@pytest.mark.parametrize(
+    ("decision", "environ", "sampled"),
+    [
+        pytest.param("1", OFF, True, id="sampled"),
+        pytest.param("0", {}, False, id="not-sampled"),
+        pytest.param("?", {}, True, id="decided-here"),
+        pytest.param("?", OFF, False, id="decided-here-by-the-sampler"),
+    ],
+)
+def test_the_decision_of_xray(decision: str, environ: dict[str, str], *, sampled: bool) -> None:
+    """The parent's decision holds; one that is left to us is the sampler's, for the parent as well."""
+    launch = launched({"OTEL_PROPAGATORS": "xray", "_X_AMZN_TRACE_ID": XRAY.format(decision), **environ})
+
+    assert launch.parent == XRAY_PARENT._replace(sampled=sampled)
+    assert launch.context.sampled is sampled
+
+
+def test_the_tracing_header_is_passed_on() -> None:
+    """The command is below its own span, in the form of each propagator, with the fields that belong to AWS."""
+    environ = {
+        "OTEL_PROPAGATORS": "tracecontext,xray",
+        "_X_AMZN_TRACE_ID": f"{XRAY.format(1)};Lineage=25:a87bd80c:1",
+        "TRACEPARENT": str(PARENT),
+        "TRACESTATE": "a=1",
+    }
+    launch = launched(environ)
+    given = environment_of(environ, launch, port=1)
+    span = f"{launch.context.span_id:016x}"
+
+    assert given["_X_AMZN_TRACE_ID"] == (
+        f"Root=1-5759e988-bd862e3fe1be46a994272793;Parent={span};Sampled=1;Lineage=25:a87bd80c:1"
+    )
+    assert given["TRACEPARENT"] == str(launch.context)
+    assert "TRACESTATE" not in given  # of the trace that is not joined
+
+
+def test_one_exec_in_another_joins_it_by_either_form() -> None:
+    """Both variables name the same span, whose state is kept."""
+    environ = {"OTEL_PROPAGATORS": "tracecontext,xray", "TRACEPARENT": str(PARENT), "TRACESTATE": "a=1"}
+    outer = launched(environ)
+    inner_environ = environment_of(environ, outer, port=1)
+    inner = launched(inner_environ)
+
+    assert (inner.parent, inner.trace_state) == (outer.context, "a=1")
+    assert environment_of(inner_environ, inner, port=1)["TRACESTATE"] == "a=1"
+
+
+def test_without_the_propagator_the_tracing_header_stays() -> None:
+    """It is not read and not changed, and nothing is said about it."""
+    for text in ("nonsense", XRAY.format(1)):
+        environ = {"_X_AMZN_TRACE_ID": text}
+        launch = launched(environ)
+
+        assert environment_of(environ, launch, port=1)["_X_AMZN_TRACE_ID"] == text
+        assert launch.troubles == ()
+
+
+def test_a_tracing_header_that_cannot_be_used() -> None:
+    """It is said in one line, without its text, and the command gets one of its own trace."""
+    environ = {"OTEL_PROPAGATORS": "xray", "_X_AMZN_TRACE_ID": "Root=hunter2;Lineage=x"}
+    launch = launched(environ)
+    given = environment_of(environ, launch, port=1)["_X_AMZN_TRACE_ID"]
+
+    assert launch.parent is None
+    assert launch.troubles == ("_X_AMZN_TRACE_ID is not joined: it is not of the form Root=1-...;Parent=...;Sampled=1",)
+    assert given.endswith(f";Parent={launch.context.span_id:016x};Sampled=1")
+
+
+@pytest.mark.parametrize(("variables", "second"), [({"OTEL_PYTHON_ID_GENERATOR": "xray"}, 0x5759E988), ({}, None)])
+def test_xray_ids_begin_with_the_time(variables: dict[str, str], second: int | None) -> None:
+    """A new trace has the second of its start in its id on request; a trace that is joined has its own."""
+    early = read_early({}, variables)
+    launches = [launch_of(["x"], variables, early, clock_ns=lambda: 0x5759E988 * 10**9 + 5) for _ in range(9)]
+
+    assert ({launch.context.trace_id >> 96 for launch in launches} == {second}) is (second is not None)
+    assert len({launch.context.trace_id for launch in launches}) == 9
+    assert launched({**variables, "TRACEPARENT": str(PARENT)}).context.trace_id == PARENT.trace_id
+
+
 def test_new_ids_differ() -> None:
     """Each launch has its own trace and span."""
     contexts = [launched({}).context for _ in range(20)]

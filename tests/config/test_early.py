@@ -19,7 +19,8 @@ DEFAULT = Early(
     service_name="",
     receive_buffer_bytes=4 * 1024 * 1024,
     is_disabled=False,
-    propagates=True,
+    propagators=("tracecontext", "baggage"),
+    xray_trace_ids=False,
     sampler=SamplerChoice(),
 )
 
@@ -44,10 +45,12 @@ DEFAULT = Early(
         pytest.param({}, {"CSM_OTEL_RECEIVE_BUFFER_BYTES": "9" * 40}, {}, id="buffer-out-of-bounds"),
         pytest.param({}, {"OTEL_SDK_DISABLED": " True "}, {"is_disabled": True}, id="disabled"),
         pytest.param({}, {"OTEL_SDK_DISABLED": "1"}, {}, id="only-true-disables"),
-        pytest.param({}, {"OTEL_PROPAGATORS": "b3"}, {"propagates": False}, id="other-propagators"),
-        pytest.param({}, {"OTEL_PROPAGATORS": "b3, tracecontext"}, {}, id="propagators"),
-        pytest.param({}, {"OTEL_PROPAGATORS": ","}, {"propagates": False}, id="no-propagators"),
+        pytest.param({}, {"OTEL_PROPAGATORS": "b3"}, {"propagators": ("b3",)}, id="other-propagators"),
+        pytest.param({}, {"OTEL_PROPAGATORS": "b3, xray"}, {"propagators": ("b3", "xray")}, id="propagators"),
+        pytest.param({}, {"OTEL_PROPAGATORS": ","}, {"propagators": ()}, id="no-propagators"),
         pytest.param({}, {"csm_otel_quiet": "true", "otel_sdk_disabled": "true"}, {}, id="lower-case-names"),
+        pytest.param({}, {"OTEL_PYTHON_ID_GENERATOR": "xray"}, {"xray_trace_ids": True}, id="ids-of-xray"),
+        pytest.param({}, {"OTEL_PYTHON_ID_GENERATOR": "snowflake"}, {}, id="ids-unusable"),
         pytest.param({}, {"OTEL_PROPAGATORS": " "}, {}, id="blank-propagators"),
         pytest.param(
             {},

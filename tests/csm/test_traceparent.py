@@ -6,7 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from csm_otel.csm.traceparent import MAX_NAME_BYTES, TraceParent, client_id_with, parse_traceparent, split_client_id
+from csm_otel.csm.traceparent import (
+    MAX_NAME_BYTES,
+    TraceParent,
+    client_id_with,
+    parse_traceparent,
+    split_client_id,
+    why_unusable,
+)
 
 TRACE, SPAN = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 CONTEXT = TraceParent(int(TRACE, 16), int(SPAN, 16), sampled=True)
@@ -37,6 +44,27 @@ MAX_CLIENT_ID = 255  # botocore raises beyond it
 def test_parse(text: str, expected: TraceParent | None) -> None:
     """A traceparent is parsed as W3C Trace Context specifies, and anything else is None."""
     assert expected == parse_traceparent(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        pytest.param(f"{VALID}\n", "it has blanks around it or capital letters in it", id="line-break"),
+        pytest.param(VALID.upper(), "it has blanks around it or capital letters in it", id="upper-case"),
+        pytest.param(f"ff{VALID[2:]}", "its version or one of its ids is invalid", id="version-ff"),
+        pytest.param(f"{VALID}-more", "its version or one of its ids is invalid", id="more-than-version-0-has"),
+        pytest.param(f"00-{'0' * 32}-{SPAN}-01", "its version or one of its ids is invalid", id="zero-id"),
+        pytest.param(
+            "token=hunter2",
+            "it is not of the form 00-TRACE_ID-PARENT_ID-FLAGS, of 2, 32, 16 and 2 digits",
+            id="something-else",
+        ),
+    ],
+)
+def test_why_unusable(text: str, why: str) -> None:
+    """What is wrong is said in words, without the text."""
+    assert parse_traceparent(text) is None
+    assert why_unusable(text) == why
 
 
 @pytest.mark.parametrize(

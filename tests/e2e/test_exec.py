@@ -148,6 +148,27 @@ def test_the_trace_of_the_environment_is_joined(moto_port: int, tmp_path: Path) 
     assert {span["traceState"] for span in spans} == {"a=b"}
 
 
+def test_the_trace_of_xray_is_joined(tmp_path: Path) -> None:
+    """With its propagator and ids, the command's span is below that of AWS, and the command sees itself as parent."""
+    file = tmp_path / "out.jsonl"
+    root, parent = "5759e988bd862e3fe1be46a994272793", "53995c3f42cd8ad8"
+    env = environment(
+        OTEL_PROPAGATORS="tracecontext,xray",
+        OTEL_PYTHON_ID_GENERATOR="xray",
+        _X_AMZN_TRACE_ID=f"Root=1-{root[:8]}-{root[8:]};Parent={parent};Sampled=1",
+        TRACEPARENT="hunter2",
+    )
+    script = ["sh", "-c", 'echo "$_X_AMZN_TRACE_ID"; exec "$@"', "sh", *ONE_CALL_SENT]
+    done = run("exec", "--file", file, "--", *script, env=env)
+    spans = spans_in(file)
+    (command,) = [span for span in spans if "process.exit.code" in span["attributes"]]
+    assert {span["traceId"] for span in spans} == {root}
+    assert (len(spans), command["parentSpanId"]) == (3, parent)
+    assert done.stdout.decode() == f"Root=1-{root[:8]}-{root[8:]};Parent={command['spanId']};Sampled=1\n"
+    assert len([line for line in lines_of(done.stderr) if "TRACEPARENT is not joined: " in line]) == 1
+    assert b"hunter2" not in done.stderr
+
+
 def test_one_fault_spoils_nothing_else() -> None:
     """A variable that cannot be used is ignored; the others apply."""
     env = environment(OTEL_EXPORTER_OTLP_ENDPOINT="nonsense", OTEL_TRACES_SAMPLER="always_off")

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from csm_otel.spans.ids import IdGenerator, RandomIds, SeededIds, xray_trace_id
+from csm_otel.spans.ids import IdGenerator, RandomIds, SeededIds
 
 _AFTER_A_FORK = """
 import os
@@ -64,23 +64,3 @@ def test_zero_is_skipped(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("random.getrandbits", lambda _bits: next(drawn))
 
     assert (RandomIds().generate_trace_id(), RandomIds().generate_span_id()) == (5, 6)
-
-
-@pytest.mark.parametrize(
-    ("time_ns", "first"),
-    [
-        pytest.param(1_999_999_999, 1, id="within-its-second"),
-        pytest.param(1_465_510_280_999_999_999, 0x5759E988, id="rounded-down"),
-        pytest.param((2**32 + 5) * 10**9, 5, id="beyond-the-32-bits"),
-    ],
-)
-def test_an_xray_id_begins_with_its_second(time_ns: int, first: int) -> None:
-    """Its first 32 bits are the second; the other 96 are those of the id given."""
-    given = 0xFFFFFFFF_BD862E3FE1BE46A994272793
-
-    assert f"{xray_trace_id(given, time_ns):032x}" == f"{first:08x}bd862e3fe1be46a994272793"
-
-
-def test_xray_ids_of_one_second_differ() -> None:
-    """Only the time is the same."""
-    assert len({xray_trace_id(RandomIds().generate_trace_id(), 10**18) for _ in range(100)}) == 100
