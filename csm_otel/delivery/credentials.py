@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import ssl
 import tempfile
 from pathlib import Path
@@ -20,10 +22,11 @@ _CLIENT_CERTIFICATE = "OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE"
 class Credentials:
     """Paths to the PEM files of a destination, each checked to be usable.
 
-    PEM text is kept in a private temporary folder until `close`. The paths of a destination without TLS are None.
+    PEM text is kept until `close`: in memory where the system gives that a path (Linux), else in a private temporary
+    folder. The paths of a destination without TLS are None.
 
     Raises:
-        SettingsError: a file cannot be read or is not what it should be.
+        SettingsError: a file cannot be read or is not what it should be, or there is no temporary folder for a text.
     """
 
     certificate: Path | None = None
@@ -32,7 +35,8 @@ class Credentials:
     """Equal to ``client_certificate`` where one file holds both."""
 
     def __init__(self, destination: Destination) -> None:
-        self._folder: tempfile.TemporaryDirectory[str] | None = None
+        self._kept = contextlib.ExitStack()
+        self._folder: Path | None = None
         if not destination.is_secure:
             return
         try:
@@ -46,19 +50,42 @@ class Credentials:
 
     def close(self) -> None:
         """Remove the temporary files."""
-        if self._folder is not None:
-            self._folder.cleanup()
-            self._folder = None
+        self._kept.close()
 
     def _path(self, value: str | None, name: str) -> Path | None:
         if not value:
             return None
         if "-----BEGIN" not in value:
             return Path(value)
+        # An env file cannot hold line breaks, so they are often written as in a string of a programming language.
+        text = value.replace("\\n", "\n").encode("utf-8", "surrogateescape")
+        try:
+            return self._in_memory(text, name) or self._in_folder(text, name)
+        except OSError as error:
+            why = "no temporary folder for its text can be written; give a path"
+            raise SettingsError([Fault(name, why)]) from error
+
+    def _in_memory(self, text: bytes, name: str) -> Path | None:
+        """Return the path of a file without a place in any file system, or None where there is no such thing."""
+        with contextlib.suppress(AttributeError, OSError), contextlib.ExitStack() as undo:
+            descriptor = os.memfd_create(name)
+            undo.callback(os.close, descriptor)
+            path = Path(f"/proc/self/fd/{descriptor}")
+            path.write_bytes(text)
+            self._kept.push(undo.pop_all())
+            return path
+        return None
+
+    def _in_folder(self, text: bytes, name: str) -> Path:
+        """Return the path of a temporary file.
+
+        Raises:
+            OSError: it cannot be written.
+        """
         if self._folder is None:
-            self._folder = tempfile.TemporaryDirectory(prefix="csm-otel-")  # mode 0700
-        path = Path(self._folder.name, name)
-        path.write_text(value, encoding="utf-8")
+            self._folder = Path(self._kept.enter_context(tempfile.TemporaryDirectory(prefix="csm-otel-")))  # mode 0700
+        path = self._folder / name
+        path.write_bytes(text)
         return path
 
     def _check(self) -> None:

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import os
+from pathlib import Path
+from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives import serialization
 from otlp_backend import Certificate
+from platforms import on_linux
 
 from csm_otel.delivery.credentials import Credentials
 from csm_otel.delivery.destination import Destination
 from csm_otel.errors import SettingsError
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 _NO_PAIR = "no certificate with its unencrypted key, in PEM"
 _PAIR = "OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE, OTEL_EXPORTER_OTLP_CLIENT_KEY"
@@ -39,6 +39,65 @@ def test_one_file_may_hold_certificate_and_key(certificate: Certificate) -> None
     credentials.close()
 
 
+def _texts(certificate: Certificate) -> Credentials:
+    return _credentials(
+        certificate=certificate.text.replace("\n", "\\n"),  # as in an env file
+        client_certificate=certificate.text,
+        client_key=certificate.key_text,
+    )
+
+
+def _paths(credentials: Credentials) -> list[Path]:
+    paths = (credentials.certificate, credentials.client_certificate, credentials.client_key)
+    return [path for path in paths if path is not None]
+
+
+@on_linux
+def test_text_is_kept_in_memory(certificate: Certificate, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """PEM text needs no folder: until it is closed it is in memory, under a path that any library can read."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "missing"))
+    credentials = _texts(certificate)
+    paths = _paths(credentials)
+    assert [certificate.text, certificate.text, certificate.key_text] == [path.read_text() for path in paths]
+    credentials.close()
+    assert not [path for path in paths if path.exists()]
+
+
+def test_text_is_kept_in_a_folder(certificate: Certificate, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without such memory PEM text is in a folder for its owner only, which is removed at the end."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.delattr(os, "memfd_create", raising=False)
+    credentials = _texts(certificate)
+    (folder,) = tmp_path.iterdir()
+    assert folder.stat().st_mode & 0o077 == 0
+    assert [certificate.text, certificate.text, certificate.key_text] == [
+        path.read_text() for path in _paths(credentials)
+    ]
+    credentials.close()
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("is_there", [False, True], ids=["no-memory", "memory-without-proc"])
+def test_no_place_for_text(
+    certificate: Certificate, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, is_there: bool
+) -> None:
+    """Where neither memory nor folder can keep a text, the line names its variable, and says that a path would do."""
+    if is_there:
+        monkeypatch.setattr(os, "memfd_create", lambda _name: os.open(os.devnull, os.O_RDONLY), raising=False)
+        monkeypatch.setattr(Path, "write_bytes", _refuse)
+    else:
+        monkeypatch.delattr(os, "memfd_create", raising=False)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "missing"))
+    with pytest.raises(SettingsError) as caught:
+        _texts(certificate)
+    expected = "OTEL_EXPORTER_OTLP_CERTIFICATE: no temporary folder for its text can be written; give a path"
+    assert expected == str(caught.value)
+
+
+def _refuse(_path: Path, _data: bytes) -> int:
+    raise FileNotFoundError
+
+
 def test_without_tls_nothing_is_read() -> None:
     """A certificate for a plain URL is not even read."""
     credentials = _credentials("http://127.0.0.1:1", certificate="/no/such/file")
@@ -57,6 +116,11 @@ def test_without_tls_nothing_is_read() -> None:
             {"certificate": "-----BEGIN CERTIFICATE-----\nhunter2"},
             "OTEL_EXPORTER_OTLP_CERTIFICATE: no PEM certificate in it",
             id="no-certificate",
+        ),
+        pytest.param(
+            {"certificate": "-----BEGIN CERTIFICATE-----\udcff"},
+            "OTEL_EXPORTER_OTLP_CERTIFICATE: no PEM certificate in it",
+            id="no-text",
         ),
         pytest.param(
             {"client_key": "OWN KEY"},
