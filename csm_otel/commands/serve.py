@@ -19,7 +19,7 @@ from csm_otel.intake.receiver import Receiver
 from csm_otel.process.stop import StopSignal
 from csm_otel.report.stdout import Stdout
 from csm_otel.report.tally import render_tally
-from csm_otel.service.control_socket import default_paths, is_off
+from csm_otel.service.control_socket import default_path, is_off
 from csm_otel.service.health import Health
 from csm_otel.service.sd_notify import ServiceManager
 
@@ -119,7 +119,7 @@ def _open_control(settings: Settings, receivers: list[Receiver], bridge: Bridge,
     from csm_otel.service.control import Control  # ruff: ignore[import-outside-top-level]
 
     try:
-        return Control.open(settings.control or default_paths(receivers[0].address[1])[0], bridge)
+        return Control.open(settings.control or default_path(receivers[0].address[1]), bridge)
     except ControlError as error:
         speaker.say(f"`csm-otel flush` will not work: {error}")
         return None

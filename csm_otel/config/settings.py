@@ -323,11 +323,12 @@ class Settings(NamedTuple):
             DAEMON,
             "unix socket by which `flush` and `health` reach the daemon; `none`: no socket",
             "PATH",
-            unset="`csm-otel/PORT.sock` in `$XDG_RUNTIME_DIR` or `/run/user/UID`, else `csm-otel-UID/PORT.sock` in the "
-            "temporary folder",
+            unset="`csm-otel/PORT.sock` in `$XDG_RUNTIME_DIR` or `/run/user/UID`, else `csm-otel-UID/PORT.sock` in "
+            "`$TMPDIR`, `/tmp` or `/var/tmp`",
             values="a path, or `none`",
-            more="It has mode 0600. Its folder must be the daemon's own, with mode 0700; it is created if missing. If "
-            "the socket cannot be created, the daemon reports that and runs without it.",
+            more="It has mode 0600. Its folder must be the daemon's own, with mode 0700; it is created if missing. By "
+            "default the daemon uses the first that it can write. If the socket cannot be created, as on a read-only "
+            "system, the daemon reports that and runs without it.",
         ),
     ] = None
     timeout: Annotated[

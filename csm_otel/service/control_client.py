@@ -6,6 +6,7 @@ Standard library only, as probes start often.
 from __future__ import annotations
 
 import json
+import os
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -26,10 +27,16 @@ def paths_to_daemon(control: Path | None, port: int) -> list[Path]:
 
     Raises:
         SettingsError: the control socket is switched off.
+        ControlError: there is no such path.
     """
     if control_socket.is_off(control):
         raise SettingsError([Fault("--control", "it is switched off, so no daemon can be reached")])
-    return [control] if control is not None else control_socket.default_paths(port)
+    if control is not None:
+        return [control]
+    paths = control_socket.default_paths(port)
+    if not paths:
+        raise ControlError("no daemon answers: there is no runtime or temporary folder; name its socket with --control")
+    return [path for path in paths if os.access(path, os.F_OK)] or paths[:1]
 
 
 def ask(

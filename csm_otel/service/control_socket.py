@@ -1,7 +1,7 @@
 """The control socket's path, and who may use it: for the daemon and its clients.
 
 Without ``--control`` it is ``PORT.sock`` in a folder that both sides derive: ``csm-otel`` in the user's runtime folder
-($XDG_RUNTIME_DIR, else /run/user/UID, as a cron job has no such variable), else ``csm-otel-UID`` in the temporary one.
+($XDG_RUNTIME_DIR, else /run/user/UID, as a cron job has no such variable), else ``csm-otel-UID`` in a temporary one.
 The socket has mode 0600 and its folder 0700: only their owner, and root, may connect.
 """
 
@@ -13,7 +13,6 @@ import fcntl
 import os
 import socket
 import stat
-import tempfile
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -35,14 +34,36 @@ def is_off(control: Path | None) -> bool:
 
 
 def default_paths(port: int) -> list[Path]:
-    """Return the paths at which the socket of the daemon on a port may be; the daemon uses the first."""
+    """Return the paths at which the socket of the daemon on a port may be, the likeliest first.
+
+    Unlike `tempfile.gettempdir` this writes nothing, so that a full disk does not hide a daemon, and never falls back
+    to the working directory, in which nobody searches.
+    """
     name, user = f"{port}.sock", os.geteuid()
     runtime = Path(os.environ.get("XDG_RUNTIME_DIR") or f"/run/user/{user}")
-    paths = [Path(tempfile.gettempdir()) / f"csm-otel-{user}" / name]
+    folders = []
     with contextlib.suppress(OSError):
         if runtime.is_absolute() and runtime.is_dir() and runtime.stat().st_uid == user:
-            paths.insert(0, runtime / "csm-otel" / name)
-    return paths
+            folders.append(runtime / "csm-otel")
+    given = [os.environ.get(variable) for variable in ("TMPDIR", "TEMP", "TMP")]
+    temporary = [Path(folder) for folder in (*given, "/tmp", "/var/tmp") if folder]  # ruff: ignore[hardcoded-temp-file] - of all users, see `_check`
+    folders += [
+        folder / f"csm-otel-{user}" for folder in temporary if folder.is_absolute() and os.access(folder, os.X_OK)
+    ]
+    return [folder / name for folder in dict.fromkeys(folders)]
+
+
+def default_path(port: int) -> Path:
+    """Return the first of the paths at which the daemon on a port can create its socket.
+
+    Raises:
+        ControlError: there is none.
+    """
+    for path in default_paths(port):
+        folder = path.parent if os.access(path.parent, os.F_OK) else path.parent.parent
+        if os.access(folder, os.W_OK | os.X_OK):
+            return path
+    raise ControlError("no runtime or temporary folder can be written; name a path with --control")
 
 
 def open_control_socket(path: Path) -> socket.socket:

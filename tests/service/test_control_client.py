@@ -59,6 +59,19 @@ def test_a_daemon_that_hangs(tmp_path: Path) -> None:
             ask([path], {"do": "rest"}, connect_seconds=0, answer_seconds=0)
 
 
+def test_paths_by_default(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of the default paths those count at which there is something; else the first, for the error."""
+    paths = [tmp_path / "a", tmp_path / "b", tmp_path / "c"]
+    monkeypatch.setattr(control_socket, "default_paths", lambda _port: paths)
+    assert paths_to_daemon(None, 1) == paths[:1]
+    for path in paths[1:]:
+        path.touch()
+    assert paths_to_daemon(None, 1) == paths[1:]
+    paths.clear()
+    with pytest.raises(ControlError, match=r"^no daemon answers: there is no runtime or temporary folder; name its"):
+        paths_to_daemon(None, 1)
+
+
 def test_paths(monkeypatch: pytest.MonkeyPatch) -> None:
     """The path is that of --control, else one of the default paths for the port; none if it is switched off."""
     monkeypatch.setattr(control_socket, "default_paths", lambda port: [Path(f"/{port}")])

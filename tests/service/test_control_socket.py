@@ -5,25 +5,62 @@ from __future__ import annotations
 import os
 import socket
 import stat
-import tempfile
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from csm_otel.errors import ControlError
-from csm_otel.service.control_socket import connect, default_paths, is_off, open_control_socket, remove
+from csm_otel.service.control_socket import connect, default_path, default_paths, is_off, open_control_socket, remove
+
+NAME = f"csm-otel-{os.geteuid()}/31000.sock"
+
+
+def folders(monkeypatch: pytest.MonkeyPatch, **variables: Path | str) -> None:
+    """Set the variables of folders, and remove the others."""
+    for name in ("XDG_RUNTIME_DIR", "TMPDIR", "TEMP", "TMP"):
+        monkeypatch.setenv(name, str(variables.get(name, "")))
 
 
 def test_default_paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The runtime folder of the user comes first, then the user's folder in the temporary one."""
-    monkeypatch.setattr(tempfile, "tempdir", "/tmp")
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
-    temporary = Path(f"/tmp/csm-otel-{os.geteuid()}/31000.sock")
-    assert [tmp_path / "csm-otel/31000.sock", temporary] == default_paths(31000)
+    """The runtime folder of the user comes first, then the user's folder in the temporary ones, if they exist."""
+    folders(monkeypatch, XDG_RUNTIME_DIR=tmp_path, TMPDIR="/missing", TMP=tmp_path)
+    assert [tmp_path / "csm-otel/31000.sock", tmp_path / NAME, Path("/tmp", NAME)] == default_paths(31000)[:3]
     for unusable in ("relative", str(tmp_path / "missing")):
-        monkeypatch.setenv("XDG_RUNTIME_DIR", unusable)
-        assert [temporary] == default_paths(31000)
+        folders(monkeypatch, XDG_RUNTIME_DIR=unusable, TMPDIR="relative", TEMP=unusable)
+        assert default_paths(31000)[0] == Path("/tmp", NAME)
+
+
+def accessible(monkeypatch: pytest.MonkeyPatch, *allowed: tuple[Path, int]) -> None:
+    """Have the system grant what is allowed only: some access to some folders."""
+
+    def access(path: Path, mode: int) -> bool:
+        return any(folder == path and mode & ~mask == 0 for folder, mask in allowed)
+
+    monkeypatch.setattr(os, "access", access)
+
+
+def test_the_first_folder_that_can_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a read-only file system the daemon uses the first folder that can be written, its own if that exists."""
+    folders(monkeypatch, XDG_RUNTIME_DIR=tmp_path, TMPDIR=tmp_path)
+    search = (tmp_path, os.X_OK), (Path("/tmp"), os.X_OK)
+    accessible(monkeypatch, *search, (Path("/tmp"), os.W_OK | os.X_OK))
+    assert default_path(31000) == Path("/tmp", NAME)
+    own = (tmp_path / NAME).parent
+    accessible(monkeypatch, *search, (Path("/tmp"), os.W_OK | os.X_OK), (own, os.W_OK | os.X_OK))
+    assert default_path(31000) == own / "31000.sock"
+
+
+@pytest.mark.parametrize("is_there", [True, False], ids=["read-only", "missing"])
+def test_no_folder(monkeypatch: pytest.MonkeyPatch, *, is_there: bool) -> None:
+    """Without any the error says so; the working directory is never used."""
+    folders(monkeypatch, XDG_RUNTIME_DIR="relative")
+    accessible(monkeypatch, *([(Path("/tmp"), os.X_OK)] if is_there else []))
+    assert default_paths(31000) == ([Path("/tmp", NAME)] if is_there else [])
+    with pytest.raises(
+        ControlError, match=r"^no runtime or temporary folder can be written; name a path with --control$"
+    ):
+        default_path(31000)
 
 
 @pytest.mark.parametrize(
