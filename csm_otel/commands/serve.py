@@ -152,7 +152,7 @@ def _bind(settings: Settings, speaker: Speaker) -> list[Receiver]:
         try:
             receivers.append(Receiver.bind(host, settings.port, buffer_bytes=settings.receive_buffer_bytes))
         except ListenError as error:
-            if host == _IPV6 and error.errno in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT):
+            if receivers and error.errno in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT):
                 continue  # built with IPv6, run without it
             for receiver in receivers:
                 receiver.close()

@@ -140,6 +140,14 @@ def test_both_loopback_addresses(errors: dict[str, int], hosts: list[str], monke
     assert [host for host, _ in bound()[0]] == hosts
 
 
+def test_no_ipv6(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An IPv6 address that is asked for is an error on a system without IPv6."""
+    bind_by(monkeypatch, {"::1": errno.EADDRNOTAVAIL})
+
+    with pytest.raises(ListenError, match=r"^no$"):
+        bound(host="::1")
+
+
 def test_a_port_in_use(monkeypatch: pytest.MonkeyPatch) -> None:
     """The error names the process that has it, and sockets bound before are closed."""
     monkeypatch.setattr(socket, "has_ipv6", True)
