@@ -127,11 +127,17 @@ def _set(to: AnyValue, value: object, longest: int | None) -> None:
             _set(to.array_value.values.add(), item, longest)
     elif isinstance(value, Mapping):
         to.kvlist_value.SetInParent()
-        _add_attributes(to.kvlist_value.values, value, longest=longest)
+        _set_all(to.kvlist_value.values, value, longest)
     elif value is None:
         to.SetInParent()
     else:
         to.string_value = _text(str(value))
+
+
+def _set_all(to: KeyValues, items: Mapping[str, object], longest: int | None) -> None:
+    for key, item in items.items():
+        if key:
+            _set(to.add(key=_text(key)).value, item, longest)
 
 
 def _latest(items: Sequence[T], most: int | None) -> Sequence[T]:

@@ -137,6 +137,15 @@ def test_it_equals_the_official_encoding(
     logging.disable(logging.NOTSET)
 
 
+def test_a_value_with_a_number_of_too_many_bits_is_left_out() -> None:
+    """However deep in the value the number is, the attribute is left out as a whole, as the official encoder does."""
+    span = changed(CALL, attributes={"a": {"b": [2**63]}, "c": 1})
+    logging.disable(logging.CRITICAL)
+    assert officially_encoded([span], SpanLimits()).SerializeToString() == encode([span], limits=SpanLimits())
+    logging.disable(logging.NOTSET)
+    assert [item.key for item in _only_span(span).attributes] == ["c"]
+
+
 @pytest.mark.parametrize("name", EVERYTHING)
 def test_real_recordings_equal_the_official_encoding(name: str) -> None:
     """To the byte, for the datagrams of each SDK: spans of each name, result and set of attributes."""

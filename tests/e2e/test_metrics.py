@@ -92,7 +92,10 @@ def test_the_counters_equal_what_was_sent(backend_type: type[HttpBackend | GrpcB
         call(Api="CopyObject", AttemptCount=0, FinalHttpStatusCode=ABSENT, **times(0, 1, "Latency")) + b"\ngarbage",
     ]
     with backend_type() as backend, serving(env=metrics_to(backend)) as daemon:
+        # Woken by the first datagram, the daemon could take the sender's core, and the next ones would arrive too late.
+        daemon.process.send_signal(signal.SIGSTOP)
         send(daemon, sent)
+        daemon.process.send_signal(signal.SIGCONT)
         assert daemon.stop() == 0
 
         where = {"network.local.address": daemon.address[0], "network.local.port": daemon.address[1]}

@@ -285,8 +285,9 @@ def test_a_reader_that_has_stalled(drain_seconds: str) -> None:
     assert b"3,000 datagrams received" in stderr
     lines = [decode_line(line) for line in kept.splitlines()]
     assert isinstance(lines[0], Heading)
-    others = 3 if ON_LINUX else 1  # the heading, and, on Linux, the drops so far and the sender
-    assert 0 < len(lines) == 3000 + others - int(unrecorded[1].replace(b",", b""))
+    all_lines = len(lines) + int(unrecorded[1].replace(b",", b""))
+    # The heading, and, on Linux, the drops so far and, where there was time to find it, the sender.
+    assert all_lines - 3000 in ({2, 3} if ON_LINUX else {1})
 
 
 def test_the_speed(tmp_path: Path) -> None:
