@@ -21,6 +21,7 @@ from csm_otel.csm.traceparent import parse_traceparent
 from csm_otel.engine.drain import Drain
 from csm_otel.engine.source import Source
 from csm_otel.errors import Fault, RecordingError, SettingsError, reason_of
+from csm_otel.files.backlog import LIMIT_BYTES, STALL_SECONDS
 from csm_otel.files.recording import (
     MAX_LINE_BYTES,
     Heading,
@@ -165,7 +166,7 @@ class _Player:
 
     def play(self, reader: _Reader, stop: StopSignal) -> None:
         """Replay what follows the heading, deliver it and print its tally."""
-        pipeline = self._bridge.pipeline
+        pipeline, file = self._bridge.pipeline, self._bridge.outlets.file
         pace = _Pace(self._configuration.settings.speed, stop)
         for line in reader.lines():
             # the clock stops rather than step back: all that is due then was due before
@@ -173,12 +174,19 @@ class _Player:
                 break
             if self._bridge.outlets.queue is not None:
                 self._bridge.outlets.queue.wait_for_room(unless=stop.is_set)
+            if file is not None and file.waits_for_reader:
+                file.wait_until_written(unless=stop.is_set, most_bytes=LIMIT_BYTES // 2)
             self._apply(line)
+        if file is not None and stop.is_set():
+            deadline = time.monotonic() + self._configuration.drain_seconds
+            file.block_when_full(until=deadline, stall_seconds=STALL_SECONDS)
         self._origins.finish()
         drain = Drain(pipeline, releases_per_step=sys.maxsize)  # all in one batch, as nothing is received meanwhile
         while not drain.advance(now=self._now):
             continue
         pipeline.finish(now=self._now)
+        if file is not None and file.waits_for_reader:
+            file.wait_until_written(unless=stop.is_set)
         self._bridge.outlets.close(deadline_seconds=self._configuration.drain_seconds)
         self._stdout.flush()
         self._speaker.write(render_tally(self._bridge.tally, seconds=self._now))

@@ -184,9 +184,9 @@ class Settings(NamedTuple):
             values="a path; `-` is stdout, for `serve` and `replay`",
             more="Each line is one request, as the collector's `otlpjsonfile` receiver reads it. The file is created "
             "with mode 0600. A named pipe needs a reader from the start; one that stalls for longer than a second "
-            "loses lines, which are counted; the same holds for a pipe on stdout. Once 16 MiB wait to be written, "
-            "further lines are dropped and counted. Stdout is refused if `--record -` or the console exporter uses it, "
-            "too; with `--file -` the console is not the default of `replay`.",
+            "loses lines, which are counted; the same holds for a pipe on stdout, but `replay` waits for either. "
+            "Once 16 MiB wait to be written, further lines are dropped and counted. Stdout is refused if `--record -` "
+            "or the console exporter uses it, too; with `--file -` the console is not the default of `replay`.",
         ),
     ] = None
     record: Annotated[

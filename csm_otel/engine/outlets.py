@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import secrets
 import socket
 import time
@@ -13,7 +14,7 @@ from csm_otel.delivery.queue import DeliveryQueue
 from csm_otel.delivery.spool import Spool
 from csm_otel.errors import Fault, SettingsError, SpoolError, collecting
 from csm_otel.files.filewriter import FileWriter
-from csm_otel.files.line_file import STDOUT
+from csm_otel.files.line_file import PATIENCE_SECONDS, STDOUT
 from csm_otel.files.otlp_json import OtlpJsonFile
 from csm_otel.files.recorder import Recorder
 from csm_otel.files.recording import FORMAT, SEED_BITS, Heading
@@ -119,7 +120,9 @@ def open_outlets(
     file = recorder = None
     owner = _owner_of_stdout(configuration, source)
     with collecting(faults):
-        file = _open_file(settings, speaker, owner=owner)
+        # nothing arrives while a replay waits for a reader
+        patience_seconds = PATIENCE_SECONDS if source.receivers else math.inf
+        file = _open_file(settings, speaker, owner=owner, patience_seconds=patience_seconds)
     with collecting(faults):
         recorder = _open_recorder(settings.record, source, speaker, tally, owner=owner)
     back_end = configuration.traces.shown if configuration.traces and queue else ""
@@ -188,7 +191,7 @@ def _check_stdout(flag: str, path: Path, owner: str) -> None:
         raise SettingsError([Fault(flag, f"stdout is {owner}; name a file")])
 
 
-def _open_file(settings: Settings, speaker: Speaker, *, owner: str) -> OtlpJsonFile | None:
+def _open_file(settings: Settings, speaker: Speaker, *, owner: str, patience_seconds: float) -> OtlpJsonFile | None:
     """Return the file of `--file`, or None without one.
 
     Raises:
@@ -199,7 +202,7 @@ def _open_file(settings: Settings, speaker: Speaker, *, owner: str) -> OtlpJsonF
     _check_stdout(
         "--file", settings.file, owner or ("the recording's (--record -)" if settings.record == STDOUT else "")
     )
-    return OtlpJsonFile(settings.file, say=speaker.warn)
+    return OtlpJsonFile(settings.file, patience_seconds=patience_seconds, say=speaker.warn)
 
 
 def _open_recorder(path: Path | None, source: Source, speaker: Speaker, tally: Tally, *, owner: str) -> Recorder | None:

@@ -78,6 +78,11 @@ class Backlog:
         """The state of the queue."""
         return self._machine.state
 
+    @property
+    def queued_bytes(self) -> int:
+        """The bytes that wait, those being written included."""
+        return self._bytes
+
     def mark(self) -> int:
         """Return the position after the last entry so far, for `is_flushed`."""
         return self._added

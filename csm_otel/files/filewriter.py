@@ -35,6 +35,8 @@ class FileWriter(WriteQueue):
     ) -> None:
         """Own the file from now on; ``limit_bytes`` bounds the queue, including the request being written."""
         self._tally = tally
+        self.waits_for_reader = file.waits_for_reader
+        """Whether it is a pipe whose reader may take any time."""
         super().__init__(
             file,
             name="csm-otel-file",

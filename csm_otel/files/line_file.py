@@ -1,11 +1,13 @@
 """A file that lines are appended to, each reported as written or not: `LineFile`.
 
-The file may also be a named pipe or a device. A write to one waits for its reader for `PATIENCE_SECONDS` at most.
+The file may also be a named pipe or a device. A write to one waits for its reader, by default for `PATIENCE_SECONDS`
+at most.
 """
 
 from __future__ import annotations
 
 import errno
+import math
 import os
 import select
 import stat
@@ -42,16 +44,19 @@ class LineFile:
         name: str,
         *,
         path: Path | None = None,
+        patience_seconds: float = PATIENCE_SECONDS,
         say: Callable[[str], None] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Own a descriptor from now on; ``say`` is called with a line for the operator when writing begins to fail.
 
-        ``path`` is where it can be opened anew; ``clock`` returns monotonic seconds.
+        ``path`` is where it can be opened anew; ``patience_seconds`` is how long a write waits for the reader of a
+        pipe; ``clock`` returns monotonic seconds.
         """
         self._descriptor = descriptor
         self._name = name
         self._path = path
+        self._patience_seconds = patience_seconds
         self._say = say
         self._clock = clock
         self._is_failing = False
@@ -59,7 +64,14 @@ class LineFile:
         self._piece_bytes = _piece_bytes(descriptor)
 
     @classmethod
-    def open(cls, path: Path, *, flag: str, say: Callable[[str], None] | None = None) -> LineFile:
+    def open(
+        cls,
+        path: Path,
+        *,
+        flag: str,
+        patience_seconds: float = PATIENCE_SECONDS,
+        say: Callable[[str], None] | None = None,
+    ) -> LineFile:
         """Open ``path``, as the setting ``flag`` asks for; `STDOUT` stays open for others.
 
         Raises:
@@ -68,12 +80,12 @@ class LineFile:
         if path == STDOUT:
             if sys.stdout is None:
                 raise SettingsError([Fault(flag, "stdout is closed")])
-            return cls(os.dup(sys.stdout.fileno()), "stdout", say=say)
+            return cls(os.dup(sys.stdout.fileno()), "stdout", patience_seconds=patience_seconds, say=say)
         try:
             descriptor = _open(path)
         except OSError as error:
             raise SettingsError([Fault(flag, f"{path}: {_why_not(path, error)}")]) from error
-        return cls(descriptor, str(path), path=path, say=say)
+        return cls(descriptor, str(path), path=path, patience_seconds=patience_seconds, say=say)
 
     @property
     def is_failing(self) -> bool:
@@ -84,6 +96,11 @@ class LineFile:
     def is_reopenable(self) -> bool:
         """Whether it has a path to be opened at again, which stdout has not."""
         return self._path is not None
+
+    @property
+    def waits_for_reader(self) -> bool:
+        """Whether it is a pipe or the like whose reader may take any time."""
+        return self._piece_bytes is not None and self._patience_seconds == math.inf
 
     @property
     def batch_bytes(self) -> int:
@@ -142,7 +159,7 @@ class LineFile:
 
     def _write(self, line: bytes) -> tuple[int, str]:
         """Write bytes; return how many were written and, unless all were, why not."""
-        deadline = self._clock() + PATIENCE_SECONDS
+        deadline = self._clock() + self._patience_seconds
         written = 0
         while written < len(line):
             if self._piece_bytes and not self._has_room(0 if self._is_failing and not written else deadline):
@@ -159,7 +176,7 @@ class LineFile:
         """Wait for room for a write, up to the monotonic second ``deadline``, and return whether there is any."""
         poller = select.poll()
         poller.register(self._descriptor, select.POLLOUT)
-        return bool(poller.poll(max(0.0, deadline - self._clock()) * _MS))
+        return bool(poller.poll(None if deadline == math.inf else max(0.0, deadline - self._clock()) * _MS))
 
 
 def _open(path: Path) -> int:

@@ -13,7 +13,7 @@ import msgspec
 from google.protobuf.json_format import MessageToDict
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from csm_otel.files.line_file import REOPEN, LineFile
+from csm_otel.files.line_file import PATIENCE_SECONDS, REOPEN, LineFile
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -29,7 +29,9 @@ _ID_KEYS = ("traceId", "spanId")
 class OtlpJsonFile:
     """Appends requests to a file, which is created for its owner only."""
 
-    def __init__(self, path: Path, *, say: Callable[[str], None] | None = None) -> None:
+    def __init__(
+        self, path: Path, *, patience_seconds: float = PATIENCE_SECONDS, say: Callable[[str], None] | None = None
+    ) -> None:
         """Open ``path``, see `LineFile.open`.
 
         ``say`` is called with a line for the operator when writing begins to fail.
@@ -37,7 +39,7 @@ class OtlpJsonFile:
         Raises:
             SettingsError: the file cannot be opened, or is a named pipe without a reader.
         """
-        self._lines = LineFile.open(path, flag="--file", say=say)
+        self._lines = LineFile.open(path, flag="--file", patience_seconds=patience_seconds, say=say)
 
     def write(self, request: bytes) -> bool:
         """Append one request as a line, and return whether it was written; see `LineFile.append`."""
@@ -54,6 +56,11 @@ class OtlpJsonFile:
     def is_failing(self) -> bool:
         """Whether the last write failed."""
         return self._lines.is_failing
+
+    @property
+    def waits_for_reader(self) -> bool:
+        """Whether it is a pipe whose reader may take any time, see `LineFile`."""
+        return self._lines.waits_for_reader
 
     def close(self) -> None:
         """Close the file."""

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 _THREAD_END_SECONDS = 0.2
+_CHECK_SECONDS = 0.05
 
 
 class Writable(Protocol):
@@ -99,6 +100,12 @@ class WriteQueue:
         """
         with self._changed:
             self._backlog.block_when_full(until=until, stall_seconds=stall_seconds)
+
+    def wait_until_written(self, *, unless: Callable[[], bool], most_bytes: int = 0) -> None:
+        """Wait until no more than ``most_bytes`` are queued, or ``unless()`` is true, which is checked at intervals."""
+        with self._changed:
+            while self._backlog.queued_bytes > most_bytes and not unless():
+                self._wait(_CHECK_SECONDS)
 
     def put(self, data: bytes, counts: int = 1) -> None:
         """Queue an entry with its count; one that does not fit is dropped. See `block_when_full`."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
+import os
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -145,6 +147,21 @@ def test_stdout_has_one_owner(
     assert {fault.name: fault.text for fault in faults} == expected
     assert ("stdout" in bridge.outlets.description) == (settings == {"file": "-"} or exporter == "console")
     assert bool(capfd.readouterr().out) == (settings.get("record") == "-" and not expected.get("--record"))
+
+
+@pytest.mark.parametrize("is_replay", [True, False])
+def test_only_a_replay_waits_for_the_reader_of_its_file(tmp_path: Path, *, is_replay: bool) -> None:
+    """Where datagrams are received, a pipe whose reader stalls must not hold up anything."""
+    os.mkfifo(tmp_path / "pipe")
+    reader = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
+    with contextlib.closing(Receiver.bind("127.0.0.1", 0)) as receiver:
+        receivers = [] if is_replay else [receiver]
+        bridge, faults = built(configured(file=tmp_path / "pipe"), receivers=receivers)
+    os.close(reader)
+
+    assert faults == []
+    assert bridge.outlets.file is not None
+    assert bridge.outlets.file.waits_for_reader is is_replay
 
 
 def test_warnings_are_written() -> None:

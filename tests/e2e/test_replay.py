@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import re
@@ -10,13 +11,15 @@ import socket
 import subprocess
 import sys
 import tempfile
+import termios
 import time
 from functools import cache
 from pathlib import Path
+from typing import IO
 
 import pytest
 from conformance.recordings import recording
-from e2e.lifecycle import send_attempts
+from e2e.lifecycle import send_attempts, send_calls
 from e2e.programs import (
     CSM_OTEL,
     DEADLINE_SECONDS,
@@ -320,6 +323,38 @@ def test_the_speed(tmp_path: Path) -> None:
     finally:
         process.kill()
         process.communicate()
+
+
+@pytest.mark.parametrize("is_interrupted", [True, False])
+def test_a_reader_of_the_spans_that_stalls(tmp_path: Path, *, is_interrupted: bool) -> None:
+    """It is waited for, with nothing lost; a signal ends the wait, and what was not written is counted."""
+    kept = tmp_path / "rec"
+    _record_calls(kept, 500)
+    process = subprocess.Popen(
+        [*CSM_OTEL, "replay", "--file", "-", kept], env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    assert process.stdout is not None
+    wait_until(lambda: _waits_in(process.stdout) > 32 * 1024)  # of some 300 KB; a pipe holds 64 KiB
+    if is_interrupted:
+        process.send_signal(signal.SIGINT)
+        assert process.wait(DEADLINE_SECONDS) == 128 + signal.SIGINT
+    out, stderr = process.communicate(timeout=DEADLINE_SECONDS)
+
+    assert b"500 datagrams received" in stderr
+    assert (b" not written in time at shutdown" in stderr) is is_interrupted
+    assert (out.count(b'"spanId"') == 500) is not is_interrupted
+
+
+def _record_calls(file: Path, count: int) -> None:
+    with serving("--record", file, env=environment(**QUIETLY)) as daemon:
+        send_calls(daemon, count)
+        assert daemon.stop() == 0
+
+
+def _waits_in(pipe: IO[bytes] | None) -> int:
+    """Return how many bytes are in a pipe."""
+    assert pipe is not None
+    return int.from_bytes(fcntl.ioctl(pipe, termios.FIONREAD, bytes(4)), sys.byteorder)
 
 
 @pytest.mark.parametrize(

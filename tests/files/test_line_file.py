@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import itertools
+import math
 import os
 import select
 import stat
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -86,6 +88,39 @@ def test_a_pipe_accepts_a_batch_whole_or_not_at_all(tmp_path: Path) -> None:
     assert now_there == 0
     assert len(os.read(reader, 2**20).splitlines()) == there
     os.close(reader)
+
+
+def test_a_reader_that_may_take_any_time(tmp_path: Path) -> None:
+    """A writer without a limit to its patience waits for the reader, with no line lost, until nobody reads any more."""
+    os.mkfifo(tmp_path / "pipe")
+    reader = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
+    descriptor = os.open(tmp_path / "pipe", os.O_WRONLY | os.O_APPEND | os.O_NONBLOCK)
+    passing = itertools.count(0.0, 60.0).__next__
+    file = LineFile(descriptor, "pipe", patience_seconds=math.inf, clock=passing)
+    assert file.waits_for_reader
+    lines = [b"%0131071d\n" % number for number in range(8)]  # more than a pipe holds
+    with ThreadPoolExecutor(1) as pool:
+        appending = pool.submit(file.append, lines)
+        there = b""
+        while len(there) < sum(map(len, lines)):
+            assert select.select([reader], [], [], DEADLINE_SECONDS)[0]
+            there += os.read(reader, 65_536)
+        assert appending.result(DEADLINE_SECONDS) == len(lines)
+        assert there == b"".join(lines)
+
+        appending = pool.submit(file.append, lines)
+        assert select.select([reader], [], [], DEADLINE_SECONDS)[0]
+        os.close(reader)
+        assert appending.result(DEADLINE_SECONDS) < len(lines)
+    file.close()
+
+
+@pytest.mark.parametrize("patience_seconds", [1.0, math.inf])
+def test_a_file_has_no_reader(tmp_path: Path, patience_seconds: float) -> None:
+    """Only pipes and the like are waited for."""
+    file = LineFile.open(tmp_path / "file", flag="--file", patience_seconds=patience_seconds)
+    assert not file.waits_for_reader
+    file.close()
 
 
 def test_a_stalled_reader_is_reported_once(tmp_path: Path) -> None:

@@ -296,6 +296,21 @@ def test_waiting_for_room_loses_nothing(hanging: Disk) -> None:
     assert hanging.lines == LINES[:10]
 
 
+def test_waiting_until_all_is_written(hanging: Disk) -> None:
+    """It is waited for as long as it takes, or until the caller wants no more."""
+    writing = Writing(hanging)
+    writing.put(LINES[:10])
+    writing.queue.wait_until_written(unless=lambda: True)
+    writing.queue.wait_until_written(unless=lambda: False, most_bytes=sum(map(len, LINES[:10])))
+    waiting = writing.begin(lambda: writing.queue.wait_until_written(unless=lambda: False))
+    assert hanging.is_writing.wait(DEADLINE_SECONDS)
+    assert not waiting.done()
+    hanging.goes_on.set()
+    waiting.result(DEADLINE_SECONDS)
+    assert writing.counts == (10, 0)
+    assert writing.close() == 0
+
+
 class Defective(Disk):
     """A disk with a defect of ours."""
 
