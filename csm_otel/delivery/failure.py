@@ -103,6 +103,8 @@ def _words_for(cause: BaseException) -> str | None:
         return f"TLS failed, {one_line(reason.lower().replace('_', ' '))}"
     if status := _tunnel_status(cause):
         return f"HTTP {status}"
+    if isinstance(cause, socket.gaierror) and cause.errno == socket.EAI_ADDRFAMILY:
+        return "IPv6 is not available"
     for kind, words in _WORDS.items():
         if isinstance(cause, kind):
             return words

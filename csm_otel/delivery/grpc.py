@@ -56,6 +56,7 @@ _TOO_LARGE = re.compile(r"larger than max|message (?:is )?too large|exceeds (?:t
 _CHECK_TLS = "TLS failed, check OTEL_EXPORTER_OTLP_CERTIFICATE and the scheme of OTEL_EXPORTER_OTLP_ENDPOINT"
 _UNAVAILABLE = {  # pieces of gRPC's text, and our words for them: the first match
     "connection refused": "connection refused",
+    "address family not supported": "IPv6 is not available",
     "lookup failed": "host name cannot be resolved",
     "resolution failed": "host name cannot be resolved",
     "handshake": _CHECK_TLS,

@@ -41,6 +41,9 @@ def _unverified() -> ssl.SSLCertVerificationError:
     [
         pytest.param(ConnectionRefusedError(), "connection refused", "", "", True, id="refused"),
         pytest.param(socket.gaierror(), "host name cannot be resolved", "", "", True, id="unknown-host"),
+        pytest.param(
+            socket.gaierror(socket.EAI_ADDRFAMILY, "?"), "IPv6 is not available", "", "", True, id="ipv6-alone"
+        ),
         pytest.param(ConnectionResetError(), "connection closed without an answer", _PORT, "", False, id="reset"),
         pytest.param(BrokenPipeError(), "connection closed without an answer", "", "", False, id="broken-pipe"),
         pytest.param(http.client.BadStatusLine("\x05"), "answer is not HTTP", _PORT, "", False, id="not-http"),

@@ -6,16 +6,13 @@ import functools
 import os
 import shutil
 import subprocess
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 from e2e.lifecycle import send_calls
 from e2e.programs import CSM_OTEL, DEADLINE_SECONDS, ONE_CALL_SENT, environment, lines_of, serving
 from otlp_backend import Certificate, HttpBackend
 from platforms import on_linux
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 # Nothing can be written below the root and in the folders for temporary files.
 READ_ONLY = """
@@ -52,6 +49,8 @@ may_skip = pytest.mark.may_skip("namespaces and mounts need rights")
 def poor_environment(**more: str) -> dict[str, str]:
     """Return an environment without the variables that lead to folders."""
     env = environment(CSM_OTEL_CONTROL="", XDG_RUNTIME_DIR="/missing", **more)
+    if "PYTHONPATH" in env:  # of `make test-portable`: relative to the working directory, which some do not have
+        env["PYTHONPATH"] = str(Path(env["PYTHONPATH"]).absolute())
     return {name: value for name, value in env.items() if name not in {"HOME", "TMPDIR", "TEMP", "TMP"}}
 
 
@@ -109,3 +108,15 @@ def test_exec(name: str) -> None:
     assert done.returncode == 0
     assert b"exit 0  trace " in done.stderr
     assert [line.partition(" datagrams")[0] for line in lines_of(done.stderr)] == ["csm-otel: 2"]
+
+
+@may_skip
+@pytest.mark.parametrize("port", [4317, 4318])
+def test_a_back_end_that_only_ipv6_reaches(port: int) -> None:
+    """Without IPv6, the line names that as the cause."""
+    skip_if_refused("no-ipv6")
+    env = poor_environment(OTEL_EXPORTER_OTLP_ENDPOINT=f"http://[::1]:{port}", CSM_OTEL_DRAIN_SECONDS="0.5")
+    done = run_under("no-ipv6", "exec", "--", "true", env=env)
+
+    assert done.returncode == 0
+    assert b"csm-otel: back end unavailable, trying again: IPv6 is not available: " in done.stderr
