@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from interop.jaeger import Jaeger, ShownSpan
 
 Command = Literal["exec", "serve"]
-Protocol = Literal["http/protobuf", "grpc"]
+Protocol = Literal["http/protobuf", "http/json", "grpc"]
 
 CLIENT_ID = "nightly-backup"
 ACCESS_KEY = "AKIAIOSFODNN7EXAMPLE"

@@ -55,7 +55,7 @@ def command(request: pytest.FixtureRequest) -> Command:
     return found
 
 
-@pytest.fixture(params=["http/protobuf", "grpc"], ids=["http", "grpc"])
+@pytest.fixture(params=["http/protobuf", "http/json", "grpc"], ids=["http", "json", "grpc"])
 def protocol(request: pytest.FixtureRequest) -> Protocol:
     """Name the protocol as OTEL_EXPORTER_OTLP_PROTOCOL does."""
     found: Protocol = request.param
