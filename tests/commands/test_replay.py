@@ -18,6 +18,7 @@ from csm_otel.config.environment import Given
 from csm_otel.config.settings import Settings
 from csm_otel.config.standard import StandardVariables
 from csm_otel.csm.decoding import decode
+from csm_otel.csm.events import Origin
 from csm_otel.csm.times import NS_PER_MS
 from csm_otel.errors import RecordingError, SettingsError
 from csm_otel.files.recording import (
@@ -26,6 +27,7 @@ from csm_otel.files.recording import (
     Heading,
     RecordedDatagram,
     RecordedDrops,
+    RecordedOrigin,
     encode_line,
 )
 from csm_otel.process.speaker import Speaker
@@ -193,21 +195,25 @@ def test_replay(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.mark.usefixtures("without_signals")
-def test_xray_ids_are_those_of_the_recording(tmp_path: Path) -> None:
-    """They have the time of the recorded call, not of the replay, and are the same each time."""
+@pytest.mark.parametrize("group", ["call", "process"])
+def test_xray_ids_are_those_of_the_recording(tmp_path: Path, group: str) -> None:
+    """They have the time of the recorded call, not of the replay, and are the same each time, also for a process."""
     events = tuple(decode(call()).events)
     line = RecordedDatagram(at_ns=1, received_ns=BASE_MS * NS_PER_MS, host="127.0.0.1", port=40_000, events=events)
     path = tmp_path / "kept.ndjson"
-    path.write_bytes(FIRST + encode_line(line))
+    nightly = Origin(pid=7, start_ticks=70, start_ns=WALL_NS, name="nightly.py", executable="python3.11")
+    origin = RecordedOrigin(at_ns=1, host="127.0.0.1", port=40_000, origin=nightly)
+    path.write_bytes(FIRST + encode_line(origin) + encode_line(line))
     written = []
     for name in ("first", "second"):
-        settings = Settings(file=tmp_path / name)
+        settings = Settings(file=tmp_path / name, group=group)  # type: ignore[arg-type]
         configuration, _ = configure("replay", Given(settings, StandardVariables(python_id_generator="xray")))
         replay(path, configuration, Speaker(io.StringIO()))
         written.append((tmp_path / name).read_bytes())
 
     assert written[0] == written[1]
-    (trace_id,) = re.findall(rb'"traceId":"([0-9a-f]{32})"', written[0])
+    (trace_id,) = set(re.findall(rb'"traceId":"([0-9a-f]{32})"', written[0]))
+    assert (b'"name":"nightly.py"' in written[0]) is (group == "process")
     assert int(trace_id[:8], 16) == BASE_MS // 1000
 
 
