@@ -10,7 +10,8 @@ from typing import NamedTuple
 from csm_otel.errors import Fault, SettingsError, quoted
 
 _PARENT_BASED = "parentbased_"
-_ROOTS = ("always_on", "always_off", "traceidratio")
+ROOTS = ("always_on", "always_off", "traceidratio")
+"""The standard samplers of spans without a parent."""
 
 
 class SamplerChoice(NamedTuple):
@@ -28,7 +29,7 @@ class SamplerChoice(NamedTuple):
     @property
     def is_standard(self) -> bool:
         """Whether it is one of the six of the specification."""
-        return self.root in _ROOTS
+        return self.root in ROOTS
 
 
 def choose_sampler(name: str, argument: str) -> SamplerChoice:
@@ -41,7 +42,7 @@ def choose_sampler(name: str, argument: str) -> SamplerChoice:
     if not word:
         return SamplerChoice()
     root = word.removeprefix(_PARENT_BASED)
-    if root not in _ROOTS:
+    if root not in ROOTS:
         return SamplerChoice(name.strip(), follows_parent=root != word, argument=argument)
     ratio = _ratio(argument) if root == "traceidratio" else 1.0
     return SamplerChoice(root, follows_parent=root != word, ratio=ratio)

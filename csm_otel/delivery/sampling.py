@@ -29,7 +29,7 @@ from opentelemetry.trace import (
     set_span_in_context,
 )
 
-from csm_otel.delivery.sampler_choice import SamplerChoice
+from csm_otel.delivery.sampler_choice import ROOTS, SamplerChoice
 from csm_otel.errors import Fault, SettingsError, quoted
 
 if TYPE_CHECKING:
@@ -105,7 +105,9 @@ def load_sampler(choice: SamplerChoice) -> Sampler:
 def _registered_sampler(name: str, argument: str | None) -> Sampler:
     found = list(entry_points(group="opentelemetry_traces_sampler", name=name))
     if not found:
-        raise _unusable(f"there is no sampler {quoted(name)}")
+        raise _unusable(
+            f"no package here has a sampler {quoted(name)}, use one of {', '.join(ROOTS)}, parentbased_ or not"
+        )
     try:
         sampler = found[0].load()(argument)
     except Exception as error:

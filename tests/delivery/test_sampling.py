@@ -87,12 +87,15 @@ def test_a_ratio_decides_by_the_trace_id() -> None:
     assert [len(sampler.keep(tree)) for tree in (low, high)] == [2, 0]
 
 
-@pytest.mark.parametrize("name", ["sometimes", "parentbased_sometimes"])
+@pytest.mark.parametrize("name", ["sometimes", "parentbased_sometimes", "xray", "parentbased_jaeger_remote"])
 def test_an_unknown_sampler_is_a_fault(name: str) -> None:
     """A name that neither the specification nor a package has is refused by the variable's name."""
     with pytest.raises(SettingsError) as caught:
         load_sampler(choose_sampler(name, ""))
-    assert str(caught.value) == f"OTEL_TRACES_SAMPLER: there is no sampler {name!r}"
+    assert str(caught.value) == (
+        f"OTEL_TRACES_SAMPLER: no package here has a sampler {name!r}, "
+        "use one of always_on, always_off, traceidratio, parentbased_ or not"
+    )
 
 
 class _Scripted(Sampler):
