@@ -89,7 +89,10 @@ class Credentials:
         return path
 
     def _check(self) -> None:
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        try:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        except ssl.SSLError as error:  # as without the providers that the configuration had to name
+            raise SettingsError([Fault("OPENSSL_CONF", "TLS is impossible with OpenSSL's configuration")]) from error
         if self.certificate:
             try:
                 context.load_verify_locations(cafile=self.certificate)

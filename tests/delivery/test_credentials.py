@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import ssl
 from pathlib import Path
 from typing import Any
 
@@ -96,6 +97,17 @@ def test_no_place_for_text(
 
 def _refuse(_path: Path, _data: bytes) -> int:
     raise FileNotFoundError
+
+
+def test_openssl_that_cannot_be_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A configuration of OpenSSL that leaves no ciphers, as one for another program may, is a fault at the start."""
+
+    def fail(_protocol: int) -> None:
+        raise ssl.SSLError(1, "library has no ciphers")
+
+    monkeypatch.setattr(ssl, "SSLContext", fail)
+    with pytest.raises(SettingsError, match=r"^OPENSSL_CONF: TLS is impossible with OpenSSL's configuration$"):
+        _credentials()
 
 
 def test_without_tls_nothing_is_read() -> None:
