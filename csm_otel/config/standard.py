@@ -32,7 +32,7 @@ LARGEST = 2**31 - 1
 _LONGEST_LIMIT = 1_000  # digits; Python itself reads 4,300 of them
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9a-z-]+")  # RFC 9110, 5.6.2; others end in an error at every delivery
 _NOT_PAIRS = "not a list of key=value"  # never the text itself: it may hold credentials
-_BASIC = re.compile(r"basic +([\w+/=-]+)", re.IGNORECASE | re.ASCII)
+_BASIC = r"(?ai)basic +([\w+/=-]+)"  # compiled when needed: the start of exec needs no headers
 _OLD_NAMES = {"logging": "console"}  # of exporters; the specification keeps it
 _OTLP_LINES = "is not an exporter here, use --file for OTLP JSON lines"
 _INSTEAD = dict.fromkeys(("otlp/stdout", "experimental-otlp/stdout", "logging-otlp"), _OTLP_LINES)
@@ -114,9 +114,9 @@ def _has_line_break(text: str) -> bool:
 
 def _credentials(value: str) -> str:
     """Return the user and password in a value for basic authentication; "" for any other value."""
-    import binascii  # ruff: ignore[import-outside-top-level] - the start of exec needs no headers
+    import binascii  # ruff: ignore[import-outside-top-level] - as above
 
-    found = _BASIC.fullmatch(value)
+    found = re.fullmatch(_BASIC, value)
     try:
         return binascii.a2b_base64(found[1]).decode("latin-1") if found else ""
     except binascii.Error:
