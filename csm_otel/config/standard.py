@@ -34,7 +34,7 @@ _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9a-z-]+")  # RFC 9110, 5.6.2; other
 _NOT_PAIRS = "not a list of key=value"  # never the text itself: it may hold credentials
 _BASIC = r"(?ai)basic +([\w+/=-]+)"  # compiled when needed: the start of exec needs no headers
 _OLD_NAMES = {"logging": "console"}  # of exporters; the specification keeps it
-_OTLP_LINES = "is not an exporter here, use --file for OTLP JSON lines"
+_OTLP_LINES = "is not an exporter here, use --file for OTLP JSON lines (- is stdout)"
 _INSTEAD = dict.fromkeys(("otlp/stdout", "experimental-otlp/stdout", "logging-otlp"), _OTLP_LINES)
 
 Names = tuple[str, ...]

@@ -61,8 +61,16 @@ def test_exporters(text: str, expected: tuple[str, ...] | None) -> None:
     ("name", "text", "why"),
     [
         ("TRACES_EXPORTER", "otlp,zipkin", "'zipkin' is none of otlp, console, none"),
-        ("TRACES_EXPORTER", "otlp/stdout", "'otlp/stdout' is not an exporter here, use --file for OTLP JSON lines"),
-        ("TRACES_EXPORTER", "logging-otlp", "'logging-otlp' is not an exporter here, use --file for OTLP JSON lines"),
+        (
+            "TRACES_EXPORTER",
+            "otlp/stdout",
+            "'otlp/stdout' is not an exporter here, use --file for OTLP JSON lines (- is stdout)",
+        ),
+        (
+            "TRACES_EXPORTER",
+            "logging-otlp",
+            "'logging-otlp' is not an exporter here, use --file for OTLP JSON lines (- is stdout)",
+        ),
         (
             "TRACES_EXPORTER",
             "otlp_proto_http,otlp_proto_grpc",
