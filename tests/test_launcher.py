@@ -91,11 +91,12 @@ def test_modules_of_the_command(tmp_path: Path) -> None:
         pytest.param({"PYTHONWARNINGS": "error", "PYTHONDEVMODE": "1"}, id="warnings"),
         pytest.param({"PYTHONOPTIMIZE": "2", "PYTHONTRACEMALLOC": "3", "PYTHONASYNCIODEBUG": "1"}, id="other-modes"),
         pytest.param({"PYTHONIOENCODING": "utf-16"}, id="encoding"),
+        pytest.param({"PROTOCOL_BUFFERS_PYTHON_IMPLEMENTATION": "cpp"}, id="library"),
     ],
 )
 def test_modes_of_the_command(variables: dict[str, str]) -> None:
-    """A mode that is asked of Python is the command's alone: csm-otel's own lines are as ever."""
-    shown = ["sh", "-c", "env | grep ^PYTHON | sort; exit 7"]
+    """A mode that is asked of Python or a library is the command's alone: csm-otel's own lines are as ever."""
+    shown = ["sh", "-c", "env | grep -E '^(PYTHON|PROTOCOL)' | sort; exit 7"]
     done = run("exec", "--", *shown, env=environment(**variables))
 
     assert (done.returncode, done.stdout) == (7, "".join(f"{name}={variables[name]}\n" for name in sorted(variables)))

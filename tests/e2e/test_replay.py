@@ -226,6 +226,12 @@ def test_a_file_that_is_no_recording(tmp_path: Path, content: bytes | None, erro
     assert line.endswith(error)
 
 
+def test_a_library_is_not_configured_for_another_program(tmp_path: Path) -> None:
+    """A variable for a protobuf of another version, which would keep ours from loading, is not heeded."""
+    done = run("replay", tmp_path / "missing", env=environment(PROTOCOL_BUFFERS_PYTHON_IMPLEMENTATION="cpp"))
+    assert lines_of(done.stderr) == [f"csm-otel: {tmp_path}/missing: no such file or directory"]
+
+
 @pytest.mark.parametrize(
     ("flags", "env", "error"),
     [
