@@ -34,7 +34,8 @@ def _run() -> int:
     if not sys.flags.safe_path:
         del sys.path[0]  # the folder of this script, where other programs are
     environ = _initial_environment()
-    if not sys.flags.ignore_environment and any(map(_is_for_python, environ)):
+    is_changed = any(map(_is_for_python, environ)) or "usercustomize" in sys.modules  # which HOME leads to
+    if is_changed and not sys.flags.ignore_environment:
         _restart(environ)
     if sys.flags.isolated:
         _find_package()

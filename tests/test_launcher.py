@@ -182,6 +182,23 @@ def test_a_package_that_only_a_variable_leads_to(tmp_path: Path) -> None:
     assert "no AWS calls seen" in done.stderr
 
 
+def test_a_package_that_only_the_home_leads_to(tmp_path: Path) -> None:
+    """Where it is installed for one user it is found, but nothing customizes its interpreter."""
+    env = environment(HOME=str(tmp_path))
+    python = Path(sys.base_exec_prefix, f"bin/python{sys.version_info.major}.{sys.version_info.minor}")
+    folder = run("--user-site", env=env, python=python, script="-msite").stdout.strip()
+    files = {
+        "here.pth": f"{ROOT}\n{sysconfig.get_path('purelib')}\n",
+        "usercustomize.py": "import sys; sys.modules['enum'] = None",
+    }
+    written(Path(folder), files)
+
+    done = run("exec", "--", "sh", "-c", "exit 7", env=env, python=python)
+
+    assert done.returncode == 7
+    assert "exit 7  trace " in done.stderr
+
+
 def test_installed_as_it_is(tmp_path: Path) -> None:
     """The wheel has the script with the first line that installers replace, and the test environment has it as well."""
     body = LAUNCHER.read_text().partition("\n")[2]
