@@ -34,7 +34,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _refuse(line.faults)
     from csm_otel.commands.exec import run_command  # ruff: ignore[import-outside-top-level] - each command loads only what it needs
 
-    return run_command(line.command, line.flags)
+    code = run_command(line.command, line.flags)
+    if arguments is None:
+        os._exit(code)  # no thread left behind, no library's cleanup may delay or change the command's result
+    return code
 
 
 def _run(line: CommandLine) -> int:

@@ -5,6 +5,7 @@ Standard library only until the command is started, which must not wait. The res
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING
 
 from csm_otel.commands.launch import LOOPBACK, Launch, environment_of, inherited_environment, launch_of
@@ -38,16 +39,23 @@ def run_command(command: Sequence[str], flags: Mapping[str, object]) -> int:
     child = _start(command, environment_of(environ, launch, port=sock.getsockname()[1]), speaker)
     if isinstance(child, int):
         return child
-    _watch(child, sock, launch, flags, speaker)
-    code = child.wait()
-    speaker.release()
-    return code
+    if child.failure:
+        speaker.say(f"the command ran untraced: {child.failure}")
+        sock.close()
+    else:
+        _watch(child, sock, launch, flags, speaker)
+    return _result(child, speaker)
 
 
 def _run_untraced(command: Sequence[str], environ: Mapping[str, str], speaker: Speaker) -> int:
     child = _start(command, environ, speaker)
-    code = child if isinstance(child, int) else child.wait()
-    speaker.release()
+    return child if isinstance(child, int) else _result(child, speaker)
+
+
+def _result(child: Child, speaker: Speaker) -> int:
+    code = child.wait()
+    with contextlib.suppress(BaseException):  # whatever there is to say
+        speaker.release()
     return code
 
 
@@ -61,10 +69,11 @@ def _start(command: Sequence[str], environ: Mapping[str, str], speaker: Speaker)
 
 
 def _watch(child: Child, sock: socket.socket, launch: Launch, flags: Mapping[str, object], speaker: Speaker) -> None:
-    silence_libraries()
     try:
+        silence_libraries()
         from csm_otel.commands.watch import watch  # ruff: ignore[import-outside-top-level] - loaded while the command runs
 
         watch(child, sock, launch, flags, speaker)
-    except Exception as error:  # ruff: ignore[blind-except] - no error of the tracing may change the command's result
-        speaker.say(f"tracing failed: {type(error).__name__}")  # its text might quote traced data
+    except BaseException as error:  # ruff: ignore[blind-except] - nothing in the tracing may change the command's result
+        with contextlib.suppress(BaseException):  # there may be no memory for a line
+            speaker.say(f"tracing failed: {type(error).__name__}")  # its text might quote traced data

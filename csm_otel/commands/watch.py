@@ -92,7 +92,8 @@ def _cancel_when_interrupted(child: Child, bridge: Bridge) -> None:
         child.interrupted.wait()
         bridge.outlets.cancel()
 
-    threading.Thread(target=cancel, name="cancel", daemon=True).start()
+    with contextlib.suppress(RuntimeError):  # without another thread the delivery has its deadline only
+        threading.Thread(target=cancel, name="cancel", daemon=True).start()
 
 
 def _command(child: Child, launch: Launch, settings: Settings) -> Command:

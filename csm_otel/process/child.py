@@ -26,6 +26,9 @@ Only the standard library is imported here, because the command is started befor
   order. The first one that would end it only sets `interrupted`, so that delivery can give up. A second one ends this
   process at once, whatever it waits for, and without any clean-up, with the command's result as the exit code.
   Otherwise nothing but KILL could end a step that ignores `interrupted`, and KILL would lose that result.
+- No failure of ours may cost the command its result or a signal. What can fail is done before the start, or there is
+  something else to do: where no thread can be had, the main thread does its work in `wait`; an exception in the work,
+  for want of memory say, ends one step of it, and the command is looked after again.
 """
 
 from __future__ import annotations
@@ -38,10 +41,10 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
-from csm_otel.errors import CommandError, CommandNotFoundError
+from csm_otel.errors import CommandError, CommandNotFoundError, reason_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
 _NOT_CATCHABLE = (signal.SIGKILL, signal.SIGSTOP)
 _STOPPING = (signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU)
@@ -52,6 +55,7 @@ _SET_BY_PYTHON = (signal.SIGPIPE, signal.SIGXFSZ)
 # asm-generic/siginfo.h; Python has no name for it.
 _SI_KERNEL = 0x80
 _INIT_PID = 1
+_RETRY_SECONDS = 0.1
 # As bash judges a file that the kernel cannot execute: a NUL in the first line of so many bytes means no script.
 _SCRIPT_SAMPLE_BYTES = 80
 
@@ -74,9 +78,10 @@ class Child:
     What waits after the end should watch it; a second such signal exits with ``exit_code``, whatever still runs.
     """
 
-    def __init__(self, pid: int, *, started_ns: int) -> None:
-        self.pid = pid
-        self.started_ns = started_ns
+    failure: str
+    """Why the end can only be waited for, by `wait` in the main thread, and not be noticed; "" if it can."""
+
+    def __init__(self) -> None:
         self.ended_ns = None
         self.exit_code = None
         self.signal_number = None
@@ -86,18 +91,27 @@ class Child:
         self._is_to_stop = False
         """Whether a stop signal was received, and no SIGCONT since."""
         self._ended = threading.Event()
-        self._end_reader, self._end_writer = os.pipe()
+        self._blocked: frozenset[int] = frozenset()
+        self._is_in_thread = False
+        self.failure = ""
+        try:
+            self._end_reader, self._end_writer = os.pipe()
+        except OSError as error:
+            self._end_reader = self._end_writer = -1
+            self.failure = reason_of(error)
 
     @classmethod
     def start(cls, argv: Sequence[str], environ: Mapping[str, str]) -> Child:
         """Start the command at once, with a thread that forwards signals to it and waits for its end.
 
         Call it in the main thread and before there is any other, because only threads started later have the signals
-        blocked. The name is looked up in the PATH of ``environ``; a script without ``#!`` runs under /bin/sh.
+        blocked. The name is looked up in the PATH of ``environ``; a script without ``#!`` runs under /bin/sh. Once the
+        command runs nothing is raised any more.
 
         Raises:
             CommandError: there is no such command, or it cannot be executed; signals are as before then.
         """
+        child = cls()
         blocked = {signal.SIGCHLD, *(number for number in signal.valid_signals() if _is_to_forward(number))}
         mask = signal.pthread_sigmask(signal.SIG_BLOCK, blocked)
         # With a handler, because a system may discard what is ignored by default even while it is blocked, and because
@@ -105,20 +119,28 @@ class Child:
         handlers = {
             number: signal.signal(number, lambda *_: None) for number in _IGNORED_BY_DEFAULT if number in blocked
         }
-        started_ns = time.time_ns()
+        child.started_ns = time.time_ns()
+        child._blocked = frozenset(blocked)
+        thread = threading.Thread(target=child._watch, name="signals", daemon=True)
         try:
-            pid = _spawn(argv, environ, mask)
+            child.pid = _spawn(argv, environ, mask)
         except CommandError:
             for number, handler in handlers.items():
                 signal.signal(number, handler)
             signal.pthread_sigmask(signal.SIG_SETMASK, mask)
             raise
-        child = cls(pid, started_ns=started_ns)
-        threading.Thread(target=child._watch, args=(blocked,), name="signals", daemon=True).start()
+        try:
+            thread.start()
+            child._is_in_thread = True
+        except Exception as error:  # ruff: ignore[blind-except] - the command runs already
+            child.failure = str(error)
         return child
 
     def fileno(self) -> int:
-        """Return a descriptor that is readable once the command has ended, for a selector; do not read it."""
+        """Return a descriptor that is readable once the command has ended, for a selector; do not read it.
+
+        With a `failure` it may be -1.
+        """
         return self._end_reader
 
     def poll(self) -> int | None:
@@ -127,26 +149,41 @@ class Child:
 
     def wait(self) -> int:
         """Wait for the end of the command and return its exit code."""
-        self._ended.wait()
+        if self._is_in_thread:
+            self._ended.wait()
+        else:
+            self._watch(until=self._ended.is_set)
         assert self.exit_code is not None
         return self.exit_code
 
-    def _watch(self, blocked: Iterable[int]) -> None:
-        while True:
-            number, is_to_forward = _accept(blocked)
-            if number == signal.SIGCHLD:
-                self._reap()
-            elif self._ended.is_set():
-                self._obey(number)
-            else:
-                if number in _STOPPING or number == signal.SIGCONT:
-                    self._is_to_stop = number != signal.SIGCONT
-                if is_to_forward:
-                    # Not reaped yet, so the pid is still its own. A command that changed its user may refuse.
-                    with contextlib.suppress(OSError):
-                        os.kill(self.pid, number)
-            if self._is_to_stop and self._stopped_by:
-                self._stop_as_well()
+    def _watch(self, until: Callable[[], bool] = lambda: False) -> None:
+        is_to_reap = False
+        while not until():
+            try:
+                if is_to_reap:
+                    self._reap()
+                    is_to_reap = False
+                else:
+                    self._handle(*_accept(self._blocked))
+            except Exception:  # ruff: ignore[blind-except] - what was accepted may have been the only CHLD
+                is_to_reap = True
+                with contextlib.suppress(Exception):
+                    time.sleep(_RETRY_SECONDS)
+
+    def _handle(self, number: int, is_to_forward: bool) -> None:  # ruff: ignore[boolean-type-hint-positional-argument]
+        if number == signal.SIGCHLD:
+            self._reap()
+        elif self._ended.is_set():
+            self._obey(number)
+        else:
+            if number in _STOPPING or number == signal.SIGCONT:
+                self._is_to_stop = number != signal.SIGCONT
+            if is_to_forward:
+                # Not reaped yet, so the pid is still its own. A command that changed its user may refuse.
+                with contextlib.suppress(OSError):
+                    os.kill(self.pid, number)
+        if self._is_to_stop and self._stopped_by:
+            self._stop_as_well()
 
     def _obey(self, number: int) -> None:
         """Do what a signal does to a process by default, but end in order."""
@@ -189,7 +226,8 @@ class Child:
         self.signal_number = -status if status < 0 else None
         self.exit_code = 128 - status if status < 0 else status
         self._ended.set()
-        os.close(self._end_writer)
+        if self._end_writer >= 0:
+            os.close(self._end_writer)
 
 
 def _is_to_forward(number: int) -> bool:

@@ -22,6 +22,7 @@ class _Started:
     def __init__(self) -> None:
         self.environ: dict[str, str] = {}
         self.code = 0
+        self.failure = ""
 
     def start(self, _argv: Sequence[str], environ: Mapping[str, str]) -> _Started:
         self.environ = dict(environ)
@@ -42,7 +43,7 @@ def started(monkeypatch: pytest.MonkeyPatch) -> _Started:
     return command
 
 
-def watch_by(monkeypatch: pytest.MonkeyPatch, error: Exception | None) -> list[tuple[Any, ...]]:
+def watch_by(monkeypatch: pytest.MonkeyPatch, error: BaseException | None) -> list[tuple[Any, ...]]:
     """Make the tracing fail, or do nothing, and return a list of the arguments of its calls."""
     calls: list[tuple[Any, ...]] = []
 
@@ -68,14 +69,45 @@ def test_it_is_traced(started: _Started, flags: dict[str, object], monkeypatch: 
     sock.close()
 
 
+@pytest.mark.parametrize("kind", [ValueError, MemoryError, SystemExit, KeyboardInterrupt, BaseException])
 def test_tracing_that_fails(
-    started: _Started, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    started: _Started, kind: type[BaseException], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """One line has the kind of the error, not its text, which may quote traced data; the code is the command's."""
-    calls = watch_by(monkeypatch, ValueError("hunter2"))
+    calls = watch_by(monkeypatch, kind("hunter2"))
 
     assert run_command(["true"], {}) == CODE
-    assert capsys.readouterr().err == "csm-otel: tracing failed: ValueError\n"
+    assert capsys.readouterr().err == f"csm-otel: tracing failed: {kind.__name__}\n"
+    calls[0][1].close()
+    assert started.environ["AWS_CSM_ENABLED"] == "true"
+
+
+def test_an_end_that_cannot_be_noticed(
+    started: _Started, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nothing is traced, and one line says why; the command is waited for."""
+    calls = watch_by(monkeypatch, None)
+    started.failure = "can't start new thread"
+
+    assert run_command(["true"], {}) == CODE
+    assert capsys.readouterr().err == "csm-otel: the command ran untraced: can't start new thread\n"
+    assert calls == []
+
+
+@pytest.mark.parametrize("kind", [MemoryError, ValueError])
+def test_output_that_fails_altogether(
+    started: _Started, kind: type[Exception], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The code is the command's even if not a line can be written."""
+    calls = watch_by(monkeypatch, ValueError())
+
+    def fail(*_arguments: object) -> None:
+        raise kind
+
+    monkeypatch.setattr("csm_otel.process.speaker.Speaker.say", fail)
+    monkeypatch.setattr("csm_otel.process.speaker.Speaker.release", fail)
+
+    assert run_command(["true"], {}) == CODE
     calls[0][1].close()
     assert started.environ["AWS_CSM_ENABLED"] == "true"
 

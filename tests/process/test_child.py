@@ -308,3 +308,65 @@ def test_imports() -> None:
     """
     expected = ["csm_otel", "csm_otel.errors", "csm_otel.process", "csm_otel.process.child"]
     assert run(python(program)).stdout.decode() == f"{expected}\n"
+
+
+# A failure of the wrapper's own costs neither the status nor a signal.
+
+
+def test_without_a_thread() -> None:
+    """If no thread can be started, the main thread forwards signals and waits; the end cannot be noticed otherwise."""
+    program = """if True:
+        import os, threading
+        from csm_otel.process.child import Child
+        def start(self):
+            raise RuntimeError("can't start new thread")
+        threading.Thread.start = start
+        child = Child.start(["sh", "-c", "trap 'exit 8' USR1; echo ready; while :; do sleep 0.05; done"], os.environ)
+        os.write(1, f"{child.failure} {child.poll()}\\n".encode())  # at once, beside the command
+        print(child.wait(), child.poll(), flush=True)
+    """
+    with started(python(program)) as process:
+        assert sorted(next_line(process.stdout) for _ in range(2)) == ["can't start new thread None", "ready"]
+        process.send_signal(signal.SIGUSR1)
+        assert next_line(process.stdout) == "8 8"
+
+
+def test_without_a_descriptor() -> None:
+    """If the descriptor of the end cannot be had, the end is waited for all the same."""
+    program = """if True:
+        import os
+        from csm_otel.process.child import Child
+        def pipe():
+            raise OSError(24, os.strerror(24))
+        os.pipe = pipe
+        child = Child.start(["sh", "-c", "exit 5"], os.environ)
+        print(child.failure, child.fileno(), child.wait(), child.poll())
+    """
+    assert run(python(program)).stdout == b"too many open files -1 5 5\n"
+
+
+@pytest.mark.parametrize("name", ["waitpid", "kill"])
+def test_work_that_fails(name: str) -> None:
+    """An exception while a signal is handled ends neither the handling of others nor the wait for the end."""
+    program = f"""if True:
+        import os
+        from csm_otel.process.child import Child
+        real, left = os.{name}, [None, None]
+        def fail(*arguments):
+            if left:
+                left.pop()
+                os.write(1, b"failed\\n")
+                raise MemoryError
+            return real(*arguments)
+        os.{name} = fail
+        trap = "trap 'exit 8' USR1; echo ready; while :; do sleep 0.05; done"
+        print(Child.start(["sh", "-c", trap], os.environ).wait(), left, flush=True)
+    """
+    with started(python(program)) as process:
+        assert next_line(process.stdout) == "ready"
+        process.send_signal(signal.SIGUSR1)
+        for _ in range(2):
+            assert next_line(process.stdout) == "failed"
+            if name == "kill":  # that signal is lost; the next one is not
+                process.send_signal(signal.SIGUSR1)
+        assert next_line(process.stdout) == "8 []"
