@@ -37,6 +37,8 @@ from lossless import send
 from otlp_backend import Answer, HttpBackend, wait_until
 from platforms import ON_LINUX, on_linux
 
+from csm_otel.files.backlog import STALL_SECONDS
+from csm_otel.files.line_file import PATIENCE_SECONDS
 from csm_otel.files.recording import FORMAT, Heading, decode_line, encode_line
 
 QUIETLY = {"OTEL_TRACES_EXPORTER": "none"}
@@ -344,6 +346,10 @@ def test_a_reader_of_the_spans_that_stalls(tmp_path: Path, *, is_interrupted: bo
     if is_interrupted:
         process.send_signal(signal.SIGINT)
         assert process.wait(DEADLINE_SECONDS) == 128 + signal.SIGINT
+    else:  # for longer than a daemon would wait for it, at shutdown included
+        end = time.monotonic() + PATIENCE_SECONDS + STALL_SECONDS
+        wait_until(lambda: time.monotonic() > end)
+        assert process.poll() is None
     out, stderr = process.communicate(timeout=DEADLINE_SECONDS)
 
     assert b"500 datagrams received" in stderr
