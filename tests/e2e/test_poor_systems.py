@@ -21,7 +21,7 @@ for folder in /tmp /var/tmp /dev/shm; do
 done
 mount -o remount,bind,ro / && cd / && exec "$@"
 """
-NO_IPV6 = 'ip link set lo up && echo 1 > /proc/sys/net/ipv6/conf/lo/disable_ipv6; exec "$@"'
+NO_IPV6 = 'ip link set lo up && echo 1 > /proc/sys/net/ipv6/conf/lo/disable_ipv6 && exec "$@"'
 UNDER = {
     "read-only": ["unshare", "--mount", "sh", "-c", READ_ONLY, "sh"],
     "no-user-name": ["unshare", "--map-user=54321", "--map-group=54321"],
