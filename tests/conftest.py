@@ -36,9 +36,11 @@ def pytest_xdist_auto_num_workers() -> int:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Declare the mark of tests that may be skipped even where a skip is a failure; let processes be interrupted."""
-    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # in a background job; children inherit it
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+    """Declare the mark of tests that may be skipped even where a skip is a failure; let signals end processes."""
+    # nohup and a shell's background jobs ignore some, and children inherit that.
+    for number in (signal.SIGHUP, signal.SIGQUIT, signal.SIGINT):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
     config.addinivalue_line("markers", "may_skip(reason): a skip of this test is no failure under CI=true")
 
 
