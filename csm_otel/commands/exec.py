@@ -6,6 +6,7 @@ Standard library only until the command is started, which must not wait. The res
 from __future__ import annotations
 
 import contextlib
+import os
 from typing import TYPE_CHECKING
 
 from csm_otel.commands.launch import LOOPBACK, Launch, environment_of, inherited_environment, launch_of
@@ -30,13 +31,17 @@ def run_command(command: Sequence[str], flags: Mapping[str, object]) -> int:
     speaker = Speaker(held=True, quiet=early.is_quiet)
     if early.is_disabled:
         return _run_untraced(command, environ, speaker)
-    launch = launch_of(command, environ, early)
     try:
+        launch = launch_of(command, environ, early)
         sock = bind_socket(LOOPBACK, 0, buffer_bytes=early.receive_buffer_bytes)
+        traced = environment_of(environ, launch, port=sock.getsockname()[1])
     except ListenError as error:
         speaker.say(f"the command ran untraced: {error}")
         return _run_untraced(command, environ, speaker)
-    child = _start(command, environment_of(environ, launch, port=sock.getsockname()[1]), speaker)
+    except Exception as error:  # ruff: ignore[blind-except] - a defect of ours is no reason not to run the command
+        speaker.say(f"the command ran untraced: {_kind_of(error)}")
+        return _run_untraced(command, environ, speaker)
+    child = _start(command, traced, speaker)
     if isinstance(child, int):
         return child
     if child.failure:
@@ -76,4 +81,14 @@ def _watch(child: Child, sock: socket.socket, launch: Launch, flags: Mapping[str
         watch(child, sock, launch, flags, speaker)
     except BaseException as error:  # ruff: ignore[blind-except] - nothing in the tracing may change the command's result
         with contextlib.suppress(BaseException):  # there may be no memory for a line
-            speaker.say(f"tracing failed: {type(error).__name__}")  # its text might quote traced data
+            speaker.say(f"tracing failed: {_kind_of(error)}")
+
+
+def _kind_of(error: BaseException) -> str:
+    """Return what kind of error it is, without its text, which might quote traced data."""
+    kind = type(error).__name__
+    return (
+        f"{kind}: {os.strerror(error.errno).lower()}"
+        if isinstance(error, OSError) and isinstance(error.errno, int)
+        else kind
+    )

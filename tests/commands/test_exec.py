@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -69,15 +70,30 @@ def test_it_is_traced(started: _Started, flags: dict[str, object], monkeypatch: 
     sock.close()
 
 
-@pytest.mark.parametrize("kind", [ValueError, MemoryError, SystemExit, KeyboardInterrupt, BaseException])
+@pytest.mark.parametrize(
+    ("error", "shown"),
+    [
+        (ValueError("hunter2"), "ValueError"),
+        (MemoryError(), "MemoryError"),
+        (SystemExit("hunter2"), "SystemExit"),
+        (KeyboardInterrupt(), "KeyboardInterrupt"),
+        (BaseException("hunter2"), "BaseException"),
+        (OSError("hunter2"), "OSError"),
+        (OSError(errno.EMFILE, "hunter2", "hunter2"), "OSError: too many open files"),
+    ],
+)
 def test_tracing_that_fails(
-    started: _Started, kind: type[BaseException], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    started: _Started,
+    error: BaseException,
+    shown: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     """One line has the kind of the error, not its text, which may quote traced data; the code is the command's."""
-    calls = watch_by(monkeypatch, kind("hunter2"))
+    calls = watch_by(monkeypatch, error)
 
     assert run_command(["true"], {}) == CODE
-    assert capsys.readouterr().err == f"csm-otel: tracing failed: {kind.__name__}\n"
+    assert capsys.readouterr().err == f"csm-otel: tracing failed: {shown}\n"
     calls[0][1].close()
     assert started.environ["AWS_CSM_ENABLED"] == "true"
 
@@ -124,6 +140,22 @@ def test_no_socket_available(
 
     assert run_command(["true"], {}) == CODE
     assert capsys.readouterr().err == "csm-otel: the command ran untraced: too many open files\n"
+    assert "AWS_CSM_ENABLED" not in started.environ
+
+
+@pytest.mark.parametrize("name", ["launch_of", "bind_socket"])
+def test_a_defect_before_the_start(
+    started: _Started, name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The command runs untraced in its own environment, and a line has the kind of the error."""
+
+    def fail(*_arguments: object, **_named: object) -> None:
+        raise IndexError("hunter2")
+
+    monkeypatch.setattr(exec_command, name, fail)
+
+    assert run_command(["true"], {}) == CODE
+    assert capsys.readouterr().err == "csm-otel: the command ran untraced: IndexError\n"
     assert "AWS_CSM_ENABLED" not in started.environ
 
 

@@ -91,7 +91,7 @@ def test_no_more_descriptors(more: int) -> None:
     """Neither do modules that cannot be opened, or a selector that cannot be had."""
     stderr = stderr_of([*LIMITED, "nofile", str(more), *COMMAND])
     assert stderr.splitlines()[-1].startswith(("csm-otel: tracing failed: ", "          1 span, "))
-    assert more or stderr == "csm-otel: tracing failed: OSError\n"
+    assert more or stderr == "csm-otel: tracing failed: OSError: too many open files\n"
 
 
 def test_no_descriptor_for_the_end() -> None:
