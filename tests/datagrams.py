@@ -1,6 +1,6 @@
 """Datagrams as each SDK writes them: its keys and their order, its user agent, its escaping.
 
-Source of the key orders and agents: csm-protocol 2.8 and the captured datagrams.
+Source of the key orders and agents: the SDKs' own code and the captured datagrams.
 """
 
 from __future__ import annotations

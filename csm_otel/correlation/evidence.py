@@ -13,7 +13,8 @@ Python's threads compete for the interpreter lock: a thread continues at once, o
 waited already or not. So a gap of botocore's has a mixture of two distributions, and two that waited cost nearly the
 same.
 
-Source: csm-protocol.md 2.4, 3.1, 3.2 and 9; for the backoff, botocore's retries/standard.py and data/_retry.json.
+Source: the SDKs' own code, as botocore's monitoring.py, and the recordings in tests/conformance/captured; for the
+backoff, botocore's retries/standard.py and data/_retry.json.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """The necessary conditions for an attempt to belong to a call: its times, its result, its order among the others.
 
-How likely it is, is a matter of `csm_otel.correlation.evidence`. Source: csm-protocol.md 2.4, 3.2 and D4.
+How likely it is, is a matter of `csm_otel.correlation.evidence`.
+Source: the SDKs' own code, as botocore's monitoring.py, and the recordings in tests/conformance/captured.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ The user agent has precedence where it names an SDK: the name is never a coincid
 an old Python (with unordered dicts) may be. The key order decides where no SDK is named: PHP's calls, calls that were
 never sent, and scripts with a user agent of their own.
 
-Source: csm-protocol 2.8; checked on every captured datagram by tests/conformance.
+Source: the SDKs' own code; tests/conformance checks it on every captured datagram.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The attributes of call and attempt spans.
 
-Names come from the semantic conventions package; ``csm.`` ones are our own. Source: span-mapping, the two tables.
+Names come from the semantic conventions package; ``csm.`` ones are our own. docs/spans.md lists them.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The measurements of each released call and orphan: `measure`.
 
-Values and attributes are those of the spans, so that metrics and spans agree. Source:
-span-mapping, Metrics; "Semantic conventions for RPC metrics".
+Values and attributes are those of the spans, so that metrics and spans agree. docs/metrics.md lists them.
+Source: "Semantic conventions for RPC metrics".
 """
 
 from __future__ import annotations

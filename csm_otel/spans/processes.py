@@ -1,8 +1,8 @@
 """One trace per process, with the process as its root span: `ProcessTraces`.
 
 The root span is created with the first call that needs a parent, and sampled then, for all spans below it. It is
-complete when the process has ended; calls may be released before and after that. Source: span-mapping, Trace
-grouping 3.
+complete when the process has ended; calls may be released before and after that.
+docs/spans.md, Process span, has its attributes.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The result of an event: its ``error.type`` and its message.
 
-The exception that the sender names is preferred to the HTTP status. A redirect or a 304 is not a failure. Source:
-span-mapping, Outcome.
+The exception that the sender names is preferred to the HTTP status. A redirect or a 304 is not a failure.
+docs/spans.md, Failures, has the rules.
 """
 
 from __future__ import annotations

@@ -1,7 +1,4 @@
-"""The times of spans: a call by its own times, its attempts within it. All values are epoch nanoseconds.
-
-Source: span-mapping, Time and Common conversions.
-"""
+"""The times of spans: a call by its own times, its attempts within it. All values are epoch nanoseconds."""
 
 from __future__ import annotations
 

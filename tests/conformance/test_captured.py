@@ -1,6 +1,6 @@
 """All captured datagrams of real SDKs: decoded completely, correlated as the SDKs' quirks explain.
 
-Sources: csm-protocol 2.7 (failures), 3.5 and 4 (losses at the sender), 5 and 9 (quirks), 7.3 (scenarios).
+Source of failures, losses at the sender and quirks: the SDKs' own code.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Failures between a sender and the correlator, and the releases and spans that result, case by case.
 
-In the order of the table of failures in the protocol notes (D5). A failure that is also a quirk in
+A failure that is also a quirk in
 `test_correlator_cases` is here for its spans only. Kernel drops are tested in `test_agent`.
 """
 
