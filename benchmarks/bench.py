@@ -1,4 +1,4 @@
-"""The cost of the bridge: each figure as a ratio to a baseline measured beside it in the same run.
+"""The cost of csm-otel: each figure as a ratio to a baseline measured beside it in the same run.
 
 Prints the median of five runs with the range; run it with ``make bench``. Nothing here judges.
 """

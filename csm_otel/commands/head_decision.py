@@ -1,7 +1,7 @@
 """Whether a trace that begins here is recorded, as the standard samplers decide.
 
-The command needs the answer in its environment before the SDK, whose samplers decide about every span, can be loaded; a
-law in the tests says that both agree. A sampler that only the SDK knows is assumed to record. Standard library only.
+The command needs the answer in its environment before the SDK, whose samplers decide about every span, can be loaded;
+the tests compare both. A sampler that only the SDK knows is assumed to record. Standard library only.
 """
 
 from __future__ import annotations

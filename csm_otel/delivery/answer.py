@@ -1,6 +1,6 @@
 """The body of an answer over HTTP, in the form that its Content-Type names: `partial_success`, `status_message`.
 
-In come bytes of a stranger, out go a count and a text; a body, or a field of it, that is not as specified is no answer.
+In come untrusted bytes, out go a count and a text; a body, or a field of it, that is not as specified is ignored.
 Source: OTLP specification 1.x, "OTLP/HTTP Response", and protobuf's "ProtoJSON Format" for names and numbers.
 """
 

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 FIRST_BACKOFF_SECONDS = 0.25
 MAX_BACKOFF_SECONDS = 4.0  # a restarted back end is found again soon, and one POST in 4 s costs little
-_MAX_RETRY_AFTER_SECONDS = 300.0  # a mistaken date must not silence the bridge for a day
+_MAX_RETRY_AFTER_SECONDS = 300.0  # a mistaken date must not silence csm-otel for a day
 _CLOSING_BACKOFF_SECONDS = 1.0  # time is short while closing: rather one try more than a long wait for none
 _MAX_DOUBLINGS = 10  # far beyond the maximum
 

@@ -1,4 +1,4 @@
-"""Head sampling: span data in, those that are sampled out, decided span by span as in an SDK.
+"""Head sampling: spans in, the sampled ones out, decided span by span as in an SDK.
 
 How a call ended is known before its span is created, and is among the attributes: a sampler that reads ``error.type``
 can keep every failure.

@@ -1,4 +1,4 @@
-"""The command of ``exec``: an argument vector in, a running process with its signals forwarded and its end seen out.
+"""The command of ``exec``: an argument vector to a process, whose signals are forwarded and whose end is noticed.
 
 Theory of operation
 ===================

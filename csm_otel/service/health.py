@@ -1,7 +1,8 @@
 """Liveness and readiness over HTTP: `Health`.
 
-``/healthz`` is 200 while the loop runs, ``/readyz`` while spans also reach at least one destination. The body is JSON:
-``status`` (``ok``, ``degraded``, ``starting``, ``stopping``, ``stalled`` or ``failing``), ``troubles`` and the counts.
+``/healthz`` is 200 while the loop runs, ``/readyz`` while it also receives and a destination accepts spans. A back end
+always does: while it is unavailable, they are queued. The body is JSON: ``status`` (one of `csm_otel.service.state`),
+``troubles`` and the counts.
 A separate thread answers, so that a hanging loop is noticed. HTTP as far as probes need it: one request a connection.
 """
 
@@ -54,7 +55,7 @@ class Health:
         self._thread.start()
 
     def beat(self, snapshot: Snapshot, *, troubles: Sequence[str], can_deliver: bool) -> None:
-        """Record a heartbeat: the counts, what does not work, and whether spans reach any destination."""
+        """Record a heartbeat: the counts, what does not work, and whether a destination accepts spans."""
         self._counts, self._troubles, self._can_deliver = snapshot._asdict(), troubles, can_deliver
         self._beat_at = self._clock()
         self._has_beaten = True

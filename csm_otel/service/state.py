@@ -23,5 +23,5 @@ def is_alive(state: str) -> bool:
 
 
 def is_ready(state: str) -> bool:
-    """Return whether it receives, and spans reach at least one destination."""
+    """Return whether it receives, and a destination accepts spans, or the queue to one does."""
     return state in ("ok", "degraded")

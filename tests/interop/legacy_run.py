@@ -1,4 +1,4 @@
-"""One run of the demo's legacy script under the bridge, exporting to Jaeger, and its results to compare.
+"""One run of the demo's legacy script under csm-otel, exporting to Jaeger, and its results to compare.
 
 AWS is moto behind the fault proxy, with the demo's own faults: two throttled attempts, one denied call, one 404.
 """
@@ -50,7 +50,7 @@ class LegacyRun:
     stdout: str
     """The script's."""
     stderr: str
-    """The bridge's and the script's under `exec`, the bridge's under `serve`."""
+    """csm-otel's and the script's under `exec`, csm-otel's under `serve`."""
 
     @property
     def spans(self) -> list[ShownSpan]:

@@ -69,7 +69,7 @@ def run(run_once: RunLegacyScript, command: Command, protocol: Protocol) -> Lega
 
 
 def test_a_span_of_the_stock_exporter_is_shown_as_sent(jaeger: Jaeger, protocol: Protocol) -> None:
-    """Differences found below are the bridge's: Jaeger itself changes neither ids nor times, status or tags."""
+    """Differences found below are csm-otel's: Jaeger itself changes neither ids nor times, status or tags."""
     exporter = (
         GrpcExporter(endpoint=jaeger.otlp_grpc, insecure=True)
         if protocol == "grpc"
@@ -245,14 +245,14 @@ def test_the_tags_of_an_attempt(run: LegacyRun) -> None:
 
 
 def test_the_service_is_the_script(run: LegacyRun) -> None:
-    """Every span belongs to the script's service, not the bridge's, and names the bridge as the distribution."""
+    """Every span belongs to the script's service, not csm-otel's, and names csm-otel as the distribution."""
     for span in run.spans:
         assert span.resource["service.name"] == run.service
         assert span.resource["telemetry.distro.name"] == "csm-otel"
 
 
 def test_no_credential_reaches_jaeger(run: LegacyRun) -> None:
-    """Neither the access key nor the session token is in any span or in the bridge's output."""
+    """Neither the access key nor the session token is in any span or in csm-otel's output."""
     for text in (repr(run.spans), run.stderr):
         assert ACCESS_KEY not in text
         assert SESSION_TOKEN not in text
