@@ -1,4 +1,4 @@
-"""The body of an answer over HTTP, in the form that its Content-Type names: `partial_success`, `status_message`.
+"""The body of an answer that is a success, in the form that its Content-Type names: `partial_success`.
 
 In come untrusted bytes, out go a count and a text; a body, or a field of it, that is not as specified is ignored.
 Source: OTLP specification 1.x, "OTLP/HTTP Response", and protobuf's "ProtoJSON Format" for names and numbers.
@@ -11,13 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 from google.protobuf.message import DecodeError
-from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 
 from csm_otel.delivery.outcome import Delivered, one_line
 
 if TYPE_CHECKING:
-    from csm_otel.delivery.destination import Signal
+    from csm_otel.delivery.destination import Destination
 
 JSON = "application/json"
 PROTOBUF = "application/x-protobuf"
@@ -27,6 +26,8 @@ _REJECTED = {
     "traces": ("rejectedSpans", "rejected_spans"),
     "metrics": ("rejectedDataPoints", "rejected_data_points"),
 }
+_MESSAGE_CHARACTERS = 8 * 1024  # a message is a sentence; to search more for secrets would take its time
+_BEYOND_INTEGERS = 2**63
 _INTEGER = re.compile(r"-?[0-9]{1,19}")  # 64 bits, which ProtoJSON has as a string
 
 
@@ -35,32 +36,20 @@ def media_type(content_type: str, *, default: str = "") -> str:
     return content_type.partition(";")[0].strip().lower() or default
 
 
-def partial_success(body: bytes, media: str, signal: Signal) -> Delivered:
-    """Return the outcome of an answer with a status of success."""
+def partial_success(body: bytes, media: str, destination: Destination) -> Delivered:
+    """Return the outcome of an answer with a status of success, its message without the destination's secrets."""
     if media == JSON:
         partial = _field(_decoded(body), "partialSuccess", "partial_success")
-        rejected = _integer(_field(partial, *_REJECTED[signal]))
-        return Delivered(max(rejected, 0), _line(_field(partial, "errorMessage", "error_message")))
+        rejected = _integer(_field(partial, *_REJECTED[destination.signal]))
+        return Delivered(max(rejected, 0), _line(_field(partial, "errorMessage", "error_message"), destination))
     if media in _PROTOBUF_TYPES:
         try:
             # On the wire the one for metrics is the same.
             found = ExportTraceServiceResponse.FromString(body).partial_success
         except DecodeError:
             return Delivered()
-        return Delivered(max(found.rejected_spans, 0), one_line(found.error_message))
+        return Delivered(max(found.rejected_spans, 0), _line(found.error_message, destination))
     return Delivered()
-
-
-def status_message(body: bytes, media: str) -> str:
-    """Return the message of the google.rpc.Status of an error, on one line; "" if there is none."""
-    if media == JSON:
-        return _line(_field(_decoded(body), "message"))
-    if media in _PROTOBUF_TYPES:
-        try:
-            return one_line(Status.FromString(body).message)
-        except DecodeError:
-            return ""
-    return ""
 
 
 def _decoded(body: bytes) -> Any:
@@ -80,10 +69,12 @@ def _field(holder: Any, *names: str) -> Any:
 def _integer(value: Any) -> int:
     if isinstance(value, str) and _INTEGER.fullmatch(value):
         return int(value)
-    if isinstance(value, float) and value.is_integer():
+    if isinstance(value, float) and value.is_integer() and abs(value) < _BEYOND_INTEGERS:
         return int(value)
     return value if isinstance(value, int) and not isinstance(value, bool) else 0
 
 
-def _line(value: Any) -> str:
-    return one_line(value) if isinstance(value, str) else ""
+def _line(value: Any, destination: Destination) -> str:
+    if not isinstance(value, str) or len(value) > _MESSAGE_CHARACTERS:
+        return ""
+    return one_line(destination.without_secrets(value))  # in this order: a secret that is cut off is not found

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
+from base64 import b64decode, b64encode
 from dataclasses import dataclass, field
 from typing import Literal
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 from csm_otel.delivery.this_machine import is_this_machine
 
@@ -13,6 +15,7 @@ Protocol = Literal["http/protobuf", "http/json", "grpc"]
 Compression = Literal["none", "gzip", "deflate"]
 
 _SHORTEST_SECRET = 4
+_SHORTEST_LOOSE_SECRET = 8
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
@@ -70,17 +73,45 @@ class Destination:
         return self.url.startswith("unix")
 
     def without_secrets(self, text: str) -> str:
-        """Return a text of the back end without what only it should know, in case it repeats headers or the URL."""
-        for secret in self._secrets():
-            text = text.replace(secret, "***")
-        return text
+        """Return a text of the back end without what only it should know, in case it repeats headers or the URL.
+
+        Found are also other cases, and long secrets with blanks or punctuation between or instead of their own. What
+        the back end has encoded in some other way is not: a refusal, which is likely to do so, is never shown.
+        """
+        secrets = self._secrets()
+        pattern = "|".join([*map(re.escape, secrets), *filter(None, map(_loosely, secrets))])
+        return re.sub(pattern, "***", text, flags=re.IGNORECASE) if pattern else text
 
     def _secrets(self) -> list[str]:
         """Return the secrets, the longest first; the shortest values are none, and would hide words."""
         parts = urlsplit(self.url)
+        user, password = unquote(parts.username or ""), unquote(parts.password or "")
         values = [value for _, value in self.headers]
         values += [word for value in values for word in value.split()[1:]]  # without the scheme, as in "Bearer token"
+        values += [text for value in values for text in _basic(value)]
         values += [pair.rpartition("=")[2] for pair in parts.query.split("&")]
-        values += [parts.username or "", parts.password or ""]
-        values += [unquote(value) for value in values]
-        return sorted({value for value in values if len(value) >= _SHORTEST_SECRET}, key=len, reverse=True)
+        values += [parts.username or "", parts.password or "", user, password]
+        values += [b64encode(f"{user}:{password}".encode()).decode()] if user or password else []
+        values += [form for value in values for form in (unquote(value), quote(value, safe=""))]
+        return sorted(
+            {value for value in values if len(value) >= _SHORTEST_SECRET}, key=lambda value: (-len(value), value)
+        )
+
+
+def _loosely(secret: str) -> str:
+    """Return a pattern of the letters and digits of a secret, whatever is between them; "" if they are few."""
+    characters = [character for character in secret if character.isalnum()]
+    return r"[\W_]*".join(characters) if len(characters) >= _SHORTEST_LOOSE_SECRET else ""
+
+
+def _basic(value: str) -> list[str]:
+    """Return user and password of a header value for basic authentication, together and each."""
+    scheme, _, encoded = value.partition(" ")
+    if scheme.lower() != "basic":
+        return []
+    try:
+        both = b64decode(encoded).decode("utf-8", "replace")
+    except ValueError:
+        return []
+    user, _, password = both.partition(":")
+    return [both, user, password]

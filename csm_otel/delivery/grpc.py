@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import re
 import threading
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import grpc
@@ -117,8 +116,7 @@ class GrpcDeliverer:
             return self._failure(error, timeout_seconds)
         except ValueError:  # the channel was closed before the call
             return Unavailable(f"closed: {self._shown}")
-        delivered = partial_success(answer, PROTOBUF, self._destination.signal)
-        return replace(delivered, message=self._destination.without_secrets(delivered.message))
+        return partial_success(answer, PROTOBUF, self._destination)
 
     def close(self) -> None:
         """Close the channel; a delivery under way ends at once."""

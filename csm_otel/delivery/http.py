@@ -11,7 +11,6 @@ import gzip
 import http.client
 import os
 import zlib
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urljoin, urlsplit
@@ -19,7 +18,7 @@ from urllib.parse import unquote, urljoin, urlsplit
 import requests
 
 from csm_otel import __version__
-from csm_otel.delivery.answer import HTML, JSON, PROTOBUF, media_type, partial_success, status_message
+from csm_otel.delivery.answer import HTML, JSON, PROTOBUF, media_type, partial_success
 from csm_otel.delivery.authorities import Authorities, authorities_of
 from csm_otel.delivery.credentials import Credentials
 from csm_otel.delivery.cutoff import Cutoff, CutoffAdapter
@@ -154,8 +153,7 @@ class HttpDeliverer:
             media = self._media_type(response)
             if media == HTML:
                 return Refused(f"{reason}, with a web page: check OTEL_EXPORTER_OTLP_ENDPOINT")
-            delivered = partial_success(_body_of(response), media, self._destination.signal)
-            return replace(delivered, message=self._destination.without_secrets(delivered.message))
+            return partial_success(_body_of(response), media, self._destination)
         if status < http.HTTPStatus.BAD_REQUEST:
             return Refused(f"{reason} redirects to {self._target(response)}: check OTEL_EXPORTER_OTLP_ENDPOINT")
         return self._error(response, reason)
@@ -164,16 +162,13 @@ class HttpDeliverer:
         status = response.status_code
         if status == http.HTTPStatus.PROXY_AUTHENTICATION_REQUIRED and self._proxy:
             return Unavailable(self._proxy.blamed(f"HTTP {status}", self._destination.shown) + CHECK_USER)
-        message = self._destination.without_secrets(status_message(_body_of(response), self._media_type(response)))
-        reason = f'{reason}, "{message}"' if message else reason
+        # The words of the body are not shown: what refuses a header may repeat it, in any form.
         if status in _RETRYABLE:
             wait = _retry_after_seconds(response.headers.get("Retry-After", ""))
             return Unavailable(reason, wait, may_have_arrived=status in _FROM_A_GATEWAY)
         if status == http.HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
             return TooLarge(f"{reason}: a single span is too large for the back end")
         hint = _HINTS.get(status)
-        if status == http.HTTPStatus.BAD_REQUEST and message:  # what answers so is an OTLP back end
-            hint = None
         return Refused(f"{reason}: {hint}" if hint else reason)
 
     def _media_type(self, response: requests.Response) -> str:

@@ -59,6 +59,13 @@ def test_its_repr_holds_no_secret() -> None:
         pytest.param("no Bearer token", "no Bearer token", id="scheme"),
         pytest.param("pa%2Fss or pa/ss of somebody", "*** or *** of ***", id="url"),
         pytest.param("api-key a-key, 1", "api-key ***, 1", id="query"),
+        pytest.param("BEARER HUNTER2 is unknown", "*** is unknown", id="upper-case"),
+        pytest.param("Bearer  hunter2 or bearer\nhunter2", "*** or ***", id="other-blanks"),
+        pytest.param("a long/secret or a-long-secret or ALongSecret", "*** or *** or ***", id="other-punctuation"),
+        pytest.param(r"a \"long\" secret", "***", id="escaped"),
+        pytest.param("A%20%22long%22%20secret", "***", id="percent-encoded"),
+        pytest.param("no Ali Baba, sesame", "no ***, ***", id="basic-decoded"),
+        pytest.param("c29tZWJvZHk6cGEvc3M= is unknown", "*** is unknown", id="basic-encoded"),
         pytest.param("", "", id="empty"),
     ],
 )
@@ -66,6 +73,18 @@ def test_a_text_without_secrets(text: str, expected: str) -> None:
     """Values of headers, user, password and query are hidden; names, schemes and short values are not."""
     destination = Destination(
         url="http://somebody:pa%2Fss@c.test/p?api-key=a-key&v=1",
-        headers=(("authorization", "Bearer hunter2"), ("x", "1")),
+        headers=(
+            ("authorization", "Bearer hunter2"),
+            ("x", "1"),
+            ("y", 'a "long" secret'),
+            ("proxy-authorization", "Basic QWxpIEJhYmE6c2VzYW1l"),
+        ),
     )
     assert destination.without_secrets(text) == expected
+
+
+def test_odd_basic_credentials_spoil_nothing() -> None:
+    """A value that is not base64 is hidden as it is."""
+    destination = Destination(url="http://c.test", headers=(("authorization", "Basic hunter2"),))
+    assert destination.without_secrets("hunter2") == "***"
+    assert Destination(url="http://c.test").without_secrets("no such tenant") == "no such tenant"

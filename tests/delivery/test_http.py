@@ -68,7 +68,7 @@ def _numeric_only(host: str, port: int, *rest: Any, _getaddrinfo: Any = socket.g
 
 
 def _reason(outcome: Outcome) -> str:
-    assert isinstance(outcome, Refused | Unavailable)
+    assert isinstance(outcome, Refused | TooLarge | Unavailable)
     return outcome.reason
 
 
@@ -236,51 +236,23 @@ def test_rejected_data_points_are_counted(backend: HttpBackend, protocol: Protoc
         assert deliverer.deliver(b"", timeout_seconds=_TIMEOUT_SECONDS) == Delivered(3, "too old")
 
 
-@pytest.mark.parametrize(
-    ("status", "expected"),
-    [
-        pytest.param(400, Refused('HTTP 400 from URL, "no such tenant"'), id="400"),
-        pytest.param(403, Refused('HTTP 403 from URL, "no such tenant": check OTEL_EXPORTER_OTLP_HEADERS'), id="403"),
-        pytest.param(
-            413,
-            TooLarge('HTTP 413 from URL, "no such tenant": a single span is too large for the back end'),
-            id="413",
-        ),
-        pytest.param(429, Unavailable('HTTP 429 from URL, "no such tenant"'), id="429"),
-    ],
-)
+@pytest.mark.parametrize("status", [400, 401, 403, 413, 429, 503])
 @pytest.mark.parametrize("protocol", ["http/protobuf", "http/json"])
-def test_the_status_of_an_error_has_a_message(
-    backend: HttpBackend, protocol: Protocol, status: int, expected: Refused | TooLarge | Unavailable
-) -> None:
-    """Its words are in the line, in either form."""
-    backend.script(Answer(status=status, message="no such\ntenant"))
-    expected = replace(expected, reason=expected.reason.replace("URL", backend.url))
-    assert _deliver(backend.url, protocol=protocol) == expected
+def test_the_words_of_a_refusal_are_not_shown(backend: HttpBackend, protocol: Protocol, status: int) -> None:
+    """It may repeat a header in a form that nothing can recognize; as for gRPC, the status has to do."""
+    backend.script(Answer(status=status, message="no tenant 2retnuh"))
+    reason = _reason(_deliver(backend.url, protocol=protocol, headers=(("x-tenant", "hunter2"),)))
+    assert reason.startswith(f"HTTP {status} from {backend.url}")
+    assert "tenant" not in reason
 
 
-@pytest.mark.parametrize(
-    "answer",
-    [
-        pytest.param({"status": 401}, id="error"),
-        pytest.param({"rejected_spans": 1}, id="partial-success"),
-    ],
-)
-def test_what_a_back_end_repeats_of_secrets_is_not_shown(backend: HttpBackend, answer: dict[str, Any]) -> None:
-    """Neither headers nor what is secret in the URL, whole or in part, in the back end's words."""
+def test_what_a_back_end_repeats_of_secrets_is_not_shown(backend: HttpBackend) -> None:
+    """Neither headers nor what is secret in the URL, whole or in part, in its words about rejected spans."""
     secrets = ["Bearer hunter2", "hunter2", "pa/ss", "pa%2Fss", "somebody", "a-key"]
-    backend.script(Answer(message=f"not: {', '.join(secrets)}!", **answer))
+    backend.script(Answer(message=f"not: {', '.join(secrets)}!", rejected_spans=1))
     url = backend.url.replace("//", "//somebody:pa%2Fss@") + "?key=a-key&v=1"
     outcome = _deliver(url, headers=(("authorization", "Bearer hunter2"), ("x", "1")))
-    text = outcome.message if isinstance(outcome, Delivered) else _reason(outcome)
-    assert "not: ***, ***, ***, ***, ***, ***!" in text
-
-
-def test_words_that_are_no_secrets_are_shown(backend: HttpBackend) -> None:
-    """The scheme of a header and the names of a query may be what the back end speaks of."""
-    backend.script(Answer(status=401, message="Bearer token: api-key not among 1"))
-    outcome = _deliver(f"{backend.url}?api-key=hunter2", headers=(("authorization", "Bearer hunter2"), ("x", "1")))
-    assert '"Bearer token: api-key not among 1"' in _reason(outcome)
+    assert outcome == Delivered(1, "not: ***, ***, ***, ***, ***, ***!")
 
 
 def test_an_endless_or_broken_error_is_the_error(backend: HttpBackend) -> None:
