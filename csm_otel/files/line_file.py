@@ -114,12 +114,15 @@ class LineFile:
         After a write that failed halfway (disk full, reader stalled) the next one starts on a new line. A pipe's reader
         that has stalled is waited for once; until it reads again all writes fail at once.
         """
-        if REOPEN in lines:
-            at = list(lines).index(REOPEN)
-            if at and (there := self.append(lines[:at])) < at:
-                return there
+        begin = 0
+        for end in [at for at, line in enumerate(lines) if line == REOPEN]:
+            if begin < end and (written := self._append(lines[begin:end])) < end - begin:
+                return begin + written
             self.reopen()
-            return at + 1 + (self.append(lines[at + 1 :]) if lines[at + 1 :] else 0)
+            begin = end + 1
+        return begin + (self._append(lines[begin:]) if begin < len(lines) else 0)
+
+    def _append(self, lines: Sequence[bytes]) -> int:
         line_end = b"\n" if self._is_torn else b""
         written, fault = self._write(line_end + b"".join(lines))
         if not fault:

@@ -73,10 +73,11 @@ class StopSignal:
 
     def take_requests(self) -> set[int]:
         """Return those of the ``requests`` received since the last call; call it from the main thread."""
-        if self._requested:
-            self._waker.clear()  # before they are taken: one that comes now is taken, too, or wakes again
-            if self.is_set():
-                self._waker.wake()
+        # Also where nothing was requested: the wake of a signal may come after its request was taken. And before they
+        # are taken: one that comes now is taken, too, or wakes again.
+        self._waker.clear()
+        if self.is_set():
+            self._waker.wake()
         requested, self._requested = self._requested, set()
         return requested
 

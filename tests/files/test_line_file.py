@@ -155,6 +155,15 @@ def test_reopening_between_lines(tmp_path: Path, at: int) -> None:
     assert stat.S_IMODE((tmp_path / "file").stat().st_mode) == 0o600
 
 
+def test_reopening_more_often_than_calls_can_nest(tmp_path: Path) -> None:
+    """A slow disk may have any number of them wait; no line is lost or written twice."""
+    file = LineFile.open(tmp_path / "file", flag="--file")
+    times = sys.getrecursionlimit()
+    assert file.append([b"line\n", REOPEN] * times) == 2 * times
+    file.close()
+    assert (tmp_path / "file").read_bytes() == b"line\n" * times
+
+
 def test_reopening_that_fails(tmp_path: Path) -> None:
     """A line has the reason, and the old file is written on."""
     logged: list[str] = []

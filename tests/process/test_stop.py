@@ -218,3 +218,30 @@ def test_requests_wake_and_end_nothing() -> None:
         process.stdin.write(b"\n")
         process.stdin.flush()
         assert next_line(process.stdout) == "draining is over"
+
+
+WAKE_AFTER_REQUEST = """
+import os, select, signal, sys
+from csm_otel.process.stop import StopSignal
+from csm_otel.process.waker import Waker
+
+stop, came = StopSignal(signal.SIGTERM, requests=(signal.SIGHUP,)), []
+
+def another(frame, event, _argument):
+    if event == "return" and not came:
+        came.append(True)
+        os.kill(os.getpid(), signal.SIGHUP)
+    return another
+
+sys.settrace(lambda frame, event, _argument: another if frame.f_code is Waker.clear.__code__ else None)
+os.kill(os.getpid(), signal.SIGHUP)
+print(stop.take_requests(), came)
+sys.settrace(None)
+print(stop.take_requests(), len(select.select([stop], [], [], 0)[0]))
+"""
+
+
+def test_a_request_that_comes_while_another_is_taken() -> None:
+    """It is taken with the other one, and wakes once more at most, not for good."""
+    done = subprocess.run(python(WAKE_AFTER_REQUEST), capture_output=True, check=False, timeout=DEADLINE_SECONDS)
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"{1} [True]\nset() 0\n", b"")
