@@ -78,10 +78,12 @@ def _system(environ: Mapping[str, str]) -> Authorities:
     """Return the file and the folders that OpenSSL would use: of each the variable's, else the default."""
     paths = ssl.get_default_verify_paths()
     faults: tuple[Fault, ...] = ()
-    file = environ.get(paths.openssl_cafile_env) or _default_file(paths.openssl_cafile)
-    if file != paths.openssl_cafile and file:
+    file = environ.get(paths.openssl_cafile_env)
+    if file:
         faults += _faults_of(paths.openssl_cafile_env, file)
         file = "" if faults else file
+    else:
+        file = _default_file(paths.openssl_cafile)
     folders = environ.get(paths.openssl_capath_env)
     if folders and not _are_folders(folders):
         faults += (Fault(paths.openssl_capath_env, "no such folder"),)

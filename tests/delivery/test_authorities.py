@@ -96,6 +96,13 @@ def test_the_variables_of_the_system(
     assert chosen == Authorities(_fill(file, paths), _fill(folders, paths), "", tuple(expected))
 
 
+@pytest.mark.parametrize("protocol", ["http/protobuf", "grpc"])
+def test_a_variable_may_name_the_default_in_vain(protocol: Protocol, system: Path) -> None:
+    """It is reported, and passed by, as any other path."""
+    environ = {"SSL_CERT_FILE": str(system / "cert.pem")}
+    assert authorities_of(protocol, environ) == Authorities(faults=(Fault("SSL_CERT_FILE", _NO_FILE),))
+
+
 @pytest.mark.parametrize(
     ("protocol", "environ", "file", "folders", "variable", "faults"),
     [

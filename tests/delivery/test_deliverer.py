@@ -50,6 +50,7 @@ def test_only_the_library_in_use_is_loaded(protocol: str, loaded: str) -> None:
     assert loaded == ended.stdout.strip()
 
 
+@pytest.mark.usefixtures("no_proxy")
 @pytest.mark.parametrize(
     ("settings", "expected"),
     [
@@ -63,8 +64,6 @@ def test_missing_authorities_are_reported_at_the_start(
     certificate: Certificate, monkeypatch: pytest.MonkeyPatch, settings: dict[str, str], expected: list[str]
 ) -> None:
     """A variable of other programs that names no certificates is a line, where they would be used."""
-    for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH"):
-        monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("SSL_CERT_FILE", "/no/such/file")
     values: dict[str, Any] = {"url": "https://127.0.0.1:1", **settings}
     if "certificate" in values:

@@ -410,7 +410,7 @@ def test_a_back_end_on_this_machine_is_not_reached_through_a_proxy(
 
 
 @pytest.mark.parametrize(
-    ("no_proxy", "is_direct"),
+    ("excepted", "is_direct"),
     [
         pytest.param("", False, id="empty"),
         pytest.param("*", True, id="all"),
@@ -421,11 +421,11 @@ def test_a_back_end_on_this_machine_is_not_reached_through_a_proxy(
         pytest.param("llector.invalid", False, id="part-of-a-label"),
     ],
 )
-def test_no_proxy_has_its_usual_meaning(monkeypatch: pytest.MonkeyPatch, no_proxy: str, *, is_direct: bool) -> None:
+def test_no_proxy_has_its_usual_meaning(monkeypatch: pytest.MonkeyPatch, excepted: str, *, is_direct: bool) -> None:
     """NO_PROXY names back ends that are reached directly, with or without their port."""
     monkeypatch.setattr(socket, "getaddrinfo", _unknown)
     monkeypatch.setenv("HTTP_PROXY", "http://proxy.invalid:3128")
-    monkeypatch.setenv("NO_PROXY", no_proxy)
+    monkeypatch.setenv("NO_PROXY", excepted)
     direct, proxied = f": {_ELSEWHERE}", f": proxy http://proxy.invalid:3128, for {_ELSEWHERE}"
     assert _deliver(_ELSEWHERE) == Unavailable(f"host name cannot be resolved{direct if is_direct else proxied}")
 
