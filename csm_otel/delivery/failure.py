@@ -14,6 +14,7 @@ import ssl
 from typing import TYPE_CHECKING
 
 import requests
+from urllib3.exceptions import LocationValueError
 
 from csm_otel.delivery.outcome import one_line
 from csm_otel.delivery.proxy import CHECK_USER
@@ -27,6 +28,7 @@ _BEFORE_SENDING = (
     socket.gaierror,
     ConnectionRefusedError,
     requests.exceptions.ConnectTimeout,
+    LocationValueError,
     requests.exceptions.InvalidURL,  # the proxy's: the back end's is checked at the start
 )
 _CERTIFICATE = "OTEL_EXPORTER_OTLP_CERTIFICATE"
@@ -34,6 +36,7 @@ _SYSTEM_CERTIFICATES = "SSL_CERT_FILE"
 _TUNNEL_STATUS = re.compile(r"Tunnel connection failed: (\d{3})\b")  # http.client's text for an answer to CONNECT
 _WORDS: dict[type[BaseException], str] = {  # the first that fits
     socket.gaierror: "host name cannot be resolved",
+    LocationValueError: "not a host name",
     ConnectionRefusedError: "connection refused",
     ConnectionError: "connection closed without an answer",
     http.client.BadStatusLine: "answer is not HTTP",

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urljoin, urlsplit
 
 import requests
+from urllib3.exceptions import LocationValueError
 
 from csm_otel import __version__
 from csm_otel.delivery.answer import HTML, JSON, PROTOBUF, media_type, partial_success
@@ -109,7 +110,7 @@ class HttpDeliverer:
                 ) as response,
             ):
                 return self._outcome(response)
-        except (requests.RequestException, OSError) as error:
+        except (requests.RequestException, LocationValueError, OSError) as error:  # requests passes the second on
             return self._failure(error, timeout_seconds)
 
     def close(self) -> None:
@@ -219,7 +220,16 @@ def _proxy_of(destination: Destination) -> Proxy | None:
     if destination.is_loopback or is_excepted(destination.authority, no_proxy):
         return None
     url = requests.utils.select_proxy(destination.url, requests.utils.get_environ_proxies(destination.url))
-    return Proxy.of(url, schemes=_PROXY_SCHEMES) if url else None
+    return _with_usable_user(Proxy.of(url, schemes=_PROXY_SCHEMES)) if url else None
+
+
+def _with_usable_user(proxy: Proxy) -> Proxy:
+    """Return a proxy with a fault if requests could not encode its user and password: it would be a mere ValueError."""
+    try:
+        "".join(requests.utils.get_auth_from_url(proxy.url)).encode("latin-1")
+    except UnicodeEncodeError:
+        return proxy._replace(fault=proxy.fault or "its user or password is not in ISO 8859-1")
+    return proxy
 
 
 def _authentication(destination: Destination) -> requests.auth.AuthBase:

@@ -44,8 +44,9 @@ class Proxy(NamedTuple):
             is_readable = bool(parts.hostname) and parts.port != 0 and " " not in host
         except ValueError:
             return unreadable
-        # A password with a "/" that is not percent-encoded would be taken for a host and a path.
-        if not is_readable or "@" in url.partition(parts.netloc)[2]:
+        # A password with a "/" that is not percent-encoded would be taken for a host and a path; with a "\" it is by
+        # some libraries.
+        if not is_readable or "@" in url.partition(parts.netloc)[2] or "\\" in url:
             return unreadable
         shown = one_line(f"{parts.scheme}://{host}")
         if parts.scheme.startswith("socks"):

@@ -8,7 +8,7 @@ import ssl
 
 import pytest
 import requests
-from urllib3.exceptions import ProtocolError
+from urllib3.exceptions import LocationParseError, ProtocolError
 
 from csm_otel.delivery.failure import Failure, no_answer
 
@@ -41,6 +41,7 @@ def _unverified() -> ssl.SSLCertVerificationError:
     [
         pytest.param(ConnectionRefusedError(), "connection refused", "", "", True, id="refused"),
         pytest.param(socket.gaierror(), "host name cannot be resolved", "", "", True, id="unknown-host"),
+        pytest.param(LocationParseError("a..b"), "not a host name", "", "", True, id="odd-host"),
         pytest.param(
             socket.gaierror(socket.EAI_ADDRFAMILY, "?"), "IPv6 is not available", "", "", True, id="ipv6-alone"
         ),

@@ -439,6 +439,11 @@ def test_no_proxy_may_be_a_network(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [deliverer._proxy is None for deliverer in deliverers] == [True, True, False, False]
 
 
+def test_a_host_that_cannot_be_a_name_is_waited_for() -> None:
+    """The spans are kept, as for a name that cannot be resolved."""
+    assert _deliver("http://collector..invalid/") == Unavailable("not a host name: http://collector..invalid/")
+
+
 @pytest.mark.parametrize(
     ("proxy", "expected"),
     [
@@ -462,9 +467,15 @@ def test_no_proxy_may_be_a_network(monkeypatch: pytest.MonkeyPatch) -> None:
         pytest.param(
             "http://hunter2:1:1", "not a URL like http://proxy:3128: proxy of the environment, for BACKEND", id="no-url"
         ),
+        pytest.param("http://a..b:1", "not a host name: proxy http://a..b:1, for BACKEND", id="empty-label"),
+        pytest.param(
+            "http://user:%E2%82%AChunter2@127.0.0.1:1",
+            "its user or password is not in ISO 8859-1: proxy http://127.0.0.1:1, for BACKEND",
+            id="odd-password",
+        ),
         pytest.param(
             "http://€..:1",
-            "connection failed: BACKEND, through the proxy http://€..:1",
+            "not a host name: BACKEND, through the proxy http://€..:1",
             id="odd-host",
         ),
     ],

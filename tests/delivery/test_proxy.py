@@ -24,6 +24,7 @@ _NO_URL = "not a URL like http://proxy:3128"
         pytest.param("http://u:p@x@proxy:1", "http://u:p@x@proxy:1", "http://proxy:1", "", id="password-with-at"),
         pytest.param("http://u:1/x@proxy:1", "http://u:1/x@proxy:1", "of the environment", _NO_URL, id="slash"),
         pytest.param("http://u:1#x@proxy:1", "http://u:1#x@proxy:1", "of the environment", _NO_URL, id="hash"),
+        pytest.param("http://a:1\\@b:2", "http://a:1\\@b:2", "of the environment", _NO_URL, id="backslash"),
         pytest.param("http://", "http://", "of the environment", _NO_URL, id="no-host"),
         pytest.param("http://[", "http://[", "of the environment", _NO_URL, id="half-an-address"),
         pytest.param("http://a b:1", "http://a b:1", "of the environment", _NO_URL, id="blank"),
