@@ -401,11 +401,21 @@ def test_a_proxy_that_grpc_cannot_use_is_named(
     assert outcome == Unavailable(f"host name cannot be resolved: collector.invalid:4317, without the proxy {expected}")
 
 
-def test_no_proxy_excepts_back_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("variable", ["NO_PROXY", "no_proxy", "no_grpc_proxy"])
+def test_no_proxy_excepts_back_ends(monkeypatch: pytest.MonkeyPatch, variable: str) -> None:
     """An excepted back end is reached directly, and the line does not mention the proxy."""
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
-    monkeypatch.setenv("NO_PROXY", "elsewhere.example,.invalid")
+    monkeypatch.setenv(variable, "elsewhere.example,.invalid")
     assert _deliver(f"http://{_ELSEWHERE}") == Unavailable(f"host name cannot be resolved: {_ELSEWHERE}")
+
+
+def test_exceptions_of_grpc_win(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where gRPC's own variable is set, the general one excepts nothing."""
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
+    monkeypatch.setenv("no_grpc_proxy", "elsewhere.example")
+    monkeypatch.setenv("no_proxy", ".invalid")
+    reason = f"connection refused: proxy http://127.0.0.1:1, for {_ELSEWHERE}"
+    assert _deliver(f"http://{_ELSEWHERE}") == Unavailable(reason)
 
 
 @pytest.mark.parametrize(

@@ -348,6 +348,12 @@ def test_xray_ids_have_the_time_of_their_call(later_ms: int) -> None:
     assert call.context.trace_id == attempt.context.trace_id
 
 
+def test_other_ids_have_no_time() -> None:
+    """By default an id is as the generator has made it."""
+    call, *_ = mapped(called(0, 30))
+    assert call.context.trace_id >> 96 != BASE_MS // 1000
+
+
 def test_xray_ids_leave_joined_traces_alone() -> None:
     """A call below a parent has its trace id."""
     call, _ = mapped(*PLAIN, options=MappingOptions(xray_trace_ids=True), parent=EXEC)
