@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import re
 import signal
@@ -10,8 +11,10 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+import lossless
 import pytest
 from e2e.lifecycle import broken_backend, flood, send_attempts, send_calls
 from e2e.programs import CSM_OTEL, DEADLINE_SECONDS, environment, has_traceback, run, serving
@@ -20,7 +23,6 @@ from otlp_backend import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Generator
-    from pathlib import Path
 
 DRAIN_SECONDS = 0.5
 """After this long the rest is dropped: no back end of these tests would ever let the daemon finish."""
@@ -117,11 +119,12 @@ def test_a_deadline_of_no_seconds() -> None:
     assert b"50 spans dropped (50 not delivered in time at shutdown)" in daemon.rest
 
 
-_SENDER = """
-import os, socket
-with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-    for number in range(2000):
-        sock.sendto(b"[" + b"x" * 100 + b"]", ("127.0.0.1", int(os.environ["AWS_CSM_PORT"])))
+_READ_BYTES = 4096
+_SENDER = f"""
+import os, sys
+sys.path.append({str(Path(lossless.__file__).parent)!r})
+from lossless import send
+send(("127.0.0.1", int(os.environ["AWS_CSM_PORT"])), [b"[" + b"x" * 100 + b"]"] * 2000)
 print(os.getpid(), flush=True)
 """
 
@@ -131,12 +134,14 @@ def _slow_reader(pipe: Path) -> Generator[None]:
     """Create a named pipe and read it slowly: its writer makes progress but never finishes."""
     os.mkfifo(pipe)
     reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    if hasattr(fcntl, "F_SETPIPE_SZ"):
+        fcntl.fcntl(reader, fcntl.F_SETPIPE_SZ, _READ_BYTES)  # little is read without having been waited for
     is_over = threading.Event()
 
     def read() -> None:
         while not is_over.wait(0.5):
             with contextlib.suppress(BlockingIOError):
-                os.read(reader, 4096)
+                os.read(reader, _READ_BYTES)
 
     thread = threading.Thread(target=read)
     thread.start()
