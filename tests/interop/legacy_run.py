@@ -89,7 +89,7 @@ def run_legacy_script(
     for name, size in FILES.items():
         (files / name).write_text("-- dump\n" * size, encoding="utf-8")
     # Own buckets, tables and queues, since the runs share one moto.
-    name = f"{command}-{protocol.partition('/')[0]}"
+    name = f"{command}-{protocol.rpartition('/')[2]}"
     script = [sys.executable, str(SCRIPT), "-b", name, "-t", name, "-q", name, str(files)]
     with FaultProxy(moto_port, RULES) as proxy:
         environment = _environment(proxy.port)

@@ -44,7 +44,7 @@ def test_the_tests_name_the_missing_toolchain(tmp_path: Path) -> None:
     """Without Go and without CI=true tests that need Jaeger are skipped with the reason."""
     done = run_jaeger_tests(tmp_path)
     assert "Jaeger needs the Go toolchain (go >= 1.24.6 on the PATH)" in done.stdout
-    assert "2 skipped" in done.stdout
+    assert "3 skipped" in done.stdout
     assert done.returncode == pytest.ExitCode.OK
 
 
@@ -52,7 +52,7 @@ def test_a_skip_fails_in_ci(tmp_path: Path) -> None:
     """With CI=true the same skip is a failure, with the reason."""
     done = run_jaeger_tests(tmp_path, CI="true")
     assert "Jaeger needs the Go toolchain (go >= 1.24.6 on the PATH)" in done.stdout
-    assert "2 errors" in done.stdout
+    assert "3 errors" in done.stdout
     assert done.returncode == pytest.ExitCode.TESTS_FAILED
 
 
