@@ -5,8 +5,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 # In parallel: no test shares a port, a file or a state of its process with another, or needs the machine for itself.
-# With bytecode files, whatever the environment has: else each of some 500 processes compiles the package anew.
-PYTEST := env -u PYTHONDONTWRITEBYTECODE $(BIN)/pytest --numprocesses=auto --dist=worksteal
+# With bytecode files, as installers make them, whatever the environment has: else each of some 500 processes compiles the
+# package anew.
+WITH_BYTECODE := env -u PYTHONDONTWRITEBYTECODE
+PYTEST := $(WITH_BYTECODE) $(BIN)/pytest --numprocesses=auto --dist=worksteal
 INSTALL_SENDERS := env PYTHONPATH=tests $(BIN)/python -m interop.install_senders
 # Runs a step and prints how long it took; the step's own exit status is kept.
 STEP = @step() { name=$$1; shift; began=$$(date +%s); "$$@"; status=$$?; \
@@ -32,7 +34,7 @@ test-portable: $(INSTALLED)
 		sh -c 'mount -t tmpfs none /proc && mkdir /proc/.kept && mount -t proc none /proc/.kept && exec $(PYTEST)'
 
 bench: $(INSTALLED)
-	@$(BIN)/python benchmarks/bench.py
+	@$(WITH_BYTECODE) $(BIN)/python benchmarks/bench.py
 	@$(BIN)/python benchmarks/concurrency.py
 
 # On the recordings that know the truth.

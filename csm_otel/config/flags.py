@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import re
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
@@ -139,16 +140,23 @@ class _Parser(argparse.ArgumentParser):
             **given,
         )
 
+    def format_help(self) -> str:
+        self.formatter_class = partial(_Formatter, width=None)  # the terminal's
+        return super().format_help()
+
     def error(self, message: str) -> NoReturn:
         message = _IN_QUOTES.sub(lambda found: quoted(found[1]), message.removeprefix("argument "))
         raise SettingsError([Fault("", f"{message}; see {self.prog} --help")])
 
 
 class _Formatter(argparse.RawDescriptionHelpFormatter):
-    """Keeps the description's line breaks, and widens the column of options."""
+    """Keeps the description's line breaks, and widens the column of options.
 
-    def __init__(self, prog: str) -> None:
-        super().__init__(prog, max_help_position=32)
+    argparse makes one for each flag. To ask for the terminal's width it imports more than the rest of the parser does.
+    """
+
+    def __init__(self, prog: str, width: int | None = 80) -> None:
+        super().__init__(prog, max_help_position=32, width=width)
 
 
 def _build_parser(words: Sequence[str]) -> argparse.ArgumentParser:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import sys
 import threading
-import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,6 +29,9 @@ def hide_texts() -> None:
 def _report(kind: type[BaseException], where: TracebackType | None) -> None:
     if issubclass(kind, SystemExit):
         return
-    frames = [f"{Path(frame.f_code.co_filename).name}:{line}" for frame, line in traceback.walk_tb(where)]
+    frames = []
+    while where is not None:  # not by traceback: its imports would delay the command of exec
+        frames.append(f"{Path(where.tb_frame.f_code.co_filename).name}:{where.tb_lineno}")
+        where = where.tb_next
     at = f" at {' < '.join(reversed(frames[-_FRAMES:]))}" if frames else ""
     Speaker().say(f"internal error: {kind.__name__}{at}")

@@ -5,7 +5,6 @@ Standard library only: `exec` may write lines before anything else is loaded.
 
 from __future__ import annotations
 
-import logging
 import sys
 import time
 from typing import TYPE_CHECKING, TextIO
@@ -23,6 +22,8 @@ _MAX_HELD = 100  # lines kept while a command has the terminal
 
 def silence_libraries() -> None:
     """Keep libraries from writing to stderr: our own lines report their failures, and some of theirs quote requests."""
+    import logging  # ruff: ignore[import-outside-top-level] - exec does not need it before its command runs
+
     logging.getLogger().addHandler(logging.NullHandler())
 
 

@@ -69,6 +69,17 @@ def test_a_help_page_starts_with_its_use(words: list[str], capsys: pytest.Captur
         parse(*line)
 
 
+@pytest.mark.parametrize("width", [50, 72, 120])
+def test_a_help_page_is_as_wide_as_the_terminal(
+    width: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its options fill the lines up to the terminal's last two columns."""
+    monkeypatch.setenv("COLUMNS", str(width))
+    options = page(capsys, "exec").partition("options:")[2].splitlines()
+    longest = max(len(line) for line in options if line.startswith(" " * 24))
+    assert width - 12 <= longest <= width - 2
+
+
 @with_each_subcommand
 def test_a_help_page_has_each_option(subcommand: str, capsys: pytest.CaptureFixture[str]) -> None:
     """It has each of the subcommand's flags and no other, each with its default and its variable."""
