@@ -25,6 +25,7 @@ import sys
 import threading
 from collections import defaultdict, deque
 from contextlib import suppress
+from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
     Noted = list[tuple[int, bytes, str]]
     """Source port, payload and call of each sent datagram."""
 
+_REDIRECTED = "/redirected"
 _MOST_AT_ONCE = 256
 _QUIET_SECONDS = 0.3  # after the last sender has ended; loopback delivers at once
 
@@ -78,18 +80,11 @@ FAULTS: tuple[tuple[int, int, str], ...] = (
 def main() -> None:
     """Record and write."""
     asked = _arguments()
-    for name in [name for name in os.environ if name.startswith("AWS_")]:
-        del os.environ[name]
     receiver = Receiver.bind("127.0.0.1", 0)
-    os.environ |= {
-        "AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull, "AWS_EC2_METADATA_DISABLED": "true",
-        "AWS_ACCESS_KEY_ID": "AKIAIOSFODNN7EXAMPLE", "AWS_SECRET_ACCESS_KEY": "not a secret",
-        "AWS_DEFAULT_REGION": "us-east-1", "AWS_RETRY_MODE": asked.mode, "AWS_MAX_ATTEMPTS": str(asked.attempts),
-        "AWS_CSM_ENABLED": "true", "AWS_CSM_HOST": "127.0.0.1", "AWS_CSM_PORT": str(receiver.address[1]),
-    }  # fmt: skip
+    set_environment(asked, receiver.address[1])
     apart = multiprocessing.get_context("spawn")
     port, for_port = apart.Pipe(duplex=False)
-    stand_in = apart.Process(target=_serve, args=(asked, for_port), daemon=True)
+    stand_in = apart.Process(target=serve, args=(asked, for_port), daemon=True)
     stand_in.start()
     asked.endpoint = f"http://127.0.0.1:{port.recv()}"
     senders, notes = [], []
@@ -99,11 +94,9 @@ def main() -> None:
         notes.append(note)
         senders[-1].start()
         for_note.close()
-    received = _receive(receiver, notes)
+    received = receive(receiver, notes)
     stand_in.terminate()
-    if receiver.kernel_drops:
-        sys.exit(f"the kernel dropped {receiver.kernel_drops} datagrams")
-    _write(asked, received.datagrams, received.noted)
+    write(asked, received, {"sdk": "boto3", "boto3": boto3.__version__, "botocore": botocore.__version__})
 
 
 def _arguments() -> argparse.Namespace:
@@ -116,45 +109,74 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--mode", default="standard", choices=("legacy", "standard", "adaptive"), help="of retries")
     parser.add_argument("--attempts", type=int, default=4, help="of each call at most")
     parser.add_argument("--latency", default="4-20", metavar="MS-MS", help="how long an answer takes")
-    parser.add_argument("--faults", action="store_true", help="answer one request in six with an error or a reset")
+    add_faults(parser)
     parser.add_argument("--sessions", action="store_true", help="a session for each thread instead of one for all")
     parser.add_argument("--seed", default="1", help="for what is left to chance, but for the threads' timing")
     return parser.parse_args()
 
 
-class _Received(NamedTuple):
+def add_faults(parser: argparse.ArgumentParser) -> None:
+    """Add the option for the stand-in's faults."""
+    parser.add_argument(
+        "--faults",
+        action="store_const",
+        const=FAULTS,
+        default=(),
+        help="answer one request in six with an error or a reset",
+    )
+
+
+def set_environment(asked: argparse.Namespace, csm_port: int) -> None:
+    """Replace all settings of AWS for the processes that are started."""
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        del os.environ[name]
+    os.environ |= {
+        "AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull, "AWS_EC2_METADATA_DISABLED": "true",
+        "AWS_ACCESS_KEY_ID": "AKIAIOSFODNN7EXAMPLE", "AWS_SECRET_ACCESS_KEY": "not a secret",
+        "AWS_DEFAULT_REGION": "us-east-1", "AWS_RETRY_MODE": asked.mode, "AWS_MAX_ATTEMPTS": str(asked.attempts),
+        "AWS_CSM_ENABLED": "true", "AWS_CSM_HOST": "127.0.0.1", "AWS_CSM_PORT": str(csm_port),
+    }  # fmt: skip
+
+
+class Received(NamedTuple):
+    """What the receiver has, and what the senders noted."""
+
     datagrams: list[Datagram]
     noted: Noted
 
 
-def _receive(receiver: Receiver, notes: list[Connection]) -> _Received:
+def receive(receiver: Receiver, notes: list[Connection]) -> Received:
     """Receive until every sender has sent its notes or died."""
-    got = _Received([], [])
+    got = Received([], [])
     waiting = list(notes)
     while True:
         ready, _, _ = select.select([receiver, *waiting], [], [], None if waiting else _QUIET_SECONDS)
         if not ready:
-            return got
+            break
         got.datagrams.extend(receiver.receive(_MOST_AT_ONCE))
         for note in [note for note in waiting if note in ready]:
             with suppress(EOFError):
                 got.noted.extend(note.recv())
             waiting.remove(note)
+    if receiver.kernel_drops:
+        sys.exit(f"the kernel dropped {receiver.kernel_drops} datagrams")
+    return got
 
 
-def _write(asked: argparse.Namespace, datagrams: list[Datagram], noted: Noted) -> None:
+def write(asked: argparse.Namespace, received: Received, versions: dict[str, str]) -> None:
+    """Write each datagram with its call."""
     calls: defaultdict[tuple[int, bytes], deque[str]] = defaultdict(deque)
-    for source_port, payload, call in noted:
+    for source_port, payload, call in received.noted:
         calls[source_port, payload].append(call)
     heading = {
         "scenario": asked.out.name.partition(".")[0],
-        "versions": [{"sdk": "boto3", "boto3": boto3.__version__, "botocore": botocore.__version__}],
+        "versions": [versions],
         "truth": "hook",
         "asked": {name: value for name, value in vars(asked).items() if name not in ("out", "endpoint")},
     }
     with gzip.open(asked.out, "wt", encoding="utf-8") as lines:
         print(json.dumps(heading), file=lines)
-        for index, (payload, peer, received_ns) in enumerate(datagrams):
+        for index, (payload, peer, received_ns) in enumerate(received.datagrams):
             line = {
                 "i": index,
                 "kern_ns": received_ns,
@@ -164,7 +186,7 @@ def _write(asked: argparse.Namespace, datagrams: list[Datagram], noted: Noted) -
                 "b64": base64.b64encode(payload).decode(),
             }
             print(json.dumps(line), file=lines)
-    print(f"{asked.out}: {len(datagrams)} datagrams")
+    print(f"{asked.out}: {len(received.datagrams)} datagrams")
 
 
 # --- in the senders ---
@@ -225,7 +247,8 @@ def _send(asked: argparse.Namespace, process: int, note: Connection) -> None:
 # --- in the stand-in ---
 
 
-def _serve(asked: argparse.Namespace, for_port: Connection) -> None:
+def serve(asked: argparse.Namespace, for_port: Connection) -> None:
+    """Answer in place of AWS until terminated, and tell the port."""
     asyncio.run(_listen(asked, for_port))
 
 
@@ -236,45 +259,57 @@ async def _listen(asked: argparse.Namespace, for_port: Connection) -> None:
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(asyncio.IncompleteReadError, ConnectionError):
             while True:
-                is_json = await _read_request(reader, writer)
+                request = await _read_request(reader, writer)
                 await asyncio.sleep(rng.uniform(shortest_ms, longest_ms) / 1000)
-                status, code = _answer_of(rng) if asked.faults else (200, "")
+                status, code = _answer_of(rng, asked.faults)
                 if not status:
                     writer.transport.abort()
                     return
-                writer.write(_response(status, code, is_json=is_json, request_id=f"{rng.getrandbits(128):032X}"))
+                if status == HTTPStatus.TEMPORARY_REDIRECT and request.redirected:
+                    status = HTTPStatus.OK
+                writer.write(_response(status, code, request, request_id=f"{rng.getrandbits(128):032X}"))
 
     server = await asyncio.start_server(answer, "127.0.0.1", 0, backlog=1024)
     for_port.send(server.sockets[0].getsockname()[1])
     await server.serve_forever()
 
 
-async def _read_request(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
-    """Read a whole request and return whether it is for a service that uses JSON."""
+class _Request(NamedTuple):
+    is_json: bool
+    host: str
+    redirected: bool
+
+
+async def _read_request(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> _Request:
     head = (await reader.readuntil(b"\r\n\r\n")).lower()
     headers = dict(line.split(b": ", 1) for line in head.split(b"\r\n")[1:-2])
     if b"expect" in headers:
         writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
     await reader.readexactly(int(headers.get(b"content-length", 0)))
-    return b"x-amz-target" in headers
+    return _Request(
+        is_json=b"x-amz-target" in headers,
+        host=headers[b"host"].decode(),
+        redirected=_REDIRECTED.encode() in head.partition(b"\r\n")[0],
+    )
 
 
-def _answer_of(rng: random.Random) -> tuple[int, str]:
-    weights = [weight for weight, _, _ in FAULTS]
-    (_, status, code), *_ = rng.choices([*FAULTS, (0, 200, "")], [*weights, 100 - sum(weights)])
+def _answer_of(rng: random.Random, faults: tuple[tuple[int, int, str], ...]) -> tuple[int, str]:
+    weights = [weight for weight, _, _ in faults]
+    (_, status, code), *_ = rng.choices([*faults, (0, 200, "")], [*weights, 100 - sum(weights)])
     return status, code
 
 
-def _response(status: int, code: str, *, is_json: bool, request_id: str) -> bytes:
-    if is_json:
+def _response(status: int, code: str, request: _Request, *, request_id: str) -> bytes:
+    if request.is_json:
         body = json.dumps({"__type": code, "message": "injected"} if code else {})
     elif code:
         body = f"<Error><Code>{code}</Code><Message>injected</Message></Error>"
     else:
         body = "<ListAllMyBucketsResult><Buckets/></ListAllMyBucketsResult>"
+    location = f"Location: http://{request.host}{_REDIRECTED}\r\n" if status == HTTPStatus.TEMPORARY_REDIRECT else ""
     return (
-        f"HTTP/1.1 {status} -\r\nx-amzn-RequestId: {request_id}\r\nx-amz-request-id: {request_id}\r\n"
-        f"Content-Type: {'application/x-amz-json-1.0' if is_json else 'application/xml'}\r\n"
+        f"HTTP/1.1 {status} -\r\n{location}x-amzn-RequestId: {request_id}\r\nx-amz-request-id: {request_id}\r\n"
+        f"Content-Type: {'application/x-amz-json-1.0' if request.is_json else 'application/xml'}\r\n"
         f"Content-Length: {len(body)}\r\n\r\n{body}"
     ).encode()
 
