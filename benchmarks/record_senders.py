@@ -14,26 +14,15 @@ a line of JSON to NOTES_FILE for each datagram, in the order of sending: ``port`
 from __future__ import annotations
 
 import argparse
-import base64
-import json
 import multiprocessing
-import subprocess
 import sys
-import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from record_truth import add_faults, receive, serve, set_environment, write
+from record_truth import add_faults, receive, run_sender, serve, set_environment, write
 
 from csm_otel.intake.receiver import Receiver
 
-if TYPE_CHECKING:
-    from multiprocessing.connection import Connection
-
-    from record_truth import Noted
-
 REDIRECT = (17, 307, "")
-_MOST_SECONDS = 60
 
 
 def main() -> None:
@@ -47,7 +36,8 @@ def main() -> None:
     stand_in.start()
     asked.endpoint = f"http://127.0.0.1:{port.recv()}"
     note, for_note = apart.Pipe(duplex=False)
-    sender = apart.Process(target=_send, args=(asked, for_note), daemon=True)
+    command = [*asked.program, asked.endpoint, str(asked.calls), str(asked.at_once)]
+    sender = apart.Process(target=run_sender, args=(command, for_note), daemon=True)
     sender.start()
     for_note.close()
     received = receive(receiver, [note])
@@ -77,18 +67,6 @@ def _arguments() -> argparse.Namespace:
     if asked.redirects:
         asked.faults = (*asked.faults, REDIRECT)
     return asked
-
-
-def _send(asked: argparse.Namespace, note: Connection) -> None:
-    """Run the sender to its end and send its notes."""
-    with tempfile.NamedTemporaryFile() as notes:
-        arguments = (asked.endpoint, str(asked.calls), str(asked.at_once), notes.name)
-        subprocess.run([*asked.program, *arguments], check=True, timeout=_MOST_SECONDS)
-        noted: Noted = []
-        for line in notes:
-            one = json.loads(line)
-            noted.append((one["port"], base64.b64decode(one["b64"]), str(one["call"])))
-    note.send(noted)
 
 
 if __name__ == "__main__":

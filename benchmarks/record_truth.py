@@ -1,10 +1,13 @@
 """Record the datagrams of a real boto3 with the truth about each, for `accuracy.py`.
 
-    python benchmarks/record_truth.py [--threads 8] [--mode legacy] [--faults] ... OUT.jsonl.gz
+    python benchmarks/record_truth.py [--python INTERPRETER] [--mode legacy] [--faults] ... OUT.jsonl.gz
 
 Threads call a stand-in for AWS on loopback, with configured delays and faults; nothing leaves the machine. A call
 has an id in its thread, and each datagram is noted with it as it is sent. Received datagrams are looked up there by
 source port and payload: of identical ones the first sent is the first received. The heading has the options.
+
+The sender is truth_senders/boto3_sender.py. The interpreter that runs it may be as old as 2.7, its boto3 as old as CSM;
+where boto3 knows no AWS_RETRY_MODE, the mode is legacy whatever is asked for.
 
 The stand-in, the receiver and each sender are processes of their own, so that they do not wait for one another's
 interpreter. It ends when all calls are made.
@@ -21,24 +24,18 @@ import multiprocessing
 import os
 import random
 import select
+import subprocess
 import sys
-import threading
+import tempfile
 from collections import defaultdict, deque
 from contextlib import suppress
 from http import HTTPStatus
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
-
-import boto3
-import botocore.exceptions
-import botocore.monitoring
-from botocore.config import Config
+from typing import TYPE_CHECKING, NamedTuple
 
 from csm_otel.intake.receiver import Receiver
 
 if TYPE_CHECKING:
-    import socket
-    from collections.abc import Callable
     from multiprocessing.connection import Connection
 
     from csm_otel.intake.receiver import Datagram
@@ -49,25 +46,18 @@ if TYPE_CHECKING:
 _REDIRECTED = "/redirected"
 _MOST_AT_ONCE = 256
 _QUIET_SECONDS = 0.3  # after the last sender has ended; loopback delivers at once
+_MOST_SECONDS = 60  # for a sender
 
 
-class Api(NamedTuple):
-    """A call that can be made without anything in AWS."""
-
-    service: str
-    method: str
-    parameters: dict[str, Any]
-
-
-APIS = {
-    "GetItem": Api("dynamodb", "get_item", {"TableName": "t", "Key": {"k": {"S": "1"}}}),
-    "ListTables": Api("dynamodb", "list_tables", {}),
-    "ListBuckets": Api("s3", "list_buckets", {}),
-    "PutObject": Api("s3", "put_object", {"Bucket": "bucket", "Key": "key", "Body": b"x" * 100}),
-}
+_BOTO3_SENDER = Path(__file__).parent / "truth_senders/boto3_sender.py"
+_APIS = ("GetItem", "ListTables", "ListBuckets", "PutObject")  # those that it knows
+_VERSIONS = """
+import json, platform, boto3, botocore
+print(json.dumps({"boto3": boto3.__version__, "botocore": botocore.__version__, "python": platform.python_version()}))
+"""
 
 # The percentage of requests for each answer with --faults; a reset has neither status nor code.
-FAULTS: tuple[tuple[int, int, str], ...] = (
+FAULTS: tuple[tuple[float, int, str], ...] = (
     (4, 500, "InternalServerError"),
     (4, 503, "ServiceUnavailable"),
     (4, 400, "ThrottlingException"),
@@ -80,6 +70,7 @@ FAULTS: tuple[tuple[int, int, str], ...] = (
 def main() -> None:
     """Record and write."""
     asked = _arguments()
+    versions = json.loads(subprocess.run([asked.python, "-c", _VERSIONS], check=True, stdout=subprocess.PIPE).stdout)
     receiver = Receiver.bind("127.0.0.1", 0)
     set_environment(asked, receiver.address[1])
     apart = multiprocessing.get_context("spawn")
@@ -90,22 +81,27 @@ def main() -> None:
     senders, notes = [], []
     for number in range(asked.processes):
         note, for_note = apart.Pipe(duplex=False)
-        senders.append(apart.Process(target=_send, args=(asked, number, for_note), daemon=True))
+        senders.append(apart.Process(target=run_sender, args=(_command(asked, number), for_note), daemon=True))
         notes.append(note)
         senders[-1].start()
         for_note.close()
     received = receive(receiver, notes)
+    for sender in senders:
+        sender.join()
     stand_in.terminate()
-    write(asked, received, {"sdk": "boto3", "boto3": boto3.__version__, "botocore": botocore.__version__})
+    if any(sender.exitcode for sender in senders):
+        sys.exit("a sender failed")
+    write(asked, received, {"sdk": "boto3", **versions})
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Record boto3's datagrams with the call that each belongs to.")
     parser.add_argument("out", type=Path, metavar="OUT.jsonl.gz")
+    parser.add_argument("--python", default=sys.executable, metavar="INTERPRETER", help="with the boto3 that sends")
     parser.add_argument("--processes", type=int, default=1)
     parser.add_argument("--threads", type=int, default=8, help="in each process")
     parser.add_argument("--calls", type=int, default=60, help="of each thread")
-    parser.add_argument("--apis", default="GetItem", help=f"separated by commas, of {', '.join(APIS)}")
+    parser.add_argument("--apis", default="GetItem", help=f"separated by commas, of {', '.join(_APIS)}")
     parser.add_argument("--mode", default="standard", choices=("legacy", "standard", "adaptive"), help="of retries")
     parser.add_argument("--attempts", type=int, default=4, help="of each call at most")
     parser.add_argument("--latency", default="4-20", metavar="MS-MS", help="how long an answer takes")
@@ -115,8 +111,16 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
+def _command(asked: argparse.Namespace, process: int) -> list[str]:
+    options = ["--apis", asked.apis, "--attempts", str(asked.attempts), "--seed", f"{asked.seed}-{process}"]
+    if asked.sessions:
+        options.append("--sessions")
+    calls = asked.calls * asked.threads
+    return [asked.python, str(_BOTO3_SENDER), *options, asked.endpoint, str(calls), str(asked.threads)]
+
+
 def add_faults(parser: argparse.ArgumentParser) -> None:
-    """Add the option for the stand-in's faults."""
+    """Add the options for the stand-in's faults."""
     parser.add_argument(
         "--faults",
         action="store_const",
@@ -124,6 +128,19 @@ def add_faults(parser: argparse.ArgumentParser) -> None:
         default=(),
         help="answer one request in six with an error or a reset",
     )
+    parser.add_argument(
+        "--failing",
+        dest="faults",
+        type=_server_errors,
+        metavar="PERCENT",
+        help="answer so many requests with a server error instead",
+    )
+    parser.add_argument("--once", action="store_true", help="no fault for a retry, where amz-sdk-request tells it")
+    parser.add_argument("--fault-latency", metavar="MS-MS", help="how long an answer with a fault takes; as any other")
+
+
+def _server_errors(percent: str) -> tuple[tuple[float, int, str], ...]:
+    return ((float(percent) / 2, 500, "InternalServerError"), (float(percent) / 2, 503, "ServiceUnavailable"))
 
 
 def set_environment(asked: argparse.Namespace, csm_port: int) -> None:
@@ -172,7 +189,7 @@ def write(asked: argparse.Namespace, received: Received, versions: dict[str, str
         "scenario": asked.out.name.partition(".")[0],
         "versions": [versions],
         "truth": "hook",
-        "asked": {name: value for name, value in vars(asked).items() if name not in ("out", "endpoint")},
+        "asked": {name: value for name, value in vars(asked).items() if name not in ("out", "endpoint", "python")},
     }
     with gzip.open(asked.out, "wt", encoding="utf-8") as lines:
         print(json.dumps(heading), file=lines)
@@ -189,58 +206,17 @@ def write(asked: argparse.Namespace, received: Received, versions: dict[str, str
     print(f"{asked.out}: {len(received.datagrams)} datagrams")
 
 
-# --- in the senders ---
+# --- beside the senders ---
 
 
-class _NotingSocket:
-    """The socket of a session's monitor; it notes each datagram sent."""
-
-    def __init__(self, sock: socket.socket, noted: Noted, call: Callable[[], str]) -> None:
-        self._socket, self._noted, self._call = sock, noted, call
-        sock.bind(("127.0.0.1", 0))  # sendto would bind it; asking for the port at each would release the GIL
-        self._port = sock.getsockname()[1]
-
-    def sendto(self, payload: bytes, address: tuple[str, int]) -> None:
-        self._noted.append((self._port, payload, self._call()))
-        self._socket.sendto(payload, address)
-
-
-def _send(asked: argparse.Namespace, process: int, note: Connection) -> None:
-    """Make all calls of a process and send the notes."""
-    noted: Noted = []
-    current = threading.local()
-
-    class NotingPublisher(botocore.monitoring.SocketPublisher):  # type: ignore[misc]
-        def __init__(self, socket: socket.socket, *args: object, **kwargs: object) -> None:
-            super().__init__(_NotingSocket(socket, noted, lambda: current.call), *args, **kwargs)
-
-    botocore.monitoring.SocketPublisher = NotingPublisher
-    apis = [APIS[name] for name in asked.apis.split(",")]
-    services = {api.service for api in apis}
-    config = Config(max_pool_connections=asked.threads)
-
-    def clients() -> dict[str, Any]:
-        session = boto3.Session()
-        return {service: session.client(service, endpoint_url=asked.endpoint, config=config) for service in services}
-
-    shared = clients()
-    of_thread = [clients() if asked.sessions else shared for _ in range(asked.threads)]
-    start = threading.Barrier(asked.threads)
-
-    def run(thread: int) -> None:
-        rng = random.Random(f"{asked.seed} {process} {thread}")
-        start.wait()
-        for number in range(asked.calls):
-            api = rng.choice(apis)
-            current.call = f"{process}-{thread}-{number}"
-            with suppress(botocore.exceptions.ClientError, botocore.exceptions.BotoCoreError):
-                getattr(of_thread[thread][api.service], api.method)(**api.parameters)
-
-    threads = [threading.Thread(target=run, args=(number,)) for number in range(asked.threads)]
-    for one in threads:
-        one.start()
-    for one in threads:
-        one.join()
+def run_sender(command: list[str], note: Connection) -> None:
+    """Run a sender to its end and send its notes; it gets the name of their file as the last argument."""
+    with tempfile.NamedTemporaryFile() as notes:
+        subprocess.run([*command, notes.name], check=True, timeout=_MOST_SECONDS)
+        noted: Noted = []
+        for line in notes:
+            one = json.loads(line)
+            noted.append((one["port"], base64.b64decode(one["b64"]), str(one["call"])))
     note.send(noted)
 
 
@@ -254,14 +230,15 @@ def serve(asked: argparse.Namespace, for_port: Connection) -> None:
 
 async def _listen(asked: argparse.Namespace, for_port: Connection) -> None:
     rng = random.Random(asked.seed)
-    shortest_ms, longest_ms = map(float, asked.latency.split("-"))
+    latency_ms = tuple(map(float, asked.latency.split("-")))
+    fault_latency_ms = tuple(map(float, (asked.fault_latency or asked.latency).split("-")))
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(asyncio.IncompleteReadError, ConnectionError):
             while True:
                 request = await _read_request(reader, writer)
-                await asyncio.sleep(rng.uniform(shortest_ms, longest_ms) / 1000)
-                status, code = _answer_of(rng, asked.faults)
+                status, code = _answer_of(rng, () if asked.once and request.retried else asked.faults)
+                await asyncio.sleep(rng.uniform(*(latency_ms if status == HTTPStatus.OK else fault_latency_ms)) / 1000)
                 if not status:
                     writer.transport.abort()
                     return
@@ -278,6 +255,7 @@ class _Request(NamedTuple):
     is_json: bool
     host: str
     redirected: bool
+    retried: bool
 
 
 async def _read_request(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> _Request:
@@ -290,10 +268,11 @@ async def _read_request(reader: asyncio.StreamReader, writer: asyncio.StreamWrit
         is_json=b"x-amz-target" in headers,
         host=headers[b"host"].decode(),
         redirected=_REDIRECTED.encode() in head.partition(b"\r\n")[0],
+        retried=not headers.get(b"amz-sdk-request", b"attempt=1").startswith(b"attempt=1"),
     )
 
 
-def _answer_of(rng: random.Random, faults: tuple[tuple[int, int, str], ...]) -> tuple[int, str]:
+def _answer_of(rng: random.Random, faults: tuple[tuple[float, int, str], ...]) -> tuple[int, str]:
     weights = [weight for weight, _, _ in faults]
     (_, status, code), *_ = rng.choices([*faults, (0, 200, "")], [*weights, 100 - sum(weights)])
     return status, code
