@@ -55,7 +55,7 @@ _PAGES = {
     "flush": _Page(
         "have the daemon deliver what has arrived",
         "csm-otel flush [options]",
-        ("csm-otel flush --timeout 5", "csm-otel flush --control /run/csm-otel/31000.sock"),
+        ("csm-otel flush --timeout 5", "csm-otel flush --control /run/csm-otel/control.sock"),
     ),
     "health": _Page(
         "check whether the daemon is alive, or ready",
