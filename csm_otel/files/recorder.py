@@ -77,8 +77,10 @@ class Recorder:
         self._began = clock()
         self._origins: dict[Peer, Origin] = {}
         """What was recorded last of each peer."""
-        self._dropped = self._dropped_before = 0
-        """The kernel's count, now and when the file was last opened."""
+        self._dropped: int | None = None
+        """The kernel's count; None: unknown."""
+        self._dropped_before = 0
+        """The same, when the file was last opened."""
         self._write(heading)
 
     @classmethod
@@ -155,9 +157,11 @@ class Recorder:
             return
         self._began = self._clock()
         self._origins.clear()
-        self._dropped_before = self._dropped
         self._heading = msgspec.structs.replace(self._heading, seed=secrets.randbits(SEED_BITS))
         self._lines.reopen(encode_line(self._heading))
+        if self._dropped is not None:  # only a count that changes is recorded, and none means that it is unknown
+            self._dropped_before = self._dropped
+            self.drops(self._dropped, now=self._began)
 
     @property
     def is_failing(self) -> bool:

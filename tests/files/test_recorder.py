@@ -211,12 +211,20 @@ def test_another_file_is_another_recording(tmp_path: Path) -> None:
     first, second = (
         [decode_line(line) for line in file.read_bytes().splitlines()] for file in (path, tmp_path / "rec.1")
     )
+    known = first.pop(1)
+    assert known == RecordedDrops(at_ns=0, dropped=0)
     for lines in (first, second):
         heading, origin, drops = lines
         assert isinstance(heading, Heading)
         assert isinstance(origin, RecordedOrigin)
         assert drops == RecordedDrops(at_ns=3_000_000_000, dropped=5)
     assert first[0] != second[0]
+
+
+def test_another_file_without_a_count_of_drops(tmp_path: Path) -> None:
+    """Where the kernel's drops are unknown, they are so in each recording."""
+    path = tmp_path / "rec"
+    assert [type(line) for line in recorded(path, Recorder.reopen)] == [Heading, Heading]
 
 
 def test_stdout_is_one_recording(capfd: pytest.CaptureFixture[str]) -> None:
