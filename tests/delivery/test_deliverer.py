@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from otlp_backend import DEADLINE_SECONDS, Certificate
+from platforms import on_linux
 
 from csm_otel.delivery.deliverer import open_deliverer
 from csm_otel.delivery.destination import Destination, Protocol
@@ -48,6 +49,49 @@ def test_only_the_library_in_use_is_loaded(protocol: str, loaded: str) -> None:
         [sys.executable, "-c", _OPENS, protocol], check=True, capture_output=True, text=True, timeout=DEADLINE_SECONDS
     )
     assert loaded == ended.stdout.strip()
+
+
+_OPENS_WITHIN = """
+import resource, sys
+from csm_otel.delivery.deliverer import open_deliverer
+from csm_otel.delivery.destination import Destination
+from csm_otel.errors import SettingsError
+resource.setrlimit(resource.RLIMIT_AS, (int(sys.argv[2]), resource.RLIM_INFINITY))
+try:
+    open_deliverer(Destination(url="http://127.0.0.1:1", protocol=sys.argv[1])).close()
+except SettingsError as error:
+    print(error)
+print("grpc" in sys.modules)
+"""
+GIBIBYTE = 2**30
+
+
+@on_linux
+@pytest.mark.parametrize(
+    ("protocol", "limit_bytes", "expected"),
+    [
+        pytest.param(
+            "grpc",
+            GIBIBYTE - 1,
+            "OTEL_EXPORTER_OTLP_PROTOCOL: gRPC needs 1 GiB of address space, this process may have 1023 MiB "
+            "(ulimit -v); http/protobuf needs less\nFalse\n",
+            id="grpc-too-little",
+        ),
+        pytest.param("grpc", GIBIBYTE, "True\n", id="grpc-enough"),
+        pytest.param("grpc", -1, "True\n", id="grpc-unlimited"),
+        pytest.param("http/protobuf", GIBIBYTE - 1, "False\n", id="http"),
+    ],
+)
+def test_grpc_is_not_loaded_into_little_address_space(protocol: str, limit_bytes: int, expected: str) -> None:
+    """Its library would end the process where it gets none for a thread."""
+    ended = subprocess.run(
+        [sys.executable, "-c", _OPENS_WITHIN, protocol, str(limit_bytes)],
+        check=True,
+        capture_output=True,
+        text=True,
+        timeout=DEADLINE_SECONDS,
+    )
+    assert expected == ended.stdout
 
 
 @pytest.mark.usefixtures("no_proxy")

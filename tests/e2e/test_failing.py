@@ -16,6 +16,8 @@ from children.processes import CHILDREN, as_from_a_terminal, next_line
 from e2e.programs import CSM_OTEL, DEADLINE_SECONDS, environment
 from platforms import on_linux
 
+from csm_otel.files.recording import FORMAT, Heading, encode_line
+
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
     from pathlib import Path
@@ -83,6 +85,37 @@ def test_no_more_memory(more: int) -> None:
     """Whatever cannot be allocated once the command runs, and of whichever library, costs no more than the trace."""
     stderr = stderr_of([*LIMITED, "as", str(more), *COMMAND])
     assert stderr.splitlines()[-1].startswith(("csm-otel: tracing failed: ", "          1 span, "))
+
+
+def _in_400_mb(*arguments: str) -> subprocess.CompletedProcess[bytes]:
+    """Run csm-otel with gRPC in 400 MB of address space."""
+    command = ["sh", "-c", 'ulimit -v 400000 && exec "$@"', "sh", *CSM_OTEL, *arguments]
+    env = environment(OTEL_EXPORTER_OTLP_ENDPOINT="http://127.0.0.1:4317", OTEL_METRICS_EXPORTER="otlp")
+    return subprocess.run(command, env=env, capture_output=True, check=False, timeout=DEADLINE_SECONDS)
+
+
+_TOO_LITTLE_FOR_GRPC = (
+    "csm-otel: OTEL_EXPORTER_OTLP_PROTOCOL: gRPC needs 1 GiB of address space, this process may have 390 MiB "
+    "(ulimit -v); http/protobuf needs less"
+)
+
+
+@on_linux
+def test_too_little_memory_for_grpc() -> None:
+    """The library would abort this process: it is not loaded, and the trace is printed instead."""
+    done = _in_400_mb("exec", "--", "sh", "-c", "exit 7")
+    line, command, *_ = done.stderr.decode().splitlines()
+    assert (done.returncode, line) == (7, _TOO_LITTLE_FOR_GRPC)
+    assert "  exit 7  trace " in command
+
+
+@on_linux
+def test_too_little_memory_for_grpc_at_the_start(tmp_path: Path) -> None:
+    """The other commands reject it like any setting that cannot be used."""
+    recording = tmp_path / "recording"
+    recording.write_bytes(encode_line(Heading(format=FORMAT, seed=1, host_name="h")))
+    for done in (_in_400_mb("serve", "--port=0"), _in_400_mb("replay", str(recording))):
+        assert (done.returncode, done.stdout, done.stderr.decode()) == (2, b"", f"{_TOO_LITTLE_FOR_GRPC}\n")
 
 
 @on_linux
