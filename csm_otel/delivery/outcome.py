@@ -38,6 +38,14 @@ class Refused:
 
 
 @dataclass(frozen=True, slots=True)
+class Failed:
+    """It was not sent, for a defect of ours that would recur."""
+
+    reason: str
+    """One line for the operator."""
+
+
+@dataclass(frozen=True, slots=True)
 class TooLarge:
     """The back end would accept it in smaller pieces."""
 
@@ -45,7 +53,7 @@ class TooLarge:
     """One line for the operator, in case it holds a single span."""
 
 
-Outcome = Delivered | Unavailable | Refused | TooLarge
+Outcome = Delivered | Unavailable | Refused | Failed | TooLarge
 
 
 def one_line(text: str) -> str:

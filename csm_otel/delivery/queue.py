@@ -7,7 +7,7 @@ has: the order stays, unless the disk cannot even be read.
 
 A request is gone only when the back end has accepted it. Every span put, and every span found in the spool, ends in
 exactly one count of the tally: delivered, rejected, spooled (waits on disk for the next process), or dropped with a
-reason (``queue_full``, ``refused``, ``too_large``, ``spool_damaged``, ``shutdown``).
+reason (``queue_full``, ``refused``, ``failed``, ``too_large``, ``spool_damaged``, ``shutdown``).
 
 One lock guards all that the threads share, the tally included. It is never held during a delivery or, except at the end
 of `close`, while the disk is used. `csm_otel.delivery.states` has the theory of the states.
@@ -25,7 +25,7 @@ from csm_otel.delivery.backoff import Backoff
 from csm_otel.delivery.disk import DISK_GRACE_SECONDS, Disk
 from csm_otel.delivery.ledger import Ledger
 from csm_otel.delivery.memory import Memory, QueuedRequest
-from csm_otel.delivery.outcome import Delivered, Outcome, Refused, TooLarge, Unavailable
+from csm_otel.delivery.outcome import Delivered, Failed, Outcome, Refused, TooLarge, Unavailable
 from csm_otel.delivery.splitting import split
 from csm_otel.delivery.states import REQUEST_TRANSITIONS, RequestState
 from csm_otel.errors import SpoolError
@@ -231,7 +231,7 @@ class DeliveryQueue:
         try:
             outcome = self._deliverer.deliver(request.request, timeout_seconds=self._timeout())
         except Exception as error:  # ruff: ignore[blind-except] - one request must not end the delivery of all others
-            return Refused(f"delivery failed: {type(error).__name__}")
+            return Failed(type(error).__name__)
         if isinstance(outcome, TooLarge) or (isinstance(outcome, Unavailable) and not outcome.may_have_arrived):
             self._record_tries(request, request.tries - 1)
         return outcome
@@ -295,8 +295,11 @@ class DeliveryQueue:
             self._memory.unpin()
         self._changed.notify_all()
 
-    def _count(self, request: QueuedRequest, outcome: Delivered | Refused | TooLarge) -> list[str]:
+    def _count(self, request: QueuedRequest, outcome: Delivered | Refused | Failed | TooLarge) -> list[str]:
         """Count a request that has left the queue, and return the lines to report."""
+        if isinstance(outcome, Failed):
+            self._ledger.drop(request.spans, "failed")
+            return [f"delivery failed: {outcome.reason}"]
         if not isinstance(outcome, Delivered):
             self._ledger.drop(request.spans, "refused" if isinstance(outcome, Refused) else "too_large")
             return [f"back end refused spans: {outcome.reason}"]

@@ -20,6 +20,7 @@ _WORDS = {
     # of spans that were dropped
     "queue_full": "as the queue was full",
     "refused": "refused by the back end",
+    "failed": "lost to an error of csm-otel",
     "too_large": "too large for the back end",
     "spool_damaged": "lost to damage of the spool",
     "file": "not written to the file",

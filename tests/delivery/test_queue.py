@@ -58,7 +58,7 @@ def test_every_span_put_is_counted_once(
     outcome_counts = (tally.spans_delivered, tally.spans_rejected, *run.dropped.values())
     assert sum(spans for _, spans in puts) == sum(outcome_counts)
     assert all(count >= 0 for count in outcome_counts)
-    assert set(run.dropped) <= {"queue_full", "refused", "shutdown"}
+    assert set(run.dropped) <= {"queue_full", "refused", "failed", "shutdown"}
     assert deliverer.delivered == sorted(deliverer.delivered)
     assert deliverer.closed == 1
     assert is_cancelled or not run.dropped.get("shutdown")
@@ -232,12 +232,12 @@ def test_a_partial_success_is_counted_and_reported() -> None:
 
 
 def test_a_defect_in_delivery_costs_one_request() -> None:
-    """An unexpected exception is a refusal, reported by its type alone, and the thread continues."""
+    """An unexpected exception is our own failure, reported by its type alone, and the thread continues."""
     run = Run(Scripted([RuntimeError("hunter2")]))
     run.put(b"1", b"2")
     run.close()
-    assert (run.dropped, run.tally.spans_delivered) == ({"refused": 1}, 1)
-    assert run.logged == ["back end refused spans: delivery failed: RuntimeError"]
+    assert (run.dropped, run.tally.spans_delivered) == ({"failed": 1}, 1)
+    assert run.logged == ["delivery failed: RuntimeError"]
 
 
 def test_closing_ends_our_own_backoff() -> None:
