@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
 
+class NoThreadError(OSError):
+    """Raised when no thread can be started, for want of memory or by a limit, that would end a delivery in time."""
+
+
 class Cutoff:
     """Ends the delivery under way at its time limit, or for good. One delivery at a time."""
 
@@ -41,6 +45,7 @@ class Cutoff:
 
         Raises:
             ConnectionAbortedError: `close` was called.
+            NoThreadError: nothing would end it.
         """
         with self._mutex:
             if self._is_closed:
@@ -48,7 +53,10 @@ class Cutoff:
             self.is_cut = self.is_connecting = False
         watchdog = self._timer(min(seconds, threading.TIMEOUT_MAX), self._cut)
         watchdog.daemon = True
-        watchdog.start()
+        try:
+            watchdog.start()
+        except RuntimeError as error:
+            raise NoThreadError from error
         try:
             yield
         finally:

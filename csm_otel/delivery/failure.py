@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import requests
 from urllib3.exceptions import LocationValueError
 
+from csm_otel.delivery.cutoff import NoThreadError
 from csm_otel.delivery.outcome import one_line
 from csm_otel.delivery.proxy import CHECK_USER
 from csm_otel.errors import reason_of
@@ -35,6 +36,7 @@ _CERTIFICATE = "OTEL_EXPORTER_OTLP_CERTIFICATE"
 _SYSTEM_CERTIFICATES = "SSL_CERT_FILE"
 _TUNNEL_STATUS = re.compile(r"Tunnel connection failed: (\d{3})\b")  # http.client's text for an answer to CONNECT
 _WORDS: dict[type[BaseException], str] = {  # the first that fits
+    NoThreadError: "no thread can be started",
     socket.gaierror: "host name cannot be resolved",
     LocationValueError: "not a host name",
     ConnectionRefusedError: "connection refused",
@@ -66,6 +68,11 @@ class Failure:
         """Whether the back end cannot have read the request; a TLS 1.3 refusal comes after it was sent."""
         alerts = (isinstance(cause, ssl.SSLError) and "ALERT" in (cause.reason or "") for cause in self._causes)
         return self._has(*_BEFORE_SENDING) or any(alerts)
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether nothing was tried, as this process lacks something."""
+        return self._has(NoThreadError)
 
     def is_of_a_proxy(self, *, is_secure: bool) -> bool:
         """Return whether an error while connecting through a proxy is the proxy's.

@@ -136,6 +136,8 @@ class HttpDeliverer:
     def _failure(self, error: Exception, timeout_seconds: float) -> Unavailable:
         is_connecting = self._cutoff.is_connecting
         failure = Failure(error)
+        if failure.is_ours:
+            return Unavailable(failure.what(timeout_seconds), is_ours=True)
         was_sent = not failure.is_before_reading and not is_connecting
         if self._cutoff.is_cut:
             return Unavailable(f"{no_answer(timeout_seconds)}: {self._shown}", may_have_arrived=was_sent)

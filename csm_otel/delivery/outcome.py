@@ -27,6 +27,8 @@ class Unavailable:
     """The delay that the back end asks for, if any."""
     may_have_arrived: bool = False
     """Whether the back end may have accepted it nonetheless: no answer is no refusal."""
+    is_ours: bool = False
+    """Whether it is this process that cannot deliver for now."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -275,7 +275,8 @@ class DeliveryQueue:
                 return []
             is_first = self._backoff.failures == 0
             self._backoff.fail(self._clock(), outcome.retry_after_seconds)
-        return [f"back end unavailable, trying again: {outcome.reason}"] if is_first else []
+        what = "delivery failed, trying again" if outcome.is_ours else "back end unavailable, trying again"
+        return [f"{what}: {outcome.reason}"] if is_first else []
 
     def _record_tries(self, request: QueuedRequest, tries: int) -> None:
         request.tries = tries

@@ -8,6 +8,7 @@ import datetime as dt
 import gzip
 import os
 import socket
+import threading
 from dataclasses import replace
 from email.utils import format_datetime
 from typing import TYPE_CHECKING, Any
@@ -716,3 +717,19 @@ def _tls_settings(certificate: Certificate, form: str) -> dict[str, Any]:
     else:
         own, key = str(certificate.path), str(certificate.key_path)
     return {"certificate": own, "client_key": key, "client_certificate": own}
+
+
+_NO_ROOM_BYTES = 2**47  # more than there is address space
+
+
+def test_no_thread_can_be_started(backend: HttpBackend) -> None:
+    """Without one to end it in time nothing is sent: it is a failure of ours, and the next delivery may succeed."""
+    with contextlib.closing(HttpDeliverer(Destination(url=backend.url))) as deliverer:
+        before = threading.stack_size(_NO_ROOM_BYTES)
+        try:
+            outcome = deliverer.deliver(_REQUEST, timeout_seconds=_TIMEOUT_SECONDS)
+        finally:
+            threading.stack_size(before)
+        assert outcome == Unavailable("no thread can be started", is_ours=True)
+        assert deliverer.deliver(_REQUEST, timeout_seconds=_TIMEOUT_SECONDS) == Delivered()
+    assert len(backend.spans) == 1

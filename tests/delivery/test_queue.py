@@ -240,6 +240,15 @@ def test_a_defect_in_delivery_costs_one_request() -> None:
     assert run.logged == ["delivery failed: RuntimeError"]
 
 
+def test_a_failure_of_ours_that_may_pass_is_tried_again() -> None:
+    """It is reported as such, and not as the back end's."""
+    run = Run(Scripted([Unavailable("no thread can be started", is_ours=True)]))
+    run.put(b"1")
+    run.close()
+    assert run.tally.spans_delivered == 1
+    assert run.logged[0] == "delivery failed, trying again: no thread can be started"
+
+
 def test_closing_ends_our_own_backoff() -> None:
     """The next try is at once, though the backoff would outlast the deadline."""
     deliverer = Scripted([Unavailable("away")])
