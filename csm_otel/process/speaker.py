@@ -23,8 +23,10 @@ _MAX_HELD = 100  # lines kept while a command has the terminal
 def silence_libraries() -> None:
     """Keep libraries from writing to stderr: our own lines report their failures, and some of theirs quote requests."""
     import logging  # ruff: ignore[import-outside-top-level] - exec does not need it before its command runs
+    import warnings  # ruff: ignore[import-outside-top-level]
 
     logging.getLogger().addHandler(logging.NullHandler())
+    warnings.simplefilter("ignore")
 
 
 class RateLimit:

@@ -148,6 +148,17 @@ def test_no_room_in_files(tmp_path: Path) -> None:
     assert "1 span dropped (1 not written to the file)" in stderr
 
 
+def test_a_library_that_warns(tmp_path: Path) -> None:
+    """What a library has to say of another one is not for the terminal: requests of the version of chardet."""
+    (tmp_path / "chardet.py").write_text("__version__ = '1.0'\n", encoding="ascii")
+    path = os.pathsep.join(filter(None, (str(tmp_path), os.environ.get("PYTHONPATH"))))
+    env = environment(PYTHONPATH=path, OTEL_EXPORTER_OTLP_ENDPOINT="http://127.0.0.1:9", CSM_OTEL_DRAIN_SECONDS="0")
+    command = [*CSM_OTEL, "exec", "--", "sh", "-c", "exit 7"]
+    done = subprocess.run(command, env=env, capture_output=True, check=False, timeout=DEADLINE_SECONDS)
+    assert done.returncode == 7
+    assert done.stderr.startswith(b"csm-otel: ")
+
+
 def test_each_module_that_cannot_be_loaded() -> None:
     """Whichever module fails to load, and however it does, there is one line with the kind of its error."""
     command = [sys.executable, str(CHILDREN / "failing_imports.py"), "exec", "--", "sh", "-c", "exit 7"]

@@ -180,6 +180,18 @@ def test_without_stderr() -> None:
     assert (done.returncode, done.stdout) == (0, "alive\n")
 
 
+def test_libraries_are_silent() -> None:
+    """Neither what they log nor a warning of theirs gets to stderr, also where Python is asked to show warnings."""
+    program = (
+        "import logging, warnings; from csm_otel.process.speaker import silence_libraries; silence_libraries(); "
+        "logging.getLogger('library').error('logged'); warnings.warn('warned', stacklevel=1)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-W", "default", "-c", program], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert (done.stdout, done.stderr) == ("", "")
+
+
 def test_a_rate_limit() -> None:
     """The same kind is allowed once a minute, whatever comes between; each kind has its own minute."""
     limit = RateLimit()
