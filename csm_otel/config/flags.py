@@ -68,7 +68,7 @@ _PROGRAM = _Page(
     "csm-otel COMMAND [options]",
     ("csm-otel exec -- python script.py", "csm-otel serve"),
 )
-_FEWEST_IN_GROUPS = 4  # fewer options need no headings
+_FEWEST_IN_GROUPS = 6  # fewer options need no headings, and those of flush and health all concern a running daemon
 
 
 class CommandLine(NamedTuple):
@@ -204,7 +204,8 @@ def _add_options(parser: argparse.ArgumentParser, command: str) -> None:
 def _add(parser: argparse._ActionsContainer, setting: Setting, command: str) -> None:
     option = setting.option
     assert option is not None
-    text = f"{option.help} (default: {shown_default(setting, option, command)}) [{setting.variable}]"
+    meaning = option.help_of.get(command, option.help)
+    text = f"{meaning} (default: {shown_default(setting, option, command)}) [{setting.variable}]"
     text = text.replace("`", "").replace("%", "%%")
     if setting.kind is bool:
         parser.add_argument(setting.flag, action=argparse.BooleanOptionalAction, default=None, help=text)

@@ -161,6 +161,8 @@ class Option(NamedTuple):
     """The default in another unit."""
     values: str = ""
     """The accepted values, unless the reader shows them."""
+    help_of: Mapping[str, str] = {}
+    """The line on the help page of each command to which the setting means something else."""
 
 
 class CommandDefaults:

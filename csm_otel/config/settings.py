@@ -363,6 +363,10 @@ class Settings(NamedTuple):
             more="The address is printed. A host that is not loopback needs `--allow-remote`; `[::]` includes IPv4. "
             "The answers hold counts and the state of the daemon, nothing of what was received. `health` asks there "
             "if it is set and not 0, else by the `--control` socket.",
+            help_of={
+                "health": "ask at this TCP port, of 127.0.0.1 unless a host is given, and not by the control socket; "
+                "0: by the socket"
+            },
         ),
     ] = None
     report_seconds: Annotated[

@@ -121,6 +121,32 @@ def test_options_are_in_groups(subcommand: str, capsys: pytest.CaptureFixture[st
     assert [heading for heading in headings if heading in GROUPS] == [group for group in GROUPS if group in used]
 
 
+@pytest.mark.parametrize("subcommand", ["flush", "health"])
+def test_few_options_have_no_headings(subcommand: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """All options of a command that asks a running daemon are listed together."""
+    headings = re.findall(r"^([a-z ]+):$", page(capsys, subcommand), re.MULTILINE)
+
+    assert headings == ["examples", "options"]
+
+
+@pytest.mark.parametrize(
+    ("subcommand", "expected"),
+    [
+        pytest.param(
+            "serve", "TCP port for /healthz and /readyz, of 127.0.0.1 unless a host is given; 0 picks", id="serve"
+        ),
+        pytest.param("health", "ask at this TCP port, of 127.0.0.1 unless a host is given, and not by", id="health"),
+    ],
+)
+def test_an_option_that_means_something_else(
+    subcommand: str, expected: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The daemon listens on the port of --health, where `csm-otel health` asks; 0 is not the same to both."""
+    text = " ".join(page(capsys, subcommand).split())
+
+    assert f"--health [HOST:]PORT {expected}" in text
+
+
 def test_the_page_of_the_program_names_the_commands(capsys: pytest.CaptureFixture[str]) -> None:
     """Each command has a line."""
     text = page(capsys)
