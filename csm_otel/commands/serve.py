@@ -93,6 +93,7 @@ def serve(configuration: Configuration, speaker: Speaker) -> int:
     manager.stopping()
     if health is not None:
         health.stop(deadline=deadline)
+    requests.close()
     if control is not None:
         control.close()
     bridge.close(deadline=deadline)

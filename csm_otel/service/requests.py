@@ -68,6 +68,14 @@ class SignalRequests:
                 self._next_poll = now + _POLL_SECONDS if self._flushing.is_waiting else now
                 return
             self._flushing = None
-            result = f"not all was delivered: {why_not}" if why_not else "all was delivered"
-            self._say(f"flushed on SIGUSR1, {result}: {render_status(self._bridge.snapshot())}")
+            self._report(why_not)
             self._next_poll = now
+
+    def close(self) -> None:
+        """Report a flush that has not ended, or begun: what it waits for is delivered or counted at shutdown."""
+        if self._flushing is not None or self._is_to_flush or signal.SIGUSR1 in self._take():
+            self._report("the daemon is being stopped")
+
+    def _report(self, why_not: str) -> None:
+        result = f"not all was delivered: {why_not}" if why_not else "all was delivered"
+        self._say(f"flushed on SIGUSR1, {result}: {render_status(self._bridge.snapshot())}")

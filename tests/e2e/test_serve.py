@@ -309,6 +309,18 @@ def test_a_flush_by_signal() -> None:
             assert daemon.stop() == 0
 
 
+def test_a_stop_during_a_flush_by_signal() -> None:
+    """The flush has its line also if the daemon ends before the back end is there."""
+    env = environment(OTEL_EXPORTER_OTLP_ENDPOINT="http://127.0.0.1:9")
+    with serving("--drain-seconds=0.2", env=env) as daemon:
+        send_calls(daemon, 10)
+        daemon.process.send_signal(signal.SIGUSR1)
+        read_until(daemon.process, rb"^csm-otel: back end unavailable, ")
+        assert daemon.stop() == 0
+    (line,) = [line for line in lines_of(daemon.rest) if "flushed" in line]
+    assert "flushed on SIGUSR1, not all was delivered: the daemon is being stopped: 10 datagrams received, " in line
+
+
 def test_signals_without_a_meaning() -> None:
     """They do not end a daemon by accident."""
     with serving(env=environment(OTEL_TRACES_EXPORTER="none")) as daemon:

@@ -25,7 +25,7 @@ class Daemon:
         self.queue = HeldQueue()
         self.bridge = with_queue(bridge_to([]), self.queue)
         self.said: list[str] = []
-        self._received: set[int] = set()
+        self.received: set[int] = set()
         self.requests = self._requests()
 
     def _requests(self) -> SignalRequests:
@@ -43,13 +43,13 @@ class Daemon:
 
     def receive(self, *numbers: int, now: float = NOW) -> None:
         """Receive signals, and run several turns of the loop."""
-        self._received |= set(numbers)
+        self.received |= set(numbers)
         for _ in range(MOST_TURNS):
             self.bridge.pipeline.advance(now=now)
             self.requests.poll(now=now)
 
     def _take(self) -> set[int]:
-        received, self._received = self._received, set()
+        received, self.received = self.received, set()
         return received
 
 
@@ -104,3 +104,35 @@ def test_signals_during_a_flush_are_one_more() -> None:
     daemon.queue.has_all = True
     daemon.receive()
     assert len(daemon.said) == 2
+
+
+@pytest.mark.parametrize("signals", [1, 2], ids=["running", "one-more"])
+def test_a_flush_that_the_stop_ends_is_reported(signals: int) -> None:
+    """There is one line, whether the flush has begun or not."""
+    daemon = Daemon()
+    for _ in range(signals):
+        daemon.receive(signal.SIGUSR1)
+    daemon.requests.close()
+    (line,) = daemon.said
+    assert line.startswith(
+        "flushed on SIGUSR1, not all was delivered: the daemon is being stopped: 0 datagrams received, "
+    )
+
+
+def test_a_signal_together_with_the_stop_is_reported() -> None:
+    """The loop ends before it has taken the signal."""
+    daemon = Daemon()
+    daemon.received.add(signal.SIGUSR1)
+    daemon.requests.close()
+    (line,) = daemon.said
+    assert line.startswith("flushed on SIGUSR1, not all was delivered: the daemon is being stopped: ")
+
+
+def test_the_stop_alone_says_nothing() -> None:
+    """Without a flush, or after one that has ended, there is no line."""
+    daemon = Daemon()
+    daemon.queue.has_all = True
+    daemon.receive(signal.SIGUSR1)
+    said = len(daemon.said)
+    daemon.requests.close()
+    assert len(daemon.said) == said == 1
