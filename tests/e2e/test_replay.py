@@ -120,7 +120,7 @@ def _traces_of_two_scripts(moto_port: int, tmp_path: Path, group: str) -> set[st
 
 
 def test_a_recording_of_exec_has_the_command(moto_port: int, tmp_path: Path) -> None:
-    """The command's span is in the replay, in its trace."""
+    """The command's span is in the replay, in its trace and with its id; those of the calls have others."""
     live, kept = tmp_path / "live", tmp_path / "rec"
     env = environment(moto_port, AWS_SESSION_TOKEN="FQoGCANARY" + "canary" * 40, **QUIETLY)
     assert run_exec(SEVERAL_CALLS, "--record", kept, "--file", live, env=env).returncode == 3
@@ -133,6 +133,8 @@ def test_a_recording_of_exec_has_the_command(moto_port: int, tmp_path: Path) -> 
     assert {span["traceId"] for span in spans} == {span["traceId"] for span in spans_in(live)}
     (command,) = [span for span in spans if span["name"].startswith("python")]
     assert command["spanId"] in {span["parentSpanId"] for span in spans if span is not command}
+    in_both = {span["spanId"] for span in spans} & {span["spanId"] for span in spans_in(live)}
+    assert in_both == {command["spanId"]}
     assert b"anary" not in kept.read_bytes()
 
 
