@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 import msgspec
 from datagrams import BASE_MS, attempt
 
 from csm_otel.correlation.released import Observed
 from csm_otel.csm.decoding import decode
-from csm_otel.csm.events import ApiCall, ApiCallAttempt, Dialect, Peer
+from csm_otel.csm.events import ApiCall, ApiCallAttempt, Dialect, Event, Peer
 from csm_otel.csm.times import NS_PER_MS, interval_of
+
+E = TypeVar("E", bound=Event)
 
 PEER = Peer("127.0.0.1", 40_000)
 
@@ -50,6 +54,6 @@ def observed(
     )
 
 
-def received_at(one: Observed[ApiCallAttempt], ms: float) -> Observed[ApiCallAttempt]:
-    """Return the same attempt, received ``ms`` after `BASE_MS`."""
+def received_at(one: Observed[E], ms: float) -> Observed[E]:
+    """Return the same event, received ``ms`` after `BASE_MS`."""
     return msgspec.structs.replace(one, received_ns=int((BASE_MS + ms) * NS_PER_MS))

@@ -17,8 +17,9 @@ if TYPE_CHECKING:
     from csm_otel.csm.events import ApiCall
 
 # Costs are in nats.
-_AMBIGUITY_MARGIN = 2.5  # an assignment that costs this much more is a twelfth as likely
+_AMBIGUITY_MARGIN = 4.0  # an assignment that costs this much more is a fiftieth as likely
 _MAX_PLAUSIBLE_COST = 10.0  # 8 ms between receipts, or 25 ms between starts; above it, an attempt was more often lost
+_BACKOFF_COST = 7.0  # of one that is usual, but uniform over a second
 _MAX_DEPTH = 3  # displacements in a row
 _MAX_STEPS = 500  # candidates examined in one search
 
@@ -26,18 +27,22 @@ _MAX_STEPS = 500  # candidates examined in one search
 class PendingCall:
     """A pending call, its candidates, and the one of them that it is assigned."""
 
-    __slots__ = ("ambiguous", "assigned", "call", "candidates", "expected", "key", "waits")
+    __slots__ = ("ambiguous", "assigned", "call", "candidates", "expected", "extra", "key", "rest", "waits")
 
     def __init__(self, key: int, call: Observed[ApiCall], *, waits: bool) -> None:
         """Start without candidates; with ``waits``, attempts that are missing may still arrive."""
         self.key = key
         self.call = call
+        self.rest = call
+        """The call as its counted attempts are to fit it: from the end of a redirect that was followed, if any."""
         self.waits = waits
         self.expected = 0
         """The number of attempts that the call counts."""
         self.candidates: list[Chain] = []
         """In order of cost; the last one is always the empty chain."""
         self.assigned = Chain((), 0.0)
+        self.extra: list[int] = []
+        """Attempts that the call has beside those it counts, in order of arrival."""
         self.ambiguous = False
 
     @property
@@ -49,14 +54,15 @@ class PendingCall:
     def may_improve(self) -> bool:
         """Whether a missing attempt may still arrive, or its attempts are more likely those of a call still to come."""
         gaps_cost = self.assigned.cost - MISSING_COST * self.missing
-        return (self.waits and self.missing > 0) or gaps_cost > _MAX_PLAUSIBLE_COST
+        retries = max(0, len(self.assigned.attempts) - 1)
+        return (self.waits and self.missing > 0) or gaps_cost > _MAX_PLAUSIBLE_COST + _BACKOFF_COST * retries
 
     def min_cost_without(self, attempts: frozenset[int]) -> float:
         """Return the cost of its cheapest candidate with none of these attempts."""
         return next(chain.cost for chain in self.candidates if attempts.isdisjoint(chain.attempts))
 
 
-class _Path(NamedTuple):
+class Path(NamedTuple):
     """An augmenting path: calls with their new chains, and the change of the total cost."""
 
     cost: float
@@ -70,7 +76,7 @@ class _Visited(NamedTuple):
     calls: frozenset[int] = frozenset()
     depth: int = _MAX_DEPTH
 
-    def after(self, path: _Path) -> _Visited:
+    def after(self, path: Path) -> _Visited:
         return _Visited(
             self.attempts.union(*(chain.attempts for _, chain in path.changes)),
             self.calls.union(pending.key for pending, _ in path.changes),
@@ -85,6 +91,8 @@ class Assignment:
         """Start without owners."""
         self._attempts = attempts
         self._owners: dict[int, PendingCall] = {}
+        self.extras: set[int] = set()
+        """The attempts that are assigned to a call which does not count them."""
         self._steps = 0
 
     def owner_of(self, attempt: int) -> PendingCall | None:
@@ -92,12 +100,14 @@ class Assignment:
         return self._owners.get(attempt)
 
     def assign(self, pending: PendingCall) -> None:
-        """Assign a call its attempts, displacing other calls where that lowers the total cost."""
+        """Assign a call its attempts by the cheapest path."""
+        self.apply(self.cheapest_path(pending))
+
+    def cheapest_path(self, pending: PendingCall) -> Path:
+        """Return how to assign a call its attempts, displacing other calls where that lowers the total cost."""
         self.unassign(pending)
-        pending.assigned = pending.candidates[-1]
-        path = self._search(pending, limit=pending.assigned.cost)
-        if path:
-            self._apply(path)
+        pending.assigned = empty = pending.candidates[-1]
+        return self._search(pending, limit=empty.cost) or Path(empty.cost, ((pending, empty),))
 
     def check_ambiguity(self, pending: PendingCall) -> None:
         """Mark a call ambiguous, and the calls that would change with it, if another assignment costs little more.
@@ -106,31 +116,45 @@ class Assignment:
         """
         path = self._search(pending, limit=pending.assigned.cost + _AMBIGUITY_MARGIN, instead_of=pending.assigned)
         if path and path.cost < pending.assigned.cost:
-            self._apply(path)
+            self.apply(path)
             path = self._search(pending, limit=pending.assigned.cost + _AMBIGUITY_MARGIN, instead_of=pending.assigned)
         if path and pending.assigned.attempts and not _swaps_identical_calls(path):
             for changed, _ in path.changes:
                 changed.ambiguous = True
 
-    def _apply(self, path: _Path) -> None:
+    def apply(self, path: Path) -> None:
+        """Assign the calls on a path their new chains."""
         for pending, _ in path.changes:
             self.unassign(pending)
         for pending, chain in path.changes:
             pending.assigned = chain
             self._owners.update(dict.fromkeys(chain.attempts, pending))
 
+    def add_extra(self, pending: PendingCall, attempt: int) -> None:
+        """Assign a call an attempt that it does not count, for good."""
+        pending.extra.append(attempt)
+        self.extras.add(attempt)
+        self._owners[attempt] = pending
+
+    def remove(self, pending: PendingCall) -> None:
+        """Release all attempts of a call that leaves."""
+        self.unassign(pending)
+        for attempt in pending.extra:
+            self.extras.remove(attempt)
+            del self._owners[attempt]
+
     def unassign(self, pending: PendingCall) -> None:
         """Release the attempts of a call, without changing which chain is its assigned one."""
         for attempt in pending.assigned.attempts:
             self._owners.pop(attempt, None)
 
-    def _search(self, pending: PendingCall, *, limit: float, instead_of: Chain | None = None) -> _Path | None:
+    def _search(self, pending: PendingCall, *, limit: float, instead_of: Chain | None = None) -> Path | None:
         self._steps = _MAX_STEPS
         return self._cheapest_path(pending, limit, _Visited(), instead_of)
 
     def _cheapest_path(
         self, pending: PendingCall, limit: float, visited: _Visited, instead_of: Chain | None = None
-    ) -> _Path | None:
+    ) -> Path | None:
         """Return the cheapest path below ``limit`` that assigns a call one of its candidates, or None."""
         best = None
         options: list[tuple[float, int, Chain, list[PendingCall]]] = []
@@ -158,7 +182,7 @@ class Assignment:
         """Return the other calls that own attempts of a chain, or None if it is not available."""
         owners: dict[int, PendingCall] = {}
         for attempt in chain.attempts:
-            if attempt in visited.attempts or attempt not in self._attempts:
+            if attempt in visited.attempts or attempt in self.extras or attempt not in self._attempts:
                 return None
             owner = self._owners.get(attempt, pending)
             if owner is not pending and owner.key not in visited.calls:
@@ -167,7 +191,7 @@ class Assignment:
 
     def _displace(
         self, owners: list[PendingCall], pending: PendingCall, chain: Chain, limit: float, visited: _Visited
-    ) -> _Path | None:
+    ) -> Path | None:
         """Return the path that assigns a call a chain and its owners other ones, or None if it reaches ``limit``."""
         cost = chain.cost - sum(owner.assigned.cost for owner in owners)
         changes: tuple[tuple[PendingCall, Chain], ...] = ((pending, chain),)
@@ -183,7 +207,7 @@ class Assignment:
             cost += path.cost
             changes += path.changes
             visited = visited.after(path)
-        return _Path(cost, changes) if cost < limit else None
+        return Path(cost, changes) if cost < limit else None
 
     def _are_equivalent(self, first: Chain, second: Chain) -> bool:
         """Whether two chains have the same events, so that it makes no difference which one is assigned."""
@@ -193,7 +217,7 @@ class Assignment:
         )
 
 
-def _swaps_identical_calls(path: _Path) -> bool:
+def _swaps_identical_calls(path: Path) -> bool:
     """Whether a path only exchanges the attempts of two calls with the same event: no result depends on it."""
     (first, _), *others = path.changes
     return len(others) == 1 and first.call.event == others[0][0].call.event

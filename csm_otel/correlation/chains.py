@@ -17,8 +17,9 @@ from csm_otel.correlation.matching import END_MAY_OVERRUN, may_be_last, may_be_r
 from csm_otel.csm.events import Dialect
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
+    from csm_otel.correlation.backoffs import Backoffs
     from csm_otel.correlation.released import Observed
     from csm_otel.csm.events import ApiCall, ApiCallAttempt
 
@@ -44,10 +45,12 @@ class Chain(NamedTuple):
 _cost = attrgetter("cost")
 
 
-def candidate_chains(call: Observed[ApiCall], eligible: Attempts, *, expected: int) -> list[Chain]:
+def candidate_chains(
+    call: Observed[ApiCall], eligible: Attempts, *, expected: int, backoffs: Sequence[Backoffs] = ()
+) -> list[Chain]:
     """Return the cheapest chains of ``expected`` attempts for a call, in order of cost, and last the empty chain.
 
-    If no chain has as many attempts, return those with most.
+    ``backoffs`` are those that the sender may have. If no chain has as many attempts, return those with most.
     """
     chains: Iterable[Chain] = ()
     if expected == 1:
@@ -55,7 +58,7 @@ def candidate_chains(call: Observed[ApiCall], eligible: Attempts, *, expected: i
             _single(call, key, attempt) for key, attempt in eligible.items() if may_be_last(attempt.event, call.event)
         )
     elif expected and eligible:
-        chains = _longer_chains(call, eligible, expected)
+        chains = _longer_chains(call, eligible, expected, backoffs)
     return [*_cheapest(chains), Chain((), MISSING_COST * expected)]
 
 
@@ -76,7 +79,9 @@ def _single(call: Observed[ApiCall], key: int, attempt: Observed[ApiCallAttempt]
     return Chain((key,), last_cost(attempt, call) + first_cost(attempt, call))
 
 
-def _longer_chains(call: Observed[ApiCall], eligible: Attempts, expected: int) -> Iterable[Chain]:
+def _longer_chains(
+    call: Observed[ApiCall], eligible: Attempts, expected: int, backoffs: Sequence[Backoffs]
+) -> Iterable[Chain]:
     lasts = nsmallest(
         _narrowed(_MAX_LASTS, expected),
         (
@@ -86,7 +91,7 @@ def _longer_chains(call: Observed[ApiCall], eligible: Attempts, expected: int) -
         ),
         key=_cost,
     )
-    retried = _Retried(call, eligible, expected)
+    retried = _Retried(call, eligible, expected, backoffs)
     firsts = nsmallest(
         _narrowed(_MAX_FIRSTS, expected),
         (Chain((key,), first_cost(eligible[key], call)) for key in retried.keys),
@@ -160,8 +165,11 @@ def _in_order(chain: Chain, eligible: Attempts) -> Chain:
 class _Retried:
     """The attempts that may have been retried, in the order in which they were over."""
 
-    def __init__(self, call: Observed[ApiCall], eligible: Attempts, expected: int) -> None:
+    def __init__(
+        self, call: Observed[ApiCall], eligible: Attempts, expected: int, backoffs: Sequence[Backoffs]
+    ) -> None:
         self._call = call
+        self._backoffs = backoffs
         self._max_predecessors = _narrowed(_MAX_PREDECESSORS, expected)
         self._eligible = eligible
         self._link_costs: dict[tuple[int, int, int], float | None] = {}
@@ -199,4 +207,4 @@ class _Retried:
     ) -> float | None:
         if not may_precede(attempt, successor):
             return None
-        return retry_cost(attempt, successor, self._call, number=number - 1)
+        return retry_cost(attempt, successor, self._call, number=number - 1, backoffs=self._backoffs)

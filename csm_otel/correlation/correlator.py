@@ -14,11 +14,18 @@ fields.
 - A call that does not compete with others for its attempts is released at once. Concurrent calls of one API compete:
   they stay pending, for a grace period at most, until the calls that compete have all arrived and are assigned attempts
   at the minimum total cost (`assignment`). Then all of them are *settled* and released (`group`).
+- There are more chains than can be examined: a call has a few candidates, the cheapest of all pending attempts. Among
+  many retries they are all variations of the same few attempts, which other calls may own in the end. So where a call
+  is displaced or leaves, candidates of what no other call owns are added.
+- How long a sender waits before a retry says most about which attempts are of one call. It depends on the SDK, its
+  version and its settings, of which the user agent tells some; the rest is learnt (`backoffs`).
 - Ruby sends the call first, .NET and a JavaScript sender with a host name may swap call and attempt, and a network may
   reorder anything. Calls of such senders that miss attempts stay pending likewise, and are matched with each attempt
   that arrives.
 - The source port is part of the group only where a sender has one socket for life (botocore, Java's clients, C++). Ruby
   and PHP 8 open a socket for every datagram; JavaScript and Go change theirs during a call.
+- An attempt that Ruby sent again elsewhere, for a redirect or a bucket of another region, is not counted by its call.
+  It arrives after that, and becomes an extra attempt of the waiting call that it fits best.
 - Identical datagrams are normal under concurrency, so nothing is de-duplicated: a call gets as many attempts as it
   counts, and each attempt is released once.
 - An attempt whose call never arrives (lost, or the sender died) is released as an orphan, after a wait longer than the
@@ -36,6 +43,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
+from csm_otel.correlation.backoffs import Learner
 from csm_otel.correlation.group import Group
 from csm_otel.correlation.released import CorrelatedCall, Observed, OrphanAttempt, Reason, Released
 from csm_otel.csm.events import ApiCall, ApiCallAttempt, Dialect, Event, Peer
@@ -102,6 +110,7 @@ class Correlator:
         self._limits = limits or CorrelatorLimits()
         self._timestamp_mode = TimestampMode(timestamp_mode)  # it is compared by identity
         self._groups: dict[_GroupKey, Group] = {}
+        self._learner = Learner()
         # Both in order of arrival, hence of deadlines: the waits are constant.
         self._attempts: OrderedDict[int, _Entry] = OrderedDict()
         self._calls: OrderedDict[int, _Entry] = OrderedDict()
@@ -198,7 +207,7 @@ class Correlator:
     def _group(self, group_key: _GroupKey) -> Group:
         group = self._groups.get(group_key)
         if group is None:
-            group = self._groups[group_key] = Group()
+            group = self._groups[group_key] = Group(self._learner)
         return group
 
     def _release_settled(self, settled: list[int]) -> list[Released]:

@@ -7,21 +7,37 @@ or is assigned one that hardly fits, and no attempt is without an owner: no late
 
 from __future__ import annotations
 
-from itertools import islice
+from itertools import islice, pairwise
+from operator import attrgetter
 from typing import TYPE_CHECKING, NamedTuple
+
+from msgspec.structs import replace
 
 from csm_otel.correlation.assignment import Assignment, PendingCall
 from csm_otel.correlation.chains import Chain, candidate_chains, with_attempt
-from csm_otel.correlation.matching import expected_attempts, fits, is_sent_first, may_be_last, may_be_retried
+from csm_otel.correlation.evidence import backoff_ms, first_cost
+from csm_otel.correlation.matching import (
+    expected_attempts,
+    fits,
+    is_resent,
+    is_sent_first,
+    may_be_last,
+    may_be_resent,
+    may_be_retried,
+)
 from csm_otel.correlation.pending import PendingAttempts
 from csm_otel.csm.events import ApiCall, Dialect
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from csm_otel.correlation.backoffs import Learner
     from csm_otel.correlation.released import Observed
     from csm_otel.csm.events import ApiCallAttempt
 
 _MAX_COMPONENT = 64  # calls; a larger component is never settled, its calls leave at their deadlines
 _MAX_WAITING_CHECKED = 32  # calls waiting for attempts that are checked for each new attempt
+_MAX_CONCESSION = 1.0  # nats by which the chain of a call may cost more than its cheapest
 _MAX_RECOMPUTED = 4  # calls of these whose candidates are all computed anew
 
 
@@ -36,8 +52,9 @@ class Match(NamedTuple):
 class Group:
     """The pending calls and attempts of one API by one sender."""
 
-    def __init__(self) -> None:
-        """Start empty."""
+    def __init__(self, learner: Learner) -> None:
+        """Start empty; ``learner`` learns from the calls that leave."""
+        self._learner = learner
         self._attempts = PendingAttempts()
         self._calls: dict[int, PendingCall] = {}
         self._waiting: dict[int, None] = {}
@@ -45,6 +62,8 @@ class Group:
         self._assignment = Assignment(self._attempts)
         self._competing: dict[int, set[int]] = {}
         """The keys of the calls that have an attempt in one of their candidates, by the attempt's key."""
+        self._resent: dict[int, None] = {}
+        """Keys of the attempts that may be some call's without being counted, and are no call's yet."""
 
     def __len__(self) -> int:
         """Return how many events are pending."""
@@ -59,30 +78,36 @@ class Group:
         if waits:
             self._waiting[key] = None
         self._compute_candidates(pending)
-        self._assignment.assign(pending)
+        self._assign(pending)
+        for resent in list(self._resent):
+            if self._assignment.owner_of(resent) is None:
+                self._assign_extra(resent)
         return self._settled_with(pending)
 
     def add_attempt(self, key: int, attempt: Observed[ApiCallAttempt]) -> list[int]:
         """Add an attempt and return the keys of the calls that this settles."""
         self._attempts.add(key, attempt)
+        if may_be_resent(attempt.event):
+            self._resent[key] = None
+            self._assign_extra(key)
         reassigned: list[PendingCall] = []
         recomputed = 0
         for pending in self._latest_waiting():
             if not _may_use(pending, attempt):
                 continue
             if pending.expected == 1:
-                self._set_candidates(pending, with_attempt(pending.candidates, pending.call, key, attempt))
+                self._set_candidates(pending, with_attempt(pending.candidates, pending.rest, key, attempt))
             elif recomputed < _MAX_RECOMPUTED:  # a complete call too: it may own another call's for lack of this one
                 recomputed += 1
                 self._compute_candidates(pending)
             else:
                 continue
             if pending.missing or pending.candidates[0].cost < pending.assigned.cost:
-                self._assignment.assign(pending)
+                self._assign(pending)
                 reassigned.append(pending)
             # It may now release an attempt that an incomplete call needs.
             for other in self._incomplete_competitors(pending)[:_MAX_RECOMPUTED]:
-                self._assignment.assign(other)
+                self._assign(other)
                 reassigned.append(other)
         return sorted({settled for pending in reassigned for settled in self._settled_with(pending)})
 
@@ -102,19 +127,24 @@ class Group:
     def remove_call(self, key: int) -> Match:
         """Remove a call and return its match, whose attempts are to be removed next."""
         pending = self._calls[key]
+        if self._choose_again(pending):
+            self._assignment.assign(pending)
         self._assignment.check_ambiguity(pending)
         if pending.missing:
             self._assign_unowned(pending)
+        elif not pending.ambiguous:
+            self._learn_from(pending)
         del self._calls[key]
         self._waiting.pop(key, None)
         self._clear_candidates(pending)
-        self._assignment.unassign(pending)
-        attempts = pending.assigned.attempts
+        self._assignment.remove(pending)
+        attempts = self._with_extra(pending)
         # Without attempts none can be in doubt, though it may have owned ambiguous ones for a while.
-        return Match(attempts, pending.missing, pending.ambiguous and bool(attempts))
+        return Match(attempts, pending.missing, pending.ambiguous and bool(pending.assigned.attempts))
 
     def remove_attempt(self, key: int) -> Observed[ApiCallAttempt]:
         """Remove an attempt and return it."""
+        self._resent.pop(key, None)
         return self._attempts.remove(key)
 
     def _latest_waiting(self) -> list[PendingCall]:
@@ -124,7 +154,20 @@ class Group:
     def _compute_candidates(self, pending: PendingCall) -> None:
         eligible = self._eligible_for(pending)
         pending.expected = expected_attempts(pending.call.event, eligible.values())
-        self._set_candidates(pending, candidate_chains(pending.call, eligible, expected=pending.expected))
+        self._set_candidates(pending, self._chains_of(pending, eligible))
+
+    def _chains_of(self, pending: PendingCall, attempts: Mapping[int, Observed[ApiCallAttempt]]) -> list[Chain]:
+        call, expected = pending.rest, pending.expected
+        backoffs = self._learner.backoffs_of(call.peer.host, call.event) if expected > 1 else ()
+        return candidate_chains(call, attempts, expected=expected, backoffs=backoffs)
+
+    def _learn_from(self, pending: PendingCall) -> None:
+        """Learn from a call that leaves with all of its attempts."""
+        keys, call = pending.assigned.attempts, pending.call
+        for number, (key, successor) in enumerate(pairwise(keys)):
+            attempt = self._attempts[key]
+            waited_ms = backoff_ms(attempt, self._attempts[successor])
+            self._learner.learn(call.peer.host, call.event, attempt.event, number, waited_ms)
 
     def _eligible_for(self, pending: PendingCall) -> dict[int, Observed[ApiCallAttempt]]:
         """Return the attempts that may belong to a call.
@@ -132,7 +175,63 @@ class Group:
         Where calls are sent before their attempts, only later ones: an earlier one is a straggler of another call,
         which would then need the attempt of the next, and so on.
         """
-        return self._attempts.eligible_for(pending.call, after=pending.key if is_sent_first(pending.call) else -1)
+        after = pending.key if is_sent_first(pending.call) else -1
+        eligible = self._attempts.eligible_for(pending.rest, after=after)
+        for key in self._assignment.extras & eligible.keys():
+            del eligible[key]
+        return eligible
+
+    def _assign(self, pending: PendingCall) -> None:
+        path = self._assignment.cheapest_path(pending)
+        if len(path.changes) > 1 and sum(self._choose_again(changed) for changed, _ in path.changes):
+            path = self._assignment.cheapest_path(pending)
+        self._assignment.apply(path)
+        for changed, chain in path.changes:
+            if chain.cost > changed.candidates[0].cost + _MAX_CONCESSION and self._choose_again(changed):
+                self._assignment.assign(changed)
+
+    def _assign_extra(self, key: int) -> None:
+        """Assign an attempt that its call does not count to the waiting call that it fits best, if any."""
+        attempt = self._attempts[key]
+        fitting = [
+            (first_cost(attempt, pending.rest), -pending.key, pending)
+            for pending in self._latest_waiting()
+            if pending.missing
+            and is_resent(attempt.event, pending.call.event)
+            and not may_be_last(attempt.event, pending.call.event)
+            and fits(attempt, pending.call)
+        ]
+        if not fitting:
+            return
+        *_, pending = min(fitting)
+        del self._resent[key]
+        self._assignment.add_extra(pending, key)
+        if pending.expected == 1 or not pending.assigned.attempts:  # it was the first, as they arrive in order
+            pending.rest = replace(pending.call, match_start_ns=attempt.match_end_ns)
+        self._compute_candidates(pending)
+        self._assign(pending)
+
+    def _with_extra(self, pending: PendingCall) -> tuple[int, ...]:
+        """Return the attempts of a call in order of time, the last of those that it counts last."""
+        if not pending.extra:
+            return pending.assigned.attempts
+        *before, last = [*pending.extra, *pending.assigned.attempts]
+        return (*sorted(before, key=lambda key: (self._attempts[key].match_start_ns, key)), last)
+
+    def _choose_again(self, pending: PendingCall) -> bool:
+        """Add candidates of what no other call owns, which may not be among the cheapest; return whether there are."""
+        if pending.expected == 1:
+            return False
+        owner_of = self._assignment.owner_of
+        free = {key: one for key, one in self._eligible_for(pending).items() if owner_of(key) in (None, pending)}
+        if len(free) == len(pending.assigned.attempts):
+            return False  # they are its own
+        known = {chain.attempts for chain in pending.candidates}
+        chains = self._chains_of(pending, free)
+        new = [chain for chain in chains if chain.attempts not in known]
+        if new:
+            self._set_candidates(pending, sorted([*pending.candidates, *new], key=attrgetter("cost")))
+        return bool(new)
 
     def _incomplete_competitors(self, pending: PendingCall) -> list[PendingCall]:
         """Return the other calls that miss attempts and have one of this call's in a candidate."""
@@ -159,7 +258,7 @@ class Group:
         if not eligible and pending.call.event.dialect is Dialect.DOTNET:
             eligible = self._attempts.latest()  # under concurrency its Latency may be another call's: nothing fits
         unowned = {key: attempt for key, attempt in eligible.items() if self._assignment.owner_of(key) is None}
-        chain = candidate_chains(pending.call, unowned, expected=pending.expected)[0]
+        chain = self._chains_of(pending, unowned)[0]
         if len(chain.attempts) > len(pending.assigned.attempts):
             pending.assigned = chain
 
@@ -189,4 +288,4 @@ def _attempts_of(candidates: list[Chain]) -> set[int]:
 def _may_use(pending: PendingCall, attempt: Observed[ApiCallAttempt]) -> bool:
     """Whether an attempt may be part of a candidate of a call."""
     may_be_retry = pending.expected > 1 and may_be_retried(attempt.event)
-    return (may_be_last(attempt.event, pending.call.event) or may_be_retry) and fits(attempt, pending.call)
+    return (may_be_last(attempt.event, pending.call.event) or may_be_retry) and fits(attempt, pending.rest)

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 END_MAY_OVERRUN = frozenset({Dialect.JS, Dialect.PHP})  # JavaScript reuses a stale latency, PHP's includes the backoff
 _MIN_ERROR_STATUS = 300  # redirects are retried like errors
 _MIN_CLIENT_ERROR_STATUS = 400
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_RESENT = _REDIRECTS | {400}
 _SLACK_NS = 2 * NS_PER_MS  # both ends are truncated to milliseconds, and their clocks read at different moments
 # Start by the wall clock, length by the monotonic one: Ruby's attempts exceed their call by up to 7 ms.
 _MIXED_CLOCKS_SLACK_NS = 8 * NS_PER_MS
@@ -86,8 +88,29 @@ def same_result(attempt: ApiCallAttempt, call: ApiCall) -> bool:
     )
 
 
+def is_resent(attempt: ApiCallAttempt, call: ApiCall) -> bool:
+    """Whether an attempt is one that Ruby repeated without counting it: elsewhere, as the response told it.
+
+    That is a redirect, or for a bucket of another region a refusal: then the call has the region of the later attempt.
+    """
+    is_elsewhere = attempt.region is not None and call.region is not None and attempt.region != call.region
+    return may_be_resent(attempt) and (attempt.status in _REDIRECTS or is_elsewhere)
+
+
+def may_be_resent(attempt: ApiCallAttempt) -> bool:
+    """Whether an attempt may be such a one of some call."""
+    return (
+        attempt.dialect is Dialect.RUBY
+        and attempt.status in _RESENT
+        and attempt.aws_exception is None
+        and attempt.sdk_exception is None
+    )
+
+
 def may_be_retried(attempt: ApiCallAttempt) -> bool:
-    """Whether an attempt may have been followed by another: it failed or was redirected."""
+    """Whether an attempt may have been followed by another that its call counts: it failed or was redirected."""
+    if may_be_resent(attempt) and attempt.status in _REDIRECTS:
+        return False
     return (
         attempt.status is None
         or attempt.status >= _MIN_ERROR_STATUS

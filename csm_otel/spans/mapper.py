@@ -13,12 +13,13 @@ from opentelemetry.semconv._incubating.attributes.process_attributes import PROC
 from opentelemetry.semconv.attributes.exception_attributes import EXCEPTION_MESSAGE, EXCEPTION_TYPE
 from opentelemetry.semconv.attributes.service_attributes import SERVICE_NAME
 
-from csm_otel.correlation.matching import same_result
+from csm_otel.correlation.matching import is_resent, same_result
 from csm_otel.correlation.released import CorrelatedCall, OrphanAttempt, Released
 from csm_otel.csm.dialects import application_of_user_agent
 from csm_otel.csm.traceparent import split_client_id
 from csm_otel.csm.xray import xray_trace_id
 from csm_otel.spans.attributes import (
+    CSM_NOT_COUNTED,
     CSM_OVERRUN_MS,
     CSM_TIME_ADJUSTED,
     Values,
@@ -142,6 +143,8 @@ class SpanMapper:
             result = result_of(attempt.event)
             values = attempt_attributes(attempt.event, result, number if in_order else None, self._options)
             values[CSM_OVERRUN_MS] = where.overrun_ms
+            is_last = number == len(released.attempts)
+            values[CSM_NOT_COUNTED] = (not is_last and is_resent(attempt.event, released.call.event)) or None
             if own_offset_ns not in {0, offset_ns}:
                 values[CSM_TIME_ADJUSTED] = "timestamp_out_of_range"
             context = self._context(position.context, where.start_ns)

@@ -73,7 +73,7 @@ CONCURRENT: dict[str, Floor] = {
     "gt_t8": Floor(99),
     "gt_legacy": Floor(97, marks_doubt=True),
 }
-_MOST_RIGHT_DOUBTED_PERCENT = 5.0
+_MOST_RIGHT_DOUBTED_PERCENT = 6.0
 
 
 @pytest.mark.parametrize(("name", "exceptions"), [pytest.param(*row, id=row[0]) for row in SEQUENTIAL.items()])

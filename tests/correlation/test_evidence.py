@@ -8,18 +8,14 @@ import pytest
 from datagrams import call
 from observations import observed, observed_call, received_at
 
+from csm_otel.correlation.backoffs import known_backoffs
 from csm_otel.correlation.evidence import first_cost, last_cost, retry_cost
 from csm_otel.csm.events import ApiCallAttempt, Dialect
 
 if TYPE_CHECKING:
     from csm_otel.correlation.released import Observed
 
-LEGACY = {"Service": "DynamoDB", "UserAgent": "Boto3/1.26.27 md/Botocore cfg/retry-mode#legacy Botocore/1.29.27"}
 REFUSED: dict[str, Any] = {"HttpStatusCode": 500, "AwsException": "InternalServerError"}
-RETRIES_OF = "Boto3/{0} md/Botocore#{0} cfg/retry-mode#standard Botocore/{0}"
-RECENT = {"UserAgent": RETRIES_OF.format("1.44.5")}
-EARLIER = {"UserAgent": RETRIES_OF.format("1.43.117")}
-THROTTLED: dict[str, Any] = {"HttpStatusCode": 400, "AwsException": "ThrottlingException"}
 
 
 def test_one_long_gap_is_likelier_than_two() -> None:
@@ -71,69 +67,56 @@ def test_queued_senders_may_be_late() -> None:
     assert last_cost(later, the_call) < last_cost(soon, the_call)
 
 
-@pytest.mark.parametrize(
-    ("changes", "number", "likelier_ms", "than_ms"),
-    [
-        pytest.param(REFUSED, 0, 40, 60, id="up-to-50-ms"),
-        pytest.param(REFUSED, 1, 90, 110, id="doubled"),
-        pytest.param(THROTTLED, 0, 900, 5_000, id="throttled-up-to-a-second"),
-        pytest.param({**REFUSED, **RECENT, "Service": "DynamoDB"}, 0, 20, 40, id="dynamodb-up-to-25-ms"),
-        pytest.param({**REFUSED, **RECENT, "Service": "S3"}, 0, 40, 70, id="others-up-to-50-ms"),
-        pytest.param({**THROTTLED, **RECENT}, 1, 1_900, 2_100, id="throttled-doubled"),
-        pytest.param({**THROTTLED, **RECENT}, 10, 19_900, 20_100, id="20-s-at-most"),
-        pytest.param({**REFUSED, **EARLIER}, 0, 900, 1_100, id="before-1.44-up-to-a-second"),
-        pytest.param({**REFUSED, **LEGACY, "Service": "S3"}, 0, 900, 1_100, id="legacy-up-to-a-second"),
-        pytest.param({**REFUSED, **LEGACY}, 0, 51, 40, id="legacy-dynamodb-not-sooner-than-50-ms"),
-        pytest.param({**REFUSED, **LEGACY}, 0, 51, 90, id="legacy-dynamodb-not-later-either"),
-        pytest.param({**REFUSED, **LEGACY}, 2, 201, 51, id="legacy-dynamodb-doubled-twice"),
-    ],
-)
-def test_botocore_backoff(changes: dict[str, object], number: int, likelier_ms: int, than_ms: int) -> None:
-    """The backoff of botocore is known, by mode, error and number of the attempt."""
-    failed = observed(0, 10, **changes)
-    the_call = observed_call(call(Latency=30_000))
-
-    likelier, than = (retry_cost(failed, after(failed, gap), the_call, number=number) for gap in (likelier_ms, than_ms))
-
-    assert likelier < than
-
-
-def after(failed: Observed[ApiCallAttempt], gap_ms: int) -> Observed[ApiCallAttempt]:
-    """Return an attempt that begins some ms after another's end, which is at 10 ms."""
-    assert failed.event.latency_ms == 10
-    return observed(10 + gap_ms, 20 + gap_ms)
-
-
 def test_the_next_attempt_begins_after_the_last_was_received() -> None:
     """A thread sends the datagram of an attempt before it begins the next."""
-    failed = observed(0, 10, **REFUSED)
-    successor = observed(12, 20)
-    the_call = observed_call(call())
-
-    in_time, too_late = (retry_cost(received_at(failed, at), successor, the_call, number=0) for at in (12.5, 13.5))
+    in_time, too_late = (retried(received_at(observed(0, 10, **REFUSED), at), observed(12, 20)) for at in (12.5, 13.5))
 
     assert in_time < too_late
 
 
-def test_a_short_backoff_is_likelier_than_a_part_of_a_long_one() -> None:
-    """A backoff uniform over a second is less likely at each ms than one over 25 ms."""
-    the_call = observed_call(call())
-    refused, throttled = (
-        retry_cost(after_failed, observed(20, 30), the_call, number=0)
-        for after_failed in (observed(0, 10, **kind, **RECENT) for kind in (REFUSED, THROTTLED))
-    )
+@pytest.mark.parametrize("dialect", [Dialect.JS, Dialect.GO, Dialect.CPP, Dialect.JAVA])
+def test_receipts_are_causal(dialect: Dialect) -> None:
+    """No attempt begins before the last was received, unless its datagram waited for a host name to be resolved."""
+    failed, successor = observed(0, 10, dialect, **REFUSED), observed(9, 20, dialect)
+    overlapping, in_time = (retried(received_at(failed, at), successor) for at in (10.5, 9.5))
+    by_name = retried(received_at(failed, 30), observed(12, 20, dialect))
 
-    assert refused < throttled
+    assert in_time < overlapping
+    assert dialect is Dialect.CPP or by_name == retried(received_at(failed, 12.5), observed(12, 20, dialect))
 
 
-def test_an_attempt_that_is_overdue_is_likelier() -> None:
-    """If the backoff after an attempt is over, another call would have arrived with it by now."""
-    soon, late = (
-        retry_cost(observed(0, 10, **REFUSED, **RECENT), observed(20, 30), observed_call(call(Latency=end)), number=0)
-        for end in (25, 90)
-    )
+def test_receipts_of_ruby_say_nothing() -> None:
+    """Ruby sends all attempts of a call at its end."""
+    failed, successor = observed(0, 10, Dialect.RUBY, **REFUSED), observed(12, 20, Dialect.RUBY)
 
-    assert late < soon
+    assert not retried(received_at(failed, 21), successor)
+
+
+@pytest.mark.parametrize("wrong_ms", [8, 13, 60])
+def test_php_retries_as_soon_as_the_attempt_is_sent(wrong_ms: int) -> None:
+    """The start of PHP's retry is before its backoff, which its length includes."""
+    failed = received_at(observed(0, 10, Dialect.PHP, **REFUSED), 10.4)
+
+    assert not retried(failed, observed(10, 90, Dialect.PHP))
+    assert retried(failed, observed(wrong_ms, 90, Dialect.PHP)) > 0
+
+
+def test_php_settles_promises_in_order() -> None:
+    """Of two calls that are sent after two attempts, the first has the first attempt."""
+    early, late = (received_at(observed(2, 29, Dialect.PHP), at) for at in (29.2, 29.8))
+    first, second = (received_at(observed_call(call(Dialect.PHP)), at) for at in (29.9, 30.5))
+    in_order = last_cost(early, first) + last_cost(late, second)
+    crossed = last_cost(early, second) + last_cost(late, first)
+
+    assert in_order < crossed
+
+
+def retried(failed: Observed[ApiCallAttempt], successor: Observed[ApiCallAttempt]) -> float:
+    """Return the cost of an attempt after the first of a call, without that of its backoff where it can be known."""
+    backoffs = known_backoffs(failed.event.dialect, "S3", "Botocore/1.44.5 cfg/retry-mode#standard")
+    is_botocore = failed.event.dialect is Dialect.BOTOCORE
+    the_call = observed_call(call(failed.event.dialect, Latency=100))
+    return retry_cost(failed, successor, the_call, number=0, backoffs=backoffs if is_botocore else ())
 
 
 def test_two_waits_for_the_interpreter_cost_nearly_the_same() -> None:
@@ -142,10 +125,3 @@ def test_two_waits_for_the_interpreter_cost_nearly_the_same() -> None:
     at_once, later, much_later = (last_cost(received_at(observed(2, 29), at), the_call) for at in (39.95, 38, 36))
 
     assert later - at_once > much_later - later
-
-
-def test_unknown_backoffs_cost_nothing() -> None:
-    """The backoffs of other SDKs are settings that are unknown here."""
-    failed = observed(0, 10, Dialect.GO, **REFUSED)
-
-    assert not retry_cost(failed, observed(500, 510, Dialect.GO), observed_call(call(Dialect.GO)), number=0)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
-from arrivals import GRACE, JS, RUBY, Arrival, arrive, as_lines, called, failed, transcript, tried
+from arrivals import GO, GRACE, JS, RUBY, Arrival, arrive, as_lines, called, failed, transcript, tried
 
 from csm_otel.correlation.correlator import Correlator, CorrelatorLimits
 
@@ -27,11 +29,11 @@ def test_competing_calls_wait_for_each_other() -> None:
 def test_total_cost_decides() -> None:
     """A call is assigned its second candidate where another call has only one."""
     correlator = Correlator()
-    for arrival in (tried("a", 0, 20), tried("b", 1, 21), called(0, 21)):
+    for arrival in (tried("a", 0, 20), tried("b", 3, 21), called(0, 21)):
         assert arrive(correlator, arrival) == []
 
     # it began after a, so that only b can be its own, which is assigned to the first call by now
-    assert as_lines(arrive(correlator, called(1, 25))) == ["call@0 [a]", "call@1 [b]"]
+    assert as_lines(arrive(correlator, called(3, 25))) == ["call@0 [a]", "call@3 [b]"]
 
 
 def test_grace_period_ends_the_wait() -> None:
@@ -115,3 +117,130 @@ def test_retries_of_unfinished_calls() -> None:
     )
 
     assert sorted(lines) == ["call@0 [a d]", "call@3 [b c]"]
+
+
+def test_choices_beyond_the_width_of_the_search() -> None:
+    """Where more attempts fit equally well than a call has choices, each call has one, and all are in doubt."""
+    correlator = Correlator()
+    arrivals = [tried(f"f{number}", 0, 10, GO, **failed()) for number in range(12)]
+    for number in range(12):
+        end = 50 + 2 * number
+        arrivals += [tried(f"l{number}", 40, end, GO), called(0, end, GO, AttemptCount=2)]
+
+    lines = [line for arrival in arrivals for line in as_lines(arrive(correlator, arrival))]
+
+    assert all(line.endswith(f" l{number}] ambiguous") for number, line in enumerate(lines))
+    assert sorted(line.partition("[f")[2].partition(" ")[0] for line in lines) == sorted(map(str, range(12)))
+
+
+REDIRECTED: dict[str, Any] = {"HttpStatusCode": 307, "Region": "us-east-1"}
+UNREACHED: dict[str, Any] = REDIRECTED | {
+    "SdkException": "Seahorse::Client::NetworkingError",
+    "SdkExceptionMessage": "refused",
+}
+
+
+@pytest.mark.parametrize(
+    ("arrivals", "lines"),
+    [
+        pytest.param(
+            [called(0, 50, RUBY), tried("r", 1, 20, RUBY, at=51, **REDIRECTED), tried("b", 21, 49, RUBY, at=51)],
+            ["call@0 [r b]"],
+            id="one",
+        ),
+        pytest.param(
+            [
+                called(0, 50, RUBY),
+                tried("r", 1, 10, RUBY, at=51, **REDIRECTED),
+                tried("s", 11, 20, RUBY, at=51, **REDIRECTED),
+                tried("b", 21, 49, RUBY, at=51),
+            ],
+            ["call@0 [r s b]"],
+            id="two-in-a-row",
+        ),
+        pytest.param(
+            [
+                called(0, 50, RUBY, AttemptCount=2),
+                tried("r", 1, 10, RUBY, at=51, **REDIRECTED),
+                tried("a", 11, 20, RUBY, at=51, **UNREACHED),
+                tried("b", 25, 49, RUBY, at=51),
+            ],
+            ["call@0 [r a b]"],
+            id="before-a-retry",
+        ),
+        pytest.param(
+            [
+                called(0, 50, RUBY, AttemptCount=2),
+                tried("a", 1, 10, RUBY, at=51, HttpStatusCode=503),
+                tried("r", 12, 20, RUBY, at=51, **REDIRECTED),
+                tried("b", 25, 49, RUBY, at=51),
+            ],
+            ["call@0 [a r b]"],
+            id="after-a-retry",
+        ),
+        pytest.param(
+            [
+                called(0, 50, RUBY, Region="eu-west-1"),
+                tried("r", 1, 20, RUBY, at=51, HttpStatusCode=400, Region="us-east-1"),
+                tried("b", 21, 49, RUBY, at=51, Region="eu-west-1"),
+            ],
+            ["call@0 [r b]"],
+            id="bucket-of-another-region",
+        ),
+        pytest.param(
+            [
+                called(0, 50, RUBY),
+                called(5, 50, RUBY),
+                tried("r", 6, 20, RUBY, at=51, **REDIRECTED),
+                tried("b", 21, 49, RUBY, at=51),
+                tried("a", 1, 49, RUBY, at=51),
+            ],
+            ["call@0 [a]", "call@5 [r b]"],
+            id="of-the-call-that-began-with-it",
+        ),
+        pytest.param(
+            [
+                called(0, 50, RUBY),
+                called(5, 50, RUBY),
+                tried("r", 1, 20, RUBY, at=50, **REDIRECTED),
+                tried("s", 6, 40, RUBY, at=50, **REDIRECTED),
+                tried("b", 41, 49, RUBY, at=51),
+                tried("a", 21, 49, RUBY, at=51),
+            ],
+            ["call@0 [r a]", "call@5 [s b]"],
+            id="the-rest-begins-after-it",
+        ),
+        pytest.param(
+            [called(0, 50, RUBY, FinalHttpStatusCode=307), tried("r", 1, 49, RUBY, at=51, **REDIRECTED)],
+            ["call@0 [r]"],
+            id="counted-if-it-is-the-result",
+        ),
+        pytest.param(
+            [called(0, 50, RUBY), tried("r", 1, 20, RUBY, at=51, **REDIRECTED)],
+            ["call@0 [r] missing 1 flushed"],
+            id="the-rest-is-lost",
+        ),
+        pytest.param(
+            [tried("r", 1, 20, RUBY, at=51, **REDIRECTED), called(0, 50, RUBY, at=51), tried("b", 21, 49, RUBY, at=53)],
+            ["call@0 [r b]"],
+            id="overtakes-its-call",
+        ),
+        pytest.param(
+            [called(0, 50, RUBY), tried("r", 60, 70, RUBY, at=50, **REDIRECTED), tried("b", 1, 49, RUBY, at=51)],
+            ["call@0 [b]", "orphan r flushed"],
+            id="of-no-call",
+        ),
+        pytest.param(
+            [called(0, 50), tried("r", 1, 20, at=51, **REDIRECTED)],
+            ["call@0 [] missing 1", "orphan r flushed"],
+            id="other-sdks-count-theirs",
+        ),
+    ],
+)
+def test_attempts_that_ruby_does_not_count(arrivals: list[Arrival], lines: list[str]) -> None:
+    """A redirect that Ruby followed is an attempt of its call beside those that the call counts."""
+    correlator = Correlator()
+    released = [line for arrival in arrivals for line in as_lines(arrive(correlator, arrival))]
+
+    assert sorted([*released, *as_lines(correlator.flush())]) == lines
+    assert (correlator.pending_events, correlator.pending_bytes) == (0, 0)

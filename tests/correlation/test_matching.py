@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from observations import observed, observed_call, received_at
 
+from csm_otel.correlation.backoffs import Learner
 from csm_otel.correlation.group import Group, Match
 from csm_otel.correlation.matching import same_result
 from csm_otel.csm.events import ApiCallAttempt, Dialect
@@ -23,7 +24,7 @@ CALL_FAILED = {"FinalHttpStatusCode": 503, "FinalAwsException": "SlowDown", "Fin
 
 def matched(payload: bytes, *attempts: Observed[ApiCallAttempt], received: int | None = None) -> Match:
     """Return the match of a call with attempts numbered from 1 that arrived before it."""
-    group = Group()
+    group = Group(Learner())
     for key, one in enumerate(attempts, start=1):
         group.add_attempt(key, one)
     group.add_call(0, observed_call(payload, received=received), waits=False)
@@ -117,7 +118,7 @@ def test_retries_do_not_overlap() -> None:
 
 def test_receipts_decide_between_equal_times() -> None:
     """Of two attempts at the same times, the one that arrived with the call matches."""
-    early, late = (received_at(observed(2, 30, XAmznRequestId=name), at) for name, at in (("a", 30), ("b", 40)))
+    early, late = (received_at(observed(2, 30, XAmznRequestId=name), at) for name, at in (("a", 30), ("b", 41)))
 
     match = matched(call(Latency=40), early, late, received=41)
 

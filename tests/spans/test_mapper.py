@@ -159,6 +159,28 @@ def test_times(arrivals: list[Arrival], expected: list[tuple[int, int]], overrun
     assert [span.attributes.get("csm.overrun_ms") for span in spans[1:]] == overruns
 
 
+@pytest.mark.parametrize(
+    ("arrivals", "marks"),
+    [
+        pytest.param(
+            [called(0, 50, RUBY), tried("r", 1, 20, RUBY, HttpStatusCode=307), tried("a", 21, 49, RUBY)],
+            [True, None],
+            id="followed",
+        ),
+        pytest.param(
+            [called(0, 50, RUBY, FinalHttpStatusCode=307), tried("r", 1, 49, RUBY, HttpStatusCode=307)],
+            [None],
+            id="the-result",
+        ),
+    ],
+)
+def test_attempt_that_its_call_does_not_count_is_marked(arrivals: list[Arrival], marks: list[bool | None]) -> None:
+    """A redirect that Ruby followed is marked."""
+    _, *attempts = mapped(*arrivals)
+
+    assert [attempt.attributes.get("csm.not_counted") for attempt in attempts] == marks
+
+
 def test_not_sent_attempt_is_marked() -> None:
     """Ruby's attempt of nulls is marked as not sent."""
     _, attempt = mapped(
