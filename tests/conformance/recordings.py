@@ -33,11 +33,14 @@ CAPTURES = (
     "aws-sdk-ruby-core-3.211.0", "botocore-1.44.5",
 )  # fmt: skip
 TRUTHS = (
-    "aio_conc8", "awscli1", "boto3_deb_1_26_legacy_t8_flt", "boto3_errors", "boto3_fork_after_send", "boto3_mp4",
-    "boto3_mt32_client_flt", "boto3_mt8_client", "boto3_pagwait", "boto3_py27_1_9_80_t8_flt",
-    "boto3_py37_1_9_253_t16_flt", "boto3_redirect", "boto3_retries_standard", "cpp_errors", "cpp_mt8", "go_conc8",
-    "go_conc8_sessions_flt", "go_errors", "gt_legacy", "gt_t2", "gt_t8", "java_errors", "java_mt8", "js_conc8",
-    "js_errors", "js_retries", "php_conc8", "php_errors", "ruby_errors", "ruby_mt8_client",
+    "aio_conc8", "awscli1", "boto3_1_26_legacy_t16_flt", "boto3_1_26_standard_t8_flt",
+    "boto3_deb_1_26_legacy_t8_flt", "boto3_errors", "boto3_fork_after_send", "boto3_mp4", "boto3_mt32_client_flt",
+    "boto3_mt8_5of9_flt", "boto3_mt8_client", "boto3_pagwait", "boto3_py27_1_9_80_t8_flt",
+    "boto3_py37_1_9_253_t16_flt", "boto3_redirect", "boto3_retries_standard", "cpp_errors", "cpp_mt8",
+    "go_conc32_fast_flt", "go_conc32_flt", "go_conc8", "go_conc8_sessions_flt", "go_errors", "gt_legacy", "gt_t2",
+    "gt_t8", "java_errors", "java_mt8", "js_conc32_flt", "js_conc32_host_flt", "js_conc8", "js_errors", "js_retries",
+    "php_conc8", "php_errors", "ruby_errors", "ruby_mt8_client", "ruby_mt8_redirects_flt", "ruby_mt8_region_flt",
+    "ruby_redirects_flt",
 )  # fmt: skip
 EVERYTHING = (*CAPTURES, *TRUTHS)
 

@@ -36,6 +36,7 @@ SEQUENTIAL: dict[str, Exceptions] = {
     "js_retries": Exceptions(),
     "php_errors": Exceptions(),
     "ruby_errors": Exceptions(),
+    "ruby_redirects_flt": Exceptions(),
 }
 
 
@@ -50,30 +51,44 @@ class Floor(NamedTuple):
     """The most with too few or too many attempts."""
     marks_doubt: bool = False
     """Whether at least half of the wrong calls are marked ambiguous."""
+    doubted: float = 6.0
+    """The most that are right, but marked."""
 
 
 CONCURRENT: dict[str, Floor] = {
     "aio_conc8": Floor(100),
-    # Old boto3, whose user agent lacks the retry mode.
-    "boto3_deb_1_26_legacy_t8_flt": Floor(97, material=3.0),
-    "boto3_py27_1_9_80_t8_flt": Floor(93, material=5.0),
-    "boto3_py37_1_9_253_t16_flt": Floor(91, material=7.0, miscounted=1.0),
+    # Old boto3, whose user agent lacks the retry mode: legacy, standard, and legacy by default.
+    "boto3_1_26_legacy_t16_flt": Floor(97.5, marks_doubt=True),
+    "boto3_1_26_standard_t8_flt": Floor(97.5, material=2.5, marks_doubt=True),
+    "boto3_deb_1_26_legacy_t8_flt": Floor(99),
+    "boto3_py27_1_9_80_t8_flt": Floor(97.5, marks_doubt=True),
+    "boto3_py37_1_9_253_t16_flt": Floor(98, marks_doubt=True),
     "boto3_fork_after_send": Floor(99),
     "boto3_mp4": Floor(100),
-    "boto3_mt32_client_flt": Floor(95, material=3.0, marks_doubt=True),
-    "boto3_mt8_client": Floor(99),
-    "cpp_mt8": Floor(99),
+    "boto3_mt32_client_flt": Floor(96, material=2.5, marks_doubt=True),
+    # More than half of the calls are retried, mostly within 25 ms.
+    "boto3_mt8_5of9_flt": Floor(94, material=2.5, marks_doubt=True, doubted=12),
+    "boto3_mt8_client": Floor(99, marks_doubt=True),
+    "cpp_mt8": Floor(99, marks_doubt=True),
     "go_conc8": Floor(100),
     "go_conc8_sessions_flt": Floor(98, material=2.0, marks_doubt=True),
-    "java_mt8": Floor(98),
+    # Go's own backoffs, and shorter ones that the program has set.
+    "go_conc32_flt": Floor(97, material=3.0, marks_doubt=True),
+    "go_conc32_fast_flt": Floor(96.5, material=2.5, marks_doubt=True),
+    "java_mt8": Floor(98, marks_doubt=True),
     "js_conc8": Floor(100),
-    "php_conc8": Floor(97),
-    "ruby_mt8_client": Floor(99),
+    "js_conc32_flt": Floor(98, marks_doubt=True),
+    # AWS_CSM_HOST is a name, which is resolved for each datagram: they arrive late and out of order.
+    "js_conc32_host_flt": Floor(97.5, material=2.0, marks_doubt=True, doubted=15),
+    "php_conc8": Floor(98.5, marks_doubt=True),
+    "ruby_mt8_client": Floor(99, marks_doubt=True),
+    # One answer in six is a redirect, or a refusal that names the bucket's region; the next attempt follows it.
+    "ruby_mt8_redirects_flt": Floor(99),
+    "ruby_mt8_region_flt": Floor(98, material=2.0, miscounted=2.0),
     "gt_t2": Floor(99),
     "gt_t8": Floor(99),
-    "gt_legacy": Floor(97, marks_doubt=True),
+    "gt_legacy": Floor(97.5, marks_doubt=True),
 }
-_MOST_RIGHT_DOUBTED_PERCENT = 6.0
 
 
 @pytest.mark.parametrize(("name", "exceptions"), [pytest.param(*row, id=row[0]) for row in SEQUENTIAL.items()])
@@ -92,5 +107,5 @@ def test_concurrent_calls_mostly_get_exactly_their_attempts(name: str, floor: Fl
     assert scored.percent_right >= floor.right
     assert scored.percent(scored.miscounted) <= floor.miscounted
     assert scored.percent(scored.material) <= floor.material
-    assert scored.percent(scored.doubted - scored.wrong) <= _MOST_RIGHT_DOUBTED_PERCENT
+    assert scored.percent(scored.doubted - scored.wrong) <= floor.doubted
     assert not floor.marks_doubt or 2 * len(scored.wrong & scored.doubted) >= len(scored.wrong)
