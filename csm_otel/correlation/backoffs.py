@@ -1,4 +1,4 @@
-"""How long SDKs wait before they retry, and what is learnt of a sender: `known_backoffs`, `backoff_cost`, `Learner`.
+"""How long SDKs wait before they retry, and what is learnt of a sender: `PossibleBackoffs`, `Learner`.
 
 Most wait a random time, uniform between two bounds that double with each retry. The user agent tells or suggests which;
 where several are possible, each has a share, which `Learner` adjusts with each call that is released.
@@ -49,7 +49,7 @@ _USUAL_MS = 25.0
 # An attempt in a long backoff probably belongs to a call that has not arrived, as it still waits for its next attempt.
 _LONG_MS = 1000.0
 _STILL_WAITING_COST = 2.0
-_FAILURE_RATE = 0.15  # of attempts after a failed one: why a call may not have arrived though its backoff is over
+_SUCCESS_ODDS = 0.85 / 0.15  # of attempts after a failed one; a failure is why a call may not have arrived yet
 _EARLY_COST = 5.0
 _EARLY_EXPONENT = 2.25
 _OVERSLEEP_MS = 2.0
@@ -65,14 +65,6 @@ class Backoffs(NamedTuple):
     share: float = 1.0
     """How likely they are those of the sender."""
 
-    def bounds_ms(self, event: ApiCallAttempt, number: int) -> tuple[float, float]:
-        """Return the bounds after a failed attempt, the ``number``-th of its call from 0."""
-        is_throttled = event.aws_exception is not None and event.aws_exception.name in THROTTLING_ERRORS
-        scale = 2.0 ** min(number, _MAX_DOUBLINGS)
-        shortest_ms, longest_ms = self.when_throttled_ms if is_throttled else self.after_error_ms
-        shortest_ms = min(shortest_ms * scale, _MAX_BACKOFF_MS)
-        return shortest_ms, max(min(longest_ms * scale, _MAX_BACKOFF_MS), shortest_ms + _OVERSLEEP_MS)
-
 
 _LONG = Backoffs((0.0, 1000.0), (0.0, 1000.0))
 _LEGACY_DYNAMODB = Backoffs((50.0, 50.0), (50.0, 50.0))
@@ -83,14 +75,14 @@ _JS_DYNAMODB = Backoffs((0.0, 50.0), (0.0, 50.0))
 
 
 @lru_cache(maxsize=1024)
-def known_backoffs(dialect: Dialect, service: str, user_agent: str) -> tuple[Backoffs, ...]:
+def known_backoffs(dialect: Dialect, service: str, user_agent: str) -> PossibleBackoffs:
     """Return the backoffs that a sender may have; none if nothing is known of them."""
     is_dynamodb = service in _DYNAMODB
     if dialect is Dialect.BOTOCORE:
-        return _backoffs_of_botocore(user_agent, is_dynamodb=is_dynamodb)
+        return PossibleBackoffs(_backoffs_of_botocore(user_agent, is_dynamodb=is_dynamodb))
     if dialect is Dialect.JS:
-        return _either(_JS_DYNAMODB if is_dynamodb else _JS, _LONG, _SHARE_OF_SETTINGS)
-    return ()
+        return PossibleBackoffs(_either(_JS_DYNAMODB if is_dynamodb else _JS, _LONG, _SHARE_OF_SETTINGS))
+    return PossibleBackoffs(())
 
 
 def _backoffs_of_botocore(user_agent: str, *, is_dynamodb: bool) -> tuple[Backoffs, ...]:
@@ -112,36 +104,74 @@ def _either(usual: Backoffs, other: Backoffs, share_of_other: float) -> tuple[Ba
     return usual._replace(share=1 - share_of_other), other._replace(share=share_of_other)
 
 
-def backoff_cost(
-    possible: Sequence[Backoffs], event: ApiCallAttempt, number: int, backoff_ms: float, spare_ms: float
-) -> float:
-    """Return the cost of a backoff after a failed attempt, the ``number``-th of its call from 0.
+class _Bounds(NamedTuple):
+    """The bounds of a backoff that is uniform, in ms, with what its cost needs."""
 
-    ``spare_ms`` is the longest backoff after which the next attempt would have been over by now.
-    """
-    costs = []
-    for one in possible:
-        bounds_ms = one.bounds_ms(event, number)
-        costs.append(_cost_within(*bounds_ms, backoff_ms) + _cost_of_waiting(*bounds_ms, spare_ms))
-    if len(costs) <= 1:
-        return sum(costs)
-    return -log(sum(one.share * exp(-cost) for one, cost in zip(possible, costs, strict=True)))
+    shortest_ms: float
+    longest_ms: float
+    width_cost: float
+    waiting_cost: float
+    share: float
 
-
-def _cost_within(shortest_ms: float, longest_ms: float, backoff_ms: float) -> float:
-    """Return the cost of a backoff that is uniform between two bounds."""
-    cost = log((longest_ms - shortest_ms) / _USUAL_MS)
-    if backoff_ms < shortest_ms:
-        return cost + _EARLY_COST + _EARLY_EXPONENT * log1p(shortest_ms - backoff_ms)
-    late_ms = backoff_ms - longest_ms - _OVERSLEEP_MS
-    return cost + _LATE_EXPONENT * log1p(late_ms / _LATE_MS) if late_ms > 0 else cost
+    def cost(self, backoff_ms: float) -> float:
+        """Return the cost of a backoff, by its length alone."""
+        if backoff_ms < self.shortest_ms:
+            return self.width_cost + _EARLY_COST + _EARLY_EXPONENT * log1p(self.shortest_ms - backoff_ms)
+        late_ms = backoff_ms - self.longest_ms - _OVERSLEEP_MS
+        return self.width_cost + _LATE_EXPONENT * log1p(late_ms / _LATE_MS) if late_ms > 0 else self.width_cost
 
 
-def _cost_of_waiting(shortest_ms: float, longest_ms: float, spare_ms: float) -> float:
-    """Return the cost of a backoff that is over, where that of another call, which has not arrived, might not be."""
-    still_waiting = 1.0 - min(1.0, max(0.0, (spare_ms - shortest_ms) / (longest_ms - shortest_ms)))
-    cost = log((_FAILURE_RATE + (1.0 - _FAILURE_RATE) * still_waiting) / _FAILURE_RATE)  # never below 0
-    return cost + (_STILL_WAITING_COST if longest_ms >= _LONG_MS else 0.0)
+class PossibleBackoffs:
+    """The backoffs that a sender may have; their shares sum up to 1."""
+
+    def __init__(self, possible: Sequence[Backoffs]) -> None:
+        """Take any number of them; of none, every backoff costs nothing."""
+        self.possible = tuple(possible)
+        self._bounds: dict[tuple[bool, int], tuple[_Bounds, ...]] = {}
+
+    def cost(self, event: ApiCallAttempt, number: int, backoff_ms: float, spare_ms: float) -> float:
+        """Return the cost of a backoff after a failed attempt, the ``number``-th of its call from 0.
+
+        ``spare_ms`` is the longest backoff after which the next attempt would have been over by now.
+        """
+        likelihood = 0.0
+        bounds = self.bounds_after(event, number)
+        for one in bounds:
+            cost = one.cost(backoff_ms) + one.waiting_cost
+            # It is over, but that of another call, which has not arrived, might not be.
+            width_ms = one.longest_ms - one.shortest_ms
+            spare = spare_ms - one.shortest_ms
+            if spare < width_ms:
+                cost += log1p(_SUCCESS_ODDS * (1.0 - max(0.0, spare) / width_ms))
+            if len(bounds) == 1:
+                return cost
+            likelihood += one.share * exp(-cost)
+        return -log(likelihood) if bounds else 0.0
+
+    def bounds_after(self, event: ApiCallAttempt, number: int) -> tuple[_Bounds, ...]:
+        """Return the bounds after the ``number``-th attempt."""
+        is_throttled = event.aws_exception is not None and event.aws_exception.name in THROTTLING_ERRORS
+        key = is_throttled, number
+        bounds = self._bounds.get(key)
+        if bounds is None:
+            scale = 2.0 ** min(number, _MAX_DOUBLINGS)
+            bounds = self._bounds[key] = tuple(
+                _bounds_of(one.when_throttled_ms if is_throttled else one.after_error_ms, scale, one.share)
+                for one in self.possible
+            )
+        return bounds
+
+
+def _bounds_of(first_ms: tuple[float, float], scale: float, share: float) -> _Bounds:
+    shortest_ms, longest_ms = (min(bound_ms * scale, _MAX_BACKOFF_MS) for bound_ms in first_ms)
+    longest_ms = max(longest_ms, shortest_ms + _OVERSLEEP_MS)
+    return _Bounds(
+        shortest_ms,
+        longest_ms,
+        width_cost=log((longest_ms - shortest_ms) / _USUAL_MS),
+        waiting_cost=_STILL_WAITING_COST if longest_ms >= _LONG_MS else 0.0,
+        share=share,
+    )
 
 
 class _Sender(NamedTuple):
@@ -157,27 +187,30 @@ class Learner:
 
     def __init__(self) -> None:
         """Start with nothing learnt."""
-        self._learnt: OrderedDict[_Sender, tuple[Backoffs, ...]] = OrderedDict()
+        self._learnt: OrderedDict[_Sender, PossibleBackoffs] = OrderedDict()
 
-    def backoffs_of(self, host: str, call: ApiCall) -> tuple[Backoffs, ...]:
-        """Return the possible backoffs of the sender of a call, with their shares."""
+    def backoffs_of(self, host: str, call: ApiCall) -> PossibleBackoffs:
+        """Return the possible backoffs of the sender of a call."""
         known = known_backoffs(call.dialect, call.service, call.user_agent or "")
-        return self._learnt.get(_sender_of(host, call), known) if len(known) > 1 else known
+        return self._learnt.get(_sender_of(host, call), known) if len(known.possible) > 1 else known
 
     def learn(self, host: str, call: ApiCall, attempt: ApiCallAttempt, number: int, backoff_ms: float) -> None:
         """Adjust the shares by the backoff after the ``number``-th attempt, from 0, of a released call."""
-        possible = self.backoffs_of(host, call)
+        backoffs = self.backoffs_of(host, call)
+        possible = backoffs.possible
         if len(possible) <= 1:
             return
-        costs = [_cost_within(*one.bounds_ms(attempt, number), backoff_ms) for one in possible]
+        costs = [bounds.cost(backoff_ms) for bounds in backoffs.bounds_after(attempt, number)]
         cheapest = min(costs)
         weights = [
             one.share * exp(-min(cost - cheapest, _MAX_LESSON)) for one, cost in zip(possible, costs, strict=True)
         ]
         sender = _sender_of(host, call)
-        self._learnt[sender] = tuple(
-            one._replace(share=max(_LEAST_SHARE, weight / sum(weights)))
-            for one, weight in zip(possible, weights, strict=True)
+        self._learnt[sender] = PossibleBackoffs(
+            [
+                one._replace(share=max(_LEAST_SHARE, weight / sum(weights)))
+                for one, weight in zip(possible, weights, strict=True)
+            ]
         )
         self._learnt.move_to_end(sender)
         if len(self._learnt) > _MAX_SENDERS:

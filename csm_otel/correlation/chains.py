@@ -12,19 +12,20 @@ from heapq import nsmallest
 from operator import attrgetter
 from typing import TYPE_CHECKING, NamedTuple
 
+from csm_otel.correlation.backoffs import PossibleBackoffs
 from csm_otel.correlation.evidence import first_cost, last_cost, retry_cost
 from csm_otel.correlation.matching import END_MAY_OVERRUN, may_be_last, may_be_retried, may_precede, slack_ns
 from csm_otel.csm.events import Dialect
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping
 
-    from csm_otel.correlation.backoffs import Backoffs
     from csm_otel.correlation.released import Observed
     from csm_otel.csm.events import ApiCall, ApiCallAttempt
 
     Attempts = Mapping[int, Observed[ApiCallAttempt]]
 
+_UNKNOWN = PossibleBackoffs(())
 # Costs are in nats.
 MISSING_COST = 100.0
 """The cost of each attempt that a chain lacks: more than any gap, so that a call prefers as many as it counts."""
@@ -46,7 +47,7 @@ _cost = attrgetter("cost")
 
 
 def candidate_chains(
-    call: Observed[ApiCall], eligible: Attempts, *, expected: int, backoffs: Sequence[Backoffs] = ()
+    call: Observed[ApiCall], eligible: Attempts, *, expected: int, backoffs: PossibleBackoffs = _UNKNOWN
 ) -> list[Chain]:
     """Return the cheapest chains of ``expected`` attempts for a call, in order of cost, and last the empty chain.
 
@@ -80,7 +81,7 @@ def _single(call: Observed[ApiCall], key: int, attempt: Observed[ApiCallAttempt]
 
 
 def _longer_chains(
-    call: Observed[ApiCall], eligible: Attempts, expected: int, backoffs: Sequence[Backoffs]
+    call: Observed[ApiCall], eligible: Attempts, expected: int, backoffs: PossibleBackoffs
 ) -> Iterable[Chain]:
     lasts = nsmallest(
         _narrowed(_MAX_LASTS, expected),
@@ -165,9 +166,7 @@ def _in_order(chain: Chain, eligible: Attempts) -> Chain:
 class _Retried:
     """The attempts that may have been retried, in the order in which they were over."""
 
-    def __init__(
-        self, call: Observed[ApiCall], eligible: Attempts, expected: int, backoffs: Sequence[Backoffs]
-    ) -> None:
+    def __init__(self, call: Observed[ApiCall], eligible: Attempts, expected: int, backoffs: PossibleBackoffs) -> None:
         self._call = call
         self._backoffs = backoffs
         self._max_predecessors = _narrowed(_MAX_PREDECESSORS, expected)

@@ -28,14 +28,11 @@ from __future__ import annotations
 from math import exp, log, log1p
 from typing import TYPE_CHECKING
 
-from csm_otel.correlation.backoffs import backoff_cost
 from csm_otel.csm.events import Dialect
 from csm_otel.csm.times import NS_PER_MS
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from csm_otel.correlation.backoffs import Backoffs
+    from csm_otel.correlation.backoffs import PossibleBackoffs
     from csm_otel.correlation.released import Observed
     from csm_otel.csm.events import ApiCall, ApiCallAttempt
 
@@ -108,7 +105,7 @@ def retry_cost(
     call: Observed[ApiCall],
     *,
     number: int,
-    backoffs: Sequence[Backoffs],
+    backoffs: PossibleBackoffs,
 ) -> float:
     """Return the cost of ``successor`` as the next one after an attempt, the ``number``-th of its call from 0.
 
@@ -120,7 +117,7 @@ def retry_cost(
     # If the attempt were another call's: the longest backoff after which its next attempt, of the same length, would
     # be over by now
     spare_ms = (call.match_end_ns - attempt.match_end_ns - (attempt.match_end_ns - attempt.match_start_ns)) / NS_PER_MS
-    cost = backoff_cost(backoffs, attempt.event, number, waited_ms, spare_ms)
+    cost = backoffs.cost(attempt.event, number, waited_ms, spare_ms)
     return cost + _reversed_cost(-waited_ms) if attempt.peer.is_loopback else cost
 
 

@@ -79,7 +79,7 @@ class Group:
             self._waiting[key] = None
         self._compute_candidates(pending)
         self._assign(pending)
-        for resent in list(self._resent):
+        for resent in list(self._resent) if self._resent else ():
             if self._assignment.owner_of(resent) is None:
                 self._assign_extra(resent)
         return self._settled_with(pending)
@@ -132,7 +132,7 @@ class Group:
         self._assignment.check_ambiguity(pending)
         if pending.missing:
             self._assign_unowned(pending)
-        elif not pending.ambiguous:
+        elif pending.expected > 1 and not pending.ambiguous:
             self._learn_from(pending)
         del self._calls[key]
         self._waiting.pop(key, None)
@@ -158,7 +158,9 @@ class Group:
 
     def _chains_of(self, pending: PendingCall, attempts: Mapping[int, Observed[ApiCallAttempt]]) -> list[Chain]:
         call, expected = pending.rest, pending.expected
-        backoffs = self._learner.backoffs_of(call.peer.host, call.event) if expected > 1 else ()
+        if expected <= 1:
+            return candidate_chains(call, attempts, expected=expected)
+        backoffs = self._learner.backoffs_of(call.peer.host, call.event)
         return candidate_chains(call, attempts, expected=expected, backoffs=backoffs)
 
     def _learn_from(self, pending: PendingCall) -> None:
@@ -177,8 +179,9 @@ class Group:
         """
         after = pending.key if is_sent_first(pending.call) else -1
         eligible = self._attempts.eligible_for(pending.rest, after=after)
-        for key in self._assignment.extras & eligible.keys():
-            del eligible[key]
+        if self._assignment.extras:
+            for key in self._assignment.extras & eligible.keys():
+                del eligible[key]
         return eligible
 
     def _assign(self, pending: PendingCall) -> None:

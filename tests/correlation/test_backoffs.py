@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from datagrams import attempt, call
 
-from csm_otel.correlation.backoffs import Learner, backoff_cost, known_backoffs
+from csm_otel.correlation.backoffs import Learner, known_backoffs
 from csm_otel.csm.decoding import decode
 from csm_otel.csm.events import ApiCall, ApiCallAttempt, Dialect
 
@@ -50,7 +50,7 @@ def cost(
 ) -> float:
     """Return the cost of a backoff for a sender of which nothing has been learnt."""
     backoffs = known_backoffs(dialect, service, user_agent)
-    return backoff_cost(backoffs, failed(dialect, **error), number, backoff_ms, spare_ms)
+    return backoffs.cost(failed(dialect, **error), number, backoff_ms, spare_ms)
 
 
 @pytest.mark.parametrize(
@@ -105,7 +105,7 @@ def test_unknown_backoffs_cost_nothing(dialect: Dialect) -> None:
 
 def learnt_cost(learner: Learner, backoff_ms: float, of: ApiCall, host: str = HOST) -> float:
     """Return the cost of a backoff for a sender of which something may have been learnt."""
-    return backoff_cost(learner.backoffs_of(host, of), failed(), 0, backoff_ms, 0.0)
+    return learner.backoffs_of(host, of).cost(failed(), 0, backoff_ms, 0.0)
 
 
 def test_the_mode_is_learnt() -> None:

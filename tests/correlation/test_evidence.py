@@ -8,7 +8,7 @@ import pytest
 from datagrams import call
 from observations import observed, observed_call, received_at
 
-from csm_otel.correlation.backoffs import known_backoffs
+from csm_otel.correlation.backoffs import PossibleBackoffs
 from csm_otel.correlation.evidence import first_cost, last_cost, retry_cost
 from csm_otel.csm.events import ApiCallAttempt, Dialect
 
@@ -112,11 +112,9 @@ def test_php_settles_promises_in_order() -> None:
 
 
 def retried(failed: Observed[ApiCallAttempt], successor: Observed[ApiCallAttempt]) -> float:
-    """Return the cost of an attempt after the first of a call, without that of its backoff where it can be known."""
-    backoffs = known_backoffs(failed.event.dialect, "S3", "Botocore/1.44.5 cfg/retry-mode#standard")
-    is_botocore = failed.event.dialect is Dialect.BOTOCORE
+    """Return the cost of an attempt after the first of a call, whatever the backoff."""
     the_call = observed_call(call(failed.event.dialect, Latency=100))
-    return retry_cost(failed, successor, the_call, number=0, backoffs=backoffs if is_botocore else ())
+    return retry_cost(failed, successor, the_call, number=0, backoffs=PossibleBackoffs(()))
 
 
 def test_two_waits_for_the_interpreter_cost_nearly_the_same() -> None:
