@@ -53,9 +53,11 @@ class PendingCall:
     @property
     def may_improve(self) -> bool:
         """Whether a missing attempt may still arrive, or its attempts are more likely those of a call still to come."""
-        gaps_cost = self.assigned.cost - MISSING_COST * self.missing
-        retries = max(0, len(self.assigned.attempts) - 1)
-        return (self.waits and self.missing > 0) or gaps_cost > _MAX_PLAUSIBLE_COST + _BACKOFF_COST * retries
+        missing = self.missing
+        if self.waits and missing > 0:
+            return True
+        excess_cost = self.assigned.cost - MISSING_COST * missing - _MAX_PLAUSIBLE_COST
+        return excess_cost > 0 and excess_cost > _BACKOFF_COST * (len(self.assigned.attempts) - 1)
 
     def min_cost_without(self, attempts: frozenset[int]) -> float:
         """Return the cost of its cheapest candidate with none of these attempts."""

@@ -62,8 +62,6 @@ class Backoffs(NamedTuple):
 
     after_error_ms: tuple[float, float]
     when_throttled_ms: tuple[float, float]
-    share: float = 1.0
-    """How likely they are those of the sender."""
 
 
 _LONG = Backoffs((0.0, 1000.0), (0.0, 1000.0))
@@ -79,29 +77,29 @@ def known_backoffs(dialect: Dialect, service: str, user_agent: str) -> PossibleB
     """Return the backoffs that a sender may have; none if nothing is known of them."""
     is_dynamodb = service in _DYNAMODB
     if dialect is Dialect.BOTOCORE:
-        return PossibleBackoffs(_backoffs_of_botocore(user_agent, is_dynamodb=is_dynamodb))
+        return _backoffs_of_botocore(user_agent, is_dynamodb=is_dynamodb)
     if dialect is Dialect.JS:
-        return PossibleBackoffs(_either(_JS_DYNAMODB if is_dynamodb else _JS, _LONG, _SHARE_OF_SETTINGS))
-    return PossibleBackoffs(())
+        return _either(_JS_DYNAMODB if is_dynamodb else _JS, _LONG, _SHARE_OF_SETTINGS)
+    return PossibleBackoffs()
 
 
-def _backoffs_of_botocore(user_agent: str, *, is_dynamodb: bool) -> tuple[Backoffs, ...]:
+def _backoffs_of_botocore(user_agent: str, *, is_dynamodb: bool) -> PossibleBackoffs:
     found = _BOTOCORE.search(user_agent)
     version = (int(found[1]), int(found[2])) if found else None
     is_told = _RETRY_MODE in user_agent
     if _LEGACY_MODE in user_agent:
-        return (_LEGACY_DYNAMODB if is_dynamodb else _LONG,)
+        return PossibleBackoffs(_LEGACY_DYNAMODB if is_dynamodb else _LONG)
     if version is None or (not is_told and version >= _MODE_TOLD_SINCE):  # cut, or replaced by the program's own
         return _either(_SHORT, _LONG, 0.5)
     if version >= _SHORT_BACKOFF_SINCE:
-        return (_SHORT_DYNAMODB if is_dynamodb else _SHORT,)
+        return PossibleBackoffs(_SHORT_DYNAMODB if is_dynamodb else _SHORT)
     if is_told or not is_dynamodb:
-        return (_LONG,)
+        return PossibleBackoffs(_LONG)
     return _either(_LEGACY_DYNAMODB, _LONG, _SHARE_OF_STANDARD)
 
 
-def _either(usual: Backoffs, other: Backoffs, share_of_other: float) -> tuple[Backoffs, ...]:
-    return usual._replace(share=1 - share_of_other), other._replace(share=share_of_other)
+def _either(usual: Backoffs, other: Backoffs, share_of_other: float) -> PossibleBackoffs:
+    return PossibleBackoffs(usual, other, shares=(1 - share_of_other, share_of_other))
 
 
 class _Bounds(NamedTuple):
@@ -111,7 +109,6 @@ class _Bounds(NamedTuple):
     longest_ms: float
     width_cost: float
     waiting_cost: float
-    share: float
 
     def cost(self, backoff_ms: float) -> float:
         """Return the cost of a backoff, by its length alone."""
@@ -122,12 +119,23 @@ class _Bounds(NamedTuple):
 
 
 class PossibleBackoffs:
-    """The backoffs that a sender may have; their shares sum up to 1."""
+    """The backoffs that a sender may have, each with its share; the shares sum up to 1."""
 
-    def __init__(self, possible: Sequence[Backoffs]) -> None:
+    def __init__(self, *possible: Backoffs, shares: Sequence[float] = (1.0,)) -> None:
         """Take any number of them; of none, every backoff costs nothing."""
-        self.possible = tuple(possible)
+        self._possible = possible
         self._bounds: dict[tuple[bool, int], tuple[_Bounds, ...]] = {}
+        self.shares = shares
+
+    def __len__(self) -> int:
+        """Return how many are possible."""
+        return len(self._possible)
+
+    def with_shares(self, shares: Sequence[float]) -> PossibleBackoffs:
+        """Return the same backoffs with other shares."""
+        other = PossibleBackoffs(*self._possible, shares=shares)
+        other._bounds = self._bounds
+        return other
 
     def cost(self, event: ApiCallAttempt, number: int, backoff_ms: float, spare_ms: float) -> float:
         """Return the cost of a backoff after a failed attempt, the ``number``-th of its call from 0.
@@ -136,33 +144,32 @@ class PossibleBackoffs:
         """
         likelihood = 0.0
         bounds = self.bounds_after(event, number)
-        for one in bounds:
-            cost = one.cost(backoff_ms) + one.waiting_cost
+        for index, one in enumerate(bounds):
+            shortest_ms, longest_ms, _, waiting_cost = one
+            cost = one.cost(backoff_ms) + waiting_cost
             # It is over, but that of another call, which has not arrived, might not be.
-            width_ms = one.longest_ms - one.shortest_ms
-            spare = spare_ms - one.shortest_ms
-            if spare < width_ms:
-                cost += log1p(_SUCCESS_ODDS * (1.0 - max(0.0, spare) / width_ms))
+            if spare_ms < longest_ms:
+                cost += log1p(_SUCCESS_ODDS * min(1.0, (longest_ms - spare_ms) / (longest_ms - shortest_ms)))
             if len(bounds) == 1:
                 return cost
-            likelihood += one.share * exp(-cost)
+            likelihood += self.shares[index] * exp(-cost)
         return -log(likelihood) if bounds else 0.0
 
     def bounds_after(self, event: ApiCallAttempt, number: int) -> tuple[_Bounds, ...]:
         """Return the bounds after the ``number``-th attempt."""
         is_throttled = event.aws_exception is not None and event.aws_exception.name in THROTTLING_ERRORS
-        key = is_throttled, number
+        key = is_throttled, min(number, _MAX_DOUBLINGS)
         bounds = self._bounds.get(key)
         if bounds is None:
-            scale = 2.0 ** min(number, _MAX_DOUBLINGS)
+            scale = 2.0 ** key[1]
             bounds = self._bounds[key] = tuple(
-                _bounds_of(one.when_throttled_ms if is_throttled else one.after_error_ms, scale, one.share)
-                for one in self.possible
+                _bounds_of(one.when_throttled_ms if is_throttled else one.after_error_ms, scale)
+                for one in self._possible
             )
         return bounds
 
 
-def _bounds_of(first_ms: tuple[float, float], scale: float, share: float) -> _Bounds:
+def _bounds_of(first_ms: tuple[float, float], scale: float) -> _Bounds:
     shortest_ms, longest_ms = (min(bound_ms * scale, _MAX_BACKOFF_MS) for bound_ms in first_ms)
     longest_ms = max(longest_ms, shortest_ms + _OVERSLEEP_MS)
     return _Bounds(
@@ -170,7 +177,6 @@ def _bounds_of(first_ms: tuple[float, float], scale: float, share: float) -> _Bo
         longest_ms,
         width_cost=log((longest_ms - shortest_ms) / _USUAL_MS),
         waiting_cost=_STILL_WAITING_COST if longest_ms >= _LONG_MS else 0.0,
-        share=share,
     )
 
 
@@ -192,26 +198,20 @@ class Learner:
     def backoffs_of(self, host: str, call: ApiCall) -> PossibleBackoffs:
         """Return the possible backoffs of the sender of a call."""
         known = known_backoffs(call.dialect, call.service, call.user_agent or "")
-        return self._learnt.get(_sender_of(host, call), known) if len(known.possible) > 1 else known
+        return self._learnt.get(_sender_of(host, call), known) if len(known) > 1 else known
 
     def learn(self, host: str, call: ApiCall, attempt: ApiCallAttempt, number: int, backoff_ms: float) -> None:
         """Adjust the shares by the backoff after the ``number``-th attempt, from 0, of a released call."""
         backoffs = self.backoffs_of(host, call)
-        possible = backoffs.possible
-        if len(possible) <= 1:
+        if len(backoffs) <= 1:
             return
         costs = [bounds.cost(backoff_ms) for bounds in backoffs.bounds_after(attempt, number)]
         cheapest = min(costs)
         weights = [
-            one.share * exp(-min(cost - cheapest, _MAX_LESSON)) for one, cost in zip(possible, costs, strict=True)
+            share * exp(-min(cost - cheapest, _MAX_LESSON)) for share, cost in zip(backoffs.shares, costs, strict=True)
         ]
         sender = _sender_of(host, call)
-        self._learnt[sender] = PossibleBackoffs(
-            [
-                one._replace(share=max(_LEAST_SHARE, weight / sum(weights)))
-                for one, weight in zip(possible, weights, strict=True)
-            ]
-        )
+        self._learnt[sender] = backoffs.with_shares([max(_LEAST_SHARE, weight / sum(weights)) for weight in weights])
         self._learnt.move_to_end(sender)
         if len(self._learnt) > _MAX_SENDERS:
             self._learnt.popitem(last=False)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     Attempts = Mapping[int, Observed[ApiCallAttempt]]
 
-_UNKNOWN = PossibleBackoffs(())
+_UNKNOWN = PossibleBackoffs()
 # Costs are in nats.
 MISSING_COST = 100.0
 """The cost of each attempt that a chain lacks: more than any gap, so that a call prefers as many as it counts."""
@@ -72,8 +72,11 @@ def with_attempt(
 
 
 def _cheapest(chains: Iterable[Chain]) -> list[Chain]:
-    cheapest = sorted(chains, key=_cost)[:_MAX_CANDIDATES]  # five times faster than a heap for one or two, the usual
-    return [chain for chain in cheapest if chain.cost <= cheapest[0].cost + _MAX_EXCESS_COST]
+    cheapest = sorted(chains, key=_cost)  # five times faster than a heap for one or two, the usual
+    if len(cheapest) <= 1:
+        return cheapest
+    most = cheapest[0].cost + _MAX_EXCESS_COST
+    return [chain for chain in cheapest[:_MAX_CANDIDATES] if chain.cost <= most]
 
 
 def _single(call: Observed[ApiCall], key: int, attempt: Observed[ApiCallAttempt]) -> Chain:

@@ -37,7 +37,6 @@ if TYPE_CHECKING:
 
 _MAX_COMPONENT = 64  # calls; a larger component is never settled, its calls leave at their deadlines
 _MAX_WAITING_CHECKED = 32  # calls waiting for attempts that are checked for each new attempt
-_MAX_CONCESSION = 1.0  # nats by which the chain of a call may cost more than its cheapest
 _MAX_RECOMPUTED = 4  # calls of these whose candidates are all computed anew
 
 
@@ -87,7 +86,7 @@ class Group:
     def add_attempt(self, key: int, attempt: Observed[ApiCallAttempt]) -> list[int]:
         """Add an attempt and return the keys of the calls that this settles."""
         self._attempts.add(key, attempt)
-        if may_be_resent(attempt.event):
+        if attempt.event.dialect is Dialect.RUBY and may_be_resent(attempt.event):
             self._resent[key] = None
             self._assign_extra(key)
         reassigned: list[PendingCall] = []
@@ -127,8 +126,6 @@ class Group:
     def remove_call(self, key: int) -> Match:
         """Remove a call and return its match, whose attempts are to be removed next."""
         pending = self._calls[key]
-        if self._choose_again(pending):
-            self._assignment.assign(pending)
         self._assignment.check_ambiguity(pending)
         if pending.missing:
             self._assign_unowned(pending)
@@ -138,7 +135,7 @@ class Group:
         self._waiting.pop(key, None)
         self._clear_candidates(pending)
         self._assignment.remove(pending)
-        attempts = self._with_extra(pending)
+        attempts = self._with_extra(pending) if pending.extra else pending.assigned.attempts
         # Without attempts none can be in doubt, though it may have owned ambiguous ones for a while.
         return Match(attempts, pending.missing, pending.ambiguous and bool(pending.assigned.attempts))
 
@@ -189,9 +186,6 @@ class Group:
         if len(path.changes) > 1 and sum(self._choose_again(changed) for changed, _ in path.changes):
             path = self._assignment.cheapest_path(pending)
         self._assignment.apply(path)
-        for changed, chain in path.changes:
-            if chain.cost > changed.candidates[0].cost + _MAX_CONCESSION and self._choose_again(changed):
-                self._assignment.assign(changed)
 
     def _assign_extra(self, key: int) -> None:
         """Assign an attempt that its call does not count to the waiting call that it fits best, if any."""
@@ -216,8 +210,6 @@ class Group:
 
     def _with_extra(self, pending: PendingCall) -> tuple[int, ...]:
         """Return the attempts of a call in order of time, the last of those that it counts last."""
-        if not pending.extra:
-            return pending.assigned.attempts
         *before, last = [*pending.extra, *pending.assigned.attempts]
         return (*sorted(before, key=lambda key: (self._attempts[key].match_start_ns, key)), last)
 

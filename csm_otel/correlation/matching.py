@@ -109,7 +109,7 @@ def may_be_resent(attempt: ApiCallAttempt) -> bool:
 
 def may_be_retried(attempt: ApiCallAttempt) -> bool:
     """Whether an attempt may have been followed by another that its call counts: it failed or was redirected."""
-    if may_be_resent(attempt) and attempt.status in _REDIRECTS:
+    if attempt.status in _REDIRECTS and may_be_resent(attempt):
         return False
     return (
         attempt.status is None

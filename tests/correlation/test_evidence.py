@@ -114,7 +114,7 @@ def test_php_settles_promises_in_order() -> None:
 def retried(failed: Observed[ApiCallAttempt], successor: Observed[ApiCallAttempt]) -> float:
     """Return the cost of an attempt after the first of a call, whatever the backoff."""
     the_call = observed_call(call(failed.event.dialect, Latency=100))
-    return retry_cost(failed, successor, the_call, number=0, backoffs=PossibleBackoffs(()))
+    return retry_cost(failed, successor, the_call, number=0, backoffs=PossibleBackoffs())
 
 
 def test_two_waits_for_the_interpreter_cost_nearly_the_same() -> None:
