@@ -114,11 +114,13 @@ def retry_cost(
     waited_ms = backoff_ms(attempt, successor)
     if attempt.event.dialect is Dialect.PHP:
         return _since_sent_cost(waited_ms)
+    cost = _reversed_cost(-waited_ms) if waited_ms < 0 and attempt.peer.is_loopback else 0.0
+    if not backoffs:
+        return cost
     # If the attempt were another call's: the longest backoff after which its next attempt, of the same length, would
     # be over by now
     spare_ms = (call.match_end_ns - attempt.match_end_ns - (attempt.match_end_ns - attempt.match_start_ns)) / NS_PER_MS
-    cost = backoffs.cost(attempt.event, number, waited_ms, spare_ms)
-    return cost + _reversed_cost(-waited_ms) if attempt.peer.is_loopback else cost
+    return cost + backoffs.cost(attempt.event, number, waited_ms, spare_ms)
 
 
 def backoff_ms(attempt: Observed[ApiCallAttempt], successor: Observed[ApiCallAttempt]) -> float:

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from csm_otel.correlation.assignment import Assignment, PendingCall
 from csm_otel.correlation.chains import Chain, candidate_chains, with_attempt
-from csm_otel.correlation.evidence import backoff_ms, first_cost
+from csm_otel.correlation.evidence import backoff_ms, first_cost, last_cost
 from csm_otel.correlation.matching import (
     expected_attempts,
     fits,
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
 _MAX_COMPONENT = 64  # calls; a larger component is never settled, its calls leave at their deadlines
 _MAX_WAITING_CHECKED = 32  # calls waiting for attempts that are checked for each new attempt
+_WITHOUT_MIDDLE = 2  # attempts of a call: a first and a last one
 _MAX_RECOMPUTED = 4  # calls of these whose candidates are all computed anew
 
 
@@ -96,7 +97,7 @@ class Group:
                 continue
             if pending.expected == 1:
                 self._set_candidates(pending, with_attempt(pending.candidates, pending.rest, key, attempt))
-            elif recomputed < _MAX_RECOMPUTED:  # a complete call too: it may own another call's for lack of this one
+            elif recomputed < _MAX_RECOMPUTED and (pending.missing or _may_be_cheaper_with(pending, attempt)):
                 recomputed += 1
                 self._compute_candidates(pending)
             else:
@@ -284,3 +285,13 @@ def _may_use(pending: PendingCall, attempt: Observed[ApiCallAttempt]) -> bool:
     """Whether an attempt may be part of a candidate of a call."""
     may_be_retry = pending.expected > 1 and may_be_retried(attempt.event)
     return (may_be_last(attempt.event, pending.call.event) or may_be_retry) and fits(attempt, pending.rest)
+
+
+def _may_be_cheaper_with(pending: PendingCall, attempt: Observed[ApiCallAttempt]) -> bool:
+    """Whether an attempt may replace one of a complete call's, which it owns for lack of this one."""
+    if is_sent_first(pending.call):
+        return True  # all of its attempts come after it
+    call, most = pending.rest, pending.assigned.cost
+    if may_be_retried(attempt.event) and (pending.expected > _WITHOUT_MIDDLE or first_cost(attempt, call) < most):
+        return True
+    return may_be_last(attempt.event, call.event) and last_cost(attempt, call) < most
