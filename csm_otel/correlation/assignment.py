@@ -133,10 +133,16 @@ class Assignment:
             self._owners.update(dict.fromkeys(chain.attempts, pending))
 
     def add_extra(self, pending: PendingCall, attempt: int) -> None:
-        """Assign a call an attempt that it does not count, for good."""
+        """Assign a call an attempt that it does not count."""
         pending.extra.append(attempt)
         self.extras.add(attempt)
         self._owners[attempt] = pending
+
+    def remove_extra(self, pending: PendingCall, attempt: int) -> None:
+        """Release an attempt that a call does not count."""
+        pending.extra.remove(attempt)
+        self.extras.remove(attempt)
+        del self._owners[attempt]
 
     def remove(self, pending: PendingCall) -> None:
         """Release all attempts of a call that leaves."""

@@ -19,11 +19,13 @@ from csm_otel.correlation.evidence import backoff_ms, first_cost, last_cost
 from csm_otel.correlation.matching import (
     expected_attempts,
     fits,
+    is_redirect,
     is_resent,
     is_sent_first,
     may_be_last,
     may_be_resent,
     may_be_retried,
+    may_precede,
 )
 from csm_otel.correlation.pending import PendingAttempts
 from csm_otel.csm.events import ApiCall, Dialect
@@ -198,16 +200,35 @@ class Group:
             and is_resent(attempt.event, pending.call.event)
             and not may_be_last(attempt.event, pending.call.event)
             and fits(attempt, pending.call)
+            and self._may_replace_refusal(pending, attempt)
         ]
         if not fitting:
             return
         *_, pending = min(fitting)
         del self._resent[key]
+        replaced = self._refusal_of(pending) if not is_redirect(attempt.event) else None
         self._assignment.add_extra(pending, key)
-        if pending.expected == 1 or not pending.assigned.attempts:  # it was the first, as they arrive in order
+        if replaced is not None:
+            self._assignment.remove_extra(pending, replaced)
+            self._resent[replaced] = None
+            pending.rest = pending.call
+        elif pending.expected == 1 or not pending.assigned.attempts:  # it was the first, as they arrive in order
             pending.rest = replace(pending.call, match_start_ns=attempt.match_end_ns)
         self._compute_candidates(pending)
         self._assign(pending)
+
+    def _refusal_of(self, pending: PendingCall) -> int | None:
+        """Return the refusal that a call followed to another region, as far as is known.
+
+        It is the last attempt for the first region, so that a later one shows that it was a failure like others, which
+        the call counts.
+        """
+        return next((key for key in pending.extra if not is_redirect(self._attempts[key].event)), None)
+
+    def _may_replace_refusal(self, pending: PendingCall, attempt: Observed[ApiCallAttempt]) -> bool:
+        """Whether an attempt is a redirect, or follows the refusal that a call has, if any."""
+        refusal = self._refusal_of(pending)
+        return refusal is None or is_redirect(attempt.event) or may_precede(self._attempts[refusal], attempt)
 
     def _with_extra(self, pending: PendingCall) -> tuple[int, ...]:
         """Return the attempts of a call in order of time, the last of those that it counts last."""

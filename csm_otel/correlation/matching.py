@@ -34,7 +34,7 @@ def expected_attempts(call: ApiCall, eligible: Iterable[Observed[ApiCallAttempt]
         return 1
     uncounted = call.attempt_count == 0 and (
         call.status is not None
-        or (call.dialect is Dialect.PHP and any(_is_redirect(attempt.event) for attempt in eligible))
+        or (call.dialect is Dialect.PHP and any(is_redirect(attempt.event) for attempt in eligible))
     )
     return 1 if uncounted else call.attempt_count
 
@@ -133,7 +133,8 @@ def _is_stale_copy(attempt: Observed[ApiCallAttempt], earlier: Observed[ApiCallA
     return same_times and earlier.received_ns <= attempt.received_ns
 
 
-def _is_redirect(attempt: ApiCallAttempt) -> bool:
+def is_redirect(attempt: ApiCallAttempt) -> bool:
+    """Whether an attempt was answered with a redirect."""
     return attempt.status is not None and _MIN_ERROR_STATUS <= attempt.status < _MIN_CLIENT_ERROR_STATUS
 
 

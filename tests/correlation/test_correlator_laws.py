@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from csm_otel.correlation.correlator import Correlator, CorrelatorLimits
-from csm_otel.correlation.matching import fits, may_be_last, may_be_retried, may_precede
+from csm_otel.correlation.matching import fits, is_resent, may_be_last, may_be_retried, may_precede
 from csm_otel.correlation.released import CorrelatedCall, OrphanAttempt, Reason, Released
 from csm_otel.csm.decoding import decode
 from csm_otel.csm.events import ApiCall, Dialect, Event, Peer
@@ -298,13 +298,16 @@ class CorrelatorMachine(RuleBasedStateMachine):
 
 def _check_call(released: CorrelatedCall) -> None:
     """Assert that the attempts of a call satisfy the necessary conditions."""
-    observed, event, attempts = released.call, released.call.event, released.attempts
+    observed, event = released.call, released.call.event
     assert released.missing >= 0
-    assert len(attempts) + released.missing in _counted(event)
-    assert attempts or not released.ambiguous
-    assert {_group_of(one.event, one.peer) for one in attempts} <= {_group_of(event, observed.peer)}
+    assert {_group_of(one.event, one.peer) for one in released.attempts} <= {_group_of(event, observed.peer)}
     if event.dialect is not DOTNET:
-        assert all(fits(one, observed) for one in attempts)
+        assert all(fits(one, observed) for one in released.attempts)
+    resent = [one for one in released.attempts if is_resent(one.event, event) and not may_be_last(one.event, event)]
+    attempts = [one for one in released.attempts if one not in resent]
+    numbers = {len(attempts) + counted + released.missing for counted in range(len(resent) + 1)}
+    assert numbers & _counted(event)
+    assert attempts or resent or not released.ambiguous
     if not released.missing:
         assert all(may_be_last(one.event, event) for one in attempts[-1:])
     assert all(may_be_retried(one.event) for one in attempts[:-1])
@@ -340,10 +343,12 @@ def _check_indices(group: Group) -> None:
         attempt: {key for key, usable in wanted.items() if attempt in usable}
         for attempt in set().union(*wanted.values())
     }
-    assigned = {attempt: pending for pending in calls.values() for attempt in pending.assigned.attempts}
-    assert owners == assigned
+    owned = [(one, pending) for pending in calls.values() for one in (*pending.assigned.attempts, *pending.extra)]
+    assert owners == dict(owned)
     assert owners.keys() <= attempts._attempts.keys()
-    assert sum(len(pending.assigned.attempts) for pending in calls.values()) == len(assigned)
+    assert len(owned) == len(owners)
+    assert group._assignment.extras == {attempt for pending in calls.values() for attempt in pending.extra}
+    assert group._resent.keys() <= attempts._attempts.keys() - group._assignment.extras
     timed = {key: one for key, one in attempts._attempts.items() if not one.event.not_sent}
     assert attempts._by_start == sorted((one.match_start_ns, key) for key, one in timed.items())
     assert attempts._by_end == sorted((one.match_end_ns, key) for key, one in timed.items())

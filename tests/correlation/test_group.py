@@ -189,6 +189,16 @@ UNREACHED: dict[str, Any] = REDIRECTED | {
         ),
         pytest.param(
             [
+                called(0, 50, RUBY, AttemptCount=2, Region="eu-west-1"),
+                tried("a", 1, 10, RUBY, at=51, HttpStatusCode=400, Region="us-east-1"),
+                tried("r", 12, 20, RUBY, at=51, HttpStatusCode=400, Region="us-east-1"),
+                tried("b", 21, 49, RUBY, at=51, Region="eu-west-1"),
+            ],
+            ["call@0 [a r b]"],
+            id="bucket-of-another-region-after-a-retry",
+        ),
+        pytest.param(
+            [
                 called(0, 50, RUBY),
                 called(5, 50, RUBY),
                 tried("r", 6, 20, RUBY, at=51, **REDIRECTED),
