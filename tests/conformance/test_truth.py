@@ -84,7 +84,7 @@ CONCURRENT: dict[str, Floor] = {
     "ruby_mt8_client": Floor(99, marks_doubt=True),
     # One answer in six is a redirect, or a refusal that names the bucket's region; the next attempt follows it.
     "ruby_mt8_redirects_flt": Floor(99),
-    "ruby_mt8_region_flt": Floor(98, material=2.0, miscounted=2.0),
+    "ruby_mt8_region_flt": Floor(99),
     "gt_t2": Floor(99),
     "gt_t8": Floor(99),
     "gt_legacy": Floor(97.5, marks_doubt=True),
