@@ -16,7 +16,7 @@ fields.
   at the minimum total cost (`assignment`). Then all of them are *settled* and released (`group`).
 - There are more chains than can be examined: a call has a few candidates, the cheapest of all pending attempts. Among
   many retries they are all variations of the same few attempts, which other calls may own in the end. So where a call
-  is displaced or leaves, candidates of what no other call owns are added.
+  would displace others, candidates of what no other call owns are added for all of them.
 - How long a sender waits before a retry says most about which attempts are of one call. It depends on the SDK, its
   version and its settings, of which the user agent tells some; the rest is learnt (`backoffs`).
 - Ruby sends the call first, .NET and a JavaScript sender with a host name may swap call and attempt, and a network may

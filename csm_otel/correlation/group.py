@@ -185,7 +185,9 @@ class Group:
         return eligible
 
     def _assign(self, pending: PendingCall) -> None:
+        """Assign a call its attempts; where others would be displaced, with more candidates for all of them."""
         path = self._assignment.cheapest_path(pending)
+        # not any(): it would stop at the first of them that has more
         if len(path.changes) > 1 and sum(self._choose_again(changed) for changed, _ in path.changes):
             path = self._assignment.cheapest_path(pending)
         self._assignment.apply(path)
