@@ -144,7 +144,11 @@ def _pools(cutoff: Cutoff) -> dict[str, type[HTTPConnectionPool]]:
 
         def _new_conn(self) -> socket.socket:
             sock = super()._new_conn()
-            cutoff.connected(sock)
+            try:
+                cutoff.connected(sock)
+            except TimeoutError:
+                sock.close()  # which is nobody's yet
+                raise
             return sock
 
     class Secure(Plain, HTTPSConnection):  # in this order: "super" in Plain then is HTTPSConnection

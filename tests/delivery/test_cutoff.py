@@ -27,6 +27,7 @@ from csm_otel.delivery.http import HttpDeliverer
 from csm_otel.delivery.outcome import Delivered, Outcome, Unavailable
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Callable, Iterator
 
     from requests import Response
@@ -291,3 +292,29 @@ def test_the_limit_holds_for_tls_within_tls(
     assert outcome == Unavailable(
         f"no answer within 3600 s: {backend.url}, through the proxy {proxy.endpoint}", may_have_arrived=True
     )
+
+
+class _LateCutoff(Cutoff):
+    """Runs out while each connection is being established."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sockets: list[socket.socket] = []
+
+    def connected(self, sock: socket.socket) -> None:
+        self.sockets.append(sock)
+        self._cut()
+        super().connected(sock)
+
+
+@pytest.mark.parametrize("backend", ["plain"], indirect=True)
+def test_a_connection_that_is_established_too_late_is_closed(backend: HttpBackend) -> None:
+    """Nothing is sent over it, and its socket does not stay open."""
+    cutoff = _LateCutoff()
+    with contextlib.closing(HttpDeliverer(Destination(url=backend.endpoint), cutoff=cutoff)) as deliverer:
+        outcome = deliver(deliverer)
+        open_sockets = [sock for sock in cutoff.sockets if sock.fileno() != -1]
+
+    assert isinstance(outcome, Unavailable)
+    assert not outcome.may_have_arrived
+    assert (len(cutoff.sockets), open_sockets) == (1, [])
