@@ -7,17 +7,18 @@ where several are possible, each has a share, which `Learner` adjusts with each 
   before release 1.44 rand * 1 s * 2^i after either. In legacy mode it does that too, but for DynamoDB it waits exactly
   50 ms * 2^i. Releases before 1.30 do not tell their mode: it is legacy unless the program has set another.
 - JavaScript waits rand * 100 ms * 2^i (50 ms for DynamoDB), unless the program has set another base.
-- Of the others nothing is assumed. Go's defaults are known, but were wrong for half of the recordings: a program that
-  sets its own lost more than the others gained.
+- Go waits between once and twice a length that programs set: by default 30 ms * 2^i (50 ms for DynamoDB), and 500 ms
+  * 2^i when throttled, which 502, 503 and 504 are to it, too. So nothing is assumed, and the bounds are learnt.
+- Of the others nothing is assumed.
 
 Source: the SDKs' own code (botocore's retries/standard.py, data/_retry.json and useragent.py, JavaScript's util.js and
-services/dynamodb.js), and the recordings of `benchmarks/record_truth.py`.
+services/dynamodb.js, Go's default_retryer.go and request/retryer.go), and recordings by `benchmarks/record_truth.py`.
 """
 
 from __future__ import annotations
 
 import re
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from functools import lru_cache
 from math import exp, log, log1p
 from typing import TYPE_CHECKING, NamedTuple
@@ -36,12 +37,18 @@ _RETRY_MODE = "cfg/retry-mode#"
 _LEGACY_MODE = "cfg/retry-mode#legacy"
 _DYNAMODB = frozenset({"DynamoDB", "DynamoDB Streams"})
 _MAX_BACKOFF_MS = 20_000.0
+_THROTTLED_BY_STATUS = frozenset({429, 502, 503, 504})  # for Go
 _MAX_DOUBLINGS = 10
 
 _SHARE_OF_STANDARD = 0.1  # of the senders that do not tell their mode
 _SHARE_OF_SETTINGS = 0.2  # of those that may have set another base
 _LEAST_SHARE = 1e-6  # a sender may have clients with different settings, and so may two senders that look the same
 _MAX_LESSON = 2.0  # nats: a single call may be wrong, or a coincidence
+# Of each sender, how many backoffs are enough for bounds, and how many of the latest are remembered; how much wider the
+# bounds are than those seen; and the share that other backoffs keep.
+_FEWEST_SEEN, _MAX_SEEN = 6, 64
+_MARGIN, _MARGIN_MS = 0.1, 1.0
+_SHARE_OF_OTHERS = 0.2
 _MAX_SENDERS = 1024
 
 # Costs are in nats, relative to a backoff that is uniform over so many ms.
@@ -157,16 +164,26 @@ class PossibleBackoffs:
 
     def bounds_after(self, event: ApiCallAttempt, number: int) -> tuple[_Bounds, ...]:
         """Return the bounds after the ``number``-th attempt."""
-        is_throttled = event.aws_exception is not None and event.aws_exception.name in THROTTLING_ERRORS
+        is_throttled = _is_throttled(event)
         key = is_throttled, min(number, _MAX_DOUBLINGS)
         bounds = self._bounds.get(key)
         if bounds is None:
-            scale = 2.0 ** key[1]
+            scale = _scale_of(number)
             bounds = self._bounds[key] = tuple(
                 _bounds_of(one.when_throttled_ms if is_throttled else one.after_error_ms, scale)
                 for one in self._possible
             )
         return bounds
+
+
+def _scale_of(number: int) -> float:
+    return 2.0 ** min(number, _MAX_DOUBLINGS)
+
+
+def _is_throttled(event: ApiCallAttempt) -> bool:
+    if event.dialect is Dialect.GO and event.status in _THROTTLED_BY_STATUS:
+        return True
+    return event.aws_exception is not None and event.aws_exception.name in THROTTLING_ERRORS
 
 
 def _bounds_of(first_ms: tuple[float, float], scale: float) -> _Bounds:
@@ -188,33 +205,75 @@ class _Sender(NamedTuple):
     user_agent: str
 
 
+class _LearntShares:
+    """Which of several possible backoffs a sender has."""
+
+    def __init__(self, known: PossibleBackoffs) -> None:
+        self.backoffs = known
+
+    def learn(self, attempt: ApiCallAttempt, number: int, backoff_ms: float) -> None:
+        costs = [bounds.cost(backoff_ms) for bounds in self.backoffs.bounds_after(attempt, number)]
+        cheapest = min(costs)
+        weights = [
+            share * exp(-min(cost - cheapest, _MAX_LESSON))
+            for share, cost in zip(self.backoffs.shares, costs, strict=True)
+        ]
+        self.backoffs = self.backoffs.with_shares([max(_LEAST_SHARE, weight / sum(weights)) for weight in weights])
+
+
+class _LearntBounds:
+    """Between which bounds the backoffs of a sender are, of which nothing is known."""
+
+    def __init__(self) -> None:
+        self.backoffs = PossibleBackoffs()
+        self._after_error: deque[float] = deque(maxlen=_MAX_SEEN)
+        self._when_throttled: deque[float] = deque(maxlen=_MAX_SEEN)
+
+    def learn(self, attempt: ApiCallAttempt, number: int, backoff_ms: float) -> None:
+        seen = self._when_throttled if _is_throttled(attempt) else self._after_error
+        seen.append(max(0.0, backoff_ms) / _scale_of(number))
+        after_error, when_throttled = (
+            (min(seen) * (1 - _MARGIN) - _MARGIN_MS, max(seen) * (1 + _MARGIN) + _MARGIN_MS)
+            if len(seen) >= _FEWEST_SEEN
+            else _LONG.after_error_ms
+            for seen in (self._after_error, self._when_throttled)
+        )
+        if max(len(self._after_error), len(self._when_throttled)) >= _FEWEST_SEEN:
+            self.backoffs = _either(Backoffs(after_error, when_throttled), _LONG, _SHARE_OF_OTHERS)
+
+
 class Learner:
     """What the released calls of each sender say about its backoffs; remembers a bounded number of senders."""
 
     def __init__(self) -> None:
         """Start with nothing learnt."""
-        self._learnt: OrderedDict[_Sender, PossibleBackoffs] = OrderedDict()
+        self._learnt: OrderedDict[_Sender, _LearntShares | _LearntBounds] = OrderedDict()
 
     def backoffs_of(self, host: str, call: ApiCall) -> PossibleBackoffs:
         """Return the possible backoffs of the sender of a call."""
         known = known_backoffs(call.dialect, call.service, call.user_agent or "")
-        return self._learnt.get(_sender_of(host, call), known) if len(known) > 1 else known
+        if not _can_learn(call, known):
+            return known
+        learnt = self._learnt.get(_sender_of(host, call))
+        return learnt.backoffs if learnt else known
 
     def learn(self, host: str, call: ApiCall, attempt: ApiCallAttempt, number: int, backoff_ms: float) -> None:
-        """Adjust the shares by the backoff after the ``number``-th attempt, from 0, of a released call."""
-        backoffs = self.backoffs_of(host, call)
-        if len(backoffs) <= 1:
+        """Learn from the backoff after the ``number``-th attempt, from 0, of a released call."""
+        known = known_backoffs(call.dialect, call.service, call.user_agent or "")
+        if not _can_learn(call, known):
             return
-        costs = [bounds.cost(backoff_ms) for bounds in backoffs.bounds_after(attempt, number)]
-        cheapest = min(costs)
-        weights = [
-            share * exp(-min(cost - cheapest, _MAX_LESSON)) for share, cost in zip(backoffs.shares, costs, strict=True)
-        ]
         sender = _sender_of(host, call)
-        self._learnt[sender] = backoffs.with_shares([max(_LEAST_SHARE, weight / sum(weights)) for weight in weights])
+        learnt = self._learnt.get(sender)
+        if learnt is None:
+            learnt = self._learnt[sender] = _LearntShares(known) if known else _LearntBounds()
+        learnt.learn(attempt, number, backoff_ms)
         self._learnt.move_to_end(sender)
         if len(self._learnt) > _MAX_SENDERS:
             self._learnt.popitem(last=False)
+
+
+def _can_learn(call: ApiCall, known: PossibleBackoffs) -> bool:
+    return len(known) > 1 or call.dialect is Dialect.GO
 
 
 def _sender_of(host: str, call: ApiCall) -> _Sender:

@@ -162,6 +162,53 @@ def test_what_is_told_is_not_learnt(user_agent: str) -> None:
     assert learner.backoffs_of(HOST, of) is known_backoffs(BOTOCORE, "DynamoDB", user_agent)
 
 
+def learnt_of_go(*seen_ms: float, error: dict[str, Any] = REFUSED) -> tuple[Learner, ApiCall]:
+    """Return what is learnt of Go by these backoffs before the first retry, and a call of that sender."""
+    learner, of = Learner(), call_of("aws-sdk-go/1.55.6", GO)
+    for waited_ms in seen_ms:
+        learner.learn(HOST, of, failed(GO, **error), 0, waited_ms)
+    return learner, of
+
+
+def go_cost(learned: tuple[Learner, ApiCall], backoff_ms: float, number: int = 0, **error: object) -> float:
+    """Return the cost of a backoff of Go's."""
+    learner, of = learned
+    return learner.backoffs_of(HOST, of).cost(failed(GO, **error), number, backoff_ms, 0.0)
+
+
+def test_the_bounds_of_go_are_learnt() -> None:
+    """After a few calls, backoffs like theirs are likely, doubled with each retry, and others are not."""
+    learned = learnt_of_go(12, 19, 15, 11, 18, 13)
+
+    assert go_cost(learned, 16) < go_cost(learned, 40)
+    assert go_cost(learned, 16) < go_cost(learned, 5)
+    assert go_cost(learned, 32, number=1) < go_cost(learned, 16, number=1)
+
+
+def test_a_few_backoffs_are_not_enough() -> None:
+    """Of fewer calls nothing is assumed."""
+    learned = learnt_of_go(12, 19, 15, 11, 18)
+
+    assert not go_cost(learned, 16)
+    assert not go_cost(learned, 500)
+
+
+@pytest.mark.parametrize("throttled", [THROTTLED, {"HttpStatusCode": 503, "AwsException": "ServiceUnavailable"}])
+def test_throttled_go_is_learnt_by_itself(throttled: dict[str, Any]) -> None:
+    """Throttled attempts, which for Go are those with some statuses too, have backoffs of their own."""
+    learned = learnt_of_go(520, 900, 640, 770, 980, 610, error=throttled)
+
+    assert go_cost(learned, 700, **throttled) < go_cost(learned, 90, **throttled)
+    assert abs(go_cost(learned, 700, **REFUSED) - go_cost(learned, 90, **REFUSED)) < 1
+
+
+def test_bounds_follow_the_sender() -> None:
+    """Only the latest backoffs count."""
+    learned = learnt_of_go(*[12, 19] * 10, *[60, 95] * 40)
+
+    assert go_cost(learned, 80) < go_cost(learned, 16)
+
+
 def test_a_bounded_number_of_senders_is_remembered() -> None:
     """The sender that was learnt of longest ago is forgotten."""
     learner = Learner()
