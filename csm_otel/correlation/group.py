@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
 _MAX_COMPONENT = 64  # calls; a larger component is never settled, its calls leave at their deadlines
 _MAX_WAITING_CHECKED = 32  # calls waiting for attempts that are checked for each new attempt
+_MAX_RESENT_CHECKED = 32  # of the attempts that a new call may not count: a network swaps neighbours
 _WITHOUT_MIDDLE = 2  # attempts of a call: a first and a last one
 _MAX_RECOMPUTED = 4  # calls of these whose candidates are all computed anew
 
@@ -81,7 +82,7 @@ class Group:
             self._waiting[key] = None
         self._compute_candidates(pending)
         self._assign(pending)
-        for resent in list(self._resent) if self._resent else ():
+        for resent in self._latest_resent() if self._resent else ():
             if self._assignment.owner_of(resent) is None:
                 self._assign_extra(resent)
         return self._settled_with(pending)
@@ -150,6 +151,10 @@ class Group:
     def _latest_waiting(self) -> list[PendingCall]:
         """Return the latest of the waiting calls: an attempt that follows its call follows it soon."""
         return [self._calls[key] for key in islice(reversed(self._waiting), _MAX_WAITING_CHECKED)]
+
+    def _latest_resent(self) -> list[int]:
+        """Return the latest of the attempts that may be a call's without being counted, the latest last."""
+        return list(islice(reversed(self._resent), _MAX_RESENT_CHECKED))[::-1]
 
     def _compute_candidates(self, pending: PendingCall) -> None:
         eligible = self._eligible_for(pending)

@@ -254,3 +254,17 @@ def test_attempts_that_ruby_does_not_count(arrivals: list[Arrival], lines: list[
 
     assert sorted([*released, *as_lines(correlator.flush())]) == lines
     assert (correlator.pending_events, correlator.pending_bytes) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("flood", "attempts"),
+    [pytest.param(31, "r b", id="few"), pytest.param(2_000, "b", id="flood")],
+)
+def test_a_call_is_compared_with_the_latest_redirects_only(flood: int, attempts: str) -> None:
+    """Redirects without a call, of which there may be many, are not all checked for each call that arrives."""
+    overtaking = tried("r", 1, 20, RUBY, at=51, **REDIRECTED)
+    others = [tried("x", 60, 70, RUBY, at=51, **REDIRECTED)] * flood
+
+    lines = transcript(overtaking, *others, called(0, 50, RUBY, at=51), tried("b", 21, 49, RUBY, at=53))
+
+    assert lines[0] == f"call@0 [{attempts}]"
