@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 _SHORT_BACKOFF_SINCE = (1, 44)
 _MODE_TOLD_SINCE = (1, 30)
-_BOTOCORE = re.compile(r"[Bb]otocore[/#](\d+)\.(\d+)")
+_BOTOCORE = re.compile(r"(?<!aio)[Bb]otocore[/#](\d+)\.(\d+)")  # aiobotocore names botocore's own version after its
 _RETRY_MODE = "cfg/retry-mode#"
 _LEGACY_MODE = "cfg/retry-mode#legacy"
 _DYNAMODB = frozenset({"DynamoDB", "DynamoDB Streams"})

@@ -18,6 +18,7 @@ LEGACY = TOLD.format("1.44.5", "legacy")
 NOT_TOLD = "Boto3/1.26.27 Python/3.11.7 Linux/6.1 Botocore/1.29.165"
 REPLACED = "nightly/1.0"
 CUT = "Boto3/1.44.5 md/Botocore#1.44.5 ua/2.1 os/linux"
+AIO_EARLIER = "aiobotocore/3.10.0 md/Botocore#1.43.117 cfg/retry-mode#standard"
 NODE = "aws-sdk-nodejs/2.1693.0 linux/v20.20.2 callback"
 REFUSED: dict[str, Any] = {"HttpStatusCode": 500, "AwsException": "InternalServerError"}
 THROTTLED: dict[str, Any] = {"HttpStatusCode": 400, "AwsException": "ThrottlingException"}
@@ -62,6 +63,7 @@ def cost(
         pytest.param({"user_agent": RECENT, "error": THROTTLED, "number": 1}, 1_900, 2_100, id="throttled-doubled"),
         pytest.param({"user_agent": RECENT, "error": THROTTLED, "number": 10}, 19_900, 20_100, id="20-s-at-most"),
         pytest.param({"user_agent": EARLIER}, 900, 1_100, id="before-1.44-up-to-a-second"),
+        pytest.param({"user_agent": AIO_EARLIER}, 900, 1_100, id="aiobotocore-with-a-botocore-before-1.44"),
         pytest.param({"user_agent": LEGACY, "service": "S3"}, 900, 1_100, id="legacy-up-to-a-second"),
         pytest.param({"user_agent": LEGACY}, 51, 40, id="legacy-dynamodb-not-sooner-than-50-ms"),
         pytest.param({"user_agent": LEGACY}, 51, 90, id="legacy-dynamodb-not-later-either"),
