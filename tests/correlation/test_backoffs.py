@@ -62,16 +62,12 @@ def cost(
         pytest.param({"user_agent": RECENT, "number": 1}, 45, 70, id="doubled"),
         pytest.param({"user_agent": RECENT, "error": THROTTLED, "number": 1}, 1_900, 2_100, id="throttled-doubled"),
         pytest.param({"user_agent": RECENT, "error": THROTTLED, "number": 10}, 19_900, 20_100, id="20-s-at-most"),
-        pytest.param({"user_agent": EARLIER}, 900, 1_100, id="before-1.44-up-to-a-second"),
-        pytest.param({"user_agent": AIO_EARLIER}, 900, 1_100, id="aiobotocore-with-a-botocore-before-1.44"),
-        pytest.param({"user_agent": LEGACY, "service": "S3"}, 900, 1_100, id="legacy-up-to-a-second"),
         pytest.param({"user_agent": LEGACY}, 51, 40, id="legacy-dynamodb-not-sooner-than-50-ms"),
         pytest.param({"user_agent": LEGACY}, 51, 90, id="legacy-dynamodb-not-later-either"),
         pytest.param({"user_agent": LEGACY, "number": 2}, 201, 51, id="legacy-dynamodb-doubled-twice"),
         pytest.param({"user_agent": NOT_TOLD}, 51, 20, id="not-told-is-legacy"),
         pytest.param({"user_agent": NOT_TOLD}, 51, 400, id="not-told-is-legacy-not-standard"),
         pytest.param({"user_agent": NOT_TOLD, "error": THROTTLED}, 51, 400, id="legacy-throttled-the-same"),
-        pytest.param({"user_agent": NOT_TOLD, "service": "S3"}, 900, 1_100, id="not-told-others-up-to-a-second"),
         pytest.param({"user_agent": REPLACED}, 40, 400, id="replaced-user-agent-short"),
         pytest.param({"user_agent": CUT}, 40, 400, id="cut-user-agent-short"),
         pytest.param({"user_agent": REPLACED, "error": THROTTLED}, 900, 1_500, id="replaced-throttled-up-to-a-second"),
@@ -82,6 +78,21 @@ def cost(
 def test_known_backoffs(given: dict[str, Any], likelier_ms: int, than_ms: int) -> None:
     """The backoff depends on the SDK, its version and mode, the service, the error and the number of the attempt."""
     assert cost(likelier_ms, **given) < cost(than_ms, **given)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        pytest.param({"user_agent": EARLIER}, id="before-1.44"),
+        pytest.param({"user_agent": AIO_EARLIER}, id="aiobotocore-with-a-botocore-before-1.44"),
+        pytest.param({"user_agent": LEGACY, "service": "S3"}, id="legacy"),
+        pytest.param({"user_agent": NOT_TOLD, "service": "S3"}, id="not-told-is-legacy"),
+        pytest.param({"user_agent": RECENT, "error": THROTTLED}, id="throttled"),
+    ],
+)
+def test_long_backoffs(given: dict[str, Any]) -> None:
+    """Each backoff up to a second is as likely as any other, and a longer one is less so."""
+    assert cost(1, **given) == cost(900, **given) < cost(1_100, **given)
 
 
 def test_mode_that_is_not_told_may_be_standard() -> None:
