@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from csm_otel.correlation.backoffs import MAX_UNCERTAIN_COST
 from csm_otel.correlation.chains import MISSING_COST, Chain
 
 if TYPE_CHECKING:
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 # Costs are in nats.
 _AMBIGUITY_MARGIN = 4.0  # an assignment that costs this much more is a fiftieth as likely
 _MAX_PLAUSIBLE_COST = 10.0  # 8 ms between receipts, or 25 ms between starts; above it, an attempt was more often lost
-_BACKOFF_COST = 7.0  # of one that is usual, but uniform over a second
 _MAX_DEPTH = 3  # displacements in a row
 _MAX_STEPS = 500  # candidates examined in one search
 
@@ -57,7 +57,7 @@ class PendingCall:
         if self.waits and missing > 0:
             return True
         excess_cost = self.assigned.cost - MISSING_COST * missing - _MAX_PLAUSIBLE_COST
-        return excess_cost > 0 and excess_cost > _BACKOFF_COST * (len(self.assigned.attempts) - 1)
+        return excess_cost > 0 and excess_cost > MAX_UNCERTAIN_COST * (len(self.assigned.attempts) - 1)
 
     def min_cost_without(self, attempts: frozenset[int]) -> float:
         """Return the cost of its cheapest candidate with none of these attempts."""

@@ -51,6 +51,8 @@ _MARGIN, _MARGIN_MS = 0.1, 1.0
 _SHARE_OF_OTHERS = 0.2
 _MAX_SENDERS = 1024
 
+MAX_UNCERTAIN_COST = 10.0
+"""The most that a backoff costs, in nats, where several are possible: the program may have set still another."""
 # Costs are in nats, relative to a backoff that is uniform over so many ms.
 _USUAL_MS = 25.0
 # An attempt in a long backoff probably belongs to a call that has not arrived, as it still waits for its next attempt.
@@ -160,7 +162,7 @@ class PossibleBackoffs:
             if len(bounds) == 1:
                 return cost
             likelihood += self.shares[index] * exp(-cost)
-        return -log(likelihood) if bounds else 0.0
+        return min(-log(likelihood), MAX_UNCERTAIN_COST) if bounds else 0.0
 
     def bounds_after(self, event: ApiCallAttempt, number: int) -> tuple[_Bounds, ...]:
         """Return the bounds after the ``number``-th attempt."""

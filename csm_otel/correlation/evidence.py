@@ -28,6 +28,7 @@ from __future__ import annotations
 from math import exp, log, log1p
 from typing import TYPE_CHECKING
 
+from csm_otel.correlation.backoffs import MAX_UNCERTAIN_COST
 from csm_otel.csm.events import Dialect
 from csm_otel.csm.times import NS_PER_MS
 
@@ -140,7 +141,8 @@ def backoff_ms(attempt: Observed[ApiCallAttempt], successor: Observed[ApiCallAtt
 
 def _since_sent_cost(late_ms: float) -> float:
     """Return the cost of a PHP retry: it begins, and waits, as soon as the datagram of the failed attempt is sent."""
-    return _EARLY_COST + _gap_cost(-late_ms, _READINGS_MS) if late_ms < 0 else _gap_cost(late_ms - 1.0, _READINGS_MS)
+    cost = _gap_cost(late_ms - 1.0, _READINGS_MS) if late_ms >= 0 else _EARLY_COST + _gap_cost(-late_ms, _READINGS_MS)
+    return min(cost, MAX_UNCERTAIN_COST)  # the program may have done something else meanwhile
 
 
 def _contended_cost(gap_ms: float, usual_ms: float, waits: float, exponent: int, scale_ms: float) -> float:
