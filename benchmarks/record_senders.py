@@ -14,13 +14,9 @@ a line of JSON to NOTES_FILE for each datagram, in the order of sending: ``port`
 from __future__ import annotations
 
 import argparse
-import multiprocessing
-import sys
 from pathlib import Path
 
-from record_truth import add_faults, receive, run_sender, serve, set_environment, write
-
-from csm_otel.intake.receiver import Receiver
+from record_truth import add_faults, record, write
 
 REDIRECT = (17, 307, "")
 
@@ -28,23 +24,7 @@ REDIRECT = (17, 307, "")
 def main() -> None:
     """Record and write."""
     asked = _arguments()
-    receiver = Receiver.bind("127.0.0.1", 0)
-    set_environment(asked, receiver.address[1])
-    apart = multiprocessing.get_context("spawn")
-    port, for_port = apart.Pipe(duplex=False)
-    stand_in = apart.Process(target=serve, args=(asked, for_port), daemon=True)
-    stand_in.start()
-    asked.endpoint = f"http://127.0.0.1:{port.recv()}"
-    note, for_note = apart.Pipe(duplex=False)
-    command = [*asked.program, asked.endpoint, str(asked.calls), str(asked.at_once)]
-    sender = apart.Process(target=run_sender, args=(command, for_note), daemon=True)
-    sender.start()
-    for_note.close()
-    received = receive(receiver, [note])
-    sender.join()
-    stand_in.terminate()
-    if sender.exitcode:
-        sys.exit("the sender failed")
+    received = record(asked, lambda: [[*asked.program, asked.endpoint, str(asked.calls), str(asked.at_once)]])
     write(asked, received, {"sdk": asked.sdk})
 
 

@@ -36,6 +36,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from csm_otel.intake.receiver import Receiver
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from multiprocessing.connection import Connection
 
     from csm_otel.intake.receiver import Datagram
@@ -71,26 +72,7 @@ def main() -> None:
     """Record and write."""
     asked = _arguments()
     versions = json.loads(subprocess.run([asked.python, "-c", _VERSIONS], check=True, stdout=subprocess.PIPE).stdout)
-    receiver = Receiver.bind("127.0.0.1", 0)
-    set_environment(asked, receiver.address[1])
-    apart = multiprocessing.get_context("spawn")
-    port, for_port = apart.Pipe(duplex=False)
-    stand_in = apart.Process(target=serve, args=(asked, for_port), daemon=True)
-    stand_in.start()
-    asked.endpoint = f"http://127.0.0.1:{port.recv()}"
-    senders, notes = [], []
-    for number in range(asked.processes):
-        note, for_note = apart.Pipe(duplex=False)
-        senders.append(apart.Process(target=run_sender, args=(_command(asked, number), for_note), daemon=True))
-        notes.append(note)
-        senders[-1].start()
-        for_note.close()
-    received = receive(receiver, notes)
-    for sender in senders:
-        sender.join()
-    stand_in.terminate()
-    if any(sender.exitcode for sender in senders):
-        sys.exit("a sender failed")
+    received = record(asked, lambda: [_command(asked, number) for number in range(asked.processes)])
     write(asked, received, {"sdk": "boto3", **versions})
 
 
@@ -153,6 +135,31 @@ def set_environment(asked: argparse.Namespace, csm_port: int) -> None:
         "AWS_DEFAULT_REGION": "us-east-1", "AWS_RETRY_MODE": asked.mode, "AWS_MAX_ATTEMPTS": str(asked.attempts),
         "AWS_CSM_ENABLED": "true", "AWS_CSM_HOST": "127.0.0.1", "AWS_CSM_PORT": str(csm_port),
     }  # fmt: skip
+
+
+def record(asked: argparse.Namespace, commands: Callable[[], list[list[str]]]) -> Received:
+    """Run the senders, whose commands may contain ``asked.endpoint``, against the stand-in, and receive from them."""
+    receiver = Receiver.bind("127.0.0.1", 0)
+    set_environment(asked, receiver.address[1])
+    apart = multiprocessing.get_context("spawn")
+    port, for_port = apart.Pipe(duplex=False)
+    stand_in = apart.Process(target=serve, args=(asked, for_port), daemon=True)
+    stand_in.start()
+    asked.endpoint = f"http://127.0.0.1:{port.recv()}"
+    senders, notes = [], []
+    for command in commands():
+        note, for_note = apart.Pipe(duplex=False)
+        senders.append(apart.Process(target=run_sender, args=(command, for_note), daemon=True))
+        notes.append(note)
+        senders[-1].start()
+        for_note.close()
+    received = receive(receiver, notes)
+    for sender in senders:
+        sender.join()
+    stand_in.terminate()
+    if any(sender.exitcode for sender in senders):
+        sys.exit("a sender failed")
+    return received
 
 
 class Received(NamedTuple):
