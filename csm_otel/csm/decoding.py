@@ -11,8 +11,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-import re
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from csm_otel.csm.dialects import dialect_of_keys, dialect_of_user_agent
 from csm_otel.csm.events import (
@@ -28,13 +27,17 @@ from csm_otel.csm.events import (
     Failure,
     Latencies,
 )
-from csm_otel.csm.redaction import ValueRedactor
-from csm_otel.csm.wire import Wire, WireObject, parse_lenient, parse_strict
+from csm_otel.csm.redaction import HEX_AND_DASHES, ValueRedactor, clean
+from csm_otel.csm.wire import Wire, WireObject, first_keys, parse_lenient, parse_strict
 from csm_otel.errors import MalformedDatagramError
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 _WIRE_VERSION = 1
+_CALL = "ApiCall"
+_TYPES = frozenset({_CALL, "ApiCallAttempt"})
 _MAX_TEXT_CHARS = 2048  # SDKs cut at 512; whatever sends more is not one of them
-_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 _NO_LATENCIES = Latencies()
 
 # An access key id is a prefix and base32; the first six bytes of that hold the account.
@@ -67,11 +70,12 @@ def decode(payload: bytes) -> Decoded:
     A payload with events may have the same reasons in ``rejected``, and last ``too_many``: the payload has more than
     1,024 objects, or too much that is not JSON, and the rest was not read.
     """
-    parsed = parse_strict(payload)
-    if parsed is None:
+    wire = parse_strict(payload)
+    if wire is None:
         return _decode_lenient(payload)
-    event = _event(parsed, len(payload), _redactor([parsed]))
-    return Decoded([event], (), int(_is_other_version(parsed.wire)))
+    redactor = ValueRedactor(wire.AccessKey, wire.SessionToken)
+    event = _event(wire, payload, len(payload), redactor, _remembered(wire, redactor))
+    return Decoded([event], (), int(_is_other_version(wire)))
 
 
 def account_of(access_key_id: str) -> str | None:
@@ -90,9 +94,65 @@ def account_of(access_key_id: str) -> str | None:
     return f"{account:012d}" if value & _HAS_ACCOUNT and account else None
 
 
+class _Identity(NamedTuple):
+    """The texts that most events of a sender have in common, redacted, and what follows from them."""
+
+    dialect: Dialect | None
+    """None if the user agent names no SDK: then it depends on the order of the keys."""
+    service: str
+    api: str
+    client_id: str
+    region: str | None
+    user_agent: str | None
+    fqdn: str | None
+    account_id: str | None
+    spares_hex: bool
+    """Whether redaction leaves every text of hexadecimal digits and dashes unchanged, as most request ids are."""
+
+
+def _identity(wire: Wire, redactor: ValueRedactor) -> _Identity:
+    user_agent = _free_text(wire.UserAgent, redactor)
+    return _Identity(
+        dialect=dialect_of_user_agent(user_agent or ""),
+        service=_text(wire.Service, redactor) or "",
+        api=_text(wire.Api, redactor) or "",
+        client_id=_free_text(wire.ClientId, redactor) or "",
+        region=_text(wire.Region, redactor),
+        user_agent=user_agent,
+        fqdn=_text(wire.Fqdn, redactor),
+        account_id=account_of(wire.AccessKey) if wire.AccessKey else None,
+        spares_hex=redactor.spares_hex,
+    )
+
+
+# What `_identity` returns, by texts and secrets. It keeps no secret: an entry is made only if cleaning and redaction
+# left all texts of its key as they were, so that it has no text that an event may not have; and of the secrets it has
+# only hash(), from which they cannot be computed (it is randomized, and shorter).
+_identities: dict[tuple[object, ...], _Identity] = {}
+_MAX_IDENTITIES = 1024
+_MAX_IDENTITY_CHARS = 1024
+
+
+def _remembered(wire: Wire, redactor: ValueRedactor) -> _Identity:
+    """Return the `_identity` of an event, which is the same for most events of a sender."""
+    texts = wire.Service, wire.Api, wire.ClientId, wire.Region, wire.UserAgent, wire.Fqdn
+    key = (*texts, hash(wire.AccessKey), hash(wire.SessionToken))
+    known = _identities.get(key)
+    if known is not None:
+        return known
+    identity = _identity(wire, redactor)
+    unchanged = tuple(text or "" for text in texts) == tuple(text or "" for text in identity[1:7])
+    if unchanged and sum(len(text or "") for text in texts) <= _MAX_IDENTITY_CHARS:
+        if len(_identities) >= _MAX_IDENTITIES:
+            _identities.clear()
+        _identities[key] = identity
+    return identity
+
+
 def _decode_lenient(payload: bytes) -> Decoded:
     parsed = list(parse_lenient(payload))
-    redactor = _redactor([item for item in parsed if isinstance(item, WireObject)])
+    wires = [item.wire for item in parsed if isinstance(item, WireObject)]
+    redactor = ValueRedactor(*(secret for wire in wires for secret in (wire.AccessKey, wire.SessionToken)))
     events: list[Event] = []
     rejected: list[str] = []
     other_versions = 0
@@ -100,9 +160,10 @@ def _decode_lenient(payload: bytes) -> Decoded:
         if isinstance(item, MalformedDatagramError):
             rejected.append(item.reason)
             continue
+        wire, keys = item
         try:
-            events.append(_event(item, len(payload), redactor))
-            other_versions += _is_other_version(item.wire)
+            events.append(_event(wire, keys, len(payload), redactor, _identity(wire, redactor)))
+            other_versions += _is_other_version(wire)
         except MalformedDatagramError as error:
             rejected.append(error.reason)
     if not events:
@@ -111,60 +172,79 @@ def _decode_lenient(payload: bytes) -> Decoded:
 
 
 def _is_other_version(wire: Wire) -> bool:
-    return wire.Version not in {None, _WIRE_VERSION}
+    return wire.Version is not None and wire.Version != _WIRE_VERSION
 
 
-def _redactor(objects: list[WireObject]) -> ValueRedactor:
-    """Return a redactor for the secrets of a whole datagram, cleaned like the texts that it searches."""
-    secrets = [secret for wire, _ in objects for secret in (wire.AccessKey, wire.SessionToken) if secret]
-    return ValueRedactor(*(_clean(secret) for secret in secrets))
+def _event(
+    wire: Wire, keys: bytes | Sequence[str], size_bytes: int, redactor: ValueRedactor, identity: _Identity
+) -> Event:
+    """Return the event of an object; ``keys`` are its first ones, or a payload that they are the first of.
 
-
-def _event(parsed: WireObject, size_bytes: int, redactor: ValueRedactor) -> Event:
-    wire, keys = parsed
-    if wire.Type not in {"ApiCall", "ApiCallAttempt"}:
+    Raises:
+        MalformedDatagramError: it is none.
+    """
+    if wire.Type not in _TYPES:
         raise MalformedDatagramError("unknown_type")
-    service, api = _text(wire.Service, redactor), _text(wire.Api, redactor)
-    if service is None and api is None:
+    dialect, service, api, client_id, region, user_agent, fqdn, account_id, spares_hex = identity
+    if not service and not api:
         raise MalformedDatagramError("unnamed")
-    is_call = wire.Type == "ApiCall"
-    user_agent = _free_text(wire.UserAgent, redactor)
-    common: dict[str, Any] = {
-        "dialect": dialect_of_user_agent(user_agent or "") or dialect_of_keys(keys()) or Dialect.UNKNOWN,
-        "service": service or "",
-        "api": api or "",
-        "client_id": _free_text(wire.ClientId, redactor) or "",
-        "timestamp_ms": _timestamp(wire.Timestamp),
-        "latency_ms": _latency(wire.Latency if is_call else wire.AttemptLatency),
-        "region": _text(wire.Region, redactor),
-        "user_agent": user_agent,
-        "status": _status(wire.FinalHttpStatusCode if is_call else wire.HttpStatusCode),
-        "account_id": account_of(wire.AccessKey) if wire.AccessKey else None,
-        "size_bytes": size_bytes,
-    }
-    if is_call:
+    if dialect is None:
+        dialect = dialect_of_keys(_keys(keys)) or Dialect.UNKNOWN
+    request_id = _request_id(wire.XAmznRequestId, redactor, spares_hex=spares_hex)
+    if wire.Type == _CALL:
         return ApiCall(
-            **common,
+            dialect=dialect,
+            service=service,
+            api=api,
+            client_id=client_id,
+            timestamp_ms=_timestamp(wire.Timestamp),
+            latency_ms=_latency(wire.Latency),
+            region=region,
+            user_agent=user_agent,
+            status=_status(wire.FinalHttpStatusCode),
             aws_exception=_failure(wire.FinalAwsException, wire.FinalAwsExceptionMessage, redactor),
             sdk_exception=_failure(wire.FinalSdkException, wire.FinalSdkExceptionMessage, redactor),
+            account_id=account_id,
+            size_bytes=size_bytes,
             attempt_count=_count(wire.AttemptCount),
             max_retries_exceeded=_flag(wire.MaxRetriesExceeded),
             timed_out=_flag(wire.ApiCallTimeout),
-            request_id=_text(wire.XAmznRequestId, redactor),
+            request_id=request_id,
         )
     return ApiCallAttempt(
-        **common,
+        dialect=dialect,
+        service=service,
+        api=api,
+        client_id=client_id,
+        timestamp_ms=_timestamp(wire.Timestamp),
+        latency_ms=_latency(wire.AttemptLatency),
+        region=region,
+        user_agent=user_agent,
+        status=_status(wire.HttpStatusCode),
         aws_exception=_failure(wire.AwsException, wire.AwsExceptionMessage, redactor),
         sdk_exception=_failure(wire.SdkException, wire.SdkExceptionMessage, redactor),
-        fqdn=_text(wire.Fqdn, redactor),
-        request_id=_text(wire.XAmznRequestId, redactor) or _text(wire.XAmzRequestId, redactor),
+        account_id=account_id,
+        size_bytes=size_bytes,
+        fqdn=fqdn,
+        request_id=request_id or _request_id(wire.XAmzRequestId, redactor, spares_hex=spares_hex),
         extended_request_id=_text(wire.XAmzId2, redactor),
         destination_ip=_text(wire.DestinationIp, redactor),
         connection_reused=_flag(wire.ConnectionReused),
         latencies=_latencies(wire),
         # Ruby always writes these keys, with nulls when an attempt failed before there was a request
-        not_sent=wire.Timestamp is None and wire.AttemptLatency is None and "Timestamp" in keys(),
+        not_sent=wire.Timestamp is None and wire.AttemptLatency is None and "Timestamp" in _keys(keys),
     )
+
+
+def _keys(keys: bytes | Sequence[str]) -> Sequence[str]:
+    # on demand: most senders are recognised by their user agent
+    return first_keys(keys) if isinstance(keys, bytes) else keys
+
+
+def _request_id(value: str | None, redactor: ValueRedactor, *, spares_hex: bool) -> str | None:
+    if spares_hex and value and len(value) <= _MAX_TEXT_CHARS and not value.strip(HEX_AND_DASHES):
+        return value
+    return _text(value, redactor)
 
 
 def _text(value: str | None, redactor: ValueRedactor) -> str | None:
@@ -176,14 +256,7 @@ def _free_text(value: str | None, redactor: ValueRedactor) -> str | None:
 
 
 def _printable(value: str) -> str:
-    return _clean(value[:_MAX_TEXT_CHARS])
-
-
-def _clean(value: str) -> str:
-    """Remove control characters and lone surrogates; tabs and line breaks become spaces."""
-    if value.isprintable():
-        return value.strip()
-    return _UNPRINTABLE.sub(lambda found: " " if found[0] in "\t\n\r" else "", value).strip()
+    return clean(value[:_MAX_TEXT_CHARS])
 
 
 def _failure(name: str | int | None, message: str | None, redactor: ValueRedactor) -> Failure | None:

@@ -102,7 +102,7 @@ class Ended(NamedTuple):
     """Peers that will send no more: of these processes, or of others that ended before."""
 
 
-class Failure(msgspec.Struct, frozen=True):
+class Failure(msgspec.Struct, frozen=True, gc=False):
     """An exception as sent, redacted.
 
     Either text may be empty: PHP sends no name for a network failure, C++ messages without names.
@@ -112,7 +112,7 @@ class Failure(msgspec.Struct, frozen=True):
     message: str
 
 
-class Latencies(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+class Latencies(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True, gc=False):
     """Durations of the phases of an attempt, in milliseconds, as far as its SDK measures them."""
 
     acquire_connection_ms: _Latency | None = None
@@ -131,6 +131,7 @@ class _Event(
     forbid_unknown_fields=True,
     tag_field="type",
     tag=True,
+    gc=False,  # no event can be part of a cycle
 ):
     dialect: Dialect
     service: str
@@ -153,7 +154,7 @@ class _Event(
     """Size of the payload that held it, as an estimate of the memory it uses."""
 
 
-class ApiCall(_Event, frozen=True, kw_only=True):
+class ApiCall(_Event, frozen=True, kw_only=True, gc=False):
     """One call of a client method, sent when it ends."""
 
     attempt_count: _Count | None = None
@@ -169,7 +170,7 @@ class ApiCall(_Event, frozen=True, kw_only=True):
         return self.status is not None or self.aws_exception is not None or self.sdk_exception is not None
 
 
-class ApiCallAttempt(_Event, frozen=True, kw_only=True):
+class ApiCallAttempt(_Event, frozen=True, kw_only=True, gc=False):
     """One HTTP request, sent when it has its response or has failed."""
 
     fqdn: str | None = None

@@ -57,26 +57,37 @@ _KEYWORDS = (
     "akia", "asia", "aroa", "aida", "agpa", "anpa", "anva", "apka", "abia", "acca", "asca",
     "fqog", "fwog", "iqoj", "aqod", "aqoe", "agoj", "igoj",
 )  # fmt: skip
+HEX_AND_DASHES = "0123456789abcdef-"
+"""What most request ids consist of."""
+_HEX_PIECE = re.compile(f"[{HEX_AND_DASHES}]{{{_PIECE_CHARS}}}")
+_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 _WORD = re.compile(r"\w")
 _WORD_START = re.compile(r"(?<!\w)")
 
 
+def clean(text: str) -> str:
+    """Remove control characters and lone surrogates; tabs and line breaks become spaces."""
+    if text.isprintable():
+        return text.strip()
+    return _UNPRINTABLE.sub(lambda found: " " if found[0] in "\t\n\r" else "", text).strip()
+
+
 class ValueRedactor:
-    """Redacts the secrets of one datagram in its texts. Never outlives the decoding of that datagram.
+    """Redacts the secrets of one datagram in its texts, both cleaned. Never outlives the decoding of that datagram.
 
     The sender controls both texts and secrets, so the work is linear in their sum, not in their product.
     """
 
-    __slots__ = ("_by_length", "_joined", "_medium", "_pieces", "_searched", "_short")
+    __slots__ = ("_by_length", "_joined", "_medium", "_pieces", "_searched", "_secrets", "_short")
 
     def __init__(self, *secrets: str | None) -> None:
-        known = sorted({secret for secret in secrets if secret})
-        # joined, so that many secrets cost one search; no text that is searched contains the line break
-        self._joined = "\n".join([secret for secret in known if len(secret) >= _PIECE_CHARS])
-        self._medium = [secret for secret in known if _MIN_SECRET_CHARS <= len(secret) < _PIECE_CHARS]
-        self._short = [secret for secret in known if len(secret) < _MIN_SECRET_CHARS]
+        self._secrets = secrets
+        self._joined: str | None = None
+        """All long secrets, so that many cost one search: no text that is searched contains the line break."""
+        # computed on demand, as most datagrams have only known texts
+        self._medium: list[str] = []
+        self._short: list[str] = []
         self._searched = 0
-        # computed on demand
         self._pieces: set[str] | None = None
         self._by_length: dict[int, set[str]] | None = None
 
@@ -85,8 +96,9 @@ class ValueRedactor:
 
     def redact_values(self, text: str) -> str:
         """Return ``text`` without the secrets and without any 16-character piece of them."""
-        if self._joined and self._may_share_a_piece(text):
-            text = self._redact_pieces(text)
+        joined = self._joined if self._joined is not None else self._prepare()
+        if joined and self._may_share_a_piece(text, joined):
+            text = self._redact_pieces(text, joined)
         few = len(self._medium) <= _MAX_SINGLE_SEARCHES
         for secret in self._medium if few else self._secrets_in(text, self._medium):
             text = text.replace(secret, REDACTED)
@@ -104,19 +116,32 @@ class ValueRedactor:
             text = _redact_words(text, words)
         return redact_patterns(text)
 
-    def _may_share_a_piece(self, text: str) -> bool:
-        self._searched += len(text) * len(self._joined)
+    @property
+    def spares_hex(self) -> bool:
+        """Whether no text of `HEX_AND_DASHES` is ever changed by `redact_name`: each pattern needs another letter."""
+        joined = self._prepare()
+        return not _HEX_PIECE.search(joined) and all(secret.strip(HEX_AND_DASHES) for secret in self._medium)
+
+    def _prepare(self) -> str:
+        known = sorted({clean(secret) for secret in self._secrets if secret} - {""})
+        self._joined = "\n".join([secret for secret in known if len(secret) >= _PIECE_CHARS])
+        self._medium = [secret for secret in known if _MIN_SECRET_CHARS <= len(secret) < _PIECE_CHARS]
+        self._short = [secret for secret in known if len(secret) < _MIN_SECRET_CHARS]
+        return self._joined
+
+    def _may_share_a_piece(self, text: str, joined: str) -> bool:
+        self._searched += len(text) * len(joined)
         if self._searched > _MAX_SEARCHED:
             return True
         # a hot path: a loop is cheaper than any()
-        for at in range(0, len(text) - _BLOCK_CHARS + 1, _BLOCK_CHARS):
-            if text[at : at + _BLOCK_CHARS] in self._joined:
+        for at in range(0, len(text) - _BLOCK_CHARS + 1, _BLOCK_CHARS):  # ruff: ignore[reimplemented-builtin]
+            if text[at : at + _BLOCK_CHARS] in joined:
                 return True
         return False
 
-    def _redact_pieces(self, text: str) -> str:
+    def _redact_pieces(self, text: str, joined: str) -> str:
         if self._pieces is None:
-            self._pieces = set(_windows(self._joined, _PIECE_CHARS))
+            self._pieces = set(_windows(joined, _PIECE_CHARS))
         kept: list[str] = []
         done = 0
         for at, piece in enumerate(_windows(text, _PIECE_CHARS)):

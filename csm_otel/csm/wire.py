@@ -21,7 +21,7 @@ from csm_otel.csm.dialects import DISTINGUISHING_KEYS
 from csm_otel.errors import MalformedDatagramError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
 MAX_OBJECTS = 1024  # in one datagram: 65,535 bytes hold no more than some 900 events of the smallest useful kind
 # After a syntax error, parsing resumes at the next line, which the failed parse may already have consumed: quadratic
@@ -97,20 +97,24 @@ class WireObject(NamedTuple):
     """One parsed object."""
 
     wire: Wire
-    keys: Callable[[], list[str]]
-    """Returns the first keys in order. Computed on demand: most senders are recognised by their user agent."""
+    keys: list[str]
+    """The first keys in order."""
 
 
-def parse_strict(payload: bytes) -> WireObject | None:
+def parse_strict(payload: bytes) -> Wire | None:
     """Return the object, or None if the payload is anything but one object with known keys of the right types.
 
     None instead of an exception, which would carry parts of the payload along as the context of later ones.
     """
     try:
-        wire = _decoder.decode(payload)
+        return _decoder.decode(payload)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
-    return WireObject(wire, lambda: [key[1].decode() for key in islice(_KEY.finditer(payload), DISTINGUISHING_KEYS)])
+
+
+def first_keys(payload: bytes) -> list[str]:
+    """Return the first keys, in order, of a payload that `parse_strict` accepts."""
+    return [key[1].decode() for key in islice(_KEY.finditer(payload), DISTINGUISHING_KEYS)]
 
 
 def parse_lenient(payload: bytes) -> Iterator[WireObject | MalformedDatagramError]:
@@ -124,7 +128,7 @@ def parse_lenient(payload: bytes) -> Iterator[WireObject | MalformedDatagramErro
             yield MalformedDatagramError("too_many")
             return
         if isinstance(value, dict):
-            yield WireObject(_wire(value), list(value)[:DISTINGUISHING_KEYS].copy)
+            yield WireObject(_wire(value), list(islice(value, DISTINGUISHING_KEYS)))
         else:
             yield value if isinstance(value, MalformedDatagramError) else MalformedDatagramError("not_an_object")
 

@@ -577,3 +577,50 @@ def test_anything_has_twelve_digits_or_none(text: str) -> None:
     account = account_of(text)
 
     assert account is None or (len(account) == 12 and account.isdigit())
+
+
+CANARY = "AKIACANARY7CANARY7CA"
+SECRETS = [None, "", "test", "us-east-1", "GetObject", "deadbeef" * 2, "boto3-canary-16ch", CANARY, TOKEN]
+TEXT_FIELDS = ["Service", "Api", "ClientId", "Region", "UserAgent", "Fqdn", "XAmznRequestId", "AwsExceptionMessage"]
+texts = st.sampled_from([*SECRETS, "us-east-1\n", f" x{CANARY}", "0aa8b3a0-7a55-11ee-b962-0242ac120002", "mine/1.0"])
+datagrams = st.fixed_dictionaries(
+    {"AccessKey": st.sampled_from(SECRETS), "SessionToken": st.sampled_from(SECRETS)},
+    optional=dict.fromkeys(TEXT_FIELDS, texts),
+)
+
+
+@given(st.lists(datagrams, max_size=6), st.sampled_from([Dialect.BOTOCORE, Dialect.PHP]))
+def test_remembered_texts_make_no_difference(fields: list[dict[str, Any]], dialect: Dialect) -> None:
+    """A payload gives the same events whatever was decoded before."""
+    payloads = [attempt(dialect, **one) for one in fields]
+    decoding._identities.clear()
+    warm = [decode(payload) for payload in payloads * 2]
+
+    for payload, decoded in zip(payloads * 2, warm, strict=True):
+        decoding._identities.clear()
+        assert decode(payload) == decoded
+
+
+@pytest.mark.parametrize("field", TEXT_FIELDS)
+@pytest.mark.parametrize("secret", ["AccessKey", "SessionToken"])
+def test_no_secret_is_remembered(field: str, secret: str) -> None:
+    """Neither the secrets of a datagram nor a text with one of them in it are kept after decoding."""
+    decoding._identities.clear()
+
+    decode(attempt(**{secret: CANARY, field: f"a text with {CANARY} in it"}))
+    decode(attempt(**{secret: CANARY}))
+    decode(attempt(**{field: CANARY}))
+
+    assert decoding._identities, "else there is nothing to see"
+    assert CANARY not in repr(decoding._identities)
+
+
+def test_few_texts_are_remembered() -> None:
+    """A flood of senders does not fill the memory, nor do long texts."""
+    decoding._identities.clear()
+    decode(attempt(UserAgent="x" * 2000))
+    assert not decoding._identities
+
+    for number in range(3000):
+        decode(attempt(ClientId=f"sender {number}"))
+    assert len(decoding._identities) <= 1024

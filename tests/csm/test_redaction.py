@@ -212,10 +212,35 @@ def test_secret_goes_by_value(text: str, kept: str) -> None:
 )
 def test_short_secrets(secret: str, text: str, message: str, field: str) -> None:
     """A short secret such as ``test`` is redacted in free text as a word, never within a name."""
-    redactor = ValueRedactor(secret, None)
+    redactor = ValueRedactor(secret)
 
     assert redactor.redact_message(text) == message
     assert redactor.redact_values(text) == field
+
+
+@pytest.mark.parametrize(
+    ("secret", "is_spared"),
+    [
+        pytest.param(KEY, True, id="access-key"),
+        pytest.param(f"IQoJb3JpZ2luX2Vj{'deadbeef' * 2}", False, id="token-with-a-piece"),
+        pytest.param("test", True, id="short"),
+        pytest.param("deadbeef", False, id="medium"),
+        pytest.param("deadbeefs", True, id="medium-with-another-letter"),
+        pytest.param(f"x{'0' * 16}x", False, id="piece"),
+        pytest.param(f"x{'0' * 15}x", True, id="less-than-a-piece"),
+    ],
+)
+def test_hexadecimal_ids_are_spared(secret: str, *, is_spared: bool) -> None:
+    """Whether ids of hexadecimal digits and dashes are never redacted follows from the secrets alone."""
+    assert ValueRedactor(secret).spares_hex is is_spared
+
+
+@given(secret=st.text("abf0-X", max_size=40), text=st.text("abcdf0-", max_size=60))
+def test_spared_ids(secret: str, text: str) -> None:
+    """Such an id then comes out unchanged."""
+    redactor = ValueRedactor(secret)
+    if redactor.spares_hex:
+        assert redactor.redact_name(text) == text
 
 
 def test_many_short_secrets() -> None:
@@ -240,7 +265,7 @@ class Searched(str):  # ruff: ignore[subclass-builtin] - the rest of what it doe
 def test_searching_is_bounded() -> None:
     """The characters searched are bounded, however long a secret and the texts of its datagram are."""
     redactor = ValueRedactor("a" * 30_000)
-    searched = redactor._joined = Searched(redactor._joined)
+    searched = redactor._joined = Searched(redactor._prepare())
     searched.characters = 0
 
     for text in ["aaaabaaa" * 256, "a" * 2_048] * 8:
