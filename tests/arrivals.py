@@ -7,15 +7,21 @@ about it.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, SupportsIndex
 
 from datagrams import BASE_MS, attempt, call
 
 from csm_otel.correlation.correlator import Correlator, CorrelatorLimits
+from csm_otel.correlation.group import Group
 from csm_otel.correlation.released import OrphanAttempt, Reason, Released
 from csm_otel.csm.decoding import decode
 from csm_otel.csm.events import ApiCallAttempt, Dialect, Peer
 from csm_otel.csm.times import NS_PER_MS
+
+if TYPE_CHECKING:
+    from csm_otel.correlation.backoffs import Learner
+    from csm_otel.correlation.released import Observed
+    from csm_otel.csm.events import ApiCall
 
 GRACE, WAIT = CorrelatorLimits().grace_seconds, CorrelatorLimits().attempt_wait_seconds
 BOTOCORE, GO, RUBY, PHP, JS = Dialect.BOTOCORE, Dialect.GO, Dialect.RUBY, Dialect.PHP, Dialect.JS
@@ -135,3 +141,31 @@ def all_released(*arrivals: Arrival, limits: CorrelatorLimits | None = None) -> 
     released += correlator.flush()
     assert (correlator.pending_events, correlator.pending_bytes) == (0, 0)
     return released
+
+
+class _SearchingGroup(Group):
+    def certain_attempt(self, call: Observed[ApiCall]) -> None:
+        """Return None, so that every call is decided by a search."""
+
+
+class _SearchingGroups(list[Group]):  # ruff: ignore[subclass-builtin] - only these methods are used
+    """Spare groups that never run out."""
+
+    def __init__(self, learner: Learner) -> None:
+        super().__init__()
+        self._learner = learner
+
+    def __bool__(self) -> bool:
+        return True
+
+    def pop(self, index: SupportsIndex = -1) -> Group:
+        """Return a new group."""
+        del index
+        return _SearchingGroup(self._learner)
+
+
+def searching_correlator(limits: CorrelatorLimits | None = None) -> Correlator:
+    """Return a correlator that decides every call by a search, even where there is nothing to choose."""
+    correlator = Correlator(limits)
+    correlator._spare = _SearchingGroups(correlator._learner)
+    return correlator

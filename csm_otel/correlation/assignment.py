@@ -11,17 +11,23 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from csm_otel.correlation.backoffs import MAX_UNCERTAIN_COST
 from csm_otel.correlation.chains import MISSING_COST, Chain
+from csm_otel.correlation.evidence import first_cost, is_close, last_cost
 
 if TYPE_CHECKING:
     from csm_otel.correlation.pending import PendingAttempts
     from csm_otel.correlation.released import Observed
-    from csm_otel.csm.events import ApiCall
+    from csm_otel.csm.events import ApiCall, ApiCallAttempt
 
 # Costs are in nats.
 _AMBIGUITY_MARGIN = 4.0  # an assignment that costs this much more is a fiftieth as likely
 _MAX_PLAUSIBLE_COST = 10.0  # 8 ms between receipts, or 25 ms between starts; above it, an attempt was more often lost
 _MAX_DEPTH = 3  # displacements in a row
 _MAX_STEPS = 500  # candidates examined in one search
+
+
+def is_plausible(attempt: Observed[ApiCallAttempt], call: Observed[ApiCall]) -> bool:
+    """Whether an attempt is plausible as the only one of a call."""
+    return is_close(attempt, call) or last_cost(attempt, call) + first_cost(attempt, call) <= _MAX_PLAUSIBLE_COST
 
 
 class PendingCall:

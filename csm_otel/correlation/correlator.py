@@ -11,7 +11,8 @@ fields.
   call, the last ends with the call and its result, and each one before failed and was over when the next began
   (`matching`, `chains`). The cost of a chain is its negative log-likelihood, from the gaps between clock readings,
   between receipts, and between one attempt and the next (`evidence`).
-- A call that does not compete with others for its attempts is released at once. Concurrent calls of one API compete:
+- A call that does not compete with others for its attempts is released at once; most calls have one attempt, which
+  alone fits, so that not even its cost has to be known. Concurrent calls of one API compete:
   they stay pending, for a grace period at most, until the calls that compete have all arrived and are assigned attempts
   at the minimum total cost (`assignment`). Then all of them are *settled* and released (`group`).
 - There are more chains than can be examined: a call has a few candidates, the cheapest of all pending attempts. Among
@@ -45,7 +46,7 @@ import msgspec
 
 from csm_otel.correlation.backoffs import Learner
 from csm_otel.correlation.group import Group
-from csm_otel.correlation.released import CorrelatedCall, Observed, OrphanAttempt, Reason, Released
+from csm_otel.correlation.released import CorrelatedCall, E, Observed, OrphanAttempt, Reason, Released
 from csm_otel.csm.events import ApiCall, ApiCallAttempt, Dialect, Event, Peer
 from csm_otel.csm.times import NS_PER_MS, TimestampMode, interval_of
 
@@ -56,6 +57,7 @@ if TYPE_CHECKING:
 _STABLE_PORT = frozenset({Dialect.BOTOCORE, Dialect.CPP, Dialect.JAVA})
 # Ruby sends the call first; .NET sends from concurrent tasks; JavaScript resolves a host name for every datagram.
 _MAY_REORDER = frozenset({Dialect.RUBY, Dialect.DOTNET, Dialect.JS, Dialect.UNKNOWN})
+_MAX_SPARE_GROUPS = 64
 # Times further than this from the receipt are those of a stepped or unsynchronised clock, not of a slow delivery.
 _MAX_SKEW_NS = 10 * 60 * 1000 * NS_PER_MS
 
@@ -73,18 +75,14 @@ class CorrelatorLimits(msgspec.Struct, frozen=True, kw_only=True):
     """In bytes of payload. Beyond either bound the oldest events are evicted."""
 
 
-class _GroupKey(NamedTuple):
-    host: str
-    port: int
-    client_id: str
-    service: str
-    api: str
-    dialect: Dialect
+_GroupKey = tuple[str, int, str, str, str, Dialect]
+"""Host, port, client id, service, API, dialect."""
 
 
 class _Entry(NamedTuple):
     deadline: float
     group_key: _GroupKey
+    group: Group
     peer: Peer
     size_bytes: int
 
@@ -110,6 +108,8 @@ class Correlator:
         self._limits = limits or CorrelatorLimits()
         self._timestamp_mode = TimestampMode(timestamp_mode)  # it is compared by identity
         self._groups: dict[_GroupKey, Group] = {}
+        self._spare: list[Group] = []
+        """Empty groups, to be used again: calls made one after the other empty their group each time."""
         self._learner = Learner()
         # Both in order of arrival, hence of deadlines: the waits are constant.
         self._attempts: OrderedDict[int, _Entry] = OrderedDict()
@@ -134,14 +134,16 @@ class Correlator:
 
         ``received_ns`` is the wall time of receipt in epoch nanoseconds, ``now`` monotonic seconds.
         """
-        observed = self._observe(event, peer, received_ns)
         group_key = _group_key_of(event, peer)
-        released: list[Released] = []
+        group = self._groups.get(group_key)
+        if group is None:
+            group = self._groups[group_key] = self._spare.pop() if self._spare else Group(self._learner)
         if isinstance(event, ApiCall):
-            released.extend(self._receive_call(observed, group_key, now))  # type: ignore[arg-type]
+            released = self._receive_call(self._observe(event, peer, received_ns), group_key, group, now)
         else:
-            released.extend(self._receive_attempt(observed, group_key, now))  # type: ignore[arg-type]
-        released.extend(self._evict())
+            released = self._receive_attempt(self._observe(event, peer, received_ns), group_key, group, now)
+        if self.pending_events > self._limits.pending_events or self._pending_bytes > self._limits.pending_bytes:
+            released += self._evict()
         return released
 
     def next_deadline(self) -> float | None:
@@ -177,7 +179,7 @@ class Correlator:
                 released.append(self._release(next(iter(queue)), Reason.FLUSHED))
         return released
 
-    def _observe(self, event: Event, peer: Peer, received_ns: int) -> Observed[Event]:
+    def _observe(self, event: E, peer: Peer, received_ns: int) -> Observed[E]:
         start_ns, end_ns = interval_of(event, received_ns=received_ns, mode=self._timestamp_mode)
         match_start_ns, match_end_ns = start_ns, end_ns
         if abs(received_ns - end_ns) > _MAX_SKEW_NS and event.dialect is not Dialect.RUBY:
@@ -192,23 +194,23 @@ class Correlator:
             match_end_ns=match_end_ns,
         )
 
-    def _receive_call(self, call: Observed[ApiCall], group_key: _GroupKey, now: float) -> list[Released]:
+    def _receive_call(self, call: Observed[ApiCall], group_key: _GroupKey, group: Group, now: float) -> list[Released]:
+        attempt = group.certain_attempt(call)
+        if attempt is not None:
+            attempts = (self._remove_attempt(attempt),)
+            return [CorrelatedCall(call=call, attempts=attempts, missing=0, ambiguous=False, reason=Reason.COMPLETE)]
         key = self._next_key()
         deadline = now + self._limits.grace_seconds
-        self._add(self._calls, key, _Entry(deadline, group_key, call.peer, call.event.size_bytes))
-        return self._release_settled(self._group(group_key).add_call(key, call, waits=_may_precede_attempts(call)))
+        self._add(self._calls, key, _Entry(deadline, group_key, group, call.peer, call.event.size_bytes))
+        return self._release_settled(group.add_call(key, call, waits=_may_precede_attempts(call)))
 
-    def _receive_attempt(self, attempt: Observed[ApiCallAttempt], group_key: _GroupKey, now: float) -> list[Released]:
+    def _receive_attempt(
+        self, attempt: Observed[ApiCallAttempt], group_key: _GroupKey, group: Group, now: float
+    ) -> list[Released]:
         key = self._next_key()
         deadline = now + self._limits.attempt_wait_seconds
-        self._add(self._attempts, key, _Entry(deadline, group_key, attempt.peer, attempt.event.size_bytes))
-        return self._release_settled(self._group(group_key).add_attempt(key, attempt))
-
-    def _group(self, group_key: _GroupKey) -> Group:
-        group = self._groups.get(group_key)
-        if group is None:
-            group = self._groups[group_key] = Group(self._learner)
-        return group
+        self._add(self._attempts, key, _Entry(deadline, group_key, group, attempt.peer, attempt.event.size_bytes))
+        return self._release_settled(group.add_attempt(key, attempt))
 
     def _release_settled(self, settled: list[int]) -> list[Released]:
         return [self._release_call(key, Reason.COMPLETE) for key in settled]
@@ -216,32 +218,36 @@ class Correlator:
     def _release(self, key: int, reason: Reason) -> Released:
         if key in self._calls:
             return self._release_call(key, reason)
-        owner = self._groups[self._attempts[key].group_key].owner_of(key)
+        owner = self._attempts[key].group.owner_of(key)
         if owner is not None:
             return self._release_call(owner, reason)
         return OrphanAttempt(attempt=self._remove_attempt(key), reason=reason)
 
     def _release_call(self, key: int, reason: Reason) -> CorrelatedCall:
         entry = self._remove(self._calls, key)
-        group = self._groups[entry.group_key]
+        group = entry.group
         if reason in (Reason.EXPIRED, Reason.ENDED) and not group.is_incomplete(key):
             reason = Reason.COMPLETE  # it was pending only because of competing calls
         call = group.call(key)
         match = group.remove_call(key)
-        attempts = tuple(self._remove_attempt(attempt) for attempt in match.attempts)
-        if not group:
-            self._groups.pop(entry.group_key, None)
+        attempts = tuple([self._remove_attempt(attempt) for attempt in match.attempts])
+        if not match.attempts:
+            self._drop_if_empty(entry)
         return CorrelatedCall(
             call=call, attempts=attempts, missing=match.missing, ambiguous=match.ambiguous, reason=reason
         )
 
     def _remove_attempt(self, key: int) -> Observed[ApiCallAttempt]:
         entry = self._remove(self._attempts, key)
-        group = self._groups[entry.group_key]
-        attempt = group.remove_attempt(key)
-        if not group:
-            del self._groups[entry.group_key]
+        attempt = entry.group.remove_attempt(key)
+        self._drop_if_empty(entry)
         return attempt
+
+    def _drop_if_empty(self, entry: _Entry) -> None:
+        if not entry.group:
+            del self._groups[entry.group_key]
+            if len(self._spare) < _MAX_SPARE_GROUPS:
+                self._spare.append(entry.group)
 
     def _add(self, queue: OrderedDict[int, _Entry], key: int, entry: _Entry) -> None:
         queue[key] = entry
@@ -279,4 +285,4 @@ def _may_precede_attempts(call: Observed[ApiCall]) -> bool:
 
 def _group_key_of(event: Event, peer: Peer) -> _GroupKey:
     port = peer.port if event.dialect in _STABLE_PORT else 0
-    return _GroupKey(peer.host, port, event.client_id, event.service, event.api, event.dialect)
+    return peer.host, port, event.client_id, event.service, event.api, event.dialect

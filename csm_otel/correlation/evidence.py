@@ -56,6 +56,9 @@ _EARLY_COST = 5.0  # of a start before the call's own by the same clock
 _REVERSED_COST_PER_MS = 20.0
 _MAX_REVERSED_COST = 8.0
 
+# Gaps that are cheap for every dialect.
+_CLOSE_RECEIPTS_NS, _CLOSE_STARTS_NS, _CLOSE_ENDS_NS = 400_000, 2 * NS_PER_MS, NS_PER_MS
+
 # Of the gap between the receipts of PHP's attempt and call: usual length, exponent of the cost, and its maximum, which
 # does not make an attempt implausible.
 _PHP_MS, _PHP_EXPONENT, _MAX_PHP_COST = 1.0, 1.5, 9.0
@@ -98,6 +101,16 @@ def last_cost(attempt: Observed[ApiCallAttempt], call: Observed[ApiCall]) -> flo
     ends_ms = abs(call.match_end_ns - attempt.match_end_ns) / NS_PER_MS
     usual_ms = _QUEUED_RECEIPTS_MS if call.peer.is_loopback else _REMOTE_RECEIPTS_MS
     return _gap_cost(receipts_ms, usual_ms) + _gap_cost(ends_ms - 1.0, _READINGS_MS)
+
+
+def is_close(attempt: Observed[ApiCallAttempt], call: Observed[ApiCall]) -> bool:
+    """Whether all gaps between a call and its only attempt are so short that they cost less than 10 nats together."""
+    return (
+        0 <= call.received_ns - attempt.received_ns <= _CLOSE_RECEIPTS_NS
+        and 0 <= attempt.match_start_ns - call.match_start_ns <= _CLOSE_STARTS_NS
+        and -_CLOSE_ENDS_NS <= attempt.match_end_ns - call.match_end_ns <= _CLOSE_ENDS_NS
+        and attempt.received_ns <= call.match_end_ns + NS_PER_MS
+    )
 
 
 def retry_cost(

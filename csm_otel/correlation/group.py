@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from msgspec.structs import replace
 
-from csm_otel.correlation.assignment import Assignment, PendingCall
+from csm_otel.correlation.assignment import Assignment, PendingCall, is_plausible
 from csm_otel.correlation.chains import Chain, candidate_chains, with_attempt
 from csm_otel.correlation.evidence import backoff_ms, first_cost, last_cost
 from csm_otel.correlation.matching import (
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from csm_otel.csm.events import ApiCallAttempt
 
 _MAX_COMPONENT = 64  # calls; a larger component is never settled, its calls leave at their deadlines
+_MAX_ATTEMPTS_CHECKED = 32  # for a call that may leave at once
 _MAX_WAITING_CHECKED = 32  # calls waiting for attempts that are checked for each new attempt
 _MAX_RESENT_CHECKED = 32  # of the attempts that a new call may not count: a network swaps neighbours
 _WITHOUT_MIDDLE = 2  # attempts of a call: a first and a last one
@@ -72,6 +73,24 @@ class Group:
         """Return how many events are pending."""
         return len(self._attempts) + len(self._calls)
 
+    def certain_attempt(self, call: Observed[ApiCall]) -> int | None:
+        """Return the key of the attempt with which a new call may leave at once, or None.
+
+        It is the one of a call that expects one and has one candidate, which no other call wants and which surely is
+        plausible. `add_call` would settle such a call with it, at much greater cost.
+        """
+        if call.event.attempt_count not in {1, None} or is_sent_first(call) or self._resent:
+            return None
+        if len(self._attempts) > _MAX_ATTEMPTS_CHECKED:
+            return None
+        certain = None
+        for key, attempt in self._attempts.items():
+            if may_be_last(attempt.event, call.event) and fits(attempt, call):
+                if certain is not None or key in self._competing or key in self._assignment.extras:
+                    return None
+                certain = key
+        return certain if certain is not None and is_plausible(self._attempts[certain], call) else None
+
     def add_call(self, key: int, call: Observed[ApiCall], *, waits: bool) -> list[int]:
         """Add a call and return the keys of the calls that this settles.
 
@@ -93,6 +112,8 @@ class Group:
         if attempt.event.dialect is Dialect.RUBY and may_be_resent(attempt.event):
             self._resent[key] = None
             self._assign_extra(key)
+        if not self._waiting:
+            return []
         reassigned: list[PendingCall] = []
         recomputed = 0
         for pending in self._latest_waiting():

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from csm_otel.correlation.matching import END_MAY_OVERRUN, fits, slack_ns, start_is_known
 
 if TYPE_CHECKING:
+    from collections.abc import ItemsView
+
     from csm_otel.correlation.released import Observed
     from csm_otel.csm.events import ApiCall, ApiCallAttempt
 
@@ -23,6 +25,8 @@ class PendingAttempts:
     def __init__(self) -> None:
         """Start empty."""
         self._attempts: dict[int, Observed[ApiCallAttempt]] = {}
+        self._unindexed: dict[int, Observed[ApiCallAttempt]] = {}
+        """Those that are in no list yet: most attempts leave before any list is needed."""
         self._by_start: list[tuple[int, int]] = []
         self._by_end: list[tuple[int, int]] = []
         self._timeless: list[int] = []
@@ -39,18 +43,19 @@ class PendingAttempts:
         """Return a pending attempt."""
         return self._attempts[key]
 
+    def items(self) -> ItemsView[int, Observed[ApiCallAttempt]]:
+        """Return the keys with their attempts, in order of arrival."""
+        return self._attempts.items()
+
     def add(self, key: int, attempt: Observed[ApiCallAttempt]) -> None:
         """Add an attempt."""
-        self._attempts[key] = attempt
-        if attempt.event.not_sent:
-            self._timeless.append(key)
-            return
-        insort(self._by_start, (attempt.match_start_ns, key))
-        insort(self._by_end, (attempt.match_end_ns, key))
+        self._attempts[key] = self._unindexed[key] = attempt
 
     def remove(self, key: int) -> Observed[ApiCallAttempt]:
         """Remove an attempt and return it."""
         attempt = self._attempts.pop(key)
+        if self._unindexed.pop(key, None):
+            return attempt
         if attempt.event.not_sent:
             del self._timeless[bisect_left(self._timeless, key)]
             return attempt
@@ -58,8 +63,18 @@ class PendingAttempts:
         del self._by_end[bisect_left(self._by_end, (attempt.match_end_ns, key))]
         return attempt
 
+    def _index(self) -> None:
+        for key, attempt in self._unindexed.items():
+            if attempt.event.not_sent:
+                self._timeless.append(key)
+            else:
+                insort(self._by_start, (attempt.match_start_ns, key))
+                insort(self._by_end, (attempt.match_end_ns, key))
+        self._unindexed.clear()
+
     def eligible_for(self, call: Observed[ApiCall], *, after: int = -1) -> dict[int, Observed[ApiCallAttempt]]:
         """Return the attempts that fit a call, a bounded number, in order of arrival, with keys above ``after``."""
+        self._index()
         slack = slack_ns(call.event.dialect)
         starts, ends = self._by_start, self._by_end
         first, start_limit, end_limit = 0, len(starts), len(ends)
@@ -78,4 +93,5 @@ class PendingAttempts:
 
     def latest(self) -> dict[int, Observed[ApiCallAttempt]]:
         """Return the attempts that ended last, a bounded number, in order of arrival."""
+        self._index()
         return {key: self._attempts[key] for key in sorted(key for _, key in self._by_end[-_MAX_BY_END:])}

@@ -9,10 +9,11 @@ import msgspec
 
 from csm_otel.csm.events import ApiCall, ApiCallAttempt, Event, Peer
 
+E = TypeVar("E", bound=Event)
 E_co = TypeVar("E_co", bound=Event, covariant=True)
 
 
-class Observed(msgspec.Struct, Generic[E_co], frozen=True, kw_only=True):
+class Observed(msgspec.Struct, Generic[E_co], frozen=True, kw_only=True, gc=False):
     """An event with its source and its times in epoch nanoseconds."""
 
     event: E_co
@@ -40,7 +41,7 @@ class Reason(StrEnum):
     """Its sender has ended."""
 
 
-class CorrelatedCall(msgspec.Struct, frozen=True, kw_only=True):
+class CorrelatedCall(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A call with its attempts in order of time, the last one last."""
 
     call: Observed[ApiCall]
@@ -52,7 +53,7 @@ class CorrelatedCall(msgspec.Struct, frozen=True, kw_only=True):
     reason: Reason
 
 
-class OrphanAttempt(msgspec.Struct, frozen=True, kw_only=True):
+class OrphanAttempt(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """An attempt whose call was not received."""
 
     attempt: Observed[ApiCallAttempt]

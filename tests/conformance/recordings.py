@@ -81,9 +81,9 @@ def recording(name: str) -> list[Recorded]:
     return read(folder / f"{name}{SUFFIX}")
 
 
-def play(recorded: Iterable[Recorded]) -> Played:
-    """Feed datagrams to a correlator at the times of their receipt, then flush it."""
-    correlator = Correlator()
+def play(recorded: Iterable[Recorded], correlator: Correlator | None = None) -> Played:
+    """Feed datagrams to a correlator, by default a new one, at the times of their receipt, then flush it."""
+    correlator = correlator or Correlator()
     result = Played([], [], [])
     for index, datagram in enumerate(recorded):
         now = datagram.received_ns / _NS_PER_SECOND

@@ -9,7 +9,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import pytest
-from conformance.recordings import played, recording
+from arrivals import searching_correlator
+from conformance.recordings import play, played, recording
 from conformance.scoring import score
 
 
@@ -109,3 +110,9 @@ def test_concurrent_calls_mostly_get_exactly_their_attempts(name: str, floor: Fl
     assert scored.percent(scored.material) <= floor.material
     assert scored.percent(scored.doubted - scored.wrong) <= floor.doubted
     assert not floor.marks_doubt or 2 * len(scored.wrong & scored.doubted) >= len(scored.wrong)
+
+
+@pytest.mark.parametrize("name", sorted({*SEQUENTIAL, *CONCURRENT}))
+def test_a_search_decides_the_same(name: str) -> None:
+    """Calls that leave at once, for want of any choice, leave with the attempts that a search finds, and no later."""
+    assert play(recording(name), searching_correlator()).released == played(name).released

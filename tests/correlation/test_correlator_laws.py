@@ -12,7 +12,7 @@ from itertools import pairwise, starmap
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
-from arrivals import BOTOCORE, CPP, DOTNET, JAVA, JS, PHP, RUBY, failed, finally_failed
+from arrivals import BOTOCORE, CPP, DOTNET, JAVA, JS, PHP, RUBY, failed, finally_failed, searching_correlator
 from datagrams import ABSENT, BASE_MS, TOKEN, attempt, call
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -26,6 +26,8 @@ from csm_otel.csm.events import ApiCall, Dialect, Event, Peer
 from csm_otel.csm.times import NS_PER_MS
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from csm_otel.correlation.group import Group
 
 _WAIT, _GRACE, _EVENTS, _BYTES = 5.0, 0.5, 40, 20_000
@@ -88,11 +90,11 @@ class CorrelatorMachine(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.correlator = Correlator(
-            CorrelatorLimits(
-                grace_seconds=_GRACE, attempt_wait_seconds=_WAIT, pending_events=_EVENTS, pending_bytes=_BYTES
-            )
+        limits = CorrelatorLimits(
+            grace_seconds=_GRACE, attempt_wait_seconds=_WAIT, pending_events=_EVENTS, pending_bytes=_BYTES
         )
+        self.correlator = Correlator(limits)
+        self.searching = searching_correlator(limits)
         self.now = 0.0
         self.numbers = 0
         self.spoofed = 0
@@ -203,14 +205,15 @@ class CorrelatorMachine(RuleBasedStateMachine):
     @rule(peers=st.lists(_peers, max_size=3))
     def end(self, peers: list[Peer]) -> None:
         """End senders: none of their events is pending any longer, if their generation was known."""
-        self._take(self.correlator.release_peers(peers), calls={Reason.COMPLETE, Reason.ENDED}, orphans={Reason.ENDED})
+        released = self._both(lambda correlator: correlator.release_peers(peers))
+        self._take(released, calls={Reason.COMPLETE, Reason.ENDED}, orphans={Reason.ENDED})
         assert not any(self.waiting[peer] for peer in peers if peer.generation)
 
     @rule()
     def flush(self) -> None:
         """Flush: everything that arrived has been released, exactly as often, and all indices are empty."""
         groups = list(self.correlator._groups.values())
-        self._take(self.correlator.flush(), calls={Reason.FLUSHED}, orphans={Reason.FLUSHED})
+        self._take(self._both(Correlator.flush), calls={Reason.FLUSHED}, orphans={Reason.FLUSHED})
         assert self.left == {name: len(arrivals) for name, arrivals in self.deadlines.items()}
         assert (self.correlator.pending_events, self.correlator.pending_bytes) == (0, 0)
         assert (self.correlator._groups, self.correlator._by_peer, self.correlator.next_deadline()) == ({}, {}, None)
@@ -260,7 +263,8 @@ class CorrelatorMachine(RuleBasedStateMachine):
         self.waiting[peer] += 1
         has_room = correlator.pending_events < _EVENTS and correlator.pending_bytes + event.size_bytes <= _BYTES
         received_ns = BASE_MS * NS_PER_MS + int(self.now * 1e9)
-        released = correlator.receive(event, peer=peer, received_ns=received_ns, now=self.now)
+        now = self.now
+        released = self._both(lambda one: one.receive(event, peer=peer, received_ns=received_ns, now=now))
         pushed_out = set() if has_room else {Reason.EVICTED}
         self._take(released, calls={Reason.COMPLETE} | pushed_out, orphans=pushed_out)
         for one in released:
@@ -268,8 +272,14 @@ class CorrelatorMachine(RuleBasedStateMachine):
                 assert one.call.event.dialect not in _MAY_REORDER
                 assert one.call.peer.is_loopback
 
+    def _both(self, ask: Callable[[Correlator], list[Released]]) -> list[Released]:
+        """Ask the correlator and the one that searches, which decide the same."""
+        released = ask(self.correlator)
+        assert released == ask(self.searching)
+        return released
+
     def _expire(self) -> None:
-        released = self.correlator.expire(now=self.now)
+        released = self._both(lambda correlator: correlator.expire(now=self.now))
         self._take(released, calls={Reason.COMPLETE, Reason.EXPIRED}, orphans={Reason.EXPIRED})
         calls = [one for one in released if isinstance(one, CorrelatedCall)]
         assert not any(one.missing for one in calls if one.reason is Reason.COMPLETE)
@@ -349,10 +359,12 @@ def _check_indices(group: Group) -> None:
     assert len(owned) == len(owners)
     assert group._assignment.extras == {attempt for pending in calls.values() for attempt in pending.extra}
     assert group._resent.keys() <= attempts._attempts.keys() - group._assignment.extras
-    timed = {key: one for key, one in attempts._attempts.items() if not one.event.not_sent}
+    assert attempts._unindexed.items() <= attempts._attempts.items()
+    indexed = attempts._attempts.keys() - attempts._unindexed.keys()
+    timed = {key: attempts[key] for key in indexed if not attempts[key].event.not_sent}
     assert attempts._by_start == sorted((one.match_start_ns, key) for key, one in timed.items())
     assert attempts._by_end == sorted((one.match_end_ns, key) for key, one in timed.items())
-    assert attempts._timeless == sorted(attempts._attempts.keys() - timed.keys())
+    assert attempts._timeless == sorted(indexed - timed.keys())
 
 
 TestCorrelatorMachine = CorrelatorMachine.TestCase

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from itertools import product
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from datagrams import call
+from msgspec.structs import replace
 from observations import observed, observed_call, received_at
 
 from csm_otel.correlation.backoffs import PossibleBackoffs
-from csm_otel.correlation.evidence import first_cost, last_cost, retry_cost
+from csm_otel.correlation.evidence import first_cost, is_close, last_cost, retry_cost
 from csm_otel.csm.events import ApiCallAttempt, Dialect
 
 if TYPE_CHECKING:
@@ -123,3 +125,19 @@ def test_two_waits_for_the_interpreter_cost_nearly_the_same() -> None:
     at_once, later, much_later = (last_cost(received_at(observed(2, 29), at), the_call) for at in (39.95, 38, 36))
 
     assert later - at_once > much_later - later
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "10.0.0.7"])
+@pytest.mark.parametrize("dialect", sorted(Dialect))
+def test_what_is_close_costs_little(dialect: Dialect, host: str) -> None:
+    """Where all gaps are short, both costs are less than 10 nats together, whatever the dialect."""
+    the_call = received_at(observed_call(call(dialect)), 30.2)
+    the_call = replace(the_call, peer=the_call.peer._replace(host=host))
+    close = [
+        one
+        for start, end, received in product((-1, 0, 1, 2, 3), (27, 28, 29, 30, 31), (29.7, 29.8, 30.0, 30.2, 30.3))
+        if is_close(one := received_at(observed(start, end, dialect), received), the_call)
+    ]
+
+    assert close
+    assert max(first_cost(one, the_call) + last_cost(one, the_call) for one in close) < 10.0
