@@ -40,7 +40,7 @@ The correlator never waits, logs or schedules: `received_ns` is wall time at rec
 from __future__ import annotations
 
 from collections import OrderedDict
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -79,7 +79,9 @@ _GroupKey = tuple[str, int, str, str, str, Dialect]
 """Host, port, client id, service, API, dialect."""
 
 
-class _Entry(NamedTuple):
+class _Entry(msgspec.Struct, frozen=True, gc=False):
+    """A pending event."""
+
     deadline: float
     group_key: _GroupKey
     group: Group
@@ -142,7 +144,7 @@ class Correlator:
             released = self._receive_call(self._observe(event, peer, received_ns), group_key, group, now)
         else:
             released = self._receive_attempt(self._observe(event, peer, received_ns), group_key, group, now)
-        if self.pending_events > self._limits.pending_events or self._pending_bytes > self._limits.pending_bytes:
+        if self._is_over_limits():
             released += self._evict()
         return released
 
@@ -213,7 +215,7 @@ class Correlator:
         return self._release_settled(group.add_attempt(key, attempt))
 
     def _release_settled(self, settled: list[int]) -> list[Released]:
-        return [self._release_call(key, Reason.COMPLETE) for key in settled]
+        return [self._release_call(key, Reason.COMPLETE) for key in settled] if settled else []
 
     def _release(self, key: int, reason: Reason) -> Released:
         if key in self._calls:
@@ -244,7 +246,7 @@ class Correlator:
         return attempt
 
     def _drop_if_empty(self, entry: _Entry) -> None:
-        if not entry.group:
+        if not len(entry.group):
             del self._groups[entry.group_key]
             if len(self._spare) < _MAX_SPARE_GROUPS:
                 self._spare.append(entry.group)
@@ -267,11 +269,15 @@ class Correlator:
 
     def _evict(self) -> list[Released]:
         released: list[Released] = []
-        limits = self._limits
-        while self.pending_events > limits.pending_events or self._pending_bytes > limits.pending_bytes:
+        while self._is_over_limits():
             oldest = min(next(iter(queue)) for queue in (self._calls, self._attempts) if queue)
             released.append(self._release(oldest, Reason.EVICTED))
         return released
+
+    def _is_over_limits(self) -> bool:
+        limits = self._limits
+        pending_events = len(self._attempts) + len(self._calls)
+        return pending_events > limits.pending_events or self._pending_bytes > limits.pending_bytes
 
     def _next_key(self) -> int:
         self._last_key += 1
