@@ -1,6 +1,6 @@
 """`Tally`, the counts of one run: datagrams, events and spans received, and lost by reason; `Snapshot` for a summary.
 
-Between two datagrams these equations hold:
+Between two turns of the loop these equations hold:
 
     sent to a socket, if the send succeeded = read + dropped by the kernel
     read, over all sockets                  = received + late

@@ -209,6 +209,7 @@ class _Player:
         if isinstance(line, RecordedDatagram):
             decoded = Decoded(list(line.events), line.rejected, line.other_versions)
             pipeline.receive(decoded, peer=line.peer, received_ns=line.received_ns, now=self._now)
+            pipeline.advance(now=self._now)
         elif isinstance(line, RecordedOrigin):
             self._origins.add_origin(line.peer, line.origin)
             pipeline.advance(now=self._now)

@@ -14,7 +14,7 @@ from csm_otel.intake.binding import DEFAULT_BUFFER_BYTES
 from csm_otel.intake.nested import reported_calls
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from csm_otel.csm.events import Peer
     from csm_otel.engine.counting import Counting
@@ -93,11 +93,12 @@ class Agent:
             while not until():
                 selector.select(self._seconds_to(self._next_deadline(services)))
                 is_drained = self._receive() < _DATAGRAMS_PER_TURN
+                now = self._clock()
                 if self._origins is not None:
-                    self._origins.poll(now=self._clock(), is_drained=is_drained)
-                self._pipeline.advance(now=self._clock())
+                    self._origins.poll(now=now, is_drained=is_drained)
+                self._pipeline.advance(now=now)
                 for service in services:
-                    service.poll(now=self._clock())
+                    service.poll(now=now)
 
     def has_received_until(self, until_ns: int) -> bool:
         """Return whether every datagram that had arrived by then, wall time in epoch nanoseconds, has been received."""
@@ -117,8 +118,8 @@ class Agent:
         for number, datagram in enumerate(backlog):
             if until_ns is not None and datagram.received_ns > until_ns:
                 self._counting.count_late(1)
-            elif self._clock() < now + seconds * _DECODE_SHARE:
-                self._process(datagram)
+            elif (processed_at := self._clock()) < now + seconds * _DECODE_SHARE:
+                self._process([datagram], processed_at)
             else:
                 self._counting.count_undecoded(len(backlog) - number)
                 break
@@ -141,31 +142,32 @@ class Agent:
         """Process arrived datagrams, and return how many."""
         total = 0
         for number, receiver in enumerate(self._receivers):
-            count, received_ns = 0, -math.inf
-            for datagram in receiver.receive(_DATAGRAMS_PER_TURN):
-                count += 1
-                self._process(datagram)
-                received_ns = datagram.received_ns
-            if count < _DATAGRAMS_PER_TURN:
-                received_ns = math.inf
-            elif not receiver.has_kernel_times:
-                received_ns = -math.inf  # that was the time of the reading
-            self._received_until_ns[number] = received_ns
-            total += count
+            burst = receiver.receive(_DATAGRAMS_PER_TURN)
+            self._process(burst, self._clock())
+            if len(burst) < _DATAGRAMS_PER_TURN:
+                self._received_until_ns[number] = math.inf
+            elif receiver.has_kernel_times:
+                self._received_until_ns[number] = burst[-1].received_ns
+            else:
+                self._received_until_ns[number] = -math.inf  # the time is that of the reading
+            total += len(burst)
         if total:
             self._check_sockets()
         return total
 
-    def _process(self, datagram: Datagram) -> None:
-        if self._is_allowed is not None and not self._is_allowed(datagram.peer):
-            self._counting.count_not_allowed()
-            return
-        if (calls := reported_calls(datagram.payload)) is not None:
-            self._counting.count_reported(calls)
-            return
-        self._pipeline.receive(
-            _decoded(datagram), peer=datagram.peer, received_ns=datagram.received_ns, now=self._clock()
-        )
+    def _process(self, burst: Iterable[Datagram], now: float) -> None:
+        for payload, peer, received_ns in burst:
+            if self._is_allowed is not None and not self._is_allowed(peer):
+                self._counting.count_not_allowed()
+                continue
+            try:
+                decoded = decode(payload)
+            except MalformedDatagramError as error:
+                if (calls := reported_calls(payload)) is not None:
+                    self._counting.count_reported(calls)
+                    continue
+                decoded = Decoded([], (error.reason,))
+            self._pipeline.receive(decoded, peer=peer, received_ns=received_ns, now=now)
 
     def _release(self, deadline: float) -> None:
         """Export everything pending, after the short time that calls may wait for their origin."""
@@ -208,7 +210,7 @@ class Agent:
         """Yield a socket's datagrams until it is empty, or more than its buffer holds has been read."""
         left_bytes = receiver.buffer_bytes
         while left_bytes > 0 and self._clock() < deadline:
-            some = list(receiver.receive(_DATAGRAMS_PER_TURN))
+            some = receiver.receive(_DATAGRAMS_PER_TURN)
             yield from some
             left_bytes -= sum(len(datagram.payload) for datagram in some)
             if len(some) < _DATAGRAMS_PER_TURN:
@@ -216,10 +218,3 @@ class Agent:
 
     def _seconds_to(self, deadline: float | None) -> float | None:
         return None if deadline is None else min(max(0.0, deadline - self._clock()), _MAX_WAIT_SECONDS)
-
-
-def _decoded(datagram: Datagram) -> Decoded:
-    try:
-        return decode(datagram.payload)
-    except MalformedDatagramError as error:
-        return Decoded([], (error.reason,))

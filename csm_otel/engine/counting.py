@@ -28,17 +28,20 @@ class Counting:
     def count_datagram(self, decoded: Decoded) -> None:
         """Count a received datagram: its events and rejected objects, or why it is malformed."""
         tally = self._tally
+        events, rejected, other_versions = decoded
         tally.datagrams_received += 1
-        tally.other_versions += decoded.other_versions
-        if decoded.events:
+        tally.other_versions += other_versions
+        for event in events:
+            if isinstance(event, ApiCall):
+                tally.calls += 1
+            else:
+                tally.attempts += 1
+        if events:
             tally.datagrams_decoded += 1
-            for reason in decoded.rejected:
+            for reason in rejected:
                 self._reject(reason, tally.objects_rejected)
         else:
-            self._reject(decoded.rejected[0] if decoded.rejected else "empty", tally.malformed)
-        calls = sum(isinstance(event, ApiCall) for event in decoded.events)
-        tally.calls += calls
-        tally.attempts += len(decoded.events) - calls
+            self._reject(rejected[0] if rejected else "empty", tally.malformed)
 
     def count_not_allowed(self) -> None:
         """Count a datagram from outside the allowed networks."""

@@ -10,11 +10,11 @@ from collections import deque
 from typing import TYPE_CHECKING, Protocol
 
 from csm_otel.csm.events import ProcessEnd
-from csm_otel.engine.origin_hold import OriginHold, OriginLookup, peers_of
+from csm_otel.engine.origin_hold import OriginHold, OriginLookup, peer_of
 from csm_otel.spans.measures import measure
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Collection, Iterable
 
     from csm_otel.correlation.correlator import Correlator
     from csm_otel.correlation.released import Released
@@ -74,15 +74,23 @@ class Pipeline:
         """Flushed from the correlator by `start_release`, not released yet."""
 
     def receive(self, decoded: Decoded, *, peer: Peer, received_ns: int, now: float) -> None:
-        """Process the events of a datagram; ``received_ns`` is the wall time of its receipt in epoch nanoseconds."""
+        """Correlate the events of a datagram; ``received_ns`` is the wall time of its receipt in epoch nanoseconds.
+
+        What that releases is exported with the next `advance`, once for all datagrams of a burst.
+        """
         self._counting.count_datagram(decoded)
-        events = [(event, self._identify(event, peer, received_ns, now)) for event in decoded.events]
+        origins = self._origins
+        events = [
+            (event, peer if origins is None else origins.note(event, peer, received_ns=received_ns, now=now))
+            for event in decoded.events
+        ]
         if self._recorder is not None:
             generation = max((sender.generation for _, sender in events), default=0)
             sender = peer._replace(generation=generation)
             self._recorder.datagram(decoded, peer=sender, received_ns=received_ns, now=now)
         for event, sender in events:
-            self._release(self._correlator.receive(event, peer=sender, received_ns=received_ns, now=now), now)
+            if released := self._correlator.receive(event, peer=sender, received_ns=received_ns, now=now):
+                self._release(released, now)
 
     def record_kernel_drops(self, dropped: int, *, now: float) -> None:
         """Record how many datagrams the kernel has dropped since the start, over all sockets."""
@@ -97,14 +105,14 @@ class Pipeline:
         return min((deadline for deadline in deadlines if deadline is not None), default=None)
 
     def advance(self, *, now: float, releases: int = RELEASES_PER_STEP) -> None:
-        """Do what is due by ``now``, and what newly known origins and ended processes allow.
+        """Export what was released, and do what is due by ``now``, or newly known origins and ended processes allow.
 
         After `start_release` each step releases at most so many ``releases``.
         """
         self._end_processes(now)
         self._release(self._correlator.expire(now=now), now)
-        if self._backlog:
-            self._release([self._backlog.popleft() for _ in range(min(releases, len(self._backlog)))], now)
+        self._release([self._backlog.popleft() for _ in range(min(releases, len(self._backlog)))], now)
+        self._export(now)
         self._batcher.flush_if_due(now=now)
 
     @property
@@ -146,16 +154,10 @@ class Pipeline:
             self._export(now)
         self._batcher.flush()
 
-    def _identify(self, event: Event, peer: Peer, received_ns: int, now: float) -> Peer:
-        if self._origins is None:
-            return peer
-        return self._origins.note(event, peer, received_ns=received_ns, now=now)
-
-    def _release(self, released: Iterable[Released], now: float) -> None:
+    def _release(self, released: Collection[Released], now: float) -> None:
         for one in released:
             self._counting.count_released(one)
-            self._hold.add(one, now=now)
-        self._export(now)
+        self._hold.add(released, now=now)
 
     def _export(self, now: float) -> None:
         for one, origin in self._hold.pop_ready(now=now):
@@ -172,10 +174,10 @@ class Pipeline:
             self._batcher.add_root(root, now=now)
 
     def _record_origin(self, released: Released, origin: Origin | None, now: float) -> None:
-        peer = peers_of(released)[0]
-        if origin is not None and self._recorder is not None:
-            self._recorder.origin(origin, peer=peer, now=now)
-        if self._origins is not None and origin is None and peer.is_loopback:
+        if origin is not None:
+            if self._recorder is not None:
+                self._recorder.origin(origin, peer=peer_of(released), now=now)
+        elif self._origins is not None and peer_of(released).is_loopback:
             self._counting.count_unknown_origin()
 
     def _end_processes(self, now: float) -> None:
@@ -184,6 +186,5 @@ class Pipeline:
             if self._recorder is not None:
                 self._recorder.ended(ended, now=now)
             self._release(self._correlator.release_peers(ended.peers), now)
-            for process in ended.processes:
-                self._hold.add(process, now=now)
+            self._hold.add(ended.processes, now=now)
         self._export(now)

@@ -50,15 +50,15 @@ class OriginFinder:
 
         ``received_ns`` is when the datagram was received, in epoch nanoseconds; ``now`` is monotonic seconds.
         """
-        if not self.is_available or not peer.is_loopback or event.dialect in _SOCKET_A_DATAGRAM:
+        if event.dialect in _SOCKET_A_DATAGRAM:
             return peer
         if self._lookup.has_results:
             self._pop_results(now)
         current = self._table.current(peer, received_ns=received_ns, now=now)
-        if current is None:
+        if current is None and self.is_available and peer.is_loopback:
             current = self._table.begin(peer, now=now)
             self._lookup.request(LookupRequest(current, self._glances.glance(peer, now=now)))
-        return current
+        return peer if current is None else current
 
     def origin_of(self, peer: Peer) -> Origin | None:
         """Return the process behind a peer from `note`, or None if it is not known (yet)."""

@@ -10,14 +10,11 @@ import socket
 import struct
 import sys
 import time
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from csm_otel.csm.events import Peer
 from csm_otel.intake.binding import DEFAULT_BUFFER_BYTES, bind_socket, try_option
 from csm_otel.tally import SocketCounters
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 MAX_DATAGRAM_BYTES = 65_535  # botocore stops at 8 KiB, but the limit is the sender's
 
@@ -25,9 +22,10 @@ _SO_TIMESTAMPNS = 35
 _SO_MEMINFO = 55
 _MEMINFO = struct.Struct("9I")
 _MEMINFO_DROPS = 8
-_TIMESPEC = struct.Struct("@qq")
+_TIMESPEC = struct.Struct("@ll")  # the kernel's own, of two longs
 _ANCILLARY_BYTES = socket.CMSG_SPACE(_TIMESPEC.size)
 _ON_LINUX = sys.platform == "linux"
+_MAX_PEERS = 4096  # remembered, so that their datagrams share an object; addresses may be a flood's
 _LARGEST_BUFFER_BYTES = 2**30 - 1  # Linux halves what a signed 32-bit number holds, and doubles it again
 
 
@@ -48,8 +46,10 @@ class Receiver:
         sock.setblocking(False)
         self._has_timestamps = _ON_LINUX and try_option(sock, _SO_TIMESTAMPNS, 1)
         self._read = 0
+        self._peers: dict[tuple[str | int, ...], Peer] = {}
         host, port = sock.getsockname()[:2]
         self._address = str(host), int(port)
+        self._buffer_bytes = sock.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF)
 
     @classmethod
     def bind(cls, host: str, port: int, *, buffer_bytes: int = DEFAULT_BUFFER_BYTES) -> Receiver:
@@ -72,7 +72,7 @@ class Receiver:
     @property
     def buffer_bytes(self) -> int:
         """The receive buffer that the kernel granted, in its own accounting (twice the requested size, on Linux)."""
-        return self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF)
+        return self._buffer_bytes
 
     @property
     def has_kernel_times(self) -> bool:
@@ -100,27 +100,34 @@ class Receiver:
         factor = 2 if _ON_LINUX else 1
         return self.buffer_bytes < factor * min(asked_bytes, _LARGEST_BUFFER_BYTES)
 
-    def receive(self, limit: int) -> Iterator[Datagram]:
-        """Yield the datagrams that wait in the socket, at most ``limit``."""
+    def receive(self, limit: int) -> list[Datagram]:
+        """Return the datagrams that wait in the socket, at most ``limit``."""
+        datagrams: list[Datagram] = []
+        peers, has_timestamps = self._peers, self._has_timestamps
         for _ in range(limit):
             try:
                 payload, ancillary, _flags, address = self._socket.recvmsg(MAX_DATAGRAM_BYTES, _ANCILLARY_BYTES)
             except (BlockingIOError, InterruptedError):
-                return
+                break
             except OSError as error:  # an ICMP error that the kernel reports here is about an earlier datagram
                 if error.errno in (errno.EBADF, errno.ENOTSOCK):
-                    return
+                    break
                 continue
-            self._read += 1
-            yield Datagram(payload, Peer(str(address[0]), int(address[1])), self._received_ns(ancillary))
+            # Nothing but the time was asked for; its level and kind need not be compared.
+            if has_timestamps and ancillary and len(ancillary[0][2]) == _TIMESPEC.size:
+                seconds, nanoseconds = _TIMESPEC.unpack(ancillary[0][2])
+                received_ns = seconds * 1_000_000_000 + nanoseconds
+            else:
+                received_ns = time.time_ns()
+            datagrams.append(Datagram(payload, peers.get(address) or self._add_peer(address), received_ns))
+        self._read += len(datagrams)
+        return datagrams
 
-    def _received_ns(self, ancillary: list[tuple[int, int, bytes]]) -> int:
-        if self._has_timestamps:
-            for level, kind, data in ancillary:
-                if (level, kind) == (socket.SOL_SOCKET, _SO_TIMESTAMPNS) and len(data) >= _TIMESPEC.size:
-                    seconds, nanoseconds = _TIMESPEC.unpack_from(data)
-                    return int(seconds) * 1_000_000_000 + int(nanoseconds)
-        return time.time_ns()
+    def _add_peer(self, address: tuple[str | int, ...]) -> Peer:
+        if len(self._peers) >= _MAX_PEERS:
+            self._peers.clear()
+        peer = self._peers[address] = Peer(str(address[0]), int(address[1]))
+        return peer
 
     def close(self) -> None:
         """Close the socket."""

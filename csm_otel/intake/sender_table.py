@@ -30,12 +30,13 @@ MAX_SENDERS = 4096
 class _Sender:
     """One generation of a peer."""
 
-    __slots__ = ("first_seen", "is_resolving", "last_seen", "origin", "peer")
+    __slots__ = ("first_seen", "is_resolving", "last_seen", "origin", "peer", "process")
 
     def __init__(self, peer: Peer, now: float) -> None:
         self.peer = peer
         self.first_seen = self.last_seen = now
         self.origin: Origin | None = None
+        self.process: tuple[int, int] | None = None
         self.is_resolving = True
 
 
@@ -46,16 +47,17 @@ class SenderTable:
         """Start empty; ``capacity`` bounds the generations, and the ends of processes."""
         self._capacity = capacity
         self._senders: OrderedDict[Peer, _Sender] = OrderedDict()  # the one that has been silent longest first
-        self._current: dict[tuple[str, int], _Sender] = {}
+        self._current: dict[Peer, _Sender] = {}
+        """By the peer without a generation, as it is received."""
         self._ended_ns: OrderedDict[tuple[int, int], int] = OrderedDict()
         self._generations = 0
 
     def current(self, peer: Peer, *, received_ns: int, now: float) -> Peer | None:
-        """Return the peer in its current generation, or None where its datagram begins another one.
+        """Return a received peer in its current generation, or None where its datagram begins another one.
 
         ``received_ns`` is when the datagram was received, in epoch nanoseconds.
         """
-        sender = self._current.get(peer[:2])
+        sender = self._current.get(peer)
         if sender is None or self._is_over(sender, received_ns, now):
             return None
         sender.last_seen = now
@@ -63,20 +65,22 @@ class SenderTable:
         return sender.peer
 
     def begin(self, peer: Peer, *, now: float) -> Peer:
-        """Return the peer in a new generation, which is resolving."""
+        """Return a received peer in a new generation, which is resolving."""
         self._generations += 1
         sender = _Sender(peer._replace(generation=self._generations), now)
-        self._senders[sender.peer] = self._current[peer[:2]] = sender
+        self._senders[sender.peer] = self._current[peer] = sender
         if len(self._senders) > self._capacity:
             _, forgotten = self._senders.popitem(last=False)
-            if self._current.get(forgotten.peer[:2]) is forgotten:
-                del self._current[forgotten.peer[:2]]
+            received = forgotten.peer._replace(generation=0)
+            if self._current.get(received) is forgotten:
+                del self._current[received]
         return sender.peer
 
     def resolve(self, peer: Peer, origin: Origin | None) -> None:
         """Record the lookup result of a generation; None: nothing found."""
         if sender := self._senders.get(peer):
             sender.origin, sender.is_resolving = origin, False
+            sender.process = origin.process if origin is not None else None
 
     def end(self, end: ProcessEnd) -> None:
         """Record that a process has ended: later datagrams from its ports are another sender's."""
@@ -97,7 +101,7 @@ class SenderTable:
     def _is_over(self, sender: _Sender, received_ns: int, now: float) -> bool:
         if now - sender.last_seen > SILENCE_SECONDS:
             return True
-        if sender.origin is None:
+        if sender.process is None:
             return now - sender.first_seen > SILENCE_SECONDS
-        ended_ns = self._ended_ns.get(sender.origin.process)
+        ended_ns = self._ended_ns.get(sender.process)
         return ended_ns is not None and ended_ns < received_ns

@@ -60,7 +60,7 @@ def ready(hold: OriginHold, now: float) -> list[tuple[int, Origin | None]]:
 def test_without_origins() -> None:
     """Without origins nothing waits."""
     hold = OriginHold(None)
-    hold.add(call_from(ONE), now=0.0)
+    hold.add([call_from(ONE)], now=0.0)
 
     assert [(ONE, None)] == ready(hold, 0.0)
     assert hold.next_deadline() is None
@@ -69,8 +69,8 @@ def test_without_origins() -> None:
 def test_known_origins() -> None:
     """Neither a call with a known origin nor one whose origin cannot be known waits."""
     hold = OriginHold(Known({ONE: FOUND}, set()))
-    hold.add(call_from(ONE), now=0.0)
-    hold.add(call_from(TWO), now=0.0)
+    hold.add([call_from(ONE)], now=0.0)
+    hold.add([call_from(TWO)], now=0.0)
 
     assert [(ONE, FOUND), (TWO, None)] == ready(hold, 0.0)
 
@@ -79,8 +79,8 @@ def test_order_is_kept() -> None:
     """A call does not overtake another that waits, and both are released when the origin is known."""
     known = Known({TWO: EIGHT}, {ONE})
     hold = OriginHold(known)
-    hold.add(call_from(ONE), now=0.0)
-    hold.add(call_from(TWO), now=0.1)
+    hold.add([call_from(ONE)], now=0.0)
+    hold.add([call_from(TWO)], now=0.1)
     assert ready(hold, 0.1) == []
     assert hold.next_deadline() == HOLD_SECONDS
 
@@ -92,8 +92,8 @@ def test_order_is_kept() -> None:
 def test_the_deadline() -> None:
     """A call that has waited long enough is released without an origin, and does not delay others."""
     hold = OriginHold(Known({}, {ONE, TWO}))
-    hold.add(call_from(ONE), now=0.0)
-    hold.add(call_from(TWO), now=0.1)
+    hold.add([call_from(ONE)], now=0.0)
+    hold.add([call_from(TWO)], now=0.1)
 
     assert [(ONE, None)] == ready(hold, HOLD_SECONDS)
     assert [(TWO, None)] == ready(hold, 0.1 + HOLD_SECONDS)
@@ -104,9 +104,9 @@ def test_the_end_of_a_process() -> None:
     end = ProcessEnd(FOUND, noticed_ns=0, is_exact=True)
     known = Known({}, {ONE})
     hold = OriginHold(known)
-    hold.add(call_from(ONE), now=0.0)
-    hold.add(end, now=0.0)
-    hold.add(call_from(ONE), now=0.0)
+    hold.add([call_from(ONE)], now=0.0)
+    hold.add([end], now=0.0)
+    hold.add([call_from(ONE)], now=0.0)
     assert list(hold.pop_ready(now=0.0)) == []
 
     known.found[ONE] = FOUND
@@ -119,9 +119,9 @@ def test_the_end_of_a_process() -> None:
 def test_the_bound() -> None:
     """Beyond the bound the oldest is released early."""
     hold = OriginHold(Known({}, {ONE, TWO}), max_held=1)
-    hold.add(call_from(ONE), now=0.0)
+    hold.add([call_from(ONE)], now=0.0)
     assert ready(hold, 0.0) == []
-    hold.add(call_from(TWO), now=0.0)
+    hold.add([call_from(TWO)], now=0.0)
 
     assert [(ONE, None)] == ready(hold, 0.0)
 
@@ -141,7 +141,7 @@ def test_a_port_that_changes_in_the_middle(
 ) -> None:
     """A call whose attempt came from another port has its own peer's origin, else its attempt's."""
     hold = OriginHold(Known(found, sought))
-    hold.add(call_from(ONE, TWO), now=0.0)
+    hold.add([call_from(ONE, TWO)], now=0.0)
 
     assert expected == ready(hold, now)
 
@@ -149,8 +149,8 @@ def test_a_port_that_changes_in_the_middle(
 def test_expire_all() -> None:
     """Once expired, everything is released at once, in order, with the origins known by then."""
     hold = OriginHold(Known({TWO: EIGHT}, {ONE}))
-    hold.add(call_from(ONE), now=1.0)
-    hold.add(call_from(TWO), now=1.0)
+    hold.add([call_from(ONE)], now=1.0)
+    hold.add([call_from(TWO)], now=1.0)
     assert ready(hold, now=1.0) == []
     hold.expire_all()
     assert ready(hold, now=1.0) == [(ONE, None), (TWO, EIGHT)]

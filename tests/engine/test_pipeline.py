@@ -109,3 +109,15 @@ def test_pending_groups_are_bounded() -> None:
         assert len(correlator._groups) == min(number + 1, 5)
 
     assert one.tally.orphans == {"evicted": 45}
+
+
+def test_a_burst_is_exported_once() -> None:
+    """What the datagrams of a burst release is counted at once and exported by the next step, in order."""
+    one = bridge()
+    for number in range(3):
+        payload = call(ClientId=f"client-{number}", AttemptCount=0)
+        one.pipeline.receive(decoded(payload), peer=Peer("127.0.0.1", 1), received_ns=BASE_MS * NS_PER_MS, now=0.0)
+
+    assert (one.tally.released.total(), one.tally.spans_created) == (3, 0)
+    one.pipeline.advance(now=0.0)
+    assert one.tally.spans_created == 3

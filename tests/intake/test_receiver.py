@@ -302,3 +302,20 @@ def test_both_families_share_a_port(host: str) -> None:
     """A port of IPv6 leaves that of IPv4 free, so that both can be listened on."""
     with closing(Receiver.bind(host, 0)) as first, closing(Receiver.bind("127.0.0.1", first.address[1])) as second:
         assert second.address == ("127.0.0.1", first.address[1])
+
+
+def test_remembered_peers_are_bounded(
+    listening: Receiver, sender: socket.socket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Datagrams of one sender share their peer, and those of ever new senders are remembered up to a bound."""
+    monkeypatch.setattr(receiver, "_MAX_PEERS", 3)
+    for _ in range(2):
+        sender.sendto(b"x", listening.address)
+    first, second = receive(listening, 2)
+    assert first.peer is second.peer
+    for _ in range(10):
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
+            other.bind(("127.0.0.1", 0))
+            other.sendto(b"x", listening.address)
+            assert [datagram.peer for datagram in receive(listening, 1)] == [Peer(*other.getsockname())]
+        assert len(listening._peers) <= 3

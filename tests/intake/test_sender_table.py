@@ -107,12 +107,13 @@ def test_its_capacity() -> None:
     second = table.begin(OTHER_PEER, now=1.0)
     assert current(table, 2.0) == first
 
-    third = table.begin(Peer("127.0.0.1", 40_002), now=3.0)
+    third_peer = Peer("127.0.0.1", 40_002)
+    third = table.begin(third_peer, now=3.0)
     table.resolve(second, ORIGIN)
 
     assert current(table, 3.0, peer=OTHER_PEER) is None
     assert (table.is_resolving(second), table.origin_of(second)) == (False, None)
-    assert [current(table, 3.0, peer=peer) for peer in (first, third)] == [first, third]
+    assert [current(table, 3.0, peer=peer) for peer in (PEER, third_peer)] == [first, third]
 
 
 def test_a_former_generation_is_forgotten_first() -> None:
