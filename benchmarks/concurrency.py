@@ -1,6 +1,6 @@
-"""The cost of a datagram in the correlator, by what is pending: each figure also as a ratio to the first of its block.
+"""The cost of a datagram in the correlator, by what is pending: the section ``concurrency``.
 
-Run it with ``make bench``; there is no pass or fail. The senders are simulated: threads that make sequential calls of
+Each figure is also a ratio to the first of its block. The senders are simulated: threads that make sequential calls of
 one API, with one attempt in ten failing. A flood is one group full of events without counterparts.
 """
 
@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import heapq
 import random
-import statistics
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
+from benchmarks.e2e.table import Row
 from csm_otel.correlation.correlator import Correlator
 from csm_otel.csm.events import ApiCall, ApiCallAttempt, Dialect, Event, Failure, Peer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 PEER = Peer("127.0.0.1", 40_000)
 BASE_MS = 1_700_000_000_000
@@ -37,41 +37,40 @@ class Arrival(NamedTuple):
     event: Event
 
 
-def main() -> None:
-    """Measure and print."""
-    print(f"{'us a datagram':52} {'median':>8} {'range':>17} {'ratio':>7}")
-    steady = list(_threads(1))
-    _block({f"1 thread; pending groups: {groups}": (groups, steady) for groups in GROUPS})
-    _block({f"threads of one group: {threads}": (0, list(_threads(threads))) for threads in THREADS})
-    _block(
+def concurrency(runs: int, progress: Callable[[str], None]) -> list[Row]:
+    """Measure all blocks, by their processor time."""
+    steady = list(threads(1))
+    blocks: list[dict[str, tuple[int, list[Arrival]]]] = [
+        {f"1 thread; pending groups: {groups}": (groups, steady) for groups in GROUPS},
+        {f"threads of one group: {count}": (0, list(threads(count))) for count in THREADS},
         {
-            f"threads of one group, call first (Ruby): {threads}": (0, list(_threads(threads, Dialect.RUBY)))
-            for threads in THREADS
-        }
-    )
-    _block({f"flood of attempts without calls: {count}": (0, list(_attempts(count))) for count in FLOOD})
-    _block({f"flood of waiting calls without attempts: {count}": (0, list(_waiting_calls(count))) for count in FLOOD})
-    _block({f"flood of retries, one call in ten: {count}": (0, list(_retries(count))) for count in FLOOD})
-
-
-def _block(rows: dict[str, tuple[int, list[Arrival]]]) -> None:
-    baseline = 0.0
-    for name, (groups, arrivals) in rows.items():
-        times = [_microseconds(groups, arrivals) for _ in range(RUNS)]
-        median = statistics.median(times)
-        baseline = baseline or median
-        print(f"{name:52} {median:8.1f} {min(times):8.1f}-{max(times):<8.1f} {median / baseline:6.2f}x", flush=True)
+            f"threads of one group, call first (Ruby): {count}": (0, list(threads(count, Dialect.RUBY)))
+            for count in THREADS
+        },
+        {f"flood of attempts without calls: {count}": (0, list(_attempts(count))) for count in FLOOD},
+        {f"flood of waiting calls without attempts: {count}": (0, list(_waiting_calls(count))) for count in FLOOD},
+        {f"flood of retries, one call in ten: {count}": (0, list(retries(count))) for count in FLOOD},
+    ]
+    rows: list[Row] = []
+    for block in blocks:
+        first: Row | None = None
+        for name, (groups, arrivals) in block.items():
+            times = [_microseconds(groups, arrivals) for _ in range(min(runs, RUNS))]
+            progress(name)
+            rows.append(Row.beside("concurrency", name, "us a datagram", times, baseline=first))
+            first = first or rows[-1]
+    return rows
 
 
 def _microseconds(groups: int, arrivals: list[Arrival]) -> float:
     correlator = Correlator()
     for number in range(groups):
         _receive(correlator, Arrival(0.0, _attempt(0.0, 0.0, api=f"Api{number}")))
-    began = time.perf_counter()
+    began = time.process_time()
     for arrival in arrivals:
         correlator.expire(now=arrival.at_ms / 1000)
         _receive(correlator, arrival)
-    return (time.perf_counter() - began) / len(arrivals) * 1e6
+    return (time.process_time() - began) / len(arrivals) * 1e6
 
 
 def _receive(correlator: Correlator, arrival: Arrival) -> None:
@@ -79,7 +78,7 @@ def _receive(correlator: Correlator, arrival: Arrival) -> None:
     correlator.receive(arrival.event, peer=PEER, received_ns=received_ns, now=arrival.at_ms / 1000)
 
 
-def _threads(count: int, dialect: Dialect = Dialect.BOTOCORE) -> Iterator[Arrival]:
+def threads(count: int, dialect: Dialect = Dialect.BOTOCORE) -> Iterator[Arrival]:
     """Yield the datagrams of threads that make calls without a pause."""
     rng = random.Random(1)
     free_at = [(rng.random() * LATENCY_MS, number) for number in range(count)]
@@ -114,7 +113,8 @@ def _waiting_calls(count: int) -> Iterator[Arrival]:
         yield Arrival(number / 20, _call(number / 20 - 20, number / 20, dialect=Dialect.RUBY))
 
 
-def _retries(count: int) -> Iterator[Arrival]:
+def retries(count: int) -> Iterator[Arrival]:
+    """Yield the datagrams of a flood of retries, most of calls that never end."""
     for number in range(count):
         at = number / 20
         is_call = number % 10 == 0
@@ -148,7 +148,3 @@ def _call(start_ms: float, end_ms: float, *, tries: int = 1, dialect: Dialect = 
         attempt_count=tries,
         size_bytes=500,
     )
-
-
-if __name__ == "__main__":
-    main()

@@ -32,8 +32,8 @@ NOT_IN_THE_CORE = {"time", "socket", "threading", "logging", "os", "subprocess",
 # The one module of the core that writes to a stream.
 WRITES = "report.stdout"
 TESTS = Path(__file__).parent
-# Folders of tests/ that test the whole program and its environment instead of a module each.
-NO_ROOMS = {"conformance", "e2e", "faults", "interop"}
+# Folders of tests/ that test the whole program, its environment or its benchmarks instead of a module each.
+NO_ROOMS = {"bench", "conformance", "e2e", "faults", "interop"}
 # Test modules at the top level without a module: examples/, documents, a failing network, and the installed script.
 OF_NO_MODULE = {
     "test_architecture",

@@ -1,0 +1,97 @@
+"""A process that sends a share of a workload at a steady rate: ``python -m benchmarks.e2e.senders ORDER``.
+
+ORDER is JSON (`Order`). It prepares everything, prints a line ``{"count": N}``, and waits for a line with the monotonic
+second at which to start. At the end it prints a line with what it sent and how far behind it was (`Sent`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import json
+import resource
+import socket
+import sys
+import time
+from typing import TYPE_CHECKING, NamedTuple
+
+import msgspec
+
+from benchmarks.e2e.workload import schedule
+from benchmarks.e2e.workloads import WORKLOADS
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from benchmarks.e2e.workload import Datagram
+
+_SLICE_SECONDS = 0.002
+
+
+class Order(msgspec.Struct, kw_only=True):
+    """What to send, and where to."""
+
+    host: str
+    port: int
+    workload: str
+    """A name in `WORKLOADS`."""
+    per_second: float
+    seconds: float
+    seed: int
+
+
+class Sent(NamedTuple):
+    """What was sent."""
+
+    count: int
+    late_ms: float
+    """How far behind schedule a slice was at most."""
+    cpu_seconds: float
+    """While sending."""
+
+
+def main() -> None:
+    """Do as ordered."""
+    order = msgspec.json.decode(sys.argv[1], type=Order)
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    streams = WORKLOADS[order.workload]()
+    datagrams = list(schedule(streams, per_second=order.per_second, seconds=order.seconds, seed=order.seed))
+    gc.disable()
+    print(json.dumps({"count": len(datagrams)}), flush=True)
+    line = sys.stdin.readline()
+    if line:
+        print(json.dumps(_send(datagrams, (order.host, order.port), start=float(line))._asdict()), flush=True)
+
+
+def _send(datagrams: Sequence[Datagram], address: tuple[str, int], *, start: float) -> Sent:
+    """Send all datagrams, each slice of time at once."""
+    while (wait := start - time.monotonic()) > 0:
+        time.sleep(wait)
+    began_ms = int(time.time() * 1000)
+    cpu_seconds = time.process_time()
+    sockets: dict[tuple[int, int, int], socket.socket] = {}
+    late_seconds = 0.0
+    now = 0.0
+    with contextlib.ExitStack() as stack:
+        for at_seconds, template, shift_ms, port, closes_port in datagrams:
+            while at_seconds > now:
+                now = time.monotonic() - start
+                if at_seconds > now:
+                    time.sleep(min(at_seconds - now + _SLICE_SECONDS, 1.0))
+            late_seconds = max(late_seconds, now - at_seconds)
+            sock = sockets.get(port)
+            if sock is None:
+                sock = sockets[port] = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+                stack.callback(sock.close)
+                sock.connect(address)
+            with contextlib.suppress(ConnectionRefusedError):
+                sock.send(template.shifted(began_ms + shift_ms))
+            if closes_port:
+                sock.close()
+                del sockets[port]
+    return Sent(len(datagrams), late_seconds * 1000, time.process_time() - cpu_seconds)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,53 @@
+"""The workloads by name: `WORKLOADS`, each a function that returns the streams of its senders."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING, NamedTuple
+
+from conformance.recordings import recording
+
+from benchmarks.e2e.workload import Stream, stream_by_peer, stream_by_time
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+_BURST_SECONDS = 0.25
+_PER_SECOND = 200.0
+_PAUSE_SECONDS = 0.1
+
+
+class _Threaded(NamedTuple):
+    recording: str
+    share: float
+
+
+# Most programs make one call after the other; the threads of the others are at work in bursts.
+_ONE_BY_ONE = (_Threaded("boto3_mp4", 30), _Threaded("awscli1", 10))
+_IN_BURSTS = (
+    _Threaded("boto3_mt8_client", 15),
+    _Threaded("boto3_mt32_client_flt", 5),
+    _Threaded("boto3_mt8_5of9_flt", 5),
+    _Threaded("aio_conc8", 5),
+    _Threaded("go_conc8", 8),
+    _Threaded("java_mt8", 8),
+    _Threaded("cpp_mt8", 5),
+    _Threaded("js_conc8", 3),
+    _Threaded("php_conc8", 3),
+    _Threaded("ruby_mt8_client", 3),
+)
+
+
+@cache
+def mixed() -> Sequence[Stream]:
+    """Return streams of all SDKs, sequential ones and such of many threads."""
+    return [
+        *(stream_by_peer(recording(name), share, pause_seconds=_PAUSE_SECONDS) for name, share in _ONE_BY_ONE),
+        *(
+            stream_by_time(recording(name), share, round_seconds=_BURST_SECONDS, per_second=_PER_SECOND)
+            for name, share in _IN_BURSTS
+        ),
+    ]
+
+
+WORKLOADS: dict[str, Callable[[], Sequence[Stream]]] = {"mixed": mixed}

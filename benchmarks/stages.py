@@ -1,0 +1,128 @@
+"""The pipeline offline, stage by stage, and what a command waits for: the sections ``stages`` and ``start``."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from conformance.recordings import recording
+from opentelemetry.sdk.trace import SpanLimits
+from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
+
+from benchmarks.e2e.table import Row
+from csm_otel.correlation.correlator import Correlator
+from csm_otel.csm.decoding import decode
+from csm_otel.delivery.encoding import encode
+from csm_otel.delivery.spool import Spool
+from csm_otel.files.recorder import Recorder
+from csm_otel.files.recording import FORMAT, Heading
+from csm_otel.spans.mapper import SpanMapper
+from csm_otel.tally import Tally
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from csm_otel.correlation.released import Released
+    from csm_otel.csm.events import Peer
+    from csm_otel.spans.data import SpanData
+
+_ROUNDS = 20  # repetitions of the recording, for a run long enough to time
+_BATCH_SPANS = 512
+_RECORDING = "botocore-1.44.5"
+_PRINT_TIME = "import time; print(time.time_ns())"
+_Datagrams = list[tuple[bytes, "Peer", int]]
+
+
+def stages(runs: int, progress: Callable[[str], None]) -> list[Row]:
+    """Measure the stages by their processor time, each with those before it; all of them in each run."""
+    datagrams = [(one.payload, one.peer, one.received_ns) for one in recording(_RECORDING)] * _ROUNDS
+    payloads = [payload for payload, _, _ in datagrams]
+    measured: dict[str, Callable[[], object]] = {
+        "json.loads alone": lambda: [json.loads(payload) for payload in payloads],
+        "decode": lambda: [decode(payload) for payload in payloads],
+        "decode, record (--record)": lambda: _recorded(datagrams),
+        "decode, correlate": lambda: _released(datagrams),
+        "decode, correlate, map": lambda: _mapped(datagrams),
+        "decode, correlate, map, encode": lambda: _encoded(datagrams),
+        "the same, put to disk (--spool)": lambda: _spooled(datagrams),
+    }
+    times: dict[str, list[float]] = {name: [] for name in measured}
+    for run in range(runs):
+        for name, stage in measured.items():
+            times[name].append(_cpu_seconds(stage) / len(payloads) * 1e6)
+        progress(f"run {run}")
+    rows: list[Row] = []
+    for name, values in times.items():
+        rows.append(Row.beside("stages", name, "us a datagram", values, baseline=rows[0] if rows else None))
+    return rows
+
+
+def start(runs: int, progress: Callable[[str], None]) -> list[Row]:
+    """Measure when a command under `exec` runs."""
+    bare = (sys.executable, "-c", _PRINT_TIME)
+    under = (sys.executable, "-m", "csm_otel", "exec", "--quiet", "--", *bare)
+    plain, ours = [], []
+    for run in range(runs):
+        plain.append(_start_ms(bare))
+        ours.append(_start_ms(under))
+        progress(f"run {run}")
+    baseline = Row.beside("start", "python -c runs after", "ms", plain, baseline=None)
+    return [baseline, Row.beside("start", "csm-otel exec -- python -c runs after", "ms", ours, baseline=baseline)]
+
+
+def _cpu_seconds(stage: Callable[[], object]) -> float:
+    began = time.process_time()
+    stage()
+    return time.process_time() - began
+
+
+def _start_ms(command: tuple[str, ...]) -> float:
+    began = time.time_ns()
+    return (int(subprocess.run(command, capture_output=True, check=True).stdout) - began) / 1e6
+
+
+def _released(datagrams: _Datagrams) -> list[Released]:
+    released: list[Released] = []
+    once = len(datagrams) // _ROUNDS
+    for begin in range(0, len(datagrams), once):
+        # One for each round: with the same times again all calls would compete for all attempts.
+        correlator = Correlator()
+        for payload, peer, received_ns in datagrams[begin : begin + once]:
+            for event in decode(payload).events:
+                released += correlator.receive(event, peer=peer, received_ns=received_ns, now=received_ns / 1e9)
+        released += correlator.flush()
+    return released
+
+
+def _mapped(datagrams: _Datagrams) -> list[SpanData]:
+    mapper = SpanMapper(ids=RandomIdGenerator(), resource={}, host_name="host")
+    return [span for released in _released(datagrams) for span in mapper.map(released)]
+
+
+def _recorded(datagrams: _Datagrams) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        heading = Heading(format=FORMAT, seed=1, host_name="host")
+        recorder = Recorder.open(Path(folder, "recording"), heading, Tally(), say=print)
+        for payload, peer, received_ns in datagrams:
+            recorder.datagram(decode(payload), peer=peer, received_ns=received_ns, now=received_ns / 1e9)
+        recorder.close(deadline_seconds=60)
+
+
+def _encoded(datagrams: _Datagrams) -> list[tuple[bytes, int]]:
+    spans = _mapped(datagrams)
+    limits = SpanLimits()
+    batches = (spans[at : at + _BATCH_SPANS] for at in range(0, len(spans), _BATCH_SPANS))
+    return [(encode(batch, limits=limits), len(batch)) for batch in batches]
+
+
+def _spooled(datagrams: _Datagrams) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        spool = Spool(Path(folder), limit_bytes=2**30)
+        for request in _encoded(datagrams):
+            spool.put([request])
+        spool.close()
