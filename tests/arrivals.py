@@ -147,6 +147,9 @@ class _SearchingGroup(Group):
     def certain_attempt(self, call: Observed[ApiCall]) -> None:
         """Return None, so that every call is decided by a search."""
 
+    def certain_call(self, attempt: Observed[ApiCallAttempt]) -> None:
+        """Return None likewise."""
+
 
 class _SearchingGroups(list[Group]):  # ruff: ignore[subclass-builtin] - only these methods are used
     """Spare groups that never run out."""

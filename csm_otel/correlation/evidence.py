@@ -106,7 +106,7 @@ def last_cost(attempt: Observed[ApiCallAttempt], call: Observed[ApiCall]) -> flo
 def is_close(attempt: Observed[ApiCallAttempt], call: Observed[ApiCall]) -> bool:
     """Whether all gaps between a call and its only attempt are so short that they cost less than 10 nats together."""
     return (
-        0 <= call.received_ns - attempt.received_ns <= _CLOSE_RECEIPTS_NS
+        -_CLOSE_RECEIPTS_NS <= call.received_ns - attempt.received_ns <= _CLOSE_RECEIPTS_NS
         and 0 <= attempt.match_start_ns - call.match_start_ns <= _CLOSE_STARTS_NS
         and -_CLOSE_ENDS_NS <= attempt.match_end_ns - call.match_end_ns <= _CLOSE_ENDS_NS
         and attempt.received_ns <= call.match_end_ns + NS_PER_MS

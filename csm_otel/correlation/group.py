@@ -91,6 +91,24 @@ class Group:
                 certain = key
         return certain if certain is not None and is_plausible(self._attempts[certain], call) else None
 
+    def certain_call(self, attempt: Observed[ApiCallAttempt]) -> int | None:
+        """Return the key of the pending call that may leave at once with a new attempt, or None.
+
+        It is the only one, waits for one attempt, and has no candidate yet. `add_attempt` would settle it likewise.
+        """
+        if len(self._calls) != 1 or len(self._attempts) or not self._waiting:
+            return None
+        (pending,) = self._calls.values()
+        is_free = pending.expected == len(pending.candidates) == 1 and not (pending.extra or pending.ambiguous)
+        if not is_free or may_be_resent(attempt.event) or not _may_use(pending, attempt):
+            return None
+        return pending.key if is_plausible(attempt, pending.call) else None
+
+    def pop_call(self, key: int) -> Observed[ApiCall]:
+        """Remove the call that `certain_call` returned, and return it."""
+        del self._waiting[key]
+        return self._calls.pop(key).call
+
     def add_call(self, key: int, call: Observed[ApiCall], *, waits: bool) -> list[int]:
         """Add a call and return the keys of the calls that this settles.
 
@@ -99,6 +117,11 @@ class Group:
         pending = self._calls[key] = PendingCall(key, call, waits=waits)
         if waits:
             self._waiting[key] = None
+        if not len(self._attempts):
+            pending.expected = expected_attempts(call.event, ())
+            pending.candidates = candidate_chains(call, {}, expected=pending.expected)
+            (pending.assigned,) = pending.candidates
+            return self._settled_with(pending)
         self._compute_candidates(pending)
         self._assign(pending)
         for resent in self._latest_resent() if self._resent else ():

@@ -135,7 +135,9 @@ def test_what_is_close_costs_little(dialect: Dialect, host: str) -> None:
     the_call = replace(the_call, peer=the_call.peer._replace(host=host))
     close = [
         one
-        for start, end, received in product((-1, 0, 1, 2, 3), (27, 28, 29, 30, 31), (29.7, 29.8, 30.0, 30.2, 30.3))
+        for start, end, received in product(
+            (-1, 0, 1, 2, 3), (27, 28, 29, 30, 31), (29.7, 29.8, 30.0, 30.2, 30.4, 30.6, 30.7)
+        )
         if is_close(one := received_at(observed(start, end, dialect), received), the_call)
     ]
 
