@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 import json
+import os
 import re
 import subprocess
 import sys
@@ -56,6 +57,23 @@ def start(argv, environ):
 csm_otel.commands.exec.Child.start = start
 csm_otel.commands.cli.main(sys.argv[1:])
 """
+_WHILE_RUNNING = """
+import json, os, sys
+import csm_otel.commands.cli
+from csm_otel.engine.bridge import Bridge
+def run(self, **given):
+    print(json.dumps(sorted(sys.modules)))
+    sys.stdout.flush()
+    os._exit(0)
+Bridge.run = run
+csm_otel.commands.cli.main(sys.argv[1:])
+"""
+# What each run does without takes tens of milliseconds or megabytes.
+_OF_VARIABLES = {"pydantic", "pydantic_settings", "asyncio"}
+_OF_FILES = {"sqlite3", "google.protobuf.json_format", "csm_otel.files.recorder"}
+_OF_HTTP, _OF_GRPC = {"requests", "urllib3"}, {"grpc"}
+_OF_METRICS = {"opentelemetry.sdk.metrics", "opentelemetry.exporter"}
+_ENDPOINT = "OTEL_EXPORTER_OTLP_ENDPOINT"
 
 
 def modules() -> dict[str, ast.Module]:
@@ -200,6 +218,34 @@ def test_the_command_does_not_wait(words: list[str]) -> None:
     assert "csm_otel.commands.exec" in loaded
     assert "csm_otel.commands.watch" not in loaded
     assert not top_level & {"logging", "shutil", "subprocess", "traceback"}  # milliseconds of imports of their own
+
+
+@pytest.mark.parametrize(
+    ("words", "variables", "unused"),
+    [
+        pytest.param(["exec", "true"], {}, _OF_VARIABLES | _OF_HTTP | _OF_GRPC, id="exec"),
+        pytest.param(["exec", "true"], {_ENDPOINT: "http://127.0.0.1:1"}, _OF_GRPC, id="exec-with-endpoint"),
+        pytest.param(["serve", "--port", "0", "--control", "none"], {}, _OF_VARIABLES | _OF_GRPC, id="serve"),
+        pytest.param(
+            ["serve", "--port", "0", "--control", "none"],
+            {"OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"},
+            _OF_HTTP,
+            id="serve-over-grpc",
+        ),
+    ],
+)
+def test_nothing_unused_is_loaded(words: list[str], variables: dict[str, str], unused: set[str]) -> None:
+    """When the loop begins, the libraries of what is not asked for are not loaded."""
+    environ = {name: value for name, value in os.environ.items() if not name.startswith(("OTEL_", "CSM_OTEL_"))}
+    done = subprocess.run(
+        [sys.executable, "-c", _WHILE_RUNNING, *words],
+        env=environ | variables, capture_output=True, text=True, check=False, timeout=60,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+
+    loaded = set(json.loads(done.stdout))
+    assert "csm_otel.engine.agent" in loaded
+    assert not loaded & (unused | _OF_METRICS | _OF_FILES)
 
 
 def mirror_of(module: str) -> str:

@@ -10,8 +10,6 @@ import re
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from google.protobuf.message import DecodeError
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 
 from csm_otel.delivery.outcome import Delivered, one_line
 
@@ -42,7 +40,12 @@ def partial_success(body: bytes, media: str, destination: Destination) -> Delive
         partial = _field(_decoded(body), "partialSuccess", "partial_success")
         rejected = _integer(_field(partial, *_REJECTED[destination.signal]))
         return Delivered(max(rejected, 0), _line(_field(partial, "errorMessage", "error_message"), destination))
-    if media in _PROTOBUF_TYPES:
+    if media in _PROTOBUF_TYPES and body:  # nearly all are empty, and need no protobuf
+        from google.protobuf.message import DecodeError  # ruff: ignore[import-outside-top-level]
+        from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (  # ruff: ignore[import-outside-top-level]
+            ExportTraceServiceResponse,
+        )
+
         try:
             # On the wire the one for metrics is the same.
             found = ExportTraceServiceResponse.FromString(body).partial_success

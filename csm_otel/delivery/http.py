@@ -24,7 +24,6 @@ from csm_otel.delivery.authorities import Authorities, authorities_of
 from csm_otel.delivery.credentials import Credentials
 from csm_otel.delivery.cutoff import Cutoff, CutoffAdapter
 from csm_otel.delivery.failure import Failure, no_answer
-from csm_otel.delivery.json_body import json_body
 from csm_otel.delivery.outcome import Outcome, Refused, TooLarge, Unavailable, one_line
 from csm_otel.delivery.proxy import CHECK_USER, Proxy, is_excepted
 from csm_otel.errors import Fault, SettingsError
@@ -120,7 +119,11 @@ class HttpDeliverer:
         self._credentials.close()
 
     def _body(self, request: bytes) -> bytes:
-        return json_body(request, self._destination.signal) if self._is_json else request
+        if not self._is_json:
+            return request
+        from csm_otel.delivery.json_body import json_body  # ruff: ignore[import-outside-top-level] - rarely needed
+
+        return json_body(request, self._destination.signal)
 
     def _choose_authorities(self) -> Authorities:
         if self._credentials.certificate:

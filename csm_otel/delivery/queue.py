@@ -26,7 +26,6 @@ from csm_otel.delivery.disk import DISK_GRACE_SECONDS, Disk
 from csm_otel.delivery.ledger import Ledger
 from csm_otel.delivery.memory import Memory, QueuedRequest
 from csm_otel.delivery.outcome import Delivered, Failed, Outcome, Refused, TooLarge, Unavailable
-from csm_otel.delivery.splitting import split
 from csm_otel.delivery.states import REQUEST_TRANSITIONS, RequestState
 from csm_otel.errors import SpoolError
 from csm_otel.files.states import QUEUE_TRANSITIONS, QueueState, StateMachine
@@ -243,7 +242,11 @@ class DeliveryQueue:
         """Account for an outcome and return the lines to report."""
         if isinstance(outcome, Unavailable):
             return self._back_off(request, outcome)
-        halves = split(request.request) if isinstance(outcome, TooLarge) and request.spans > 1 else []
+        halves: list[tuple[bytes, int]] = []
+        if isinstance(outcome, TooLarge) and request.spans > 1:
+            from csm_otel.delivery.splitting import split  # ruff: ignore[import-outside-top-level] - needs protobuf
+
+            halves = split(request.request)
         with self._changed:
             if not self._lifecycle.state.is_running:  # given up and counted already
                 return []

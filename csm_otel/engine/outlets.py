@@ -1,4 +1,7 @@
-"""The destinations of a run: back end, file, screen, recording (`Outlets`)."""
+"""The destinations of a run: back end, file, screen, recording (`Outlets`).
+
+Spool, file and recorder are imported when they are asked for: most runs have none.
+"""
 
 from __future__ import annotations
 
@@ -11,13 +14,8 @@ from typing import TYPE_CHECKING
 
 from csm_otel.delivery.deliverer import open_deliverer
 from csm_otel.delivery.queue import DeliveryQueue
-from csm_otel.delivery.spool import Spool
 from csm_otel.errors import Fault, SettingsError, SpoolError, collecting
-from csm_otel.files.filewriter import FileWriter
 from csm_otel.files.line_file import PATIENCE_SECONDS, STDOUT
-from csm_otel.files.otlp_json import OtlpJsonFile
-from csm_otel.files.recorder import Recorder
-from csm_otel.files.recording import FORMAT, SEED_BITS, Heading
 from csm_otel.report.terminal import counted
 
 if TYPE_CHECKING:
@@ -26,7 +24,10 @@ if TYPE_CHECKING:
 
     from csm_otel.config.configuration import Configuration
     from csm_otel.config.settings import Settings
+    from csm_otel.delivery.spool import Spool
     from csm_otel.engine.source import Source
+    from csm_otel.files.filewriter import FileWriter
+    from csm_otel.files.recorder import Recorder
     from csm_otel.process.speaker import Speaker
     from csm_otel.tally import Tally
 
@@ -122,7 +123,8 @@ def open_outlets(
     with collecting(faults):
         # nothing arrives while a replay waits for a reader
         patience_seconds = PATIENCE_SECONDS if source.receivers else math.inf
-        file = _open_file(settings, speaker, owner=owner, patience_seconds=patience_seconds)
+        counted_by = None if queue else tally  # the answers of a back end count
+        file = _open_file(settings, speaker, counted_by, owner=owner, patience_seconds=patience_seconds)
     with collecting(faults):
         recorder = _open_recorder(settings.record, source, speaker, tally, owner=owner)
     back_end = configuration.traces.shown if configuration.traces and queue else ""
@@ -130,7 +132,7 @@ def open_outlets(
     description = ", ".join(filter(None, [back_end, file_name if file else "", "stdout" if shows else ""]))
     return Outlets(
         queue=queue,
-        file=FileWriter(file, tally=None if queue else tally) if file else None,
+        file=file,
         recorder=recorder,
         shows=shows,
         back_end=back_end,
@@ -164,6 +166,8 @@ def _open_spool(settings: Settings, speaker: Speaker) -> Spool | None:
     """Return the spool, or None if there is none or it cannot be used, which is reported."""
     if settings.spool is None:
         return None
+    from csm_otel.delivery.spool import Spool  # ruff: ignore[import-outside-top-level]
+
     try:
         spool = Spool(settings.spool, limit_bytes=settings.spool_bytes)
     except SpoolError as error:
@@ -191,8 +195,10 @@ def _check_stdout(flag: str, path: Path, owner: str) -> None:
         raise SettingsError([Fault(flag, f"stdout is {owner}; name a file")])
 
 
-def _open_file(settings: Settings, speaker: Speaker, *, owner: str, patience_seconds: float) -> OtlpJsonFile | None:
-    """Return the file of `--file`, or None without one.
+def _open_file(
+    settings: Settings, speaker: Speaker, tally: Tally | None, *, owner: str, patience_seconds: float
+) -> FileWriter | None:
+    """Return the writer of `--file`, or None without one.
 
     Raises:
         SettingsError: it cannot be opened, or would be mixed with other output.
@@ -202,7 +208,10 @@ def _open_file(settings: Settings, speaker: Speaker, *, owner: str, patience_sec
     _check_stdout(
         "--file", settings.file, owner or ("the recording's (--record -)" if settings.record == STDOUT else "")
     )
-    return OtlpJsonFile(settings.file, patience_seconds=patience_seconds, say=speaker.warn)
+    from csm_otel.files.filewriter import FileWriter  # ruff: ignore[import-outside-top-level]
+    from csm_otel.files.otlp_json import OtlpJsonFile  # ruff: ignore[import-outside-top-level]
+
+    return FileWriter(OtlpJsonFile(settings.file, patience_seconds=patience_seconds, say=speaker.warn), tally=tally)
 
 
 def _open_recorder(path: Path | None, source: Source, speaker: Speaker, tally: Tally, *, owner: str) -> Recorder | None:
@@ -214,11 +223,10 @@ def _open_recorder(path: Path | None, source: Source, speaker: Speaker, tally: T
     if path is None or not source.receivers:  # a replay is recorded already, perhaps in that file
         return None
     _check_stdout("--record", path, owner)
-    return Recorder.open(path, _heading(source), tally, say=speaker.warn)
+    from csm_otel.files.recorder import Recorder  # ruff: ignore[import-outside-top-level]
+    from csm_otel.files.recording import FORMAT, SEED_BITS, Heading  # ruff: ignore[import-outside-top-level]
 
-
-def _heading(source: Source) -> Heading:
-    return Heading(
+    heading = Heading(
         format=FORMAT,
         seed=secrets.randbits(SEED_BITS),
         host_name=socket.gethostname(),
@@ -227,3 +235,4 @@ def _heading(source: Source) -> Heading:
         parent=str(source.parent or ""),
         trace_state=source.trace_state,
     )
+    return Recorder.open(path, heading, tally, say=speaker.warn)
