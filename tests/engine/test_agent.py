@@ -17,13 +17,14 @@ from configured import configured
 from datagrams import ABSENT, attempt, call
 from intake.sending import own_socket
 from loopback import HOSTS, send_from_anywhere
-from otlp_backend import DEADLINE_SECONDS, wait_until
+from otlp_backend import DEADLINE_SECONDS, FOREVER_SECONDS, wait_until
 from platforms import on_linux
 
 from csm_otel.commands.wiring import build_bridge
 from csm_otel.csm.decoding import Decoded
 from csm_otel.csm.events import ApiCall, Dialect
-from csm_otel.engine.agent import _DATAGRAMS_PER_TURN, _MAX_READ_SECONDS, Agent
+from csm_otel.engine import agent as agent_module
+from csm_otel.engine.agent import _DATAGRAMS_PER_TURN, _MAX_READ_SECONDS, _TURN_SECONDS, Agent
 from csm_otel.engine.counting import Counting
 from csm_otel.engine.source import Source
 from csm_otel.intake.glances import Glances
@@ -498,3 +499,43 @@ def test_datagrams_from_elsewhere_are_not_decoded() -> None:
     assert rig.tally.datagrams_decoded == len(rig.spans) == 2 * len(HOSTS) - 2
     assert not rig.tally.malformed
     assert rig.stderr.getvalue() == "csm-otel: received datagrams from outside the networks of --allow-from\n"
+
+
+def test_datagrams_that_come_one_by_one_are_received_in_bursts() -> None:
+    """However fast they come, the loop takes no turn within a few milliseconds of the last one."""
+    rig = Rig()
+    agent, wake = agent_of(rig), Waker()
+    turns: list[float] = []
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+
+        def is_over() -> bool:
+            turns.append(time.monotonic())
+            sender.sendto(an_attempt("x"), rig.address)
+            return len(turns) > 10
+
+        agent.run(until=is_over, wake=wake)
+
+    assert turns[-1] - turns[1] >= 8 * _TURN_SECONDS
+    rig.bridge.close(deadline=time.monotonic() + 60)
+    wake.close()
+
+
+def test_nothing_but_datagrams_waits_for_a_burst(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What else wakes the loop gets its turn at once."""
+    monkeypatch.setattr(agent_module, "_TURN_SECONDS", FOREVER_SECONDS)
+    rig = Rig()
+    agent, wake = agent_of(rig), Waker()
+    turns = itertools.count()
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+
+        def is_over() -> bool:
+            sender.sendto(an_attempt("x"), rig.address)
+            if turn := next(turns):
+                wake.wake()
+            return turn == 2
+
+        agent.run(until=is_over, wake=wake)
+
+    assert rig.tally.datagrams_received == 2
+    rig.bridge.close(deadline=time.monotonic() + 60)
+    wake.close()
