@@ -46,13 +46,15 @@ class HeadSampler:
     def __init__(self, sampler: Sampler) -> None:
         self._sampler = sampler
 
-    def keep(self, tree: Sequence[SpanData]) -> list[SpanData]:
+    def keep(self, tree: Sequence[SpanData]) -> Sequence[SpanData]:
         """Return the sampled spans, with the sampler's attributes and trace state.
 
         ``tree`` holds spans of one trace, parents first. A span whose parent is in the tree follows the decision
         for that one, any other the parent it names. What is recorded but not sampled is left out too:
         the specification forbids exporting it.
         """
+        if self._sampler is DEFAULT_ON and _are_plain(tree):
+            return tree
         decided: dict[int, TraceContext] = {}
         kept: list[SpanData] = []
         for span in tree:
@@ -72,18 +74,18 @@ class HeadSampler:
 
     def _decide(self, span: SpanData, parent: TraceContext | None) -> SpanData:
         """Return a span with the decision on it; ``parent`` has been decided before."""
-        if self._sampler is DEFAULT_ON and _is_plain(span, parent):
-            return span
-        result = self._sample(span, parent)
-        context, attributes = _decided(span.context, result), _merged(span.attributes, result)
-        return msgspec.structs.replace(span, context=context, parent=parent, attributes=attributes)
+        attributes = span.attributes
+        result = self._sample(span, parent, dict(attributes))
+        decided = msgspec.structs.replace(span, context=_decided(span.context, result), parent=parent)
+        added = _added(result, attributes)
+        return decided.with_attributes({**attributes, **added}) if added else decided
 
-    def _sample(self, span: SpanData, parent: TraceContext | None) -> SamplingResult:
+    def _sample(self, span: SpanData, parent: TraceContext | None, attributes: Attributes) -> SamplingResult:
         context = Context()
         if parent:
             context = set_span_in_context(NonRecordingSpan(_span_context(parent)), context)
         kind = SpanKind[span.kind.name]
-        return self._sampler.should_sample(context, span.context.trace_id, span.name, kind, dict(span.attributes))
+        return self._sampler.should_sample(context, span.context.trace_id, span.name, kind, attributes)
 
 
 def load_sampler(choice: SamplerChoice) -> Sampler:
@@ -122,17 +124,18 @@ def _unusable(text: str) -> SettingsError:
     return SettingsError([Fault("OTEL_TRACES_SAMPLER", text)])
 
 
-def _is_plain(span: SpanData, parent: TraceContext | None) -> bool:
-    """Whether a sampler that follows the parent, and keeps roots, leaves a span unchanged, as nearly all.
+def _are_plain(tree: Sequence[SpanData]) -> bool:
+    """Whether a sampler that follows the parent, and keeps roots, leaves all spans unchanged, as nearly always.
 
-    Asking the sampler costs as much as encoding, and its answer is known.
+    Asking the sampler costs more than mapping and encoding, and its answer is known.
     """
-    context = span.context
-    if parent is None:
-        return context.sampled and not context.trace_state
-    return (
-        parent is span.parent and context.sampled == parent.sampled and not (parent.trace_state or context.trace_state)
-    )
+    for span in tree:
+        context, parent = span.context, span.parent
+        if not context.sampled or context.trace_state:
+            return False
+        if parent is not None and (not parent.sampled or parent.trace_state):
+            return False
+    return True
 
 
 def _span_context(context: TraceContext) -> SpanContext:
@@ -154,6 +157,9 @@ def _decided(context: TraceContext, result: SamplingResult) -> TraceContext:
     )
 
 
-def _merged(attributes: Attributes, result: SamplingResult) -> Attributes:
-    added = {key: value for key, value in result.attributes.items() if value is not None}
-    return cast("Attributes", {**attributes, **added})
+def _added(result: SamplingResult, given: Attributes) -> Attributes:
+    """Return the attributes that a sampler adds; the SDK's return those that they were given."""
+    added = {
+        key: value for key, value in result.attributes.items() if value is not None and value is not given.get(key)
+    }
+    return cast("Attributes", added)

@@ -131,7 +131,8 @@ def _call_result(call: Call, terminal: Terminal) -> str:
 
 def _result(span: SpanData, terminal: Terminal) -> str:
     status, code = http_status(span), exit_code(span)
-    error = terminal.printable(str(span.attributes.get(ERROR_TYPE, "")))
+    error_type = span.attribute(ERROR_TYPE)
+    error = terminal.printable("" if error_type is None else str(error_type))
     code_text = str(status) if status is not None else "" if code is None else f"exit {code}"
     if error == UNNAMED_ERROR or (span.is_error and not error):
         error = "failed"

@@ -56,7 +56,7 @@ class Call:
     @property
     def is_ambiguous(self) -> bool:
         """Whether another assignment of attempts is nearly as likely."""
-        return self.span.attributes.get(CSM_CORRELATION) == "ambiguous"
+        return self.span.attribute(CSM_CORRELATION) == "ambiguous"
 
     @property
     def is_not_sent(self) -> bool:
@@ -77,7 +77,7 @@ class Call:
     def is_throttled(self) -> bool:
         """Whether the call or any of its attempts has a throttling error."""
         return any(
-            span.attributes.get(ERROR_TYPE) in THROTTLING_ERRORS or http_status(span) == _TOO_MANY_REQUESTS
+            span.attribute(ERROR_TYPE) in THROTTLING_ERRORS or http_status(span) == _TOO_MANY_REQUESTS
             for span in (self.span, *self.attempts)
         )
 
@@ -160,7 +160,7 @@ def is_call_or_orphan(span: SpanData) -> bool:
 
 def is_not_sent(span: SpanData) -> bool:
     """Return whether a span is that of a call for which no request was sent."""
-    return span.attributes.get(CSM_OUTCOME) == "not_sent"
+    return span.attribute(CSM_OUTCOME) == "not_sent"
 
 
 def went_well(span: SpanData) -> bool:
@@ -170,7 +170,7 @@ def went_well(span: SpanData) -> bool:
 
 def integer(span: SpanData, key: str) -> int | None:
     """Return an attribute if it is an integer."""
-    value = span.attributes.get(key)
+    value = span.attribute(key)
     return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 

@@ -1,4 +1,7 @@
-"""The attributes of call and attempt spans.
+"""The attributes of call and attempt spans: those of their shapes, which follow from facts, and those of their own.
+
+Facts are what spans of one kind have in common with many others; nothing else is known where the attributes of a shape
+are computed, so that equal facts have equal attributes.
 
 Names come from the semantic conventions package; ``csm.`` ones are our own. docs/spans.md lists them.
 """
@@ -6,8 +9,10 @@ Names come from the semantic conventions package; ``csm.`` ones are our own. doc
 from __future__ import annotations
 
 import ipaddress
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
+import msgspec
 from opentelemetry.semconv._incubating.attributes.aws_attributes import (
     AWS_EXTENDED_REQUEST_ID,
     AWS_REQUEST_ID,
@@ -28,13 +33,16 @@ from opentelemetry.semconv.attributes.network_attributes import NETWORK_PEER_ADD
 from opentelemetry.semconv.attributes.user_agent_attributes import USER_AGENT_ORIGINAL
 
 from csm_otel.csm.dialects import sdk_of_user_agent
-from csm_otel.spans.data import AttributeValue
+from csm_otel.csm.events import Latencies, Origin
+from csm_otel.spans.data import AttributeValue, Resource
 from csm_otel.spans.host import bucket_of, server_attributes
 from csm_otel.spans.options import MappingOptions, RpcConventions
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from csm_otel.correlation.released import CorrelatedCall
-    from csm_otel.csm.events import ApiCallAttempt, Event
+    from csm_otel.csm.events import ApiCall, ApiCallAttempt
     from csm_otel.spans.span_status import Result
 
 Values = dict[str, AttributeValue | None]
@@ -60,6 +68,7 @@ CSM_TIMED_OUT = "csm.timed_out"
 
 _AWS_API = "aws-api"
 _DYNAMODB = "DynamoDB"
+_LATENCIES = [(f"csm.latency.{field}", field) for field in Latencies.__struct_fields__]
 _S3 = "S3"
 
 
@@ -68,112 +77,223 @@ def present(values: Values) -> dict[str, AttributeValue]:
     return {name: value for name, value in values.items() if value not in {None, ""}}
 
 
-def rpc_attributes(event: Event, options: MappingOptions) -> Values:
+class LastAttemptFacts(msgspec.Struct, frozen=True, gc=False):
+    """What the last attempt of a call adds to the call's facts."""
+
+    account_id: str | None
+    fqdn: str | None
+    region: str | None
+    user_agent: str | None
+    status: int | None
+
+
+class CallFacts(msgspec.Struct, frozen=True, gc=False):
+    """All that the shape of a call's span depends on, beside options."""
+
+    service: str
+    api: str
+    client_name: str
+    is_local: bool
+    origin: Origin | None
+    region: str | None
+    user_agent: str | None
+    status: int | None
+    error_type: str
+    attempt_count: int | None
+    max_retries_exceeded: bool | None
+    timed_out: bool | None
+    missing: int
+    ambiguous: bool
+    not_sent: bool
+    last: LastAttemptFacts
+    """All None where it is not certain."""
+
+
+_NO_ATTEMPT = LastAttemptFacts(None, None, None, None, None)
+
+
+class AttemptFacts(msgspec.Struct, frozen=True, gc=False):
+    """All that the shape of an attempt's span depends on, beside options."""
+
+    service: str
+    api: str
+    account_id: str | None
+    fqdn: str | None
+    region: str | None
+    status: int | None
+    error_type: str
+    number: int | None
+    """From 1; None if the order is uncertain."""
+    connection_reused: bool | None
+    not_sent: bool
+    not_counted: bool
+    resource: Resource
+
+
+class OrphanFacts(msgspec.Struct, frozen=True, gc=False):
+    """All that the shape of an orphan's span depends on, beside options."""
+
+    attempt: AttemptFacts
+    client_name: str
+    user_agent: str | None
+
+
+def facts_of_last(attempt: ApiCallAttempt | None) -> LastAttemptFacts:
+    """Return the facts of a call's last attempt, of none where it is not certain."""
+    if attempt is None:
+        return _NO_ATTEMPT
+    return LastAttemptFacts(attempt.account_id, attempt.fqdn, attempt.region, attempt.user_agent, attempt.status)
+
+
+def attempt_facts(
+    attempt: ApiCallAttempt, result: Result, number: int | None, resource: Resource, *, not_counted: bool
+) -> AttemptFacts:
+    """Return the facts of an attempt; ``number`` counts from 1, None if the order is uncertain."""
+    return AttemptFacts(
+        attempt.service,
+        attempt.api,
+        attempt.account_id,
+        attempt.fqdn,
+        attempt.region,
+        attempt.status,
+        result.error_type,
+        number,
+        attempt.connection_reused,
+        attempt.not_sent,
+        not_counted,
+        resource,
+    )
+
+
+def rpc_attributes(service: str, api: str, options: MappingOptions) -> Values:
     """Return the ``rpc.*`` attributes, by default under their new and old names: many back ends use the old ones."""
-    qualified = f"{event.service}/{event.api}"
+    qualified = f"{service}/{api}"
     match options.rpc_conventions:
         case RpcConventions.NEW:
             return {RPC_SYSTEM_NAME: _AWS_API, RPC_METHOD: qualified}
         case RpcConventions.NEW_AND_OLD:
             method = qualified
         case _:
-            method = event.api
-    return {RPC_SYSTEM: _AWS_API, RPC_SYSTEM_NAME: _AWS_API, RPC_SERVICE: event.service, RPC_METHOD: method}
+            method = api
+    return {RPC_SYSTEM: _AWS_API, RPC_SYSTEM_NAME: _AWS_API, RPC_SERVICE: service, RPC_METHOD: method}
 
 
-def call_attributes(
-    released: CorrelatedCall, last: ApiCallAttempt | None, result: Result, client_name: str, options: MappingOptions
-) -> Values:
-    """Return the attributes of a call span; ``last`` is the call's last attempt where that is certain."""
-    call = released.call.event
-    status = call.status if call.status is not None or last is None else last.status
-    return {
-        **rpc_attributes(call, options),
-        **(_attempt_facts(last, options) if last else {AWS_REQUEST_ID: call.request_id}),
-        CLOUD_REGION: call.region or (last.region if last else None),
-        HTTP_RESPONSE_STATUS_CODE: status,
-        ERROR_TYPE: result.error_type,
-        CSM_ATTEMPT_COUNT: call.attempt_count,
-        CSM_MAX_RETRIES_EXCEEDED: call.max_retries_exceeded,
-        CSM_TIMED_OUT: call.timed_out or None,
-        CSM_ATTEMPTS_MISSING: released.missing or None,
-        CSM_CORRELATION: "ambiguous" if released.ambiguous else None,
-        CSM_OUTCOME: "not_sent" if _is_not_sent(released) else None,
-        CSM_CLIENT_ID: client_name,
-        **_sender(call, last, options),
-        **_service_specific(call, last),
-    }
+def call_attributes(call: CallFacts, options: MappingOptions) -> dict[str, AttributeValue]:
+    """Return the attributes of the shape of a call."""
+    return present(
+        {
+            **rpc_attributes(call.service, call.api, options),
+            **_account_and_server(call.last.account_id, call.last.fqdn, options),
+            CLOUD_REGION: call.region or call.last.region,
+            HTTP_RESPONSE_STATUS_CODE: call.last.status if call.status is None else call.status,
+            ERROR_TYPE: call.error_type,
+            CSM_ATTEMPT_COUNT: call.attempt_count,
+            CSM_MAX_RETRIES_EXCEEDED: call.max_retries_exceeded,
+            CSM_TIMED_OUT: call.timed_out or None,
+            CSM_ATTEMPTS_MISSING: call.missing or None,
+            CSM_CORRELATION: "ambiguous" if call.ambiguous else None,
+            CSM_OUTCOME: "not_sent" if call.not_sent else None,
+            CSM_CLIENT_ID: call.client_name,
+            **_sender(call.service, (call.user_agent, call.last.user_agent), options),
+            **_service_specific(call.service, call.api, call.last.fqdn),
+        }
+    )
 
 
-def attempt_attributes(attempt: ApiCallAttempt, result: Result, number: int | None, options: MappingOptions) -> Values:
-    """Return the attributes of an attempt span; ``number`` counts from 1, None if the order is uncertain.
+def attempt_attributes(attempt: AttemptFacts, options: MappingOptions) -> dict[str, AttributeValue]:
+    """Return the attributes of the shape of an attempt.
 
     No ``rpc.*``, ``db.*`` or ``peer.service``: they would count as a second AWS call in service graphs.
     """
-    latencies = attempt.latencies
-    return {
-        **_attempt_facts(attempt, options),
-        CLOUD_REGION: attempt.region,
-        HTTP_RESPONSE_STATUS_CODE: attempt.status,
-        ERROR_TYPE: result.error_type,
-        CSM_ATTEMPT_NUMBER: number,
-        HTTP_REQUEST_RESEND_COUNT: number - 1 if number is not None and number > 1 else None,
-        NETWORK_PEER_ADDRESS: _ip(attempt.destination_ip),
-        CSM_CONNECTION_REUSED: attempt.connection_reused,
-        CSM_NOT_SENT: attempt.not_sent or None,
-        **{
-            f"csm.latency.{name}": getattr(latencies, name)
-            for name in (latencies.__struct_fields__ if latencies is not None else ())
-        },
-    }
+    number = attempt.number
+    return present(
+        {
+            **_account_and_server(attempt.account_id, attempt.fqdn, options),
+            CLOUD_REGION: attempt.region,
+            HTTP_RESPONSE_STATUS_CODE: attempt.status,
+            ERROR_TYPE: attempt.error_type,
+            CSM_ATTEMPT_NUMBER: number,
+            HTTP_REQUEST_RESEND_COUNT: number - 1 if number is not None and number > 1 else None,
+            CSM_CONNECTION_REUSED: attempt.connection_reused,
+            CSM_NOT_SENT: attempt.not_sent or None,
+            CSM_NOT_COUNTED: attempt.not_counted or None,
+        }
+    )
 
 
-def orphan_attributes(attempt: ApiCallAttempt, client_name: str, options: MappingOptions) -> Values:
-    """Return the attributes that an orphan has in place of its call."""
-    return {
-        **rpc_attributes(attempt, options),
-        CSM_ORPHAN: True,
-        CSM_CLIENT_ID: client_name,
-        **_sender(attempt, attempt, options),
-        **_service_specific(attempt, attempt),
-    }
+def orphan_attributes(orphan: OrphanFacts, options: MappingOptions) -> dict[str, AttributeValue]:
+    """Return the attributes of the shape of an orphan: an attempt's, and those that it has in place of its call."""
+    service, api = orphan.attempt.service, orphan.attempt.api
+    return present(
+        {
+            **attempt_attributes(orphan.attempt, options),
+            **rpc_attributes(service, api, options),
+            CSM_ORPHAN: True,
+            CSM_CLIENT_ID: orphan.client_name,
+            **_sender(service, (orphan.user_agent,), options),
+            **_service_specific(service, api, orphan.attempt.fqdn),
+        }
+    )
 
 
-def _is_not_sent(released: CorrelatedCall) -> bool:
+def own_of_call(call: ApiCall, last: ApiCallAttempt | None) -> dict[str, AttributeValue]:
+    """Return the attributes of a call that no other has: its request ids, or those of its last attempt, if certain."""
+    if last is not None:
+        return _request_ids(last)
+    return {AWS_REQUEST_ID: call.request_id} if call.request_id else {}
+
+
+def own_of_attempt(attempt: ApiCallAttempt) -> dict[str, AttributeValue]:
+    """Return the attributes of an attempt that no other has, or few have."""
+    own = _request_ids(attempt)
+    if attempt.destination_ip:
+        address = _ip(attempt.destination_ip)
+        if address is not None:
+            own[NETWORK_PEER_ADDRESS] = address
+    if attempt.latencies is not None:
+        for name, field in _LATENCIES:
+            latency_ms = getattr(attempt.latencies, field)
+            if latency_ms is not None:
+                own[name] = latency_ms
+    return own
+
+
+def is_not_sent(released: CorrelatedCall) -> bool:
     """Whether no request was sent: credentials were missing, or the call was stubbed; the datagrams are the same."""
     call = released.call.event
     return call.attempt_count == 0 and not call.has_result and not released.attempts
 
 
-def _attempt_facts(attempt: ApiCallAttempt, options: MappingOptions) -> Values:
-    return {
-        CLOUD_ACCOUNT_ID: attempt.account_id if options.account_id else None,
-        **server_attributes(attempt.fqdn),
-        AWS_REQUEST_ID: attempt.request_id,
-        AWS_EXTENDED_REQUEST_ID: attempt.extended_request_id,
-    }
+def _request_ids(attempt: ApiCallAttempt) -> dict[str, AttributeValue]:
+    own: dict[str, AttributeValue] = {}
+    if attempt.request_id:
+        own[AWS_REQUEST_ID] = attempt.request_id
+    if attempt.extended_request_id:
+        own[AWS_EXTENDED_REQUEST_ID] = attempt.extended_request_id
+    return own
 
 
-def _sender(event: Event, last: ApiCallAttempt | None, options: MappingOptions) -> Values:
-    agents = [agent for agent in (event.user_agent, last.user_agent if last else None) if agent]
+def _account_and_server(account_id: str | None, fqdn: str | None, options: MappingOptions) -> Values:
+    return {CLOUD_ACCOUNT_ID: account_id if options.account_id else None, **server_attributes(fqdn)}
+
+
+def _sender(service: str, user_agents: Sequence[str | None], options: MappingOptions) -> Values:
+    agents = [agent for agent in user_agents if agent]
     return {
         CSM_SDK: next((sdk for agent in agents if (sdk := sdk_of_user_agent(agent))), None),
         USER_AGENT_ORIGINAL: agents[0] if agents and options.user_agent else None,
-        PEER_SERVICE: event.service if options.peer_service else None,
+        PEER_SERVICE: service if options.peer_service else None,
     }
 
 
-def _service_specific(event: Event, last: ApiCallAttempt | None) -> Values:
-    if event.service == _DYNAMODB:
-        return {DB_SYSTEM_NAME: "aws.dynamodb", DB_OPERATION_NAME: event.api}
-    if event.service == _S3 and last is not None:
-        return {AWS_S3_BUCKET: bucket_of(last.fqdn)}
-    return {}
+def _service_specific(service: str, api: str, fqdn: str | None) -> Values:
+    if service == _DYNAMODB:
+        return {DB_SYSTEM_NAME: "aws.dynamodb", DB_OPERATION_NAME: api}
+    return {AWS_S3_BUCKET: bucket_of(fqdn)} if service == _S3 else {}
 
 
-def _ip(text: str | None) -> str | None:
-    if not text:
-        return None
+@lru_cache(maxsize=1024)
+def _ip(text: str) -> str | None:
     try:
         return str(ipaddress.ip_address(text))
     except ValueError:

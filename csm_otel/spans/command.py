@@ -15,7 +15,7 @@ from opentelemetry.semconv._incubating.attributes.process_attributes import (
 from opentelemetry.semconv.attributes.error_attributes import ERROR_TYPE
 
 from csm_otel.csm.times import MAX_WALL_NS
-from csm_otel.spans.data import AttributeValue, Resource, SpanData, SpanKind, SpanRole, TraceContext
+from csm_otel.spans.data import AttributeValue, Resource, Shape, SpanData, SpanKind, SpanRole, TraceContext
 
 
 class Command(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
@@ -52,18 +52,21 @@ def command_span(
         attributes[PROCESS_COMMAND_ARGS] = command.arguments
     if command.exit_code:
         attributes[ERROR_TYPE] = command.signal_name or str(command.exit_code)
-    return SpanData(
+    shape = Shape(
         role=SpanRole.COMMAND,
         name=command.name,
         kind=SpanKind.CLIENT,
+        resource=resource,
+        attributes=attributes,
+        is_error=bool(command.exit_code),
+    )
+    return SpanData(
+        shape=shape,
         context=context,
         parent=parent,
         start_ns=command.start_ns,
         end_ns=max(command.start_ns, command.end_ns),
-        attributes=attributes,
-        is_error=bool(command.exit_code),
         status_message=_status_message(command),
-        resource=resource,
     )
 
 

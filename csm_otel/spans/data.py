@@ -40,7 +40,7 @@ class SpanRole(Enum):
     """A process, the parent of its calls."""
 
 
-class TraceContext(msgspec.Struct, frozen=True, kw_only=True):
+class TraceContext(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The position of a span in a trace (W3C Trace Context)."""
 
     trace_id: int
@@ -62,7 +62,7 @@ def context_of(position: TraceParent, trace_state: str = "", *, is_remote: bool 
     )
 
 
-class Resource(msgspec.Struct, frozen=True):
+class Resource(msgspec.Struct, frozen=True, cache_hash=True):
     """The monitored application (never this process), as resource attributes."""
 
     attributes: tuple[tuple[str, AttributeValue], ...]
@@ -82,22 +82,87 @@ class SpanEvent(msgspec.Struct, frozen=True, kw_only=True):
     attributes: Attributes
 
 
-class SpanData(msgspec.Struct, frozen=True, kw_only=True):
-    """A complete span."""
+class Shape(msgspec.Struct, frozen=True, kw_only=True, eq=False):
+    """What a span has in common with others: of the same application and operation, with the same result.
+
+    It is compared by identity, so that whatever is made of it can be found again at no cost.
+    """
 
     role: SpanRole
     name: str
     kind: SpanKind
+    resource: Resource
+    attributes: Attributes
+    is_error: bool = False
+    """Whether the status is ERROR; else it is UNSET, never OK."""
+    is_shared: bool = False
+    """Whether more spans are expected to have it; their own attributes then have names that are not among its."""
+
+
+class SpanData(msgspec.Struct, frozen=True, kw_only=True, eq=False, gc=False):  # no span can be part of a cycle
+    """A complete span: its shape, and what is its own."""
+
+    shape: Shape
     context: TraceContext
     parent: TraceContext | None
     start_ns: int
     """Epoch nanoseconds."""
     end_ns: int
     """Epoch nanoseconds, never before the start."""
-    attributes: Attributes
+    own: Attributes = msgspec.field(default_factory=dict)
+    """The attributes beside those of the shape."""
     events: tuple[SpanEvent, ...] = ()
-    is_error: bool = False
-    """Whether the status is ERROR; else it is UNSET, never OK."""
     status_message: str = ""
     """The redacted message of the error; "" if the sender gave none."""
-    resource: Resource
+
+    @property
+    def role(self) -> SpanRole:
+        """What it stands for."""
+        return self.shape.role
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+        return self.shape.name
+
+    @property
+    def kind(self) -> SpanKind:
+        """Its kind."""
+        return self.shape.kind
+
+    @property
+    def resource(self) -> Resource:
+        """The application."""
+        return self.shape.resource
+
+    @property
+    def is_error(self) -> bool:
+        """Whether the status is ERROR; else it is UNSET, never OK."""
+        return self.shape.is_error
+
+    @property
+    def attributes(self) -> dict[str, AttributeValue]:
+        """All attributes: those of the shape, then its own; a new dictionary each time."""
+        return {**self.shape.attributes, **self.own}
+
+    def attribute(self, name: str) -> AttributeValue | None:
+        """Return one attribute, None if it is absent."""
+        value = self.own.get(name)
+        return self.shape.attributes.get(name) if value is None else value
+
+    def with_attributes(self, attributes: Attributes) -> SpanData:
+        """Return this span with these attributes instead of all others, and so with a shape of its own."""
+        shape = msgspec.structs.replace(self.shape, attributes=attributes, is_shared=False)
+        return msgspec.structs.replace(self, shape=shape, own={})
+
+    def __eq__(self, other: object) -> bool:
+        """Compare as values, whatever is shared."""
+        return isinstance(other, SpanData) and self._values() == other._values()
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def _values(self) -> tuple[object, ...]:
+        return (
+            (self.role, self.name, self.kind, self.context, self.parent, self.start_ns, self.end_ns),
+            (self.attributes, self.events, self.is_error, self.status_message, self.resource),
+        )

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import random
-from typing import TYPE_CHECKING, Protocol
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from typing import Protocol
 
 _TRACE_ID_BITS, _SPAN_ID_BITS = 128, 64
 
@@ -24,13 +21,13 @@ class IdGenerator(Protocol):
 class RandomIds:
     """Random ids, from Python's shared generator: unique in threads and forked processes, and not secret."""
 
-    def generate_trace_id(self) -> int:  # ruff: ignore[no-self-use] - the protocol asks
+    def generate_trace_id(self) -> int:
         """Return a random trace id: 128 bits, not zero."""
-        return _nonzero(random.getrandbits, _TRACE_ID_BITS)
+        return random.getrandbits(_TRACE_ID_BITS) or self.generate_trace_id()
 
-    def generate_span_id(self) -> int:  # ruff: ignore[no-self-use] - the protocol asks
+    def generate_span_id(self) -> int:
         """Return a random span id: 64 bits, not zero."""
-        return _nonzero(random.getrandbits, _SPAN_ID_BITS)
+        return random.getrandbits(_SPAN_ID_BITS) or self.generate_span_id()
 
 
 class SeededIds:
@@ -42,14 +39,8 @@ class SeededIds:
 
     def generate_trace_id(self) -> int:
         """Return the next trace id: 128 bits, not zero."""
-        return _nonzero(self._random.getrandbits, _TRACE_ID_BITS)
+        return self._random.getrandbits(_TRACE_ID_BITS) or self.generate_trace_id()
 
     def generate_span_id(self) -> int:
         """Return the next span id: 64 bits, not zero."""
-        return _nonzero(self._random.getrandbits, _SPAN_ID_BITS)
-
-
-def _nonzero(getrandbits: Callable[[int], int], bits: int) -> int:
-    while not (value := getrandbits(bits)):
-        continue  # zero is not an id
-    return value
+        return self._random.getrandbits(_SPAN_ID_BITS) or self.generate_span_id()

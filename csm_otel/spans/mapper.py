@@ -1,6 +1,8 @@
 """Released calls and orphans to span data: `SpanMapper`.
 
-The output is deterministic but for the ids, which come from an `IdGenerator`.
+The output is deterministic but for the ids, which come from an `IdGenerator`. Most spans are like earlier ones but for
+their times and ids, so what follows from facts that repeat (`csm_otel.spans.attributes`) is computed once: a `Memo` of
+the same function that computes it the first time.
 """
 
 from __future__ import annotations
@@ -16,52 +18,63 @@ from opentelemetry.semconv.attributes.service_attributes import SERVICE_NAME
 from csm_otel.correlation.matching import is_resent, same_result
 from csm_otel.correlation.released import CorrelatedCall, OrphanAttempt, Released
 from csm_otel.csm.dialects import application_of_user_agent
+from csm_otel.csm.events import Peer
 from csm_otel.csm.traceparent import split_client_id
 from csm_otel.csm.xray import xray_trace_id
 from csm_otel.spans.attributes import (
-    CSM_NOT_COUNTED,
     CSM_OVERRUN_MS,
     CSM_TIME_ADJUSTED,
+    AttemptFacts,
+    CallFacts,
+    OrphanFacts,
     Values,
     attempt_attributes,
+    attempt_facts,
     call_attributes,
+    facts_of_last,
+    is_not_sent,
     orphan_attributes,
+    own_of_attempt,
+    own_of_call,
     present,
 )
 from csm_otel.spans.data import (
     UNKNOWN_SERVICE,
     AttributeValue,
     Resource,
+    Shape,
     SpanData,
     SpanEvent,
     SpanKind,
     SpanRole,
     TraceContext,
+    context_of,
 )
+from csm_otel.spans.memo import Memo
 from csm_otel.spans.options import MappingOptions, MessageMode
 from csm_otel.spans.span_status import Result, result_of
 from csm_otel.spans.timing import Placement, attempt_offset_ns, clock_offset_ns, place
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from csm_otel.correlation.released import Observed
-    from csm_otel.csm.events import ApiCallAttempt, Event, Origin
+    from csm_otel.csm.events import ApiCallAttempt, Origin
+    from csm_otel.spans.data import Attributes
     from csm_otel.spans.ids import IdGenerator
     from csm_otel.spans.processes import ProcessTraces
 
-_MAX_RESOURCES = 1024  # cached; client ids are untrusted, so their number is bounded
 _NO_RESULT = Result("", None)
+_OUT_OF_RANGE = "timestamp_out_of_range"
 
 
-class _Position(NamedTuple):
-    """The place of a span: its application, and its position in the trace."""
+class _Sender(NamedTuple):
+    """What a client id and the host that it came from say."""
 
-    client_name: str
+    name: str
     """The name in the client id; may be empty."""
-    resource: Resource
-    context: TraceContext
     parent: TraceContext | None
+    is_local: bool
 
 
 class SpanMapper:
@@ -95,7 +108,11 @@ class SpanMapper:
         self._options = options or MappingOptions()
         self._parent = parent
         self._processes = processes
-        self._resources: dict[tuple[object, ...], Resource] = {}
+        self._senders = Memo(self._new_sender)
+        self._resources = Memo(self._new_resource)
+        self._calls = Memo(self._new_call)
+        self._attempts = Memo(self._new_attempt)
+        self._orphans = Memo(self._new_orphan)
 
     def map(self, released: Released, origin: Origin | None = None) -> list[SpanData]:
         """Return the spans of a call, its own first and then its attempts in order of time, or the span of an orphan.
@@ -108,124 +125,179 @@ class SpanMapper:
 
     def resource_of(self, service_name: str, *, local: bool, origin: Origin | None = None) -> Resource:
         """Return the resource of an application; ``local`` senders are on this host."""
-        process = present(_process_attributes(origin)) if origin else {}
-        key = (service_name, local, *process.items())
-        known = self._resources.get(key)
-        if known is None:
-            if len(self._resources) >= _MAX_RESOURCES:
-                self._resources.clear()
-            host = {HOST_NAME: self._host_name} if local and self._host_name else {}
-            known = Resource(tuple({**host, **process, **self._resource, SERVICE_NAME: service_name}.items()))
-            self._resources[key] = known
-        return known
+        return self._resources[service_name, local, origin]
 
     def _call(self, released: CorrelatedCall, origin: Origin | None) -> list[SpanData]:
-        observed, call = released.call, released.call.event
+        observed = released.call
+        call = observed.event
         offset_ns = clock_offset_ns(observed)
         where = Placement(_began_ns(released) + offset_ns, observed.end_ns + offset_ns)
         last = _certain_last(released)
-        position = self._position(observed, last, origin, where)
         result = _call_result(released, last)
-        values = call_attributes(released, last, result, position.client_name, self._options)
+        sender = self._senders[call.client_id, observed.peer.host]
+        shape = self._calls[
+            CallFacts(
+                call.service,
+                call.api,
+                sender.name,
+                sender.is_local,
+                origin,
+                call.region,
+                call.user_agent,
+                call.status,
+                result.error_type,
+                call.attempt_count,
+                call.max_retries_exceeded,
+                call.timed_out,
+                released.missing,
+                released.ambiguous,
+                is_not_sent(released),
+                facts_of_last(last),
+            )
+        ]
+        own = own_of_call(call, last)
         if offset_ns:
-            values[CSM_TIME_ADJUSTED] = "timestamp_out_of_range"
-        span = self._span(_name(call), position, where, values, result, role=SpanRole.CALL)
-        return [span, *self._attempts(released, where, offset_ns, position)]
+            own[CSM_TIME_ADJUSTED] = _OUT_OF_RANGE
+        parent = self._parent_of(sender, origin, shape.resource, where)
+        span = self._span(shape, self._context(parent, where.start_ns), parent, where, own=own, result=result)
+        return [span, *self._attempts_of(released, span, offset_ns)]
 
-    def _attempts(
-        self, released: CorrelatedCall, call: Placement, offset_ns: int, position: _Position
-    ) -> list[SpanData]:
+    def _attempts_of(self, released: CorrelatedCall, call: SpanData, offset_ns: int) -> Iterator[SpanData]:
+        resource, context, within = call.shape.resource, call.context, Placement(call.start_ns, call.end_ns)
         in_order = not released.missing and not released.ambiguous
-        spans = []
-        for number, attempt in enumerate(released.attempts, start=1):
-            own_offset_ns = attempt_offset_ns(attempt, offset_ns)
-            where = _within(attempt, call, own_offset_ns)
-            result = result_of(attempt.event)
-            values = attempt_attributes(attempt.event, result, number if in_order else None, self._options)
-            values[CSM_OVERRUN_MS] = where.overrun_ms
-            is_last = number == len(released.attempts)
-            values[CSM_NOT_COUNTED] = (not is_last and is_resent(attempt.event, released.call.event)) or None
+        count = len(released.attempts)
+        for number, observed in enumerate(released.attempts, start=1):
+            attempt = observed.event
+            own_offset_ns = attempt_offset_ns(observed, offset_ns)
+            where = _within(observed, within, own_offset_ns)
+            result = result_of(attempt)
+            not_counted = number < count and is_resent(attempt, released.call.event)
+            facts = attempt_facts(attempt, result, number if in_order else None, resource, not_counted=not_counted)
+            own = own_of_attempt(attempt)
+            if where.overrun_ms is not None:
+                own[CSM_OVERRUN_MS] = where.overrun_ms
             if own_offset_ns not in {0, offset_ns}:
-                values[CSM_TIME_ADJUSTED] = "timestamp_out_of_range"
-            context = self._context(position.context, where.start_ns)
-            below = position._replace(context=context, parent=position.context)
-            name = _attempt_name(attempt.event)
-            spans.append(self._span(name, below, where, values, result, role=SpanRole.ATTEMPT))
-        return spans
+                own[CSM_TIME_ADJUSTED] = _OUT_OF_RANGE
+            below = self._context(context, where.start_ns)
+            yield self._span(self._attempts[facts], below, context, where, own=own, result=result)
 
     def _orphan(self, released: OrphanAttempt, origin: Origin | None) -> SpanData:
         observed, attempt = released.attempt, released.attempt.event
         offset_ns = clock_offset_ns(observed)
         where = Placement(observed.start_ns + offset_ns, observed.end_ns + offset_ns)
-        position = self._position(observed, attempt, origin, where)
         result = result_of(attempt)
-        values = {
-            **attempt_attributes(attempt, result, None, self._options),
-            **orphan_attributes(attempt, position.client_name, self._options),
-            CSM_TIME_ADJUSTED: "timestamp_out_of_range" if offset_ns else None,
-        }
-        return self._span(_attempt_name(attempt), position, where, values, result, role=SpanRole.ORPHAN)
+        sender = self._senders[attempt.client_id, observed.peer.host]
+        service_name = self._service_name(sender.name, (attempt.user_agent,), origin)
+        resource = self.resource_of(service_name, local=sender.is_local, origin=origin)
+        facts = attempt_facts(attempt, result, None, resource, not_counted=False)
+        own = own_of_attempt(attempt)
+        if offset_ns:
+            own[CSM_TIME_ADJUSTED] = _OUT_OF_RANGE
+        parent = self._parent_of(sender, origin, resource, where)
+        shape = self._orphans[OrphanFacts(facts, sender.name, attempt.user_agent)]
+        return self._span(shape, self._context(parent, where.start_ns), parent, where, own=own, result=result)
 
-    def _position(
-        self, observed: Observed[Event], last: ApiCallAttempt | None, origin: Origin | None, where: Placement
-    ) -> _Position:
-        """Return the position of a span, by the first rule of docs/spans.md, Traces, that applies."""
-        event, is_local = observed.event, observed.peer.is_loopback
-        name, carried = split_client_id(event.client_id)
-        believed = carried if is_local or self._options.trust_remote_context else None
-        parent = self._parent
-        if believed and parent and believed[:2] == (parent.trace_id, parent.span_id):
-            # The client id that `exec` gave to its command: the span and the name here are not truncated.
-            name = self._options.service_name or name
-        elif believed:
-            trace_id, span_id, sampled = believed
-            parent = TraceContext(trace_id=trace_id, span_id=span_id, sampled=sampled, is_remote=True)
-        resource = self.resource_of(self._service_name(name, event, last, origin), local=is_local, origin=origin)
-        if parent is None and origin is not None and self._processes is not None:
-            parent = self._processes.root_of(origin, resource, last_ns=where.end_ns)
-        return _Position(name, resource, self._context(parent, where.start_ns), parent)
+    def _parent_of(
+        self, sender: _Sender, origin: Origin | None, resource: Resource, where: Placement
+    ) -> TraceContext | None:
+        if sender.parent is None and origin is not None and self._processes is not None:
+            return self._processes.root_of(origin, resource, last_ns=where.end_ns)
+        return sender.parent
 
     def _context(self, parent: TraceContext | None, start_ns: int) -> TraceContext:
+        if parent is None:
+            return TraceContext(trace_id=self._trace_id(start_ns), span_id=self._ids.generate_span_id())
         return TraceContext(
-            trace_id=parent.trace_id if parent else self._trace_id(start_ns),
+            trace_id=parent.trace_id,
             span_id=self._ids.generate_span_id(),
-            sampled=parent.sampled if parent else True,
-            trace_state=parent.trace_state if parent else "",
+            sampled=parent.sampled,
+            trace_state=parent.trace_state,
         )
 
     def _trace_id(self, start_ns: int) -> int:
         trace_id = self._ids.generate_trace_id()
         return xray_trace_id(trace_id, start_ns) if self._options.xray_trace_ids else trace_id
 
-    def _service_name(self, client_name: str, event: Event, last: ApiCallAttempt | None, origin: Origin | None) -> str:
-        agents = [agent for agent in (event.user_agent, last.user_agent if last else None) if agent]
-        application = next((app for agent in agents if (app := application_of_user_agent(agent))), None)
+    def _span(
+        self,
+        shape: Shape,
+        context: TraceContext,
+        parent: TraceContext | None,
+        where: Placement,
+        *,
+        own: Attributes,
+        result: Result,
+    ) -> SpanData:
+        failure = result.failure
+        message = "" if failure is None or self._options.messages is MessageMode.NONE else failure.message
+        return SpanData(
+            shape=shape,
+            context=context,
+            parent=parent,
+            start_ns=where.start_ns,
+            end_ns=where.end_ns,
+            own=own,
+            events=_exception(result, message, where.end_ns) if failure is not None else (),
+            status_message=message,
+        )
+
+    # What is remembered
+
+    def _new_sender(self, key: tuple[str, str]) -> _Sender:
+        """Return the sender of a client id and a host, by the first rule of docs/spans.md, Traces, that applies."""
+        client_id, host = key
+        is_local = Peer(host, 0).is_loopback
+        name, carried = split_client_id(client_id)
+        believed = carried if is_local or self._options.trust_remote_context else None
+        parent = self._parent
+        if believed and parent and believed[:2] == (parent.trace_id, parent.span_id):
+            # The client id that `exec` gave to its command: the span and the name here are not truncated.
+            name = self._options.service_name or name
+        elif believed:
+            parent = context_of(believed, is_remote=True)
+        return _Sender(name, parent, is_local)
+
+    def _new_resource(self, key: tuple[str, bool, Origin | None]) -> Resource:
+        service_name, is_local, origin = key
+        host = {HOST_NAME: self._host_name} if is_local and self._host_name else {}
+        process = present(_process_attributes(origin)) if origin else {}
+        return Resource(tuple({**host, **process, **self._resource, SERVICE_NAME: service_name}.items()))
+
+    def _new_call(self, call: CallFacts) -> Shape:
+        service_name = self._service_name(call.client_name, (call.user_agent, call.last.user_agent), call.origin)
+        return Shape(
+            role=SpanRole.CALL,
+            name=_name(call.service, call.api),
+            kind=SpanKind.CLIENT,
+            resource=self.resource_of(service_name, local=call.is_local, origin=call.origin),
+            attributes=call_attributes(call, self._options),
+            is_error=bool(call.error_type),
+            is_shared=True,
+        )
+
+    def _new_attempt(self, attempt: AttemptFacts) -> Shape:
+        return _attempt_shape(SpanRole.ATTEMPT, attempt, attempt_attributes(attempt, self._options))
+
+    def _new_orphan(self, orphan: OrphanFacts) -> Shape:
+        return _attempt_shape(SpanRole.ORPHAN, orphan.attempt, orphan_attributes(orphan, self._options))
+
+    def _service_name(self, client_name: str, user_agents: Sequence[str | None], origin: Origin | None) -> str:
+        applications = (application_of_user_agent(agent) for agent in user_agents if agent)
+        application = next(filter(None, applications), None)
         own = origin.name if origin else ""
         return client_name or application or self._options.service_name or own or UNKNOWN_SERVICE
 
-    def _span(
-        self, name: str, position: _Position, where: Placement, values: Values, result: Result, *, role: SpanRole
-    ) -> SpanData:
-        message = self._message(result)
-        return SpanData(
-            role=role,
-            name=name,
-            kind=SpanKind.CLIENT,
-            context=position.context,
-            parent=position.parent,
-            start_ns=where.start_ns,
-            end_ns=where.end_ns,
-            attributes=present(values),
-            events=_exception(result, message, where.end_ns),
-            is_error=result.is_error,
-            status_message=message,
-            resource=position.resource,
-        )
 
-    def _message(self, result: Result) -> str:
-        if result.failure is None or self._options.messages is MessageMode.NONE:
-            return ""
-        return result.failure.message
+def _attempt_shape(role: SpanRole, attempt: AttemptFacts, attributes: Attributes) -> Shape:
+    return Shape(
+        role=role,
+        name=f"{_name(attempt.service, attempt.api)} attempt",
+        kind=SpanKind.CLIENT,
+        resource=attempt.resource,
+        attributes=attributes,
+        is_error=bool(attempt.error_type),
+        is_shared=True,
+    )
 
 
 def _process_attributes(origin: Origin) -> Values:
@@ -276,9 +348,5 @@ def _exception(result: Result, message: str, time_ns: int) -> tuple[SpanEvent, .
     return (SpanEvent(name="exception", time_ns=time_ns, attributes=attributes),)
 
 
-def _name(event: Event) -> str:
-    return f"{event.service}.{event.api}" if event.service and event.api else event.service or event.api
-
-
-def _attempt_name(event: Event) -> str:
-    return f"{_name(event)} attempt"
+def _name(service: str, api: str) -> str:
+    return f"{service}.{api}" if service and api else service or api

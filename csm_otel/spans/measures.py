@@ -56,17 +56,21 @@ def measure(released: Released, tree: Sequence[SpanData]) -> Iterator[Measuremen
 
 def _of_attempts(event: Event, call: SpanData, attempts: Sequence[SpanData]) -> Iterator[Measurement]:
     for attempt in attempts:
-        if CSM_NOT_SENT not in attempt.attributes:
+        if attempt.attribute(CSM_NOT_SENT) is None:
             yield Measurement(ATTEMPT_DURATION, _seconds(attempt), _attributes(event, call, attempt, _OF_ATTEMPTS))
 
 
 def _attributes(event: Event, call: SpanData, span: SpanData, names: Sequence[str]) -> dict[str, AttributeValue]:
     """Return the operation, and the named attributes that the span has."""
     return {
-        RPC_SYSTEM_NAME: call.attributes[RPC_SYSTEM_NAME],
+        **_named(call, (RPC_SYSTEM_NAME,)),
         RPC_METHOD: f"{event.service}/{event.api}",
-        **{name: span.attributes[name] for name in names if name in span.attributes},
+        **_named(span, names),
     }
+
+
+def _named(span: SpanData, names: Sequence[str]) -> dict[str, AttributeValue]:
+    return {name: value for name in names if (value := span.attribute(name)) is not None}
 
 
 def _seconds(span: SpanData) -> float:

@@ -14,7 +14,7 @@ import msgspec
 
 from csm_otel.csm.xray import xray_trace_id
 from csm_otel.spans.attributes import CSM_PROCESS_END, CSM_SYNTHETIC
-from csm_otel.spans.data import Resource, SpanData, SpanKind, SpanRole, TraceContext
+from csm_otel.spans.data import Resource, Shape, SpanData, SpanKind, SpanRole, TraceContext
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -106,24 +106,22 @@ class ProcessTraces:
         trace_id = self._ids.generate_trace_id()
         if self._xray_trace_ids:
             trace_id = xray_trace_id(trace_id, time_ns)
-        return SpanData(
+        shape = Shape(
             role=SpanRole.PROCESS,
             name=origin.name,
             kind=SpanKind.INTERNAL,
-            context=TraceContext(trace_id=trace_id, span_id=self._ids.generate_span_id()),
-            parent=None,
-            start_ns=origin.start_ns,
-            end_ns=origin.start_ns,
-            attributes={CSM_SYNTHETIC: True},
             resource=resource,
+            attributes={CSM_SYNTHETIC: True},
         )
+        context = TraceContext(trace_id=trace_id, span_id=self._ids.generate_span_id())
+        return SpanData(shape=shape, context=context, parent=None, start_ns=origin.start_ns, end_ns=origin.start_ns)
 
     def _complete(self, process: _Process) -> None:
         root = process.root
         if root is None or process.is_complete:
             return
         process.is_complete = True
-        end_ns, attributes = process.end_ns, root.attributes
+        end_ns = process.end_ns
         if end_ns is None:
-            end_ns, attributes = process.last_ns, {**attributes, CSM_PROCESS_END: _LAST_EVENT}
-        self._completed.append(msgspec.structs.replace(root, end_ns=max(root.start_ns, end_ns), attributes=attributes))
+            end_ns, root = process.last_ns, root.with_attributes({**root.attributes, CSM_PROCESS_END: _LAST_EVENT})
+        self._completed.append(msgspec.structs.replace(root, end_ns=max(root.start_ns, end_ns)))

@@ -6,6 +6,7 @@ docs/spans.md, Failures, has the rules.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -38,19 +39,24 @@ _NO_FAILURE = Result("", None)
 def result_of(event: Event) -> Result:
     """Return the result of a call or attempt, by its own datagram alone."""
     aws, sdk, status = event.aws_exception, event.sdk_exception, event.status
+    if aws is None and sdk is None:
+        return _result_of_status(status)
     if status is None or status >= _ERROR:
-        return _result_of_failure(aws, sdk, status)
+        return _result_of_failure(aws, sdk)
     if aws and status >= _REDIRECT:
         aws = None  # the body of a redirect
     # an error in spite of the status: a reply that cannot be parsed, an error body inside a 200
     return next((Result(failure.name, failure) for failure in (sdk, aws) if failure and failure.name), _NO_FAILURE)
 
 
-def _result_of_failure(aws: Failure | None, sdk: Failure | None, status: int | None) -> Result:
+@lru_cache(maxsize=1024)
+def _result_of_status(status: int | None) -> Result:
+    return Result(str(status), None) if status is not None and status >= _ERROR else _NO_FAILURE
+
+
+def _result_of_failure(aws: Failure | None, sdk: Failure | None) -> Result:
     for failure in (aws, sdk):
         if failure and failure.name:
             return Result(failure.name, failure)
-    if aws or sdk:
-        # PHP's empty names, C++'s messages without a name
-        return Result(UNNAMED_ERROR, aws if aws and aws.message else sdk or aws)
-    return Result(str(status), None) if status is not None else _NO_FAILURE
+    # PHP's empty names, C++'s messages without a name
+    return Result(UNNAMED_ERROR, aws if aws and aws.message else sdk or aws)

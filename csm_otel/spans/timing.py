@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
+
+import msgspec
 
 from csm_otel.csm.times import NS_PER_MS
 
@@ -15,7 +17,7 @@ _AHEAD_NS = 5 * 60 * 1000 * NS_PER_MS
 _ROUNDING_NS = 2 * NS_PER_MS  # two clock readings, each cut to a millisecond
 
 
-class Placement(NamedTuple):
+class Placement(msgspec.Struct, frozen=True, gc=False):
     """Start and end of a span."""
 
     start_ns: int
@@ -48,9 +50,9 @@ def attempt_offset_ns(attempt: Observed[ApiCallAttempt], call_offset_ns: int) ->
 
 def place(start_ns: int, end_ns: int, *, within: Placement) -> Placement:
     """Shift an attempt into its call if it exceeds it by rounding at most; a longer overrun keeps its times."""
-    overrun_ns = max(within.start_ns - start_ns, end_ns - within.end_ns)
-    if overrun_ns <= 0:
+    if within.start_ns <= start_ns and end_ns <= within.end_ns:
         return Placement(start_ns, end_ns)
+    overrun_ns = max(within.start_ns - start_ns, end_ns - within.end_ns)
     if overrun_ns > _ROUNDING_NS:
         return Placement(start_ns, end_ns, round(overrun_ns / NS_PER_MS))
     length_ns = min(end_ns - start_ns, within.end_ns - within.start_ns)

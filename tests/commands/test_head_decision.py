@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from flat import flat_span
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -10,7 +11,7 @@ from csm_otel.commands.head_decision import is_root_sampled
 from csm_otel.delivery.sampler_choice import SamplerChoice, choose_sampler
 from csm_otel.delivery.sampling import HeadSampler, load_sampler
 from csm_otel.errors import SettingsError
-from csm_otel.spans.data import Resource, SpanData, SpanKind, SpanRole, TraceContext
+from csm_otel.spans.data import Resource, SpanKind, SpanRole, TraceContext
 
 STANDARD = (
     "always_on",
@@ -44,7 +45,7 @@ def sdk_decides(choice: SamplerChoice, trace_id: int, *, parent_sampled: bool | 
     parent = None
     if parent_sampled is not None:
         parent = TraceContext(trace_id=trace_id, span_id=1, sampled=parent_sampled, is_remote=True)
-    span = SpanData(
+    span = flat_span(
         role=SpanRole.COMMAND,
         name="backup.py",
         kind=SpanKind.INTERNAL,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import count
 
 import pytest
+from flat import flat_span
 
 from csm_otel.report.counts import Counts
 from csm_otel.spans.data import AttributeValue, Resource, SpanData, SpanKind, SpanRole, TraceContext
@@ -14,7 +15,7 @@ _ids = count(1)
 
 def _span(role: SpanRole, *, failed: bool = False, not_sent: bool = False) -> SpanData:
     attributes: dict[str, AttributeValue] = {"csm.outcome": "not_sent"} if not_sent else {}
-    return SpanData(
+    return flat_span(
         role=role,
         name="S3.GetObject",
         kind=SpanKind.CLIENT,

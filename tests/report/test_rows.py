@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from flat import flat_span
 
 from csm_otel.report.rows import Row, rows_of
 from csm_otel.report.terminal import Style, Terminal
@@ -31,7 +32,7 @@ def span(
         "error.type": error or None,
         **{name.replace("__", "."): value for name, value in attributes.items()},
     }
-    return SpanData(
+    return flat_span(
         role=role,
         name="S3.GetObject",
         kind=SpanKind.CLIENT,

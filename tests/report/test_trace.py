@@ -5,8 +5,8 @@ from __future__ import annotations
 from itertools import count
 from typing import Any
 
-import msgspec
 import pytest
+from flat import changed, flat_span
 
 from csm_otel.report.trace import Call, Trace, exit_code, http_status, is_process, traces_of, went_well
 from csm_otel.spans.data import AttributeValue, Resource, SpanData, SpanKind, SpanRole, TraceContext
@@ -26,7 +26,7 @@ def span(
     attributes: dict[str, AttributeValue] | None = None,
 ) -> SpanData:
     """Return a span, with times in ms."""
-    return SpanData(
+    return flat_span(
         role=role,
         name=name,
         kind=SpanKind.CLIENT,
@@ -189,7 +189,7 @@ def test_throttling(call: Call, *, expected: bool) -> None:
 )
 def test_what_went_well(changes: dict[str, Any], *, expected: bool) -> None:
     """A call went well unless it failed or was never sent; a retry that succeeded did."""
-    assert went_well(msgspec.structs.replace(span(SpanRole.CALL, 0, 1), **changes)) is expected
+    assert went_well(changed(span(SpanRole.CALL, 0, 1), **changes)) is expected
 
 
 def test_time_in_calls_counts_once() -> None:

@@ -8,6 +8,7 @@ from textwrap import dedent
 from typing import TYPE_CHECKING
 
 import pytest
+from flat import flat_span
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -49,7 +50,7 @@ def _span(
         "error.type": error or None,
         **{key.replace("__", "."): value for key, value in attributes.items()},
     }
-    return SpanData(
+    return flat_span(
         role=role,
         name=name,
         kind=SpanKind.CLIENT,
@@ -650,7 +651,7 @@ _attributes: st.SearchStrategy[dict[str, AttributeValue]] = st.fixed_dictionarie
 @st.composite
 def _any_span(draw: st.DrawFn) -> SpanData:
     start_ns = draw(st.integers(0, 2**63)) if draw(st.booleans()) else T0 + draw(st.integers(0, 5000)) * MS
-    return SpanData(
+    return flat_span(
         role=draw(st.sampled_from(SpanRole)),
         name=draw(_texts),
         kind=SpanKind.CLIENT,

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import msgspec
 import pytest
+from flat import flat_span
 
 from csm_otel.spans.command import Command, command_span
-from csm_otel.spans.data import AttributeValue, Resource, SpanData, SpanKind, SpanRole, TraceContext
+from csm_otel.spans.data import AttributeValue, Resource, SpanKind, SpanRole, TraceContext
 
 CONTEXT = TraceContext(trace_id=1, span_id=2, trace_state="s=1")
 PARENT = TraceContext(trace_id=1, span_id=3, is_remote=True)
@@ -17,7 +18,7 @@ FACTS: dict[str, AttributeValue] = {"process.executable.name": "python3", "proce
 
 def test_a_command_that_succeeded() -> None:
     """Its span lasts from its start to its end, with status UNSET, where the trace has it."""
-    assert command_span(COMMAND, context=CONTEXT, parent=PARENT, resource=RESOURCE) == SpanData(
+    assert command_span(COMMAND, context=CONTEXT, parent=PARENT, resource=RESOURCE) == flat_span(
         role=SpanRole.COMMAND,
         name="nightly.py",
         kind=SpanKind.CLIENT,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import strategies
@@ -22,13 +22,18 @@ from arrivals import (
 from datagrams import ABSENT, BASE_MS
 from hypothesis import given
 from hypothesis import strategies as st
-from mapped import HOST, mapped, mapper, released_by
+from mapped import HOST, RESOURCE, CountingIds, mapped, mapper, released_by
 
 from csm_otel.csm.decoding import decode
+from csm_otel.csm.events import Origin
 from csm_otel.csm.times import NS_PER_MS
 from csm_otel.errors import MalformedDatagramError
 from csm_otel.spans.data import SpanData, SpanKind, TraceContext
+from csm_otel.spans.mapper import SpanMapper
 from csm_otel.spans.options import MappingOptions, MessageMode
+
+if TYPE_CHECKING:
+    from csm_otel.correlation.released import Released
 
 TRACE, SPAN = 0x4BF92F3577B34DA6A3CE929D0E0E4736, 0x00F067AA0BA902B7
 CARRIED = f"etl;00-{TRACE:032x}-{SPAN:016x}-01"
@@ -537,6 +542,66 @@ def test_resources_are_bounded() -> None:
 
 
 # Laws
+
+
+def typed(span: SpanData) -> tuple[object, ...]:
+    """Return a span as values that tell 1 from True."""
+    attributes = [(name, type(value), value) for name, value in span.attributes.items()]
+    events = [(event.name, event.time_ns, event.attributes) for event in span.events]
+    times = (span.start_ns, span.end_ns)
+    return span.name, attributes, events, times, span.context, span.parent, span.resource, span.status_message
+
+
+class Cold:
+    """A mapper that remembers nothing: another one for each call, with the ids of one."""
+
+    def __init__(self, **options: Any) -> None:
+        self._options = {"ids": CountingIds(), "resource": RESOURCE, "host_name": HOST, **options}
+
+    def map(self, released: Released, origin: Origin | None) -> list[SpanData]:
+        """Map one call."""
+        return SpanMapper(**self._options).map(released, origin)
+
+
+ORIGINS = [
+    None,
+    Origin(pid=7, start_ticks=70, start_ns=BASE_MS * NS_PER_MS, name="nightly", executable="python3"),
+    Origin(pid=8, start_ticks=70, start_ns=BASE_MS * NS_PER_MS, name="nightly", executable="python3"),
+]
+
+
+@given(
+    payloads=st.lists(st.tuples(strategies.well_formed(), st.integers(0, 400)), max_size=12),
+    origins=st.lists(st.sampled_from(ORIGINS), min_size=12, max_size=12),
+    hosts=st.lists(st.sampled_from(["127.0.0.1", "10.0.0.7"]), min_size=12, max_size=12),
+    parent=st.sampled_from([None, EXEC]),
+)
+def test_what_is_remembered_is_what_would_be_computed(
+    payloads: list[tuple[bytes, int]], origins: list[Origin | None], hosts: list[str], parent: TraceContext | None
+) -> None:
+    """Spans do not depend on what was mapped before, to the type of each attribute."""
+    arrivals, at = [], 0
+    for (payload, gap), host in zip(payloads, hosts, strict=False):
+        at += gap
+        arrivals.append(Arrival(payload, at, host=host))
+    options = MappingOptions(service_name="set", user_agent=True)
+    warm, cold = mapper(parent=parent, options=options), Cold(parent=parent, options=options)
+
+    for released, origin in zip(released_by(*arrivals) * 2, origins * 4, strict=False):
+        spans = warm.map(released, origin)
+        assert [typed(span) for span in spans] == [typed(span) for span in cold.map(released, origin)]
+        for span in spans:
+            assert span.shape.is_shared
+            assert span.own.keys().isdisjoint(span.shape.attributes)
+
+
+def test_the_same_facts_share_a_shape() -> None:
+    """Calls that differ in their times and ids only have one shape, and so have their attempts."""
+    first, first_attempt, second, second_attempt = mapped(*PLAIN, tried("b", 42, 66), called(40, 70))
+
+    assert first.shape is second.shape
+    assert first_attempt.shape is second_attempt.shape
+    assert first.shape is not first_attempt.shape
 
 
 def fed(payloads: list[tuple[bytes, int]]) -> list[SpanData]:

@@ -89,4 +89,4 @@ def test_attempts_nest_or_say_so(start: int, length: int, call_start: int, call_
     inside = call.start_ns <= placed.start_ns and placed.end_ns <= call.end_ns
     assert inside is (placed.overrun_ms is None)
     assert placed.start_ns <= placed.end_ns
-    assert inside or placed[:2] == (start, start + length)
+    assert inside or (placed.start_ns, placed.end_ns) == (start, start + length)
