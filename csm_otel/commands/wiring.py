@@ -77,6 +77,7 @@ def build_bridge(
     batcher = Batcher(
         sampler=sampler,
         limits=SpanLimits(**configuration.span_bounds._asdict()),
+        official_encoder=settings.encoder == "official",
         tally=tally,
         batch_spans=configuration.batches.most_spans,
         delay_seconds=configuration.batches.delay_seconds,

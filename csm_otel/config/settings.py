@@ -240,6 +240,15 @@ class Settings(NamedTuple):
             more="Beyond it the oldest are dropped and counted, except for the first, which may be being delivered.",
         ),
     ] = 256 * _MIB
+    encoder: Annotated[
+        Literal["fast", "official"],
+        Option(
+            _TRACING,
+            DELIVERY,
+            "encode spans by csm-otel's own code, or by the official protobuf package",
+            more="Both encode the same bytes; `official` takes several times as long.",
+        ),
+    ] = "fast"
     drain_seconds: Annotated[
         float | None,
         _HOUR,

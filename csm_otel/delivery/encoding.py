@@ -1,149 +1,223 @@
-"""Span data in, one OTLP request out (a serialized ExportTraceServiceRequest).
+"""Span data in, one OTLP request out (a serialized ExportTraceServiceRequest): `encode`.
 
-The messages of the OTLP package are filled directly. Spans have ids, times and status already, and each has its
-application's resource, so a tracer is of no use; and converting them to the SDK's spans for its encoder costs
-seven times as much. The SDK's limits are applied here, as it applies them, but for what only a sampler may add: an
-attribute without a name counts as dropped, and nested values are kept. Sampling is `csm_otel.delivery.sampling`.
+A request is joined of bytes: those of the spans' shapes, which are encoded once, and between them those of ids, times
+and own attributes. What it has to be is defined by `csm_otel.delivery.messages`, to the byte, which fills the messages
+of the OTLP package, for a multiple of the time. What is out of the ordinary is left to it: limits that may apply, and
+values that only a sampler adds.
+
+Source: protobuf's "Encoding", and opentelemetry/proto/trace/v1/trace.proto for the fields. As in its serializer, fields
+are in the order of their numbers, and those with the default value are left out.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, TypeVar
+import struct
+from contextlib import suppress
+from functools import lru_cache
+from itertools import starmap
+from typing import TYPE_CHECKING, NamedTuple
 
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
-from opentelemetry.proto.common.v1.common_pb2 import InstrumentationScope as OtlpScope
-from opentelemetry.proto.trace.v1.trace_pb2 import SpanFlags, Status
-from opentelemetry.sdk.util.instrumentation import InstrumentationScope
-from opentelemetry.semconv.schemas import Schemas
 from opentelemetry.trace import TraceState
 
-from csm_otel import __version__
+from csm_otel.delivery.scope import SCOPE
 
 if TYPE_CHECKING:
-    from google.protobuf.internal.containers import RepeatedCompositeFieldContainer
-    from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
-    from opentelemetry.proto.trace.v1.trace_pb2 import ScopeSpans
+    from collections.abc import Iterable, Sequence
+
     from opentelemetry.sdk.trace import SpanLimits
 
-    from csm_otel.spans.data import Resource, SpanData
+    from csm_otel.spans.data import Resource, Shape, SpanData, SpanEvent
 
-    KeyValues = RepeatedCompositeFieldContainer[KeyValue]
+_MOST_SHAPES = 1024  # as many as the mapping remembers of a kind
+_MOST_OF_SHAPE, _MOST_OF_SPAN = 48, 16  # attributes, of events the latter: more than the mapping has
+_LOW_64 = 2**64 - 1
+_INTEGERS = range(-(2**63), 2**63)
 
-T = TypeVar("T")
+# The fields of a Span, each with its wire type in the lowest three bits.
+_TRACE_AND_SPAN_ID = struct.Struct(">HQQHQ").pack
+_TRACE_AND_SPAN_ID_BYTES = struct.calcsize(">HQQHQ")
+_WITH_PARENT_ID = struct.Struct(">HQQHQHQ").pack
+_TRACE_ID, _SPAN_ID, _PARENT_ID = 0x0A10, 0x1208, 0x2208  # 16 and 8 bytes long
+_TRACE_STATE, _NAME, _KIND = b"\x1a", b"\x2a", b"\x30"
+_TIMES = struct.Struct("<BQBQ").pack
+_START, _END = 0x39, 0x41
+_ATTRIBUTE, _EVENT, _STATUS = b"\x4a", b"\x5a", b"\x7a"
+_LOCAL_PARENT, _REMOTE_PARENT = b"\x85\x01\x00\x01\x00\x00", b"\x85\x01\x00\x03\x00\x00"  # SpanFlags
+_UNSET = b"\x7a\x00"
+_ERROR = b"\x18\x02"
+# Of an Event.
+_TIME = struct.Struct("<BQ").pack
+_DOUBLE = struct.Struct("<Bd").pack
+# Numbers 1 to 3, of messages whose fields are told apart by their names below.
+_FIRST, _SECOND, _THIRD = b"\x0a", b"\x12", b"\x1a"
 
-SCOPE = InstrumentationScope("csm_otel", __version__, schema_url=list(Schemas)[-1].value)
-"""The package lists its schemas oldest first."""
 
-_OTLP_SCOPE = OtlpScope(name=SCOPE.name, version=__version__)
-_LOCAL_PARENT = SpanFlags.SPAN_FLAGS_CONTEXT_HAS_IS_REMOTE_MASK
-_REMOTE_PARENT = _LOCAL_PARENT | SpanFlags.SPAN_FLAGS_CONTEXT_IS_REMOTE_MASK
+class _UnusualError(Exception):
+    """Raised for what is left to protobuf."""
 
 
-def encode(spans: Sequence[SpanData], *, limits: SpanLimits) -> bytes:
+class _Template(NamedTuple):
+    """The bytes of a shape, before and after the times."""
+
+    name_and_kind: bytes
+    attributes: bytes
+
+
+def encode(spans: Sequence[SpanData], *, limits: SpanLimits, official: bool = False) -> bytes:
     """Return one OTLP request with the spans grouped by application.
 
     Attribute counts and lengths and event counts are cut to ``limits``; the rest is in the dropped counts.
+    ``official`` has all of it done by protobuf.
     """
-    request = ExportTraceServiceRequest()
-    applications: dict[Resource, ScopeSpans] = {}
+    if not official and _are_wide(limits):
+        with suppress(_UnusualError, struct.error):
+            return _join(spans)
+    # most runs are spared the import of protobuf
+    from csm_otel.delivery.messages import encode_officially  # ruff: ignore[import-outside-top-level]
+
+    return encode_officially(spans, limits=limits)
+
+
+def _are_wide(limits: SpanLimits) -> bool:
+    """Whether limits leave all that the mapping makes as it is."""
+    counts = (limits.max_span_attributes, limits.max_event_attributes, limits.max_events)
+    return (
+        limits.max_span_attribute_length is None
+        and limits.max_attribute_length is None
+        and all(most is None or most >= _MOST_OF_SHAPE + _MOST_OF_SPAN for most in counts)
+    )
+
+
+def _join(spans: Sequence[SpanData]) -> bytes:
+    applications: dict[Resource, list[bytes]] = {}
     for span in spans:
-        application = applications.get(span.resource)
-        if application is None:
-            application = applications[span.resource] = _add_application(request, span.resource)
-        _add_span(application, span, limits)
-    return request.SerializeToString()
+        encoded = _span(span)
+        resource = span.shape.resource
+        of_application = applications.get(resource)
+        if of_application is None:
+            of_application = applications[resource] = []
+        of_application.append(_span_head(len(encoded)))
+        of_application.append(encoded)
+    return b"".join(starmap(_application, applications.items()))
 
 
-def _add_application(request: ExportTraceServiceRequest, resource: Resource) -> ScopeSpans:
-    of_resource = request.resource_spans.add()
-    of_resource.resource.SetInParent()
-    _add_attributes(of_resource.resource.attributes, dict(resource.attributes))
-    return of_resource.scope_spans.add(scope=_OTLP_SCOPE, schema_url=SCOPE.schema_url)
+def _application(resource: Resource, spans: Iterable[bytes]) -> bytes:
+    """Return the ResourceSpans of a request, with the one ScopeSpans that we have."""
+    scope = _text(_FIRST, SCOPE.name) + _text(_SECOND, SCOPE.version)
+    scope_spans = b"".join((_field(_FIRST, scope), *spans, _text(_THIRD, SCOPE.schema_url)))
+    attributes = _attributes(_FIRST, dict(resource.attributes).items())
+    return _field(_FIRST, _field(_FIRST, attributes) + _field(_SECOND, scope_spans))
 
 
-def _add_span(application: ScopeSpans, span: SpanData, limits: SpanLimits) -> None:
-    context, parent = span.context, span.parent
-    added = application.spans.add(
-        trace_id=context.trace_id.to_bytes(16, "big"),
-        span_id=context.span_id.to_bytes(8, "big"),
-        name=_text(span.name),
-        kind=span.kind.value,
-        start_time_unix_nano=span.start_ns,
-        end_time_unix_nano=span.end_ns,
-        flags=_REMOTE_PARENT if parent and parent.is_remote else _LOCAL_PARENT,
-    )
-    if parent:
-        added.parent_span_id = parent.span_id.to_bytes(8, "big")
-    if context.trace_state:
-        # an invalid one is left out, as W3C requires
-        added.trace_state = TraceState.from_header([context.trace_state]).to_header()
-    added.dropped_attributes_count = _add_attributes(
-        added.attributes, span.attributes, limits.max_span_attributes, limits.max_span_attribute_length
-    )
-    events = _latest(span.events, limits.max_events)
-    added.dropped_events_count = len(span.events) - len(events)
-    for event in events:
-        encoded = added.events.add(name=_text(event.name), time_unix_nano=event.time_ns)
-        encoded.dropped_attributes_count = _add_attributes(
-            encoded.attributes, event.attributes, limits.max_event_attributes, limits.max_attribute_length
-        )
-    added.status.SetInParent()  # also if it is unset
-    if span.is_error:
-        added.status.code = Status.STATUS_CODE_ERROR
-        added.status.message = _text(span.status_message)
-
-
-def _add_attributes(
-    to: KeyValues, attributes: Mapping[str, object], most: int | None = None, longest: int | None = None
-) -> int:
-    """Add the last ``most`` attributes, their texts cut to ``longest`` characters, and return how many were dropped.
-
-    One that OTLP cannot hold, which only a sampler can add, is left out.
-    """
-    items = _latest([item for item in attributes.items() if item[0]], most)
-    for key, value in items:
-        try:
-            _set(to.add(key=_text(key)).value, value, longest)
-        except ValueError:  # a number of more than 64 bits
-            del to[-1]
-    return len(attributes) - len(items)
-
-
-def _set(to: AnyValue, value: object, longest: int | None) -> None:
-    if isinstance(value, str):
-        to.string_value = _text(value)[:longest]
-    elif isinstance(value, bool):
-        to.bool_value = value
-    elif isinstance(value, int):
-        to.int_value = value
-    elif isinstance(value, float):
-        to.double_value = value
-    elif isinstance(value, bytes):
-        to.bytes_value = value
-    elif isinstance(value, Sequence):
-        to.array_value.SetInParent()
-        for item in value:
-            _set(to.array_value.values.add(), item, longest)
-    elif isinstance(value, Mapping):
-        to.kvlist_value.SetInParent()
-        _set_all(to.kvlist_value.values, value, longest)
-    elif value is None:
-        to.SetInParent()
+def _span(span: SpanData) -> bytes:
+    shape, context, parent, own = span.shape, span.context, span.parent, span.own
+    name_and_kind, attributes = _template(shape) if shape.is_shared else _new_template(shape)
+    if len(own) > _MOST_OF_SPAN or (own and not shape.is_shared) or not span.start_ns or not span.end_ns:
+        raise _UnusualError
+    trace_id = context.trace_id
+    high, low = trace_id >> 64, trace_id & _LOW_64
+    if parent is None:
+        ids = _TRACE_AND_SPAN_ID(_TRACE_ID, high, low, _SPAN_ID, context.span_id)
     else:
-        to.string_value = _text(str(value))
+        ids = _WITH_PARENT_ID(_TRACE_ID, high, low, _SPAN_ID, context.span_id, _PARENT_ID, parent.span_id)
+    if context.trace_state:
+        ids = _with_trace_state(ids, context.trace_state)
+    parts = [ids, name_and_kind, _TIMES(_START, span.start_ns, _END, span.end_ns), attributes]
+    for key, value in own.items():
+        if type(value) is str:
+            text = value.encode("utf-8", "replace")
+            parts += (_text_attribute_head(key, len(text)), text)
+        else:
+            parts.append(_field(_ATTRIBUTE, _key_value(key, value)))
+    if span.events:
+        parts.append(_events(span.events))
+    parts += (
+        _field(_STATUS, _text(_SECOND, span.status_message) + _ERROR) if shape.is_error else _UNSET,
+        _REMOTE_PARENT if parent is not None and parent.is_remote else _LOCAL_PARENT,
+    )
+    return b"".join(parts)
 
 
-def _set_all(to: KeyValues, items: Mapping[str, object], longest: int | None) -> None:
-    for key, item in items.items():
-        if key:
-            _set(to.add(key=_text(key)).value, item, longest)
+def _new_template(shape: Shape) -> _Template:
+    if len(shape.attributes) > _MOST_OF_SHAPE:
+        raise _UnusualError
+    return _Template(
+        _text(_NAME, shape.name) + _KIND + _varint(shape.kind.value), _attributes(_ATTRIBUTE, shape.attributes.items())
+    )
 
 
-def _latest(items: Sequence[T], most: int | None) -> Sequence[T]:
-    return items if most is None or len(items) <= most else items[len(items) - most :]
+_template = lru_cache(maxsize=_MOST_SHAPES)(_new_template)
 
 
-def _text(text: str) -> str:
-    """Return text that UTF-8 can encode: other file names and variables contain lone surrogates."""
-    return text if text.isascii() else text.encode("utf-8", "replace").decode()
+def _with_trace_state(ids: bytes, header: str) -> bytes:
+    """Return ids with the trace state, which is between them; an invalid one is left out, as W3C requires."""
+    at = _TRACE_AND_SPAN_ID_BYTES
+    return ids[:at] + _text(_TRACE_STATE, TraceState.from_header([header]).to_header()) + ids[at:]
+
+
+def _events(events: Sequence[SpanEvent]) -> bytes:
+    if len(events) > _MOST_OF_SPAN:
+        raise _UnusualError
+    return b"".join(_field(_EVENT, _event(event)) for event in events)
+
+
+def _event(event: SpanEvent) -> bytes:
+    if len(event.attributes) > _MOST_OF_SPAN or not event.time_ns:
+        raise _UnusualError
+    return _TIME(0x09, event.time_ns) + _text(_SECOND, event.name) + _attributes(_THIRD, event.attributes.items())
+
+
+def _attributes(tag: bytes, attributes: Iterable[tuple[str, object]]) -> bytes:
+    return b"".join([_field(tag, _key_value(key, value)) for key, value in attributes])
+
+
+def _key_value(key: str, value: object) -> bytes:
+    if not key:
+        raise _UnusualError  # it counts as dropped
+    return _text(_FIRST, key) + _field(_SECOND, _any_value(value))
+
+
+def _any_value(value: object) -> bytes:
+    if isinstance(value, str):
+        return _field(_FIRST, value.encode("utf-8", "replace"))
+    if isinstance(value, bool):
+        return b"\x10\x01" if value else b"\x10\x00"
+    if isinstance(value, int) and value in _INTEGERS:
+        return b"\x18" + _varint(value & _LOW_64)
+    if isinstance(value, float):
+        return _DOUBLE(0x21, value)
+    if isinstance(value, tuple):
+        return _field(b"\x2a", b"".join([_field(_FIRST, _any_value(item)) for item in value]))
+    raise _UnusualError
+
+
+@lru_cache(maxsize=4096)
+def _text_attribute_head(key: str, length: int) -> bytes:
+    """Return an attribute of a span up to its text, which is ``length`` bytes long."""
+    value = _FIRST + _varint(length)
+    key_value = _text(_FIRST, key) + _SECOND + _varint(len(value) + length) + value
+    return _ATTRIBUTE + _varint(len(key_value) + length) + key_value
+
+
+@lru_cache(maxsize=4096)
+def _span_head(length: int) -> bytes:
+    return _SECOND + _varint(length)
+
+
+def _text(tag: bytes, text: str) -> bytes:
+    """Return a field of text, in which a lone surrogate, as in other file names and variables, is a question mark."""
+    return _field(tag, text.encode("utf-8", "replace")) if text else b""
+
+
+def _field(tag: bytes, content: bytes) -> bytes:
+    return tag + _varint(len(content)) + content
+
+
+def _varint(number: int) -> bytes:
+    """Return a number seven bits at a time, the lowest first; all bytes but the last have their highest bit set."""
+    encoded = bytearray()
+    while number >= 0x80:  # ruff: ignore[magic-value-comparison]
+        encoded.append(number & 0x7F | 0x80)
+        number >>= 7
+    encoded.append(number)
+    return bytes(encoded)

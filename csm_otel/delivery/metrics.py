@@ -30,7 +30,7 @@ from opentelemetry.semconv.attributes.network_attributes import NETWORK_LOCAL_AD
 from opentelemetry.semconv.attributes.service_attributes import SERVICE_NAME, SERVICE_VERSION
 
 from csm_otel import __version__
-from csm_otel.delivery.encoding import SCOPE
+from csm_otel.delivery.scope import SCOPE
 from csm_otel.spans.measures import ATTEMPT_DURATION, CALL_ATTEMPTS, CALL_DURATION
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ class Metrics:
             exemplar_filter=AlwaysOffExemplarFilter(),  # no measurement is made within a span
             shutdown_on_exit=False,
         )
-        meter = self._provider.get_meter(SCOPE.name, SCOPE.version, SCOPE.schema_url)
+        meter = self._provider.get_meter(*SCOPE)
         self._histograms = {
             name: meter.create_histogram(name, unit, text, explicit_bucket_boundaries_advisory=bounds)
             for name, unit, text, bounds in (

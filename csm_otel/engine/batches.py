@@ -26,6 +26,7 @@ class Batcher:
         *,
         sampler: HeadSampler,
         limits: SpanLimits,
+        official_encoder: bool = False,
         tally: Tally,
         batch_spans: int,
         delay_seconds: float,
@@ -35,10 +36,12 @@ class Batcher:
     ) -> None:
         """Send a batch off when it holds ``batch_spans`` or is ``delay_seconds`` old.
 
+        ``limits`` and ``official_encoder`` as in `encode`.
         Without ``queue`` and ``file`` spans count as shown, whether there is a ``show`` or not.
         """
         self._sampler = sampler
         self._limits = limits
+        self._official_encoder = official_encoder
         self._tally = tally
         self._batch_spans = batch_spans
         self._delay_seconds = delay_seconds
@@ -98,7 +101,7 @@ class Batcher:
         That is a defect of ours, but it takes one datagram to trigger it, which must not cost other spans.
         """
         try:
-            return [(encode(batch, limits=self._limits), len(batch))]
+            return [(encode(batch, limits=self._limits, official=self._official_encoder), len(batch))]
         except Exception:  # ruff: ignore[blind-except] - protobuf raises anything
             if len(batch) > 1:
                 half = len(batch) // 2

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from configured import configured, given
+from delivery.samples import CALL
 from otlp_backend import DEADLINE_SECONDS, HttpBackend
 
 from csm_otel import __version__
@@ -162,6 +163,24 @@ def test_only_a_replay_waits_for_the_reader_of_its_file(tmp_path: Path, *, is_re
     assert faults == []
     assert bridge.outlets.file is not None
     assert bridge.outlets.file.waits_for_reader is is_replay
+
+
+@pytest.mark.parametrize(("encoder", "is_official"), [("fast", False), ("official", True)])
+def test_encoder(monkeypatch: pytest.MonkeyPatch, encoder: str, *, is_official: bool) -> None:
+    """The encoder is the one chosen."""
+    asked: list[bool] = []
+
+    def encode(_spans: object, *, official: bool, **_: object) -> bytes:
+        asked.append(official)
+        return b""
+
+    monkeypatch.setattr("csm_otel.engine.batches.encode", encode)
+    configuration, _ = configure("serve", given({"CSM_OTEL_ENCODER": encoder, "OTEL_TRACES_EXPORTER": "otlp"}))
+    bridge, _ = built(configuration)
+    bridge.batcher.add([CALL], now=0.0)
+    bridge.batcher.flush()
+
+    assert asked == [is_official]
 
 
 def test_warnings_are_written() -> None:

@@ -64,6 +64,7 @@ KNOBS = [
     Knob("queue_bytes", "1048576", 2**20, "2097152", 2**21),
     Knob("spool", "/tmp/s", Path("/tmp/s"), "spool", Path("spool")),
     Knob("spool_bytes", "1048576", 2**20, "2097152", 2**21),
+    Knob("encoder", "official", "official", "fast", "fast"),
     Knob("drain_seconds", "0", 0.0, "2.5", 2.5),
     Knob("control", "none", Path("none"), "/tmp/c.sock", Path("/tmp/c.sock")),
     Knob("timeout", "0", 0.0, "2.5", 2.5),

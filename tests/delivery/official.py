@@ -9,9 +9,10 @@ from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import Event, ReadableSpan
 from opentelemetry.sdk.util import BoundedList
+from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import SpanContext, SpanKind, Status, StatusCode, TraceFlags, TraceState
 
-from csm_otel.delivery.encoding import SCOPE
+from csm_otel.delivery.scope import SCOPE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,7 +43,7 @@ def readable(span: SpanData, limits: SpanLimits) -> ReadableSpan:
         status=Status(StatusCode.ERROR, span.status_message or None) if span.is_error else Status(StatusCode.UNSET),
         start_time=span.start_ns,
         end_time=span.end_ns,
-        instrumentation_scope=SCOPE,
+        instrumentation_scope=InstrumentationScope(*SCOPE),
     )
 
 

@@ -1,22 +1,24 @@
-"""Span data to OTLP bytes."""
+"""Span data to OTLP bytes, joined or made by protobuf."""
 
 from __future__ import annotations
 
-import logging
+import subprocess
+import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from conformance.recordings import EVERYTHING, play, recording, trees_of
-from delivery.official import officially_encoded
-from delivery.samples import ATTEMPT, CALL, CALL_ID, TRACE_ID, changed, spans
+from conformance.recordings import EVERYTHING, trees
+from delivery.samples import ATTEMPT, CALL, CALL_ID, LIMITS, TRACE_ID, any_values, changed, spans
+from flat import shared
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.sdk.trace import SpanLimits
-from opentelemetry.semconv.schemas import Schemas
 
-from csm_otel import __version__
 from csm_otel.delivery.encoding import encode
+from csm_otel.delivery.messages import encode_officially
+from csm_otel.delivery.scope import SCOPE
 from csm_otel.spans.data import Resource, SpanEvent, TraceContext
 
 if TYPE_CHECKING:
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
 
     from csm_otel.spans.data import SpanData
 
-_ENOUGH_DATAGRAMS = 1_100  # long recordings repeat themselves
+_WITH_STATE = TraceContext(trace_id=1, span_id=2, trace_state="a=1", is_remote=True)
 _NO_LIMITS = SpanLimits(
     max_events=SpanLimits.UNSET, max_span_attributes=SpanLimits.UNSET, max_event_attributes=SpanLimits.UNSET
 )
@@ -103,61 +105,76 @@ def test_decoding_a_request_gives_the_span_data_back(given_spans: list[SpanData]
     assert sorted(map(_expected, given_spans), key=repr) == sorted(arrived, key=repr)
 
 
-_any_value = st.recursive(
-    st.none()
-    | st.booleans()
-    | st.integers(-(2**63), 2**64)
-    | st.floats(allow_nan=False)
-    | st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
-    | st.binary(max_size=4)
-    | st.complex_numbers(allow_nan=False),
-    lambda values: st.lists(values, max_size=3) | st.dictionaries(st.sampled_from("abc"), values, max_size=2),
-    max_leaves=5,
+@settings(max_examples=200, deadline=None)
+@given(
+    st.lists(spans, max_size=4),
+    st.dictionaries(st.sampled_from(["", "a", "b", "c"]), any_values),
+    LIMITS | st.just(SpanLimits()) | st.just(_NO_LIMITS),
 )
-_limits = st.builds(
-    SpanLimits,
-    max_events=st.integers(0, 2),
-    max_span_attributes=st.integers(0, 3),
-    max_event_attributes=st.integers(0, 3),
-    max_attribute_length=st.none() | st.integers(0, 5),
-    max_span_attribute_length=st.none() | st.integers(0, 5),
-)
-
-
-@pytest.mark.filterwarnings("ignore")
-@settings(max_examples=100, deadline=None)
-@given(st.lists(spans, max_size=4), st.dictionaries(st.sampled_from(["", "a", "b", "c"]), _any_value), _limits)
-def test_it_equals_the_official_encoding(
+def test_it_equals_what_protobuf_makes(
     given_spans: list[SpanData], attributes: dict[str, Any], limits: SpanLimits
 ) -> None:
-    """To the byte: for any spans, limits, and attributes of a sampler."""
-    logging.disable(logging.CRITICAL)  # it logs its drops
-    for span in [*given_spans, changed(CALL, attributes=attributes)]:
-        assert officially_encoded([span], limits).SerializeToString() == encode([span], limits=limits)
-    logging.disable(logging.NOTSET)
-
-
-def test_a_value_with_a_number_of_too_many_bits_is_left_out() -> None:
-    """However deep in the value the number is, the attribute is left out as a whole, as the official encoder does."""
-    span = changed(CALL, attributes={"a": {"b": [2**63]}, "c": 1})
-    logging.disable(logging.CRITICAL)
-    assert officially_encoded([span], SpanLimits()).SerializeToString() == encode([span], limits=SpanLimits())
-    logging.disable(logging.NOTSET)
-    assert [item.key for item in _only_span(span).attributes] == ["c"]
+    """To the byte: for any spans, limits, and attributes of a sampler, one by one and together."""
+    every = [*given_spans, changed(CALL, attributes=attributes)]
+    for some in [[span] for span in every] + [given_spans, every]:
+        assert encode_officially(some, limits=limits) == encode(some, limits=limits)
+        assert encode_officially(some, limits=limits) == encode(some, limits=limits, official=True)
 
 
 @pytest.mark.parametrize("name", EVERYTHING)
-def test_real_recordings_equal_the_official_encoding(name: str) -> None:
-    """To the byte, for the datagrams of each SDK: spans of each name, result and set of attributes."""
-    some = play(recording(name)[:_ENOUGH_DATAGRAMS])
-    given_spans = list({_shape(span): span for tree in trees_of(some) for span in tree}.values())
-    assert given_spans
-    expected = officially_encoded(given_spans, SpanLimits()).SerializeToString()
-    assert expected == encode(given_spans, limits=SpanLimits())
+def test_real_recordings_equal_what_protobuf_makes(name: str) -> None:
+    """To the byte: each span of each recording, in the requests of a busy back end."""
+    every = [span for tree in trees(name) for span in tree]
+    for at in range(0, len(every), 512):
+        batch = every[at : at + 512]
+        assert encode_officially(batch, limits=SpanLimits()) == encode(batch, limits=SpanLimits())
 
 
-def _shape(span: SpanData) -> tuple[object, ...]:
-    return span.name, span.kind, span.status_message, tuple(span.attributes), len(span.events), span.resource
+@pytest.mark.parametrize(
+    "span",
+    [
+        pytest.param(CALL, id="call"),
+        pytest.param(changed(CALL, context=_WITH_STATE, parent=_WITH_STATE), id="trace-state"),
+        pytest.param(changed(CALL, attributes={"a": 0.5, "b": ("x", "y"), "c": -1, "d": False}), id="types"),
+        pytest.param(changed(CALL, name="x" * 200, attributes={"a": "x" * 20_000}), id="long-texts"),
+        pytest.param(changed(CALL, name="", attributes={"a": "caf\udcff", "b": ""}), id="odd-texts"),
+        pytest.param(shared(CALL, own={"a": "x" * 20_000, "b": 2**63 - 1, "c": 0.5, "d": ""}), id="own"),
+    ],
+)
+def test_most_spans_do_without_protobuf(span: SpanData, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the mapping makes is joined."""
+    expected = encode_officially([span], limits=SpanLimits())
+    monkeypatch.delattr("csm_otel.delivery.messages.encode_officially")
+
+    assert encode([span], limits=SpanLimits()) == expected
+
+
+@pytest.mark.parametrize(
+    "span",
+    [
+        pytest.param(changed(CALL, attributes={"a": {"b": 1}}), id="a-value-of-a-sampler"),
+        pytest.param(changed(CALL, attributes={"a": 2**63}), id="too-many-bits"),
+        pytest.param(changed(CALL, attributes={"": 1}), id="no-name"),
+        pytest.param(changed(CALL, attributes={f"a{number}": 1 for number in range(200)}), id="many-attributes"),
+        pytest.param(shared(CALL, own={f"a{number}": 1 for number in range(200)}), id="many-of-its-own"),
+        pytest.param(changed(CALL, events=CALL.events * 200), id="many-events"),
+        pytest.param(changed(CALL, start_ns=0), id="starts-in-1970"),
+        pytest.param(replace(CALL, own={"error.type": "another"}), id="own-attributes-replace"),
+    ],
+)
+def test_what_is_left_to_protobuf(span: SpanData) -> None:
+    """The whole batch is encoded by it then."""
+    expected = encode_officially([CALL, span], limits=SpanLimits())
+
+    assert encode([CALL, span], limits=SpanLimits()) == expected
+
+
+def test_protobuf_is_imported_when_it_is_needed() -> None:
+    """Neither the encoder nor the mapping imports it, which takes time and memory."""
+    code = "import sys, csm_otel.delivery.encoding, csm_otel.spans.mapper; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert not [name for name in done.stdout.split() if name.startswith(("google", "opentelemetry.proto"))]
 
 
 def test_ids_are_big_endian_and_of_full_length() -> None:
@@ -189,12 +206,10 @@ def test_each_application_is_one_resource_of_one_request() -> None:
     ]
 
 
-def test_the_scope_is_the_bridge_with_the_newest_schema() -> None:
-    """The instrumentation scope has the package's version and the conventions' newest schema URL."""
-    newest = max((schema.value for schema in Schemas), key=lambda url: [int(n) for n in url.rsplit("/")[-1].split(".")])
+def test_the_scope() -> None:
+    """Each application's spans are in one scope."""
     scope_spans = _decoded([CALL]).resource_spans[0].scope_spans[0]
-    assert (scope_spans.scope.name, scope_spans.scope.version) == ("csm_otel", __version__)
-    assert scope_spans.schema_url == newest
+    assert (scope_spans.scope.name, scope_spans.scope.version, scope_spans.schema_url) == SCOPE
 
 
 @pytest.mark.parametrize(
