@@ -10,7 +10,10 @@ def main() -> int:
         signal.signal(
             signal.SIGINT, signal.SIG_DFL
         )  # Ctrl-C before the command has started ends us without a traceback
-    # the imports are most of the time until then
+    # The imports are most of the time until then.
+    from csm_otel.process.garbage import defer_collection  # ruff: ignore[import-outside-top-level]
+
+    defer_collection()
     from csm_otel.commands import cli  # ruff: ignore[import-outside-top-level]
     from csm_otel.process import crash  # ruff: ignore[import-outside-top-level]
 

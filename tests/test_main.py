@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import signal
 import subprocess
 import sys
@@ -60,3 +61,4 @@ def test_the_exit_code(monkeypatch: pytest.MonkeyPatch) -> None:
         assert sys.excepthook is not before[0]
     finally:
         signal.signal(signal.SIGINT, before[1])
+        gc.enable()

@@ -35,6 +35,7 @@ from csm_otel.files.recording import (
     decode_line,
 )
 from csm_otel.files.replayed_origins import ReplayedOrigins
+from csm_otel.process.garbage import begin_collection
 from csm_otel.process.stop import StopSignal, interruptible
 from csm_otel.report.stdout import Stdout
 from csm_otel.report.tally import render_tally
@@ -166,6 +167,7 @@ class _Player:
 
     def play(self, reader: _Reader, stop: StopSignal) -> None:
         """Replay what follows the heading, deliver it and print its tally."""
+        begin_collection()
         pipeline, file = self._bridge.pipeline, self._bridge.outlets.file
         pace = _Pace(self._configuration.settings.speed, stop)
         for line in reader.lines():

@@ -18,6 +18,7 @@ from csm_otel.errors import reason_of
 from csm_otel.files.line_file import STDOUT
 from csm_otel.intake.nested import receiver_in, report_calls
 from csm_otel.intake.receiver import Receiver
+from csm_otel.process.garbage import begin_collection
 from csm_otel.process.speaker import Speaker
 from csm_otel.report.tally import render_tally
 from csm_otel.report.terminal import wants_color
@@ -42,6 +43,7 @@ def watch(child: Child, sock: socket.socket, launch: Launch, flags: Mapping[str,
     receiver = Receiver(sock)
     screen = TraceBuffer()
     configuration, bridge = _build(receiver, launch, flags, speaker, screen)
+    begin_collection()
     is_early = child.poll() is not None
     bridge.run(until=lambda: child.poll() is not None, wake=child)
     bridge.add_command(_command(child, launch, configuration.settings), now=time.monotonic())

@@ -25,7 +25,7 @@ def bind_socket(host: str, port: int, *, buffer_bytes: int) -> socket.socket:
     """
     try:
         family, _, _, _, address = socket.getaddrinfo(
-            host, port, type=socket.SOCK_DGRAM, flags=socket.AI_PASSIVE | socket.AI_NUMERICSERV
+            _without_idna(host), port, type=socket.SOCK_DGRAM, flags=socket.AI_PASSIVE | socket.AI_NUMERICSERV
         )[0]
         sock = socket.socket(family, socket.SOCK_DGRAM)
     except UnicodeError as error:  # a name that has no form in DNS: an empty or too long label
@@ -44,6 +44,11 @@ def bind_socket(host: str, port: int, *, buffer_bytes: int) -> socket.socket:
             f"cannot listen on {address_text(host, port)}: {reason_of(error)}", errno=error.errno
         ) from error
     return sock
+
+
+def _without_idna(host: str) -> str | bytes:
+    """Return an IPv4 address as bytes: a text is encoded by IDNA, whose tables take a millisecond to load."""
+    return host.encode() if host and not host.strip("0123456789.") else host
 
 
 def try_option(sock: socket.socket, option: int, value: int) -> bool:
