@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
     from csm_otel.config.setting import Setting
 
+# argparse looks for translations of its own texts, of which there are none, and loads `locale` for that: 1.5 ms.
+argparse._ = str  # type: ignore[attr-defined]
+
 FLAGS_OF = {
     command: tuple(setting for setting in SETTINGS.values() if setting.option and command in setting.option.commands)
     for command in COMMANDS

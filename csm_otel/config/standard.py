@@ -30,9 +30,10 @@ EXPORTER_PROTOCOLS = {"otlp_proto_http": "http/protobuf", "otlp_proto_grpc": "gr
 # No socket takes a longer timeout. It is the largest int of other SDKs as well, which is what some set for "never".
 LARGEST = 2**31 - 1
 _LONGEST_LIMIT = 1_000  # digits; Python itself reads 4,300 of them
-_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9a-z-]+")  # RFC 9110, 5.6.2; others end in an error at every delivery
 _NOT_PAIRS = "not a list of key=value"  # never the text itself: it may hold credentials
-_BASIC = r"(?ai)basic +([\w+/=-]+)"  # compiled when needed: the start of exec needs no headers
+# Both are compiled when needed: the start of exec needs no headers.
+_HEADER_NAME = r"[!#$%&'*+.^_`|~0-9a-z-]+"  # RFC 9110, 5.6.2; others end in an error at every delivery
+_BASIC = r"(?ai)basic +([\w+/=-]+)"
 _OLD_NAMES = {"logging": "console"}  # of exporters; the specification keeps it
 _OTLP_LINES = "is not an exporter here, use --file for OTLP JSON lines (- is stdout)"
 _INSTEAD = dict.fromkeys(("otlp/stdout", "experimental-otlp/stdout", "logging-otlp"), _OTLP_LINES)
@@ -97,7 +98,7 @@ def _pairs(text: str) -> list[tuple[str, str]]:
 def _headers(text: str) -> Pairs:
     headers = tuple((name.lower(), value.strip()) for name, value in _pairs(text))
     for name, value in headers:
-        if not _HEADER_NAME.fullmatch(name):
+        if not re.fullmatch(_HEADER_NAME, name):
             raise ValueError(_NOT_PAIRS)
         if _has_line_break(value):
             raise ValueError("a value has a line break in it, as base64 without -w0 makes them")

@@ -12,7 +12,7 @@ from typing import NamedTuple
 _TRACEPARENT = re.compile(
     r"(?P<version>[0-9a-f]{2})-(?P<trace>[0-9a-f]{32})-(?P<span>[0-9a-f]{16})-(?P<flags>[0-9a-f]{2})(?P<more>-.*)?"
 )
-_MALFORMED = re.compile(r"[0-9A-Fa-f]{2}-[0-9A-Fa-f]{16,32}(?:-[0-9A-Fa-f-]*)?")
+_MALFORMED = r"[0-9A-Fa-f]{2}-[0-9A-Fa-f]{16,32}(?:-[0-9A-Fa-f-]*)?"  # compiled when needed, which is rare
 _SAMPLED = 0x01
 
 MAX_NAME_BYTES = 199
@@ -57,7 +57,7 @@ def split_client_id(client_id: str) -> tuple[str, TraceParent | None]:
     """
     head, separator, tail = client_id.rpartition(";")
     context = parse_traceparent(tail)
-    if context or (separator and _MALFORMED.fullmatch(tail)):
+    if context or (separator and re.fullmatch(_MALFORMED, tail)):
         return head, context
     return client_id, None
 
