@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmarks import concurrency, stages
-from benchmarks.e2e import sustained
+from benchmarks.e2e import capacity, latency, loss, replayed, sustained, threads, watched
 from benchmarks.e2e.table import as_json, heading, line, section_line
 
 if TYPE_CHECKING:
@@ -26,11 +26,17 @@ if TYPE_CHECKING:
 
 _RUNS = 5
 _SECTIONS: dict[str, tuple[str, Callable[[int, Callable[[str], None]], list[Row]]]] = {
-    "stages": ("the pipeline offline, by its stages", stages.stages),
-    "start": ("what a command waits for", stages.start),
-    "concurrency": ("the correlator, by what is pending", concurrency.concurrency),
+    "stages": ("the pipeline offline, by its stages, each with those before it", stages.stages),
+    "concurrency": ("the correlator offline, by what is pending", concurrency.concurrency),
+    "start": ("what a command waits for, and `exec` as a whole", stages.start),
+    "sink": ("what the back end of the next sections takes", capacity.sink),
     "sustained": ("the highest rate without loss or backlog, beside the plain bridge", sustained.sustained),
     "cpu": ("processor time and memory at fixed rates, beside the plain bridge", sustained.cpu),
+    "loss": ("what is lost beyond the sustained rate", loss.loss),
+    "threads": ("csm-otel by the concurrency of one sender, beside one thread", threads.threads),
+    "latency": ("from the end of a call until its arrival at the back end", latency.latency),
+    "watched": ("what a call costs the script that makes it", watched.watched),
+    "replay": ("a recording as fast as it goes", replayed.replay),
 }
 
 
@@ -40,6 +46,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.bench", description="What csm-otel costs.")
     parser.add_argument("sections", nargs="*", metavar="SECTION", help=f"all unless given: {', '.join(_SECTIONS)}")
     parser.add_argument("--runs", type=int, default=_RUNS, help=f"of each measurement (default: {_RUNS})")
+    parser.add_argument("--daemons", type=int, default=_RUNS, help=f"of the section latency (default: {_RUNS})")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write all figures to this file")
     parser.add_argument("--verbose", action="store_true", help="show each trial on stderr")
     asked = parser.parse_args()
@@ -52,7 +59,8 @@ def main() -> None:
     for name in asked.sections or _SECTIONS:
         about, measure = _SECTIONS[name]
         began = time.monotonic()
-        found = measure(asked.runs, _say if asked.verbose else lambda _: None)
+        runs = asked.daemons if name == "latency" else asked.runs
+        found = measure(runs, _say if asked.verbose else lambda _: None)
         rows += found
         print(section_line(name, about), *map(line, found), sep="\n", flush=True)
         print(f"{name}: {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)

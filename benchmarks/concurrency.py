@@ -35,6 +35,8 @@ class Arrival(NamedTuple):
 
     at_ms: float
     event: Event
+    call: int = 0
+    """Which call of the sender it belongs to, from 1 on; 0: none that is sent."""
 
 
 def concurrency(runs: int, progress: Callable[[str], None]) -> list[Row]:
@@ -78,26 +80,26 @@ def _receive(correlator: Correlator, arrival: Arrival) -> None:
     correlator.receive(arrival.event, peer=PEER, received_ns=received_ns, now=arrival.at_ms / 1000)
 
 
-def threads(count: int, dialect: Dialect = Dialect.BOTOCORE) -> Iterator[Arrival]:
+def threads(count: int, dialect: Dialect = Dialect.BOTOCORE, *, latency_ms: float = LATENCY_MS) -> Iterator[Arrival]:
     """Yield the datagrams of threads that make calls without a pause."""
     rng = random.Random(1)
-    free_at = [(rng.random() * LATENCY_MS, number) for number in range(count)]
+    free_at = [(rng.random() * latency_ms, number) for number in range(count)]
     arrivals = []
-    for _ in range(CALLS):
+    for number in range(1, CALLS + 1):
         start, thread = heapq.heappop(free_at)
-        times = [(start + 0.5, start + 0.5 + rng.expovariate(1 / LATENCY_MS))]
+        times = [(start + 0.5, start + 0.5 + rng.expovariate(1 / latency_ms))]
         while rng.random() < FAILING:
             back_off = rng.random() * 50 * 2 ** (len(times) - 1)
             again = times[-1][1] + 0.3 + back_off
-            times.append((again, again + rng.expovariate(1 / LATENCY_MS)))
+            times.append((again, again + rng.expovariate(1 / latency_ms)))
         end = times[-1][1] + 0.15
         tries = [_attempt(*at, failed=at is not times[-1], dialect=dialect) for at in times]
         call = _call(start, end, tries=len(tries), dialect=dialect)
         if dialect is Dialect.RUBY:
-            arrivals += [Arrival(end + 0.1 + 0.02 * place, event) for place, event in enumerate([call, *tries])]
+            arrivals += [Arrival(end + 0.1 + 0.02 * place, event, number) for place, event in enumerate([call, *tries])]
         else:
-            arrivals += [Arrival(at[1] + 0.1, one) for at, one in zip(times, tries, strict=True)]
-            arrivals.append(Arrival(end + 0.1, call))
+            arrivals += [Arrival(at[1] + 0.1, one, number) for at, one in zip(times, tries, strict=True)]
+            arrivals.append(Arrival(end + 0.1, call, number))
         heapq.heappush(free_at, (end + 0.2, thread))
     arrivals.sort(key=lambda arrival: arrival.at_ms)
     yield from arrivals
@@ -113,10 +115,10 @@ def _waiting_calls(count: int) -> Iterator[Arrival]:
         yield Arrival(number / 20, _call(number / 20 - 20, number / 20, dialect=Dialect.RUBY))
 
 
-def retries(count: int) -> Iterator[Arrival]:
+def retries(count: int, *, every_ms: float = 0.05) -> Iterator[Arrival]:
     """Yield the datagrams of a flood of retries, most of calls that never end."""
     for number in range(count):
-        at = number / 20
+        at = number * every_ms
         is_call = number % 10 == 0
         yield Arrival(at, _call(at - 500, at, tries=3) if is_call else _attempt(at - 20, at, failed=True))
 

@@ -14,6 +14,7 @@ from conformance.recordings import recording
 from opentelemetry.sdk.trace import SpanLimits
 from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
 
+from benchmarks.e2e.programs import CsmOtel, Sink
 from benchmarks.e2e.table import Row
 from csm_otel.correlation.correlator import Correlator
 from csm_otel.csm.decoding import decode
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
 _ROUNDS = 20  # repetitions of the recording, for a run long enough to time
 _BATCH_SPANS = 512
 _RECORDING = "botocore-1.44.5"
+_BARE, _SETTINGS = "python -c starts after", 'python -c "import pydantic_settings"'
+_STARTS_A_RUN = 3
 _PRINT_TIME = "import time; print(time.time_ns())"
 _Datagrams = list[tuple[bytes, "Peer", int]]
 
@@ -63,16 +66,32 @@ def stages(runs: int, progress: Callable[[str], None]) -> list[Row]:
 
 
 def start(runs: int, progress: Callable[[str], None]) -> list[Row]:
-    """Measure when a command under `exec` runs."""
-    bare = (sys.executable, "-c", _PRINT_TIME)
-    under = (sys.executable, "-m", "csm_otel", "exec", "--quiet", "--", *bare)
-    plain, ours = [], []
-    for run in range(runs):
-        plain.append(_start_ms(bare))
-        ours.append(_start_ms(under))
-        progress(f"run {run}")
-    baseline = Row.beside("start", "python -c runs after", "ms", plain, baseline=None)
-    return [baseline, Row.beside("start", "csm-otel exec -- python -c runs after", "ms", ours, baseline=baseline)]
+    """Measure how long a command under `exec` waits for its start, and how long the whole takes."""
+    print_time = (sys.executable, "-c", _PRINT_TIME)
+    exec_quietly = (sys.executable, "-m", "csm_otel", "exec", "--quiet", "--")
+    rows: dict[str, list[float]] = {}
+    with Sink("http") as sink:
+        environ = CsmOtel("http").variables(sink.endpoint)
+        without = {name: value for name, value in environ.items() if not name.startswith("OTEL_")}
+        settings = (sys.executable, "-c", "import pydantic_settings")
+        measured: dict[str, Callable[[], float]] = {
+            _BARE: lambda: _start_ms(print_time, without),
+            "csm-otel exec -- python -c starts after": lambda: _start_ms((*exec_quietly, *print_time), without),
+            _SETTINGS: lambda: _whole_ms(settings, without),
+            "csm-otel exec -- true, no back end": lambda: _whole_ms((*exec_quietly, "true"), without),
+            "csm-otel exec -- true, OTLP": lambda: _whole_ms((*exec_quietly, "true"), environ),
+        }
+        for run in range(runs * _STARTS_A_RUN):
+            for name, measure in measured.items():
+                rows.setdefault(name, []).append(measure())
+            progress(f"run {run}")
+    baseline: Row | None = None
+    found = []
+    for name, values in rows.items():
+        row = Row.beside("start", name, "ms", values, baseline=None if name in {_BARE, _SETTINGS} else baseline)
+        baseline = baseline if row.ratios else row
+        found.append(row)
+    return found
 
 
 def _cpu_seconds(stage: Callable[[], object]) -> float:
@@ -81,9 +100,16 @@ def _cpu_seconds(stage: Callable[[], object]) -> float:
     return time.process_time() - began
 
 
-def _start_ms(command: tuple[str, ...]) -> float:
+def _start_ms(command: tuple[str, ...], environ: dict[str, str]) -> float:
     began = time.time_ns()
-    return (int(subprocess.run(command, capture_output=True, check=True).stdout) - began) / 1e6
+    done = subprocess.run(command, env=environ, capture_output=True, check=True)
+    return (int(done.stdout) - began) / 1e6
+
+
+def _whole_ms(command: tuple[str, ...], environ: dict[str, str]) -> float:
+    began = time.monotonic()
+    subprocess.run(command, env=environ, capture_output=True, check=True)
+    return (time.monotonic() - began) * 1000
 
 
 def _released(datagrams: _Datagrams) -> list[Released]:

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 _DATAGRAM_BYTES = 1_000
 """About what a datagram of 300 to 500 bytes takes in the kernel's accounting."""
 _QUEUED_SECONDS = 0.05
+_QUEUED = 100
 _LAST_SHARE = 0.75
 _LATE_SHARE = 0.01
 _LATE_SENDER_SECONDS = 0.1
@@ -45,7 +46,7 @@ class Observed(NamedTuple):
         if self.dropped:
             return "kernel drops"
         last = [size for at, size in self.queued if self.seconds * _LAST_SHARE <= at <= self.seconds]
-        if last and statistics.median(last) > self.per_second * _QUEUED_SECONDS * _DATAGRAM_BYTES:
+        if last and statistics.median(last) > max(self.per_second * _QUEUED_SECONDS, _QUEUED) * _DATAGRAM_BYTES:
             return "receive queue"
         if self.arrived is not None:
             if sum(count for _, count in self.arrived) < self.sent:

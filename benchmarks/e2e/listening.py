@@ -16,7 +16,7 @@ _DATAGRAM_BYTES = 65_535
 _SO_RCVBUFFORCE = 33  # asm-generic/socket.h; needs CAP_NET_ADMIN
 
 
-def serve(receive: Callable[[bytes], None], *, buffer_bytes: int) -> None:
+def serve(receive: Callable[[bytes], object], *, buffer_bytes: int) -> None:
     """Call a function for each datagram that arrives on a free port, until SIGTERM and the socket is empty.
 
     Prints a line with the port, and at the end one with the number of datagrams.

@@ -29,10 +29,10 @@ _NO_DEADLINE_SECONDS = "30"
 class Lines:
     """A process that talks in lines of JSON."""
 
-    def __init__(self, *command: str, env: dict[str, str] | None = None) -> None:
+    def __init__(self, module: str, *arguments: object, env: dict[str, str] | None = None) -> None:
         """Start a module of this package with arguments."""
         self.process = subprocess.Popen(
-            [sys.executable, "-m", *command], env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+            [sys.executable, "-m", module, *map(str, arguments)], env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE
         )
 
     def read(self) -> Any:
@@ -85,6 +85,8 @@ class Daemon(ABC):
 
     pid: int
     address: tuple[str, int]
+    reported: int | None = None
+    """What it lost by its own counts, once it is stopped; None if it has no count."""
 
     @abstractmethod
     def stop(self) -> int:
@@ -93,6 +95,9 @@ class Daemon(ABC):
 
 class Program(ABC):
     """A program that receives datagrams; its name is that of a row."""
+
+    delivers = True
+    """Whether each datagram becomes a span that arrives at the sink."""
 
     def __init__(self, protocol: str, *, buffer_bytes: int = BUFFER_BYTES) -> None:
         """Deliver by ``protocol``, http or grpc."""
@@ -139,12 +144,12 @@ class _Served(Daemon):
         self._serving = serving
         self.pid = serving.process.pid
         self.address = serving.address
-        self.tally: PrintedTally | None = None
 
     def stop(self) -> int:
         self._serving.stop(signal.SIGTERM)
-        self.tally = PrintedTally.read(self._serving.rest)
-        return self.tally.received
+        tally = PrintedTally.read(self._serving.rest)
+        self.reported = (tally.dropped_by_kernel or 0) + tally.undecoded + tally.dropped + tally.rejected
+        return tally.received
 
 
 class Plain(Program):
@@ -158,13 +163,15 @@ class Plain(Program):
     @contextmanager
     def running(self, endpoint: str) -> Generator[Daemon]:
         """Run it until the block ends."""
-        command = ("benchmarks.e2e.plain", self.protocol, endpoint, str(self.buffer_bytes))
+        command = ("benchmarks.e2e.plain", self.protocol, endpoint, self.buffer_bytes)
         with Lines(*command, env=self.variables(endpoint)) as process:
             yield _Started(process)
 
 
 class Limit(Program):
     """Receiving and decoding alone."""
+
+    delivers = False
 
     @property
     def name(self) -> str:
@@ -174,7 +181,7 @@ class Limit(Program):
     @contextmanager
     def running(self, endpoint: str) -> Generator[Daemon]:
         """Run it until the block ends."""
-        with Lines("benchmarks.e2e.limit", str(self.buffer_bytes), env=self.variables(endpoint)) as process:
+        with Lines("benchmarks.e2e.limit", self.buffer_bytes, env=self.variables(endpoint)) as process:
             yield _Started(process)
 
 

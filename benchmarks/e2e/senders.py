@@ -1,7 +1,9 @@
-"""A process that sends a share of a workload at a steady rate: ``python -m benchmarks.e2e.senders ORDER``.
+"""A process that sends a workload at a steady rate to a UDP port.
 
-ORDER is JSON (`Order`). It prepares everything, prints a line ``{"count": N}``, and waits for a line with the monotonic
-second at which to start. At the end it prints a line with what it sent and how far behind it was (`Sent`).
+    python -m benchmarks.e2e.senders HOST PORT WORKLOAD PER_SECOND SECONDS SEED
+
+It prepares everything, prints a line, and waits for a line with the monotonic second at which to start. At the end it
+prints a line with what it sent and how far behind it was (`Sent`).
 """
 
 from __future__ import annotations
@@ -15,8 +17,6 @@ import sys
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
-import msgspec
-
 from benchmarks.e2e.workload import schedule
 from benchmarks.e2e.workloads import WORKLOADS
 
@@ -28,22 +28,10 @@ if TYPE_CHECKING:
 _SLICE_SECONDS = 0.002
 
 
-class Order(msgspec.Struct, kw_only=True):
-    """What to send, and where to."""
-
-    host: str
-    port: int
-    workload: str
-    """A name in `WORKLOADS`."""
-    per_second: float
-    seconds: float
-    seed: int
-
-
 class Sent(NamedTuple):
     """What was sent."""
 
-    count: int
+    datagrams: int
     late_ms: float
     """How far behind schedule a slice was at most."""
     cpu_seconds: float
@@ -51,17 +39,17 @@ class Sent(NamedTuple):
 
 
 def main() -> None:
-    """Do as ordered."""
-    order = msgspec.json.decode(sys.argv[1], type=Order)
+    """Prepare, wait, send, report."""
+    host, port, workload, per_second, seconds, seed = sys.argv[1:]
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-    streams = WORKLOADS[order.workload]()
-    datagrams = list(schedule(streams, per_second=order.per_second, seconds=order.seconds, seed=order.seed))
+    streams = WORKLOADS[workload](float(per_second))
+    datagrams = list(schedule(streams, per_second=float(per_second), seconds=float(seconds), seed=int(seed)))
     gc.disable()
     print(json.dumps({"count": len(datagrams)}), flush=True)
     line = sys.stdin.readline()
     if line:
-        print(json.dumps(_send(datagrams, (order.host, order.port), start=float(line))._asdict()), flush=True)
+        print(json.dumps(_send(datagrams, (host, int(port)), start=float(line))._asdict()), flush=True)
 
 
 def _send(datagrams: Sequence[Datagram], address: tuple[str, int], *, start: float) -> Sent:

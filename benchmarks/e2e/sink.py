@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _ANSWER = b"HTTP/1.1 200 OK\r\nContent-Type: application/x-protobuf\r\nContent-Length: 0\r\n\r\n"
-_METHOD = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
+METHOD = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
 _CHUNK_BYTES = 1 << 20
 _LARGEST_BYTES = 64 * 1024 * 1024
 _NS_PER_MS = 1_000_000
@@ -115,7 +115,7 @@ def _length_of(head: bytes) -> int:
 
 def _serve_grpc(sink: _Sink) -> tuple[int, object]:
     options = [("grpc.max_receive_message_length", _LARGEST_BYTES)]
-    server = grpc.server(futures.ThreadPoolExecutor(2), handlers=(_Exports(sink),), options=options)
+    server = grpc.server(futures.ThreadPoolExecutor(2), handlers=[_Exports(sink)], options=options)
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()
     return port, server
@@ -129,10 +129,10 @@ class _Exports(grpc.GenericRpcHandler):
             sink.keep(request)
             return b""
 
-        self._handler = grpc.unary_unary_rpc_method_handler(export)
+        self._handler: Any = grpc.unary_unary_rpc_method_handler(export)
 
     def service(self, handler_call_details: grpc.HandlerCallDetails) -> Any:
-        return self._handler if handler_call_details.method == _METHOD else None
+        return self._handler if handler_call_details.method == METHOD else None
 
 
 def _spans(body: bytes) -> Iterator[Any]:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 _SEARCH_SECONDS = 3.0
 _FIRST_STEP = 1.5
+_TRIALS = 2
+_CLEAR_SHARE = 0.05
 _MOST_PER_SECOND = 150_000.0  # what two senders can send beside a program
 _CPU_SECONDS = 3.0
 _RATES = (1_000, 10_000)
@@ -40,8 +42,7 @@ def sustained(runs: int, progress: Callable[[str], None]) -> list[Row]:
             known = statistics.median(before) if any(before) else guess
 
             def is_sustained(rate: float, program: Program = program, run: int = run) -> bool:
-                fault = trial(program, per_second=rate, seconds=_SEARCH_SECONDS, seed=run).observed.fault()
-                progress(f"{program.name}: {rate:,.0f}/s {fault or 'sustained'}")
+                fault = _fault(program, rate, run, progress)
                 if fault:
                     faults[program.name] = fault
                 return not fault
@@ -56,6 +57,18 @@ def sustained(runs: int, progress: Callable[[str], None]) -> list[Row]:
             "sustained", program.name, "datagrams/s", found[program.name], baseline=baseline, note=note
         )
     return list(rows.values())
+
+
+def _fault(program: Program, rate: float, run: int, progress: Callable[[str], None]) -> str:
+    """Return why a program does not sustain a rate; one that nearly does gets a second try, as others disturb it."""
+    fault = ""
+    for _ in range(_TRIALS):
+        one = trial(program, per_second=rate, seconds=_SEARCH_SECONDS, seed=run)
+        fault = one.observed.fault()
+        progress(f"{program.name}: {rate:,.0f}/s {fault or 'sustained'}, {one.lost:,} of {one.observed.sent:,} lost")
+        if not fault or one.lost > one.observed.sent * _CLEAR_SHARE:
+            break
+    return fault
 
 
 def cpu(runs: int, progress: Callable[[str], None]) -> list[Row]:
@@ -83,7 +96,7 @@ def _rows_at(rate: int, programs: list[Program], trials: dict[str, list[Trial]])
             ("RSS idle", "MB", lambda one: one.idle_mb),
             ("RSS under load", "MB", lambda one: one.loaded_mb),
         ]
-    rows = []
+    rows: list[Row] = []
     for what, unit, value_of in figures:
         of_figure: dict[str, Row] = {}
         for program in programs:

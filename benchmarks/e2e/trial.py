@@ -6,18 +6,15 @@ import time
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, NamedTuple
 
-import msgspec
-
 from benchmarks.e2e.backlog import Observed
 from benchmarks.e2e.procfs import cpu_seconds, queue_of, resident_mb
-from benchmarks.e2e.programs import SCHEDULE_DELAY_SECONDS, Limit, Lines, Sink
-from benchmarks.e2e.senders import Order, Sent
+from benchmarks.e2e.programs import SCHEDULE_DELAY_SECONDS, Lines, Sink
+from benchmarks.e2e.senders import Sent
 
 if TYPE_CHECKING:
     from benchmarks.e2e.programs import Daemon, Program
     from benchmarks.e2e.sink import Arrived
 
-SENDERS = 2
 _LEAD_SECONDS = 0.05  # until all senders have read when to start
 _POLL_SECONDS = 0.1
 _GRACE_SECONDS = 0.25  # of csm-otel, for late attempts
@@ -31,6 +28,8 @@ class Trial(NamedTuple):
     observed: Observed
     received: int
     """Datagrams, by the program's own count."""
+    reported: int | None
+    """The loss of datagrams and spans by the program's own counts; None if it has none."""
     cpu_seconds: float
     """Of the program, from the start of the sending until everything was delivered."""
     sending_cpu_seconds: float
@@ -44,8 +43,8 @@ class Trial(NamedTuple):
 
     @property
     def us_a_datagram(self) -> float:
-        """The processor time of the program for each datagram sent."""
-        return self.cpu_seconds / self.observed.sent * 1e6
+        """The processor time of the program for each datagram that it received."""
+        return self.cpu_seconds / max(self.received, 1) * 1e6
 
     @property
     def cpu_share(self) -> float:
@@ -58,31 +57,33 @@ class Trial(NamedTuple):
         return self.observed.sent - (self.received if self.arrived is None else self.arrived.spans)
 
 
-def trial(program: Program, *, per_second: float, seconds: float, workload: str = "mixed", seed: int = 1) -> Trial:
-    """Run a program, send it a workload, wait until everything is delivered, and stop it."""
+def trial(
+    program: Program, *, per_second: float, seconds: float, workload: str = "mixed", senders: int = 2, seed: int = 1
+) -> Trial:
+    """Run a program, send it a workload from so many processes, wait until it has delivered, and stop it."""
     with ExitStack() as stack:
-        sink = None if isinstance(program, Limit) else stack.enter_context(Sink(program.protocol))
+        sink = stack.enter_context(Sink(program.protocol)) if program.delivers else None
         daemon = stack.enter_context(program.running(sink.endpoint if sink else ""))
-        senders = [
-            stack.enter_context(Lines("benchmarks.e2e.senders", msgspec.json.encode(order).decode()))
-            for order in _orders(daemon.address, workload, per_second, seconds, seed)
+        sending = [
+            stack.enter_context(_sender(daemon, workload, per_second / senders, seconds, seed * senders + number))
+            for number in range(senders)
         ]
-        for sender in senders:
+        for sender in sending:
             sender.read()
         idle_mb, began_cpu = resident_mb(daemon.pid), cpu_seconds(daemon.pid)
         start = time.monotonic() + _LEAD_SECONDS
-        for sender in senders:
+        for sender in sending:
             sender.write(repr(start))
         queued, loaded_mb = _watch(daemon, start=start, seconds=seconds)
         sending_cpu = cpu_seconds(daemon.pid) - began_cpu
-        sent = [Sent(**sender.read()) for sender in senders]
+        sent = [Sent(**sender.read()) for sender in sending]
         time.sleep(max(0.0, start + seconds + _DELAY_SECONDS - time.monotonic()))
         cpu = cpu_seconds(daemon.pid) - began_cpu
         dropped = queue_of(daemon.address[1]).drops
         received = daemon.stop()
         arrived = sink.arrived() if sink else None
     observed = Observed(
-        sent=sum(one.count for one in sent),
+        sent=sum(one.datagrams for one in sent),
         seconds=seconds,
         late_seconds=max(one.late_ms for one in sent) / 1000,
         dropped=dropped,
@@ -90,23 +91,11 @@ def trial(program: Program, *, per_second: float, seconds: float, workload: str 
         arrived=None if arrived is None else [(at - start, count) for at, count in arrived.counts],
         delay_seconds=_DELAY_SECONDS,
     )
-    return Trial(observed, received, cpu, sending_cpu, idle_mb, loaded_mb, arrived)
+    return Trial(observed, received, daemon.reported, cpu, sending_cpu, idle_mb, loaded_mb, arrived)
 
 
-def _orders(address: tuple[str, int], workload: str, per_second: float, seconds: float, seed: int) -> list[Order]:
-    """Return the orders of all senders."""
-    host, port = address
-    return [
-        Order(
-            host=host,
-            port=port,
-            workload=workload,
-            per_second=per_second / SENDERS,
-            seconds=seconds,
-            seed=seed * SENDERS + number,
-        )
-        for number in range(SENDERS)
-    ]
+def _sender(daemon: Daemon, workload: str, per_second: float, seconds: float, seed: int) -> Lines:
+    return Lines("benchmarks.e2e.senders", *daemon.address, workload, per_second, seconds, seed)
 
 
 def _watch(daemon: Daemon, *, start: float, seconds: float) -> tuple[list[tuple[float, int]], float]:

@@ -128,6 +128,12 @@ def stream_by_peer(recorded: Sequence[Recorded], share: float, *, pause_seconds:
     return Stream(rounds, sum(spans) / len(spans) + pause_seconds, share, keeps_ports=False)
 
 
+def stream_of_all(recorded: Sequence[Recorded]) -> Stream:
+    """Return a stream that plays a whole recording over and over."""
+    whole = _round(list(_calls(recorded)), recorded[0].received_ns)
+    return Stream([whole], whole.parts[-1].at_seconds, 1, keeps_ports=True)
+
+
 def schedule(streams: Sequence[Stream], *, per_second: float, seconds: float, seed: int = 1) -> Iterator[Datagram]:
     """Yield the datagrams of all senders in order, at this rate on average."""
     senders = senders_for(streams, per_second)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from conformance.recordings import recording
 
+from benchmarks.e2e.generated import of_lines, of_retries, of_threads
 from benchmarks.e2e.workload import Stream, stream_by_peer, stream_by_time
 
 if TYPE_CHECKING:
@@ -38,6 +39,10 @@ _IN_BURSTS = (
 )
 
 
+THREADS = (1, 8, 32, 64, 512)
+"""The numbers of threads of the workloads ``threads-N``."""
+
+
 @cache
 def mixed() -> Sequence[Stream]:
     """Return streams of all SDKs, sequential ones and such of many threads."""
@@ -50,4 +55,14 @@ def mixed() -> Sequence[Stream]:
     ]
 
 
-WORKLOADS: dict[str, Callable[[], Sequence[Stream]]] = {"mixed": mixed}
+def _threads(count: int, per_second: float) -> Sequence[Stream]:
+    return of_threads(count, per_second=per_second)
+
+
+WORKLOADS: dict[str, Callable[[float], Sequence[Stream]]] = {
+    "mixed": lambda _: mixed(),
+    "retries": lambda per_second: of_retries(per_second=per_second),
+    "lines": lambda per_second: of_lines(per_second=per_second),
+    **{f"threads-{count}": partial(_threads, count) for count in THREADS},
+}
+"""By name; each takes the rate of a sender's process."""

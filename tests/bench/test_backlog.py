@@ -30,7 +30,7 @@ def observed(**changed: Any) -> Observed:
         pytest.param({"arrived": None}, "", id="delivers-nothing"),
         pytest.param({"late_seconds": 0.5}, "senders late", id="senders"),
         pytest.param({"dropped": 1}, "kernel drops", id="drops"),
-        pytest.param({"queued": [(at / 10, at * 5000) for at in range(40)]}, "receive queue", id="growing-queue"),
+        pytest.param({"queued": [(at / 10, at * 10_000) for at in range(40)]}, "receive queue", id="growing-queue"),
         pytest.param({"queued": [(0.0, 900_000), (3.9, 0)]}, "", id="a-queue-that-is-gone"),
         pytest.param({"arrived": [(1.0, 3999)]}, "spans lost", id="loss"),
         pytest.param({"arrived": [(1.0, 3900), (6.0, 100)]}, "late delivery", id="late"),
