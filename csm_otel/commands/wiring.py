@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from typing import TYPE_CHECKING
 
 import msgspec
-from opentelemetry.sdk.resources import Resource as SdkResource
 from opentelemetry.sdk.trace import SpanLimits
+from opentelemetry.sdk.version import __version__ as sdk_version
 from opentelemetry.semconv._incubating.attributes.host_attributes import HOST_NAME
 from opentelemetry.semconv._incubating.attributes.telemetry_attributes import (
     TELEMETRY_DISTRO_NAME,
     TELEMETRY_DISTRO_VERSION,
+)
+from opentelemetry.semconv.attributes.telemetry_attributes import (
+    TELEMETRY_SDK_LANGUAGE,
+    TELEMETRY_SDK_NAME,
+    TELEMETRY_SDK_VERSION,
 )
 
 from csm_otel import __version__
@@ -187,18 +193,30 @@ def _mapping_options(options: MappingOptions, source: Source) -> MappingOptions:
 
 
 def _shared_resource(given: Mapping[str, str]) -> dict[str, AttributeValue]:
-    """Return what every monitored application's resource has; what detectors find about this process is left out.
-
-    The SDK must not find ``OTEL_RESOURCE_ATTRIBUTES``, which is read already: it has rules of its own for that.
-    """
-    detected = {
-        name: value
-        for name, value in SdkResource.create().attributes.items()
-        if isinstance(value, str | bool | int | float) and not name.startswith(("process.", "service."))
-    }
+    """Return what every monitored application's resource has."""
     return {
-        **detected,
+        **_detected(),
         TELEMETRY_DISTRO_NAME: "csm-otel",
         TELEMETRY_DISTRO_VERSION: __version__,
         **given,
+    }
+
+
+def _detected() -> dict[str, AttributeValue]:
+    """Return what the SDK knows of itself, and its detectors of this host; of this process is left out.
+
+    The SDK must not find ``OTEL_RESOURCE_ATTRIBUTES``, which is read already: it has rules of its own for that.
+    """
+    if not os.environ.get("OTEL_EXPERIMENTAL_RESOURCE_DETECTORS"):  # what `Resource.create` returns, without its import
+        return {
+            TELEMETRY_SDK_LANGUAGE: "python",
+            TELEMETRY_SDK_NAME: "opentelemetry",
+            TELEMETRY_SDK_VERSION: sdk_version,
+        }
+    from opentelemetry.sdk.resources import Resource  # ruff: ignore[import-outside-top-level]
+
+    return {
+        name: value
+        for name, value in Resource.create().attributes.items()
+        if isinstance(value, str | bool | int | float) and not name.startswith(("process.", "service."))
     }

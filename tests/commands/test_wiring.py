@@ -244,6 +244,15 @@ def test_resource() -> None:
     assert not {name for name in names if "%" in name or name.startswith("process.")}
 
 
+def test_what_the_sdk_knows_of_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without detectors to load, the resource has what it would have with them, in the same order."""
+    without = built(by())[0].mapper.resource_of("x", local=True)
+    monkeypatch.setenv("OTEL_EXPERIMENTAL_RESOURCE_DETECTORS", "otel")
+
+    assert built(by())[0].mapper.resource_of("x", local=True) == without
+    assert dict(without.attributes)["telemetry.sdk.name"] == "opentelemetry"
+
+
 def test_the_gauge_of_waiting_spans(monkeypatch: pytest.MonkeyPatch) -> None:
     """It is what the queue holds: spans that are still collected for a batch are not waiting for the back end."""
     given_to_metrics: dict[str, Any] = {}
