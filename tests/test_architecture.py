@@ -73,6 +73,7 @@ _OF_VARIABLES = {"pydantic", "pydantic_settings", "asyncio"}
 _OF_FILES = {"sqlite3", "google.protobuf.json_format", "csm_otel.files.recorder"}
 _OF_HTTP, _OF_GRPC = {"requests", "urllib3"}, {"grpc"}
 _OF_METRICS = {"opentelemetry.sdk.metrics", "opentelemetry.exporter"}
+_OF_WATERFALLS = {"csm_otel.report.waterfall"}
 _ENDPOINT = "OTEL_EXPORTER_OTLP_ENDPOINT"
 
 
@@ -225,12 +226,16 @@ def test_the_command_does_not_wait(words: list[str]) -> None:
     ("words", "variables", "unused"),
     [
         pytest.param(["exec", "true"], {}, _OF_VARIABLES | _OF_HTTP | _OF_GRPC, id="exec"),
-        pytest.param(["exec", "true"], {_ENDPOINT: "http://127.0.0.1:1"}, _OF_GRPC, id="exec-with-endpoint"),
-        pytest.param(["serve", "--port", "0", "--control", "none"], {}, _OF_VARIABLES | _OF_GRPC, id="serve"),
+        pytest.param(
+            ["exec", "true"], {_ENDPOINT: "http://127.0.0.1:1"}, _OF_GRPC | _OF_WATERFALLS, id="exec-with-endpoint"
+        ),
+        pytest.param(
+            ["serve", "--port", "0", "--control", "none"], {}, _OF_VARIABLES | _OF_GRPC | _OF_WATERFALLS, id="serve"
+        ),
         pytest.param(
             ["serve", "--port", "0", "--control", "none"],
             {"OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"},
-            _OF_HTTP,
+            _OF_HTTP | _OF_WATERFALLS,
             id="serve-over-grpc",
         ),
     ],

@@ -10,6 +10,7 @@ import signal
 import socket
 import sys
 import time
+from functools import cache
 from typing import TYPE_CHECKING
 
 from csm_otel.errors import ControlError, Fault, ListenError, SettingsError, address_text
@@ -17,7 +18,6 @@ from csm_otel.intake.procfs.port_owner import owner_of_port
 from csm_otel.intake.receiver import Receiver
 from csm_otel.process.garbage import begin_collection
 from csm_otel.process.stop import StopSignal
-from csm_otel.report.stdout import Stdout
 from csm_otel.report.tally import render_tally
 from csm_otel.service.control_socket import default_path, is_off
 from csm_otel.service.health import Health
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from csm_otel.config.settings import Settings
     from csm_otel.engine.bridge import Bridge
     from csm_otel.process.speaker import Speaker
+    from csm_otel.report.stdout import Stdout
     from csm_otel.service.control import Control
 
 _IPV4, _IPV6 = "127.0.0.1", "::1"
@@ -63,13 +64,24 @@ def serve(configuration: Configuration, speaker: Speaker) -> int:
     from csm_otel.service.heartbeat import Heartbeat  # ruff: ignore[import-outside-top-level]
     from csm_otel.service.requests import SignalRequests  # ruff: ignore[import-outside-top-level]
 
-    stdout = Stdout(say=speaker.warn, environ=os.environ)
+    @cache
+    def stdout() -> Stdout:
+        from csm_otel.report.stdout import Stdout  # ruff: ignore[import-outside-top-level]
+
+        return Stdout(say=speaker.warn, environ=os.environ)
+
     faults: list[Fault] = []
     bridge = build_bridge(
-        configuration, source=Source(receivers=receivers), speaker=speaker, show=stdout.show, faults=faults
+        configuration,
+        source=Source(receivers=receivers),
+        speaker=speaker,
+        show=lambda spans: stdout().show(spans),
+        faults=faults,
     )
     if faults:
         raise SettingsError(faults)
+    if bridge.outlets.shows:
+        stdout()  # loaded now rather than with the first batch
     control = _open_control(settings, receivers, bridge, speaker)
     if health is not None:
         speaker.say(f"health at {health.url}/healthz and /readyz")
@@ -96,7 +108,8 @@ def serve(configuration: Configuration, speaker: Speaker) -> int:
     if control is not None:
         control.close()
     bridge.close(deadline=deadline)
-    stdout.flush()
+    if bridge.outlets.shows:
+        stdout().flush()
     if health is not None:
         health.close()
     speaker.write(render_tally(bridge.tally, seconds=time.monotonic() - started))

@@ -9,6 +9,7 @@ import signal
 import sys
 import threading
 import time
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
@@ -22,17 +23,17 @@ from csm_otel.process.garbage import begin_collection
 from csm_otel.process.speaker import Speaker
 from csm_otel.report.tally import render_tally
 from csm_otel.report.terminal import wants_color
-from csm_otel.report.waterfall import TraceBuffer
 from csm_otel.spans.command import Command
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from csm_otel.commands.launch import Launch
     from csm_otel.config.settings import Settings
     from csm_otel.engine.bridge import Bridge
     from csm_otel.process.child import Child
+    from csm_otel.report.waterfall import TraceBuffer
 
 _FALLBACK_WIDTH = 100  # columns, if the output is no terminal
 
@@ -41,7 +42,13 @@ def watch(child: Child, sock: socket.socket, launch: Launch, flags: Mapping[str,
     """Trace the command until it ends, deliver its spans, and print waterfall and tally."""
     replaced = receiver_in(os.environ)
     receiver = Receiver(sock)
-    screen = TraceBuffer()
+
+    @cache
+    def screen() -> TraceBuffer:
+        from csm_otel.report.waterfall import TraceBuffer  # ruff: ignore[import-outside-top-level]
+
+        return TraceBuffer()
+
     configuration, bridge = _build(receiver, launch, flags, speaker, screen)
     begin_collection()
     is_early = child.poll() is not None
@@ -60,7 +67,7 @@ def watch(child: Child, sock: socket.socket, launch: Launch, flags: Mapping[str,
 
 
 def _build(
-    receiver: Receiver, launch: Launch, flags: Mapping[str, object], speaker: Speaker, screen: TraceBuffer
+    receiver: Receiver, launch: Launch, flags: Mapping[str, object], speaker: Speaker, screen: Callable[[], TraceBuffer]
 ) -> tuple[Configuration, Bridge]:
     """Build the agent; unusable settings are reported and replaced by their defaults."""
     configuration, faults = read_configuration("exec", flags)
@@ -79,9 +86,11 @@ def _build(
             trace_state=launch.trace_state,
         ),
         speaker=speaker,
-        show=screen.add,
+        show=lambda spans: screen().add(spans),
         faults=faults,
     )
+    if bridge.outlets.shows:
+        screen()  # loaded while the command runs
     for line in (*launch.troubles, *map(str, faults)):
         speaker.say(line)
     return configuration, bridge
@@ -121,12 +130,18 @@ def _signal_name(number: int | None) -> str:
 
 
 def _report(
-    settings: Settings, bridge: Bridge, screen: TraceBuffer, speaker: Speaker, *, launch: Launch, child: Child
+    settings: Settings,
+    bridge: Bridge,
+    screen: Callable[[], TraceBuffer],
+    speaker: Speaker,
+    *,
+    launch: Launch,
+    child: Child,
 ) -> None:
     stream = _open(settings, speaker)
     speaker.release(stream)
     if bridge.outlets.shows:
-        speaker.write(_waterfall(screen, stream or sys.stderr, is_file=settings.output not in (None, STDOUT)))
+        speaker.write(_waterfall(screen(), stream or sys.stderr, is_file=settings.output not in (None, STDOUT)))
     speaker.write(render_tally(bridge.tally, seconds=_length_ns(child) / 1e9))
     if bridge.outlets.queue is not None:
         result = "delivered" if bridge.tally.spans_delivered else "not delivered"
