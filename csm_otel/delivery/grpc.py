@@ -11,9 +11,6 @@ import threading
 from typing import TYPE_CHECKING
 
 import grpc
-from google.protobuf.message import DecodeError
-from google.rpc.error_details_pb2 import RetryInfo  # type: ignore[import-untyped]
-from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]
 
 from csm_otel import __version__
 from csm_otel.delivery.answer import PROTOBUF, partial_success
@@ -232,6 +229,15 @@ def _retry_after_seconds(error: grpc.Call) -> float | None:
     for key, value in error.trailing_metadata() or ():
         if key != "grpc-status-details-bin" or not isinstance(value, bytes):
             continue
+        # Only a back end that is busy sends it: a daemon that idles is spared protobuf and its 4 MB.
+        from google.protobuf.message import DecodeError  # ruff: ignore[import-outside-top-level]
+        from google.rpc.error_details_pb2 import (  # type: ignore[import-untyped]  # ruff: ignore[import-outside-top-level]
+            RetryInfo,
+        )
+        from google.rpc.status_pb2 import (  # type: ignore[import-untyped]  # ruff: ignore[import-outside-top-level]
+            Status,
+        )
+
         try:
             for detail in Status.FromString(value).details:
                 info = RetryInfo()
