@@ -23,7 +23,6 @@ from opentelemetry.semconv.attributes.telemetry_attributes import (
 from csm_otel import __version__
 from csm_otel.correlation.correlator import Correlator
 from csm_otel.delivery.deliverer import open_deliverer
-from csm_otel.delivery.sampler_choice import SamplerChoice
 from csm_otel.delivery.sampling import HeadSampler, load_sampler
 from csm_otel.engine.agent import Agent
 from csm_otel.engine.batches import Batcher
@@ -67,7 +66,7 @@ def build_bridge(
     for line in configuration.warnings:
         speaker.warn(line)
     tally = Tally()
-    sampler = HeadSampler(load_sampler(SamplerChoice()))
+    sampler = HeadSampler()
     with collecting(faults):
         sampler = HeadSampler(load_sampler(configuration.sampler))
     outlets = open_outlets(configuration, source=source, speaker=speaker, tally=tally, faults=faults)
