@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from csm_otel.config.flags import CommandLine, read_command_line
 from csm_otel.errors import ControlError, ListenError, RecordingError, SettingsError
+from csm_otel.process.garbage import begin_collection
 from csm_otel.process.speaker import Speaker, silence_libraries
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ def _run(line: CommandLine) -> int:
     Raises:
         SettingsError: with all faults of flags and variables, or with those found as files were opened.
     """
+    begin_collection()
     silence_libraries()
     speaker = Speaker()
     try:

@@ -7,7 +7,6 @@ import socket
 from typing import TYPE_CHECKING
 
 import msgspec
-from opentelemetry.sdk.trace import SpanLimits
 from opentelemetry.sdk.version import __version__ as sdk_version
 from opentelemetry.semconv._incubating.attributes.host_attributes import HOST_NAME
 from opentelemetry.semconv._incubating.attributes.telemetry_attributes import (
@@ -81,7 +80,7 @@ def build_bridge(
             metrics = _open_metrics(configuration.metrics, tally, correlator, outlets, resource, say=speaker.warn)
     batcher = Batcher(
         sampler=sampler,
-        limits=SpanLimits(**configuration.span_bounds._asdict()),
+        limits=configuration.span_limits,
         official_encoder=settings.encoder == "official",
         tally=tally,
         batch_spans=configuration.batches.most_spans,

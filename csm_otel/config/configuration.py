@@ -18,6 +18,7 @@ from csm_otel.config.standard import (
 )
 from csm_otel.correlation.correlator import CorrelatorLimits
 from csm_otel.csm.times import TimestampMode
+from csm_otel.delivery.limits import SpanLimits, limits_of
 from csm_otel.delivery.sampler_choice import SamplerChoice, choose_sampler
 from csm_otel.errors import collecting
 from csm_otel.files.line_file import STDOUT
@@ -49,17 +50,6 @@ class Batches(NamedTuple):
     """For one delivery, besides the destination's own."""
 
 
-class SpanBounds(NamedTuple):
-    """The limits of the specification for attributes and events of a span; None: the SDK's default."""
-
-    max_attributes: int | None
-    max_attribute_length: int | None
-    max_span_attributes: int | None
-    max_span_attribute_length: int | None
-    max_events: int | None
-    max_event_attributes: int | None
-
-
 class MetricExport(NamedTuple):
     """The export of metrics."""
 
@@ -83,7 +73,7 @@ class Configuration(NamedTuple):
     """The destination of spans; None without a back end, or if its variables are unusable."""
     metrics: MetricExport | None
     batches: Batches
-    span_bounds: SpanBounds
+    span_limits: SpanLimits
     sampler: SamplerChoice
     resource: Mapping[str, str]
     """Attributes of every resource."""
@@ -128,7 +118,7 @@ def configure(command: str, given: Given) -> tuple[Configuration, list[Fault]]:
         traces=traces,
         metrics=metrics,
         batches=_batches(settings, variables),
-        span_bounds=_span_bounds(variables),
+        span_limits=_span_limits(variables),
         sampler=sampler,
         resource=dict(variables.resource_attributes),
         mapping=_mapping_options(settings, variables),
@@ -212,14 +202,14 @@ def _batches(settings: Settings, variables: StandardVariables) -> Batches:
     )
 
 
-def _span_bounds(variables: StandardVariables) -> SpanBounds:
-    return SpanBounds(
-        max_attributes=variables.attribute_count_limit,
-        max_attribute_length=variables.attribute_value_length_limit,
-        max_span_attributes=variables.span_attribute_count_limit,
-        max_span_attribute_length=variables.span_attribute_value_length_limit,
-        max_events=variables.span_event_count_limit,
-        max_event_attributes=variables.event_attribute_count_limit,
+def _span_limits(variables: StandardVariables) -> SpanLimits:
+    return limits_of(
+        attributes=variables.attribute_count_limit,
+        attribute_length=variables.attribute_value_length_limit,
+        span_attributes=variables.span_attribute_count_limit,
+        span_attribute_length=variables.span_attribute_value_length_limit,
+        events=variables.span_event_count_limit,
+        event_attributes=variables.event_attribute_count_limit,
     )
 
 

@@ -17,15 +17,12 @@ from functools import lru_cache
 from itertools import starmap
 from typing import TYPE_CHECKING, NamedTuple
 
-from opentelemetry.trace import TraceState
-
 from csm_otel.delivery.scope import SCOPE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from opentelemetry.sdk.trace import SpanLimits
-
+    from csm_otel.delivery.limits import Limits
     from csm_otel.spans.data import Resource, Shape, SpanData, SpanEvent
 
 _MOST_SHAPES = 1024  # as many as the mapping remembers of a kind
@@ -63,7 +60,7 @@ class _Template(NamedTuple):
     attributes: bytes
 
 
-def encode(spans: Sequence[SpanData], *, limits: SpanLimits, official: bool = False) -> bytes:
+def encode(spans: Sequence[SpanData], *, limits: Limits, official: bool = False) -> bytes:
     """Return one OTLP request with the spans grouped by application.
 
     Attribute counts and lengths and event counts are cut to ``limits``; the rest is in the dropped counts.
@@ -78,7 +75,7 @@ def encode(spans: Sequence[SpanData], *, limits: SpanLimits, official: bool = Fa
     return encode_officially(spans, limits=limits)
 
 
-def _are_wide(limits: SpanLimits) -> bool:
+def _are_wide(limits: Limits) -> bool:
     """Whether limits leave all that the mapping makes as it is."""
     counts = (limits.max_span_attributes, limits.max_event_attributes, limits.max_events)
     return (
@@ -151,6 +148,8 @@ _template = lru_cache(maxsize=_MOST_SHAPES)(_new_template)
 
 def _with_trace_state(ids: bytes, header: str) -> bytes:
     """Return ids with the trace state, which is between them; an invalid one is left out, as W3C requires."""
+    from opentelemetry.trace import TraceState  # ruff: ignore[import-outside-top-level] - few spans have one
+
     at = _TRACE_AND_SPAN_ID_BYTES
     return ids[:at] + _text(_TRACE_STATE, TraceState.from_header([header]).to_header()) + ids[at:]
 

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from google.protobuf.internal.containers import RepeatedCompositeFieldContainer
     from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
     from opentelemetry.proto.trace.v1.trace_pb2 import ScopeSpans
-    from opentelemetry.sdk.trace import SpanLimits
 
+    from csm_otel.delivery.limits import Limits
     from csm_otel.spans.data import Resource, SpanData
 
     KeyValues = RepeatedCompositeFieldContainer[KeyValue]
@@ -35,7 +35,7 @@ _LOCAL_PARENT = SpanFlags.SPAN_FLAGS_CONTEXT_HAS_IS_REMOTE_MASK
 _REMOTE_PARENT = _LOCAL_PARENT | SpanFlags.SPAN_FLAGS_CONTEXT_IS_REMOTE_MASK
 
 
-def encode_officially(spans: Sequence[SpanData], *, limits: SpanLimits) -> bytes:
+def encode_officially(spans: Sequence[SpanData], *, limits: Limits) -> bytes:
     """Return what `csm_otel.delivery.encoding.encode` returns."""
     request = ExportTraceServiceRequest()
     applications: dict[Resource, ScopeSpans] = {}
@@ -54,7 +54,7 @@ def _add_application(request: ExportTraceServiceRequest, resource: Resource) -> 
     return of_resource.scope_spans.add(scope=_OTLP_SCOPE, schema_url=SCOPE.schema_url)
 
 
-def _add_span(application: ScopeSpans, span: SpanData, limits: SpanLimits) -> None:
+def _add_span(application: ScopeSpans, span: SpanData, limits: Limits) -> None:
     context, parent = span.context, span.parent
     added = application.spans.add(
         trace_id=context.trace_id.to_bytes(16, "big"),

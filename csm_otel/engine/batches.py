@@ -9,8 +9,7 @@ from csm_otel.delivery.encoding import encode
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from opentelemetry.sdk.trace import SpanLimits
-
+    from csm_otel.delivery.limits import Limits
     from csm_otel.delivery.queue import DeliveryQueue
     from csm_otel.delivery.sampling import HeadSampler
     from csm_otel.files.filewriter import FileWriter
@@ -25,7 +24,7 @@ class Batcher:
         self,
         *,
         sampler: HeadSampler,
-        limits: SpanLimits,
+        limits: Limits,
         official_encoder: bool = False,
         tally: Tally,
         batch_spans: int,

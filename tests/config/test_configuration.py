@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from configured import configured, given
 
-from csm_otel.config.configuration import Configuration, SpanBounds, configure
+from csm_otel.config.configuration import Configuration, configure
 from csm_otel.config.environment import Given
 from csm_otel.config.settings import Settings
 from csm_otel.config.standard import StandardVariables
 from csm_otel.csm.times import TimestampMode
+from csm_otel.delivery.limits import SpanLimits
 from csm_otel.delivery.sampler_choice import SamplerChoice
 from csm_otel.spans.options import MessageMode, RpcConventions, TraceGrouping
 
@@ -104,9 +105,9 @@ def test_batches() -> None:
     assert by(BSP_MAX_EXPORT_BATCH_SIZE="9").batches == (9, 5.0, None, 30.0)
 
 
-def test_span_bounds() -> None:
-    """The limits of the specification are passed on; unset ones are left to the SDK."""
-    assert by().span_bounds == SpanBounds(None, None, None, None, None, None)
+def test_span_limits() -> None:
+    """The limits of the specification are read."""
+    assert by().span_limits == SpanLimits()
     assert by(
         ATTRIBUTE_COUNT_LIMIT="1",
         ATTRIBUTE_VALUE_LENGTH_LIMIT="2",
@@ -114,7 +115,7 @@ def test_span_bounds() -> None:
         SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT="4",
         SPAN_EVENT_COUNT_LIMIT="5",
         EVENT_ATTRIBUTE_COUNT_LIMIT="6",
-    ).span_bounds == SpanBounds(1, 2, 3, 4, 5, 6)
+    ).span_limits == SpanLimits(3, 4, 5, 6, 2)
 
 
 @pytest.mark.parametrize(
