@@ -10,13 +10,11 @@ import re
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 from csm_otel.config.setting import Unusable
-from csm_otel.config.settings import PREFIX as OUR_PREFIX
 from csm_otel.config.settings import SETTINGS, Settings
-from csm_otel.config.standard import PREFIX as STANDARD_PREFIX
 from csm_otel.config.standard import VARIABLES, StandardVariables
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Container, Iterable, Mapping
 
     from csm_otel.config.setting import Setting
     from csm_otel.errors import Fault
@@ -42,14 +40,19 @@ class Given(NamedTuple):
 def read_settings(flags: Mapping[str, Any]) -> tuple[Settings, tuple[Fault, ...]]:
     """Return our own settings, and the faults among them; ``flags`` win over variables, None is a flag not given."""
     given = {field: value for field, value in flags.items() if value is not None and field in SETTINGS}
-    values, faults = _read(OUR_PREFIX, given)
+    # The variable of a flag is not even read.
+    others = [setting for field, setting in SETTINGS.items() if field not in given]
+    found = {field: SETTINGS[field].read(value) for field, value in given.items()} | values_of(others)
+    values, faults = _usable(found, SETTINGS, by_flag=given.keys())
     return Settings(**values), tuple(faults.values())
 
 
 def read_environment(flags: Mapping[str, Any]) -> Given:
     """Return the values of flags and environment."""
     settings, setting_faults = read_settings(flags)
-    values, variable_faults = _read(STANDARD_PREFIX, {})
+    # As by `values_of`, without its import: most runs have some of these set, and none of ours.
+    found = {field: setting.read(text) for field, setting in VARIABLES.items() if (text := _text_of(setting))}
+    values, variable_faults = _usable(found, VARIABLES)
     return Given(settings, StandardVariables(**values), setting_faults, variable_faults)
 
 
@@ -62,29 +65,12 @@ def remove_variables() -> None:
         del os.environ[name]
 
 
-_DECLARED = {OUR_PREFIX: SETTINGS, STANDARD_PREFIX: VARIABLES}
-
-
-def _read(prefix: str, given: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Fault]]:
-    declared = _DECLARED[prefix]
-    # A flag wins over its variable, which is not even read then.
-    others = [setting for field, setting in declared.items() if field not in given]
-    found = {field: declared[field].read(value) for field, value in given.items()} | _values_of(others)
-    values = {field: found.get(field, setting.default) for field, setting in declared.items()}
-    faults = {
-        field: declared[field].fault(value, by_flag=field in given)
-        for field, value in values.items()
-        if isinstance(value, Unusable)
-    }
-    return values | {field: declared[field].default for field in faults}, faults
-
-
-def _values_of(settings: Sequence[Setting]) -> dict[str, Any]:
+def values_of(settings: Iterable[Setting]) -> dict[str, Any]:
     """Return the value of each variable that is set, by field; an empty one is not.
 
-    The model has no other fields, and is not needed without any: pydantic costs 0.1 s and 20 MB.
+    The model has no other fields, and is not needed without any: pydantic takes 0.1 s and 20 MB.
     """
-    fields = {setting.variable: setting for setting in settings if os.environ.get(setting.variable)}
+    fields = {setting.variable: setting for setting in settings if _text_of(setting)}
     if not fields:
         return {}
     from pydantic import PlainValidator, create_model  # ruff: ignore[import-outside-top-level]
@@ -93,3 +79,20 @@ def _values_of(settings: Sequence[Setting]) -> dict[str, Any]:
     annotated: dict[str, Any] = {name: Annotated[Any, PlainValidator(one.read)] for name, one in fields.items()}
     model = create_model("Environment", __base__=BaseSettings, **annotated)
     return {fields[name].field: value for name, value in model(_case_sensitive=True)}
+
+
+def _text_of(setting: Setting) -> str:
+    return os.environ.get(setting.variable, "")
+
+
+def _usable(
+    found: Mapping[str, Any], declared: Mapping[str, Setting], *, by_flag: Container[str] = ()
+) -> tuple[dict[str, Any], dict[str, Fault]]:
+    """Return a value for each field, the default where none was found, and the faults of those that cannot be used."""
+    values = {field: found.get(field, setting.default) for field, setting in declared.items()}
+    faults = {
+        field: declared[field].fault(value, by_flag=field in by_flag)
+        for field, value in values.items()
+        if isinstance(value, Unusable)
+    }
+    return values | {field: declared[field].default for field in faults}, faults
