@@ -41,17 +41,20 @@ class Observed(NamedTuple):
 
     def fault(self) -> str:
         """Return why the program did not sustain the rate; "" if it did."""
-        if self.late_seconds > _LATE_SENDER_SECONDS:
-            return "senders late"
-        if self.dropped:
-            return "kernel drops"
+        faults = {
+            "nothing sent": not self.sent,
+            "senders late": self.late_seconds > _LATE_SENDER_SECONDS,
+            "kernel drops": self.dropped > 0,
+            "receive queue": self._is_queue_long(),
+            "spans lost": self.arrived is not None and sum(count for _, count in self.arrived) < self.sent,
+            "late delivery": self._late() > self.sent * _LATE_SHARE,
+        }
+        return next((name for name, is_so in faults.items() if is_so), "")
+
+    def _is_queue_long(self) -> bool:
         last = [size for at, size in self.queued if self.seconds * _LAST_SHARE <= at <= self.seconds]
-        if last and statistics.median(last) > max(self.per_second * _QUEUED_SECONDS, _QUEUED) * _DATAGRAM_BYTES:
-            return "receive queue"
-        if self.arrived is not None:
-            if sum(count for _, count in self.arrived) < self.sent:
-                return "spans lost"
-            late = sum(count for at, count in self.arrived if at > self.seconds + self.delay_seconds)
-            if late > self.sent * _LATE_SHARE:
-                return "late delivery"
-        return ""
+        most = max(self.per_second * _QUEUED_SECONDS, _QUEUED) * _DATAGRAM_BYTES
+        return bool(last) and statistics.median(last) > most
+
+    def _late(self) -> int:
+        return sum(count for at, count in self.arrived or () if at > self.seconds + self.delay_seconds)

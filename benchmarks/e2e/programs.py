@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
 from abc import ABC, abstractmethod
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from benchmarks.e2e.sink import Arrived
@@ -22,6 +24,8 @@ BUFFER_BYTES = 4 * 1024 * 1024
 SCHEDULE_DELAY_SECONDS = 0.5
 """How long a batch waits for more, for all: a run must not last much longer than its sending."""
 _END_SECONDS = 60.0
+_ROOT = Path(__file__).parents[2]
+_PATH = os.pathsep.join(map(str, (_ROOT, _ROOT / "tests", _ROOT / "examples")))
 _OTLP = {"http": "http/protobuf", "grpc": "grpc"}
 _NO_DEADLINE_SECONDS = "30"
 
@@ -32,7 +36,10 @@ class Lines:
     def __init__(self, module: str, *arguments: object, env: dict[str, str] | None = None) -> None:
         """Start a module of this package with arguments."""
         self.process = subprocess.Popen(
-            [sys.executable, "-m", module, *map(str, arguments)], env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+            [sys.executable, "-m", module, *map(str, arguments)],
+            env={**(os.environ if env is None else env), "PYTHONPATH": _PATH},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
         )
 
     def read(self) -> Any:
@@ -119,7 +126,6 @@ class Program(ABC):
             OTEL_EXPORTER_OTLP_ENDPOINT=endpoint,
             OTEL_EXPORTER_OTLP_PROTOCOL=_OTLP[self.protocol],
             OTEL_BSP_SCHEDULE_DELAY=f"{SCHEDULE_DELAY_SECONDS * 1000:.0f}",
-            PYTHONPATH=".:tests:examples",
         )
 
 

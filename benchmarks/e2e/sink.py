@@ -7,6 +7,7 @@ are kept as bytes while they arrive and looked into when it is asked, so that it
 from __future__ import annotations
 
 import contextlib
+import gzip
 import json
 import socket
 import sys
@@ -16,6 +17,7 @@ from concurrent import futures
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import grpc
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 if TYPE_CHECKING:
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
 
 _ANSWER = b"HTTP/1.1 200 OK\r\nContent-Type: application/x-protobuf\r\nContent-Length: 0\r\n\r\n"
 METHOD = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
+_LOGS = b"POST /v1/logs"
+_GZIP = b"\x1f\x8b"
 _CHUNK_BYTES = 1 << 20
 _LARGEST_BYTES = 64 * 1024 * 1024
 _NS_PER_MS = 1_000_000
@@ -34,7 +38,7 @@ class Arrived(NamedTuple):
     requests: int
     bytes: int
     counts: list[tuple[float, int]]
-    """The monotonic second of each request, and its number of spans."""
+    """The monotonic second of each request, and its number of spans, or log records."""
     behind_ms: list[float]
     """How long after its end each span of a call arrived."""
 
@@ -46,17 +50,18 @@ class Arrived(NamedTuple):
 
 class _Sink:
     def __init__(self) -> None:
-        self._kept: list[tuple[float, int, bytes]] = []
+        self._kept: list[tuple[float, int, bytes, bool]] = []
 
-    def keep(self, body: bytes) -> None:
-        self._kept.append((time.monotonic(), time.time_ns(), body))
+    def keep(self, body: bytes, *, has_logs: bool = False) -> None:
+        self._kept.append((time.monotonic(), time.time_ns(), body, has_logs))
 
     def arrived(self) -> Arrived:
         counts, behind_ms, size = [], [], 0
-        for at, wall_ns, body in self._kept.copy():
+        for at, wall_ns, body, has_logs in self._kept.copy():
             size += len(body)
-            spans = list(_spans(body))
-            counts.append((at, len(spans)))
+            content = gzip.decompress(body) if body.startswith(_GZIP) else body
+            spans = [] if has_logs else list(_spans(content))
+            counts.append((at, _count_logs(content) if has_logs else len(spans)))
             behind_ms += [(wall_ns - span.end_time_unix_nano) / _NS_PER_MS for span in spans if not span.parent_span_id]
         return Arrived(len(counts), size, counts, behind_ms)
 
@@ -101,7 +106,7 @@ def _serve_connection(connection: socket.socket, sink: _Sink) -> None:
                 body += piece
                 missing -= len(piece)
             connection.sendall(_ANSWER)
-            sink.keep(bytes(body))
+            sink.keep(bytes(body), has_logs=head.startswith(_LOGS))
             got.clear()  # a client waits for the answer before its next request
 
 
@@ -139,6 +144,11 @@ def _spans(body: bytes) -> Iterator[Any]:
     for of_resource in ExportTraceServiceRequest.FromString(body).resource_spans:
         for of_scope in of_resource.scope_spans:
             yield from of_scope.spans
+
+
+def _count_logs(body: bytes) -> int:
+    request = ExportLogsServiceRequest.FromString(body)
+    return sum(len(scope.log_records) for resource in request.resource_logs for scope in resource.scope_logs)
 
 
 if __name__ == "__main__":

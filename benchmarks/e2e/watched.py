@@ -45,7 +45,7 @@ def watched(runs: int, progress: Callable[[str], None]) -> list[Row]:
 
 def _script(aws_port: int, port: int | None) -> Lines:
     variables = {} if port is None else {"AWS_CSM_ENABLED": "true", "AWS_CSM_PORT": str(port)}
-    env = environment(aws_port, PYTHONPATH=".:tests:examples", **variables)
+    env = environment(aws_port, **variables)
     return Lines("benchmarks.e2e.script", _CALLS, env=env)
 
 

@@ -11,7 +11,8 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from soak.peers import installed, scenarios
+from benchmarks.e2e.programs import SCHEDULE_DELAY_SECONDS
+from soak.peers import installed, rate, scenarios
 from soak.peers.collector import Collector
 from soak.peers.ours import CsmOtel
 from soak.peers.outcome import behind, heading, inexact, rendered
@@ -31,6 +32,7 @@ _SMALL_BYTES = 1_048_576  # of a queue; filled after 10 to 20 s of the outage
 _BUFFER_BYTES = 4 * 1024 * 1024  # csm-otel's default
 _DEFAULT_BUFFER_BYTES = 106_496  # Linux's default
 _TIMEOUT_SECONDS = 1.0
+_RATE = "rate"
 
 
 class _Peers:
@@ -90,6 +92,15 @@ class _Peers:
             StatsdExporter(self._statsd_exporter, self._folder / "statsd"),
         ]
 
+    def over_udp(self) -> list[Program]:
+        """Return those that receive UDP, with as much buffer as they can ask for."""
+        batch_delay = f"{SCHEDULE_DELAY_SECONDS * 1000:.0f}"  # as a trial expects it
+        return [
+            CsmOtel("", "--receive-buffer-bytes", str(_BUFFER_BYTES), OTEL_BSP_SCHEDULE_DELAY=batch_delay),
+            StatsdExporter(self._statsd_exporter, self._folder / "statsd", buffer_bytes=_BUFFER_BYTES),
+            self._collector(over_udp=True, on_disk=False),
+        ]
+
     def _collector(
         self,
         *,
@@ -113,10 +124,11 @@ def main() -> int:
     """Run the selected scenarios and return the exit code."""
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))  # so that all started programs are ended
     found = _scenarios()
+    known = [*found, _RATE]
     parser = argparse.ArgumentParser(prog="python -m soak.peers", description="csm-otel beside daemons of others.")
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"all unless given: {', '.join(found)}")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"all unless given: {', '.join(known)}")
     asked = parser.parse_args()
-    if unknown := set(asked.names) - found.keys():
+    if unknown := set(asked.names) - set(known):
         parser.error(f"no such scenario: {', '.join(sorted(unknown))}")
     programs = (installed.collector(), installed.statsd_exporter())
     if missing := [why for why in (program.why_not() for program in programs) if why]:
@@ -124,13 +136,17 @@ def main() -> int:
     versions = ", ".join(f"{program.name} {program.version}" for program in programs)
     print(f"{os.cpu_count()} processors, Python {sys.version.partition(' ')[0]}, {versions}\n\n{heading()}", flush=True)
     outcomes: list[Outcome] = []
-    for name in asked.names or found:
+    for name in found if not asked.names else [name for name in asked.names if name != _RATE]:
         began = time.monotonic()
         with tempfile.TemporaryDirectory(prefix="csm-otel-peers-") as folder:
             came = found[name](_Peers(Path(folder)))
         outcomes += came
         print(rendered(came), flush=True)
         print(f"{name}: {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
+    if not asked.names or _RATE in asked.names:
+        print(f"\n{rate.heading()}", flush=True)
+        with tempfile.TemporaryDirectory(prefix="csm-otel-peers-") as folder:
+            print(rate.rendered(rate.rates(_Peers(Path(folder)).over_udp())), flush=True)
     wrong = inexact(outcomes)
     print("\nWhere another program lost or repeated less:", *behind(outcomes) or ["nowhere"], sep="\n")
     print("\nWhere csm-otel reported another loss than its own:", *wrong or ["nowhere"], sep="\n")

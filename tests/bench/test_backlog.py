@@ -28,6 +28,7 @@ def observed(**changed: Any) -> Observed:
     [
         pytest.param({}, "", id="keeps-up"),
         pytest.param({"arrived": None}, "", id="delivers-nothing"),
+        pytest.param({"sent": 0, "arrived": []}, "nothing sent", id="a-rate-that-is-too-low"),
         pytest.param({"late_seconds": 0.5}, "senders late", id="senders"),
         pytest.param({"dropped": 1}, "kernel drops", id="drops"),
         pytest.param({"queued": [(at / 10, at * 10_000) for at in range(40)]}, "receive queue", id="growing-queue"),

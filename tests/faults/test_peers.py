@@ -12,7 +12,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from platforms import on_linux
 
 from soak.backend import CountingBackend
-from soak.peers import installed, scenarios
+from soak.peers import installed, rate, scenarios
 from soak.peers.collector import dropped_in, otlp_requests
 from soak.peers.exposition import Exposition
 from soak.peers.ours import CsmOtel
@@ -212,3 +212,14 @@ def test_a_pause() -> None:
     (outcome,) = scenarios.paused("", [program], count=1000, size=1000, quiet_seconds=1)
     assert outcome.is_reported_exactly
     assert 0 < outcome.lost < outcome.sent == 1000
+
+
+@on_linux
+def test_rates_are_searched() -> None:
+    """A program gets the workload of its kind, and a row with what it sustained."""
+    (found,) = rate.rates([CsmOtel(OTEL_BSP_SCHEDULE_DELAY="100")], seconds=1.0, guess=50, most=50)
+
+    assert found.program == "csm-otel"
+    assert rate.rendered([found._replace(per_second=1234.5, us_a_datagram=6.78, fault="")]) == (
+        "| csm-otel | 1,234 | 6.8 us | the senders are no faster |"
+    )
