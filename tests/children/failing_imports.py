@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from types import ModuleType
 
-OTHERS = ("msgspec", "google.protobuf", "opentelemetry.sdk.resources", "opentelemetry.sdk.trace")
+OTHERS = ("msgspec", "opentelemetry.semconv", "opentelemetry.context")
 ERRORS = (ImportError, MemoryError, SystemExit, KeyboardInterrupt, RecursionError, OSError)
 
 
@@ -44,8 +44,9 @@ def loaded_later() -> list[str]:
     """Load what a run loads beside its command, and return the names of our own modules of it, forgotten again."""
     import_module("csm_otel.commands.exec")  # which is loaded before the command is started
     before = set(sys.modules)
-    # two modules import on their own where a run needs it
-    for name in ("csm_otel.commands.watch", "csm_otel.commands.wiring", "csm_otel.engine.source"):
+    # these are imported on their own where a run needs them
+    late = ("csm_otel.commands.wiring", "csm_otel.engine.source", "csm_otel.report.waterfall")
+    for name in ("csm_otel.commands.watch", *late):
         import_module(name)
     later = [name for name in sys.modules if name not in before and name.startswith("csm_otel.")]
     for name in later:
