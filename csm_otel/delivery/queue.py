@@ -244,9 +244,12 @@ class DeliveryQueue:
             return self._back_off(request, outcome)
         halves: list[tuple[bytes, int]] = []
         if isinstance(outcome, TooLarge) and request.spans > 1:
-            from csm_otel.delivery.splitting import split  # ruff: ignore[import-outside-top-level] - needs protobuf
+            try:
+                from csm_otel.delivery.splitting import split  # ruff: ignore[import-outside-top-level] - needs protobuf
 
-            halves = split(request.request)
+                halves = split(request.request)
+            except Exception as error:  # ruff: ignore[blind-except] - as in `_deliver`: memory, or a descriptor, may lack
+                outcome = Failed(type(error).__name__)
         with self._changed:
             if not self._lifecycle.state.is_running:  # given up and counted already
                 return []

@@ -121,6 +121,21 @@ def test_halves_that_the_disk_refuses_are_backed_off(tmp_path: Path) -> None:
     run.close(0.0)
 
 
+def test_a_request_that_cannot_be_split_is_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
+    """There may be no memory, or no descriptor to load a module, for that; the next requests are delivered."""
+
+    def fail(_request: bytes) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr("csm_otel.delivery.splitting.split", fail)
+    run, deliverer = sending(TooLarge("too large"))
+    run.put(b"next")
+    deliverer.gate.set()
+    wait_until(lambda: run.tally.spans_delivered == 1)
+    run.close(0.0)
+    assert sum(run.dropped.values()) == 2
+
+
 def test_the_queue_is_closing_until_all_is_delivered() -> None:
     """Requests put while CLOSING are delivered as well; then the queue is CLOSED and later ones are dropped."""
     run, deliverer = sending()
