@@ -144,8 +144,10 @@ def all_released(*arrivals: Arrival, limits: CorrelatorLimits | None = None) -> 
 
 
 class _SearchingGroup(Group):
-    def certain_attempt(self, call: Observed[ApiCall]) -> None:
-        """Return None, so that every call is decided by a search."""
+    def certain_attempts(self, call: Observed[ApiCall]) -> tuple[int, ...]:  # ruff: ignore[no-self-use] - overrides
+        """Return none, so that every call is decided by a search."""
+        del call
+        return ()
 
     def certain_call(self, attempt: Observed[ApiCallAttempt]) -> None:
         """Return None likewise."""

@@ -11,12 +11,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from csm_otel.correlation.backoffs import MAX_UNCERTAIN_COST
 from csm_otel.correlation.chains import MISSING_COST, Chain
-from csm_otel.correlation.evidence import first_cost, is_close, last_cost
 
 if TYPE_CHECKING:
     from csm_otel.correlation.pending import PendingAttempts
     from csm_otel.correlation.released import Observed
-    from csm_otel.csm.events import ApiCall, ApiCallAttempt
+    from csm_otel.csm.events import ApiCall
 
 # Costs are in nats.
 _AMBIGUITY_MARGIN = 4.0  # an assignment that costs this much more is a fiftieth as likely
@@ -25,9 +24,10 @@ _MAX_DEPTH = 3  # displacements in a row
 _MAX_STEPS = 500  # candidates examined in one search
 
 
-def is_plausible(attempt: Observed[ApiCallAttempt], call: Observed[ApiCall]) -> bool:
-    """Whether an attempt is plausible as the only one of a call."""
-    return is_close(attempt, call) or last_cost(attempt, call) + first_cost(attempt, call) <= _MAX_PLAUSIBLE_COST
+def is_plausible(cost: float, attempts: int) -> bool:
+    """Whether so many attempts, with that cost, are more likely those of their call than of one still to come."""
+    excess_cost = cost - _MAX_PLAUSIBLE_COST
+    return excess_cost <= 0 or excess_cost <= MAX_UNCERTAIN_COST * (attempts - 1)
 
 
 class PendingCall:
@@ -62,8 +62,7 @@ class PendingCall:
         missing = self.missing
         if self.waits and missing > 0:
             return True
-        excess_cost = self.assigned.cost - MISSING_COST * missing - _MAX_PLAUSIBLE_COST
-        return excess_cost > 0 and excess_cost > MAX_UNCERTAIN_COST * (len(self.assigned.attempts) - 1)
+        return not is_plausible(self.assigned.cost - MISSING_COST * missing, len(self.assigned.attempts))
 
     def min_cost_without(self, attempts: frozenset[int]) -> float:
         """Return the cost of its cheapest candidate with none of these attempts."""

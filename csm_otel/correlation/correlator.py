@@ -197,9 +197,9 @@ class Correlator:
         )
 
     def _receive_call(self, call: Observed[ApiCall], group_key: _GroupKey, group: Group, now: float) -> list[Released]:
-        certain = group.certain_attempt(call)
-        if certain is not None:
-            return [_complete(call, self._remove_attempt(certain))]
+        certain = group.certain_attempts(call)
+        if certain:
+            return [_complete(call, tuple([self._remove_attempt(attempt) for attempt in certain]))]
         key = self._next_key()
         deadline = now + self._limits.grace_seconds
         self._add(self._calls, key, _Entry(deadline, group_key, group, call.peer, call.event.size_bytes))
@@ -213,7 +213,7 @@ class Correlator:
             entry = self._remove(self._calls, certain)
             call = group.pop_call(certain)
             self._drop_if_empty(entry)
-            return [_complete(call, attempt)]
+            return [_complete(call, (attempt,))]
         key = self._next_key()
         deadline = now + self._limits.attempt_wait_seconds
         self._add(self._attempts, key, _Entry(deadline, group_key, group, attempt.peer, attempt.event.size_bytes))
@@ -289,8 +289,8 @@ class Correlator:
         return self._last_key
 
 
-def _complete(call: Observed[ApiCall], attempt: Observed[ApiCallAttempt]) -> CorrelatedCall:
-    return CorrelatedCall(call=call, attempts=(attempt,), missing=0, ambiguous=False, reason=Reason.COMPLETE)
+def _complete(call: Observed[ApiCall], attempts: tuple[Observed[ApiCallAttempt], ...]) -> CorrelatedCall:
+    return CorrelatedCall(call=call, attempts=attempts, missing=0, ambiguous=False, reason=Reason.COMPLETE)
 
 
 def _may_precede_attempts(call: Observed[ApiCall]) -> bool:

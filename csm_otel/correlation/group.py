@@ -7,7 +7,7 @@ or is assigned one that hardly fits, and no attempt is without an owner: no late
 
 from __future__ import annotations
 
-from itertools import islice, pairwise
+from itertools import combinations, islice, pairwise
 from operator import attrgetter
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from csm_otel.correlation.assignment import Assignment, PendingCall, is_plausible
 from csm_otel.correlation.chains import Chain, candidate_chains, with_attempt
-from csm_otel.correlation.evidence import backoff_ms, first_cost, last_cost
+from csm_otel.correlation.evidence import backoff_ms, first_cost, is_close, last_cost, retry_cost
 from csm_otel.correlation.matching import (
     expected_attempts,
     fits,
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
 _MAX_COMPONENT = 64  # calls; a larger component is never settled, its calls leave at their deadlines
 _MAX_ATTEMPTS_CHECKED = 32  # for a call that may leave at once
+_MAX_CERTAIN_ATTEMPTS = 4  # so many are plausible at a cost below that of a missing attempt, whatever it saves
 _MAX_WAITING_CHECKED = 32  # calls waiting for attempts that are checked for each new attempt
 _MAX_RESENT_CHECKED = 32  # of the attempts that a new call may not count: a network swaps neighbours
 _WITHOUT_MIDDLE = 2  # attempts of a call: a first and a last one
@@ -73,23 +74,54 @@ class Group:
         """Return how many events are pending."""
         return len(self._attempts) + len(self._calls)
 
-    def certain_attempt(self, call: Observed[ApiCall]) -> int | None:
-        """Return the key of the attempt with which a new call may leave at once, or None.
+    def certain_attempts(self, call: Observed[ApiCall]) -> tuple[int, ...]:
+        """Return the attempts with which a new call may leave at once, as in a `Match`; none if it may not.
 
-        It is the one of a call that expects one and has one candidate, which no other call wants and which surely is
-        plausible. `add_call` would settle such a call with it, at much greater cost.
+        They are its only candidate, which no other call wants, and plausible. `add_call` would settle the call with
+        them, at a much greater cost.
         """
-        if call.event.attempt_count not in {1, None} or is_sent_first(call) or self._resent:
-            return None
+        expected = 1 if call.event.attempt_count is None else call.event.attempt_count
+        if is_sent_first(call) or self._resent:
+            return ()
+        if expected == 1:
+            return self._only_attempt(call)
+        is_exact = 0 < expected == len(self._attempts) <= _MAX_CERTAIN_ATTEMPTS and not self._calls
+        return self._only_chain(call) if is_exact else ()
+
+    def _only_attempt(self, call: Observed[ApiCall]) -> tuple[int, ...]:
         if len(self._attempts) > _MAX_ATTEMPTS_CHECKED:
-            return None
-        certain = None
+            return ()
+        only = None
         for key, attempt in self._attempts.items():
             if may_be_last(attempt.event, call.event) and fits(attempt, call):
-                if certain is not None or key in self._competing or key in self._assignment.extras:
-                    return None
-                certain = key
-        return certain if certain is not None and is_plausible(self._attempts[certain], call) else None
+                if only is not None or key in self._competing or key in self._assignment.extras:
+                    return ()
+                only = key
+        return (only,) if only is not None and _is_plausible_alone(self._attempts[only], call) else ()
+
+    def _only_chain(self, call: Observed[ApiCall]) -> tuple[int, ...]:
+        """Return all attempts as the chain of a call, if they are one in this order and in no other."""
+        keys, attempts = zip(*sorted(self._attempts.items(), key=_start), strict=True)
+        *retried, last = attempts
+        are_usable = (
+            may_be_last(last.event, call.event)
+            and all(may_be_retried(one.event) for one in retried)
+            and all(fits(one, call) and not one.event.not_sent for one in attempts)
+            and all(one.match_end_ns <= other.match_end_ns for one, other in pairwise(attempts))
+            and all(may_precede(one, other) and not may_precede(other, one) for one, other in combinations(attempts, 2))
+        )
+        if not are_usable:
+            return ()
+        backoffs = self._learner.backoffs_of(call.peer.host, call.event)
+        links = [
+            retry_cost(one, other, call, number=number, backoffs=backoffs)
+            for number, (one, other) in enumerate(pairwise(attempts))
+        ]
+        cost = sum(reversed(links[1:]), last_cost(last, call)) + first_cost(attempts[0], call) + links[0]
+        if not is_plausible(cost, len(keys)):
+            return ()
+        self._learn_from(call, keys)
+        return keys
 
     def certain_call(self, attempt: Observed[ApiCallAttempt]) -> int | None:
         """Return the key of the pending call that may leave at once with a new attempt, or None.
@@ -102,7 +134,7 @@ class Group:
         is_free = pending.expected == len(pending.candidates) == 1 and not (pending.extra or pending.ambiguous)
         if not is_free or may_be_resent(attempt.event) or not _may_use(pending, attempt):
             return None
-        return pending.key if is_plausible(attempt, pending.call) else None
+        return pending.key if _is_plausible_alone(attempt, pending.call) else None
 
     def pop_call(self, key: int) -> Observed[ApiCall]:
         """Remove the call that `certain_call` returned, and return it."""
@@ -178,7 +210,7 @@ class Group:
         if pending.missing:
             self._assign_unowned(pending)
         elif pending.expected > 1 and not pending.ambiguous:
-            self._learn_from(pending)
+            self._learn_from(pending.call, pending.assigned.attempts)
         del self._calls[key]
         self._waiting.pop(key, None)
         self._clear_candidates(pending)
@@ -212,9 +244,8 @@ class Group:
         backoffs = self._learner.backoffs_of(call.peer.host, call.event)
         return candidate_chains(call, attempts, expected=expected, backoffs=backoffs)
 
-    def _learn_from(self, pending: PendingCall) -> None:
+    def _learn_from(self, call: Observed[ApiCall], keys: tuple[int, ...]) -> None:
         """Learn from a call that leaves with all of its attempts."""
-        keys, call = pending.assigned.attempts, pending.call
         for number, (key, successor) in enumerate(pairwise(keys)):
             attempt = self._attempts[key]
             waited_ms = backoff_ms(attempt, self._attempts[successor])
@@ -347,6 +378,14 @@ class Group:
                 seen |= others
                 queue += [self._calls[key] for key in others]
         return sorted(seen)
+
+
+def _start(item: tuple[int, Observed[ApiCallAttempt]]) -> int:
+    return item[1].match_start_ns
+
+
+def _is_plausible_alone(attempt: Observed[ApiCallAttempt], call: Observed[ApiCall]) -> bool:
+    return is_close(attempt, call) or is_plausible(last_cost(attempt, call) + first_cost(attempt, call), 1)
 
 
 def _attempts_of(candidates: list[Chain]) -> set[int]:
