@@ -25,14 +25,14 @@ if TYPE_CHECKING:
     from csm_otel.delivery.limits import Limits
     from csm_otel.spans.data import Resource, Shape, SpanData, SpanEvent
 
-_MOST_SHAPES = 1024  # as many as the mapping remembers of a kind
+_MOST_SHAPES = 2048  # of calls and of attempts as many as the mapping remembers
 _MOST_OF_SHAPE, _MOST_OF_SPAN = 48, 16  # attributes, of events the latter: more than the mapping has
 _LOW_64 = 2**64 - 1
 _INTEGERS = range(-(2**63), 2**63)
 
 # The fields of a Span, each with its wire type in the lowest three bits.
 _TRACE_AND_SPAN_ID = struct.Struct(">HQQHQ").pack
-_TRACE_AND_SPAN_ID_BYTES = struct.calcsize(">HQQHQ")
+_BEFORE_STATE = struct.calcsize(">HQQHQ")
 _WITH_PARENT_ID = struct.Struct(">HQQHQHQ").pack
 _TRACE_ID, _SPAN_ID, _PARENT_ID = 0x0A10, 0x1208, 0x2208  # 16 and 8 bytes long
 _TRACE_STATE, _NAME, _KIND = b"\x1a", b"\x2a", b"\x30"
@@ -93,8 +93,7 @@ def _join(spans: Sequence[SpanData]) -> bytes:
         of_application = applications.get(resource)
         if of_application is None:
             of_application = applications[resource] = []
-        of_application.append(_span_head(len(encoded)))
-        of_application.append(encoded)
+        of_application += (_SECOND, _varint(len(encoded)), encoded)
     return b"".join(starmap(_application, applications.items()))
 
 
@@ -108,30 +107,26 @@ def _application(resource: Resource, spans: Iterable[bytes]) -> bytes:
 
 def _span(span: SpanData) -> bytes:
     shape, context, parent, own = span.shape, span.context, span.parent, span.own
-    name_and_kind, attributes = _template(shape) if shape.is_shared else _new_template(shape)
-    if len(own) > _MOST_OF_SPAN or (own and not shape.is_shared) or not span.start_ns or not span.end_ns:
+    start_ns, end_ns, trace_id = span.start_ns, span.end_ns, context.trace_id
+    if not start_ns or not end_ns or len(own) > _MOST_OF_SPAN or (own and not shape.is_shared):
         raise _UnusualError
-    trace_id = context.trace_id
-    high, low = trace_id >> 64, trace_id & _LOW_64
+    name_and_kind, attributes = _template(shape) if shape.is_shared else _new_template(shape)
+    high, low, flags = trace_id >> 64, trace_id & _LOW_64, _LOCAL_PARENT
     if parent is None:
         ids = _TRACE_AND_SPAN_ID(_TRACE_ID, high, low, _SPAN_ID, context.span_id)
     else:
         ids = _WITH_PARENT_ID(_TRACE_ID, high, low, _SPAN_ID, context.span_id, _PARENT_ID, parent.span_id)
+        if parent.is_remote:
+            flags = _REMOTE_PARENT
     if context.trace_state:
-        ids = _with_trace_state(ids, context.trace_state)
-    parts = [ids, name_and_kind, _TIMES(_START, span.start_ns, _END, span.end_ns), attributes]
+        ids = ids[:_BEFORE_STATE] + _trace_state(context.trace_state) + ids[_BEFORE_STATE:]
+    parts = [ids, name_and_kind, _TIMES(_START, start_ns, _END, end_ns), attributes]
     for key, value in own.items():
-        if type(value) is str:
-            text = value.encode("utf-8", "replace")
-            parts += (_text_attribute_head(key, len(text)), text)
-        else:
-            parts.append(_field(_ATTRIBUTE, _key_value(key, value)))
+        parts.append(_attribute(_ATTRIBUTE, key, value))
     if span.events:
         parts.append(_events(span.events))
-    parts += (
-        _field(_STATUS, _text(_SECOND, span.status_message) + _ERROR) if shape.is_error else _UNSET,
-        _REMOTE_PARENT if parent is not None and parent.is_remote else _LOCAL_PARENT,
-    )
+    status = _field(_STATUS, _text(_SECOND, span.status_message) + _ERROR) if shape.is_error else _UNSET
+    parts += (status, flags)
     return b"".join(parts)
 
 
@@ -146,12 +141,12 @@ def _new_template(shape: Shape) -> _Template:
 _template = lru_cache(maxsize=_MOST_SHAPES)(_new_template)
 
 
-def _with_trace_state(ids: bytes, header: str) -> bytes:
-    """Return ids with the trace state, which is between them; an invalid one is left out, as W3C requires."""
+@lru_cache(maxsize=64)
+def _trace_state(header: str) -> bytes:
+    """Return the trace state; an invalid one is left out, as W3C requires."""
     from opentelemetry.trace import TraceState  # ruff: ignore[import-outside-top-level] - few spans have one
 
-    at = _TRACE_AND_SPAN_ID_BYTES
-    return ids[:at] + _text(_TRACE_STATE, TraceState.from_header([header]).to_header()) + ids[at:]
+    return _text(_TRACE_STATE, TraceState.from_header([header]).to_header())
 
 
 def _events(events: Sequence[SpanEvent]) -> bytes:
@@ -167,13 +162,21 @@ def _event(event: SpanEvent) -> bytes:
 
 
 def _attributes(tag: bytes, attributes: Iterable[tuple[str, object]]) -> bytes:
-    return b"".join([_field(tag, _key_value(key, value)) for key, value in attributes])
+    return b"".join([_attribute(tag, key, value) for key, value in attributes])
 
 
-def _key_value(key: str, value: object) -> bytes:
+def _attribute(tag: bytes, key: str, value: object) -> bytes:
+    """Return a KeyValue as the field with this tag.
+
+    Raises:
+        _UnusualError: protobuf drops it, or knows how to encode it.
+    """
     if not key:
-        raise _UnusualError  # it counts as dropped
-    return _text(_FIRST, key) + _field(_SECOND, _any_value(value))
+        raise _UnusualError
+    if type(value) is str:  # as nearly all
+        text = value.encode("utf-8", "replace")
+        return _text_attribute_head(tag, key, len(text)) + text
+    return _field(tag, _text(_FIRST, key) + _field(_SECOND, _any_value(value)))
 
 
 def _any_value(value: object) -> bytes:
@@ -191,16 +194,11 @@ def _any_value(value: object) -> bytes:
 
 
 @lru_cache(maxsize=4096)
-def _text_attribute_head(key: str, length: int) -> bytes:
-    """Return an attribute of a span up to its text, which is ``length`` bytes long."""
+def _text_attribute_head(tag: bytes, key: str, length: int) -> bytes:
+    """Return a KeyValue up to its text, which is ``length`` bytes long."""
     value = _FIRST + _varint(length)
     key_value = _text(_FIRST, key) + _SECOND + _varint(len(value) + length) + value
-    return _ATTRIBUTE + _varint(len(key_value) + length) + key_value
-
-
-@lru_cache(maxsize=4096)
-def _span_head(length: int) -> bytes:
-    return _SECOND + _varint(length)
+    return tag + _varint(len(key_value) + length) + key_value
 
 
 def _text(tag: bytes, text: str) -> bytes:
@@ -212,6 +210,7 @@ def _field(tag: bytes, content: bytes) -> bytes:
     return tag + _varint(len(content)) + content
 
 
+@lru_cache(maxsize=4096)
 def _varint(number: int) -> bytes:
     """Return a number seven bits at a time, the lowest first; all bytes but the last have their highest bit set."""
     encoded = bytearray()

@@ -7,8 +7,9 @@ the same function that computes it the first time.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
+import msgspec
 from opentelemetry.semconv._incubating.attributes.container_attributes import CONTAINER_ID
 from opentelemetry.semconv._incubating.attributes.host_attributes import HOST_NAME
 from opentelemetry.semconv._incubating.attributes.process_attributes import PROCESS_EXECUTABLE_NAME, PROCESS_PID
@@ -56,7 +57,7 @@ from csm_otel.spans.span_status import Result, result_of
 from csm_otel.spans.timing import Placement, attempt_offset_ns, clock_offset_ns, place
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from csm_otel.correlation.released import Observed
     from csm_otel.csm.events import ApiCallAttempt, Origin
@@ -68,7 +69,7 @@ _NO_RESULT = Result("", None)
 _OUT_OF_RANGE = "timestamp_out_of_range"
 
 
-class _Sender(NamedTuple):
+class _Sender(msgspec.Struct, frozen=True):
     """What a client id and the host that it came from say."""
 
     name: str
@@ -160,26 +161,29 @@ class SpanMapper:
             own[CSM_TIME_ADJUSTED] = _OUT_OF_RANGE
         parent = self._parent_of(sender, origin, shape.resource, where)
         span = self._span(shape, self._context(parent, where.start_ns), parent, where, own=own, result=result)
-        return [span, *self._attempts_of(released, span, offset_ns)]
+        spans = [span]
+        self._add_attempts(spans, released, where, offset_ns)
+        return spans
 
-    def _attempts_of(self, released: CorrelatedCall, call: SpanData, offset_ns: int) -> Iterator[SpanData]:
-        resource, context, within = call.shape.resource, call.context, Placement(call.start_ns, call.end_ns)
+    def _add_attempts(self, spans: list[SpanData], released: CorrelatedCall, call: Placement, offset_ns: int) -> None:
+        """Add the spans of the attempts to that of their call."""
+        resource, context = spans[0].shape.resource, spans[0].context
         in_order = not released.missing and not released.ambiguous
         count = len(released.attempts)
         for number, observed in enumerate(released.attempts, start=1):
             attempt = observed.event
             own_offset_ns = attempt_offset_ns(observed, offset_ns)
-            where = _within(observed, within, own_offset_ns)
+            where = _within(observed, call, own_offset_ns)
             result = result_of(attempt)
             not_counted = number < count and is_resent(attempt, released.call.event)
             facts = attempt_facts(attempt, result, number if in_order else None, resource, not_counted=not_counted)
             own = own_of_attempt(attempt)
             if where.overrun_ms is not None:
                 own[CSM_OVERRUN_MS] = where.overrun_ms
-            if own_offset_ns not in {0, offset_ns}:
+            if own_offset_ns and own_offset_ns != offset_ns:
                 own[CSM_TIME_ADJUSTED] = _OUT_OF_RANGE
             below = self._context(context, where.start_ns)
-            yield self._span(self._attempts[facts], below, context, where, own=own, result=result)
+            spans.append(self._span(self._attempts[facts], below, context, where, own=own, result=result))
 
     def _orphan(self, released: OrphanAttempt, origin: Origin | None) -> SpanData:
         observed, attempt = released.attempt, released.attempt.event
