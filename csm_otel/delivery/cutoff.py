@@ -8,8 +8,10 @@ that waits for it then returns at once.
 from __future__ import annotations
 
 import contextlib
+import math
 import socket
 import threading
+import time
 from typing import TYPE_CHECKING, Any
 
 from requests.adapters import HTTPAdapter
@@ -25,12 +27,21 @@ class NoThreadError(OSError):
 
 
 class Cutoff:
-    """Ends the delivery under way at its time limit, or for good. One delivery at a time."""
+    """Ends the delivery under way at its time limit, or for good. One delivery at a time.
 
-    def __init__(self, *, timer: Callable[[float, Callable[[], None]], threading.Timer] = threading.Timer) -> None:
-        """Begin without a delivery; ``timer`` is what measures the time limit."""
-        self._timer = timer
-        self._mutex = threading.Lock()
+    A thread waits for the limit. It sleeps on when the delivery is over, to find the limit of a later one when it
+    wakes, as deliveries that follow each other need not start a thread each; it ends when it finds none.
+    """
+
+    def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
+        """Begin without a delivery; ``clock`` returns monotonic seconds."""
+        self._clock = clock
+        self._changed = threading.Condition()
+        """Guards all below."""
+        self._deadline = math.inf
+        """Of the delivery under way, in monotonic seconds; infinite without one."""
+        self._watchdog: threading.Thread | None = None
+        self._wakes_at = math.inf
         self._socket: socket.socket | None = None
         """The connection in use; kept between deliveries, as it is."""
         self._is_closed = False
@@ -47,31 +58,28 @@ class Cutoff:
             ConnectionAbortedError: `close` was called.
             NoThreadError: nothing would end it.
         """
-        with self._mutex:
+        with self._changed:
             if self._is_closed:
                 raise ConnectionAbortedError("closed")
             self.is_cut = self.is_connecting = False
-        watchdog = self._timer(min(seconds, threading.TIMEOUT_MAX), self._cut)
-        watchdog.daemon = True
-        try:
-            watchdog.start()
-        except RuntimeError as error:
-            raise NoThreadError from error
+            self._deadline = self._clock() + seconds
+            self._have_watched()
         try:
             yield
         finally:
-            watchdog.cancel()
-            watchdog.join()  # it must not cut the next delivery
+            with self._changed:
+                self._deadline = math.inf
 
     def close(self) -> None:
         """End a delivery under way, unless it is still connecting, and let no more begin."""
-        with self._mutex:
+        with self._changed:
             self._is_closed = True
-        self._cut()
+            self._cut()
+            self._changed.notify_all()
 
     def connecting(self) -> None:
         """Record that a connection is begun."""
-        with self._mutex:
+        with self._changed:
             self._socket = None
             self.is_connecting = True
 
@@ -81,7 +89,7 @@ class Cutoff:
         Raises:
             TimeoutError: the delivery was ended meanwhile.
         """
-        with self._mutex:
+        with self._changed:
             self._socket = sock
             if self.is_cut:
                 raise TimeoutError("connected too late")
@@ -95,13 +103,36 @@ class Cutoff:
         self.connected(sock)
         self.is_connecting = False
 
+    def _watch(self) -> None:
+        with self._changed:
+            while self._deadline < math.inf:
+                if (seconds := self._deadline - self._clock()) > 0:
+                    self._wakes_at = self._deadline
+                    self._changed.wait(min(seconds, threading.TIMEOUT_MAX))
+                else:
+                    self._cut()
+            self._watchdog = None
+
+    # Both with the lock held.
+
+    def _have_watched(self) -> None:
+        if self._watchdog is None:
+            watchdog = threading.Thread(target=self._watch, name="csm-otel-cutoff", daemon=True)
+            try:
+                watchdog.start()
+            except RuntimeError as error:
+                raise NoThreadError from error
+            self._watchdog = watchdog
+        elif self._deadline < self._wakes_at:
+            self._changed.notify_all()
+
     def _cut(self) -> None:
-        with self._mutex:
-            self.is_cut = True
-            if self._socket is not None:
-                with contextlib.suppress(OSError):  # it has ended by itself
-                    # Not the method of a TLS socket, which would make the other thread read on without TLS.
-                    socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
+        self._deadline = math.inf
+        self.is_cut = True
+        if self._socket is not None:
+            with contextlib.suppress(OSError):  # it has ended by itself
+                # Not the method of a TLS socket, which would make the other thread read on without TLS.
+                socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
 
 
 class CutoffAdapter(HTTPAdapter):

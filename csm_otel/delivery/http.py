@@ -78,7 +78,7 @@ class HttpDeliverer:
             self._session.headers["Content-Encoding"] = destination.compression
         self._session.auth = _authentication(destination)
         try:
-            self._session.prepare_request(requests.Request("POST", destination.url))
+            self._prepared = self._session.prepare_request(requests.Request("POST", destination.url))
         except (requests.RequestException, ValueError) as error:
             self.close()
             is_header = isinstance(error, requests.exceptions.InvalidHeader)
@@ -98,9 +98,8 @@ class HttpDeliverer:
         try:
             with (
                 self._cutoff.within(timeout_seconds),
-                self._session.post(
-                    self._destination.url,
-                    data=self._compress(self._body(request)),
+                self._session.send(
+                    self._prepared_for(self._compress(self._body(request))),
                     timeout=timeout_seconds,
                     allow_redirects=False,
                     stream=True,
@@ -124,6 +123,14 @@ class HttpDeliverer:
         from csm_otel.delivery.json_body import json_body  # ruff: ignore[import-outside-top-level] - rarely needed
 
         return json_body(request, self._destination.signal)
+
+    def _prepared_for(self, body: bytes) -> requests.PreparedRequest:
+        """Return the request with a body, and with the cookies that answers have set."""
+        prepared = self._prepared.copy()
+        prepared.body = body
+        prepared.headers["Content-Length"] = str(len(body))
+        prepared.prepare_cookies(self._session.cookies)
+        return prepared
 
     def _choose_authorities(self) -> Authorities:
         if self._credentials.certificate:

@@ -1,6 +1,6 @@
 """The time limit of an HTTP delivery covers all of it: slow answers, slow readers, TLS, and an end from outside.
 
-Tests trigger the limit; one of them has a real timer.
+Most tests trigger the limit; some have a real one, or a clock of their own.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import pytest
 from delivery.samples import CALL, changed
 from faulty_proxy import BLACK_HOLE, FaultyProxy, Flow, Plan
 from forward_proxy import ForwardProxy
+from manual_clock import ManualClock
 from opentelemetry.sdk.trace import SpanLimits
 from otlp_backend import DEADLINE_SECONDS, FOREVER_SECONDS, Answer, Certificate, HttpBackend, wait_until
 
@@ -43,45 +44,26 @@ _LONG_TEXT = "x" * 10_000
 """An answer of minutes at that speed."""
 
 
-class _ManualTimer(threading.Timer):
-    """A timer that a test triggers."""
-
-    is_cancelled = False
-
-    def start(self) -> None:
-        """Do not start."""
-
-    def cancel(self) -> None:
-        self.is_cancelled = True
-
-    def join(self, timeout: float | None = None) -> None:
-        """Do nothing: the test calls the function itself."""
-
-
-class Timers:
-    """The timers of a cutoff: the requested limits, each triggered by a test."""
+class Limit:
+    """A cutoff whose limit is triggered by a test."""
 
     def __init__(self) -> None:
-        self.started: list[_ManualTimer] = []
-        self.cutoff = Cutoff(timer=self._new)
+        self.cutoff = Cutoff()
 
     def expire(self) -> None:
-        """Trigger the limit of the delivery under way."""
-        self.started[-1].function()
+        """Do what happens at the limit of the delivery under way."""
+        with self.cutoff._changed:
+            self.cutoff._cut()
 
     def is_sending(self) -> bool:
         """Return whether a connection is established."""
         return self.cutoff._socket is not None and not self.cutoff.is_connecting
 
-    def _new(self, seconds: float, function: Callable[[], None]) -> _ManualTimer:
-        self.started.append(_ManualTimer(seconds, function))
-        return self.started[-1]
-
 
 @pytest.fixture
-def timers() -> Timers:
-    """Replace the timers of the deliverer."""
-    return Timers()
+def limit() -> Limit:
+    """Return the limit of the deliverer."""
+    return Limit()
 
 
 @pytest.fixture(params=["plain", "tls"])
@@ -99,7 +81,7 @@ def proxy(backend: HttpBackend) -> Iterator[FaultyProxy]:
 
 
 @pytest.fixture
-def deliverer(proxy: FaultyProxy, certificate: Certificate, timers: Timers) -> Iterator[HttpDeliverer]:
+def deliverer(proxy: FaultyProxy, certificate: Certificate, limit: Limit) -> Iterator[HttpDeliverer]:
     """Deliver through the proxy."""
     settings: dict[str, Any] = (
         {
@@ -110,7 +92,7 @@ def deliverer(proxy: FaultyProxy, certificate: Certificate, timers: Timers) -> I
         if proxy.endpoint.startswith("https")
         else {}
     )
-    deliverer = HttpDeliverer(Destination(url=f"{proxy.endpoint}/v1/traces", **settings), cutoff=timers.cutoff)
+    deliverer = HttpDeliverer(Destination(url=f"{proxy.endpoint}/v1/traces", **settings), cutoff=limit.cutoff)
     with contextlib.closing(deliverer):
         yield deliverer
 
@@ -121,13 +103,13 @@ def deliver(deliverer: HttpDeliverer, request: bytes = _REQUEST) -> Outcome:
 
 
 def deliver_until(
-    timers: Timers, is_reached: Callable[[], object], deliverer: HttpDeliverer, request: bytes = _REQUEST
+    limit: Limit, is_reached: Callable[[], object], deliverer: HttpDeliverer, request: bytes = _REQUEST
 ) -> Outcome:
     """Deliver, and trigger the limit once a condition is true."""
     with ThreadPoolExecutor(1) as pool:
         outcome = pool.submit(deliver, deliverer, request)
         wait_until(is_reached)
-        timers.expire()
+        limit.expire()
         return outcome.result(DEADLINE_SECONDS)
 
 
@@ -146,12 +128,11 @@ _SLOW = [
 @pytest.mark.parametrize("backend", ["plain"], indirect=True)
 @pytest.mark.parametrize(("plan", "request_bytes"), _SLOW)
 def test_a_slow_peer_costs_the_time_limit_and_no_more(
-    deliverer: HttpDeliverer, proxy: FaultyProxy, timers: Timers, plan: Plan, request_bytes: bytes
+    deliverer: HttpDeliverer, proxy: FaultyProxy, limit: Limit, plan: Plan, request_bytes: bytes
 ) -> None:
     """Whichever part is slow, the limit is for all of it."""
     proxy.plan = plan
-    assert deliver_until(timers, timers.is_sending, deliverer, request_bytes) == no_answer(proxy)
-    assert [timer.interval for timer in timers.started] == [FOREVER_SECONDS]
+    assert deliver_until(limit, limit.is_sending, deliverer, request_bytes) == no_answer(proxy)
 
 
 @pytest.mark.parametrize("backend", ["tls"], indirect=True)
@@ -166,32 +147,32 @@ def test_a_slow_handshake_costs_the_time_limit_and_no_more(
 
 
 def test_a_request_that_is_stuck_costs_the_time_limit_and_no_more(
-    deliverer: HttpDeliverer, proxy: FaultyProxy, timers: Timers
+    deliverer: HttpDeliverer, proxy: FaultyProxy, limit: Limit
 ) -> None:
     """A peer that stops reading is cut off; what it has read may be all."""
     proxy.plan = Plan(request=Flow(end_after_bytes=100_000, ending="hang"))
-    assert deliver_until(timers, timers.is_sending, deliverer, _LONG_REQUEST) == no_answer(proxy)
+    assert deliver_until(limit, limit.is_sending, deliverer, _LONG_REQUEST) == no_answer(proxy)
 
 
 def test_a_dripping_status_is_no_answer(
-    deliverer: HttpDeliverer, backend: HttpBackend, proxy: FaultyProxy, timers: Timers
+    deliverer: HttpDeliverer, backend: HttpBackend, proxy: FaultyProxy, limit: Limit
 ) -> None:
     """A status that comes byte by byte, each in time, is cut off at the limit; the next delivery connects anew."""
     assert deliver(deliverer) == Delivered()
     proxy.change(Plan(answer=Flow(byte_seconds=10.0)))
-    assert deliver_until(timers, lambda: len(backend.requests) == 2, deliverer) == no_answer(proxy)
+    assert deliver_until(limit, lambda: len(backend.requests) == 2, deliverer) == no_answer(proxy)
     assert deliver(deliverer) == Delivered()
     assert proxy.connections == 2
 
 
 def test_dripping_headers_are_not_waited_for(
-    deliverer: HttpDeliverer, backend: HttpBackend, proxy: FaultyProxy, timers: Timers
+    deliverer: HttpDeliverer, backend: HttpBackend, proxy: FaultyProxy, limit: Limit
 ) -> None:
     """They are cut off at the limit, and their spans have arrived or are sent again."""
     assert deliver(deliverer) == Delivered()
     proxy.change(Plan(answer=Flow(unharmed_bytes=50, byte_seconds=_BYTE_SECONDS)))
     backend.script(Answer(headers={"x-long": _LONG_TEXT}))
-    outcome = deliver_until(timers, lambda: len(backend.requests) == 2, deliverer)
+    outcome = deliver_until(limit, lambda: len(backend.requests) == 2, deliverer)
     # The received status counts, or nothing does: that depends on the state of http.client.
     assert outcome in (Delivered(), no_answer(proxy))
 
@@ -200,7 +181,7 @@ def test_a_dripping_body_is_not_waited_for(
     deliverer: HttpDeliverer,
     backend: HttpBackend,
     proxy: FaultyProxy,
-    timers: Timers,
+    limit: Limit,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The request was accepted by its status, so the rest of the answer is ignored at the limit."""
@@ -215,7 +196,7 @@ def test_a_dripping_body_is_not_waited_for(
     monkeypatch.setattr(http, "_body_of", reading)
     proxy.change(Plan(answer=Flow(unharmed_bytes=1_000, byte_seconds=_BYTE_SECONDS)))
     backend.script(Answer(rejected_spans=1, message=_LONG_TEXT))
-    assert deliver_until(timers, is_reading_the_body.is_set, deliverer) == Delivered()
+    assert deliver_until(limit, is_reading_the_body.is_set, deliverer) == Delivered()
 
 
 def test_the_limit_is_in_seconds(backend: HttpBackend, proxy: FaultyProxy, certificate: Certificate) -> None:
@@ -252,15 +233,49 @@ def test_closing_ends_a_delivery_under_way(deliverer: HttpDeliverer, backend: Ht
     assert len(backend.requests) == 1
 
 
-def test_the_limit_of_one_delivery_ends_no_later_one(deliverer: HttpDeliverer, timers: Timers) -> None:
-    """Each delivery has its own limit, which is cancelled with it, on a connection that is kept."""
-    assert [deliver(deliverer) for _ in range(20)] == [Delivered()] * 20
-    assert [timer.is_cancelled for timer in timers.started] == [True] * 20
+def test_the_limit_of_one_delivery_ends_no_later_one() -> None:
+    """Each delivery has its own limit, which ends with it; one thread waits for them all."""
+    clock = ManualClock()
+    cutoff = Cutoff(clock=clock)
+    with cutoff.within(10):
+        watchdog = cutoff._watchdog
+        assert watchdog is not None
+    clock.advance(9)
+    with cutoff.within(10):
+        clock.advance(9, cutoff._changed)  # past the limit of the first
+        wait_until(lambda: cutoff._wakes_at == cutoff._deadline)
+        assert (cutoff.is_cut, cutoff._watchdog) == (False, watchdog)
+        clock.advance(1, cutoff._changed)
+        wait_until(lambda: cutoff.is_cut)
+    clock.advance(10, cutoff._changed)
+    watchdog.join(DEADLINE_SECONDS)
+    assert cutoff._watchdog is None
+
+
+def test_a_limit_that_is_shorter_than_the_one_before() -> None:
+    """The thread that waits for an earlier limit is told of one that comes sooner."""
+    cutoff = Cutoff()
+    with cutoff.within(FOREVER_SECONDS):
+        pass
+    with cutoff.within(0.01):
+        wait_until(lambda: cutoff.is_cut)
+    cutoff.close()
+
+
+def test_closing_ends_the_thread() -> None:
+    """A closed cutoff leaves no thread behind."""
+    cutoff = Cutoff()
+    with cutoff.within(FOREVER_SECONDS):
+        watchdog = cutoff._watchdog
+    assert watchdog is not None
+    cutoff.close()
+    watchdog.join(DEADLINE_SECONDS)
+    assert not watchdog.is_alive()
 
 
 @pytest.mark.parametrize("backend", ["plain"], indirect=True)
 def test_through_a_proxy_the_limit_holds_too(
-    backend: HttpBackend, proxy: FaultyProxy, timers: Timers, monkeypatch: pytest.MonkeyPatch
+    backend: HttpBackend, proxy: FaultyProxy, limit: Limit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The connections to the proxy of the environment are cut off as well."""
     del backend
@@ -269,8 +284,8 @@ def test_through_a_proxy_the_limit_holds_too(
     monkeypatch.delenv("NO_PROXY", raising=False)
     monkeypatch.delenv("no_proxy", raising=False)
     destination = Destination(url="http://collector.invalid/v1/traces")
-    with contextlib.closing(HttpDeliverer(destination, cutoff=timers.cutoff)) as deliverer:
-        outcome = deliver_until(timers, timers.is_sending, deliverer)
+    with contextlib.closing(HttpDeliverer(destination, cutoff=limit.cutoff)) as deliverer:
+        outcome = deliver_until(limit, limit.is_sending, deliverer)
     assert isinstance(outcome, Unavailable)
     shown = "http://collector.invalid/v1/traces, through the proxy " + proxy.endpoint.replace("https", "http")
     assert outcome.reason == f"no answer within 3600 s: {shown}"
@@ -278,7 +293,7 @@ def test_through_a_proxy_the_limit_holds_too(
 
 @pytest.mark.parametrize("backend", ["tls"], indirect=True)
 def test_the_limit_holds_for_tls_within_tls(
-    backend: HttpBackend, certificate: Certificate, timers: Timers, monkeypatch: pytest.MonkeyPatch
+    backend: HttpBackend, certificate: Certificate, limit: Limit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A connection through a proxy that is spoken to over TLS has a wrapper in place of a socket."""
     monkeypatch.setattr(destination_module, "is_this_machine", lambda _host: False)
@@ -287,8 +302,8 @@ def test_the_limit_holds_for_tls_within_tls(
     with ForwardProxy(backend.endpoint, certificate=certificate) as proxy:
         monkeypatch.setenv("HTTPS_PROXY", proxy.endpoint)
         monkeypatch.setenv("SSL_CERT_FILE", str(certificate.path))
-        with contextlib.closing(HttpDeliverer(Destination(url=backend.url, **settings), cutoff=timers.cutoff)) as one:
-            outcome = deliver_until(timers, lambda: backend.requests, one)
+        with contextlib.closing(HttpDeliverer(Destination(url=backend.url, **settings), cutoff=limit.cutoff)) as one:
+            outcome = deliver_until(limit, lambda: backend.requests, one)
     assert outcome == Unavailable(
         f"no answer within 3600 s: {backend.url}, through the proxy {proxy.endpoint}", may_have_arrived=True
     )
@@ -303,7 +318,8 @@ class _LateCutoff(Cutoff):
 
     def connected(self, sock: socket.socket) -> None:
         self.sockets.append(sock)
-        self._cut()
+        with self._changed:
+            self._cut()
         super().connected(sock)
 
 

@@ -98,6 +98,21 @@ def test_a_json_request_has_the_same_content(backend: HttpBackend, compression: 
     assert backend.headers[0]["content-type"] == "application/json"
 
 
+def test_requests_differ_in_nothing_but_their_bodies(backend: HttpBackend) -> None:
+    """Each has its own length, and the cookies that earlier answers have set, as load balancers do."""
+    backend.script(Answer(headers={"Set-Cookie": "node=7; Path=/"}))
+    with contextlib.closing(HttpDeliverer(Destination(url=backend.url))) as deliverer:
+        for request in (_REQUEST, _REQUEST + _REQUEST, _REQUEST):
+            assert deliverer.deliver(request, timeout_seconds=_TIMEOUT_SECONDS) == Delivered()
+
+    lengths, cookies = (
+        [headers.pop(name, None) for headers in backend.headers] for name in ("content-length", "cookie")
+    )
+    assert lengths == [str(len(_REQUEST)), str(2 * len(_REQUEST)), str(len(_REQUEST))]
+    assert cookies == [None, "node=7", "node=7"]
+    assert backend.headers == [backend.headers[0]] * 3
+
+
 def test_configured_headers_are_sent(backend: HttpBackend) -> None:
     """OTEL_EXPORTER_OTLP_HEADERS arrive, and cannot change the type of the body."""
     _deliver(backend.url, headers=(("x-tenant", "a b"), ("Content-Type", "text/plain"), ("User-Agent", "mine")))
