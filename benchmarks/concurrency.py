@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 PEER = Peer("127.0.0.1", 40_000)
 BASE_MS = 1_700_000_000_000
-CALLS = 3000  # a run
+CALLS = 3000  # a run, unless told otherwise
 RUNS = 3
 GROUPS = (1, 100, 10_000)
 THREADS = (1, 8, 32, 512)
@@ -80,12 +80,14 @@ def _receive(correlator: Correlator, arrival: Arrival) -> None:
     correlator.receive(arrival.event, peer=PEER, received_ns=received_ns, now=arrival.at_ms / 1000)
 
 
-def threads(count: int, dialect: Dialect = Dialect.BOTOCORE, *, latency_ms: float = LATENCY_MS) -> Iterator[Arrival]:
+def threads(
+    count: int, dialect: Dialect = Dialect.BOTOCORE, *, calls: int = CALLS, latency_ms: float = LATENCY_MS
+) -> Iterator[Arrival]:
     """Yield the datagrams of threads that make calls without a pause."""
     rng = random.Random(1)
     free_at = [(rng.random() * latency_ms, number) for number in range(count)]
     arrivals = []
-    for number in range(1, CALLS + 1):
+    for number in range(1, calls + 1):
         start, thread = heapq.heappop(free_at)
         times = [(start + 0.5, start + 0.5 + rng.expovariate(1 / latency_ms))]
         while rng.random() < FAILING:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 _NS_PER_MS = 1_000_000
 _LATENCY_MS = 30.0
 _DATAGRAMS_A_CALL = 2.2
+_CALLS, _CALLS_A_THREAD = 3_000, 20
 _FLOOD = 10_000
 _LINE_BYTES = 430  # a datagram's mean
 
@@ -29,7 +30,7 @@ def of_threads(count: int, *, per_second: float) -> Sequence[Stream]:
     The calls take 30 ms, or longer where so many threads would exceed the rate.
     """
     latency_ms = max(_LATENCY_MS, count * _DATAGRAMS_A_CALL * 1000 / per_second)
-    return [_stream(threads(count, latency_ms=latency_ms))]
+    return [_stream(threads(count, calls=max(_CALLS, count * _CALLS_A_THREAD), latency_ms=latency_ms))]
 
 
 def of_retries(*, per_second: float) -> Sequence[Stream]:

@@ -24,7 +24,7 @@ def latency(daemons: int, progress: Callable[[str], None]) -> list[Row]:
     over: dict[str, list[float]] = {program.name: [] for program in programs}
     for run in range(daemons):
         for program in programs:
-            one = trial(program, per_second=_PER_SECOND, seconds=_SECONDS, senders=1, seed=run)
+            one = trial(program, per_second=_PER_SECOND, seconds=_SECONDS, workload="sequential", senders=1, seed=run)
             assert one.arrived is not None
             late_ms = statistics.quantiles(one.arrived.behind_ms, n=100)[98] - SCHEDULE_DELAY_SECONDS * 1000
             progress(f"{program.name}: {late_ms:.1f} ms")

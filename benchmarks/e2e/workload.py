@@ -135,51 +135,45 @@ def stream_of_all(recorded: Sequence[Recorded]) -> Stream:
 
 
 def schedule(streams: Sequence[Stream], *, per_second: float, seconds: float, seed: int = 1) -> Iterator[Datagram]:
-    """Yield the datagrams of all senders in order, at this rate on average."""
-    senders = senders_for(streams, per_second)
-    stretch = sum(stream.per_second for stream in senders) / per_second
+    """Yield the datagrams of all senders in order, at about this rate; each sender keeps its pace."""
     rng = random.Random(seed)
     sent = [
         datagram
-        for number, stream in enumerate(senders)
-        for datagram in _sent_by(stream, number, rng, seconds=seconds, stretch=stretch)
+        for number, stream in enumerate(senders_for(streams, per_second))
+        for datagram in _sent_by(stream, number, rng, seconds=seconds)
     ]
     sent.sort(key=lambda datagram: datagram.at_seconds)
     yield from sent
 
 
 def senders_for(streams: Sequence[Stream], per_second: float) -> list[Stream]:
-    """Return a stream for each sender, together at least at this rate and little above it, in their shares."""
+    """Return a stream for each sender, at least one: together as near to the rate as they come, in their shares."""
     whole = sum(stream.share for stream in streams)
     missing = [per_second * stream.share / whole for stream in streams]
+    slowest = min(range(len(streams)), key=lambda number: streams[number].per_second)
     senders: list[Stream] = []
     left = per_second
-    while left > 0:
+    while not senders or left > streams[slowest].per_second / 2:
         fitting = [number for number, stream in enumerate(streams) if stream.per_second <= left]
-        if fitting:
-            number = max(fitting, key=missing.__getitem__)
-        else:
-            number = min(range(len(streams)), key=lambda number: streams[number].per_second)
+        number = max(fitting, key=missing.__getitem__, default=slowest)
         senders.append(streams[number])
         missing[number] -= streams[number].per_second
         left -= streams[number].per_second
     return senders
 
 
-def _sent_by(stream: Stream, sender: int, rng: random.Random, *, seconds: float, stretch: float) -> Iterator[Datagram]:
+def _sent_by(stream: Stream, sender: int, rng: random.Random, *, seconds: float) -> Iterator[Datagram]:
     """Yield the datagrams of one sender, which is at work already when the sending starts."""
     begin = -rng.random() * stream.seconds
     number = rng.randrange(len(stream.rounds))
-    while begin * stretch < seconds:
+    while begin < seconds:
         one = stream.rounds[number % len(stream.rounds)]
-        shift_ms = round(begin * stretch * 1000) - one.received_ms
+        shift_ms = round(begin * 1000) - one.received_ms
         for part in one.parts:
-            is_whole = begin + part.call_from_seconds >= 0 and (begin + part.call_until_seconds) * stretch <= seconds
-            if is_whole:
+            if begin + part.call_from_seconds >= 0 and begin + part.call_until_seconds <= seconds:
                 port = (sender, 0 if stream.keeps_ports else number, part.port)
-                at_seconds = (begin + part.at_seconds) * stretch
                 closes = part.is_last_of_port and not stream.keeps_ports
-                yield Datagram(at_seconds, part.template, shift_ms, port, closes)
+                yield Datagram(begin + part.at_seconds, part.template, shift_ms, port, closes)
         begin += stream.seconds
         number += 1
 

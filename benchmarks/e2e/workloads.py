@@ -18,24 +18,25 @@ _PER_SECOND = 200.0
 _PAUSE_SECONDS = 0.1
 
 
-class _Threaded(NamedTuple):
+class _Source(NamedTuple):
     recording: str
     share: float
 
 
 # Most programs make one call after the other; the threads of the others are at work in bursts.
-_ONE_BY_ONE = (_Threaded("boto3_mp4", 30), _Threaded("awscli1", 10))
+_SEQUENTIAL = "boto3_mp4"
+_ONE_BY_ONE = (_Source(_SEQUENTIAL, 30), _Source("awscli1", 10))
 _IN_BURSTS = (
-    _Threaded("boto3_mt8_client", 15),
-    _Threaded("boto3_mt32_client_flt", 5),
-    _Threaded("boto3_mt8_5of9_flt", 5),
-    _Threaded("aio_conc8", 5),
-    _Threaded("go_conc8", 8),
-    _Threaded("java_mt8", 8),
-    _Threaded("cpp_mt8", 5),
-    _Threaded("js_conc8", 3),
-    _Threaded("php_conc8", 3),
-    _Threaded("ruby_mt8_client", 3),
+    _Source("boto3_mt8_client", 15),
+    _Source("boto3_mt32_client_flt", 5),
+    _Source("boto3_mt8_5of9_flt", 5),
+    _Source("aio_conc8", 5),
+    _Source("go_conc8", 8),
+    _Source("java_mt8", 8),
+    _Source("cpp_mt8", 5),
+    _Source("js_conc8", 3),
+    _Source("php_conc8", 3),
+    _Source("ruby_mt8_client", 3),
 )
 
 
@@ -55,12 +56,18 @@ def mixed() -> Sequence[Stream]:
     ]
 
 
+def sequential() -> Sequence[Stream]:
+    """Return a stream of programs that make one call after the other."""
+    return [stream_by_peer(recording(_SEQUENTIAL), 1, pause_seconds=_PAUSE_SECONDS)]
+
+
 def _threads(count: int, per_second: float) -> Sequence[Stream]:
     return of_threads(count, per_second=per_second)
 
 
 WORKLOADS: dict[str, Callable[[float], Sequence[Stream]]] = {
     "mixed": lambda _: mixed(),
+    "sequential": lambda _: sequential(),
     "retries": lambda per_second: of_retries(per_second=per_second),
     "lines": lambda per_second: of_lines(per_second=per_second),
     **{f"threads-{count}": partial(_threads, count) for count in THREADS},

@@ -102,8 +102,15 @@ def test_a_pause_slows_a_stream_down() -> None:
     assert [0, 0.001, 0.1, 0.101] == pytest.approx([part.at_seconds for part in stream.rounds[0].parts][:4])
 
 
+def test_there_is_a_sender_at_least() -> None:
+    """A stream that is faster than the rate is not slowed down: its timestamps would not fit its pace."""
+    stream = stream_by_time(calls(20), 1, round_seconds=0.5)
+
+    assert senders_for([stream], 1) == [stream]
+
+
 def test_senders_reach_the_rate_in_their_shares() -> None:
-    """The rate is reached and little more, by senders whose shares are those of the streams."""
+    """The rate is met as well as whole senders can, whose shares are those of the streams."""
     frequent, rare = (
         stream_by_time(calls(20, every_ms=every), share, round_seconds=2) for every, share in ((100, 3), (50, 1))
     )
@@ -112,5 +119,5 @@ def test_senders_reach_the_rate_in_their_shares() -> None:
     def rate_of(stream: Stream) -> float:
         return sum(one.per_second for one in senders if one is stream)
 
-    assert 1000 <= rate_of(frequent) + rate_of(rare) < 1000 + frequent.per_second
+    assert rate_of(frequent) + rate_of(rare) == pytest.approx(1000, abs=frequent.per_second / 2)
     assert rate_of(frequent) == pytest.approx(750, abs=2 * rare.per_second)
