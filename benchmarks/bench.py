@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks import concurrency, stages
+from benchmarks import concurrency, instructions, stages
 from benchmarks.e2e import capacity, latency, loss, replayed, sustained, threads, watched
 from benchmarks.e2e.table import as_json, heading, line, section_line
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 _RUNS = 5
 _SECTIONS: dict[str, tuple[str, Callable[[int, Callable[[str], None]], list[Row]]]] = {
     "stages": ("the pipeline offline, by its stages, each with those before it", stages.stages),
+    "instructions": ("the pipeline offline, counted by valgrind if there is one", instructions.instructions),
     "concurrency": ("the correlator offline, by what is pending", concurrency.concurrency),
     "start": ("what a command waits for, and `exec` as a whole", stages.start),
     "sink": ("what the back end of the next sections takes", capacity.sink),

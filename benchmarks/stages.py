@@ -51,7 +51,7 @@ def stages(runs: int, progress: Callable[[str], None]) -> list[Row]:
         "decode, record (--record)": lambda: _recorded(datagrams),
         "decode, correlate": lambda: _released(datagrams),
         "decode, correlate, map": lambda: _mapped(datagrams),
-        "decode, correlate, map, encode": lambda: _encoded(datagrams),
+        "decode, correlate, map, encode": lambda: encoded(datagrams, rounds=_ROUNDS),
         "the same, put to disk (--spool)": lambda: _spooled(datagrams),
     }
     times: dict[str, list[float]] = {name: [] for name in measured}
@@ -112,9 +112,9 @@ def _whole_ms(command: tuple[str, ...], environ: dict[str, str]) -> float:
     return (time.monotonic() - began) * 1000
 
 
-def _released(datagrams: _Datagrams) -> list[Released]:
+def _released(datagrams: _Datagrams, *, rounds: int = _ROUNDS) -> list[Released]:
     released: list[Released] = []
-    once = len(datagrams) // _ROUNDS
+    once = len(datagrams) // rounds
     for begin in range(0, len(datagrams), once):
         # One for each round: with the same times again all calls would compete for all attempts.
         correlator = Correlator()
@@ -125,9 +125,9 @@ def _released(datagrams: _Datagrams) -> list[Released]:
     return released
 
 
-def _mapped(datagrams: _Datagrams) -> list[SpanData]:
+def _mapped(datagrams: _Datagrams, *, rounds: int = _ROUNDS) -> list[SpanData]:
     mapper = SpanMapper(ids=RandomIdGenerator(), resource={}, host_name="host")
-    return [span for released in _released(datagrams) for span in mapper.map(released)]
+    return [span for released in _released(datagrams, rounds=rounds) for span in mapper.map(released)]
 
 
 def _recorded(datagrams: _Datagrams) -> None:
@@ -139,8 +139,9 @@ def _recorded(datagrams: _Datagrams) -> None:
         recorder.close(deadline_seconds=60)
 
 
-def _encoded(datagrams: _Datagrams) -> list[tuple[bytes, int]]:
-    spans = _mapped(datagrams)
+def encoded(datagrams: _Datagrams, *, rounds: int) -> list[tuple[bytes, int]]:
+    """Return the requests of some repetitions of a recording, each with its number of spans."""
+    spans = _mapped(datagrams, rounds=rounds)
     limits = SpanLimits()
     batches = (spans[at : at + _BATCH_SPANS] for at in range(0, len(spans), _BATCH_SPANS))
     return [(encode(batch, limits=limits), len(batch)) for batch in batches]
@@ -149,6 +150,6 @@ def _encoded(datagrams: _Datagrams) -> list[tuple[bytes, int]]:
 def _spooled(datagrams: _Datagrams) -> None:
     with tempfile.TemporaryDirectory() as folder:
         spool = Spool(Path(folder), limit_bytes=2**30)
-        for request in _encoded(datagrams):
+        for request in encoded(datagrams, rounds=_ROUNDS):
             spool.put([request])
         spool.close()

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _PER_SECOND = 20_000
 _SECONDS = 10.0
 _SMALL_BYTES = 212_992
-_MOST_RUNS = 3
+_MOST_RUNS = 2
 
 
 def loss(runs: int, progress: Callable[[str], None]) -> list[Row]:

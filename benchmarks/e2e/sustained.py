@@ -21,7 +21,7 @@ _FIRST_STEP = 1.5
 _TRIALS = 2
 _CLEAR_SHARE = 0.05
 _MOST_PER_SECOND = 150_000.0  # what two senders can send beside a program
-_CPU_SECONDS = 3.0
+_CPU_SECONDS = 2.0
 _RATES = (1_000, 10_000)
 
 
