@@ -7,8 +7,7 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
-_KIB = 1024
-_MB = 1_000_000
+_KIB_PER_MIB = 1024
 _CLOCK_OF_PROCESS = 2  # CPUCLOCK_SCHED: the scheduler's count, in nanoseconds
 
 
@@ -26,10 +25,10 @@ def cpu_seconds(pid: int) -> float:
     return time.clock_gettime(~pid << 3 | _CLOCK_OF_PROCESS)  # clock_getcpuclockid(3)
 
 
-def resident_mb(pid: int) -> float:
+def resident_mib(pid: int) -> float:
     """Return the resident memory of a process."""
     found = re.search(r"VmRSS:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text("ascii"))
-    return int(found[1]) * _KIB / _MB if found else 0.0
+    return int(found[1]) / _KIB_PER_MIB if found else 0.0
 
 
 def queue_of(port: int) -> Queue:

@@ -93,8 +93,8 @@ def _rows_at(rate: int, programs: list[Program], trials: dict[str, list[Trial]])
     ]
     if rate == _RATES[-1]:
         figures += [
-            ("RSS idle", "MB", lambda one: one.idle_mb),
-            ("RSS under load", "MB", lambda one: one.loaded_mb),
+            ("RSS idle", "MiB", lambda one: one.idle_mib),
+            ("RSS under load", "MiB", lambda one: one.loaded_mib),
         ]
     rows: list[Row] = []
     for what, unit, value_of in figures:

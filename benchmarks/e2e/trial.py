@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, NamedTuple
 
 from benchmarks.e2e.backlog import Observed
-from benchmarks.e2e.procfs import cpu_seconds, queue_of, resident_mb
+from benchmarks.e2e.procfs import cpu_seconds, queue_of, resident_mib
 from benchmarks.e2e.programs import SCHEDULE_DELAY_SECONDS, Lines, Sink
 from benchmarks.e2e.senders import Sent
 
@@ -34,9 +34,9 @@ class Trial(NamedTuple):
     """Of the program, from the start of the sending until everything was delivered."""
     sending_cpu_seconds: float
     """Of the program, while datagrams were sent."""
-    idle_mb: float
+    idle_mib: float
     """Resident memory before the sending."""
-    loaded_mb: float
+    loaded_mib: float
     """The largest resident memory while sending."""
     arrived: Arrived | None
     """At the back end; None of a program that delivers nothing."""
@@ -70,11 +70,11 @@ def trial(
         ]
         for sender in sending:
             sender.read()
-        idle_mb, began_cpu = resident_mb(daemon.pid), cpu_seconds(daemon.pid)
+        idle_mib, began_cpu = resident_mib(daemon.pid), cpu_seconds(daemon.pid)
         start = time.monotonic() + _LEAD_SECONDS
         for sender in sending:
             sender.write(repr(start))
-        queued, loaded_mb = _watch(daemon, start=start, seconds=seconds)
+        queued, loaded_mib = _watch(daemon, start=start, seconds=seconds)
         sending_cpu = cpu_seconds(daemon.pid) - began_cpu
         sent = [Sent(**sender.read()) for sender in sending]
         time.sleep(max(0.0, start + seconds + _DELAY_SECONDS - time.monotonic()))
@@ -91,7 +91,7 @@ def trial(
         arrived=None if arrived is None else [(at - start, count) for at, count in arrived.counts],
         delay_seconds=_DELAY_SECONDS,
     )
-    return Trial(observed, received, daemon.reported, cpu, sending_cpu, idle_mb, loaded_mb, arrived)
+    return Trial(observed, received, daemon.reported, cpu, sending_cpu, idle_mib, loaded_mib, arrived)
 
 
 def _sender(daemon: Daemon, workload: str, per_second: float, seconds: float, seed: int) -> Lines:
@@ -100,9 +100,9 @@ def _sender(daemon: Daemon, workload: str, per_second: float, seconds: float, se
 
 def _watch(daemon: Daemon, *, start: float, seconds: float) -> tuple[list[tuple[float, int]], float]:
     """Look at a program until the sending ends; return its receive queue by time, and its largest memory."""
-    queued, most_mb = [], 0.0
+    queued, most_mib = [], 0.0
     while (now := time.monotonic() - start) < seconds:
         queued.append((now, queue_of(daemon.address[1]).bytes))
-        most_mb = max(most_mb, resident_mb(daemon.pid))
+        most_mib = max(most_mib, resident_mib(daemon.pid))
         time.sleep(max(0.0, min(_POLL_SECONDS, start + seconds - time.monotonic())))
-    return queued, most_mb
+    return queued, most_mib

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _CALLS = 100
-_ROUNDS_A_RUN = 10
+_ROUNDS_A_RUN = 20
 _OFF, _UNHEARD, _HEARD = "CSM off", "CSM on, nobody listens", "CSM on, csm-otel serve listens"
 
 
