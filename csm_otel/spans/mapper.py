@@ -210,17 +210,16 @@ class SpanMapper:
 
     def _context(self, parent: TraceContext | None, start_ns: int) -> TraceContext:
         if parent is None:
-            return TraceContext(trace_id=self._trace_id(start_ns), span_id=self._ids.generate_span_id())
+            trace_id = self._ids.generate_trace_id()
+            if self._options.xray_trace_ids:
+                trace_id = xray_trace_id(trace_id, start_ns)
+            return TraceContext(trace_id=trace_id, span_id=self._ids.generate_span_id())
         return TraceContext(
             trace_id=parent.trace_id,
             span_id=self._ids.generate_span_id(),
             sampled=parent.sampled,
             trace_state=parent.trace_state,
         )
-
-    def _trace_id(self, start_ns: int) -> int:
-        trace_id = self._ids.generate_trace_id()
-        return xray_trace_id(trace_id, start_ns) if self._options.xray_trace_ids else trace_id
 
     def _span(
         self,

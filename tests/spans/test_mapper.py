@@ -19,6 +19,7 @@ from arrivals import (
     finally_failed,
     tried,
 )
+from conformance.recordings import EVERYTHING, played
 from datagrams import ABSENT, BASE_MS
 from hypothesis import given
 from hypothesis import strategies as st
@@ -603,6 +604,15 @@ def test_what_is_remembered_is_what_would_be_computed(
         for span in spans:
             assert span.shape.is_shared
             assert span.own.keys().isdisjoint(span.shape.attributes)
+
+
+@pytest.mark.parametrize("name", EVERYTHING)
+def test_recordings_are_mapped_as_if_nothing_were_remembered(name: str) -> None:
+    """The same holds for the calls of real SDKs."""
+    warm, cold = mapper(), Cold()
+
+    for released in played(name).released:
+        assert [typed(span) for span in warm.map(released)] == [typed(span) for span in cold.map(released, None)]
 
 
 def test_the_same_facts_share_a_shape() -> None:
