@@ -22,10 +22,12 @@ from csm_otel.correlation.matching import (
     is_redirect,
     is_resent,
     is_sent_first,
+    is_within,
     may_be_last,
     may_be_resent,
     may_be_retried,
     may_precede,
+    window_of,
 )
 from csm_otel.correlation.pending import PendingAttempts
 from csm_otel.csm.events import ApiCall, Dialect
@@ -91,9 +93,10 @@ class Group:
     def _only_attempt(self, call: Observed[ApiCall]) -> tuple[int, ...]:
         if len(self._attempts) > _MAX_ATTEMPTS_CHECKED:
             return ()
+        window = window_of(call)
         only = None
         for key, attempt in self._attempts.items():
-            if may_be_last(attempt.event, call.event) and fits(attempt, call):
+            if is_within(attempt, window) and may_be_last(attempt.event, call.event):
                 if only is not None or key in self._competing or key in self._assignment.extras:
                     return ()
                 only = key

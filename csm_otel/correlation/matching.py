@@ -6,7 +6,7 @@ Source: the SDKs' own code, as botocore's monitoring.py, and the recordings in t
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from csm_otel.csm.events import ApiCall, ApiCallAttempt, Dialect, Failure
 from csm_otel.csm.times import NS_PER_MS
@@ -26,6 +26,15 @@ _SLACK_NS = 2 * NS_PER_MS  # both ends are truncated to milliseconds, and their 
 _MIXED_CLOCKS_SLACK_NS = 8 * NS_PER_MS
 _MIXED_CLOCKS = frozenset({Dialect.RUBY, Dialect.DOTNET})
 _USER_AGENT_DIFFERS = frozenset({Dialect.PHP})  # its calls carry the HTTP library's agent
+_NEVER_NS = 2**64  # later than any time, and negated, earlier
+
+
+class Window(NamedTuple):
+    """Between which times the attempts of a call are, in epoch nanoseconds."""
+
+    earliest_start_ns: int
+    latest_start_ns: int
+    latest_end_ns: int
 
 
 def expected_attempts(call: ApiCall, eligible: Iterable[Observed[ApiCallAttempt]]) -> int:
@@ -54,16 +63,27 @@ def is_sent_first(call: Observed[ApiCall]) -> bool:
     return call.event.dialect is Dialect.RUBY and call.peer.is_loopback
 
 
-def fits(attempt: Observed[ApiCallAttempt], call: Observed[ApiCall]) -> bool:
-    """Whether an attempt lies within a call, with the slack of its dialect."""
-    if attempt.event.not_sent:
-        return True  # it has no times
+def window_of(call: Observed[ApiCall]) -> Window:
+    """Return between which times attempts are within a call, with the slack of its dialect."""
     dialect = call.event.dialect
     slack = slack_ns(dialect)
     if call.event.latency_ms is None:  # no end: the clock stepped back, or there are no times at all
-        return not start_is_known(call) or attempt.match_start_ns >= call.match_start_ns - slack
-    starts_within = call.match_start_ns - slack <= attempt.match_start_ns <= call.match_end_ns + slack
-    return starts_within and (dialect in END_MAY_OVERRUN or attempt.match_end_ns <= call.match_end_ns + slack)
+        return Window(call.match_start_ns - slack if start_is_known(call) else -_NEVER_NS, _NEVER_NS, _NEVER_NS)
+    end_ns = call.match_end_ns + slack
+    return Window(call.match_start_ns - slack, end_ns, _NEVER_NS if dialect in END_MAY_OVERRUN else end_ns)
+
+
+def is_within(attempt: Observed[ApiCallAttempt], window: Window) -> bool:
+    """Whether an attempt lies within a call's window."""
+    if attempt.event.not_sent:
+        return True  # it has no times
+    earliest_start_ns, latest_start_ns, latest_end_ns = window
+    return earliest_start_ns <= attempt.match_start_ns <= latest_start_ns and attempt.match_end_ns <= latest_end_ns
+
+
+def fits(attempt: Observed[ApiCallAttempt], call: Observed[ApiCall]) -> bool:
+    """Whether an attempt lies within a call, with the slack of its dialect."""
+    return is_within(attempt, window_of(call))
 
 
 def may_be_last(attempt: ApiCallAttempt, call: ApiCall) -> bool:

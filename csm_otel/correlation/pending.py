@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left, insort
 from typing import TYPE_CHECKING
 
-from csm_otel.correlation.matching import END_MAY_OVERRUN, fits, slack_ns, start_is_known
+from csm_otel.correlation.matching import END_MAY_OVERRUN, window_of
 
 if TYPE_CHECKING:
     from collections.abc import ItemsView
@@ -27,8 +27,10 @@ class PendingAttempts:
         self._attempts: dict[int, Observed[ApiCallAttempt]] = {}
         self._unindexed: dict[int, Observed[ApiCallAttempt]] = {}
         """Those that are in no list yet: most attempts leave before any list is needed."""
-        self._by_start: list[tuple[int, int]] = []
-        self._by_end: list[tuple[int, int]] = []
+        self._by_start: list[tuple[int, int, int]] = []
+        """Start, key, end."""
+        self._by_end: list[tuple[int, int, int]] = []
+        """End, key, start."""
         self._timeless: list[int] = []
 
     def __len__(self) -> int:
@@ -68,30 +70,35 @@ class PendingAttempts:
             if attempt.event.not_sent:
                 self._timeless.append(key)
             else:
-                insort(self._by_start, (attempt.match_start_ns, key))
-                insort(self._by_end, (attempt.match_end_ns, key))
+                start_ns, end_ns = attempt.match_start_ns, attempt.match_end_ns
+                insort(self._by_start, (start_ns, key, end_ns))
+                insort(self._by_end, (end_ns, key, start_ns))
         self._unindexed.clear()
 
     def eligible_for(self, call: Observed[ApiCall], *, after: int = -1) -> dict[int, Observed[ApiCallAttempt]]:
         """Return the attempts that fit a call, a bounded number, in order of arrival, with keys above ``after``."""
         self._index()
-        slack = slack_ns(call.event.dialect)
+        earliest_start_ns, latest_start_ns, latest_end_ns = window_of(call)
         starts, ends = self._by_start, self._by_end
-        first, start_limit, end_limit = 0, len(starts), len(ends)
-        if start_is_known(call) or call.event.latency_ms is not None:
-            first = bisect_left(starts, (call.match_start_ns - slack, 0))
-        if call.event.latency_ms is not None:
-            start_limit = bisect_left(starts, (call.match_end_ns + slack + 1, 0))
-            end_limit = bisect_left(ends, (call.match_end_ns + slack + 1, 0))
-        keys = {key for _, key in starts[first : min(start_limit, first + _MAX_BY_START)]}
-        if call.event.dialect in END_MAY_OVERRUN:
-            keys.update(key for _, key in starts[max(first, start_limit - _MAX_BY_END) : start_limit])
-        else:
-            keys.update(key for _, key in ends[max(0, end_limit - _MAX_BY_END) : end_limit])
-        keys.update(self._timeless[-_MAX_BY_END:])
-        return {key: attempt for key in sorted(keys) if key > after and fits(attempt := self._attempts[key], call)}
+        first = bisect_left(starts, (earliest_start_ns,))
+        limit = bisect_left(starts, (latest_start_ns + 1,))
+        keys = [key for _, key, end_ns in starts[first : min(limit, first + _MAX_BY_START)] if end_ns <= latest_end_ns]
+        if limit > first + _MAX_BY_START:  # else these are all that fit
+            if call.event.dialect in END_MAY_OVERRUN:
+                keys += [key for _, key, _ in starts[max(first, limit - _MAX_BY_END) : limit]]
+            else:
+                limit = bisect_left(ends, (latest_end_ns + 1,))
+                keys += [
+                    key
+                    for _, key, start_ns in ends[max(0, limit - _MAX_BY_END) : limit]
+                    if earliest_start_ns <= start_ns <= latest_start_ns
+                ]
+            keys = list(set(keys))
+        keys += self._timeless[-_MAX_BY_END:]
+        attempts = self._attempts
+        return {key: attempts[key] for key in sorted(keys) if key > after}
 
     def latest(self) -> dict[int, Observed[ApiCallAttempt]]:
         """Return the attempts that ended last, a bounded number, in order of arrival."""
         self._index()
-        return {key: self._attempts[key] for key in sorted(key for _, key in self._by_end[-_MAX_BY_END:])}
+        return {key: self._attempts[key] for key in sorted(key for _, key, _ in self._by_end[-_MAX_BY_END:])}

@@ -362,8 +362,8 @@ def _check_indices(group: Group) -> None:
     assert attempts._unindexed.items() <= attempts._attempts.items()
     indexed = attempts._attempts.keys() - attempts._unindexed.keys()
     timed = {key: attempts[key] for key in indexed if not attempts[key].event.not_sent}
-    assert attempts._by_start == sorted((one.match_start_ns, key) for key, one in timed.items())
-    assert attempts._by_end == sorted((one.match_end_ns, key) for key, one in timed.items())
+    assert attempts._by_start == sorted((one.match_start_ns, key, one.match_end_ns) for key, one in timed.items())
+    assert attempts._by_end == sorted((one.match_end_ns, key, one.match_start_ns) for key, one in timed.items())
     assert attempts._timeless == sorted(indexed - timed.keys())
 
 
