@@ -127,6 +127,29 @@ class _Bounds(NamedTuple):
         return self.width_cost + _LATE_EXPONENT * log1p(late_ms / _LATE_MS) if late_ms > 0 else self.width_cost
 
 
+class BackoffCosts:
+    """The costs of the backoffs after one attempt."""
+
+    __slots__ = ("_possible",)
+
+    def __init__(self, possible: Sequence[tuple[float, _Bounds, float, float]]) -> None:
+        """Each of the possible ones has its share and, beside the bounds, two costs whatever the length."""
+        self._possible = possible
+
+    def cost(self, backoff_ms: float) -> float:
+        """Return the cost of a backoff by its length."""
+        possible = self._possible
+        if not possible:
+            return 0.0
+        if len(possible) == 1:
+            ((_, bounds, waiting_cost, excess_cost),) = possible
+            return bounds.cost(backoff_ms) + waiting_cost + excess_cost
+        likelihood = 0.0
+        for share, bounds, waiting_cost, excess_cost in possible:
+            likelihood += share * exp(-(bounds.cost(backoff_ms) + waiting_cost + excess_cost))
+        return min(-log(likelihood), MAX_UNCERTAIN_COST)
+
+
 class PossibleBackoffs:
     """The backoffs that a sender may have, each with its share; the shares sum up to 1."""
 
@@ -151,18 +174,19 @@ class PossibleBackoffs:
 
         ``spare_ms`` is the longest backoff after which the next attempt would have been over by now.
         """
-        likelihood = 0.0
-        bounds = self.bounds_after(event, number)
-        for index, one in enumerate(bounds):
+        return self.after(event, number, spare_ms).cost(backoff_ms)
+
+    def after(self, event: ApiCallAttempt, number: int, spare_ms: float) -> BackoffCosts:
+        """Return the costs of all backoffs after the same attempt."""
+        possible = []
+        for share, one in zip(self.shares, self.bounds_after(event, number), strict=False):
             shortest_ms, longest_ms, _, waiting_cost = one
-            cost = one.cost(backoff_ms) + waiting_cost
+            excess_cost = 0.0
             # It is over, but that of another call, which has not arrived, might not be.
             if spare_ms < longest_ms:
-                cost += log1p(_SUCCESS_ODDS * min(1.0, (longest_ms - spare_ms) / (longest_ms - shortest_ms)))
-            if len(bounds) == 1:
-                return cost
-            likelihood += self.shares[index] * exp(-cost)
-        return min(-log(likelihood), MAX_UNCERTAIN_COST) if bounds else 0.0
+                excess_cost = log1p(_SUCCESS_ODDS * min(1.0, (longest_ms - spare_ms) / (longest_ms - shortest_ms)))
+            possible.append((share, one, waiting_cost, excess_cost))
+        return BackoffCosts(possible)
 
     def bounds_after(self, event: ApiCallAttempt, number: int) -> tuple[_Bounds, ...]:
         """Return the bounds after the ``number``-th attempt."""

@@ -13,8 +13,16 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, NamedTuple
 
 from csm_otel.correlation.backoffs import PossibleBackoffs
-from csm_otel.correlation.evidence import first_cost, last_cost, retry_cost
-from csm_otel.correlation.matching import END_MAY_OVERRUN, may_be_last, may_be_retried, may_precede, slack_ns
+from csm_otel.correlation.evidence import CallCosts, RetryCosts
+from csm_otel.correlation.matching import (
+    END_MAY_OVERRUN,
+    earliest_next_ns,
+    may_be_last,
+    may_be_retried,
+    may_precede,
+    over_ns,
+    slack_ns,
+)
 from csm_otel.csm.events import Dialect
 
 if TYPE_CHECKING:
@@ -55,9 +63,12 @@ def candidate_chains(
     """
     chains: Iterable[Chain] = ()
     if expected == 1:
-        chains = (
-            _single(call, key, attempt) for key, attempt in eligible.items() if may_be_last(attempt.event, call.event)
-        )
+        costs = CallCosts(call)
+        chains = [
+            Chain((key,), costs.last(attempt) + costs.first(attempt))
+            for key, attempt in eligible.items()
+            if may_be_last(attempt.event, call.event)
+        ]
     elif expected and eligible:
         chains = _longer_chains(call, eligible, expected, backoffs)
     return [*_cheapest(chains), Chain((), MISSING_COST * expected)]
@@ -68,7 +79,8 @@ def with_attempt(
 ) -> list[Chain]:
     """Return the candidates of a call that expects one attempt, with another one that fits and may be its last."""
     *others, empty = candidates
-    return [*_cheapest([*others, _single(call, key, attempt)]), empty]
+    costs = CallCosts(call)
+    return [*_cheapest([*others, Chain((key,), costs.last(attempt) + costs.first(attempt))]), empty]
 
 
 def _cheapest(chains: Iterable[Chain]) -> list[Chain]:
@@ -79,17 +91,14 @@ def _cheapest(chains: Iterable[Chain]) -> list[Chain]:
     return [chain for chain in cheapest[:_MAX_CANDIDATES] if chain.cost <= most]
 
 
-def _single(call: Observed[ApiCall], key: int, attempt: Observed[ApiCallAttempt]) -> Chain:
-    return Chain((key,), last_cost(attempt, call) + first_cost(attempt, call))
-
-
 def _longer_chains(
     call: Observed[ApiCall], eligible: Attempts, expected: int, backoffs: PossibleBackoffs
 ) -> Iterable[Chain]:
+    costs = CallCosts(call)
     lasts = nsmallest(
         _narrowed(_MAX_LASTS, expected),
         (
-            Chain((key,), last_cost(attempt, call))
+            Chain((key,), costs.last(attempt))
             for key, attempt in eligible.items()
             if may_be_last(attempt.event, call.event)
         ),
@@ -98,7 +107,7 @@ def _longer_chains(
     retried = _Retried(call, eligible, expected, backoffs)
     firsts = nsmallest(
         _narrowed(_MAX_FIRSTS, expected),
-        (Chain((key,), first_cost(eligible[key], call)) for key in retried.keys),
+        (Chain((key,), costs.first(eligible[key])) for key in retried.keys),
         key=_cost,
     )
     complete = False
@@ -122,18 +131,14 @@ def _connect(first: Chain, last: Chain, eligible: Attempts, retried: _Retried, e
     beam = [last]
     for room in range(expected - 2, -1, -1):
         number = room + 1  # of the attempt before the tails in the beam, if none is missing before it
-        longer = []
+        longer: list[tuple[float, Chain]] = []
         for tail in beam:
             cost = retried.link_cost(key, tail.attempts, number)
             if cost is None:
                 continue
             chain = Chain((key, *tail.attempts), tail.cost + first.cost + cost + MISSING_COST * room)
             yield _in_order(chain, eligible)
-            middles = [
-                middle
-                for middle in (retried.before(tail) if room else ())
-                if middle != key and middle not in tail.attempts and may_precede(eligible[key], eligible[middle])
-            ]
+            middles = retried.between(key, tail) if room else ()
             longer += [
                 (tail.cost + cost + ahead, Chain((middle, *tail.attempts), tail.cost + cost))
                 for middle in middles[min(room, len(middles)) - 1 :]  # earlier ones leave too few before them
@@ -175,14 +180,23 @@ class _Retried:
         self._max_predecessors = _narrowed(_MAX_PREDECESSORS, expected)
         self._eligible = eligible
         self._link_costs: dict[tuple[int, int, int], float | None] = {}
+        self._costs: dict[tuple[int, int], RetryCosts] = {}
         self._over = sorted(
-            (attempt.match_start_ns if attempt.event.dialect in END_MAY_OVERRUN else attempt.match_end_ns, key)
-            for key, attempt in eligible.items()
-            if may_be_retried(attempt.event)
+            (over_ns(attempt), key) for key, attempt in eligible.items() if may_be_retried(attempt.event)
         )
         self.keys = [key for _, key in self._over]
 
-    def before(self, tail: Chain) -> list[int]:
+    def between(self, first: int, tail: Chain) -> list[int]:
+        """Return the attempts that may be between a first one and a tail, in the order in which they were over."""
+        eligible, taken = self._eligible, (first, *tail.attempts)
+        attempt = eligible[first]
+        middles = [middle for middle in self._before(tail) if middle not in taken]
+        if attempt.event.dialect is Dialect.JAVA:
+            return [middle for middle in middles if may_precede(attempt, eligible[middle])]
+        since_ns = earliest_next_ns(attempt)
+        return [middle for middle in middles if since_ns <= eligible[middle].match_start_ns]
+
+    def _before(self, tail: Chain) -> list[int]:
         """Return the last attempts that were over when a tail began, in order.
 
         Of equal ones the search prefers the first: the calls of the later ones are likelier to be still in backoff.
@@ -201,12 +215,15 @@ class _Retried:
             return 0.0
         link = key, tail[0], number
         if link not in self._link_costs:
-            self._link_costs[link] = self._link_cost(self._eligible[key], self._eligible[tail[0]], number)
+            self._link_costs[link] = self._link_cost(*link)
         return self._link_costs[link]
 
-    def _link_cost(
-        self, attempt: Observed[ApiCallAttempt], successor: Observed[ApiCallAttempt], number: int
-    ) -> float | None:
+    def _link_cost(self, key: int, next_key: int, number: int) -> float | None:
+        attempt, successor = self._eligible[key], self._eligible[next_key]
         if not may_precede(attempt, successor):
             return None
-        return retry_cost(attempt, successor, self._call, number=number - 1, backoffs=self._backoffs)
+        costs = self._costs.get((key, number))
+        if costs is None:
+            costs = RetryCosts(attempt, self._call, number=number - 1, backoffs=self._backoffs)
+            self._costs[key, number] = costs
+        return costs.next(successor)

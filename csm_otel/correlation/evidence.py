@@ -25,6 +25,7 @@ Source: the SDKs' own code, as botocore's monitoring.py, and the recordings in t
 
 from __future__ import annotations
 
+from functools import lru_cache
 from math import exp, log, log1p
 from typing import TYPE_CHECKING
 
@@ -33,6 +34,8 @@ from csm_otel.csm.events import Dialect
 from csm_otel.csm.times import NS_PER_MS
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from csm_otel.correlation.backoffs import PossibleBackoffs
     from csm_otel.correlation.released import Observed
     from csm_otel.csm.events import ApiCall, ApiCallAttempt
@@ -71,36 +74,52 @@ _EXACT_ENDS = frozenset({Dialect.BOTOCORE, Dialect.PHP})
 _PREPARES_FIRST = frozenset(
     {Dialect.BOTOCORE, Dialect.DOTNET, Dialect.JAVA, Dialect.PHP, Dialect.RUBY, Dialect.UNKNOWN}
 )
+_MAX_REMEMBERED = 1024  # gaps between starts, which are whole milliseconds, with their costs
 
 
-def first_cost(attempt: Observed[ApiCallAttempt], call: Observed[ApiCall]) -> float:
-    """Return the cost of the gap between the starts of a call and of its first attempt."""
-    gap_ms = (attempt.match_start_ns - call.match_start_ns) / NS_PER_MS
-    if call.event.dialect is Dialect.GO:
+class CallCosts:
+    """The costs of attempts as the first or the last one of a call, with what they need of it as plain numbers."""
+
+    __slots__ = ("_dialect", "_end_ns", "_latest_receipt_ns", "_receipts_cost", "_received_ns", "_start_ns")
+
+    def __init__(self, call: Observed[ApiCall]) -> None:
+        """Read the times of a call."""
+        dialect, is_loopback = call.event.dialect, call.peer.is_loopback
+        self._dialect = dialect
+        self._start_ns = call.match_start_ns
+        self._end_ns = call.match_end_ns
+        self._received_ns = call.received_ns
+        self._latest_receipt_ns: int | None = None
+        """When the last attempt had been received, where the gap between the ends is that again, less precise."""
+        if is_loopback and dialect in _SENDS_ITSELF:
+            self._latest_receipt_ns = call.match_end_ns + (1 if dialect in _EXACT_ENDS else 2) * NS_PER_MS
+            self._receipts_cost = _RECEIPTS_COSTS[dialect]
+        else:
+            self._receipts_cost = _queued_receipts_cost if is_loopback else _remote_receipts_cost
+
+    def first(self, attempt: Observed[ApiCallAttempt]) -> float:
+        """Return the cost of the gap between the starts of the call and of its first attempt."""
+        return _starts_cost(attempt.match_start_ns - self._start_ns, self._dialect)
+
+    def last(self, attempt: Observed[ApiCallAttempt]) -> float:
+        """Return the cost of the gaps between the ends of the call and its last attempt, and between their receipts."""
+        received_ns = attempt.received_ns
+        cost = self._receipts_cost(abs(self._received_ns - received_ns) / NS_PER_MS)
+        if self._latest_receipt_ns is not None:
+            return cost + _reversed_cost((received_ns - self._latest_receipt_ns) / NS_PER_MS)
+        return cost + _gap_cost(abs(self._end_ns - attempt.match_end_ns) / NS_PER_MS - 1.0, _READINGS_MS)
+
+
+@lru_cache(maxsize=_MAX_REMEMBERED)
+def _starts_cost(gap_ns: int, dialect: Dialect) -> float:
+    gap_ms = gap_ns / NS_PER_MS
+    if dialect is Dialect.GO:
         return _gap_cost(abs(gap_ms), _READINGS_MS)
     if gap_ms < 0:
         return _EARLY_COST + _gap_cost(-gap_ms, _READINGS_MS)
-    if call.event.dialect is Dialect.BOTOCORE:
-        return _contended_cost(gap_ms - _PREPARATION_MS, _READINGS_MS, *_WAITS_AT_START)
-    return _gap_cost(gap_ms - (_PREPARATION_MS if call.event.dialect in _PREPARES_FIRST else 0.0), _READINGS_MS)
-
-
-def last_cost(attempt: Observed[ApiCallAttempt], call: Observed[ApiCall]) -> float:
-    """Return the cost of the gaps between the ends of a call and its last attempt, and between their receipts."""
-    receipts_ms = abs(call.received_ns - attempt.received_ns) / NS_PER_MS
-    if call.peer.is_loopback and call.event.dialect in _SENDS_ITSELF:
-        # The gap between the ends is the same again, less precise.
-        end_ns = call.match_end_ns + (1 if call.event.dialect in _EXACT_ENDS else 2) * NS_PER_MS
-        if call.event.dialect is Dialect.BOTOCORE:
-            cost = _contended_cost(receipts_ms, _BOTOCORE_RECEIPTS_MS, *_WAITS_AT_END)
-        elif call.event.dialect is Dialect.PHP:
-            cost = min((receipts_ms / _PHP_MS) ** _PHP_EXPONENT, _MAX_PHP_COST)
-        else:
-            cost = _gap_cost(receipts_ms, _RECEIPTS_MS)
-        return cost + _reversed_cost((attempt.received_ns - end_ns) / NS_PER_MS)
-    ends_ms = abs(call.match_end_ns - attempt.match_end_ns) / NS_PER_MS
-    usual_ms = _QUEUED_RECEIPTS_MS if call.peer.is_loopback else _REMOTE_RECEIPTS_MS
-    return _gap_cost(receipts_ms, usual_ms) + _gap_cost(ends_ms - 1.0, _READINGS_MS)
+    if dialect is Dialect.BOTOCORE:
+        return _STARTS_OF_THREADS.cost(gap_ms - _PREPARATION_MS)
+    return _gap_cost(gap_ms - (_PREPARATION_MS if dialect in _PREPARES_FIRST else 0.0), _READINGS_MS)
 
 
 def is_close(attempt: Observed[ApiCallAttempt], call: Observed[ApiCall]) -> bool:
@@ -113,28 +132,36 @@ def is_close(attempt: Observed[ApiCallAttempt], call: Observed[ApiCall]) -> bool
     )
 
 
-def retry_cost(
-    attempt: Observed[ApiCallAttempt],
-    successor: Observed[ApiCallAttempt],
-    call: Observed[ApiCall],
-    *,
-    number: int,
-    backoffs: PossibleBackoffs,
-) -> float:
-    """Return the cost of ``successor`` as the next one after an attempt, the ``number``-th of its call from 0.
+class RetryCosts:
+    """The costs of attempts as the next one after a failed attempt of a call."""
 
-    ``backoffs`` are those that the sender may have.
-    """
-    waited_ms = backoff_ms(attempt, successor)
-    if attempt.event.dialect is Dialect.PHP:
-        return _since_sent_cost(waited_ms)
-    cost = _reversed_cost(-waited_ms) if waited_ms < 0 and attempt.peer.is_loopback else 0.0
-    if not backoffs:
-        return cost
-    # If the attempt were another call's: the longest backoff after which its next attempt, of the same length, would
-    # be over by now
-    spare_ms = (call.match_end_ns - attempt.match_end_ns - (attempt.match_end_ns - attempt.match_start_ns)) / NS_PER_MS
-    return cost + backoffs.cost(attempt.event, number, waited_ms, spare_ms)
+    __slots__ = ("_backoffs", "_is_causal", "_is_php", "_over_ns")
+
+    def __init__(
+        self, attempt: Observed[ApiCallAttempt], call: Observed[ApiCall], *, number: int, backoffs: PossibleBackoffs
+    ) -> None:
+        """Read the times of an attempt, the ``number``-th of its call from 0.
+
+        ``backoffs`` are those that the sender may have.
+        """
+        self._over_ns = _over_ns(attempt)
+        self._is_php = attempt.event.dialect is Dialect.PHP
+        self._is_causal = attempt.peer.is_loopback
+        self._backoffs = None
+        if backoffs and not self._is_php:
+            # If the attempt were another call's: the longest backoff after which its next attempt, of the same length,
+            # would be over by now
+            length_ns = attempt.match_end_ns - attempt.match_start_ns
+            spare_ms = (call.match_end_ns - attempt.match_end_ns - length_ns) / NS_PER_MS
+            self._backoffs = backoffs.after(attempt.event, number, spare_ms)
+
+    def next(self, successor: Observed[ApiCallAttempt]) -> float:
+        """Return the cost of ``successor`` as the next attempt."""
+        waited_ms = _waited_ms(self._over_ns, successor)
+        if self._is_php:
+            return _since_sent_cost(waited_ms)
+        cost = _reversed_cost(-waited_ms) if waited_ms < 0 and self._is_causal else 0.0
+        return cost + self._backoffs.cost(waited_ms) if self._backoffs else cost
 
 
 def backoff_ms(attempt: Observed[ApiCallAttempt], successor: Observed[ApiCallAttempt]) -> float:
@@ -142,14 +169,22 @@ def backoff_ms(attempt: Observed[ApiCallAttempt], successor: Observed[ApiCallAtt
 
     Negative: it is impossible that the next one began after it.
     """
+    return _waited_ms(_over_ns(attempt), successor)
+
+
+def _waited_ms(over_ns: int, successor: Observed[ApiCallAttempt]) -> float:
+    return (successor.match_start_ns + NS_PER_MS - over_ns) / NS_PER_MS
+
+
+def _over_ns(attempt: Observed[ApiCallAttempt]) -> int:
+    """Return since when an attempt is over, at the earliest."""
     dialect, is_loopback = attempt.event.dialect, attempt.peer.is_loopback
-    begun_ns = successor.match_start_ns + NS_PER_MS
     over_ns = attempt.match_end_ns + NS_PER_MS
     if is_loopback and dialect in _SENDS_ITSELF:
         over_ns = attempt.received_ns
     elif is_loopback and dialect is not Dialect.RUBY:  # which sends all attempts of a call at its end
         over_ns = min(attempt.received_ns, over_ns)  # later only where the sender resolves a host name
-    return (begun_ns - over_ns) / NS_PER_MS
+    return over_ns
 
 
 def _since_sent_cost(late_ms: float) -> float:
@@ -158,12 +193,49 @@ def _since_sent_cost(late_ms: float) -> float:
     return min(cost, MAX_UNCERTAIN_COST)  # the program may have done something else meanwhile
 
 
-def _contended_cost(gap_ms: float, usual_ms: float, waits: float, exponent: int, scale_ms: float) -> float:
-    """Return the cost of a gap in which a thread continues at once, or with the probability ``waits`` has to wait."""
-    gap_ms = max(0.0, gap_ms)
-    at_once, waited = (1 - waits) / usual_ms, waits * (exponent - 1) / scale_ms
-    density = at_once * exp(-gap_ms / usual_ms) + waited * (1 + gap_ms / scale_ms) ** -exponent
-    return log((at_once + waited) / density)
+class _Contended:
+    """A gap in which a thread continues at once, or with the probability ``waits`` has to wait."""
+
+    def __init__(self, usual_ms: float, waits: float, exponent: int, scale_ms: float) -> None:
+        self._usual_ms = usual_ms
+        self._at_once, self._waited = (1 - waits) / usual_ms, waits * (exponent - 1) / scale_ms
+        self._most = self._at_once + self._waited
+        self._exponent, self._scale_ms = -exponent, scale_ms
+
+    def cost(self, gap_ms: float) -> float:
+        """Return the cost of a gap."""
+        if gap_ms <= 0.0:
+            return 0.0
+        waited: float = self._waited * (1 + gap_ms / self._scale_ms) ** self._exponent
+        return log(self._most / (self._at_once * exp(-gap_ms / self._usual_ms) + waited))
+
+
+_STARTS_OF_THREADS = _Contended(_READINGS_MS, *_WAITS_AT_START)
+_RECEIPTS_OF_THREADS = _Contended(_BOTOCORE_RECEIPTS_MS, *_WAITS_AT_END)
+
+
+def _direct_receipts_cost(gap_ms: float) -> float:
+    return _gap_cost(gap_ms, _RECEIPTS_MS)
+
+
+def _php_receipts_cost(gap_ms: float) -> float:
+    return min((gap_ms / _PHP_MS) ** _PHP_EXPONENT, _MAX_PHP_COST)
+
+
+def _queued_receipts_cost(gap_ms: float) -> float:
+    return _gap_cost(gap_ms, _QUEUED_RECEIPTS_MS)
+
+
+def _remote_receipts_cost(gap_ms: float) -> float:
+    return _gap_cost(gap_ms, _REMOTE_RECEIPTS_MS)
+
+
+_RECEIPTS_COSTS: dict[Dialect, Callable[[float], float]] = {
+    Dialect.BOTOCORE: _RECEIPTS_OF_THREADS.cost,
+    Dialect.CPP: _direct_receipts_cost,
+    Dialect.PHP: _php_receipts_cost,
+}
+"""Of the senders whose threads send their own datagrams."""
 
 
 def _gap_cost(gap_ms: float, usual_ms: float) -> float:
@@ -171,4 +243,4 @@ def _gap_cost(gap_ms: float, usual_ms: float) -> float:
 
 
 def _reversed_cost(gap_ms: float) -> float:
-    return min(max(0.0, gap_ms * _REVERSED_COST_PER_MS), _MAX_REVERSED_COST)
+    return min(gap_ms * _REVERSED_COST_PER_MS, _MAX_REVERSED_COST) if gap_ms > 0 else 0.0

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from csm_otel.correlation.assignment import Assignment, PendingCall, is_plausible
 from csm_otel.correlation.chains import Chain, candidate_chains, with_attempt
-from csm_otel.correlation.evidence import backoff_ms, first_cost, is_close, last_cost, retry_cost
+from csm_otel.correlation.evidence import CallCosts, RetryCosts, backoff_ms, is_close
 from csm_otel.correlation.matching import (
     expected_attempts,
     fits,
@@ -117,10 +117,11 @@ class Group:
             return ()
         backoffs = self._learner.backoffs_of(call.peer.host, call.event)
         links = [
-            retry_cost(one, other, call, number=number, backoffs=backoffs)
+            RetryCosts(one, call, number=number, backoffs=backoffs).next(other)
             for number, (one, other) in enumerate(pairwise(attempts))
         ]
-        cost = sum(reversed(links[1:]), last_cost(last, call)) + first_cost(attempts[0], call) + links[0]
+        costs = CallCosts(call)
+        cost = sum(reversed(links[1:]), costs.last(last)) + costs.first(attempts[0]) + links[0]
         if not is_plausible(cost, len(keys)):
             return ()
         self._learn_from(call, keys)
@@ -279,7 +280,7 @@ class Group:
         """Assign an attempt that its call does not count to the waiting call that it fits best, if any."""
         attempt = self._attempts[key]
         fitting = [
-            (first_cost(attempt, pending.rest), -pending.key, pending)
+            (CallCosts(pending.rest).first(attempt), -pending.key, pending)
             for pending in self._latest_waiting()
             if pending.missing
             and is_resent(attempt.event, pending.call.event)
@@ -388,7 +389,10 @@ def _start(item: tuple[int, Observed[ApiCallAttempt]]) -> int:
 
 
 def _is_plausible_alone(attempt: Observed[ApiCallAttempt], call: Observed[ApiCall]) -> bool:
-    return is_close(attempt, call) or is_plausible(last_cost(attempt, call) + first_cost(attempt, call), 1)
+    if is_close(attempt, call):
+        return True
+    costs = CallCosts(call)
+    return is_plausible(costs.last(attempt) + costs.first(attempt), 1)
 
 
 def _attempts_of(candidates: list[Chain]) -> set[int]:
@@ -406,6 +410,7 @@ def _may_be_cheaper_with(pending: PendingCall, attempt: Observed[ApiCallAttempt]
     if is_sent_first(pending.call):
         return True  # all of its attempts come after it
     call, most = pending.rest, pending.assigned.cost
-    if may_be_retried(attempt.event) and (pending.expected > _WITHOUT_MIDDLE or first_cost(attempt, call) < most):
+    costs = CallCosts(call)
+    if may_be_retried(attempt.event) and (pending.expected > _WITHOUT_MIDDLE or costs.first(attempt) < most):
         return True
-    return may_be_last(attempt.event, call.event) and last_cost(attempt, call) < most
+    return may_be_last(attempt.event, call.event) and costs.last(attempt) < most

@@ -141,10 +141,18 @@ def may_be_retried(attempt: ApiCallAttempt) -> bool:
 
 def may_precede(attempt: Observed[ApiCallAttempt], successor: Observed[ApiCallAttempt]) -> bool:
     """Whether an attempt was over when another one began."""
-    dialect = attempt.event.dialect
-    over_ns = attempt.match_start_ns if dialect in END_MAY_OVERRUN else attempt.match_end_ns
-    in_time = over_ns <= successor.match_start_ns + slack_ns(dialect)
-    return in_time or (dialect is Dialect.JAVA and _is_stale_copy(successor, attempt))
+    in_time = earliest_next_ns(attempt) <= successor.match_start_ns
+    return in_time or (attempt.event.dialect is Dialect.JAVA and _is_stale_copy(successor, attempt))
+
+
+def over_ns(attempt: Observed[ApiCallAttempt]) -> int:
+    """Return when an attempt was over, as far as its dialect tells."""
+    return attempt.match_start_ns if attempt.event.dialect in END_MAY_OVERRUN else attempt.match_end_ns
+
+
+def earliest_next_ns(attempt: Observed[ApiCallAttempt]) -> int:
+    """Return when the next attempt of the same call began at the earliest."""
+    return over_ns(attempt) - slack_ns(attempt.event.dialect)
 
 
 def _is_stale_copy(attempt: Observed[ApiCallAttempt], earlier: Observed[ApiCallAttempt]) -> bool:

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from observations import observed, observed_call, received_at
 
 from csm_otel.correlation.backoffs import PossibleBackoffs
-from csm_otel.correlation.evidence import first_cost, is_close, last_cost, retry_cost
+from csm_otel.correlation.evidence import CallCosts, RetryCosts, is_close
 from csm_otel.csm.events import ApiCallAttempt, Dialect
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ REFUSED: dict[str, Any] = {"HttpStatusCode": 500, "AwsException": "InternalServe
 def test_one_long_gap_is_likelier_than_two() -> None:
     """One long delay is likelier than two of half its length."""
     the_call = observed_call(call())
-    costs = {gap: first_cost(observed(gap, 30), the_call) for gap in (1, 6, 11)}
+    costs = {gap: CallCosts(the_call).first(observed(gap, 30)) for gap in (1, 6, 11)}
 
     assert costs[1] + costs[11] < costs[6] + costs[6]
 
@@ -39,7 +39,7 @@ def test_one_long_gap_is_likelier_than_two() -> None:
 )
 def test_usual_start(dialect: Dialect, gap_ms: int, *, is_usual: bool) -> None:
     """The usual gap between the starts costs nothing, any other does."""
-    cost = first_cost(observed(gap_ms, 30, dialect), observed_call(call(dialect)))
+    cost = CallCosts(observed_call(call(dialect))).first(observed(gap_ms, 30, dialect))
 
     assert (cost > 0) is not is_usual
 
@@ -48,7 +48,7 @@ def test_go_rounds_either_way() -> None:
     """Go's starts are ends less lengths, both truncated: a ms early is as likely as a ms late."""
     the_call = observed_call(call(Dialect.GO))
 
-    early, late = (first_cost(observed(gap, 30, Dialect.GO), the_call) for gap in (-1, 1))
+    early, late = (CallCosts(the_call).first(observed(gap, 30, Dialect.GO)) for gap in (-1, 1))
 
     assert early == late > 0.0
 
@@ -58,7 +58,7 @@ def test_an_attempt_is_received_before_its_call_reads_its_end() -> None:
     the_call = observed_call(call(), received=32)
     in_time, too_late = (received_at(observed(2, 29), at) for at in (30.5, 31.5))
 
-    assert last_cost(in_time, the_call) < last_cost(too_late, the_call)
+    assert CallCosts(the_call).last(in_time) < CallCosts(the_call).last(too_late)
 
 
 def test_queued_senders_may_be_late() -> None:
@@ -66,7 +66,7 @@ def test_queued_senders_may_be_late() -> None:
     the_call = observed_call(call(Dialect.JAVA), received=32)
     soon, later = (received_at(observed(2, 29, Dialect.JAVA), at) for at in (30.5, 31.5))
 
-    assert last_cost(later, the_call) < last_cost(soon, the_call)
+    assert CallCosts(the_call).last(later) < CallCosts(the_call).last(soon)
 
 
 def test_the_next_attempt_begins_after_the_last_was_received() -> None:
@@ -107,8 +107,8 @@ def test_php_settles_promises_in_order() -> None:
     """Of two calls that are sent after two attempts, the first has the first attempt."""
     early, late = (received_at(observed(2, 29, Dialect.PHP), at) for at in (29.2, 29.8))
     first, second = (received_at(observed_call(call(Dialect.PHP)), at) for at in (29.9, 30.5))
-    in_order = last_cost(early, first) + last_cost(late, second)
-    crossed = last_cost(early, second) + last_cost(late, first)
+    in_order = CallCosts(first).last(early) + CallCosts(second).last(late)
+    crossed = CallCosts(second).last(early) + CallCosts(first).last(late)
 
     assert in_order < crossed
 
@@ -116,13 +116,13 @@ def test_php_settles_promises_in_order() -> None:
 def retried(failed: Observed[ApiCallAttempt], successor: Observed[ApiCallAttempt]) -> float:
     """Return the cost of an attempt after the first of a call, whatever the backoff."""
     the_call = observed_call(call(failed.event.dialect, Latency=100))
-    return retry_cost(failed, successor, the_call, number=0, backoffs=PossibleBackoffs())
+    return RetryCosts(failed, the_call, number=0, backoffs=PossibleBackoffs()).next(successor)
 
 
 def test_two_waits_for_the_interpreter_cost_nearly_the_same() -> None:
     """No delay is far likelier than one of 2 ms, but one of 2 ms hardly likelier than one of 4."""
     the_call = observed_call(call(), received=40)
-    at_once, later, much_later = (last_cost(received_at(observed(2, 29), at), the_call) for at in (39.95, 38, 36))
+    at_once, later, much_later = (CallCosts(the_call).last(received_at(observed(2, 29), at)) for at in (39.95, 38, 36))
 
     assert later - at_once > much_later - later
 
@@ -142,4 +142,4 @@ def test_what_is_close_costs_little(dialect: Dialect, host: str) -> None:
     ]
 
     assert close
-    assert max(first_cost(one, the_call) + last_cost(one, the_call) for one in close) < 10.0
+    assert max(CallCosts(the_call).first(one) + CallCosts(the_call).last(one) for one in close) < 10.0
