@@ -33,7 +33,7 @@ def is_plausible(cost: float, attempts: int) -> bool:
 class PendingCall:
     """A pending call, its candidates, and the one of them that it is assigned."""
 
-    __slots__ = ("ambiguous", "assigned", "call", "candidates", "expected", "extra", "key", "rest", "waits")
+    __slots__ = ("ambiguous", "assigned", "call", "candidates", "expected", "extra", "key", "rest", "waits", "wanted")
 
     def __init__(self, key: int, call: Observed[ApiCall], *, waits: bool) -> None:
         """Start without candidates; with ``waits``, attempts that are missing may still arrive."""
@@ -46,6 +46,8 @@ class PendingCall:
         """The number of attempts that the call counts."""
         self.candidates: list[Chain] = []
         """In order of cost; the last one is always the empty chain."""
+        self.wanted: set[int] = set()
+        """The attempts of all candidates."""
         self.assigned = Chain((), 0.0)
         self.extra: list[int] = []
         """Attempts that the call has beside those it counts, in order of arrival."""

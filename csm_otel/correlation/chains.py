@@ -138,7 +138,9 @@ def _connect(first: Chain, last: Chain, eligible: Attempts, retried: _Retried, e
                 continue
             chain = Chain((key, *tail.attempts), tail.cost + first.cost + cost + MISSING_COST * room)
             yield _in_order(chain, eligible)
-            middles = retried.between(key, tail) if room else ()
+            if not room:
+                continue
+            middles = retried.between(key, tail)
             longer += [
                 (tail.cost + cost + ahead, Chain((middle, *tail.attempts), tail.cost + cost))
                 for middle in middles[min(room, len(middles)) - 1 :]  # earlier ones leave too few before them

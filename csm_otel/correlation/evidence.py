@@ -219,7 +219,8 @@ def _direct_receipts_cost(gap_ms: float) -> float:
 
 
 def _php_receipts_cost(gap_ms: float) -> float:
-    return min((gap_ms / _PHP_MS) ** _PHP_EXPONENT, _MAX_PHP_COST)
+    cost: float = (gap_ms / _PHP_MS) ** _PHP_EXPONENT
+    return min(cost, _MAX_PHP_COST)
 
 
 def _queued_receipts_cost(gap_ms: float) -> float:

@@ -344,14 +344,19 @@ class Group:
     def _set_candidates(self, pending: PendingCall, candidates: list[Chain]) -> None:
         self._clear_candidates(pending)
         pending.candidates = candidates
-        for chain in candidates:
-            for attempt in chain.attempts:
-                self._competing.setdefault(attempt, set()).add(pending.key)
+        pending.wanted = {attempt for chain in candidates for attempt in chain.attempts}
+        for attempt in pending.wanted:
+            competing = self._competing.get(attempt)
+            if competing is None:
+                self._competing[attempt] = {pending.key}
+            else:
+                competing.add(pending.key)
 
     def _clear_candidates(self, pending: PendingCall) -> None:
-        for attempt in _attempts_of(pending.candidates):
-            self._competing[attempt].discard(pending.key)
-            if not self._competing[attempt]:
+        for attempt in pending.wanted:
+            competing = self._competing[attempt]
+            competing.remove(pending.key)
+            if not competing:
                 del self._competing[attempt]
 
     def _assign_unowned(self, pending: PendingCall) -> None:
@@ -371,16 +376,19 @@ class Group:
         seen = {pending.key}
         while queue:
             current = queue.pop()
-            if current.may_improve or len(seen) > _MAX_COMPONENT:
+            if current.may_improve:
                 return []
-            for attempt in _attempts_of(current.candidates):
+            for attempt in current.wanted:
                 if attempt not in self._attempts:
                     continue
                 if self._assignment.owner_of(attempt) is None:
                     return []
                 others = self._competing[attempt] - seen
-                seen |= others
-                queue += [self._calls[key] for key in others]
+                if others:
+                    seen |= others
+                    if len(seen) > _MAX_COMPONENT:
+                        return []
+                    queue += [self._calls[key] for key in others]
         return sorted(seen)
 
 
@@ -393,10 +401,6 @@ def _is_plausible_alone(attempt: Observed[ApiCallAttempt], call: Observed[ApiCal
         return True
     costs = CallCosts(call)
     return is_plausible(costs.last(attempt) + costs.first(attempt), 1)
-
-
-def _attempts_of(candidates: list[Chain]) -> set[int]:
-    return {attempt for chain in candidates for attempt in chain.attempts}
 
 
 def _may_use(pending: PendingCall, attempt: Observed[ApiCallAttempt]) -> bool:
