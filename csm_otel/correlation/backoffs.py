@@ -190,7 +190,18 @@ class PossibleBackoffs:
 
     def bounds_after(self, event: ApiCallAttempt, number: int) -> tuple[_Bounds, ...]:
         """Return the bounds after the ``number``-th attempt."""
-        is_throttled = _is_throttled(event)
+        return self._bounds_of(is_throttled=_is_throttled(event), number=number)
+
+    def least_cost(self, number: int) -> float:
+        """Return the least that any backoff after the ``number``-th attempt costs."""
+        costs = [
+            bounds.width_cost + bounds.waiting_cost
+            for is_throttled in (False, True)
+            for bounds in self._bounds_of(is_throttled=is_throttled, number=number)
+        ]
+        return min(costs, default=0.0)
+
+    def _bounds_of(self, *, is_throttled: bool, number: int) -> tuple[_Bounds, ...]:
         key = is_throttled, min(number, _MAX_DOUBLINGS)
         bounds = self._bounds.get(key)
         if bounds is None:

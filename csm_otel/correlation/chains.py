@@ -7,9 +7,9 @@ attempts, some first ones, and between them a beam search backwards from the las
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_right, insort
 from heapq import nsmallest
-from operator import attrgetter
+from operator import attrgetter, itemgetter
 from typing import TYPE_CHECKING, NamedTuple
 
 from csm_otel.correlation.backoffs import PossibleBackoffs
@@ -40,6 +40,8 @@ MISSING_COST = 100.0
 _MAX_EXCESS_COST = 12.0  # above the cheapest; what costs more is implausible
 _MAX_CANDIDATES = 24
 _MAX_LASTS, _MAX_FIRSTS, _BEAM_WIDTH = 12, 8, 8  # threads that share a millisecond are fewer
+_MAX_PAIRS = _MAX_FIRSTS + 1  # of a last attempt: with each first one, and alone
+_ROUNDING = 1e-4  # in the sum of costs, and of shares
 _FULL_WIDTH_ATTEMPTS = 4  # above it the search narrows in proportion: its depth is a count that may be false
 _MAX_PREDECESSORS = 128  # attempts examined for the one before another
 
@@ -110,17 +112,61 @@ def _longer_chains(
         (Chain((key,), costs.first(eligible[key])) for key in retried.keys),
         key=_cost,
     )
-    complete = False
-    for last in lasts:
-        yield Chain(last.attempts, last.cost + MISSING_COST * (expected - 1))
-        for first in firsts:
-            for chain in _connect(first, last, eligible, retried, expected):
-                complete = complete or len(chain.attempts) == expected
-                yield chain
-    if not complete:
+    found = _Found(expected)
+    for place, last in enumerate(lasts):
+        found.add(place * _MAX_PAIRS, [Chain(last.attempts, last.cost + MISSING_COST * (expected - 1))])
+    pairs = [
+        (last.cost + first.cost, place * _MAX_PAIRS + number, first, last)
+        for place, last in enumerate(lasts)
+        for number, first in enumerate(firsts, start=1)
+    ]
+    least = 0.0
+    for cost, place, first, last in sorted(pairs):
+        if found.complete:
+            least = least or _least_cost_of_retries(expected, backoffs)
+            if cost + least > found.limit:
+                break  # whatever is between them costs too much
+        found.add(place, _connect(first, last, eligible, retried, expected))
+    if not found.complete:
         # The last attempt may be lost; those before it, all failed, still belong to the call.
         for first in firsts:
-            yield from _connect(first, Chain((), MISSING_COST), eligible, retried, expected)
+            found.add(_MAX_LASTS * _MAX_PAIRS, _connect(first, Chain((), MISSING_COST), eligible, retried, expected))
+    return found.chains()
+
+
+def _least_cost_of_retries(expected: int, backoffs: PossibleBackoffs) -> float:
+    """Return the least that the retries of a call cost, whenever they were."""
+    return sum(backoffs.least_cost(number) for number in range(expected - 1))
+
+
+class _Found:
+    """Chains of a call, found in any order."""
+
+    def __init__(self, expected: int) -> None:
+        self._expected = expected
+        self._chains: list[tuple[int, Chain]] = []
+        self._costs: list[float] = []
+        self.complete = False
+        """Whether one of them has as many attempts as are expected."""
+
+    def add(self, place: int, chains: Iterable[Chain]) -> None:
+        """Add chains; of those with equal costs, the ones with the lowest place are preferred."""
+        for chain in chains:
+            self._chains.append((place, chain))
+            insort(self._costs, chain.cost)
+            self.complete = self.complete or len(chain.attempts) == self._expected
+
+    @property
+    def limit(self) -> float:
+        """The cost above which no other chain is among the cheapest."""
+        limit = self._costs[0] + _MAX_EXCESS_COST + _ROUNDING
+        return (
+            min(limit, self._costs[_MAX_CANDIDATES - 1] + _ROUNDING) if len(self._costs) >= _MAX_CANDIDATES else limit
+        )
+
+    def chains(self) -> list[Chain]:
+        """Return all chains."""
+        return [chain for _, chain in sorted(self._chains, key=itemgetter(0))]
 
 
 def _connect(first: Chain, last: Chain, eligible: Attempts, retried: _Retried, expected: int) -> Iterable[Chain]:
