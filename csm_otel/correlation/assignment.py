@@ -15,7 +15,7 @@ from csm_otel.correlation.chains import MISSING_COST, Chain
 if TYPE_CHECKING:
     from csm_otel.correlation.pending import PendingAttempts
     from csm_otel.correlation.released import Observed
-    from csm_otel.csm.events import ApiCall
+    from csm_otel.csm.events import ApiCall, ApiCallAttempt
 
 # Costs are in nats.
 _AMBIGUITY_MARGIN = 4.0  # an assignment that costs this much more is a fiftieth as likely
@@ -108,6 +108,13 @@ class Assignment:
         """Return the call that an attempt is assigned to, or None."""
         return self._owners.get(attempt)
 
+    def available_to(
+        self, pending: PendingCall, attempts: dict[int, Observed[ApiCallAttempt]]
+    ) -> dict[int, Observed[ApiCallAttempt]]:
+        """Return those of these attempts that no other call owns."""
+        owners = self._owners
+        return {key: attempt for key, attempt in attempts.items() if owners.get(key, pending) is pending}
+
     def assign(self, pending: PendingCall) -> None:
         """Assign a call its attempts by the cheapest path."""
         self.apply(self.cheapest_path(pending))
@@ -180,8 +187,10 @@ class Assignment:
             owners = self._displaced_owners(pending, chain, visited)
             if owners is None or (instead_of and self._are_equivalent(chain, instead_of)):
                 continue
-            used = visited.attempts.union(chain.attempts)
-            lower_bound = chain.cost + sum(owner.min_cost_without(used) - owner.assigned.cost for owner in owners)
+            lower_bound = chain.cost
+            if owners:
+                used = visited.attempts.union(chain.attempts)
+                lower_bound += sum(owner.min_cost_without(used) - owner.assigned.cost for owner in owners)
             options.append((lower_bound, len(options), chain, owners))
             if not owners:
                 break  # the rest costs more even before any displacement

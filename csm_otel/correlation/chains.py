@@ -2,13 +2,17 @@
 
 A chain begins at the start of the call and ends at its end, with its result; each attempt before the last failed and
 was over when the next began. There are exponentially many, so that only the cheapest parts are combined: some last
-attempts, some first ones, and between them a beam search backwards from the last.
+attempts, some first ones, and between them a beam search backwards from the last. Those whose ends cost least are
+connected first, so that the others, which even the likeliest retries would not make cheap enough, need not be. Of many
+attempts only the ones received closest to the call are considered as its last, and among many failed ones, which are
+much the same, the search is narrower: the cost of a call is bounded.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_right, insort
 from heapq import nsmallest
+from itertools import islice
 from operator import attrgetter, itemgetter
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -39,10 +43,12 @@ MISSING_COST = 100.0
 """The cost of each attempt that a chain lacks: more than any gap, so that a call prefers as many as it counts."""
 _MAX_EXCESS_COST = 12.0  # above the cheapest; what costs more is implausible
 _MAX_CANDIDATES = 24
+_MAX_LASTS_EVALUATED = 32  # more than threads end calls of one API within the same few milliseconds
 _MAX_LASTS, _MAX_FIRSTS, _BEAM_WIDTH = 12, 8, 8  # threads that share a millisecond are fewer
 _MAX_PAIRS = _MAX_FIRSTS + 1  # of a last attempt: with each first one, and alone
 _ROUNDING = 1e-4  # in the sum of costs, and of shares
 _FULL_WIDTH_ATTEMPTS = 4  # above it the search narrows in proportion: its depth is a count that may be false
+_FULL_WIDTH_RETRIED = 64  # so does it with more attempts that may have been retried: in a flood all are much the same
 _MAX_PREDECESSORS = 128  # attempts examined for the one before another
 
 
@@ -68,12 +74,20 @@ def candidate_chains(
         costs = CallCosts(call)
         chains = [
             Chain((key,), costs.last(attempt) + costs.first(attempt))
-            for key, attempt in eligible.items()
-            if may_be_last(attempt.event, call.event)
+            for key, attempt in _possible_lasts(call, eligible)
         ]
     elif expected and eligible:
         chains = _longer_chains(call, eligible, expected, backoffs)
     return [*_cheapest(chains), Chain((), MISSING_COST * expected)]
+
+
+def _possible_lasts(call: Observed[ApiCall], eligible: Attempts) -> Iterable[tuple[int, Observed[ApiCallAttempt]]]:
+    """Return the attempts that may be the last one: of many, those received closest to the call."""
+    attempts: Iterable[tuple[int, Observed[ApiCallAttempt]]] = eligible.items()
+    if len(eligible) > _MAX_LASTS_EVALUATED:
+        attempts = sorted(attempts, key=lambda item: abs(item[1].received_ns - call.received_ns))
+    possible = ((key, attempt) for key, attempt in attempts if may_be_last(attempt.event, call.event))
+    return islice(possible, _MAX_LASTS_EVALUATED)
 
 
 def with_attempt(
@@ -97,20 +111,14 @@ def _longer_chains(
     call: Observed[ApiCall], eligible: Attempts, expected: int, backoffs: PossibleBackoffs
 ) -> Iterable[Chain]:
     costs = CallCosts(call)
-    lasts = nsmallest(
-        _narrowed(_MAX_LASTS, expected),
-        (
-            Chain((key,), costs.last(attempt))
-            for key, attempt in eligible.items()
-            if may_be_last(attempt.event, call.event)
-        ),
-        key=_cost,
-    )
     retried = _Retried(call, eligible, expected, backoffs)
-    firsts = nsmallest(
-        _narrowed(_MAX_FIRSTS, expected),
-        (Chain((key,), costs.first(eligible[key])) for key in retried.keys),
-        key=_cost,
+    lasts = _cheapest_ones(
+        _narrowed(_MAX_LASTS, expected, len(retried.keys)),
+        [(costs.last(attempt), key) for key, attempt in _possible_lasts(call, eligible)],
+    )
+    firsts = _cheapest_ones(
+        _narrowed(_MAX_FIRSTS, expected, len(retried.keys)),
+        [(costs.first(eligible[key]), key) for key in retried.keys],
     )
     found = _Found(expected)
     for place, last in enumerate(lasts):
@@ -132,6 +140,10 @@ def _longer_chains(
         for first in firsts:
             found.add(_MAX_LASTS * _MAX_PAIRS, _connect(first, Chain((), MISSING_COST), eligible, retried, expected))
     return found.chains()
+
+
+def _cheapest_ones(count: int, costs: list[tuple[float, int]]) -> list[Chain]:
+    return [Chain((key,), cost) for cost, key in nsmallest(count, costs, key=itemgetter(0))]
 
 
 def _least_cost_of_retries(expected: int, backoffs: PossibleBackoffs) -> float:
@@ -193,7 +205,7 @@ def _connect(first: Chain, last: Chain, eligible: Attempts, retried: _Retried, e
                 if (cost := retried.link_cost(middle, tail.attempts, number)) is not None
                 and (ahead := _cost_ahead(key, middle, room, retried)) is not None
             ]
-        beam = [tail for _, tail in nsmallest(_narrowed(_BEAM_WIDTH, expected), longer)]
+        beam = [tail for _, tail in nsmallest(_narrowed(_BEAM_WIDTH, expected, len(retried.keys)), longer)]
         if not beam:
             return
 
@@ -206,9 +218,10 @@ def _cost_ahead(first: int, middle: int, room: int, retried: _Retried) -> float 
     return retried.link_cost(first, (middle,), number=1) if room == 1 else 0.0
 
 
-def _narrowed(width: int, expected: int) -> int:
-    """Return the width of the search for this number of attempts."""
-    return max(1, width * _FULL_WIDTH_ATTEMPTS // max(_FULL_WIDTH_ATTEMPTS, expected))
+def _narrowed(width: int, expected: int, retried: int) -> int:
+    """Return the width of the search for a number of attempts, of which so many may have been retried."""
+    width = width * _FULL_WIDTH_ATTEMPTS // max(_FULL_WIDTH_ATTEMPTS, expected)
+    return max(1, width * _FULL_WIDTH_RETRIED // max(_FULL_WIDTH_RETRIED, retried))
 
 
 def _in_order(chain: Chain, eligible: Attempts) -> Chain:
@@ -225,7 +238,6 @@ class _Retried:
     def __init__(self, call: Observed[ApiCall], eligible: Attempts, expected: int, backoffs: PossibleBackoffs) -> None:
         self._call = call
         self._backoffs = backoffs
-        self._max_predecessors = _narrowed(_MAX_PREDECESSORS, expected)
         self._eligible = eligible
         self._link_costs: dict[tuple[int, int, int], float | None] = {}
         self._costs: dict[tuple[int, int], RetryCosts] = {}
@@ -233,6 +245,7 @@ class _Retried:
             (over_ns(attempt), key) for key, attempt in eligible.items() if may_be_retried(attempt.event)
         )
         self.keys = [key for _, key in self._over]
+        self._max_predecessors = _narrowed(_MAX_PREDECESSORS, expected, len(self.keys))
 
     def between(self, first: int, tail: Chain) -> list[int]:
         """Return the attempts that may be between a first one and a tail, in the order in which they were over."""

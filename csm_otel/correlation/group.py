@@ -325,8 +325,7 @@ class Group:
         """Add candidates of what no other call owns, which may not be among the cheapest; return whether there are."""
         if pending.expected == 1:
             return False
-        owner_of = self._assignment.owner_of
-        free = {key: one for key, one in self._eligible_for(pending).items() if owner_of(key) in (None, pending)}
+        free = self._assignment.available_to(pending, self._eligible_for(pending))
         if len(free) == len(pending.assigned.attempts):
             return False  # they are its own
         known = {chain.attempts for chain in pending.candidates}
