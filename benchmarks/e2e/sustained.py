@@ -64,9 +64,13 @@ def _fault(program: Program, rate: float, run: int, progress: Callable[[str], No
     fault = ""
     for _ in range(_TRIALS):
         one = trial(program, per_second=rate, seconds=_SEARCH_SECONDS, seed=run)
-        fault = one.observed.fault()
-        progress(f"{program.name}: {rate:,.0f}/s {fault or 'sustained'}, {one.lost:,} of {one.observed.sent:,} lost")
-        if not fault or one.lost > one.observed.sent * _CLEAR_SHARE:
+        seen = one.observed
+        fault = seen.fault()
+        progress(
+            f"{program.name}: {rate:,.0f}/s {fault or 'sustained'}, {one.lost:,} of {seen.sent:,} lost, "
+            f"senders {seen.late_seconds * 1000:.0f} ms behind at most"
+        )
+        if not fault or one.lost > seen.sent * _CLEAR_SHARE:
             break
     return fault
 
