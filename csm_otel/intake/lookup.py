@@ -65,7 +65,7 @@ class Lookup:
     @property
     def has_results(self) -> bool:
         """Whether there are results, at no cost."""
-        return len(self._results) > 0
+        return bool(self._results.items)
 
     def request(self, request: LookupRequest) -> None:
         """Request the lookup of a peer."""

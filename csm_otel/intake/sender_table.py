@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 SILENCE_SECONDS = 5.0
 MAX_SENDERS = 4096
+_NO_PROCESS = (0, 0)
 
 
 class _Sender:
@@ -36,7 +37,7 @@ class _Sender:
         self.peer = peer
         self.first_seen = self.last_seen = now
         self.origin: Origin | None = None
-        self.process: tuple[int, int] | None = None
+        self.process = _NO_PROCESS
         self.is_resolving = True
 
 
@@ -58,7 +59,12 @@ class SenderTable:
         ``received_ns`` is when the datagram was received, in epoch nanoseconds.
         """
         sender = self._current.get(peer)
-        if sender is None or self._is_over(sender, received_ns, now):
+        if (
+            sender is None
+            or now - sender.last_seen > SILENCE_SECONDS
+            or (sender.origin is None and now - sender.first_seen > SILENCE_SECONDS)
+            or self._ended_ns.get(sender.process, received_ns) < received_ns
+        ):
             return None
         sender.last_seen = now
         self._senders.move_to_end(sender.peer)
@@ -80,7 +86,7 @@ class SenderTable:
         """Record the lookup result of a generation; None: nothing found."""
         if sender := self._senders.get(peer):
             sender.origin, sender.is_resolving = origin, False
-            sender.process = origin.process if origin is not None else None
+            sender.process = origin.process if origin is not None else _NO_PROCESS
 
     def end(self, end: ProcessEnd) -> None:
         """Record that a process has ended: later datagrams from its ports are another sender's."""
@@ -97,11 +103,3 @@ class SenderTable:
         """Return whether the lookup of a generation has not ended yet."""
         sender = self._senders.get(peer)
         return sender is not None and sender.is_resolving
-
-    def _is_over(self, sender: _Sender, received_ns: int, now: float) -> bool:
-        if now - sender.last_seen > SILENCE_SECONDS:
-            return True
-        if sender.process is None:
-            return now - sender.first_seen > SILENCE_SECONDS
-        ended_ns = self._ended_ns.get(sender.process)
-        return ended_ns is not None and ended_ns < received_ns

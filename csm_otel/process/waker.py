@@ -50,12 +50,9 @@ class SelectableQueue(Generic[Item]):
 
     def __init__(self, *, capacity: int | None = None) -> None:
         """Start empty; beyond the ``capacity`` the oldest items are dropped."""
-        self._items: deque[Item] = deque(maxlen=capacity)
+        self.items: deque[Item] = deque(maxlen=capacity)
+        """What there is to pop; to look at, from any thread."""
         self._waker = Waker()
-
-    def __len__(self) -> int:
-        """Return how many items there are to pop."""
-        return len(self._items)
 
     def fileno(self) -> int:
         """Return a descriptor that is readable while there may be something to pop."""
@@ -63,7 +60,7 @@ class SelectableQueue(Generic[Item]):
 
     def put(self, item: Item) -> None:
         """Append an item."""
-        self._items.append(item)
+        self.items.append(item)
         self._waker.wake()
 
     def wake(self) -> None:
@@ -73,7 +70,7 @@ class SelectableQueue(Generic[Item]):
     def pop_all(self) -> list[Item]:
         """Return the items put since the last call, the oldest first."""
         self._waker.clear()
-        return [self._items.popleft() for _ in range(len(self._items))]
+        return [self.items.popleft() for _ in range(len(self.items))]
 
     def close(self) -> None:
         """Close the descriptors; later items are kept, but wake no thread."""

@@ -50,11 +50,11 @@ def test_a_write_to_its_descriptor() -> None:
 def test_a_queue() -> None:
     """Items are popped in order, all at once; the queue is readable while there are any."""
     queue: SelectableQueue[int] = SelectableQueue()
-    assert (len(queue), is_awake(queue), queue.pop_all()) == (0, False, [])
+    assert (len(queue.items), is_awake(queue), queue.pop_all()) == (0, False, [])
     for item in (1, 2, 3):
         queue.put(item)
-    assert (len(queue), is_awake(queue)) == (3, True)
-    assert (queue.pop_all(), len(queue), is_awake(queue)) == ([1, 2, 3], 0, False)
+    assert (len(queue.items), is_awake(queue)) == (3, True)
+    assert (queue.pop_all(), len(queue.items), is_awake(queue)) == ([1, 2, 3], 0, False)
     queue.put(4)
     assert (is_awake(queue), queue.pop_all()) == (True, [4])
     queue.close()
@@ -64,7 +64,7 @@ def test_a_wake_without_an_item() -> None:
     """A queue can be made readable though it is empty, or full, until it is popped."""
     queue: SelectableQueue[int] = SelectableQueue(capacity=1)
     queue.wake()
-    assert (len(queue), is_awake(queue)) == (0, True)
+    assert (len(queue.items), is_awake(queue)) == (0, True)
     assert (queue.pop_all(), is_awake(queue)) == ([], False)
     queue.put(1)
     queue.wake()
