@@ -92,13 +92,13 @@ def cpu(runs: int, progress: Callable[[str], None]) -> list[Row]:
 
 def _rows_at(rate: int, programs: list[Program], trials: dict[str, list[Trial]]) -> list[Row]:
     figures: list[tuple[str, str, Callable[[Trial], float]]] = [
-        ("CPU a datagram", "us", lambda one: one.us_a_datagram),
-        ("CPU", "% of a core", lambda one: 100 * one.cpu_share),
+        (f"CPU a datagram at {rate:,}/s", "us", lambda one: one.us_a_datagram),
+        (f"CPU at {rate:,}/s", "% of a core", lambda one: 100 * one.cpu_share),
     ]
     if rate == _RATES[-1]:
         figures += [
             ("RSS idle", "MiB", lambda one: one.idle_mib),
-            ("RSS under load", "MiB", lambda one: one.loaded_mib),
+            (f"RSS at {rate:,}/s", "MiB", lambda one: one.loaded_mib),
         ]
     rows: list[Row] = []
     for what, unit, value_of in figures:
@@ -108,7 +108,7 @@ def _rows_at(rate: int, programs: list[Program], trials: dict[str, list[Trial]])
             faults = sorted({one.observed.fault() for one in measured} - {""})
             of_figure[program.name] = Row.beside(
                 "cpu",
-                f"{what} at {rate:,}/s: {program.name}",
+                f"{what}: {program.name}",
                 unit,
                 [value_of(one) for one in measured],
                 baseline=of_figure.get(f"plain, {program.protocol}"),
