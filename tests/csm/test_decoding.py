@@ -27,6 +27,14 @@ def only(payload: bytes) -> Event:
     return event
 
 
+def decoded_or_reason(payload: bytes) -> Decoded | str:
+    """Return what a payload is decoded to, or why it is malformed."""
+    try:
+        return decode(payload)
+    except MalformedDatagramError as error:
+        return error.reason
+
+
 def only_call(payload: bytes) -> ApiCall:
     """Return the one call that a payload holds."""
     event = only(payload)
@@ -594,11 +602,11 @@ def test_remembered_texts_make_no_difference(fields: list[dict[str, Any]], diale
     """A payload gives the same events whatever was decoded before."""
     payloads = [attempt(dialect, **one) for one in fields]
     decoding._identities.clear()
-    warm = [decode(payload) for payload in payloads * 2]
+    warm = [decoded_or_reason(payload) for payload in payloads * 2]
 
     for payload, decoded in zip(payloads * 2, warm, strict=True):
         decoding._identities.clear()
-        assert decode(payload) == decoded
+        assert decoded_or_reason(payload) == decoded
 
 
 @pytest.mark.parametrize("field", TEXT_FIELDS)

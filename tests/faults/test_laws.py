@@ -40,7 +40,7 @@ def test_a_secret_that_gets_past_decoding_breaks_a_law(monkeypatch: pytest.Monke
         (secret.encode(),) * 2
     )
     laws.decoding(payload)
-    monkeypatch.setattr(decoding, "_redactor", lambda _: ValueRedactor())
+    monkeypatch.setattr(decoding, "ValueRedactor", lambda *_: ValueRedactor())
     monkeypatch.setattr(ValueRedactor, "redact_message", lambda _, text: text)
     with pytest.raises(AssertionError, match="a secret got past decoding"):
         laws.decoding(payload)
