@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from msgspec.structs import replace
 
@@ -35,6 +35,8 @@ from csm_otel.errors import MalformedDatagramError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+T = TypeVar("T")
 
 _WIRE_VERSION = 1
 _CALL = "ApiCall"
@@ -76,7 +78,7 @@ def decode(payload: bytes) -> Decoded:
     if wire is None:
         return _decode_lenient(payload)
     redactor = ValueRedactor(wire.AccessKey, wire.SessionToken)
-    event = _event(wire, payload, len(payload), redactor, _remembered(wire, redactor))
+    event = _event(wire, payload, len(payload), redactor, _remembered_identity(wire, redactor))
     return Decoded([event], (), int(_is_other_version(wire)))
 
 
@@ -127,28 +129,39 @@ def _identity(wire: Wire, redactor: ValueRedactor) -> _Identity:
     )
 
 
-# What `_identity` returns, by texts and secrets. It keeps no secret: an entry is made only if cleaning and redaction
+# What `_identity` and `_failure` return, by texts and secrets. They keep no secret: an entry is made only if redaction
 # left all texts of its key as they were, so that it has no text that an event may not have; and of the secrets it has
-# only hash(), from which they cannot be computed (it is randomized, and shorter).
+# only a hash.
 _identities: dict[tuple[object, ...], _Identity] = {}
-_MAX_IDENTITIES = 1024
-_MAX_IDENTITY_CHARS = 1024
+_failures: dict[tuple[object, ...], Failure] = {}
+_MAX_REMEMBERED = 1024  # of each
+_MAX_REMEMBERED_CHARS = 1024  # in one key
 
 
-def _remembered(wire: Wire, redactor: ValueRedactor) -> _Identity:
+def _remembered_identity(wire: Wire, redactor: ValueRedactor) -> _Identity:
     """Return the `_identity` of an event, which is the same for most events of a sender."""
     texts = wire.Service, wire.Api, wire.ClientId, wire.Region, wire.UserAgent, wire.Fqdn
-    key = (*texts, hash(wire.AccessKey), hash(wire.SessionToken))
-    known = _identities.get(key)
-    if known is not None:
-        return known
-    identity = _identity(wire, redactor)
-    unchanged = tuple(text or "" for text in texts) == tuple(text or "" for text in identity[1:7])
-    if unchanged and sum(len(text or "") for text in texts) <= _MAX_IDENTITY_CHARS:
-        if len(_identities) >= _MAX_IDENTITIES:
-            _identities.clear()
-        _identities[key] = identity
+    key = (*texts, redactor.fingerprint)
+    identity = _identities.get(key)
+    if identity is None:
+        identity = _identity(wire, redactor)
+        _remember(_identities, key, identity, texts, identity[1:7])
     return identity
+
+
+def _remember(
+    known: dict[tuple[object, ...], T],
+    key: tuple[object, ...],
+    value: T,
+    texts: Sequence[str | None],
+    redacted: Sequence[str | None],
+) -> None:
+    """Remember a value if its texts may be kept, and forget all others if there are too many."""
+    are_unchanged = [(text or "").strip() for text in texts] == [text or "" for text in redacted]
+    if are_unchanged and sum(len(text or "") for text in texts) <= _MAX_REMEMBERED_CHARS:
+        if len(known) >= _MAX_REMEMBERED:
+            known.clear()
+        known[key] = value
 
 
 def _decode_lenient(payload: bytes) -> Decoded:
@@ -275,8 +288,13 @@ def _failure(name: str | int | None, message: str | None, redactor: ValueRedacto
     """Return a failure even where both fields are empty (PHP) or there is no name (C++): that they are sent counts."""
     if name is None and message is None:
         return None
-    text = "" if name is None else str(name)
-    return Failure(_free_text(text, redactor) or "", _free_text(message, redactor) or "")
+    texts = "" if name is None else str(name), message or ""
+    key = (*texts, redactor.fingerprint)
+    failure = _failures.get(key)
+    if failure is None:
+        failure = Failure(*(_free_text(text, redactor) or "" for text in texts))
+        _remember(_failures, key, failure, texts, (failure.name, failure.message))
+    return failure
 
 
 def _timestamp(value: float | None) -> int | None:

@@ -27,9 +27,11 @@ _MIN_CREDENTIAL_CHARS = 12  # a key id cut after its prefix and eight more chara
 _MIN_SECRET_CHARS = 8  # a shorter "secret" is a test's ("test", "AKID"): matched as a whole word of free text only
 
 # Senders cut messages at 512 characters, so each pattern may end early, at the end of the text.
-_KEY_ID = r"(?<![A-Za-z0-9])(?:AKIA|ASIA|AROA|AIDA|AGPA|ANPA|ANVA|APKA|ABIA|ACCA|ASCA)(?:[A-Z0-9]{16,}|[A-Z0-9]{8,}$)"
+_KEY_ID_PREFIXES = ("AKIA", "ASIA", "AROA", "AIDA", "AGPA", "ANPA", "ANVA", "APKA", "ABIA", "ACCA", "ASCA")
+_KEY_ID = rf"(?<![A-Za-z0-9])(?:{'|'.join(_KEY_ID_PREFIXES)})(?:[A-Z0-9]{{16,}}|[A-Z0-9]{{8,}}$)"
 # Session tokens are base64 of at least a few hundred bytes; these are their first characters since 2011.
-_SESSION = r"(?<![A-Za-z0-9+/])(?:FQoG|FwoG|IQoJ|AQoD|AQoE|AgoJ|IgoJ)[A-Za-z0-9+/=_%\-]{12,}"
+_SESSION_PREFIXES = ("FQoG", "FwoG", "IQoJ", "AQoD", "AQoE", "AgoJ", "IgoJ")
+_SESSION = rf"(?<![A-Za-z0-9+/])(?:{'|'.join(_SESSION_PREFIXES)})[A-Za-z0-9+/=_%\-]{{12,}}"
 _VALUE = r"[^\s&<>\"',;)]+"
 # The lookahead, with the first letters of all names, halves the time.
 _NAMED = (
@@ -52,11 +54,14 @@ _PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(_SESSION), REDACTED),
 )
 # No pattern matches a text without one of these in lower case: a prefilter that costs a tenth of the patterns.
+_PREFIXES = _KEY_ID_PREFIXES + _SESSION_PREFIXES
 _KEYWORDS = (
     "x-amz-", "key", "token", "signature", "credential", "authorization", "bearer", "basic",
-    "akia", "asia", "aroa", "aida", "agpa", "anpa", "anva", "apka", "abia", "acca", "asca",
-    "fqog", "fwog", "iqoj", "aqod", "aqoe", "agoj", "igoj",
+    *(prefix.lower() for prefix in _PREFIXES),
 )  # fmt: skip
+# In a text like this, as a request id, nothing but the prefixes begins a match: all other patterns need what separates
+# words, or something after a "=".
+_ONE_WORD = re.compile(r"[A-Za-z0-9+/_\-]*=?")
 HEX_AND_DASHES = "0123456789abcdef-"
 """What most request ids consist of."""
 _HEX_PIECE = re.compile(f"[{HEX_AND_DASHES}]{{{_PIECE_CHARS}}}")
@@ -78,13 +83,15 @@ class ValueRedactor:
     The sender controls both texts and secrets, so the work is linear in their sum, not in their product.
     """
 
-    __slots__ = ("_by_length", "_joined", "_medium", "_pieces", "_searched", "_secrets", "_short")
+    __slots__ = ("_by_length", "_core", "_joined", "_medium", "_pieces", "_searched", "_secrets", "_short")
 
     def __init__(self, *secrets: str | None) -> None:
         self._secrets = secrets
         self._joined: str | None = None
         """All long secrets, so that many cost one search: no text that is searched contains the line break."""
         # computed on demand, as most datagrams have only known texts
+        self._core = ""
+        """What all pieces of the long secrets have in common, if it is long enough to be rare."""
         self._medium: list[str] = []
         self._short: list[str] = []
         self._searched = 0
@@ -97,7 +104,7 @@ class ValueRedactor:
     def redact_values(self, text: str) -> str:
         """Return ``text`` without the secrets and without any 16-character piece of them."""
         joined = self._joined if self._joined is not None else self._prepare()
-        if joined and self._may_share_a_piece(text, joined):
+        if joined and self._core in text and self._may_share_a_piece(text, joined):
             text = self._redact_pieces(text, joined)
         few = len(self._medium) <= _MAX_SINGLE_SEARCHES
         for secret in self._medium if few else self._secrets_in(text, self._medium):
@@ -117,16 +124,28 @@ class ValueRedactor:
         return redact_patterns(text)
 
     @property
+    def fingerprint(self) -> int:
+        """A hash of the secrets, from which they cannot be computed: it is randomized, and shorter."""
+        return hash(self._secrets)
+
+    @property
     def spares_hex(self) -> bool:
         """Whether no text of `HEX_AND_DASHES` is ever changed by `redact_name`: each pattern needs another letter."""
-        joined = self._prepare()
+        joined = self._joined if self._joined is not None else self._prepare()
         return not _HEX_PIECE.search(joined) and all(secret.strip(HEX_AND_DASHES) for secret in self._medium)
 
     def _prepare(self) -> str:
-        known = sorted({clean(secret) for secret in self._secrets if secret} - {""})
-        self._joined = "\n".join([secret for secret in known if len(secret) >= _PIECE_CHARS])
-        self._medium = [secret for secret in known if _MIN_SECRET_CHARS <= len(secret) < _PIECE_CHARS]
-        self._short = [secret for secret in known if len(secret) < _MIN_SECRET_CHARS]
+        long = []
+        for secret in sorted({clean(secret) for secret in self._secrets if secret}):
+            if len(secret) >= _PIECE_CHARS:
+                long.append(secret)
+            elif len(secret) >= _MIN_SECRET_CHARS:
+                self._medium.append(secret)
+            elif secret:
+                self._short.append(secret)
+        self._joined = "\n".join(long)
+        if len(long) == 1 and len(self._joined) <= _PIECE_CHARS + _BLOCK_CHARS:
+            self._core = self._joined[-_PIECE_CHARS:_PIECE_CHARS]  # of an access key the 5th to the 16th character
         return self._joined
 
     def _may_share_a_piece(self, text: str, joined: str) -> bool:
@@ -169,10 +188,10 @@ class ValueRedactor:
 
 def redact_patterns(text: str) -> str:
     """Return ``text`` with everything that looks like a credential redacted."""
-    lower = text.lower()
+    keywords, searched = (_PREFIXES, text) if _ONE_WORD.fullmatch(text) else (_KEYWORDS, text.lower())
     # a hot path: a loop is cheaper than any()
-    for keyword in _KEYWORDS:
-        if keyword in lower:
+    for keyword in keywords:
+        if keyword in searched:
             break
     else:
         return text

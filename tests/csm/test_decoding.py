@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import strategies
-from datagrams import ABSENT, AGENTS, BASE_MS, TOKEN, attempt, attempt_fields, call, call_fields, encode
+from datagrams import ABSENT, AGENTS, BASE_MS, PHP_CALL_AGENT, TOKEN, attempt, attempt_fields, call, call_fields, encode
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -601,11 +601,11 @@ datagrams = st.fixed_dictionaries(
 def test_remembered_texts_make_no_difference(fields: list[dict[str, Any]], dialect: Dialect) -> None:
     """A payload gives the same events whatever was decoded before."""
     payloads = [attempt(dialect, **one) for one in fields]
-    decoding._identities.clear()
+    forget()
     warm = [decoded_or_reason(payload) for payload in payloads * 2]
 
     for payload, decoded in zip(payloads * 2, warm, strict=True):
-        decoding._identities.clear()
+        forget()
         assert decoded_or_reason(payload) == decoded
 
 
@@ -613,22 +613,40 @@ def test_remembered_texts_make_no_difference(fields: list[dict[str, Any]], diale
 @pytest.mark.parametrize("secret", ["AccessKey", "SessionToken"])
 def test_no_secret_is_remembered(field: str, secret: str) -> None:
     """Neither the secrets of a datagram nor a text with one of them in it are kept after decoding."""
-    decoding._identities.clear()
+    forget()
 
     decode(attempt(**{secret: CANARY, field: f"a text with {CANARY} in it"}))
-    decode(attempt(**{secret: CANARY}))
+    decode(attempt(**{secret: CANARY, "AwsException": "AccessDenied"}))
     decode(attempt(**{field: CANARY}))
 
     assert decoding._identities, "else there is nothing to see"
+    assert decoding._failures
     assert CANARY not in repr(decoding._identities)
+    assert CANARY not in repr(decoding._failures)
 
 
-def test_few_texts_are_remembered() -> None:
-    """A flood of senders does not fill the memory, nor do long texts."""
-    decoding._identities.clear()
-    decode(attempt(UserAgent="x" * 2000))
+def test_little_is_remembered() -> None:
+    """Neither a flood of senders or failures fills the memory, nor do long texts."""
+    forget()
+    decode(attempt(UserAgent="x" * 2000, AwsException="SlowDown", AwsExceptionMessage="x" * 2000))
     assert not decoding._identities
+    assert not decoding._failures
 
     for number in range(3000):
-        decode(attempt(ClientId=f"sender {number}"))
+        decode(attempt(ClientId=f"sender {number}", AwsException="SlowDown", AwsExceptionMessage=f"{number}"))
     assert len(decoding._identities) <= 1024
+    assert len(decoding._failures) <= 1024
+
+
+def test_blanks_around_a_text_do_not_hinder() -> None:
+    """A text with blanks around it, as the user agent of PHP's calls, is remembered like any other."""
+    forget()
+    decode(call(Dialect.PHP, UserAgent=PHP_CALL_AGENT))
+
+    assert decoding._identities
+
+
+def forget() -> None:
+    """Forget all texts."""
+    decoding._identities.clear()
+    decoding._failures.clear()
