@@ -43,7 +43,7 @@ MISSING_COST = 100.0
 """The cost of each attempt that a chain lacks: more than any gap, so that a call prefers as many as it counts."""
 _MAX_EXCESS_COST = 12.0  # above the cheapest; what costs more is implausible
 _MAX_CANDIDATES = 24
-_MAX_LASTS_EVALUATED = 32  # more than threads end calls of one API within the same few milliseconds
+_MAX_LASTS_EVALUATED = 64  # more than threads end calls of one API within the same few milliseconds
 _MAX_LASTS, _MAX_FIRSTS, _BEAM_WIDTH = 12, 8, 8  # threads that share a millisecond are fewer
 _MAX_PAIRS = _MAX_FIRSTS + 1  # of a last attempt: with each first one, and alone
 _ROUNDING = 1e-4  # in the sum of costs, and of shares
