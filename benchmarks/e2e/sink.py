@@ -35,8 +35,6 @@ _NS_PER_MS = 1_000_000
 class Arrived(NamedTuple):
     """What has arrived since the start."""
 
-    requests: int
-    bytes: int
     counts: list[tuple[float, int]]
     """The monotonic second of each request, and its number of spans, or log records."""
     behind_ms: list[float]
@@ -56,14 +54,13 @@ class _Sink:
         self._kept.append((time.monotonic(), time.time_ns(), body, has_logs))
 
     def arrived(self) -> Arrived:
-        counts, behind_ms, size = [], [], 0
+        counts, behind_ms = [], []
         for at, wall_ns, body, has_logs in self._kept.copy():
-            size += len(body)
             content = gzip.decompress(body) if body.startswith(_GZIP) else body
             spans = [] if has_logs else list(_spans(content))
             counts.append((at, _count_logs(content) if has_logs else len(spans)))
             behind_ms += [(wall_ns - span.end_time_unix_nano) / _NS_PER_MS for span in spans if not span.parent_span_id]
-        return Arrived(len(counts), size, counts, behind_ms)
+        return Arrived(counts, behind_ms)
 
 
 def main() -> None:
