@@ -17,11 +17,6 @@ from msgspec.structs import replace
 
 from csm_otel.csm.dialects import dialect_of_keys, dialect_of_user_agent
 from csm_otel.csm.events import (
-    COUNT_LIMIT,
-    HIGHEST_STATUS,
-    LOWEST_STATUS,
-    MAX_LATENCY_MS,
-    MAX_TIMESTAMP_MS,
     ApiCall,
     ApiCallAttempt,
     Dialect,
@@ -213,14 +208,14 @@ def _event(
             service=service,
             api=api,
             client_id=client_id,
-            timestamp_ms=_timestamp(wire.Timestamp),
-            latency_ms=_latency(wire.Latency),
+            timestamp_ms=None if wire.Timestamp is None else int(wire.Timestamp),
+            latency_ms=wire.Latency,
             region=region,
             user_agent=user_agent,
-            status=_status(wire.FinalHttpStatusCode),
+            status=wire.FinalHttpStatusCode,
             account_id=account_id,
             size_bytes=size_bytes,
-            attempt_count=_count(wire.AttemptCount),
+            attempt_count=wire.AttemptCount,
             max_retries_exceeded=_flag(wire.MaxRetriesExceeded),
             timed_out=_flag(wire.ApiCallTimeout),
             request_id=request_id,
@@ -233,11 +228,11 @@ def _event(
         service=service,
         api=api,
         client_id=client_id,
-        timestamp_ms=_timestamp(wire.Timestamp),
-        latency_ms=_latency(wire.AttemptLatency),
+        timestamp_ms=None if wire.Timestamp is None else int(wire.Timestamp),
+        latency_ms=wire.AttemptLatency,
         region=region,
         user_agent=user_agent,
-        status=_status(wire.HttpStatusCode),
+        status=wire.HttpStatusCode,
         account_id=account_id,
         size_bytes=size_bytes,
         fqdn=fqdn,
@@ -297,14 +292,6 @@ def _failure(name: str | int | None, message: str | None, redactor: ValueRedacto
     return failure
 
 
-def _timestamp(value: float | None) -> int | None:
-    return int(value) if value is not None and 0 < value <= MAX_TIMESTAMP_MS else None
-
-
-def _latency(value: int | None) -> int | None:
-    return min(value, MAX_LATENCY_MS) if value is not None and 0 <= value < COUNT_LIMIT else None
-
-
 def _latencies(wire: Wire) -> Latencies | None:
     measured = (
         wire.AcquireConnectionLatency,
@@ -316,25 +303,16 @@ def _latencies(wire: Wire) -> Latencies | None:
     )
     if measured == _NO_LATENCIES:
         return None
-    acquire_connection, connect, request, dns, tcp, tls = map(_latency, measured)
-    latencies = Latencies(
-        acquire_connection_ms=acquire_connection,
-        connect_ms=connect,
-        request_ms=request,
-        dns_ms=dns,
-        tcp_ms=tcp,
-        tls_ms=tls,
+    acquire_connection_ms, connect_ms, request_ms, dns_ms, tcp_ms, tls_ms = measured
+    return Latencies(
+        acquire_connection_ms=acquire_connection_ms,
+        connect_ms=connect_ms,
+        request_ms=request_ms,
+        dns_ms=dns_ms,
+        tcp_ms=tcp_ms,
+        tls_ms=tls_ms,
     )
-    return None if latencies == Latencies() else latencies
-
-
-def _status(value: int | None) -> int | None:
-    return value if value is not None and LOWEST_STATUS <= value <= HIGHEST_STATUS else None
-
-
-def _count(value: int | None) -> int | None:
-    return value if value is not None and 0 <= value < COUNT_LIMIT else None
 
 
 def _flag(value: int | None) -> bool | None:
-    return bool(value) if value in {0, 1} else None
+    return None if value is None else bool(value)

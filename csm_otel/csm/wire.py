@@ -13,11 +13,13 @@ import json
 import math
 import re
 from itertools import islice
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import msgspec
+from msgspec import Meta
 
 from csm_otel.csm.dialects import DISTINGUISHING_KEYS
+from csm_otel.csm.events import COUNT_LIMIT, HIGHEST_STATUS, LOWEST_STATUS, MAX_LATENCY_MS, MAX_TIMESTAMP_MS
 from csm_otel.errors import MalformedDatagramError
 
 if TYPE_CHECKING:
@@ -32,33 +34,40 @@ _MAX_FLOAT = 10**18  # exclusive
 _KEY = re.compile(rb'[{,]\s*"([A-Za-z0-9]{1,40})"\s*:')
 
 
+_Timestamp = Annotated[int, Meta(gt=0, le=MAX_TIMESTAMP_MS)] | Annotated[float, Meta(ge=1.0, le=MAX_TIMESTAMP_MS)]
+_Latency = Annotated[int, Meta(ge=0, le=MAX_LATENCY_MS)]
+_Status = Annotated[int, Meta(ge=LOWEST_STATUS, le=HIGHEST_STATUS)]
+_Count = Annotated[int, Meta(ge=0, lt=COUNT_LIMIT)]
+_Flag = Annotated[int, Meta(ge=0, le=1)]
+
+
 class Wire(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """Every key that any release of any SDK sends, spelled as on the wire."""
+    """Every key that any release of any SDK sends, spelled as on the wire, and with a value that makes sense."""
 
     Type: str | None = None
     Version: int | None = None
     ClientId: str | None = None
     Service: str | None = None
     Api: str | None = None
-    Timestamp: int | float | None = None
+    Timestamp: _Timestamp | None = None
     Region: str | None = None
     UserAgent: str | None = None
     # ApiCall
-    Latency: int | None = None
-    AttemptCount: int | None = None
-    MaxRetriesExceeded: int | None = None
-    ApiCallTimeout: int | None = None
-    FinalHttpStatusCode: int | None = None
+    Latency: _Latency | None = None
+    AttemptCount: _Count | None = None
+    MaxRetriesExceeded: _Flag | None = None
+    ApiCallTimeout: _Flag | None = None
+    FinalHttpStatusCode: _Status | None = None
     FinalAwsException: str | int | None = None
     FinalAwsExceptionMessage: str | None = None
     FinalSdkException: str | int | None = None
     FinalSdkExceptionMessage: str | None = None
     # ApiCallAttempt
-    AttemptLatency: int | None = None
+    AttemptLatency: _Latency | None = None
     Fqdn: str | None = None
     AccessKey: str | None = None
     SessionToken: str | None = None
-    HttpStatusCode: int | None = None
+    HttpStatusCode: _Status | None = None
     XAmznRequestId: str | None = None
     XAmzRequestId: str | None = None
     XAmzId2: str | None = None
@@ -67,13 +76,13 @@ class Wire(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     SdkException: str | int | None = None
     SdkExceptionMessage: str | None = None
     DestinationIp: str | None = None
-    ConnectionReused: int | None = None
-    AcquireConnectionLatency: int | None = None
-    ConnectLatency: int | None = None
-    RequestLatency: int | None = None
-    DnsLatency: int | None = None
-    TcpLatency: int | None = None
-    SslLatency: int | None = None
+    ConnectionReused: _Flag | None = None
+    AcquireConnectionLatency: _Latency | None = None
+    ConnectLatency: _Latency | None = None
+    RequestLatency: _Latency | None = None
+    DnsLatency: _Latency | None = None
+    TcpLatency: _Latency | None = None
+    SslLatency: _Latency | None = None
     TimeToFirstByte: int | None = None
     TimeToConnect: int | None = None
 
@@ -83,12 +92,31 @@ class Wire(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
 
 _NAMES = {name.lower(): name for name in Wire.__struct_fields__}
 _EXCEPTION_NAMES = {"FinalAwsException", "FinalSdkException", "AwsException", "SdkException"}
+_ANY = (-COUNT_LIMIT, COUNT_LIMIT)
+_LATENCY = (0, MAX_LATENCY_MS)
+_STATUS = (LOWEST_STATUS, HIGHEST_STATUS)
+_FLAG = (0, 1)
 _NUMBERS = {
-    "Version", "Timestamp", "Latency", "AttemptCount", "MaxRetriesExceeded", "ApiCallTimeout", "FinalHttpStatusCode",
-    "AttemptLatency", "HttpStatusCode", "ConnectionReused", "AcquireConnectionLatency", "ConnectLatency",
-    "RequestLatency", "DnsLatency", "TcpLatency", "SslLatency", "TimeToFirstByte", "TimeToConnect",
-}  # fmt: skip
-_FLAGS = {"MaxRetriesExceeded", "ApiCallTimeout", "ConnectionReused"}
+    "Version": _ANY,
+    "Timestamp": (1, MAX_TIMESTAMP_MS),
+    "Latency": _LATENCY,
+    "AttemptCount": (0, COUNT_LIMIT - 1),
+    "MaxRetriesExceeded": _FLAG,
+    "ApiCallTimeout": _FLAG,
+    "FinalHttpStatusCode": _STATUS,
+    "AttemptLatency": _LATENCY,
+    "HttpStatusCode": _STATUS,
+    "ConnectionReused": _FLAG,
+    "AcquireConnectionLatency": _LATENCY,
+    "ConnectLatency": _LATENCY,
+    "RequestLatency": _LATENCY,
+    "DnsLatency": _LATENCY,
+    "TcpLatency": _LATENCY,
+    "SslLatency": _LATENCY,
+    "TimeToFirstByte": _ANY,
+    "TimeToConnect": _ANY,
+}
+"""The lowest and the highest value of each, as the types above have them."""
 
 _decoder = msgspec.json.Decoder(Wire)
 
@@ -182,7 +210,7 @@ def _wire(value: dict[str, Any]) -> Wire:
         if name is None:
             continue
         if name in _NUMBERS:
-            kept: object = _number(item, flag=name in _FLAGS)
+            kept: object = _within(_NUMBERS[name], _number(item, flag=_NUMBERS[name] is _FLAG))
         elif name in _EXCEPTION_NAMES:
             kept = item if isinstance(item, str) else _number(item, flag=False)
         else:
@@ -191,6 +219,16 @@ def _wire(value: dict[str, Any]) -> Wire:
         if kept is not None or name not in fields:
             fields[name] = kept
     return Wire(**fields)
+
+
+def _within(bounds: tuple[int, int], number: int | None) -> int | None:
+    """Return a number within its bounds, else None; a latency that is too long is cut."""
+    lowest, highest = bounds
+    if number is None or not lowest <= number < COUNT_LIMIT:
+        return None
+    if number <= highest:
+        return number
+    return highest if bounds is _LATENCY else None
 
 
 def _number(item: object, *, flag: bool) -> int | None:
