@@ -19,6 +19,7 @@ class Waker:
         self._readable, self._writable = socket.socketpair()
         for end in (self._readable, self._writable):
             end.setblocking(False)
+        self._is_awake = False
 
     def fileno(self) -> int:
         """Return the descriptor to wait on."""
@@ -30,6 +31,9 @@ class Waker:
 
     def wake(self) -> None:
         """Make it readable."""
+        if self._is_awake:  # the other thread has not cleared it yet, and checks the condition after that
+            return
+        self._is_awake = True
         with contextlib.suppress(OSError):  # full, so it is readable already, or closed
             self._writable.send(b"\0")
 
@@ -38,6 +42,7 @@ class Waker:
         with contextlib.suppress(OSError):
             while len(self._readable.recv(_READ_BYTES)) == _READ_BYTES:
                 continue
+        self._is_awake = False  # last, so that it is never set while nothing can be read
 
     def close(self) -> None:
         """Close both ends."""
