@@ -10,11 +10,15 @@ import socket
 import struct
 import sys
 import time
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from csm_otel.csm.events import Peer
 from csm_otel.intake.binding import DEFAULT_BUFFER_BYTES, bind_socket, try_option
+from csm_otel.intake.recvmmsg import BurstReader, host_and_port
 from csm_otel.tally import SocketCounters
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
 
 MAX_DATAGRAM_BYTES = 65_535  # botocore stops at 8 KiB, but the limit is the sender's
 
@@ -27,6 +31,8 @@ _ANCILLARY_BYTES = socket.CMSG_SPACE(_TIMESPEC.size)
 _ON_LINUX = sys.platform == "linux"
 _MAX_PEERS = 4096  # remembered, so that their datagrams share an object; addresses may be a flood's
 _LARGEST_BUFFER_BYTES = 2**30 - 1  # Linux halves what a signed 32-bit number holds, and doubles it again
+_BURST = 64  # from so many datagrams at once on, a socket is read by `BurstReader`, which few scripts need loaded
+_Address = tuple[str | int, ...] | bytes  # as `recvmsg` has it, or `BurstReader`
 
 
 class Datagram(NamedTuple):
@@ -45,8 +51,10 @@ class Receiver:
         self._socket = sock
         sock.setblocking(False)
         self._has_timestamps = _ON_LINUX and try_option(sock, _SO_TIMESTAMPNS, 1)
-        self._read = 0
-        self._peers: dict[tuple[str | int, ...], Peer] = {}
+        self._datagrams_read = 0
+        self._peers: dict[_Address, Peer] = {}
+        self._read: Callable[[int], Iterable[tuple[bytes, _Address, int]]] = self._read_one
+        self._reads_bursts = False
         host, port = sock.getsockname()[:2]
         self._address = str(host), int(port)
         self._buffer_bytes = sock.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF)
@@ -93,7 +101,7 @@ class Receiver:
     @property
     def counters(self) -> SocketCounters:
         """Datagrams read so far, and dropped by the kernel."""
-        return SocketCounters(self.address, self._read, self.kernel_drops, self.buffer_bytes)
+        return SocketCounters(self.address, self._datagrams_read, self.kernel_drops, self.buffer_bytes)
 
     def is_capped(self, asked_bytes: int) -> bool:
         """Return whether the system granted less buffer than ``asked_bytes``; Linux grants twice as much."""
@@ -103,30 +111,46 @@ class Receiver:
     def receive(self, limit: int) -> list[Datagram]:
         """Return the datagrams that wait in the socket, at most ``limit``."""
         datagrams: list[Datagram] = []
-        peers, has_timestamps = self._peers, self._has_timestamps
+        peers = self._peers
         for _ in range(limit):
             try:
-                payload, ancillary, _flags, address = self._socket.recvmsg(MAX_DATAGRAM_BYTES, _ANCILLARY_BYTES)
+                messages = self._read(limit - len(datagrams))
             except (BlockingIOError, InterruptedError):
                 break
             except OSError as error:  # an ICMP error that the kernel reports here is about an earlier datagram
                 if error.errno in (errno.EBADF, errno.ENOTSOCK):
                     break
                 continue
-            # Nothing but the time was asked for; its level and kind need not be compared.
-            if has_timestamps and ancillary and len(ancillary[0][2]) == _TIMESPEC.size:
-                seconds, nanoseconds = _TIMESPEC.unpack(ancillary[0][2])
-                received_ns = seconds * 1_000_000_000 + nanoseconds
-            else:
-                received_ns = time.time_ns()
-            datagrams.append(Datagram(payload, peers.get(address) or self._add_peer(address), received_ns))
-        self._read += len(datagrams)
+            for payload, address, received_ns in messages:
+                peer = peers.get(address) or self._add_peer(address)
+                datagrams.append(Datagram(payload, peer, received_ns or time.time_ns()))
+            if len(datagrams) >= limit:
+                break
+        self._datagrams_read += len(datagrams)
+        if len(datagrams) >= _BURST and not self._reads_bursts:
+            self._read_bursts()
         return datagrams
 
-    def _add_peer(self, address: tuple[str | int, ...]) -> Peer:
+    def _read_one(self, _limit: int) -> tuple[tuple[bytes, _Address, int]]:
+        payload, ancillary, _flags, address = self._socket.recvmsg(MAX_DATAGRAM_BYTES, _ANCILLARY_BYTES)
+        received_ns = 0
+        # Nothing but the time was asked for; its level and kind need not be compared.
+        if self._has_timestamps and ancillary and len(ancillary[0][2]) == _TIMESPEC.size:
+            seconds, nanoseconds = _TIMESPEC.unpack(ancillary[0][2])
+            received_ns = seconds * 1_000_000_000 + nanoseconds
+        return ((payload, address, received_ns),)
+
+    def _read_bursts(self) -> None:
+        """Read many datagrams at once from now on, where the system can."""
+        self._reads_bursts = True
+        if reader := BurstReader.open(self._socket) if _ON_LINUX else None:
+            self._read = reader.read
+
+    def _add_peer(self, address: _Address) -> Peer:
         if len(self._peers) >= _MAX_PEERS:
             self._peers.clear()
-        peer = self._peers[address] = Peer(str(address[0]), int(address[1]))
+        host, port = host_and_port(address) if isinstance(address, bytes) else address[:2]
+        peer = self._peers[address] = Peer(str(host), int(port))
         return peer
 
     def close(self) -> None:
