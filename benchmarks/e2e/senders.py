@@ -54,7 +54,9 @@ def _send(datagrams: Sequence[Datagram], address: tuple[str, int], *, start: flo
     """Send all datagrams, each slice of time at once."""
     while (wait := start - time.monotonic()) > 0:
         time.sleep(wait)
-    began_ms = int(time.time() * 1000)
+    # A datagram is up to a slice late. An SDK reads the end of a call after it has sent its last attempt, so that no
+    # attempt may be received after that.
+    began_ms = int((time.time() + _SLICE_SECONDS) * 1000)
     sockets: dict[tuple[int, int, int], socket.socket] = {}
     late_seconds = 0.0
     now = 0.0
