@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from benchmarks.e2e.programs import CsmOtel, Limit, Plain
 from benchmarks.e2e.search import RESOLUTION, highest
@@ -25,49 +25,65 @@ _CPU_SECONDS = 2.0
 _RATES = (1_000, 10_000)
 
 
+class _Searched(NamedTuple):
+    program: Program
+    guess: float
+    """Datagrams a second, for the first search."""
+    workload: str = "mixed"
+
+    @property
+    def name(self) -> str:
+        return self.program.name if self.workload == "mixed" else f"{self.program.name}, {self.workload}"
+
+    @property
+    def baseline(self) -> str:
+        return self._replace(program=Plain(self.program.protocol)).name
+
+
 def sustained(runs: int, progress: Callable[[str], None]) -> list[Row]:
     """Search the highest rate of each program, all programs in each run."""
-    programs: list[tuple[Program, float]] = [
-        (Plain("http"), 16_000.0),
-        (CsmOtel("http"), 12_000.0),
-        (Plain("grpc"), 16_000.0),
-        (CsmOtel("grpc"), 12_000.0),
-        (Limit("http"), _MOST_PER_SECOND),
+    searched = [
+        _Searched(Plain("http"), 16_000.0),
+        _Searched(CsmOtel("http"), 20_000.0),
+        _Searched(Plain("grpc"), 16_000.0),
+        _Searched(CsmOtel("grpc"), 20_000.0),
+        _Searched(Plain("http"), 16_000.0, "sequential"),
+        _Searched(CsmOtel("http"), 24_000.0, "sequential"),
+        _Searched(Limit("http"), _MOST_PER_SECOND),
     ]
-    found: dict[str, list[float]] = {program.name: [] for program, _ in programs}
+    found: dict[str, list[float]] = {one.name: [] for one in searched}
     faults: dict[str, str] = {}
     for run in range(runs):
-        for program, guess in programs:
-            before = found[program.name]
-            known = statistics.median(before) if any(before) else guess
+        for one in searched:
+            before = found[one.name]
+            known = statistics.median(before) if any(before) else one.guess
 
-            def is_sustained(rate: float, program: Program = program, run: int = run) -> bool:
-                fault = _fault(program, rate, run, progress)
+            def is_sustained(rate: float, one: _Searched = one, run: int = run) -> bool:
+                fault = _fault(one, rate, run, progress)
                 if fault:
-                    faults[program.name] = fault
+                    faults[one.name] = fault
                 return not fault
 
             step = RESOLUTION if any(before) else _FIRST_STEP
             before.append(highest(is_sustained, guess=known, step=step, most=_MOST_PER_SECOND))
     rows: dict[str, Row] = {}
-    for program, _ in programs:
-        baseline = rows.get(f"plain, {program.protocol}")
-        note = f"beyond it: {faults.get(program.name, 'no sender is that fast')}"
-        rows[program.name] = Row.beside(
-            "sustained", program.name, "datagrams/s", found[program.name], baseline=baseline, note=note
+    for one in searched:
+        note = f"beyond it: {faults.get(one.name, 'no sender is that fast')}"
+        rows[one.name] = Row.beside(
+            "sustained", one.name, "datagrams/s", found[one.name], baseline=rows.get(one.baseline), note=note
         )
     return list(rows.values())
 
 
-def _fault(program: Program, rate: float, run: int, progress: Callable[[str], None]) -> str:
+def _fault(searched: _Searched, rate: float, run: int, progress: Callable[[str], None]) -> str:
     """Return why a program does not sustain a rate; one that nearly does gets a second try, as others disturb it."""
     fault = ""
     for _ in range(_TRIALS):
-        one = trial(program, per_second=rate, seconds=_SEARCH_SECONDS, seed=run)
+        one = trial(searched.program, per_second=rate, seconds=_SEARCH_SECONDS, workload=searched.workload, seed=run)
         seen = one.observed
         fault = seen.fault()
         progress(
-            f"{program.name}: {rate:,.0f}/s {fault or 'sustained'}, {one.lost:,} of {seen.sent:,} lost, "
+            f"{searched.name}: {rate:,.0f}/s {fault or 'sustained'}, {one.lost:,} of {seen.sent:,} lost, "
             f"senders {seen.late_seconds * 1000:.0f} ms behind at most"
         )
         if not fault or one.lost > seen.sent * _CLEAR_SHARE:
