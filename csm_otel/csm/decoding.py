@@ -38,6 +38,7 @@ _CALL = "ApiCall"
 _TYPES = frozenset({_CALL, "ApiCallAttempt"})
 _MAX_TEXT_CHARS = 2048  # SDKs cut at 512; whatever sends more is not one of them
 _NO_LATENCIES = (None,) * 6
+_NO_FAILURE = (None, None)
 
 # An access key id is a prefix and base32; the first six bytes of that hold the account.
 _KEY_ID_PREFIXES = ("AKIA", "ASIA")
@@ -74,7 +75,7 @@ def decode(payload: bytes) -> Decoded:
         return _decode_lenient(payload)
     redactor = ValueRedactor(wire.AccessKey, wire.SessionToken)
     event = _event(wire, payload, len(payload), redactor, _remembered_identity(wire, redactor))
-    return Decoded([event], (), int(_is_other_version(wire)))
+    return Decoded([event], (), 0 if wire.Version == _WIRE_VERSION else int(_is_other_version(wire)))
 
 
 def account_of(access_key_id: str) -> str | None:
@@ -220,9 +221,11 @@ def _event(
             timed_out=_flag(wire.ApiCallTimeout),
             request_id=request_id,
         )
-        aws = _failure(wire.FinalAwsException, wire.FinalAwsExceptionMessage, redactor)
-        sdk = _failure(wire.FinalSdkException, wire.FinalSdkExceptionMessage, redactor)
-        return replace(call, aws_exception=aws, sdk_exception=sdk) if aws or sdk else call
+        aws = wire.FinalAwsException, wire.FinalAwsExceptionMessage
+        sdk = wire.FinalSdkException, wire.FinalSdkExceptionMessage
+        if aws == sdk == _NO_FAILURE:
+            return call
+        return replace(call, aws_exception=_failure(*aws, redactor), sdk_exception=_failure(*sdk, redactor))
     attempt = ApiCallAttempt(
         dialect=dialect,
         service=service,
@@ -237,19 +240,19 @@ def _event(
         size_bytes=size_bytes,
         fqdn=fqdn,
         request_id=request_id or _request_id(wire.XAmzRequestId, redactor, spares_hex=spares_hex),
-        extended_request_id=_text(wire.XAmzId2, redactor),
+        extended_request_id=_text(wire.XAmzId2, redactor) if wire.XAmzId2 else None,
         latencies=_latencies(wire),
     )
-    aws = _failure(wire.AwsException, wire.AwsExceptionMessage, redactor)
-    sdk = _failure(wire.SdkException, wire.SdkExceptionMessage, redactor)
+    aws = wire.AwsException, wire.AwsExceptionMessage
+    sdk = wire.SdkException, wire.SdkExceptionMessage
     # Ruby always writes these keys, with nulls when an attempt failed before there was a request
     not_sent = wire.Timestamp is None and wire.AttemptLatency is None and "Timestamp" in _keys(keys)
-    if not (aws or sdk or not_sent or wire.DestinationIp or wire.ConnectionReused is not None):
+    if aws == sdk == _NO_FAILURE and not (not_sent or wire.DestinationIp or wire.ConnectionReused is not None):
         return attempt
     return replace(
         attempt,
-        aws_exception=aws,
-        sdk_exception=sdk,
+        aws_exception=_failure(*aws, redactor),
+        sdk_exception=_failure(*sdk, redactor),
         destination_ip=_text(wire.DestinationIp, redactor),
         connection_reused=_flag(wire.ConnectionReused),
         not_sent=not_sent,
@@ -262,8 +265,8 @@ def _keys(keys: bytes | Sequence[str]) -> Sequence[str]:
 
 
 def _request_id(value: str | None, redactor: ValueRedactor, *, spares_hex: bool) -> str | None:
-    if spares_hex and value and len(value) <= _MAX_TEXT_CHARS and not value.strip(HEX_AND_DASHES):
-        return value
+    if not value or (spares_hex and len(value) <= _MAX_TEXT_CHARS and not value.strip(HEX_AND_DASHES)):
+        return value or None
     return _text(value, redactor)
 
 

@@ -41,13 +41,13 @@ In = TypeVar("In")
 Out = TypeVar("Out")
 
 _BUDGET = {
-    "decode an attempt": 12,
-    "decode a call": 13,
+    "decode an attempt": 8,
+    "decode a call": 9,
     "correlate an attempt": 13,
     "correlate a call, and release it": 31,
     "map a call with its attempt": 29,
     "encode a call with its attempt": 4,
-    "all of the pipeline, a call with its attempt": 124,
+    "all of the pipeline, a call with its attempt": 116,
 }
 
 _CALLS = 100
