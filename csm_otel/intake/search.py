@@ -19,10 +19,8 @@ if TYPE_CHECKING:
     from csm_otel.csm.events import Origin, Peer
     from csm_otel.intake.glances import Holder
 
-# The pause before a scan grows with the number of scans within the last second: several scripts that start at once
-# are found at once, and eleven scans take at least (1 + 2 + ... + 10) * 0.02 = 1.1 s.
-_SCAN_PAUSE_SECONDS = 0.02
-_SCAN_WINDOW_SECONDS = 1.0
+_PACE_WINDOW_SECONDS = 1.0
+_SCAN_STEP_SECONDS = 0.02  # so at most ten scans a second
 _LIKELY_PROCESSES = 16
 _LATEST_PIDS = 32
 
@@ -35,26 +33,31 @@ class LookupRequest(NamedTuple):
     """What `Glances` has found already; it may share the socket with an older process."""
 
 
-class ScanPace:
-    """Spaces out scans of all processes: at most ten a second, in a row that gets slower. Time is an argument."""
+class Pace:
+    """Spaces out what is repeated: each pause is a step longer for each time within the last second.
 
-    def __init__(self) -> None:
-        """Let the first scan be due at once."""
-        self._scans: deque[float] = deque()
+    So what comes after a rest is done at once, and what comes all the time a few times a second: with a step of 0.02 s
+    ten times, as (1 + 2 + ... + 10) * 0.02 s are 1.1 s. Time is an argument.
+    """
 
-    def next_scan(self) -> float:
-        """Return the monotonic second from which a scan is due."""
-        return self._scans[-1] + _SCAN_PAUSE_SECONDS * len(self._scans) if self._scans else 0.0
+    def __init__(self, *, step_seconds: float) -> None:
+        """Let the first time be due at once."""
+        self._step_seconds = step_seconds
+        self._times: deque[float] = deque()
+
+    def next_due(self) -> float:
+        """Return the monotonic second from which the next time is due."""
+        return self._times[-1] + self._step_seconds * len(self._times) if self._times else 0.0
 
     def is_due(self, *, now: float) -> bool:
-        """Return whether a scan is due."""
-        while self._scans and now - self._scans[0] >= _SCAN_WINDOW_SECONDS:
-            self._scans.popleft()
-        return now >= self.next_scan()
+        """Return whether the next time is due."""
+        while self._times and now - self._times[0] >= _PACE_WINDOW_SECONDS:
+            self._times.popleft()
+        return now >= self.next_due()
 
     def add(self, *, now: float) -> None:
-        """Record a scan."""
-        self._scans.append(now)
+        """Record that it was done."""
+        self._times.append(now)
 
 
 class Search:
@@ -64,7 +67,7 @@ class Search:
         """Call ``found`` with each peer that was requested, its socket's inode and its process, or else ``failed``."""
         self._found = found
         self._failed = failed
-        self._pace = ScanPace()
+        self._scans = Pace(step_seconds=_SCAN_STEP_SECONDS)
         self._likely: deque[int] = deque(maxlen=_LIKELY_PROCESSES)
         self._peers: dict[int, list[Peer]] = {}
         """Those that wait for a scan, by the inodes of their sockets."""
@@ -88,13 +91,13 @@ class Search:
 
     def next_scan(self) -> float | None:
         """Return the monotonic second from which a scan is due, or None while nothing waits for one."""
-        return self._pace.next_scan() if self._peers else None
+        return self._scans.next_due() if self._peers else None
 
     def scan_if_due(self, *, now: float) -> None:
         """Scan all processes for the peers that wait for it; each is answered then."""
-        if not self._peers or not self._pace.is_due(now=now):
+        if not self._peers or not self._scans.is_due(now=now):
             return
-        self._pace.add(now=now)
+        self._scans.add(now=now)
         find_holders(list(self._peers), newest_first(), self._resolve)
         for peers in self._peers.values():
             for peer in peers:

@@ -15,7 +15,7 @@ from csm_otel.csm.events import Peer
 from csm_otel.intake import search as search_module
 from csm_otel.intake.glances import Holder
 from csm_otel.intake.procfs.process import describe
-from csm_otel.intake.search import LookupRequest, ScanPace, Search
+from csm_otel.intake.search import LookupRequest, Pace, Search
 
 if TYPE_CHECKING:
     from csm_otel.csm.events import Origin
@@ -50,37 +50,37 @@ def no_scan() -> list[int]:
     pytest.fail("all processes were scanned")
 
 
-def test_scans_are_paced() -> None:
-    """The first scan is due at once; the pauses grow, so that no second has more than ten of them."""
-    pace = ScanPace()
-    scans = []
+def test_pauses_grow() -> None:
+    """The first time is due at once; the pauses grow, so that no second has more than ten times."""
+    pace = Pace(step_seconds=0.02)
+    times = []
     for step in range(5000):
         now = 100.0 + step / 1000
         if pace.is_due(now=now):
             pace.add(now=now)
-            scans.append(now)
+            times.append(now)
 
-    assert scans[0] == pytest.approx(100.0)
-    assert [round(later - earlier, 3) for earlier, later in pairwise(scans[:5])] == pytest.approx(
+    assert times[0] == pytest.approx(100.0)
+    assert [round(later - earlier, 3) for earlier, later in pairwise(times[:5])] == pytest.approx(
         [0.02, 0.04, 0.06, 0.08], abs=0.0011
     )
-    assert all(later - earlier >= 1 for earlier, later in zip(scans, scans[10:], strict=False))
-    assert len(scans) > 30
+    assert all(later - earlier >= 1 for earlier, later in zip(times, times[10:], strict=False))
+    assert len(times) > 30
 
 
-def test_a_pause_ends_the_row() -> None:
-    """After a second without scans the next is due at once, and the pause after it is a short one again."""
-    pace = ScanPace()
+def test_a_rest_ends_the_row() -> None:
+    """After a second of rest the next time is due at once, and the pause after it is a short one again."""
+    pace = Pace(step_seconds=0.02)
     for now in (0.0, 0.1, 0.2, 0.3):
         assert pace.is_due(now=now)
         pace.add(now=now)
-    assert pace.next_scan() == pytest.approx(0.38)
+    assert pace.next_due() == pytest.approx(0.38)
     assert not pace.is_due(now=0.37)
 
     assert pace.is_due(now=1.3)
     pace.add(now=1.3)
 
-    assert pace.next_scan() == pytest.approx(1.32)
+    assert pace.next_due() == pytest.approx(1.32)
 
 
 @on_linux
