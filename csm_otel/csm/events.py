@@ -64,7 +64,15 @@ class Peer(NamedTuple):
         return self.host.startswith("127.") or self.host == "::1"
 
 
-class Origin(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+class Origin(
+    msgspec.Struct,
+    frozen=True,
+    kw_only=True,
+    omit_defaults=True,
+    forbid_unknown_fields=True,
+    gc=False,
+    cache_hash=True,  # it is part of the key of each span
+):
     """The process behind a peer."""
 
     pid: _Count
