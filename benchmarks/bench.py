@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmarks import concurrency, instructions, stages
-from benchmarks.e2e import capacity, latency, loss, replayed, sustained, threads, watched
+from benchmarks.e2e import capacity, latency, loss, replayed, steps, sustained, threads, watched
 from benchmarks.e2e.table import as_json, heading, line, section_line
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ _SECTIONS: dict[str, tuple[str, Callable[[int, Callable[[str], None]], list[Row]
     "sink": ("what the back end of the next sections takes", capacity.sink),
     "sustained": ("the highest rate without loss or backlog, beside the plain bridge", sustained.sustained),
     "cpu": ("processor time and memory at fixed rates, beside the plain bridge", sustained.cpu),
+    "steps": ("where the processor time of csm-otel goes, each step without those within it", steps.steps),
     "loss": ("what is lost beyond the sustained rate", loss.loss),
     "threads": ("csm-otel by the concurrency of one sender, beside one thread", threads.threads),
     "latency": ("from the end of a call until its arrival at the back end", latency.latency),

@@ -145,6 +145,23 @@ class CsmOtel(Program):
             yield _Served(daemon)
 
 
+class SteppedCsmOtel(CsmOtel):
+    """The same over HTTP, with its steps timed."""
+
+    def __init__(self, file: Path) -> None:
+        """Write the times to a file, see `benchmarks.e2e.stepped`."""
+        super().__init__("http")
+        self._file = file
+
+    @contextmanager
+    def running(self, endpoint: str) -> Generator[Daemon]:
+        """Run it until the block ends."""
+        env = {**self.variables(endpoint), "PYTHONPATH": _PATH}
+        command = (sys.executable, "-m", "benchmarks.e2e.stepped", self._file)
+        with serving("--drain-seconds", _NO_DEADLINE_SECONDS, env=env, command=command) as daemon:
+            yield _Served(daemon)
+
+
 class _Served(Daemon):
     def __init__(self, serving: Any) -> None:
         self._serving = serving

@@ -113,17 +113,21 @@ class Serving:
 
 @contextlib.contextmanager
 def serving(
-    *flags: str | Path, env: Mapping[str, str], under: Sequence[str] = (), stdout: Path | None = None
+    *flags: str | Path,
+    env: Mapping[str, str],
+    under: Sequence[str] = (),
+    stdout: Path | None = None,
+    command: Sequence[str | Path] = CSM_OTEL,
 ) -> Generator[Serving]:
     """Run ``csm-otel serve`` on a free port until the block ends, under another program if one is given.
 
-    Its stdout goes to the file ``stdout`` if one is given.
+    Its stdout goes to the file ``stdout`` if one is given; ``command`` is another way to run csm-otel.
     """
     if "--port" not in flags:
         flags = ("--port", "0", *flags)
     with as_from_a_terminal(), stdout.open("wb") if stdout else contextlib.nullcontext() as file:
         process = subprocess.Popen(
-            [*under, *CSM_OTEL, "serve", *map(str, flags)],
+            [*under, *map(str, command), "serve", *map(str, flags)],
             env=env,
             stderr=subprocess.PIPE,
             stdout=file or subprocess.PIPE,
