@@ -19,6 +19,7 @@ from csm_otel.csm.events import ApiCallAttempt, Dialect, Peer
 from csm_otel.csm.times import NS_PER_MS
 
 if TYPE_CHECKING:
+    from csm_otel.correlation.assignment import PendingCall
     from csm_otel.correlation.backoffs import Learner
     from csm_otel.correlation.released import Observed
     from csm_otel.csm.events import ApiCall
@@ -151,6 +152,11 @@ class _SearchingGroup(Group):
 
     def certain_call(self, attempt: Observed[ApiCallAttempt]) -> None:
         """Return None likewise."""
+
+    def _assign(self, pending: PendingCall) -> None:
+        """Search, even where that was in vain before and nothing has changed."""
+        pending.searched = -1
+        super()._assign(pending)
 
 
 class _SearchingGroups(list[Group]):  # ruff: ignore[subclass-builtin] - only these methods are used

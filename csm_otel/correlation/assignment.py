@@ -33,7 +33,21 @@ def is_plausible(cost: float, attempts: int) -> bool:
 class PendingCall:
     """A pending call, its candidates, and the one of them that it is assigned."""
 
-    __slots__ = ("ambiguous", "assigned", "call", "candidates", "expected", "extra", "key", "rest", "waits", "wanted")
+    __slots__ = (
+        "ambiguous",
+        "assigned",
+        "call",
+        "candidates",
+        "changed",
+        "examined",
+        "expected",
+        "extra",
+        "key",
+        "rest",
+        "searched",
+        "waits",
+        "wanted",
+    )
 
     def __init__(self, key: int, call: Observed[ApiCall], *, waits: bool) -> None:
         """Start without candidates; with ``waits``, attempts that are missing may still arrive."""
@@ -52,6 +66,12 @@ class PendingCall:
         self.extra: list[int] = []
         """Attempts that the call has beside those it counts, in order of arrival."""
         self.ambiguous = False
+        self.changed = 0
+        """When its candidates or its attempts last changed, as the number of changes in its group until then."""
+        self.searched = -1
+        """When a search last found no attempts for it, likewise; one that ran out of steps does not count."""
+        self.examined: dict[int, PendingCall] = {}
+        """The calls on which that depended, by key."""
 
     @property
     def missing(self) -> int:
@@ -66,9 +86,18 @@ class PendingCall:
             return True
         return not is_plausible(self.assigned.cost - MISSING_COST * missing, len(self.assigned.attempts))
 
+    @property
+    def cannot_improve(self) -> bool:
+        """Whether a search would again find no attempts for it: nothing that the last one examined has changed."""
+        searched = self.searched
+        return self.changed <= searched and all(other.changed <= searched for other in self.examined.values())
+
     def min_cost_without(self, attempts: frozenset[int]) -> float:
         """Return the cost of its cheapest candidate with none of these attempts."""
-        return next(chain.cost for chain in self.candidates if attempts.isdisjoint(chain.attempts))
+        for chain in self.candidates:
+            if attempts.isdisjoint(chain.attempts):
+                break
+        return chain.cost
 
 
 class Path(NamedTuple):
@@ -103,6 +132,9 @@ class Assignment:
         self.extras: set[int] = set()
         """The attempts that are assigned to a call which does not count them."""
         self._steps = 0
+        self._changes = 0  # noted so far
+        self._examined: dict[int, PendingCall] = {}
+        """The calls that own attempts of the candidates that the last search examined, by key."""
 
     def owner_of(self, attempt: int) -> PendingCall | None:
         """Return the call that an attempt is assigned to, or None."""
@@ -123,7 +155,17 @@ class Assignment:
         """Return how to assign a call its attempts, displacing other calls where that lowers the total cost."""
         self.unassign(pending)
         pending.assigned = empty = pending.candidates[-1]
-        return self._search(pending, limit=empty.cost) or Path(empty.cost, ((pending, empty),))
+        path = self._search(pending, limit=empty.cost)
+        if path:
+            return path
+        if self._steps:
+            pending.searched, pending.examined = self._changes, self._examined
+        return Path(empty.cost, ((pending, empty),))
+
+    def note_change(self, pending: PendingCall) -> None:
+        """Note that the candidates or the attempts of a call have changed."""
+        self._changes += 1
+        pending.changed = self._changes
 
     def check_ambiguity(self, pending: PendingCall) -> None:
         """Mark a call ambiguous, and the calls that would change with it, if another assignment costs little more.
@@ -144,16 +186,20 @@ class Assignment:
             self.unassign(pending)
         for pending, chain in path.changes:
             pending.assigned = chain
+            if chain.attempts:
+                self.note_change(pending)
             self._owners.update(dict.fromkeys(chain.attempts, pending))
 
     def add_extra(self, pending: PendingCall, attempt: int) -> None:
         """Assign a call an attempt that it does not count."""
+        self.note_change(pending)
         pending.extra.append(attempt)
         self.extras.add(attempt)
         self._owners[attempt] = pending
 
     def remove_extra(self, pending: PendingCall, attempt: int) -> None:
         """Release an attempt that a call does not count."""
+        self.note_change(pending)
         pending.extra.remove(attempt)
         self.extras.remove(attempt)
         del self._owners[attempt]
@@ -161,17 +207,22 @@ class Assignment:
     def remove(self, pending: PendingCall) -> None:
         """Release all attempts of a call that leaves."""
         self.unassign(pending)
+        self.note_change(pending)
+        pending.examined = {}  # else the calls that left would keep each other in memory
         for attempt in pending.extra:
             self.extras.remove(attempt)
             del self._owners[attempt]
 
     def unassign(self, pending: PendingCall) -> None:
         """Release the attempts of a call, without changing which chain is its assigned one."""
+        if pending.assigned.attempts:
+            self.note_change(pending)
         for attempt in pending.assigned.attempts:
             self._owners.pop(attempt, None)
 
     def _search(self, pending: PendingCall, *, limit: float, instead_of: Chain | None = None) -> Path | None:
         self._steps = _MAX_STEPS
+        self._examined = {}
         return self._cheapest_path(pending, limit, _Visited(), instead_of)
 
     def _cheapest_path(
@@ -187,13 +238,16 @@ class Assignment:
             owners = self._displaced_owners(pending, chain, visited)
             if owners is None or (instead_of and self._are_equivalent(chain, instead_of)):
                 continue
-            lower_bound = chain.cost
-            if owners:
-                used = visited.attempts.union(chain.attempts)
-                lower_bound += sum(owner.min_cost_without(used) - owner.assigned.cost for owner in owners)
-            options.append((lower_bound, len(options), chain, owners))
             if not owners:
+                if not options:
+                    return Path(chain.cost, ((pending, chain),))
+                options.append((chain.cost, len(options), chain, owners))
                 break  # the rest costs more even before any displacement
+            used = visited.attempts.union(chain.attempts)
+            increase = 0.0
+            for owner in owners:
+                increase += owner.min_cost_without(used) - owner.assigned.cost
+            options.append((chain.cost + increase, len(options), chain, owners))
         for lower_bound, _, chain, owners in sorted(options):
             if lower_bound >= limit:
                 break
@@ -204,21 +258,33 @@ class Assignment:
 
     def _displaced_owners(self, pending: PendingCall, chain: Chain, visited: _Visited) -> list[PendingCall] | None:
         """Return the other calls that own attempts of a chain, or None if it is not available."""
-        owners: dict[int, PendingCall] = {}
+        displaced: list[PendingCall] = []
         for attempt in chain.attempts:
-            if attempt in visited.attempts or attempt in self.extras or attempt not in self._attempts:
+            if attempt in visited.attempts:
                 return None
-            owner = self._owners.get(attempt, pending)
-            if owner is not pending and owner.key not in visited.calls:
-                owners[owner.key] = owner
-        return list(owners.values()) if visited.depth or not owners else None
+            owner = self._owners.get(attempt)
+            if owner is None:
+                if attempt not in self._attempts:
+                    return None
+                continue
+            if attempt in self.extras:
+                self._examined[owner.key] = owner
+                return None
+            if owner is not pending and owner.key not in visited.calls and owner not in displaced:
+                self._examined[owner.key] = owner
+                if not visited.depth:
+                    return None
+                displaced.append(owner)
+        return displaced
 
     def _displace(
         self, owners: list[PendingCall], pending: PendingCall, chain: Chain, limit: float, visited: _Visited
     ) -> Path | None:
         """Return the path that assigns a call a chain and its owners other ones, or None if it reaches ``limit``."""
-        cost = chain.cost - sum(owner.assigned.cost for owner in owners)
         changes: tuple[tuple[PendingCall, Chain], ...] = ((pending, chain),)
+        if not owners:
+            return Path(chain.cost, changes)
+        cost = chain.cost - sum(owner.assigned.cost for owner in owners)
         visited = _Visited(
             visited.attempts.union(chain.attempts),
             visited.calls.union((pending.key, *(owner.key for owner in owners))),
@@ -230,7 +296,8 @@ class Assignment:
                 return None
             cost += path.cost
             changes += path.changes
-            visited = visited.after(path)
+            if owner is not owners[-1]:
+                visited = visited.after(path)
         return Path(cost, changes) if cost < limit else None
 
     def _are_equivalent(self, first: Chain, second: Chain) -> bool:

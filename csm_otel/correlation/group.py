@@ -270,6 +270,8 @@ class Group:
 
     def _assign(self, pending: PendingCall) -> None:
         """Assign a call its attempts; where others would be displaced, with more candidates for all of them."""
+        if pending.cannot_improve:
+            return
         path = self._assignment.cheapest_path(pending)
         # not any(): it would stop at the first of them that has more
         if len(path.changes) > 1 and sum(self._choose_again(changed) for changed, _ in path.changes):
@@ -341,7 +343,10 @@ class Group:
         return [other for key in sorted(keys - {pending.key}) if (other := self._calls[key]).missing]
 
     def _set_candidates(self, pending: PendingCall, candidates: list[Chain]) -> None:
+        if candidates == pending.candidates:
+            return
         self._clear_candidates(pending)
+        self._assignment.note_change(pending)
         pending.candidates = candidates
         pending.wanted = {attempt for chain in candidates for attempt in chain.attempts}
         for attempt in pending.wanted:
