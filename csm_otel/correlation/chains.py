@@ -127,11 +127,12 @@ def _longer_chains(
         (last.cost + first.cost, place * _MAX_PAIRS + number, first, last)
         for place, last in enumerate(lasts)
         for number, first in enumerate(firsts, start=1)
+        if first.attempts != last.attempts
     ]
-    least = 0.0
+    least = None
     for cost, place, first, last in sorted(pairs):
         if found.complete:
-            least = least or _least_cost_of_retries(expected, backoffs)
+            least = _least_cost_of_retries(expected, backoffs) if least is None else least
             if cost + least > found.limit:
                 break  # whatever is between them costs too much
         found.add(place, _connect(first, last, eligible, retried, expected))
@@ -160,6 +161,8 @@ class _Found:
         self._costs: list[float] = []
         self.complete = False
         """Whether one of them has as many attempts as are expected."""
+        self.limit = 0.0
+        """The cost above which no other chain is among the cheapest."""
 
     def add(self, place: int, chains: Iterable[Chain]) -> None:
         """Add chains; of those with equal costs, the ones with the lowest place are preferred."""
@@ -167,14 +170,9 @@ class _Found:
             self._chains.append((place, chain))
             insort(self._costs, chain.cost)
             self.complete = self.complete or len(chain.attempts) == self._expected
-
-    @property
-    def limit(self) -> float:
-        """The cost above which no other chain is among the cheapest."""
-        limit = self._costs[0] + _MAX_EXCESS_COST + _ROUNDING
-        return (
-            min(limit, self._costs[_MAX_CANDIDATES - 1] + _ROUNDING) if len(self._costs) >= _MAX_CANDIDATES else limit
-        )
+            self.limit = self._costs[0] + _MAX_EXCESS_COST + _ROUNDING
+            if len(self._costs) >= _MAX_CANDIDATES:
+                self.limit = min(self.limit, self._costs[_MAX_CANDIDATES - 1] + _ROUNDING)
 
     def chains(self) -> list[Chain]:
         """Return all chains."""
@@ -184,8 +182,6 @@ class _Found:
 def _connect(first: Chain, last: Chain, eligible: Attempts, retried: _Retried, expected: int) -> Iterable[Chain]:
     """Yield the chains from a first attempt to a last one, with up to all of the other expected ones in between."""
     (key,) = first.attempts
-    if key in last.attempts:
-        return
     beam = [last]
     for room in range(expected - 2, -1, -1):
         number = room + 1  # of the attempt before the tails in the beam, if none is missing before it
@@ -205,9 +201,9 @@ def _connect(first: Chain, last: Chain, eligible: Attempts, retried: _Retried, e
                 if (cost := retried.link_cost(middle, tail.attempts, number)) is not None
                 and (ahead := _cost_ahead(key, middle, room, retried)) is not None
             ]
-        beam = [tail for _, tail in nsmallest(_narrowed(_BEAM_WIDTH, expected, len(retried.keys)), longer)]
-        if not beam:
+        if not longer:
             return
+        beam = [tail for _, tail in nsmallest(retried.beam_width, longer)]
 
 
 def _cost_ahead(first: int, middle: int, room: int, retried: _Retried) -> float | None:
@@ -245,6 +241,7 @@ class _Retried:
             (over_ns(attempt), key) for key, attempt in eligible.items() if may_be_retried(attempt.event)
         )
         self.keys = [key for _, key in self._over]
+        self.beam_width = _narrowed(_BEAM_WIDTH, expected, len(self.keys))
         self._max_predecessors = _narrowed(_MAX_PREDECESSORS, expected, len(self.keys))
 
     def between(self, first: int, tail: Chain) -> list[int]:
