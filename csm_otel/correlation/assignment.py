@@ -69,9 +69,9 @@ class PendingCall:
         self.changed = 0
         """When its candidates or its attempts last changed, as the number of changes in its group until then."""
         self.searched = -1
-        """When a search last found no attempts for it, likewise; one that ran out of steps does not count."""
-        self.examined: dict[int, PendingCall] = {}
-        """The calls on which that depended, by key."""
+        """When a search last found no attempts for it, likewise."""
+        self.examined: dict[int, PendingCall] | None = {}
+        """The calls on which that depended, by key; None if it ran out of steps."""
 
     @property
     def missing(self) -> int:
@@ -85,12 +85,6 @@ class PendingCall:
         if self.waits and missing > 0:
             return True
         return not is_plausible(self.assigned.cost - MISSING_COST * missing, len(self.assigned.attempts))
-
-    @property
-    def cannot_improve(self) -> bool:
-        """Whether a search would again find no attempts for it: nothing that the last one examined has changed."""
-        searched = self.searched
-        return self.changed <= searched and all(other.changed <= searched for other in self.examined.values())
 
     def min_cost_without(self, attempts: frozenset[int]) -> float:
         """Return the cost of its cheapest candidate with none of these attempts."""
@@ -158,9 +152,20 @@ class Assignment:
         path = self._search(pending, limit=empty.cost)
         if path:
             return path
-        if self._steps:
-            pending.searched, pending.examined = self._changes, self._examined
+        pending.searched = self._changes
+        pending.examined = self._examined if self._steps else None
         return Path(empty.cost, ((pending, empty),))
+
+    def is_in_vain(self, pending: PendingCall) -> bool:
+        """Whether a search would again find no attempts for a call: nothing that the last one examined has changed."""
+        searched, examined = pending.searched, pending.examined
+        if examined is None:  # with any change it would examine others before it runs out of steps
+            return searched == self._changes
+        return pending.changed <= searched and all(other.changed <= searched for other in examined.values())
+
+    def note_removal(self) -> None:
+        """Note that an attempt among the candidates of calls has left."""
+        self._changes += 1
 
     def note_change(self, pending: PendingCall) -> None:
         """Note that the candidates or the attempts of a call have changed."""

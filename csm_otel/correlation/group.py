@@ -226,6 +226,8 @@ class Group:
     def remove_attempt(self, key: int) -> Observed[ApiCallAttempt]:
         """Remove an attempt and return it."""
         self._resent.pop(key, None)
+        if key in self._competing:
+            self._assignment.note_removal()
         return self._attempts.remove(key)
 
     def _latest_waiting(self) -> list[PendingCall]:
@@ -270,7 +272,7 @@ class Group:
 
     def _assign(self, pending: PendingCall) -> None:
         """Assign a call its attempts; where others would be displaced, with more candidates for all of them."""
-        if pending.cannot_improve:
+        if self._assignment.is_in_vain(pending):
             return
         path = self._assignment.cheapest_path(pending)
         # not any(): it would stop at the first of them that has more
