@@ -36,6 +36,8 @@ class OriginFinder:
         self._glances = Glances()
         self._endings = Endings()
         self._ended: list[Ended] = []
+        self._requests: list[LookupRequest] = []
+        """Those of a burst; requested at once, since to wake the thread is to hand it the interpreter."""
         self._lookup = Lookup(capacity=MAX_SENDERS)
         self.is_available = is_available()
         if self.is_available:
@@ -46,7 +48,7 @@ class OriginFinder:
         return self._lookup.fileno()
 
     def note(self, event: Event, peer: Peer, *, received_ns: int, now: float) -> Peer:
-        """Return the peer in its current generation; the lookup of a new one begins.
+        """Return the peer in its current generation; the lookup of a new one begins with the next `poll`.
 
         ``received_ns`` is when the datagram was received, in epoch nanoseconds; ``now`` is monotonic seconds.
         """
@@ -57,7 +59,7 @@ class OriginFinder:
         current = self._table.current(peer, received_ns=received_ns, now=now)
         if current is None and self.is_available and peer.is_loopback:
             current = self._table.begin(peer, now=now)
-            self._lookup.request(LookupRequest(current, self._glances.glance(peer, now=now)))
+            self._requests.append(LookupRequest(current, self._glances.glance(peer, now=now)))
         return peer if current is None else current
 
     def origin_of(self, peer: Peer) -> Origin | None:
@@ -69,10 +71,13 @@ class OriginFinder:
         return self._table.is_resolving(peer) and self._lookup.is_alive
 
     def poll(self, *, now: float, is_drained: bool) -> None:
-        """Record lookup results and ended processes; `ended` returns the latter when they are due.
+        """Request lookups, and record results and ended processes; `ended` returns the latter when they are due.
 
         ``now`` is monotonic seconds; ``is_drained`` tells that the receive queue has just been empty.
         """
+        if self._requests:
+            self._lookup.request(*self._requests)
+            self._requests.clear()
         self._ended += self._endings.pop_due(now=now, is_drained=is_drained)
         self._pop_results(now)
 

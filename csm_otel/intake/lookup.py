@@ -70,9 +70,9 @@ class Lookup:
         """Whether there are results, at no cost."""
         return bool(self._results.items)
 
-    def request(self, request: LookupRequest) -> None:
-        """Request the lookup of a peer."""
-        self._requests.put(request)
+    def request(self, *requests: LookupRequest) -> None:
+        """Request the lookups of peers."""
+        self._requests.put(*requests)
 
     def pop_results(self) -> list[Resolution | Ended]:
         """Return the results since the last time, in order."""

@@ -63,10 +63,12 @@ class SelectableQueue(Generic[Item]):
         """Return a descriptor that is readable while there may be something to pop."""
         return self._waker.fileno()
 
-    def put(self, item: Item) -> None:
-        """Append an item."""
-        self.items.append(item)
-        self._waker.wake()
+    def put(self, *items: Item) -> None:
+        """Append items."""
+        self.items.extend(items)
+        # `pop_all` pops until there is none: for any that were there before, the thread is awake, or about to be.
+        if 0 < len(self.items) <= len(items):
+            self._waker.wake()
 
     def wake(self) -> None:
         """Make it readable until the next `pop_all`, for something else than an item."""
@@ -75,7 +77,10 @@ class SelectableQueue(Generic[Item]):
     def pop_all(self) -> list[Item]:
         """Return the items put since the last call, the oldest first."""
         self._waker.clear()
-        return [self.items.popleft() for _ in range(len(self.items))]
+        popped = []
+        while self.items:
+            popped.append(self.items.popleft())
+        return popped
 
     def close(self) -> None:
         """Close the descriptors; later items are kept, but wake no thread."""

@@ -451,6 +451,7 @@ def test_an_origin_found_by_the_deadline_is_used(monkeypatch: pytest.MonkeyPatch
         rig.bridge.pipeline.receive(Decoded([event]), peer=peer, received_ns=time.time_ns(), now=now)
         rig.bridge.pipeline.advance(now=now)
         assert rig.bridge.pipeline.origin_deadline() is not None
+        agent._origins.poll(now=now, is_drained=True)
         lookup = agent._origins._lookup
         wait_until(lambda: lookup.has_results)
     agent._release(now - 1)

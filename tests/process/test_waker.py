@@ -60,6 +60,22 @@ def test_a_queue() -> None:
     queue.close()
 
 
+def test_items_put_at_once() -> None:
+    """Several items are put like one; none, and any put while others wait, need no wake."""
+    queue: SelectableQueue[int] = SelectableQueue(capacity=3)
+    queue.put()
+    assert not is_awake(queue)
+    queue.put(1, 2)
+    assert is_awake(queue)
+    queue._waker.clear()
+    queue.put(3)
+    assert not is_awake(queue)
+    assert queue.pop_all() == [1, 2, 3]
+    queue.put(4, 5, 6, 7)
+    assert (is_awake(queue), queue.pop_all()) == (True, [5, 6, 7])
+    queue.close()
+
+
 def test_a_wake_without_an_item() -> None:
     """A queue can be made readable though it is empty, or full, until it is popped."""
     queue: SelectableQueue[int] = SelectableQueue(capacity=1)
