@@ -2,7 +2,8 @@
 
 An assignment problem in which a call is matched with a chain of attempts instead of a single one. A call is assigned
 its cheapest candidate. Where attempts of that belong to other calls, those are displaced to candidates of their own,
-which may displace further calls: a search for the cheapest augmenting path, with chains for edges.
+which may displace further calls: a search for the cheapest augmenting path, with chains for edges. A search in vain is
+not repeated before something on which it depended has changed: those are the long ones, and the most.
 """
 
 from __future__ import annotations

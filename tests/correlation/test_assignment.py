@@ -210,3 +210,45 @@ def test_may_improve(costs: Costs, expected: int, *, waits: bool, may_improve: b
     assignment_of().assign(pending)
 
     assert pending.may_improve is may_improve
+
+
+def test_a_search_in_vain_depends_on_the_calls_that_it_examined() -> None:
+    """A call without attempts is searched for again after a change of itself or an owner, not of another call."""
+    assignment = assignment_of()
+    owner, other, late = pending_call(0, {(0,): 1.0}), pending_call(1, {(1,): 1.0}), pending_call(2, {(0,): 2.0})
+    assert not assignment.is_in_vain(late)
+    for pending in (owner, other, late):
+        assignment.assign(pending)
+    assert assignment.is_in_vain(late)
+
+    assignment.note_change(other)
+    assert assignment.is_in_vain(late)
+
+    for changed in (owner, late):
+        assignment.note_change(changed)
+        assert not assignment.is_in_vain(late)
+        assignment.assign(late)
+        assert assignment.is_in_vain(late)
+
+    assignment.remove(owner)
+    assert not assignment.is_in_vain(late)
+    assignment.assign(late)
+    assert late.assigned.attempts == (0,)
+
+
+def test_a_search_that_is_cut_short_depends_on_everything() -> None:
+    """After a search that ran out of steps, any change or removal may let the next one get further."""
+    assignment = assignment_of()
+    owner, other, late = pending_call(0, {(0,): 1.0}), pending_call(1, {(1,): 1.0}), pending_call(2, {(0,): 2.0})
+    late.candidates = [Chain((0,), 2.0)] * 1000 + late.candidates
+    for pending in (owner, late):
+        assignment.assign(pending)
+    assert assignment.is_in_vain(late)
+
+    assignment.note_change(other)
+    assert not assignment.is_in_vain(late)
+    assignment.assign(late)
+    assert assignment.is_in_vain(late)
+
+    assignment.note_removal()
+    assert not assignment.is_in_vain(late)
