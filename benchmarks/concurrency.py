@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 PEER = Peer("127.0.0.1", 40_000)
 BASE_MS = 1_700_000_000_000
-CALLS = 3000  # a run, unless told otherwise
+CALLS = 3000  # a run, by default
 RUNS = 3
 GROUPS = (1, 100, 10_000)
 THREADS = (1, 8, 32, 512)

@@ -1,4 +1,4 @@
-"""The section ``loss``: what is lost at a rate above what is sustained, and whether it is told."""
+"""The section ``loss``: what is lost at a rate above what is sustained, and whether the program reports it."""
 
 from __future__ import annotations
 
@@ -46,6 +46,6 @@ def loss(runs: int, progress: Callable[[str], None]) -> list[Row]:
 
 def _told(trials: list[Trial]) -> str:
     if any(one.reported is None for one in trials):
-        return "not told"
+        return "not reported"
     wrong = [one for one in trials if one.reported != one.lost]
-    return f"told wrong in {len(wrong)} of {len(trials)}" if wrong else "told exactly"
+    return f"reported wrongly in {len(wrong)} of {len(trials)}" if wrong else "reported exactly"

@@ -1,4 +1,4 @@
-"""What Linux tells of another process and of a UDP port: processor time, memory, receive queue."""
+"""What Linux reports about another process and of a UDP port: processor time, memory, receive queue."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator
 
 BUFFER_BYTES = 4 * 1024 * 1024
-"""The receive buffer that all ask for unless told otherwise; csm-otel's default."""
+"""The receive buffer that all ask for by default; csm-otel's default."""
 SCHEDULE_DELAY_SECONDS = 0.5
 """How long a batch waits for more, for all: a run must not last much longer than its sending."""
 _END_SECONDS = 60.0

@@ -80,7 +80,7 @@ class Group:
         """Return the attempts with which a new call may leave at once, as in a `Match`; none if it may not.
 
         They are its only candidate, which no other call wants, and plausible. `add_call` would settle the call with
-        them, at a much greater cost.
+        them, at a much greater cost. Their backoffs are learnt, so that the call has to leave with them.
         """
         expected = 1 if call.event.attempt_count is None else call.event.attempt_count
         if is_sent_first(call) or self._resent:
@@ -103,7 +103,7 @@ class Group:
         return (only,) if only is not None and _is_plausible_alone(self._attempts[only], call) else ()
 
     def _only_chain(self, call: Observed[ApiCall]) -> tuple[int, ...]:
-        """Return all attempts as the chain of a call, if they are one in this order and in no other."""
+        """Return all attempts as the chain of a call, if they are one in this order and no other, and learn from it."""
         keys, attempts = zip(*sorted(self._attempts.items(), key=_start), strict=True)
         *retried, last = attempts
         are_usable = (

@@ -146,7 +146,7 @@ def may_precede(attempt: Observed[ApiCallAttempt], successor: Observed[ApiCallAt
 
 
 def over_ns(attempt: Observed[ApiCallAttempt]) -> int:
-    """Return when an attempt was over, as far as its dialect tells."""
+    """Return when an attempt was over, as far as its dialect shows it."""
     return attempt.match_start_ns if attempt.event.dialect in END_MAY_OVERRUN else attempt.match_end_ns
 
 

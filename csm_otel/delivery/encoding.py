@@ -45,7 +45,7 @@ _ERROR = b"\x18\x02"
 # Of an Event.
 _TIME = struct.Struct("<BQ").pack
 _DOUBLE = struct.Struct("<Bd").pack
-# Numbers 1 to 3, of messages whose fields are told apart by their names below.
+# Numbers 1 to 3, of messages whose fields are distinguished by their names below.
 _FIRST, _SECOND, _THIRD = b"\x0a", b"\x12", b"\x1a"
 
 

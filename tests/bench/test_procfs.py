@@ -1,4 +1,4 @@
-"""benchmarks/e2e/procfs.py: what Linux tells of a port."""
+"""benchmarks/e2e/procfs.py: what Linux reports about a port."""
 
 from __future__ import annotations
 

@@ -254,7 +254,7 @@ def test_the_limit_of_one_delivery_ends_no_later_one() -> None:
 
 
 def test_a_limit_that_is_shorter_than_the_one_before() -> None:
-    """The thread that waits for an earlier limit is told of one that comes sooner."""
+    """The thread that waits for an earlier limit is notified of one that comes sooner."""
     cutoff = Cutoff()
     with cutoff.within(FOREVER_SECONDS):
         pass

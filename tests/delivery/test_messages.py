@@ -27,7 +27,7 @@ pytestmark = pytest.mark.usefixtures("silence")
 
 @pytest.fixture
 def silence() -> Iterator[None]:
-    """Hide the log of the SDK, which tells of each attribute that it drops."""
+    """Hide the log of the SDK, which reports each attribute that it drops."""
     logging.disable(logging.CRITICAL)
     yield
     logging.disable(logging.NOTSET)

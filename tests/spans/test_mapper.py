@@ -553,7 +553,7 @@ def _is_event(payload: bytes) -> bool:
 
 
 def typed(span: SpanData) -> tuple[object, ...]:
-    """Return a span as values that tell 1 from True."""
+    """Return a span as values in which 1 and True differ."""
     attributes = [(name, type(value), value) for name, value in span.attributes.items()]
     events = [(event.name, event.time_ns, event.attributes) for event in span.events]
     times = (span.start_ns, span.end_ns)
