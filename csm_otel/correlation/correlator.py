@@ -199,6 +199,8 @@ class Correlator:
     def _receive_call(self, call: Observed[ApiCall], group_key: _GroupKey, group: Group, now: float) -> list[Released]:
         certain = group.certain_attempts(call)
         if certain:
+            if len(certain) > 1:
+                group.learn_from(call, certain)
             return [_complete(call, tuple([self._remove_attempt(attempt) for attempt in certain]))]
         key = self._next_key()
         deadline = now + self._limits.grace_seconds

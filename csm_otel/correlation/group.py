@@ -7,27 +7,26 @@ or is assigned one that hardly fits, and no attempt is without an owner: no late
 
 from __future__ import annotations
 
-from itertools import combinations, islice, pairwise
+from itertools import islice, pairwise
 from operator import attrgetter
 from typing import TYPE_CHECKING, NamedTuple
 
 from msgspec.structs import replace
 
-from csm_otel.correlation.assignment import Assignment, PendingCall, is_plausible
+from csm_otel.correlation.assignment import Assignment, PendingCall
+from csm_otel.correlation.certainty import MAX_CHAIN, is_certain, only_attempt, only_chain
 from csm_otel.correlation.chains import Chain, candidate_chains, with_attempt
-from csm_otel.correlation.evidence import CallCosts, RetryCosts, backoff_ms, is_close
+from csm_otel.correlation.evidence import CallCosts, backoff_ms
 from csm_otel.correlation.matching import (
     expected_attempts,
     fits,
     is_redirect,
     is_resent,
     is_sent_first,
-    is_within,
     may_be_last,
     may_be_resent,
     may_be_retried,
     may_precede,
-    window_of,
 )
 from csm_otel.correlation.pending import PendingAttempts
 from csm_otel.csm.events import ApiCall, Dialect
@@ -40,8 +39,6 @@ if TYPE_CHECKING:
     from csm_otel.csm.events import ApiCallAttempt
 
 _MAX_COMPONENT = 64  # calls; a larger component is never settled, its calls leave at their deadlines
-_MAX_ATTEMPTS_CHECKED = 32  # for a call that may leave at once
-_MAX_CERTAIN_ATTEMPTS = 4  # so many are plausible at a cost below that of a missing attempt, whatever it saves
 _MAX_WAITING_CHECKED = 32  # calls waiting for attempts that are checked for each new attempt
 _MAX_RESENT_CHECKED = 32  # of the attempts that a new call may not count: a network swaps neighbours
 _WITHOUT_MIDDLE = 2  # attempts of a call: a first and a last one
@@ -80,65 +77,38 @@ class Group:
         """Return the attempts with which a new call may leave at once, as in a `Match`; none if it may not.
 
         They are its only candidate, which no other call wants, and plausible. `add_call` would settle the call with
-        them, at a much greater cost. Their backoffs are learnt, so that the call has to leave with them.
+        them, at a much greater cost.
         """
+        attempts = self._attempts.by_key
         expected = 1 if call.event.attempt_count is None else call.event.attempt_count
-        if is_sent_first(call) or self._resent:
+        if self._resent or is_sent_first(call):
             return ()
         if expected == 1:
-            return self._only_attempt(call)
-        is_exact = 0 < expected == len(self._attempts) <= _MAX_CERTAIN_ATTEMPTS and not self._calls
-        return self._only_chain(call) if is_exact else ()
-
-    def _only_attempt(self, call: Observed[ApiCall]) -> tuple[int, ...]:
-        if len(self._attempts) > _MAX_ATTEMPTS_CHECKED:
+            only = only_attempt(call, attempts)
+            return () if only is None or only in self._competing or only in self._assignment.extras else (only,)
+        if self._calls or not 0 < expected == len(attempts) <= MAX_CHAIN:
             return ()
-        window = window_of(call)
-        only = None
-        for key, attempt in self._attempts.items():
-            if is_within(attempt, window) and may_be_last(attempt.event, call.event):
-                if only is not None or key in self._competing or key in self._assignment.extras:
-                    return ()
-                only = key
-        return (only,) if only is not None and _is_plausible_alone(self._attempts[only], call) else ()
-
-    def _only_chain(self, call: Observed[ApiCall]) -> tuple[int, ...]:
-        """Return all attempts as the chain of a call, if they are one in this order and no other, and learn from it."""
-        keys, attempts = zip(*sorted(self._attempts.items(), key=_start), strict=True)
-        *retried, last = attempts
-        are_usable = (
-            may_be_last(last.event, call.event)
-            and all(may_be_retried(one.event) for one in retried)
-            and all(fits(one, call) and not one.event.not_sent for one in attempts)
-            and all(one.match_end_ns <= other.match_end_ns for one, other in pairwise(attempts))
-            and all(may_precede(one, other) and not may_precede(other, one) for one, other in combinations(attempts, 2))
-        )
-        if not are_usable:
-            return ()
-        backoffs = self._learner.backoffs_of(call.peer.host, call.event)
-        links = [
-            RetryCosts(one, call, number=number, backoffs=backoffs).next(other)
-            for number, (one, other) in enumerate(pairwise(attempts))
-        ]
-        costs = CallCosts(call)
-        cost = sum(reversed(links[1:]), costs.last(last)) + costs.first(attempts[0]) + links[0]
-        if not is_plausible(cost, len(keys)):
-            return ()
-        self._learn_from(call, keys)
-        return keys
+        return only_chain(call, attempts, self._learner.backoffs_of(call.peer.host, call.event))
 
     def certain_call(self, attempt: Observed[ApiCallAttempt]) -> int | None:
         """Return the key of the pending call that may leave at once with a new attempt, or None.
 
         It is the only one, waits for one attempt, and has no candidate yet. `add_attempt` would settle it likewise.
         """
-        if len(self._calls) != 1 or len(self._attempts) or not self._waiting:
+        if len(self._calls) != 1 or self._attempts.by_key or not self._waiting:
             return None
         (pending,) = self._calls.values()
         is_free = pending.expected == len(pending.candidates) == 1 and not (pending.extra or pending.ambiguous)
-        if not is_free or may_be_resent(attempt.event) or not _may_use(pending, attempt):
+        if not is_free or may_be_resent(attempt.event) or not is_certain(attempt, pending.call):
             return None
-        return pending.key if _is_plausible_alone(attempt, pending.call) else None
+        return pending.key
+
+    def learn_from(self, call: Observed[ApiCall], keys: tuple[int, ...]) -> None:
+        """Learn from a call that leaves with all of its attempts."""
+        for number, (key, successor) in enumerate(pairwise(keys)):
+            attempt = self._attempts[key]
+            waited_ms = backoff_ms(attempt, self._attempts[successor])
+            self._learner.learn(call.peer.host, call.event, attempt.event, number, waited_ms)
 
     def pop_call(self, key: int) -> Observed[ApiCall]:
         """Remove the call that `certain_call` returned, and return it."""
@@ -214,7 +184,7 @@ class Group:
         if pending.missing:
             self._assign_unowned(pending)
         elif pending.expected > 1 and not pending.ambiguous:
-            self._learn_from(pending.call, pending.assigned.attempts)
+            self.learn_from(pending.call, pending.assigned.attempts)
         del self._calls[key]
         self._waiting.pop(key, None)
         self._clear_candidates(pending)
@@ -249,13 +219,6 @@ class Group:
             return candidate_chains(call, attempts, expected=expected)
         backoffs = self._learner.backoffs_of(call.peer.host, call.event)
         return candidate_chains(call, attempts, expected=expected, backoffs=backoffs)
-
-    def _learn_from(self, call: Observed[ApiCall], keys: tuple[int, ...]) -> None:
-        """Learn from a call that leaves with all of its attempts."""
-        for number, (key, successor) in enumerate(pairwise(keys)):
-            attempt = self._attempts[key]
-            waited_ms = backoff_ms(attempt, self._attempts[successor])
-            self._learner.learn(call.peer.host, call.event, attempt.event, number, waited_ms)
 
     def _eligible_for(self, pending: PendingCall) -> dict[int, Observed[ApiCallAttempt]]:
         """Return the attempts that may belong to a call.
@@ -396,17 +359,6 @@ class Group:
                         return []
                     queue += [self._calls[key] for key in others]
         return sorted(seen)
-
-
-def _start(item: tuple[int, Observed[ApiCallAttempt]]) -> int:
-    return item[1].match_start_ns
-
-
-def _is_plausible_alone(attempt: Observed[ApiCallAttempt], call: Observed[ApiCall]) -> bool:
-    if is_close(attempt, call):
-        return True
-    costs = CallCosts(call)
-    return is_plausible(costs.last(attempt) + costs.first(attempt), 1)
 
 
 def _may_use(pending: PendingCall, attempt: Observed[ApiCallAttempt]) -> bool:

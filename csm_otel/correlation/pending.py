@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING
 from csm_otel.correlation.matching import END_MAY_OVERRUN, window_of
 
 if TYPE_CHECKING:
-    from collections.abc import ItemsView
-
     from csm_otel.correlation.released import Observed
     from csm_otel.csm.events import ApiCall, ApiCallAttempt
 
@@ -24,7 +22,8 @@ class PendingAttempts:
 
     def __init__(self) -> None:
         """Start empty."""
-        self._attempts: dict[int, Observed[ApiCallAttempt]] = {}
+        self.by_key: dict[int, Observed[ApiCallAttempt]] = {}
+        """All of them, in order of arrival. Only `add` and `remove` may change it."""
         self._unindexed: dict[int, Observed[ApiCallAttempt]] = {}
         """Those that are in no list yet: most attempts leave before any list is needed."""
         self._by_start: list[tuple[int, int, int]] = []
@@ -35,27 +34,23 @@ class PendingAttempts:
 
     def __len__(self) -> int:
         """Return how many attempts are pending."""
-        return len(self._attempts)
+        return len(self.by_key)
 
     def __contains__(self, key: int) -> bool:
         """Whether an attempt is still pending."""
-        return key in self._attempts
+        return key in self.by_key
 
     def __getitem__(self, key: int) -> Observed[ApiCallAttempt]:
         """Return a pending attempt."""
-        return self._attempts[key]
-
-    def items(self) -> ItemsView[int, Observed[ApiCallAttempt]]:
-        """Return the keys with their attempts, in order of arrival."""
-        return self._attempts.items()
+        return self.by_key[key]
 
     def add(self, key: int, attempt: Observed[ApiCallAttempt]) -> None:
         """Add an attempt."""
-        self._attempts[key] = self._unindexed[key] = attempt
+        self.by_key[key] = self._unindexed[key] = attempt
 
     def remove(self, key: int) -> Observed[ApiCallAttempt]:
         """Remove an attempt and return it."""
-        attempt = self._attempts.pop(key)
+        attempt = self.by_key.pop(key)
         if self._unindexed.pop(key, None):
             return attempt
         if attempt.event.not_sent:
@@ -95,10 +90,10 @@ class PendingAttempts:
                 ]
             keys = list(set(keys))
         keys += self._timeless[-_MAX_BY_END:]
-        attempts = self._attempts
+        attempts = self.by_key
         return {key: attempts[key] for key in sorted(keys) if key > after}
 
     def latest(self) -> dict[int, Observed[ApiCallAttempt]]:
         """Return the attempts that ended last, a bounded number, in order of arrival."""
         self._index()
-        return {key: self._attempts[key] for key in sorted(key for _, key, _ in self._by_end[-_MAX_BY_END:])}
+        return {key: self.by_key[key] for key in sorted(key for _, key, _ in self._by_end[-_MAX_BY_END:])}

@@ -355,12 +355,12 @@ def _check_indices(group: Group) -> None:
     }
     owned = [(one, pending) for pending in calls.values() for one in (*pending.assigned.attempts, *pending.extra)]
     assert owners == dict(owned)
-    assert owners.keys() <= attempts._attempts.keys()
+    assert owners.keys() <= attempts.by_key.keys()
     assert len(owned) == len(owners)
     assert group._assignment.extras == {attempt for pending in calls.values() for attempt in pending.extra}
-    assert group._resent.keys() <= attempts._attempts.keys() - group._assignment.extras
-    assert attempts._unindexed.items() <= attempts._attempts.items()
-    indexed = attempts._attempts.keys() - attempts._unindexed.keys()
+    assert group._resent.keys() <= attempts.by_key.keys() - group._assignment.extras
+    assert attempts._unindexed.items() <= attempts.by_key.items()
+    indexed = attempts.by_key.keys() - attempts._unindexed.keys()
     timed = {key: attempts[key] for key in indexed if not attempts[key].event.not_sent}
     assert attempts._by_start == sorted((one.match_start_ns, key, one.match_end_ns) for key, one in timed.items())
     assert attempts._by_end == sorted((one.match_end_ns, key, one.match_start_ns) for key, one in timed.items())

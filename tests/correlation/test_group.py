@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 from arrivals import GO, GRACE, JS, RUBY, Arrival, arrive, as_lines, called, failed, transcript, tried
 
 from csm_otel.correlation.correlator import Correlator, CorrelatorLimits
-
-if TYPE_CHECKING:
-    from csm_otel.csm.events import Dialect
 
 
 def test_competing_calls_wait_for_each_other() -> None:
@@ -271,17 +268,3 @@ def test_a_call_is_compared_with_the_latest_redirects_only(flood: int, attempts:
     lines = transcript(overtaking, *others, called(0, 50, RUBY, at=51), tried("b", 21, 49, RUBY, at=53))
 
     assert lines[0] == f"call@0 [{attempts}]"
-
-
-@pytest.mark.parametrize("delays_ms", [(900, 1_800), (2_500, 5_200), (0, 20_000)])
-@pytest.mark.parametrize("dialect", [JS, GO])
-def test_a_call_with_delays_of_its_own_does_not_wait(dialect: Dialect, delays_ms: tuple[int, int]) -> None:
-    """A sender with other backoffs than usual is released at once, before the next call's attempts."""
-    correlator = Correlator()
-    first, second = delays_ms
-    starts = [0, 10 + first, 20 + first + second]
-    arrivals = [tried(name, start, start + 10, dialect, **failed()) for name, start in zip("ab", starts, strict=False)]
-    arrivals.append(tried("c", starts[2], starts[2] + 10, dialect))
-
-    assert [line for one in arrivals for line in as_lines(arrive(correlator, one))] == []
-    assert as_lines(arrive(correlator, called(0, starts[2] + 10, dialect, AttemptCount=3))) == ["call@0 [a b c]"]

@@ -44,10 +44,10 @@ _BUDGET = {
     "decode an attempt": 8,
     "decode a call": 9,
     "correlate an attempt": 13,
-    "correlate a call, and release it": 31,
+    "correlate a call, and release it": 28,
     "map a call with its attempt": 29,
     "encode a call with its attempt": 4,
-    "all of the pipeline, a call with its attempt": 116,
+    "all of the pipeline, a call with its attempt": 113,
 }
 
 _CALLS = 100
