@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, NamedTuple
 
-from csm_otel.intake.procfs.holders import find_holders, oldest_holder
+from csm_otel.intake.procfs.holders import find_holders, oldest_holders
 from csm_otel.intake.procfs.sockets import inode_of_sender, latest_pids, newest_first, udp_sockets
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ class Search:
                 unknown.append(peer)
             else:
                 self._peers.setdefault(holder.inode, []).append(peer)
-                self._resolve(holder.inode, oldest_holder(holder.origin, holder.inode))
+                self._resolve(holder.inode, oldest_holders(holder.origin, [holder.inode])[holder.inode])
         sockets = udp_sockets({peer.port for peer in unknown})
         for peer in unknown:
             if inode := inode_of_sender(peer.host, peer.port, sockets):

@@ -12,7 +12,7 @@ from csm_otel.intake.procfs.process import describe, process_of, read_status
 from csm_otel.intake.procfs.sockets import socket_inodes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Collection, Iterable
 
     from csm_otel.csm.events import Origin
 
@@ -37,21 +37,26 @@ def find_holders(inodes: Iterable[int], pids: Iterable[int], found: Callable[[in
     for pid in pids:
         if not wanted:
             return
-        for inode in wanted.intersection(socket_inodes(pid)):
-            # Described before its parents are checked: it may not live that long.
-            if origin := _describe(pid):
-                wanted.remove(inode)
-                found(inode, oldest_holder(origin, inode))
+        held = wanted.intersection(socket_inodes(pid))
+        # Described before its parents are checked: it may not live that long.
+        if held and (origin := _describe(pid)):
+            wanted -= held
+            for inode, oldest in oldest_holders(origin, held).items():
+                found(inode, oldest)
 
 
-def oldest_holder(origin: Origin, inode: int) -> Origin:
-    """Return the oldest holder of a socket, among a holder and its parents."""
-    while (status := read_status(origin.pid)) and inode in socket_inodes(status.parent):
-        parent = describe(status.parent)
+def oldest_holders(origin: Origin, inodes: Collection[int]) -> dict[int, Origin]:
+    """Return the oldest holder of each socket, among a process that holds them all and its parents."""
+    oldest = dict.fromkeys(inodes, origin)
+    shared = set(inodes)
+    while shared and (status := read_status(origin.pid)):
+        shared.intersection_update(socket_inodes(status.parent))
+        parent = describe(status.parent) if shared else None
         if parent is None:
             break
         origin = parent
-    return origin
+        oldest.update(dict.fromkeys(shared, origin))
+    return oldest
 
 
 def _describe(pid: int) -> Origin | None:

@@ -29,6 +29,16 @@ os.write(1, f"{sock.getsockname()[1]} {os.getpid()}\n".encode())  # in one piece
 os.read(0, 1)
 """
 
+# The child has a socket of its own besides.
+SHARED_AND_OWN = r"""
+import os, socket
+shared = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+if os.fork() == 0:
+    own = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    print(os.getpid(), *(os.fstat(sock.fileno()).st_ino for sock in (shared, own)), flush=True)
+os.read(0, 1)
+"""
+
 
 def holders(*inodes: int, pids: tuple[int, ...] = ()) -> list[tuple[int, Origin]]:
     """Return the holders among the pids, by default all, in the order in which they are found."""
@@ -75,3 +85,13 @@ def test_a_socket_that_children_share() -> None:
         for first in pids:
             assert [process.pid] == [origin.pid for _, origin in holders(inode, pids=(first,))]
         assert [process.pid] == [origin.pid for _, origin in holders(inode)]
+
+
+@on_linux
+def test_a_socket_that_is_shared_and_another() -> None:
+    """Of the sockets of a child, only the one that its parent holds as well is the parent's."""
+    with started(python(SHARED_AND_OWN)) as process:
+        child, shared, own = map(int, next_line(process.stdout).split())
+        found = {inode: origin.pid for inode, origin in holders(shared, own, pids=(child,))}
+
+    assert {shared: process.pid, own: child} == found
