@@ -54,7 +54,7 @@ class OriginFinder:
         """
         if event.dialect in _SOCKET_A_DATAGRAM:
             return peer
-        if self._lookup.has_results:
+        if self._lookup.results:
             self._pop_results(now)
         current = self._table.current(peer, received_ns=received_ns, now=now)
         if current is None and self.is_available and peer.is_loopback:

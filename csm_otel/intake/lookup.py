@@ -18,7 +18,7 @@ from csm_otel.intake.search import Pace, Search
 from csm_otel.process.waker import SelectableQueue
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from csm_otel.csm.events import Origin, Peer, ProcessEnd
     from csm_otel.intake.search import LookupRequest
@@ -43,6 +43,8 @@ class Lookup:
         """Prepare the thread; beyond ``capacity`` requests at once the oldest are dropped, and never answered."""
         self._requests: SelectableQueue[LookupRequest] = SelectableQueue(capacity=capacity)
         self._results: SelectableQueue[Resolution | Ended] = SelectableQueue()
+        self.results: Collection[Resolution | Ended] = self._results.items
+        """Those that `pop_results` will return, to look at."""
         self._is_stopped = False
         # What follows belongs to the thread.
         self._waiting: deque[LookupRequest] = deque(maxlen=capacity)
@@ -64,11 +66,6 @@ class Lookup:
     def is_alive(self) -> bool:
         """Whether there may be further results."""
         return self._thread.is_alive()
-
-    @property
-    def has_results(self) -> bool:
-        """Whether there are results, at no cost."""
-        return bool(self._results.items)
 
     def request(self, *requests: LookupRequest) -> None:
         """Request the lookups of peers."""

@@ -47,7 +47,8 @@ class SenderTable:
     def __init__(self, *, capacity: int = MAX_SENDERS) -> None:
         """Start empty; ``capacity`` bounds the generations, and the ends of processes."""
         self._capacity = capacity
-        self._senders: OrderedDict[Peer, _Sender] = OrderedDict()  # the one that has been silent longest first
+        self._senders: OrderedDict[int, _Sender] = OrderedDict()
+        """By the number of the generation; the one that has been silent longest first."""
         self._current: dict[Peer, _Sender] = {}
         """By the peer without a generation, as it is received."""
         self._ended_ns: OrderedDict[tuple[int, int], int] = OrderedDict()
@@ -67,14 +68,14 @@ class SenderTable:
         ):
             return None
         sender.last_seen = now
-        self._senders.move_to_end(sender.peer)
+        self._senders.move_to_end(sender.peer.generation)
         return sender.peer
 
     def begin(self, peer: Peer, *, now: float) -> Peer:
         """Return a received peer in a new generation, which is resolving."""
         self._generations += 1
         sender = _Sender(peer._replace(generation=self._generations), now)
-        self._senders[sender.peer] = self._current[peer] = sender
+        self._senders[self._generations] = self._current[peer] = sender
         if len(self._senders) > self._capacity:
             _, forgotten = self._senders.popitem(last=False)
             received = forgotten.peer._replace(generation=0)
@@ -84,7 +85,7 @@ class SenderTable:
 
     def resolve(self, peer: Peer, origin: Origin | None) -> None:
         """Record the lookup result of a generation; None: nothing found."""
-        if sender := self._senders.get(peer):
+        if sender := self._senders.get(peer.generation):
             sender.origin, sender.is_resolving = origin, False
             sender.process = origin.process if origin is not None else _NO_PROCESS
 
@@ -96,10 +97,10 @@ class SenderTable:
 
     def origin_of(self, peer: Peer) -> Origin | None:
         """Return the process behind a generation, or None if it is not known (yet)."""
-        sender = self._senders.get(peer)
+        sender = self._senders.get(peer.generation)
         return sender.origin if sender else None
 
     def is_resolving(self, peer: Peer) -> bool:
         """Return whether the lookup of a generation has not ended yet."""
-        sender = self._senders.get(peer)
+        sender = self._senders.get(peer.generation)
         return sender is not None and sender.is_resolving

@@ -453,7 +453,7 @@ def test_an_origin_found_by_the_deadline_is_used(monkeypatch: pytest.MonkeyPatch
         assert rig.bridge.pipeline.origin_deadline() is not None
         agent._origins.poll(now=now, is_drained=True)
         lookup = agent._origins._lookup
-        wait_until(lambda: lookup.has_results)
+        wait_until(lambda: bool(lookup.results))
     agent._release(now - 1)
 
     assert rig.bridge.pipeline.origin_deadline() is None

@@ -151,7 +151,7 @@ def test_a_thread_that_fails(monkeypatch: pytest.MonkeyPatch) -> None:
         lookup._thread.join(DEADLINE_SECONDS)
 
         assert not lookup.is_alive
-        assert not lookup.has_results
+        assert not lookup.results
 
 
 def test_a_scan_that_hangs_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:

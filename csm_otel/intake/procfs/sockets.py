@@ -86,14 +86,13 @@ def socket_inodes(pid: int) -> Iterator[int]:
 
 def _rows(table: str, ports: Collection[int]) -> Iterator[UdpSocket]:
     try:
-        lines = (_PROC / "net" / table).read_text("ascii", "replace").splitlines()[1:]
+        lines = (_PROC / "net" / table).read_bytes().splitlines()[1:]
     except OSError:
         return
+    wanted = {b"%04X" % port for port in ports}
     for line in lines:
-        row = line.split()
-        host, _, port = row[_LOCAL_ADDRESS].rpartition(":")
-        inode = int(row[_INODE])  # 0: closed, and on its way out
-        if inode and int(port, 16) in ports:
+        host, _, port = line.split(None, _LOCAL_ADDRESS + 1)[_LOCAL_ADDRESS].rpartition(b":")
+        if port in wanted and (inode := int(line.split()[_INODE])):  # 0: closed, and on its way out
             yield UdpSocket(_address(host), int(port, 16), inode)
 
 
@@ -104,7 +103,7 @@ def _last_pid() -> int:
         return 0
 
 
-def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+def _address(text: bytes) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
     """Return an address that the kernel printed as words of 32 bits, each in the machine's own byte order."""
     words = (int(text[at : at + 8], 16) for at in range(0, len(text), 8))
     address = ipaddress.ip_address(b"".join(struct.pack("=I", word) for word in words))
