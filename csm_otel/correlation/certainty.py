@@ -5,7 +5,7 @@ candidate to choose, which no other call wants: the one attempt that fits, or al
 they can have been made. Where the search would call that *plausible*, it would release the call with it at once. What
 is decided here is the same, without candidates, owners and indices; in every other case, nothing is.
 
-For one attempt not even its cost has to be known, as long as its gaps are short (`evidence.is_close`).
+For one attempt neither its cost nor its window has to be known, as long as its gaps are short (`evidence.is_close`).
 """
 
 from __future__ import annotations
@@ -35,6 +35,9 @@ def only_attempt(call: Observed[ApiCall], attempts: Attempts) -> int | None:
 
     ``attempts`` are all that are pending, by key.
     """
+    if len(attempts) == 1:
+        ((key, attempt),) = attempts.items()
+        return key if is_certain(attempt, call) else None
     if len(attempts) > _MAX_CHECKED:
         return None
     window = window_of(call)
@@ -44,7 +47,9 @@ def only_attempt(call: Observed[ApiCall], attempts: Attempts) -> int | None:
             if only is not None:
                 return None
             only = key
-    return only if only is not None and _is_plausible_alone(attempts[only], call) else None
+    if only is not None and (is_close(attempts[only], call) or _is_plausible_alone(attempts[only], call)):
+        return only
+    return None
 
 
 def only_chain(call: Observed[ApiCall], attempts: Attempts, backoffs: PossibleBackoffs) -> tuple[int, ...]:
@@ -73,13 +78,13 @@ def only_chain(call: Observed[ApiCall], attempts: Attempts, backoffs: PossibleBa
 
 
 def is_certain(attempt: Observed[ApiCallAttempt], call: Observed[ApiCall]) -> bool:
-    """Whether the only pending attempt may be that of the only pending call, which counts one."""
-    return may_be_last(attempt.event, call.event) and fits(attempt, call) and _is_plausible_alone(attempt, call)
+    """Whether an attempt is that of a call which counts one, if there is no other call and no other attempt."""
+    if not may_be_last(attempt.event, call.event):
+        return False
+    return is_close(attempt, call) or (fits(attempt, call) and _is_plausible_alone(attempt, call))
 
 
 def _is_plausible_alone(attempt: Observed[ApiCallAttempt], call: Observed[ApiCall]) -> bool:
-    if is_close(attempt, call):
-        return True
     costs = CallCosts(call)
     return is_plausible(costs.last(attempt) + costs.first(attempt), 1)
 

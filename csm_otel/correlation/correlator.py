@@ -40,6 +40,7 @@ The correlator never waits, logs or schedules: `received_ns` is wall time at rec
 from __future__ import annotations
 
 from collections import OrderedDict
+from itertools import takewhile
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -57,9 +58,10 @@ if TYPE_CHECKING:
 _STABLE_PORT = frozenset({Dialect.BOTOCORE, Dialect.CPP, Dialect.JAVA})
 # Ruby sends the call first; .NET sends from concurrent tasks; JavaScript resolves a host name for every datagram.
 _MAY_REORDER = frozenset({Dialect.RUBY, Dialect.DOTNET, Dialect.JS, Dialect.UNKNOWN})
-_MAX_SPARE_GROUPS = 64
+_MAX_EMPTY_GROUPS = 1024  # beside as many as events are pending: more than threads and clients of a busy host
 # Times further than this from the receipt are those of a stepped or unsynchronised clock, not of a slow delivery.
 _MAX_SKEW_NS = 10 * 60 * 1000 * NS_PER_MS
+_COMPLETE = Reason.COMPLETE  # which is a call before CPython 3.12
 
 
 class CorrelatorLimits(msgspec.Struct, frozen=True, kw_only=True):
@@ -79,14 +81,8 @@ _GroupKey = tuple[str, int, str, str, str, Dialect]
 """Host, port, client id, service, API, dialect."""
 
 
-class _Entry(msgspec.Struct, frozen=True, gc=False):
-    """A pending event."""
-
-    deadline: float
-    group_key: _GroupKey
-    group: Group
-    peer: Peer
-    size_bytes: int
+_Entry = tuple[float, Group]
+"""The deadline of a pending event, and its group."""
 
 
 class Correlator:
@@ -110,14 +106,19 @@ class Correlator:
         self._limits = limits or CorrelatorLimits()
         self._timestamp_mode = TimestampMode(timestamp_mode)  # it is compared by identity
         self._groups: dict[_GroupKey, Group] = {}
+        """Those of pending events, and some that are empty: calls made one after the other empty theirs each time."""
         self._spare: list[Group] = []
-        """Empty groups, to be used again: calls made one after the other empty their group each time."""
+        """Empty groups that were dropped, to be used again."""
         self._learner = Learner()
         # Both in order of arrival, hence of deadlines: the waits are constant.
         self._attempts: OrderedDict[int, _Entry] = OrderedDict()
         self._calls: OrderedDict[int, _Entry] = OrderedDict()
-        # The keys of pending events by peer, for peers with a generation: only those identify a process.
         self._by_peer: dict[Peer, dict[int, None]] = {}
+        """The keys of pending events by peer, up to the last one indexed: most events leave before a sender ends.
+
+        Only of peers with a generation, as only those identify a process.
+        """
+        self._last_indexed = 0
         self._pending_bytes = 0
         self._last_key = 0
 
@@ -136,29 +137,23 @@ class Correlator:
 
         ``received_ns`` is the wall time of receipt in epoch nanoseconds, ``now`` monotonic seconds.
         """
-        group_key = _group_key_of(event, peer)
-        group = self._groups.get(group_key)
-        if group is None:
-            group = self._groups[group_key] = self._spare.pop() if self._spare else Group(self._learner)
+        group = self._group_of(event, peer)
         if isinstance(event, ApiCall):
-            released = self._receive_call(self._observe(event, peer, received_ns), group_key, group, now)
-        else:
-            released = self._receive_attempt(self._observe(event, peer, received_ns), group_key, group, now)
-        if self._is_over_limits():
-            released += self._evict()
-        return released
+            return self._receive_call(self._observe(event, peer, received_ns), group, now)
+        return self._receive_attempt(self._observe(event, peer, received_ns), group, now)
 
     def next_deadline(self) -> float | None:
         """Return the earliest deadline of a pending event in monotonic seconds, or None if there is none."""
-        earliest = [next(iter(queue.values())).deadline for queue in (self._calls, self._attempts) if queue]
+        earliest = [next(iter(queue.values()))[0] for queue in (self._calls, self._attempts) if queue]
         return min(earliest, default=None)
 
     def expire(self, *, now: float) -> list[Released]:
         """Return the calls and attempts whose deadline has passed."""
         released: list[Released] = []
         for queue in (self._calls, self._attempts):
-            while queue and next(iter(queue.values())).deadline <= now:
+            while queue and next(iter(queue.values()))[0] <= now:
                 released.append(self._release(next(iter(queue)), Reason.EXPIRED))
+        self._limit_empty_groups()
         return released
 
     def release_peers(self, peers: Iterable[Peer]) -> list[Released]:
@@ -167,6 +162,7 @@ class Correlator:
         Only peers with a generation are known here, see `Peer`. Pass all peers of a sender together: an attempt and
         its call may have come from different ones.
         """
+        self._index_by_peer()
         keys = sorted(key for peer in peers for key in self._by_peer.get(peer, ()))
         released: list[Released] = []
         for queue in (self._calls, self._attempts):
@@ -179,6 +175,7 @@ class Correlator:
         for queue in (self._calls, self._attempts):
             while queue:
                 released.append(self._release(next(iter(queue)), Reason.FLUSHED))
+        self._groups.clear()
         return released
 
     def _observe(self, event: E, peer: Peer, received_ns: int) -> Observed[E]:
@@ -196,83 +193,97 @@ class Correlator:
             match_end_ns=match_end_ns,
         )
 
-    def _receive_call(self, call: Observed[ApiCall], group_key: _GroupKey, group: Group, now: float) -> list[Released]:
+    def _group_of(self, event: Event, peer: Peer) -> Group:
+        port = peer.port if event.dialect in _STABLE_PORT else 0
+        key = peer.host, port, event.client_id, event.service, event.api, event.dialect
+        group = self._groups.get(key)
+        if group is None:
+            self._limit_empty_groups()
+            group = self._groups[key] = self._spare.pop() if self._spare else Group(self._learner)
+        return group
+
+    def _limit_empty_groups(self) -> None:
+        if len(self._groups) > 2 * self.pending_events + _MAX_EMPTY_GROUPS:
+            self._spare[:] = [group for group in self._groups.values() if not len(group)][:_MAX_EMPTY_GROUPS]
+            self._groups = {key: group for key, group in self._groups.items() if len(group)}
+
+    def _receive_call(self, call: Observed[ApiCall], group: Group, now: float) -> list[Released]:
         certain = group.certain_attempts(call)
         if certain:
             if len(certain) > 1:
                 group.learn_from(call, certain)
-            return [_complete(call, tuple([self._remove_attempt(attempt) for attempt in certain]))]
-        key = self._next_key()
-        deadline = now + self._limits.grace_seconds
-        self._add(self._calls, key, _Entry(deadline, group_key, group, call.peer, call.event.size_bytes))
+            return [_complete(call, tuple([self._remove_attempt(key) for key in certain]))]
+        key = self._add(self._calls, now + self._limits.grace_seconds, group, call.event)
         return self._release_settled(group.add_call(key, call, waits=_may_precede_attempts(call)))
 
-    def _receive_attempt(
-        self, attempt: Observed[ApiCallAttempt], group_key: _GroupKey, group: Group, now: float
-    ) -> list[Released]:
+    def _receive_attempt(self, attempt: Observed[ApiCallAttempt], group: Group, now: float) -> list[Released]:
         certain = group.certain_call(attempt)
         if certain is not None:
-            entry = self._remove(self._calls, certain)
+            del self._calls[certain]
             call = group.pop_call(certain)
-            self._drop_if_empty(entry)
+            self._forget(certain, call)
             return [_complete(call, (attempt,))]
-        key = self._next_key()
-        deadline = now + self._limits.attempt_wait_seconds
-        self._add(self._attempts, key, _Entry(deadline, group_key, group, attempt.peer, attempt.event.size_bytes))
+        key = self._add(self._attempts, now + self._limits.attempt_wait_seconds, group, attempt.event)
         return self._release_settled(group.add_attempt(key, attempt))
 
+    def _add(self, queue: OrderedDict[int, _Entry], deadline: float, group: Group, event: Event) -> int:
+        """Return the key of a new pending event."""
+        self._last_key = key = self._last_key + 1
+        queue[key] = deadline, group
+        self._pending_bytes += event.size_bytes
+        return key
+
     def _release_settled(self, settled: list[int]) -> list[Released]:
-        return [self._release_call(key, Reason.COMPLETE) for key in settled] if settled else []
+        """Return the calls that a new event has settled, and what is evicted to make room for it."""
+        released: list[Released] = [self._release_call(key, _COMPLETE) for key in settled] if settled else []
+        if self._is_over_limits():
+            released += self._evict()
+        return released
 
     def _release(self, key: int, reason: Reason) -> Released:
         if key in self._calls:
             return self._release_call(key, reason)
-        owner = self._attempts[key].group.owner_of(key)
+        _, group = self._attempts[key]
+        owner = group.owner_of(key)
         if owner is not None:
             return self._release_call(owner, reason)
         return OrphanAttempt(attempt=self._remove_attempt(key), reason=reason)
 
     def _release_call(self, key: int, reason: Reason) -> CorrelatedCall:
-        entry = self._remove(self._calls, key)
-        group = entry.group
+        _, group = self._calls.pop(key)
         if reason in (Reason.EXPIRED, Reason.ENDED) and not group.is_incomplete(key):
             reason = Reason.COMPLETE  # it was pending only because of competing calls
         call = group.call(key)
+        self._forget(key, call)
         match = group.remove_call(key)
         attempts = tuple([self._remove_attempt(attempt) for attempt in match.attempts])
-        if not match.attempts:
-            self._drop_if_empty(entry)
         return CorrelatedCall(
             call=call, attempts=attempts, missing=match.missing, ambiguous=match.ambiguous, reason=reason
         )
 
     def _remove_attempt(self, key: int) -> Observed[ApiCallAttempt]:
-        entry = self._remove(self._attempts, key)
-        attempt = entry.group.remove_attempt(key)
-        self._drop_if_empty(entry)
+        _, group = self._attempts.pop(key)
+        attempt = group.remove_attempt(key)
+        self._forget(key, attempt)
         return attempt
 
-    def _drop_if_empty(self, entry: _Entry) -> None:
-        if not len(entry.group):
-            del self._groups[entry.group_key]
-            if len(self._spare) < _MAX_SPARE_GROUPS:
-                self._spare.append(entry.group)
-
-    def _add(self, queue: OrderedDict[int, _Entry], key: int, entry: _Entry) -> None:
-        queue[key] = entry
-        self._pending_bytes += entry.size_bytes
-        if entry.peer.generation:
-            self._by_peer.setdefault(entry.peer, {})[key] = None
-
-    def _remove(self, queue: OrderedDict[int, _Entry], key: int) -> _Entry:
-        entry = queue.pop(key)
-        self._pending_bytes -= entry.size_bytes
-        if entry.peer.generation:
-            keys = self._by_peer[entry.peer]
+    def _forget(self, key: int, observed: Observed[Event]) -> None:
+        """Subtract an event that leaves, and remove it from the index."""
+        self._pending_bytes -= observed.event.size_bytes
+        if key <= self._last_indexed and observed.peer.generation:
+            keys = self._by_peer[observed.peer]
             del keys[key]
             if not keys:
-                del self._by_peer[entry.peer]
-        return entry
+                del self._by_peer[observed.peer]
+
+    def _index_by_peer(self) -> None:
+        """Index the events that have arrived since the last time and are still pending."""
+        for queue, observed in ((self._calls, Group.call), (self._attempts, Group.attempt)):
+            for key, (_, group) in takewhile(lambda item: item[0] > self._last_indexed, reversed(queue.items())):
+                peer = observed(group, key).peer
+                if peer.generation:
+                    self._by_peer.setdefault(peer, {})[key] = None
+        self._last_indexed = self._last_key
 
     def _evict(self) -> list[Released]:
         released: list[Released] = []
@@ -286,20 +297,11 @@ class Correlator:
         pending_events = len(self._attempts) + len(self._calls)
         return pending_events > limits.pending_events or self._pending_bytes > limits.pending_bytes
 
-    def _next_key(self) -> int:
-        self._last_key += 1
-        return self._last_key
-
 
 def _complete(call: Observed[ApiCall], attempts: tuple[Observed[ApiCallAttempt], ...]) -> CorrelatedCall:
-    return CorrelatedCall(call=call, attempts=attempts, missing=0, ambiguous=False, reason=Reason.COMPLETE)
+    return CorrelatedCall(call=call, attempts=attempts, missing=0, ambiguous=False, reason=_COMPLETE)
 
 
 def _may_precede_attempts(call: Observed[ApiCall]) -> bool:
     """Whether a call may arrive before its attempts."""
     return call.event.dialect in _MAY_REORDER or not call.peer.is_loopback
-
-
-def _group_key_of(event: Event, peer: Peer) -> _GroupKey:
-    port = peer.port if event.dialect in _STABLE_PORT else 0
-    return peer.host, port, event.client_id, event.service, event.api, event.dialect

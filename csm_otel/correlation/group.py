@@ -71,7 +71,7 @@ class Group:
 
     def __len__(self) -> int:
         """Return how many events are pending."""
-        return len(self._attempts) + len(self._calls)
+        return len(self._attempts.by_key) + len(self._calls)
 
     def certain_attempts(self, call: Observed[ApiCall]) -> tuple[int, ...]:
         """Return the attempts with which a new call may leave at once, as in a `Match`; none if it may not.
@@ -123,7 +123,7 @@ class Group:
         pending = self._calls[key] = PendingCall(key, call, waits=waits)
         if waits:
             self._waiting[key] = None
-        if not len(self._attempts):
+        if not self._attempts.by_key:
             pending.expected = expected_attempts(call.event, ())
             pending.candidates = candidate_chains(call, {}, expected=pending.expected)
             (pending.assigned,) = pending.candidates
@@ -168,6 +168,10 @@ class Group:
         """Return a pending call."""
         return self._calls[key].call
 
+    def attempt(self, key: int) -> Observed[ApiCallAttempt]:
+        """Return a pending attempt."""
+        return self._attempts.by_key[key]
+
     def is_incomplete(self, key: int) -> bool:
         """Whether a pending call is assigned fewer attempts than it counts."""
         return self._calls[key].missing > 0
@@ -195,7 +199,8 @@ class Group:
 
     def remove_attempt(self, key: int) -> Observed[ApiCallAttempt]:
         """Remove an attempt and return it."""
-        self._resent.pop(key, None)
+        if self._resent:
+            self._resent.pop(key, None)
         if key in self._competing:
             self._assignment.note_removal()
         return self._attempts.remove(key)

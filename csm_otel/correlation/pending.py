@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left, insort
+from itertools import takewhile
 from typing import TYPE_CHECKING
 
 from csm_otel.correlation.matching import END_MAY_OVERRUN, window_of
@@ -24,8 +25,8 @@ class PendingAttempts:
         """Start empty."""
         self.by_key: dict[int, Observed[ApiCallAttempt]] = {}
         """All of them, in order of arrival. Only `add` and `remove` may change it."""
-        self._unindexed: dict[int, Observed[ApiCallAttempt]] = {}
-        """Those that are in no list yet: most attempts leave before any list is needed."""
+        self._last_indexed = -1
+        """The key of the last one that is in the lists below: most attempts leave before any list is needed."""
         self._by_start: list[tuple[int, int, int]] = []
         """Start, key, end."""
         self._by_end: list[tuple[int, int, int]] = []
@@ -46,12 +47,12 @@ class PendingAttempts:
 
     def add(self, key: int, attempt: Observed[ApiCallAttempt]) -> None:
         """Add an attempt."""
-        self.by_key[key] = self._unindexed[key] = attempt
+        self.by_key[key] = attempt
 
     def remove(self, key: int) -> Observed[ApiCallAttempt]:
         """Remove an attempt and return it."""
         attempt = self.by_key.pop(key)
-        if self._unindexed.pop(key, None):
+        if key > self._last_indexed:
             return attempt
         if attempt.event.not_sent:
             del self._timeless[bisect_left(self._timeless, key)]
@@ -61,14 +62,16 @@ class PendingAttempts:
         return attempt
 
     def _index(self) -> None:
-        for key, attempt in self._unindexed.items():
+        keys = list(takewhile(lambda key: key > self._last_indexed, reversed(self.by_key)))
+        for key in reversed(keys):
+            attempt = self.by_key[key]
             if attempt.event.not_sent:
                 self._timeless.append(key)
             else:
                 start_ns, end_ns = attempt.match_start_ns, attempt.match_end_ns
                 insort(self._by_start, (start_ns, key, end_ns))
                 insort(self._by_end, (end_ns, key, start_ns))
-        self._unindexed.clear()
+            self._last_indexed = key
 
     def eligible_for(self, call: Observed[ApiCall], *, after: int = -1) -> dict[int, Observed[ApiCallAttempt]]:
         """Return the attempts that fit a call, a bounded number, in order of arrival, with keys above ``after``."""

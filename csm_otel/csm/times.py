@@ -25,28 +25,35 @@ class TimestampMode(StrEnum):
     END = "end"
 
 
+_STAMP_STARTS = {
+    TimestampMode.AUTO: frozenset(Dialect) - {Dialect.GO, Dialect.UNKNOWN},
+    TimestampMode.START: frozenset(Dialect),
+    TimestampMode.END: frozenset[Dialect](),
+}
+"""The dialects whose Timestamp is certainly the start."""
+
+
 def interval_of(event: Event, *, received_ns: int, mode: TimestampMode = TimestampMode.AUTO) -> tuple[int, int]:
     """Return the event's start and end in epoch nanoseconds; the end is never before the start.
 
     Missing times are derived from the receipt: every SDK but Ruby's sends at the end.
     """
-    latency_ns = (event.latency_ms or 0) * NS_PER_MS
-    if event.timestamp_ms is None:
+    stamp_ms, latency_ms = event.timestamp_ms, event.latency_ms
+    latency_ns = (latency_ms or 0) * NS_PER_MS
+    if stamp_ms is None:
         return received_ns - latency_ns, received_ns
-    stamp_ns = event.timestamp_ms * NS_PER_MS
-    if _is_end_stamped(event, stamp_ns, latency_ns, received_ns, mode):
+    stamp_ns = stamp_ms * NS_PER_MS
+    if event.dialect not in _STAMP_STARTS[mode] and _is_end_stamped(event, stamp_ns, latency_ns, received_ns, mode):
         return stamp_ns - latency_ns, stamp_ns
-    if event.latency_ms is None and isinstance(event, ApiCall):
+    if latency_ms is None and isinstance(event, ApiCall):
         # a longer call is a wrong clock: no SDK measures more
         return stamp_ns, received_ns if 0 <= received_ns - stamp_ns <= _MAX_CALL_NS else stamp_ns
     return stamp_ns, stamp_ns + latency_ns
 
 
 def _is_end_stamped(event: Event, stamp_ns: int, latency_ns: int, received_ns: int, mode: TimestampMode) -> bool:
-    if mode is not TimestampMode.AUTO:
-        return mode is TimestampMode.END
-    if event.dialect is not Dialect.UNKNOWN:
-        return event.dialect is Dialect.GO
+    if mode is TimestampMode.END or event.dialect is Dialect.GO:
+        return True
     if latency_ns < _MIN_CONCLUSIVE_LATENCY_NS:
         return False
     return abs(received_ns - stamp_ns) * _END_STAMP_RATIO < abs(received_ns - (stamp_ns + latency_ns))

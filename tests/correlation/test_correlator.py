@@ -6,7 +6,7 @@ import pytest
 from arrivals import DOTNET, GRACE, JS, RUBY, WAIT, arrive, as_lines, called, failed, transcript, tried
 from datagrams import ABSENT, BASE_MS
 
-from csm_otel.correlation.correlator import Correlator, CorrelatorLimits
+from csm_otel.correlation.correlator import _MAX_EMPTY_GROUPS, Correlator, CorrelatorLimits
 from csm_otel.correlation.released import CorrelatedCall
 from csm_otel.csm.events import Peer
 from csm_otel.csm.times import NS_PER_MS, TimestampMode
@@ -199,11 +199,33 @@ def test_flood_of_strangers() -> None:
     """Spoofed attempts of ever new services leave no state beyond the bounds."""
     correlator = Correlator(CorrelatorLimits(pending_events=10))
 
-    for number in range(500):
+    for number in range(3 * _MAX_EMPTY_GROUPS):
         arrive(correlator, tried("x", number, number, Service=f"S{number}", ClientId=f"{number}"))
+        assert len(correlator._groups) <= 2 * 10 + _MAX_EMPTY_GROUPS + 1
 
     assert correlator.pending_events == 10
-    assert len(correlator._groups) == 10
+
+
+def test_senders_that_come_and_go() -> None:
+    """A call is complete whether its group is new, was emptied by the call before, or was another sender's."""
+    correlator = Correlator()
+    senders = range(1, 3 * _MAX_EMPTY_GROUPS)
+
+    for port in (*senders, 1, 1, *senders):
+        assert arrive(correlator, tried("a", 0, 20, port=port)) == []
+        assert as_lines(arrive(correlator, called(0, 21, port=port))) == ["call@0 [a]"]
+
+
+def test_a_flood_leaves_few_groups_behind() -> None:
+    """Groups that are empty after a flood are dropped when it is over, not only when others come."""
+    correlator = Correlator()
+    for number in range(5 * _MAX_EMPTY_GROUPS):
+        arrive(correlator, tried("x", 0, 20, ClientId=f"{number}"))
+    assert len(correlator._groups) == 5 * _MAX_EMPTY_GROUPS
+
+    correlator.expire(now=WAIT + 1)
+
+    assert len(correlator._groups) <= _MAX_EMPTY_GROUPS
 
 
 @pytest.mark.parametrize("mode", [TimestampMode.END, "end"])

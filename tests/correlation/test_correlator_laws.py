@@ -18,7 +18,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from csm_otel.correlation.correlator import Correlator, CorrelatorLimits
+from csm_otel.correlation.correlator import _MAX_EMPTY_GROUPS, Correlator, CorrelatorLimits
+from csm_otel.correlation.group import Group
 from csm_otel.correlation.matching import fits, is_resent, may_be_last, may_be_retried, may_precede
 from csm_otel.correlation.released import CorrelatedCall, OrphanAttempt, Reason, Released
 from csm_otel.csm.decoding import decode
@@ -27,8 +28,6 @@ from csm_otel.csm.times import NS_PER_MS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from csm_otel.correlation.group import Group
 
 _WAIT, _GRACE, _EVENTS, _BYTES = 5.0, 0.5, 40, 20_000
 _HOUR_MS = 3_600_000
@@ -234,14 +233,24 @@ class CorrelatorMachine(RuleBasedStateMachine):
 
     @invariant()
     def indices_have_pending_events_only(self) -> None:
-        """No group is empty, and the indices have pending events only."""
+        """Few groups are empty, and the indices have pending events only."""
         groups = self.correlator._groups.values()
-        assert all(len(group) for group in groups)
+        assert len(groups) <= 2 * _EVENTS + _MAX_EMPTY_GROUPS
         assert sum(len(group) for group in groups) == self.correlator.pending_events
         for group in groups:
             _check_indices(group)
-        by_peer = {peer: len(events) for peer, events in self.correlator._by_peer.items()}
-        assert by_peer == {peer: count for peer, count in self.waiting.items() if count and peer.generation}
+
+    @invariant()
+    def index_of_peers_is_complete(self) -> None:
+        """The index by peer has exactly the pending events that arrived until it was used last."""
+        correlator = self.correlator
+        indexed: defaultdict[Peer, set[int]] = defaultdict(set)
+        for queue, observed in ((correlator._calls, Group.call), (correlator._attempts, Group.attempt)):
+            for key, (_, group) in queue.items():
+                peer = observed(group, key).peer
+                if peer.generation and key <= correlator._last_indexed:
+                    indexed[peer].add(key)
+        assert {peer: set(keys) for peer, keys in correlator._by_peer.items()} == indexed
 
     def teardown(self) -> None:
         """Flush at the end of every run."""
@@ -359,8 +368,7 @@ def _check_indices(group: Group) -> None:
     assert len(owned) == len(owners)
     assert group._assignment.extras == {attempt for pending in calls.values() for attempt in pending.extra}
     assert group._resent.keys() <= attempts.by_key.keys() - group._assignment.extras
-    assert attempts._unindexed.items() <= attempts.by_key.items()
-    indexed = attempts.by_key.keys() - attempts._unindexed.keys()
+    indexed = {key for key in attempts.by_key if key <= attempts._last_indexed}
     timed = {key: attempts[key] for key in indexed if not attempts[key].event.not_sent}
     assert attempts._by_start == sorted((one.match_start_ns, key, one.match_end_ns) for key, one in timed.items())
     assert attempts._by_end == sorted((one.match_end_ns, key, one.match_start_ns) for key, one in timed.items())

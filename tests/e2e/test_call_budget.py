@@ -43,11 +43,11 @@ Out = TypeVar("Out")
 _BUDGET = {
     "decode an attempt": 8,
     "decode a call": 9,
-    "correlate an attempt": 13,
-    "correlate a call, and release it": 28,
+    "correlate an attempt": 11,
+    "correlate a call, and release it": 20,
     "map a call with its attempt": 29,
     "encode a call with its attempt": 4,
-    "all of the pipeline, a call with its attempt": 113,
+    "all of the pipeline, a call with its attempt": 103,
 }
 
 _CALLS = 100

@@ -99,16 +99,17 @@ def test_events_and_garbage_in_one_datagram() -> None:
 
 
 def test_pending_groups_are_bounded() -> None:
-    """Events that each make a group of their own are as many groups as events may wait, not more."""
+    """Events that each make a group of their own leave no state behind, but for some empty groups."""
     one = bridge()
     correlator = one.pipeline._correlator
-    for number in range(50):
+    for number in range(3_000):
         payload = attempt(ClientId=f"stranger-{number}")
         peer = Peer("127.0.0.1", number + 1)
         one.pipeline.receive(decoded(payload), peer=peer, received_ns=BASE_MS * NS_PER_MS, now=0.0)
-        assert len(correlator._groups) == min(number + 1, 5)
+        assert correlator.pending_events == min(number + 1, 5)
 
-    assert one.tally.orphans == {"evicted": 45}
+    assert len(correlator._groups) < 2_000
+    assert one.tally.orphans == {"evicted": 2_995}
 
 
 def test_a_burst_is_exported_once() -> None:
