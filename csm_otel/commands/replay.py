@@ -8,17 +8,18 @@ from __future__ import annotations
 
 import math
 import os
-import selectors
+import select
 import signal
 import sys
 import time
-from typing import TYPE_CHECKING, BinaryIO, assert_never
+from typing import TYPE_CHECKING, assert_never
 
 from csm_otel.commands.wiring import build_bridge
 from csm_otel.csm.decoding import Decoded
 from csm_otel.csm.events import Ended, Peer, ProcessEnd
 from csm_otel.csm.traceparent import parse_traceparent
 from csm_otel.engine.drain import Drain
+from csm_otel.engine.origin_hold import HOLD_SECONDS
 from csm_otel.engine.source import Source
 from csm_otel.errors import Fault, RecordingError, SettingsError, reason_of
 from csm_otel.files.backlog import LIMIT_BYTES, STALL_SECONDS
@@ -43,7 +44,8 @@ from csm_otel.report.terminal import counted
 from csm_otel.spans.ids import SeededIds
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    import io
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from csm_otel.config.configuration import Configuration
@@ -54,6 +56,8 @@ _Body = RecordedDatagram | RecordedOrigin | RecordedEnd | RecordedDeparture | Re
 
 _NS_PER_SECOND = 1_000_000_000
 _SIGNAL_EXIT = 128
+_BLOCK_BYTES = 65_536  # some 120 datagrams; a pipe holds no more
+_MAX_WAIT_SECONDS = 86_400.0  # a recording is untrusted, and select() refuses centuries
 
 
 def replay(path: Path, configuration: Configuration, speaker: Speaker) -> int:
@@ -80,10 +84,11 @@ def replay(path: Path, configuration: Configuration, speaker: Speaker) -> int:
 class _Reader:
     """The lines of a file, until a signal stops it; lines that cannot be read are counted and skipped."""
 
-    def __init__(self, stream: BinaryIO, path: Path, stop: StopSignal) -> None:
+    def __init__(self, stream: io.BufferedIOBase, path: Path, stop: StopSignal) -> None:
         self._stream = stream
         self._path = path
         self._stop = stop
+        self._lines = self._read_lines()
         self._heading: Heading | None = None
         self.unreadable = 0
         self.fault = ""
@@ -94,7 +99,7 @@ class _Reader:
         heading, self._heading = self._heading, None
         if heading is not None:
             return heading
-        for line in self._lines():
+        for line in self._lines:
             if isinstance(line, Heading):
                 return line
             self._skip("it does not begin with a recording's first line")
@@ -102,35 +107,50 @@ class _Reader:
 
     def lines(self) -> Iterator[_Body]:
         """Yield what follows the heading, up to the next one."""
-        for line in self._lines():
+        for line in self._lines:
             if isinstance(line, Heading):
                 self._heading = line
                 return
             yield line
 
-    def _lines(self) -> Iterator[Line]:
-        while text := self._read():
-            if not text.endswith(b"\n") and len(text) == MAX_LINE_BYTES:
-                self._skip_line()
-                self._skip("longer than any line of a recording")
-                continue
-            if not text.strip():
-                continue  # a writer starts a new line like this after one that it could not finish
-            try:
-                yield decode_line(text)
-            except RecordingError as error:
-                self._skip(str(error))
+    def _read_lines(self) -> Iterator[Line]:
+        for block in self._blocks():
+            for text in block.split(b"\n"):
+                if self._stop.is_set():
+                    return
+                if not text.strip():
+                    continue  # a writer starts a new line like this after one that it could not finish
+                try:
+                    line = decode_line(text)
+                except RecordingError as error:
+                    self._skip(str(error))
+                else:
+                    yield line
 
-    def _skip_line(self) -> None:
-        while (text := self._read()) and not text.endswith(b"\n"):
+    def _blocks(self) -> Iterator[bytes]:
+        """Yield whole lines, as many as there are, and wait for no more than the rest of the last one."""
+        while block := self._read(self._stream.read1, _BLOCK_BYTES):
+            end = block.rfind(b"\n") + 1
+            yield block[:end]
+            if end < len(block):
+                yield self._completed(block[end:])
+
+    def _completed(self, start: bytes) -> bytes:
+        """Return the line with this start, or nothing if it is too long."""
+        line = start + self._read(self._stream.readline, MAX_LINE_BYTES - len(start))
+        if line.endswith(b"\n") or len(line) < MAX_LINE_BYTES:
+            return line
+        while (rest := self._read(self._stream.readline, MAX_LINE_BYTES)) and not rest.endswith(b"\n"):
             continue
+        self._skip("longer than any line of a recording")
+        return b""
 
-    def _read(self) -> bytes:
+    def _read(self, read: Callable[[int], bytes], most_bytes: int) -> bytes:
         try:
-            line = self._stream.readline(MAX_LINE_BYTES)
+            some = read(most_bytes)
         except OSError as error:
             raise _unreadable(self._path, error) from error
-        return b"" if self._stop.is_set() else line  # the signal may have cut it
+        return b"" if self._stop.is_set() else some  # the signal may have cut it
 
     def _skip(self, fault: str) -> None:
         self.unreadable += 1
@@ -146,6 +166,17 @@ class _Player:
         self._origins = ReplayedOrigins()
         self._now = 0.0
         """Seconds since the heading, by the clock of the recording."""
+        self._shortest_wait = min(
+            configuration.correlator.grace_seconds,
+            configuration.correlator.attempt_wait_seconds,
+            HOLD_SECONDS,
+            configuration.batches.delay_seconds,
+        )
+        """The shortest of the pipeline's waits, in seconds: nothing is due sooner after it has been passed in."""
+        self._quiet_until = 0.0
+        """The second of the recording before which nothing is due, whatever is passed in meanwhile."""
+        self._has_exported = False
+        """Whether a batch may have been sent off since `_wait_for_room`."""
         source = Source(
             ids=SeededIds(heading.seed),
             origins=None if heading.context else self._origins,
@@ -172,12 +203,10 @@ class _Player:
         pace = _Pace(self._configuration.settings.speed, stop)
         for line in reader.lines():
             # the clock stops rather than step back: all that is due then was due before
-            if not self._advance(max(self._now, line.at_ns / _NS_PER_SECOND), pace):
+            if not self._advance_clock(max(self._now, line.at_ns / _NS_PER_SECOND), pace):
                 break
-            if self._bridge.outlets.queue is not None:
-                self._bridge.outlets.queue.wait_for_room(unless=stop.is_set)
-            if file is not None and file.waits_for_reader:
-                file.wait_until_written(unless=stop.is_set, most_bytes=LIMIT_BYTES // 2)
+            if self._has_exported:
+                self._wait_for_room(stop)
             self._apply(line)
         if file is not None and stop.is_set():
             deadline = time.monotonic() + self._configuration.drain_seconds
@@ -193,38 +222,63 @@ class _Player:
         self._stdout.flush()
         self._speaker.write(render_tally(self._bridge.tally, seconds=self._now))
 
-    def _advance(self, second: float, pace: _Pace) -> bool:
+    def _advance_clock(self, second: float, pace: _Pace) -> bool:
         """Advance the clock, handling deadlines on the way, and return False if a signal came first."""
-        pipeline = self._bridge.pipeline
-        while (deadline := pipeline.next_deadline()) is not None and deadline <= second:
-            if not pace.wait_until(deadline):
-                return False
-            self._now = max(self._now, deadline)
-            pipeline.advance(now=deadline)
+        if second >= self._quiet_until and not self._meet_deadlines(second, pace):
+            return False
         if not pace.wait_until(second):
             return False
         self._now = second
         return True
 
+    def _meet_deadlines(self, second: float, pace: _Pace) -> bool:
+        """Advance the pipeline at each deadline up to a second, and return False if a signal came first."""
+        while (deadline := self._bridge.pipeline.next_deadline()) is not None and deadline <= second:
+            if not pace.wait_until(deadline):
+                return False
+            self._now = max(self._now, deadline)
+            self._advance(deadline)
+        first_of_later = second + self._shortest_wait
+        self._quiet_until = first_of_later if deadline is None else min(deadline, first_of_later)
+        return True
+
+    def _advance(self, now: float) -> None:
+        self._bridge.pipeline.advance(now=now)
+        self._has_exported = True
+
+    def _wait_for_room(self, stop: StopSignal) -> None:
+        """Wait while a destination is more than half full."""
+        self._has_exported = False
+        queue, file = self._bridge.outlets.queue, self._bridge.outlets.file
+        if queue is not None:
+            queue.wait_for_room(unless=stop.is_set)
+        if file is not None and file.waits_for_reader:
+            file.wait_until_written(unless=stop.is_set, most_bytes=LIMIT_BYTES // 2)
+
     def _apply(self, line: _Body) -> None:
         pipeline = self._bridge.pipeline
         if isinstance(line, RecordedDatagram):
             decoded = Decoded(list(line.events), line.rejected, line.other_versions)
-            pipeline.receive(decoded, peer=line.peer, received_ns=line.received_ns, now=self._now)
-            pipeline.advance(now=self._now)
+            released = pipeline.receive(decoded, peer=line.peer, received_ns=line.received_ns, now=self._now)
+            if self._now >= self._quiet_until:
+                self._advance(self._now)
+            elif released:  # nothing is due, so `advance` would do no more than that
+                pipeline.export(now=self._now)
+                self._has_exported = True
         elif isinstance(line, RecordedOrigin):
             self._origins.add_origin(line.peer, line.origin)
-            pipeline.advance(now=self._now)
+            self._advance(self._now)
         elif isinstance(line, RecordedEnd):
             self._origins.add_end(Ended([ProcessEnd(line.origin, line.noticed_ns, line.is_exact)], []))
-            pipeline.advance(now=self._now)
+            self._advance(self._now)
         elif isinstance(line, RecordedDeparture):
             self._origins.add_end(Ended([], [Peer(peer.host, peer.port, peer.generation) for peer in line.peers]))
-            pipeline.advance(now=self._now)
+            self._advance(self._now)
         elif isinstance(line, RecordedDrops):
             pipeline.record_kernel_drops(line.dropped, now=self._now)
         elif isinstance(line, RecordedCommand):
             self._bridge.add_command(line.command, now=self._now)
+            self._has_exported = True
         else:
             assert_never(line)
 
@@ -239,16 +293,14 @@ class _Pace:
 
     def wait_until(self, second: float) -> bool:
         """Wait for a second of the recording, and return False if a signal came first."""
-        if self._speed is None:
-            return not self._stop.is_set()
-        with selectors.DefaultSelector() as selector:
-            selector.register(self._stop, selectors.EVENT_READ)
-            while not self._stop.is_set() and (left := self._began + second / self._speed - time.monotonic()) > 0:
-                selector.select(left)
+        if self._speed is not None:
+            at = self._began + second / self._speed
+            while not self._stop.is_set() and (left := at - time.monotonic()) > 0:
+                select.select([self._stop], [], [], min(left, _MAX_WAIT_SECONDS))
         return not self._stop.is_set()
 
 
-def _opened(path: Path, stop: StopSignal) -> BinaryIO:
+def _opened(path: Path, stop: StopSignal) -> io.BufferedReader:
     is_stdin = str(path) == "-"
     if is_stdin and sys.stdin is None:
         raise RecordingError("-: stdin is closed")

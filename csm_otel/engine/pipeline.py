@@ -73,10 +73,11 @@ class Pipeline:
         self._backlog: deque[Released] = deque()
         """Flushed from the correlator by `start_release`, not released yet."""
 
-    def receive(self, decoded: Decoded, *, peer: Peer, received_ns: int, now: float) -> None:
-        """Correlate the events of a datagram; ``received_ns`` is the wall time of its receipt in epoch nanoseconds.
+    def receive(self, decoded: Decoded, *, peer: Peer, received_ns: int, now: float) -> bool:
+        """Correlate the events of a datagram, and return whether that has released anything.
 
-        What that releases is exported with the next `advance`, once for all datagrams of a burst.
+        It is exported with the next `advance`, once for all datagrams of a burst. ``received_ns`` is the wall time of
+        the receipt in epoch nanoseconds.
         """
         self._counting.count_datagram(decoded)
         origins = self._origins
@@ -88,9 +89,12 @@ class Pipeline:
             generation = max((sender.generation for _, sender in events), default=0)
             sender = peer._replace(generation=generation)
             self._recorder.datagram(decoded, peer=sender, received_ns=received_ns, now=now)
+        has_released = False
         for event, sender in events:
             if released := self._correlator.receive(event, peer=sender, received_ns=received_ns, now=now):
                 self._release(released, now)
+                has_released = True
+        return has_released
 
     def record_kernel_drops(self, dropped: int, *, now: float) -> None:
         """Record how many datagrams the kernel has dropped since the start, over all sockets."""
@@ -112,8 +116,23 @@ class Pipeline:
         self._end_processes(now)
         self._release(self._correlator.expire(now=now), now)
         self._release([self._backlog.popleft() for _ in range(min(releases, len(self._backlog)))], now)
-        self._export(now)
+        self.export(now=now)
         self._batcher.flush_if_due(now=now)
+
+    def export(self, *, now: float) -> None:
+        """Export what was released and need not wait for its origin: of `advance` that which a release makes due."""
+        for one, origin in self._hold.pop_ready(now=now):
+            if isinstance(one, ProcessEnd):
+                if self._processes is not None:
+                    self._processes.end(one.origin, end_ns=one.noticed_ns if one.is_exact else None)
+                continue
+            self._record_origin(one, origin, now)
+            spans = self._mapper.map(one, origin)
+            if self._record is not None:
+                self._record(measure(one, spans))
+            self._batcher.add(spans, now=now)
+        for root in self._processes.completed() if self._processes is not None else ():
+            self._batcher.add_root(root, now=now)
 
     @property
     def events_pending(self) -> int:
@@ -151,27 +170,13 @@ class Pipeline:
         self._end_processes(now)
         if self._processes is not None:
             self._processes.flush()
-            self._export(now)
+            self.export(now=now)
         self._batcher.flush()
 
     def _release(self, released: Collection[Released], now: float) -> None:
         for one in released:
             self._counting.count_released(one)
         self._hold.add(released, now=now)
-
-    def _export(self, now: float) -> None:
-        for one, origin in self._hold.pop_ready(now=now):
-            if isinstance(one, ProcessEnd):
-                if self._processes is not None:
-                    self._processes.end(one.origin, end_ns=one.noticed_ns if one.is_exact else None)
-                continue
-            self._record_origin(one, origin, now)
-            spans = self._mapper.map(one, origin)
-            if self._record is not None:
-                self._record(measure(one, spans))
-            self._batcher.add(spans, now=now)
-        for root in self._processes.completed() if self._processes is not None else ():
-            self._batcher.add_root(root, now=now)
 
     def _record_origin(self, released: Released, origin: Origin | None, now: float) -> None:
         if origin is not None:
@@ -187,4 +192,4 @@ class Pipeline:
                 self._recorder.ended(ended, now=now)
             self._release(self._correlator.release_peers(ended.peers), now)
             self._hold.add(ended.processes, now=now)
-        self._export(now)
+        self.export(now=now)

@@ -6,11 +6,13 @@ import io
 import re
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 from configured import configured
+from conformance.recordings import recording
 from datagrams import BASE_MS, call
+from eventful import eventful
 
 from csm_otel.commands.replay import _Pace, _Reader, replay
 from csm_otel.config.configuration import configure
@@ -20,6 +22,7 @@ from csm_otel.config.standard import StandardVariables
 from csm_otel.csm.decoding import decode
 from csm_otel.csm.events import Origin
 from csm_otel.csm.times import NS_PER_MS
+from csm_otel.engine.origin_hold import HOLD_SECONDS
 from csm_otel.errors import RecordingError, SettingsError
 from csm_otel.files.recording import (
     FORMAT,
@@ -118,6 +121,46 @@ def test_reader(text: bytes, expected: list[object], unreadable: int, fault: str
     assert (reader.unreadable, reader.fault) == (unreadable, fault)
 
 
+class _Pipe(io.RawIOBase):
+    """A pipe from which each read gets the next piece; after the last one it ends."""
+
+    def __init__(self, pieces: list[bytes]) -> None:
+        self.pieces = pieces
+
+    def readable(self) -> bool:  # ruff: ignore[no-self-use] - the protocol asks
+        return True
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        piece = self.pieces.pop(0) if self.pieces else b""
+        buffer[: len(piece)] = piece
+        return len(piece)
+
+
+@pytest.mark.parametrize("size", [1, 2, 7, 50, 1000])
+def test_a_pipe_may_cut_lines_anywhere(size: int) -> None:
+    """A line that comes in pieces is one line."""
+    text = FIRST + ONE + b"\n{\n" + TWO + SECOND + TWO[:-1]
+    pieces = [text[start : start + size] for start in range(0, len(text), size)]
+    reader = _Reader(io.BufferedReader(_Pipe(pieces)), PATH, cast("StopSignal", _Stop()))
+
+    assert read(reader) == [(HEADINGS[0], DROPS), (HEADINGS[1], DROPS[1:])]
+    assert (reader.unreadable, reader.fault) == (1, NO_LINE)
+
+
+def test_a_line_is_not_kept_waiting() -> None:
+    """What has arrived is returned before more is waited for."""
+    pipe = _Pipe([FIRST, ONE, TWO + ONE[:9], ONE[9:]])
+    reader = _Reader(io.BufferedReader(pipe), PATH, cast("StopSignal", _Stop()))
+    assert reader.next_heading() == HEADINGS[0]
+    lines = reader.lines()
+    left = []
+    for _ in range(3):
+        next(lines)
+        left.append(len(pipe.pieces))
+
+    assert left == [2, 1, 0]
+
+
 def test_a_signal_ends_the_reading() -> None:
     """Nothing more is read, and the line that it may have cut is not counted."""
     stop = _Stop()
@@ -135,7 +178,7 @@ def test_a_signal_ends_the_reading() -> None:
 class _Broken(io.BytesIO):
     """A failing disk."""
 
-    def readline(self, _size: int | None = -1, /) -> bytes:  # ruff: ignore[no-self-use] - a seam of the standard library
+    def read1(self, _size: int | None = -1, /) -> bytes:  # ruff: ignore[no-self-use] - a seam of the standard library
         raise OSError(5, "Input/output error")
 
 
@@ -225,3 +268,36 @@ def test_what_cannot_be_opened_is_refused(tmp_path: Path) -> None:
 
     with pytest.raises(SettingsError, match=r"^--file: "):
         replay(path, configured(file=tmp_path / "no" / "file"), Speaker(io.StringIO()))
+
+
+@pytest.mark.usefixtures("without_signals")
+@pytest.mark.parametrize(
+    ("name", "is_exec", "settings", "variables"),
+    [
+        pytest.param("boto3_errors", False, {}, {}, id="defaults"),
+        pytest.param("gt_t8", False, {"group": "process"}, {"bsp_max_export_batch_size": 7}, id="processes"),
+        pytest.param("ruby_mt8_client", False, {}, {"bsp_schedule_delay": 20}, id="short-delay"),
+        pytest.param("js_conc8", False, {"grace_seconds": 2.0}, {"bsp_schedule_delay": 0}, id="no-delay"),
+        pytest.param("java_mt8", False, {"grace_seconds": 0.0}, {}, id="no-grace"),
+        pytest.param("go_errors", False, {"pending_events": 5}, {}, id="few-pending"),
+        pytest.param("cpp_mt8", True, {}, {"bsp_schedule_delay": 100}, id="exec"),
+    ],
+)
+def test_the_pipeline_is_advanced_where_it_has_to_be(
+    tmp_path: Path, name: str, *, is_exec: bool, settings: dict[str, Any], variables: dict[str, Any]
+) -> None:
+    """The requests are, to the byte, those of a pipeline that is advanced at each line."""
+    path = tmp_path / "kept.ndjson"
+    path.write_bytes(b"".join(map(encode_line, eventful(recording(name), seed=1, is_exec=is_exec))))
+    written = []
+    for hold_seconds in (HOLD_SECONDS, 0.0):  # if something may be due at once, it is asked for at each line
+        to = tmp_path / f"spans-{hold_seconds}"
+        given = Given(Settings(file=to, **settings), StandardVariables(traces_exporter=("none",), **variables))
+        configuration, _ = configure("replay", given)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("csm_otel.commands.replay.HOLD_SECONDS", hold_seconds)
+            assert replay(path, configuration, Speaker(io.StringIO())) == 0
+        written.append(to.read_bytes())
+
+    assert written[0] == written[1]
+    assert written[0].count(b"\n") > 1
