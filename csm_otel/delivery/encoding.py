@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from csm_otel.delivery.limits import Limits
-    from csm_otel.spans.data import Resource, Shape, SpanData, SpanEvent
+    from csm_otel.spans.data import Attributes, Resource, Shape, SpanData, SpanEvent
 
 _MOST_SHAPES = 2048  # of calls and of attempts as many as the mapping remembers
 _MOST_OF_SHAPE, _MOST_OF_SPAN = 48, 16  # attributes, of events the latter: more than the mapping has
@@ -39,8 +39,9 @@ _TRACE_STATE, _NAME, _KIND = b"\x1a", b"\x2a", b"\x30"
 _TIMES = struct.Struct("<BQBQ").pack
 _START, _END = 0x39, 0x41
 _ATTRIBUTE, _EVENT, _STATUS = b"\x4a", b"\x5a", b"\x7a"
-_LOCAL_PARENT, _REMOTE_PARENT = b"\x85\x01\x00\x01\x00\x00", b"\x85\x01\x00\x03\x00\x00"  # SpanFlags
 _UNSET = b"\x7a\x00"
+_FLAGS = (b"\x85\x01\x00\x01\x00\x00", b"\x85\x01\x00\x03\x00\x00")  # SpanFlags, of a local and a remote parent
+_UNSET_AND_FLAGS = tuple(_UNSET + flags for flags in _FLAGS)
 _ERROR = b"\x18\x02"
 # Of an Event.
 _TIME = struct.Struct("<BQ").pack
@@ -87,8 +88,13 @@ def _are_wide(limits: Limits) -> bool:
 
 def _join(spans: Sequence[SpanData]) -> bytes:
     applications: dict[Resource, list[bytes]] = {}
+    own: Attributes = {}
+    encoded_own = b""
     for span in spans:
-        encoded = _span(span)
+        if span.own is not own:  # a call and its last attempt often have the same
+            own = span.own
+            encoded_own = _own_attributes(own)
+        encoded = _span(span, encoded_own)
         resource = span.shape.resource
         of_application = applications.get(resource)
         if of_application is None:
@@ -101,40 +107,46 @@ def _application(resource: Resource, spans: Iterable[bytes]) -> bytes:
     """Return the ResourceSpans of a request, with the one ScopeSpans that we have."""
     scope = _text(_FIRST, SCOPE.name) + _text(_SECOND, SCOPE.version)
     scope_spans = b"".join((_field(_FIRST, scope), *spans, _text(_THIRD, SCOPE.schema_url)))
-    attributes = _attributes(_FIRST, dict(resource.attributes).items())
+    attributes = _attributes(_FIRST, dict(resource.attributes))
     return _field(_FIRST, _field(_FIRST, attributes) + _field(_SECOND, scope_spans))
 
 
-def _span(span: SpanData) -> bytes:
-    shape, context, parent, own = span.shape, span.context, span.parent, span.own
+def _span(span: SpanData, own: bytes) -> bytes:
+    shape, context, parent = span.shape, span.context, span.parent
     start_ns, end_ns, trace_id = span.start_ns, span.end_ns, context.trace_id
-    if not start_ns or not end_ns or len(own) > _MOST_OF_SPAN or (own and not shape.is_shared):
+    if not start_ns or not end_ns or (own and not shape.is_shared):
         raise _UnusualError
     name_and_kind, attributes = _template(shape) if shape.is_shared else _new_template(shape)
-    high, low, flags = trace_id >> 64, trace_id & _LOW_64, _LOCAL_PARENT
+    high, low, is_remote = trace_id >> 64, trace_id & _LOW_64, False
     if parent is None:
         ids = _TRACE_AND_SPAN_ID(_TRACE_ID, high, low, _SPAN_ID, context.span_id)
     else:
         ids = _WITH_PARENT_ID(_TRACE_ID, high, low, _SPAN_ID, context.span_id, _PARENT_ID, parent.span_id)
-        if parent.is_remote:
-            flags = _REMOTE_PARENT
+        is_remote = parent.is_remote
     if context.trace_state:
         ids = ids[:_BEFORE_STATE] + _trace_state(context.trace_state) + ids[_BEFORE_STATE:]
-    parts = [ids, name_and_kind, _TIMES(_START, start_ns, _END, end_ns), attributes]
-    for key, value in own.items():
-        parts.append(_attribute(_ATTRIBUTE, key, value))
-    if span.events:
-        parts.append(_events(span.events))
-    status = _field(_STATUS, _text(_SECOND, span.status_message) + _ERROR) if shape.is_error else _UNSET
-    parts += (status, flags)
-    return b"".join(parts)
+    if span.events or shape.is_error:
+        end = _events(span.events) + _status(span) + _FLAGS[is_remote]
+    else:
+        end = _UNSET_AND_FLAGS[is_remote]
+    return b"".join((ids, name_and_kind, _TIMES(_START, start_ns, _END, end_ns), attributes, own, end))
+
+
+def _own_attributes(own: Attributes) -> bytes:
+    if len(own) > _MOST_OF_SPAN:
+        raise _UnusualError
+    return _attributes(_ATTRIBUTE, own)
+
+
+def _status(span: SpanData) -> bytes:
+    return _field(_STATUS, _text(_SECOND, span.status_message) + _ERROR) if span.shape.is_error else _UNSET
 
 
 def _new_template(shape: Shape) -> _Template:
     if len(shape.attributes) > _MOST_OF_SHAPE:
         raise _UnusualError
     return _Template(
-        _text(_NAME, shape.name) + _KIND + _varint(shape.kind.value), _attributes(_ATTRIBUTE, shape.attributes.items())
+        _text(_NAME, shape.name) + _KIND + _varint(shape.kind.value), _attributes(_ATTRIBUTE, shape.attributes)
     )
 
 
@@ -152,31 +164,31 @@ def _trace_state(header: str) -> bytes:
 def _events(events: Sequence[SpanEvent]) -> bytes:
     if len(events) > _MOST_OF_SPAN:
         raise _UnusualError
-    return b"".join(_field(_EVENT, _event(event)) for event in events)
+    return b"".join([_field(_EVENT, _event(event)) for event in events])
 
 
 def _event(event: SpanEvent) -> bytes:
     if len(event.attributes) > _MOST_OF_SPAN or not event.time_ns:
         raise _UnusualError
-    return _TIME(0x09, event.time_ns) + _text(_SECOND, event.name) + _attributes(_THIRD, event.attributes.items())
+    return _TIME(0x09, event.time_ns) + _text(_SECOND, event.name) + _attributes(_THIRD, event.attributes)
 
 
-def _attributes(tag: bytes, attributes: Iterable[tuple[str, object]]) -> bytes:
-    return b"".join([_attribute(tag, key, value) for key, value in attributes])
-
-
-def _attribute(tag: bytes, key: str, value: object) -> bytes:
-    """Return a KeyValue as the field with this tag.
+def _attributes(tag: bytes, attributes: Attributes) -> bytes:
+    """Return KeyValues as fields with this tag.
 
     Raises:
-        _UnusualError: protobuf drops it, or knows how to encode it.
+        _UnusualError: protobuf drops one of them, or knows how to encode it.
     """
-    if not key:
-        raise _UnusualError
-    if type(value) is str:  # as nearly all
-        text = value.encode("utf-8", "replace")
-        return _text_attribute_head(tag, key, len(text)) + text
-    return _field(tag, _text(_FIRST, key) + _field(_SECOND, _any_value(value)))
+    parts: list[bytes] = []
+    for key, value in attributes.items():
+        if not key:
+            raise _UnusualError
+        if type(value) is str:  # as nearly all
+            text = value.encode("utf-8", "replace")
+            parts += (_text_attribute_head(tag, key, len(text)), text)
+        else:
+            parts.append(_field(tag, _text(_FIRST, key) + _field(_SECOND, _any_value(value))))
+    return b"".join(parts)
 
 
 def _any_value(value: object) -> bytes:
