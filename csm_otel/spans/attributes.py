@@ -41,8 +41,8 @@ from csm_otel.spans.options import MappingOptions, RpcConventions
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from csm_otel.correlation.released import CorrelatedCall
-    from csm_otel.csm.events import ApiCall, ApiCallAttempt
+    from csm_otel.csm.events import ApiCallAttempt
+    from csm_otel.spans.data import Attributes
     from csm_otel.spans.span_status import Result
 
 Values = dict[str, AttributeValue | None]
@@ -77,18 +77,30 @@ def present(values: Values) -> dict[str, AttributeValue]:
     return {name: value for name, value in values.items() if value not in {None, ""}}
 
 
-class LastAttemptFacts(msgspec.Struct, frozen=True, gc=False):
-    """What the last attempt of a call adds to the call's facts."""
+class AttemptFacts(msgspec.Struct, frozen=True, gc=False):
+    """All that the shape of an attempt's span depends on, beside its operation, its resource and options.
+
+    It is also all that the last attempt adds to the facts of its call.
+    """
 
     account_id: str | None
     fqdn: str | None
     region: str | None
     user_agent: str | None
     status: int | None
+    error_type: str
+    connection_reused: bool | None
+    not_sent: bool
+    number: int | None = None
+    """From 1; None if the order is uncertain."""
+    not_counted: bool = False
+
+
+_NO_ATTEMPT = AttemptFacts(None, None, None, None, None, "", None, not_sent=False)
 
 
 class CallFacts(msgspec.Struct, frozen=True, gc=False):
-    """All that the shape of a call's span depends on, beside options."""
+    """All that the shape of a call's span, and that of its last attempt, depend on, beside options."""
 
     service: str
     api: str
@@ -105,63 +117,35 @@ class CallFacts(msgspec.Struct, frozen=True, gc=False):
     missing: int
     ambiguous: bool
     not_sent: bool
-    last: LastAttemptFacts
-    """All None where it is not certain."""
-
-
-_NO_ATTEMPT = LastAttemptFacts(None, None, None, None, None)
-
-
-class AttemptFacts(msgspec.Struct, frozen=True, gc=False):
-    """All that the shape of an attempt's span depends on, beside options."""
-
-    service: str
-    api: str
-    account_id: str | None
-    fqdn: str | None
-    region: str | None
-    status: int | None
-    error_type: str
-    number: int | None
-    """From 1; None if the order is uncertain."""
-    connection_reused: bool | None
-    not_sent: bool
-    not_counted: bool
-    resource: Resource
+    last: AttemptFacts | None
+    """None where it is not certain."""
 
 
 class OrphanFacts(msgspec.Struct, frozen=True, gc=False):
     """All that the shape of an orphan's span depends on, beside options."""
 
-    attempt: AttemptFacts
+    service: str
+    api: str
     client_name: str
-    user_agent: str | None
-
-
-def facts_of_last(attempt: ApiCallAttempt | None) -> LastAttemptFacts:
-    """Return the facts of a call's last attempt, of none where it is not certain."""
-    if attempt is None:
-        return _NO_ATTEMPT
-    return LastAttemptFacts(attempt.account_id, attempt.fqdn, attempt.region, attempt.user_agent, attempt.status)
+    resource: Resource
+    attempt: AttemptFacts
 
 
 def attempt_facts(
-    attempt: ApiCallAttempt, result: Result, number: int | None, resource: Resource, *, not_counted: bool
+    attempt: ApiCallAttempt, result: Result, number: int | None, *, not_counted: bool = False
 ) -> AttemptFacts:
     """Return the facts of an attempt; ``number`` counts from 1, None if the order is uncertain."""
     return AttemptFacts(
-        attempt.service,
-        attempt.api,
         attempt.account_id,
         attempt.fqdn,
         attempt.region,
+        attempt.user_agent,
         attempt.status,
         result.error_type,
-        number,
         attempt.connection_reused,
         attempt.not_sent,
+        number,
         not_counted,
-        resource,
     )
 
 
@@ -180,12 +164,13 @@ def rpc_attributes(service: str, api: str, options: MappingOptions) -> Values:
 
 def call_attributes(call: CallFacts, options: MappingOptions) -> dict[str, AttributeValue]:
     """Return the attributes of the shape of a call."""
+    last = call.last or _NO_ATTEMPT
     return present(
         {
             **rpc_attributes(call.service, call.api, options),
-            **_account_and_server(call.last.account_id, call.last.fqdn, options),
-            CLOUD_REGION: call.region or call.last.region,
-            HTTP_RESPONSE_STATUS_CODE: call.last.status if call.status is None else call.status,
+            **_account_and_server(last.account_id, last.fqdn, options),
+            CLOUD_REGION: call.region or last.region,
+            HTTP_RESPONSE_STATUS_CODE: last.status if call.status is None else call.status,
             ERROR_TYPE: call.error_type,
             CSM_ATTEMPT_COUNT: call.attempt_count,
             CSM_MAX_RETRIES_EXCEEDED: call.max_retries_exceeded,
@@ -194,8 +179,8 @@ def call_attributes(call: CallFacts, options: MappingOptions) -> dict[str, Attri
             CSM_CORRELATION: "ambiguous" if call.ambiguous else None,
             CSM_OUTCOME: "not_sent" if call.not_sent else None,
             CSM_CLIENT_ID: call.client_name,
-            **_sender(call.service, (call.user_agent, call.last.user_agent), options),
-            **_service_specific(call.service, call.api, call.last.fqdn),
+            **_sender(call.service, (call.user_agent, last.user_agent), options),
+            **_service_specific(call.service, call.api, last.fqdn),
         }
     )
 
@@ -223,54 +208,37 @@ def attempt_attributes(attempt: AttemptFacts, options: MappingOptions) -> dict[s
 
 def orphan_attributes(orphan: OrphanFacts, options: MappingOptions) -> dict[str, AttributeValue]:
     """Return the attributes of the shape of an orphan: an attempt's, and those that it has in place of its call."""
-    service, api = orphan.attempt.service, orphan.attempt.api
+    service, api = orphan.service, orphan.api
     return present(
         {
             **attempt_attributes(orphan.attempt, options),
             **rpc_attributes(service, api, options),
             CSM_ORPHAN: True,
             CSM_CLIENT_ID: orphan.client_name,
-            **_sender(service, (orphan.user_agent,), options),
+            **_sender(service, (orphan.attempt.user_agent,), options),
             **_service_specific(service, api, orphan.attempt.fqdn),
         }
     )
 
 
-def own_of_call(call: ApiCall, last: ApiCallAttempt | None) -> dict[str, AttributeValue]:
-    """Return the attributes of a call that no other has: its request ids, or those of its last attempt, if certain."""
-    if last is not None:
-        return _request_ids(last)
-    return {AWS_REQUEST_ID: call.request_id} if call.request_id else {}
-
-
-def own_of_attempt(attempt: ApiCallAttempt) -> dict[str, AttributeValue]:
-    """Return the attributes of an attempt that no other has, or few have."""
-    own = _request_ids(attempt)
-    if attempt.destination_ip:
-        address = _ip(attempt.destination_ip)
-        if address is not None:
-            own[NETWORK_PEER_ADDRESS] = address
-    if attempt.latencies is not None:
-        for name, field in _LATENCIES:
-            latency_ms = getattr(attempt.latencies, field)
-            if latency_ms is not None:
-                own[name] = latency_ms
-    return own
-
-
-def is_not_sent(released: CorrelatedCall) -> bool:
-    """Whether no request was sent: credentials were missing, or the call was stubbed; the datagrams are the same."""
-    call = released.call.event
-    return call.attempt_count == 0 and not call.has_result and not released.attempts
-
-
-def _request_ids(attempt: ApiCallAttempt) -> dict[str, AttributeValue]:
-    own: dict[str, AttributeValue] = {}
-    if attempt.request_id:
-        own[AWS_REQUEST_ID] = attempt.request_id
+def request_ids(attempt: ApiCallAttempt) -> Attributes:
+    """Return the request ids of an attempt, which its call has as well if it is certainly the last one."""
     if attempt.extended_request_id:
-        own[AWS_EXTENDED_REQUEST_ID] = attempt.extended_request_id
-    return own
+        ids: Values = {AWS_REQUEST_ID: attempt.request_id, AWS_EXTENDED_REQUEST_ID: attempt.extended_request_id}
+        return present(ids)
+    return {AWS_REQUEST_ID: attempt.request_id} if attempt.request_id else {}
+
+
+def own_of_attempt(attempt: ApiCallAttempt, ids: Attributes) -> Attributes:
+    """Return the attributes of an attempt that no other has, or few have: ``ids``, those of its request, and more."""
+    if attempt.destination_ip is None and attempt.latencies is None:
+        return ids
+    own: Values = {**ids}
+    if attempt.destination_ip:
+        own[NETWORK_PEER_ADDRESS] = _ip(attempt.destination_ip)
+    if attempt.latencies is not None:
+        own |= {name: getattr(attempt.latencies, field) for name, field in _LATENCIES}
+    return present(own)
 
 
 def _account_and_server(account_id: str | None, fqdn: str | None, options: MappingOptions) -> Values:

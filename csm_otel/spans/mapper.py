@@ -7,9 +7,10 @@ the same function that computes it the first time.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
+from opentelemetry.semconv._incubating.attributes.aws_attributes import AWS_REQUEST_ID
 from opentelemetry.semconv._incubating.attributes.container_attributes import CONTAINER_ID
 from opentelemetry.semconv._incubating.attributes.host_attributes import HOST_NAME
 from opentelemetry.semconv._incubating.attributes.process_attributes import PROCESS_EXECUTABLE_NAME, PROCESS_PID
@@ -32,12 +33,10 @@ from csm_otel.spans.attributes import (
     attempt_attributes,
     attempt_facts,
     call_attributes,
-    facts_of_last,
-    is_not_sent,
     orphan_attributes,
     own_of_attempt,
-    own_of_call,
     present,
+    request_ids,
 )
 from csm_otel.spans.data import (
     UNKNOWN_SERVICE,
@@ -54,13 +53,13 @@ from csm_otel.spans.data import (
 from csm_otel.spans.memo import Memo
 from csm_otel.spans.options import MappingOptions, MessageMode
 from csm_otel.spans.span_status import Result, result_of
-from csm_otel.spans.timing import Placement, attempt_offset_ns, clock_offset_ns, place
+from csm_otel.spans.timing import Placement, place_attempt, place_call, place_orphan
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from csm_otel.correlation.released import Observed
-    from csm_otel.csm.events import ApiCallAttempt, Origin
+    from csm_otel.csm.events import ApiCall, ApiCallAttempt, Origin
     from csm_otel.spans.data import Attributes
     from csm_otel.spans.ids import IdGenerator
     from csm_otel.spans.processes import ProcessTraces
@@ -76,6 +75,13 @@ class _Sender(msgspec.Struct, frozen=True):
     """The name in the client id; may be empty."""
     parent: TraceContext | None
     is_local: bool
+
+
+class _Shapes(NamedTuple):
+    """The shapes of a call and of its last attempt, where that is certain."""
+
+    call: Shape
+    last: Shape | None
 
 
 class SpanMapper:
@@ -103,7 +109,7 @@ class SpanMapper:
 
         Without a parent each call is a separate trace.
         """
-        self._ids = ids
+        self._new_trace_id, self._new_span_id = ids.generate_trace_id, ids.generate_span_id
         self._resource = dict(resource)
         self._host_name = host_name
         self._options = options or MappingOptions()
@@ -129,14 +135,17 @@ class SpanMapper:
         return self._resources[service_name, local, origin]
 
     def _call(self, released: CorrelatedCall, origin: Origin | None) -> list[SpanData]:
-        observed = released.call
-        call = observed.event
-        offset_ns = clock_offset_ns(observed)
-        where = Placement(_began_ns(released) + offset_ns, observed.end_ns + offset_ns)
+        call, attempts = released.call.event, released.attempts
+        where = place_call(released)
         last = _certain_last(released)
-        result = _call_result(released, last)
-        sender = self._senders[call.client_id, observed.peer.host]
-        shape = self._calls[
+        if last is None:
+            last_result, last_facts, ids = _NO_RESULT, None, _request_id(call)
+        else:
+            last_result, ids = result_of(last), request_ids(last)
+            last_facts = attempt_facts(last, last_result, None if released.missing else len(attempts))
+        result = result_of(call) if call.has_result else _inherited(last_result)
+        sender = self._senders[call.client_id, released.call.peer.host]
+        shapes = self._calls[
             CallFacts(
                 call.service,
                 call.api,
@@ -152,85 +161,88 @@ class SpanMapper:
                 call.timed_out,
                 released.missing,
                 released.ambiguous,
-                is_not_sent(released),
-                facts_of_last(last),
+                not attempts and _is_not_sent(call),
+                last_facts,
             )
         ]
-        own = own_of_call(call, last)
-        if offset_ns:
-            own[CSM_TIME_ADJUSTED] = _OUT_OF_RANGE
-        parent = self._parent_of(sender, origin, shape.resource, where)
-        span = self._span(shape, self._context(parent, where.start_ns), parent, where, own=own, result=result)
+        own = {**ids, CSM_TIME_ADJUSTED: _OUT_OF_RANGE} if where.offset_ns else ids
+        parent = sender.parent
+        if parent is None and origin is not None:
+            parent = self._process_of(origin, shapes.call.resource, where)
+        span = self._span(shapes.call, parent, where, own, result)
         spans = [span]
-        self._add_attempts(spans, released, where, offset_ns)
+        for number, observed in enumerate(attempts if last is None else attempts[:-1], start=1):
+            spans.append(self._other_attempt(observed, number, released, span, where))
+        if shapes.last is not None:
+            spans.append(
+                self._attempt(attempts[-1], shapes.last, last_result, ids=ids, parent=span.context, call=where)
+            )
         return spans
 
-    def _add_attempts(self, spans: list[SpanData], released: CorrelatedCall, call: Placement, offset_ns: int) -> None:
-        """Add the spans of the attempts to that of their call."""
-        resource, context = spans[0].shape.resource, spans[0].context
-        in_order = not released.missing and not released.ambiguous
-        count = len(released.attempts)
-        for number, observed in enumerate(released.attempts, start=1):
-            attempt = observed.event
-            own_offset_ns = attempt_offset_ns(observed, offset_ns)
-            where = _within(observed, call, own_offset_ns)
-            result = result_of(attempt)
-            not_counted = number < count and is_resent(attempt, released.call.event)
-            facts = attempt_facts(attempt, result, number if in_order else None, resource, not_counted=not_counted)
-            own = own_of_attempt(attempt)
-            if where.overrun_ms is not None:
-                own[CSM_OVERRUN_MS] = where.overrun_ms
-            if own_offset_ns and own_offset_ns != offset_ns:
-                own[CSM_TIME_ADJUSTED] = _OUT_OF_RANGE
-            below = self._context(context, where.start_ns)
-            spans.append(self._span(self._attempts[facts], below, context, where, own=own, result=result))
+    def _other_attempt(
+        self, observed: Observed[ApiCallAttempt], number: int, of: CorrelatedCall, call: SpanData, where: Placement
+    ) -> SpanData:
+        """Return the span of an attempt other than the certain last one."""
+        attempt, in_order = observed.event, not of.missing and not of.ambiguous
+        result = result_of(attempt)
+        not_counted = number < len(of.attempts) and is_resent(attempt, of.call.event)
+        facts = attempt_facts(attempt, result, number if in_order else None, not_counted=not_counted)
+        shape = self._attempts[attempt.service, attempt.api, call.shape.resource, facts]
+        return self._attempt(observed, shape, result, ids=request_ids(attempt), parent=call.context, call=where)
+
+    def _attempt(
+        self,
+        observed: Observed[ApiCallAttempt],
+        shape: Shape,
+        result: Result,
+        *,
+        ids: Attributes,
+        parent: TraceContext,
+        call: Placement,
+    ) -> SpanData:
+        """Return the span of an attempt, by its request ids and the context and times of its call."""
+        where, own = place_attempt(observed, call), own_of_attempt(observed.event, ids)
+        if where.overrun_ms is not None:
+            own = {**own, CSM_OVERRUN_MS: where.overrun_ms}
+        if where.offset_ns and where.offset_ns != call.offset_ns:
+            own = {**own, CSM_TIME_ADJUSTED: _OUT_OF_RANGE}
+        return self._span(shape, parent, where, own, result)
 
     def _orphan(self, released: OrphanAttempt, origin: Origin | None) -> SpanData:
-        observed, attempt = released.attempt, released.attempt.event
-        offset_ns = clock_offset_ns(observed)
-        where = Placement(observed.start_ns + offset_ns, observed.end_ns + offset_ns)
+        attempt = released.attempt.event
+        where = place_orphan(released.attempt)
         result = result_of(attempt)
-        sender = self._senders[attempt.client_id, observed.peer.host]
+        sender = self._senders[attempt.client_id, released.attempt.peer.host]
         service_name = self._service_name(sender.name, (attempt.user_agent,), origin)
         resource = self.resource_of(service_name, local=sender.is_local, origin=origin)
-        facts = attempt_facts(attempt, result, None, resource, not_counted=False)
-        own = own_of_attempt(attempt)
-        if offset_ns:
-            own[CSM_TIME_ADJUSTED] = _OUT_OF_RANGE
-        parent = self._parent_of(sender, origin, resource, where)
-        shape = self._orphans[OrphanFacts(facts, sender.name, attempt.user_agent)]
-        return self._span(shape, self._context(parent, where.start_ns), parent, where, own=own, result=result)
+        facts = attempt_facts(attempt, result, None)
+        shape = self._orphans[OrphanFacts(attempt.service, attempt.api, sender.name, resource, facts)]
+        own = own_of_attempt(attempt, request_ids(attempt))
+        if where.offset_ns:
+            own = {**own, CSM_TIME_ADJUSTED: _OUT_OF_RANGE}
+        parent = sender.parent
+        if parent is None and origin is not None:
+            parent = self._process_of(origin, resource, where)
+        return self._span(shape, parent, where, own, result)
 
-    def _parent_of(
-        self, sender: _Sender, origin: Origin | None, resource: Resource, where: Placement
-    ) -> TraceContext | None:
-        if sender.parent is None and origin is not None and self._processes is not None:
-            return self._processes.root_of(origin, resource, last_ns=where.end_ns)
-        return sender.parent
-
-    def _context(self, parent: TraceContext | None, start_ns: int) -> TraceContext:
-        if parent is None:
-            trace_id = self._ids.generate_trace_id()
-            if self._options.xray_trace_ids:
-                trace_id = xray_trace_id(trace_id, start_ns)
-            return TraceContext(trace_id=trace_id, span_id=self._ids.generate_span_id())
-        return TraceContext(
-            trace_id=parent.trace_id,
-            span_id=self._ids.generate_span_id(),
-            sampled=parent.sampled,
-            trace_state=parent.trace_state,
-        )
+    def _process_of(self, origin: Origin, resource: Resource, where: Placement) -> TraceContext | None:
+        return self._processes.root_of(origin, resource, last_ns=where.end_ns) if self._processes is not None else None
 
     def _span(
-        self,
-        shape: Shape,
-        context: TraceContext,
-        parent: TraceContext | None,
-        where: Placement,
-        *,
-        own: Attributes,
-        result: Result,
+        self, shape: Shape, parent: TraceContext | None, where: Placement, own: Attributes, result: Result
     ) -> SpanData:
+        if parent is None:
+            trace_id = self._new_trace_id()
+            if self._options.xray_trace_ids:
+                trace_id = xray_trace_id(trace_id, where.start_ns)
+            context = TraceContext(trace_id=trace_id, span_id=self._new_span_id())
+        else:
+            context = TraceContext(
+                trace_id=parent.trace_id,
+                span_id=self._new_span_id(),
+                sampled=parent.sampled,
+                trace_state=parent.trace_state,
+            )
         failure = result.failure
         message = "" if failure is None or self._options.messages is MessageMode.NONE else failure.message
         return SpanData(
@@ -240,7 +252,7 @@ class SpanMapper:
             start_ns=where.start_ns,
             end_ns=where.end_ns,
             own=own,
-            events=_exception(result, message, where.end_ns) if failure is not None else (),
+            events=() if failure is None else _exception(result, message, where.end_ns),
             status_message=message,
         )
 
@@ -266,23 +278,30 @@ class SpanMapper:
         process = present(_process_attributes(origin)) if origin else {}
         return Resource(tuple({**host, **process, **self._resource, SERVICE_NAME: service_name}.items()))
 
-    def _new_call(self, call: CallFacts) -> Shape:
-        service_name = self._service_name(call.client_name, (call.user_agent, call.last.user_agent), call.origin)
-        return Shape(
+    def _new_call(self, call: CallFacts) -> _Shapes:
+        last_agent = call.last.user_agent if call.last is not None else None
+        service_name = self._service_name(call.client_name, (call.user_agent, last_agent), call.origin)
+        resource = self.resource_of(service_name, local=call.is_local, origin=call.origin)
+        shape = Shape(
             role=SpanRole.CALL,
             name=_name(call.service, call.api),
             kind=SpanKind.CLIENT,
-            resource=self.resource_of(service_name, local=call.is_local, origin=call.origin),
+            resource=resource,
             attributes=call_attributes(call, self._options),
             is_error=bool(call.error_type),
             is_shared=True,
         )
+        return _Shapes(shape, self._attempts[call.service, call.api, resource, call.last] if call.last else None)
 
-    def _new_attempt(self, attempt: AttemptFacts) -> Shape:
-        return _attempt_shape(SpanRole.ATTEMPT, attempt, attempt_attributes(attempt, self._options))
+    def _new_attempt(self, key: tuple[str, str, Resource, AttemptFacts]) -> Shape:
+        service, api, resource, attempt = key
+        attributes = attempt_attributes(attempt, self._options)
+        return _attempt_shape(SpanRole.ATTEMPT, _name(service, api), resource, attempt, attributes)
 
     def _new_orphan(self, orphan: OrphanFacts) -> Shape:
-        return _attempt_shape(SpanRole.ORPHAN, orphan.attempt, orphan_attributes(orphan, self._options))
+        name = _name(orphan.service, orphan.api)
+        attributes = orphan_attributes(orphan, self._options)
+        return _attempt_shape(SpanRole.ORPHAN, name, orphan.resource, orphan.attempt, attributes)
 
     def _service_name(self, client_name: str, user_agents: Sequence[str | None], origin: Origin | None) -> str:
         applications = (application_of_user_agent(agent) for agent in user_agents if agent)
@@ -291,12 +310,14 @@ class SpanMapper:
         return client_name or application or self._options.service_name or own or UNKNOWN_SERVICE
 
 
-def _attempt_shape(role: SpanRole, attempt: AttemptFacts, attributes: Attributes) -> Shape:
+def _attempt_shape(
+    role: SpanRole, operation: str, resource: Resource, attempt: AttemptFacts, attributes: Attributes
+) -> Shape:
     return Shape(
         role=role,
-        name=f"{_name(attempt.service, attempt.api)} attempt",
+        name=f"{operation} attempt",
         kind=SpanKind.CLIENT,
-        resource=attempt.resource,
+        resource=resource,
         attributes=attributes,
         is_error=bool(attempt.error_type),
         is_shared=True,
@@ -311,20 +332,19 @@ def _process_attributes(origin: Origin) -> Values:
     }
 
 
-def _call_result(released: CorrelatedCall, last: ApiCallAttempt | None) -> Result:
-    """Return the call's own result; without any Final* field that of its last attempt."""
-    call = released.call.event
-    if call.has_result:
-        return result_of(call)
-    return result_of(last)._replace(is_inherited=True) if last else _NO_RESULT
+def _inherited(result: Result) -> Result:
+    """Return the result of a call without any Final* field: that of its last attempt."""
+    return result if result.failure is None else result._replace(is_inherited=True)
 
 
-def _began_ns(released: CorrelatedCall) -> int:
-    """Return the start of a call; without its own times (Java, timed out) that of its first attempt."""
-    call = released.call
-    if call.event.timestamp_ms is not None or call.event.latency_ms is not None:
-        return call.start_ns
-    return min([call.start_ns, *(one.start_ns + attempt_offset_ns(one, 0) for one in released.attempts)])
+def _is_not_sent(call: ApiCall) -> bool:
+    """Whether a call without attempts sent no request: no credentials, or stubbed; the datagrams are the same."""
+    return call.attempt_count == 0 and not call.has_result
+
+
+def _request_id(call: ApiCall) -> Attributes:
+    """Return the request id that Go's calls have."""
+    return {AWS_REQUEST_ID: call.request_id} if call.request_id else {}
 
 
 def _certain_last(released: CorrelatedCall) -> ApiCallAttempt | None:
@@ -334,12 +354,6 @@ def _certain_last(released: CorrelatedCall) -> ApiCallAttempt | None:
     last, call = released.attempts[-1].event, released.call.event
     certain = not released.missing or (call.has_result and same_result(last, call))
     return last if certain else None
-
-
-def _within(attempt: Observed[ApiCallAttempt], call: Placement, offset_ns: int) -> Placement:
-    if attempt.event.not_sent:
-        return Placement(call.end_ns, call.end_ns)  # it has no times, and it ended the call
-    return place(attempt.start_ns + offset_ns, attempt.end_ns + offset_ns, within=call)
 
 
 def _exception(result: Result, message: str, time_ns: int) -> tuple[SpanEvent, ...]:

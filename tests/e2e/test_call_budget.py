@@ -45,9 +45,9 @@ _BUDGET = {
     "decode a call": 9,
     "correlate an attempt": 11,
     "correlate a call, and release it": 20,
-    "map a call with its attempt": 29,
-    "encode a call with its attempt": 4,
-    "all of the pipeline, a call with its attempt": 103,
+    "map a call with its attempt": 20,
+    "encode a call with its attempt": 2,
+    "all of the pipeline, a call with its attempt": 94,
 }
 
 _CALLS = 100

@@ -8,13 +8,26 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from csm_otel.correlation.released import Observed
-from csm_otel.csm.events import ApiCall, Dialect, Peer
+from csm_otel.csm.events import ApiCall, ApiCallAttempt, Dialect, Peer
 from csm_otel.csm.times import NS_PER_MS, interval_of
-from csm_otel.spans.timing import Placement, clock_offset_ns, place
+from csm_otel.spans.timing import Placement, clock_offset_ns, place_attempt
 
 MINUTE_MS = 60 * 1000
 DAY_MS = 24 * 60 * MINUTE_MS
 CALL = Placement(100 * NS_PER_MS, 130 * NS_PER_MS)
+
+
+def attempt_at(start_ns: int, end_ns: int) -> Observed[ApiCallAttempt]:
+    """Return an attempt with these times."""
+    return Observed(
+        event=ApiCallAttempt(dialect=Dialect.BOTOCORE, service="S3", api="A"),
+        peer=Peer("127.0.0.1", 1),
+        received_ns=end_ns,
+        start_ns=start_ns,
+        end_ns=end_ns,
+        match_start_ns=start_ns,
+        match_end_ns=end_ns,
+    )
 
 
 @pytest.mark.parametrize(
@@ -34,7 +47,7 @@ CALL = Placement(100 * NS_PER_MS, 130 * NS_PER_MS)
 )
 def test_place(start: int, end: int, expected: tuple[int, int, int | None]) -> None:
     """An overrun of up to 2 ms is rounding and is shifted away; a longer one is kept and recorded."""
-    placed = place(start * NS_PER_MS, end * NS_PER_MS, within=CALL)
+    placed = place_attempt(attempt_at(start * NS_PER_MS, end * NS_PER_MS), CALL)
 
     assert (placed.start_ns // NS_PER_MS, placed.end_ns // NS_PER_MS, placed.overrun_ms) == expected
 
@@ -84,7 +97,7 @@ def test_attempts_nest_or_say_so(start: int, length: int, call_start: int, call_
     """An attempt lies in its call or carries how far it does not, and never ends before it starts."""
     call = Placement(call_start, call_start + call_length)
 
-    placed = place(start, start + length, within=call)
+    placed = place_attempt(attempt_at(start, start + length), call)
 
     inside = call.start_ns <= placed.start_ns and placed.end_ns <= call.end_ns
     assert inside is (placed.overrun_ms is None)
