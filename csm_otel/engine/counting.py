@@ -9,7 +9,7 @@ from csm_otel.csm.events import ApiCall
 
 if TYPE_CHECKING:
     from collections import Counter
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
     from csm_otel.correlation.released import Released
     from csm_otel.csm.decoding import Decoded
@@ -30,18 +30,19 @@ class Counting:
         tally = self._tally
         events, rejected, other_versions = decoded
         tally.datagrams_received += 1
-        tally.other_versions += other_versions
+        if not events:
+            self._reject(rejected[0] if rejected else "empty", tally.malformed)
+            return
+        tally.datagrams_decoded += 1
         for event in events:
             if isinstance(event, ApiCall):
                 tally.calls += 1
             else:
                 tally.attempts += 1
-        if events:
-            tally.datagrams_decoded += 1
-            for reason in rejected:
-                self._reject(reason, tally.objects_rejected)
-        else:
-            self._reject(rejected[0] if rejected else "empty", tally.malformed)
+        for reason in rejected:
+            self._reject(reason, tally.objects_rejected)
+        if other_versions:
+            tally.other_versions += other_versions
 
     def count_not_allowed(self) -> None:
         """Count a datagram from outside the allowed networks."""
@@ -76,23 +77,22 @@ class Counting:
         self._tally.datagrams_dropped_by_kernel = dropped
         return is_new
 
-    def count_released(self, released: Released) -> None:
-        """Count a call with its attempts, or an orphan."""
+    def count_released(self, released: Iterable[Released]) -> None:
+        """Count calls with their attempts, and orphans."""
         tally = self._tally
-        if isinstance(released, CorrelatedCall):
-            tally.released[released.reason] += 1
-            tally.attempts_in_calls += len(released.attempts)
-            tally.attempts_missing += released.missing
-            tally.ambiguous += released.ambiguous
-        else:
-            tally.orphans[released.reason] += 1
+        for one in released:
+            if isinstance(one, CorrelatedCall):
+                tally.released[one.reason] += 1
+                tally.attempts_in_calls += len(one.attempts)
+                tally.attempts_missing += one.missing
+                tally.ambiguous += one.ambiguous
+            else:
+                tally.orphans[one.reason] += 1
 
     def count_abandoned(self, abandoned: Collection[Released]) -> None:
         """Count calls and orphans dropped at shutdown for lack of time: their spans are dropped."""
-        spans = 0
-        for released in abandoned:
-            self.count_released(released)
-            spans += 1 + len(released.attempts) if isinstance(released, CorrelatedCall) else 1
+        self.count_released(abandoned)
+        spans = sum(1 + len(one.attempts) if isinstance(one, CorrelatedCall) else 1 for one in abandoned)
         if spans:
             self._tally.spans_created += spans
             self._tally.spans_dropped["shutdown"] += spans

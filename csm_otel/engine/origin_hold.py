@@ -45,8 +45,7 @@ class OriginHold:
     def add(self, released: Iterable[Released | ProcessEnd], *, now: float) -> None:
         """Append calls, orphans or ends of processes, in order; ``now`` is monotonic seconds."""
         deadline = now + HOLD_SECONDS
-        for one in released:
-            self._held.append((one, deadline))
+        self._held.extend([(one, deadline) for one in released])
 
     def next_deadline(self) -> float | None:
         """Return the monotonic second at which the first stops waiting, or None if nothing is held."""
@@ -58,19 +57,23 @@ class OriginHold:
 
     def pop_ready(self, *, now: float) -> Iterator[tuple[Released | ProcessEnd, Origin | None]]:
         """Remove and yield, in order, what need not wait any longer, with its origin where that is known."""
-        while self._held:
-            released, deadline = self._held[0]
+        held, origins = self._held, self._origins
+        while held:
+            released, deadline = held[0]
             origin = None
-            if self._origins is not None and not isinstance(released, ProcessEnd):
-                origin = self._origins.origin_of(peer_of(released))  # known, as nearly always
+            if origins is not None and not isinstance(released, ProcessEnd):
+                peer = peer_of(released)
+                origin = origins.origin_of(peer)  # known, as nearly always
                 if origin is None:
-                    may_wait = now < deadline and len(self._held) <= self._max_held
-                    for peer in _peers_of(released):
-                        if origin := self._origins.origin_of(peer):
+                    may_wait = now < deadline and len(held) <= self._max_held
+                    if may_wait and origins.is_resolving(peer):
+                        return
+                    for other in _other_peers(released, peer):
+                        if origin := origins.origin_of(other):
                             break
-                        if may_wait and self._origins.is_resolving(peer):
+                        if may_wait and origins.is_resolving(other):
                             return
-            self._held.popleft()
+            held.popleft()
             yield released, origin
 
 
@@ -79,7 +82,7 @@ def peer_of(released: Released) -> Peer:
     return released.call.peer if isinstance(released, CorrelatedCall) else released.attempt.peer
 
 
-def _peers_of(released: Released) -> list[Peer]:
-    """Return where it came from, the call's own peer first: some SDKs change their port in the middle of a call."""
+def _other_peers(released: Released, peer: Peer) -> list[Peer]:
+    """Return where else its attempts came from, the last one first: some SDKs change their port within a call."""
     attempts = released.attempts if isinstance(released, CorrelatedCall) else ()
-    return [peer_of(released), *(attempt.peer for attempt in reversed(attempts))]
+    return [attempt.peer for attempt in reversed(attempts) if attempt.peer != peer]

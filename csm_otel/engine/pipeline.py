@@ -14,7 +14,7 @@ from csm_otel.engine.origin_hold import OriginHold, OriginLookup, peer_of
 from csm_otel.spans.measures import measure
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable
+    from collections.abc import Callable, Iterable
 
     from csm_otel.correlation.correlator import Correlator
     from csm_otel.correlation.released import Released
@@ -70,31 +70,29 @@ class Pipeline:
         self._recorder = recorder
         self._record = record
         self._hold = OriginHold(origins)
+        self._released: list[Released] = []
+        """Since the last `export`."""
         self._backlog: deque[Released] = deque()
         """Flushed from the correlator by `start_release`, not released yet."""
 
     def receive(self, decoded: Decoded, *, peer: Peer, received_ns: int, now: float) -> bool:
         """Correlate the events of a datagram, and return whether that has released anything.
 
-        It is exported with the next `advance`, once for all datagrams of a burst. ``received_ns`` is the wall time of
-        the receipt in epoch nanoseconds.
+        It is counted and exported with the next `advance`, once for all datagrams of a burst. ``received_ns`` is the
+        wall time of the receipt in epoch nanoseconds.
         """
         self._counting.count_datagram(decoded)
-        origins = self._origins
-        events = [
-            (event, peer if origins is None else origins.note(event, peer, received_ns=received_ns, now=now))
-            for event in decoded.events
-        ]
-        if self._recorder is not None:
-            generation = max((sender.generation for _, sender in events), default=0)
-            sender = peer._replace(generation=generation)
-            self._recorder.datagram(decoded, peer=sender, received_ns=received_ns, now=now)
-        has_released = False
-        for event, sender in events:
+        origins, recorder, generation = self._origins, self._recorder, 0
+        for event in decoded.events:
+            sender = peer if origins is None else origins.note(event, peer, received_ns=received_ns, now=now)
+            if recorder is not None:
+                generation = max(generation, sender.generation)
             if released := self._correlator.receive(event, peer=sender, received_ns=received_ns, now=now):
-                self._release(released, now)
-                has_released = True
-        return has_released
+                self._released += released
+        if recorder is not None:
+            sender = peer._replace(generation=generation)
+            recorder.datagram(decoded, peer=sender, received_ns=received_ns, now=now)
+        return bool(self._released)
 
     def record_kernel_drops(self, dropped: int, *, now: float) -> None:
         """Record how many datagrams the kernel has dropped since the start, over all sockets."""
@@ -103,7 +101,7 @@ class Pipeline:
 
     def next_deadline(self) -> float | None:
         """Return the monotonic second at which `advance` is due, or None."""
-        if self._backlog:
+        if self._backlog or self._released:
             return _AT_ONCE
         deadlines = (self._correlator.next_deadline(), self._hold.next_deadline(), self._batcher.next_deadline())
         return min((deadline for deadline in deadlines if deadline is not None), default=None)
@@ -114,13 +112,14 @@ class Pipeline:
         After `start_release` each step releases at most so many ``releases``.
         """
         self._end_processes(now)
-        self._release(self._correlator.expire(now=now), now)
-        self._release([self._backlog.popleft() for _ in range(min(releases, len(self._backlog)))], now)
+        self._released += self._correlator.expire(now=now)
+        self._released += [self._backlog.popleft() for _ in range(min(releases, len(self._backlog)))]
         self.export(now=now)
         self._batcher.flush_if_due(now=now)
 
     def export(self, *, now: float) -> None:
         """Export what was released and need not wait for its origin: of `advance` that which a release makes due."""
+        self._hold_released(now)
         for one, origin in self._hold.pop_ready(now=now):
             if isinstance(one, ProcessEnd):
                 if self._processes is not None:
@@ -131,8 +130,9 @@ class Pipeline:
             if self._record is not None:
                 self._record(measure(one, spans))
             self._batcher.add(spans, now=now)
-        for root in self._processes.completed() if self._processes is not None else ():
-            self._batcher.add_root(root, now=now)
+        if self._processes is not None:
+            for root in self._processes.completed():
+                self._batcher.add_root(root, now=now)
 
     @property
     def events_pending(self) -> int:
@@ -168,15 +168,17 @@ class Pipeline:
     def finish(self, *, now: float) -> None:
         """Send the last batch, with the root spans of running processes; at shutdown."""
         self._end_processes(now)
+        self.export(now=now)
         if self._processes is not None:
             self._processes.flush()
             self.export(now=now)
         self._batcher.flush()
 
-    def _release(self, released: Collection[Released], now: float) -> None:
-        for one in released:
-            self._counting.count_released(one)
-        self._hold.add(released, now=now)
+    def _hold_released(self, now: float) -> None:
+        if self._released:
+            released, self._released = self._released, []
+            self._counting.count_released(released)
+            self._hold.add(released, now=now)
 
     def _record_origin(self, released: Released, origin: Origin | None, now: float) -> None:
         if origin is not None:
@@ -187,9 +189,13 @@ class Pipeline:
 
     def _end_processes(self, now: float) -> None:
         """Release the pending events of ended processes, and then end their root spans."""
-        for ended in self._origins.ended() if self._origins is not None else ():
+        ends = self._origins.ended() if self._origins is not None else None
+        if not ends:
+            return
+        for ended in ends:
             if self._recorder is not None:
                 self._recorder.ended(ended, now=now)
-            self._release(self._correlator.release_peers(ended.peers), now)
+            self._released += self._correlator.release_peers(ended.peers)
+            self._hold_released(now)
             self._hold.add(ended.processes, now=now)
         self.export(now=now)

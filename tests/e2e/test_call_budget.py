@@ -47,7 +47,7 @@ _BUDGET = {
     "correlate a call, and release it": 20,
     "map a call with its attempt": 20,
     "encode a call with its attempt": 2,
-    "all of the pipeline, a call with its attempt": 94,
+    "all of the pipeline, a call with its attempt": 87,
 }
 
 _CALLS = 100

@@ -148,8 +148,7 @@ def test_released(released: list[Released], attempts: int, missing: int, orphans
     """Calls and orphans are counted by reason; abandoned ones are counted alike, and their spans are dropped."""
     one, other = Rig(), Rig()
 
-    for each in released:
-        one.counting.count_released(each)
+    one.counting.count_released(released)
     other.counting.count_abandoned(released)
 
     for tally in (one.tally, other.tally):

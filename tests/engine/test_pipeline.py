@@ -61,7 +61,7 @@ def assert_adds_up(tally: Tally, correlator: Correlator) -> None:
 
 @given(arrivals=st.lists(st.tuples(_payloads, _peers, st.floats(0, 400)), max_size=12))
 def test_what_comes_in_adds_up(arrivals: list[tuple[bytes, Peer, float]]) -> None:
-    """At any moment each datagram is decoded, malformed or rejected, each event released or pending."""
+    """After each step each datagram is decoded, malformed or rejected, each event released or pending."""
     one = bridge()
     pipeline, tally, correlator = one.pipeline, one.tally, one.pipeline._correlator
     counting = Counting(tally, Speaker(io.StringIO()))
@@ -73,7 +73,6 @@ def test_what_comes_in_adds_up(arrivals: list[tuple[bytes, Peer, float]]) -> Non
         held = decoded(payload)
         objects += len(held.rejected) if held.events else 0
         pipeline.receive(held, peer=peer, received_ns=BASE_MS * NS_PER_MS + int(now * 1e9), now=now)
-        assert_adds_up(tally, correlator)
         pipeline.advance(now=now)
         assert_adds_up(tally, correlator)
 
@@ -106,6 +105,7 @@ def test_pending_groups_are_bounded() -> None:
         payload = attempt(ClientId=f"stranger-{number}")
         peer = Peer("127.0.0.1", number + 1)
         one.pipeline.receive(decoded(payload), peer=peer, received_ns=BASE_MS * NS_PER_MS, now=0.0)
+        one.pipeline.export(now=0.0)
         assert correlator.pending_events == min(number + 1, 5)
 
     assert len(correlator._groups) < 2_000
@@ -113,12 +113,12 @@ def test_pending_groups_are_bounded() -> None:
 
 
 def test_a_burst_is_exported_once() -> None:
-    """What the datagrams of a burst release is counted at once and exported by the next step, in order."""
+    """What the datagrams of a burst release is counted and exported by the next step, in order."""
     one = bridge()
     for number in range(3):
         payload = call(ClientId=f"client-{number}", AttemptCount=0)
         one.pipeline.receive(decoded(payload), peer=Peer("127.0.0.1", 1), received_ns=BASE_MS * NS_PER_MS, now=0.0)
 
-    assert (one.tally.released.total(), one.tally.spans_created) == (3, 0)
+    assert (one.tally.released.total(), one.tally.spans_created) == (0, 0)
     one.pipeline.advance(now=0.0)
-    assert one.tally.spans_created == 3
+    assert (one.tally.released.total(), one.tally.spans_created) == (3, 3)
