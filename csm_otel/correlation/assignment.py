@@ -2,12 +2,16 @@
 
 An assignment problem in which a call is matched with a chain of attempts instead of a single one. A call is assigned
 its cheapest candidate. Where attempts of that belong to other calls, those are displaced to candidates of their own,
-which may displace further calls: a search for the cheapest augmenting path, with chains for edges. A search in vain is
-not repeated before something on which it depended has changed: those are the long ones, and the most.
+which may displace further calls: a search for the cheapest augmenting path, with chains for edges.
+
+Searches in vain are the long ones, and the most. One is not repeated before something on which it depended has changed;
+and then only if the shortest *walk*, on which a call may be displaced more than once, would cost little enough. That is
+found in a time that grows with the candidates of the calls in reach, not with the number of paths.
 """
 
 from __future__ import annotations
 
+from math import inf
 from typing import TYPE_CHECKING, NamedTuple
 
 from csm_otel.correlation.backoffs import MAX_UNCERTAIN_COST
@@ -23,6 +27,7 @@ _AMBIGUITY_MARGIN = 4.0  # an assignment that costs this much more is a fiftieth
 _MAX_PLAUSIBLE_COST = 10.0  # 8 ms between receipts, or 25 ms between starts; above it, an attempt was more often lost
 _MAX_DEPTH = 3  # displacements in a row
 _MAX_STEPS = 500  # candidates examined in one search
+_ROUNDING = 1e-6  # in a sum of costs
 
 
 def is_plausible(cost: float, attempts: int) -> bool:
@@ -123,7 +128,8 @@ class Assignment:
     def __init__(self, attempts: PendingAttempts) -> None:
         """Start without owners."""
         self._attempts = attempts
-        self._owners: dict[int, PendingCall] = {}
+        self.owners: dict[int, PendingCall] = {}
+        """The call that each assigned attempt is of. Only this class may change it."""
         self.extras: set[int] = set()
         """The attempts that are assigned to a call which does not count them."""
         self._steps = 0
@@ -133,13 +139,13 @@ class Assignment:
 
     def owner_of(self, attempt: int) -> PendingCall | None:
         """Return the call that an attempt is assigned to, or None."""
-        return self._owners.get(attempt)
+        return self.owners.get(attempt)
 
     def available_to(
         self, pending: PendingCall, attempts: dict[int, Observed[ApiCallAttempt]]
     ) -> dict[int, Observed[ApiCallAttempt]]:
         """Return those of these attempts that no other call owns."""
-        owners = self._owners
+        owners = self.owners
         return {key: attempt for key, attempt in attempts.items() if owners.get(key, pending) is pending}
 
     def assign(self, pending: PendingCall) -> None:
@@ -150,9 +156,10 @@ class Assignment:
         """Return how to assign a call its attempts, displacing other calls where that lowers the total cost."""
         self.unassign(pending)
         pending.assigned = empty = pending.candidates[-1]
-        path = self._search(pending, limit=empty.cost)
-        if path:
-            return path
+        if self._may_be_below(empty.cost, pending):
+            path = self._search(pending, limit=empty.cost)
+            if path:
+                return path
         pending.searched = self._changes
         pending.examined = self._examined if self._steps else None
         return Path(empty.cost, ((pending, empty),))
@@ -194,21 +201,21 @@ class Assignment:
             pending.assigned = chain
             if chain.attempts:
                 self.note_change(pending)
-            self._owners.update(dict.fromkeys(chain.attempts, pending))
+            self.owners.update(dict.fromkeys(chain.attempts, pending))
 
     def add_extra(self, pending: PendingCall, attempt: int) -> None:
         """Assign a call an attempt that it does not count."""
         self.note_change(pending)
         pending.extra.append(attempt)
         self.extras.add(attempt)
-        self._owners[attempt] = pending
+        self.owners[attempt] = pending
 
     def remove_extra(self, pending: PendingCall, attempt: int) -> None:
         """Release an attempt that a call does not count."""
         self.note_change(pending)
         pending.extra.remove(attempt)
         self.extras.remove(attempt)
-        del self._owners[attempt]
+        del self.owners[attempt]
 
     def remove(self, pending: PendingCall) -> None:
         """Release all attempts of a call that leaves."""
@@ -217,19 +224,54 @@ class Assignment:
         pending.examined = {}  # else the calls that left would keep each other in memory
         for attempt in pending.extra:
             self.extras.remove(attempt)
-            del self._owners[attempt]
+            del self.owners[attempt]
 
     def unassign(self, pending: PendingCall) -> None:
         """Release the attempts of a call, without changing which chain is its assigned one."""
         if pending.assigned.attempts:
             self.note_change(pending)
         for attempt in pending.assigned.attempts:
-            self._owners.pop(attempt, None)
+            self.owners.pop(attempt, None)
 
     def _search(self, pending: PendingCall, *, limit: float, instead_of: Chain | None = None) -> Path | None:
         self._steps = _MAX_STEPS
         self._examined = {}
         return self._cheapest_path(pending, limit, _Visited(), instead_of)
+
+    def _may_be_below(self, limit: float, pending: PendingCall) -> bool:
+        """Whether a path that costs less may exist: not worth a proof unless a search was in vain before."""
+        attempts, _ = pending.candidates[0]
+        if pending.searched < 0 or (len(attempts) == 1 and attempts[0] not in self.owners):
+            return True
+        self._steps = _MAX_STEPS
+        self._examined = {}
+        return self._least_cost(pending, _MAX_DEPTH, {}) < limit + _ROUNDING
+
+    def _least_cost(self, pending: PendingCall, depth: int, known: dict[tuple[int, int], float]) -> float:
+        """Return the cost of the shortest walk that assigns a call attempts, with so many displacements in a row.
+
+        No path costs less. Each displaced call chooses without regard to those before it, so that its cost depends on
+        nothing else but the depth, and is ``known`` once computed.
+        """
+        owners, examined = self.owners, self._examined
+        least = inf
+        for attempts, cost in pending.candidates:
+            if len(attempts) != 1:  # a path, but no walk, may use what is left of a longer chain once displaced
+                return -inf if attempts else least
+            owner = owners.get(attempts[0])
+            if owner is None:
+                if cost < least and attempts[0] in self._attempts:
+                    least = cost
+                continue
+            examined[owner.key] = owner
+            if owner is pending or not depth:
+                continue
+            rest = known.get((owner.key, depth))
+            if rest is None:
+                rest = min(self._least_cost(owner, depth - 1, known), owner.candidates[-1].cost) - owner.assigned.cost
+                known[owner.key, depth] = rest
+            least = min(least, cost + rest)
+        return least
 
     def _cheapest_path(
         self, pending: PendingCall, limit: float, visited: _Visited, instead_of: Chain | None = None
@@ -268,7 +310,7 @@ class Assignment:
         for attempt in chain.attempts:
             if attempt in visited.attempts:
                 return None
-            owner = self._owners.get(attempt)
+            owner = self.owners.get(attempt)
             if owner is None:
                 if attempt not in self._attempts:
                     return None

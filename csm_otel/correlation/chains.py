@@ -127,7 +127,7 @@ def _longer_chains(
         (last.cost + first.cost, place * _MAX_PAIRS + number, first, last)
         for place, last in enumerate(lasts)
         for number, first in enumerate(firsts, start=1)
-        if first.attempts != last.attempts
+        if first.attempts != last.attempts and retried.may_precede(first.attempts[0], last.attempts[0])
     ]
     least = None
     for cost, place, first, last in sorted(pairs):
@@ -237,9 +237,12 @@ class _Retried:
         self._eligible = eligible
         self._link_costs: dict[tuple[int, int, int], float | None] = {}
         self._costs: dict[tuple[int, int], RetryCosts] = {}
+        self._slack_ns = slack_ns(call.event.dialect)
+        self._is_java = call.event.dialect is Dialect.JAVA
         self._over = sorted(
             (over_ns(attempt), key) for key, attempt in eligible.items() if may_be_retried(attempt.event)
         )
+        self._earliest_next_ns = {key: since_ns - self._slack_ns for since_ns, key in self._over}
         self.keys = [key for _, key in self._over]
         self.beam_width = _narrowed(_BEAM_WIDTH, expected, len(self.keys))
         self._max_predecessors = _narrowed(_MAX_PREDECESSORS, expected, len(self.keys))
@@ -267,6 +270,12 @@ class _Retried:
         until = bisect_right(self._over, (since_ns + slack_ns(successor.event.dialect) + 1, 0))
         return self.keys[max(0, until - self._max_predecessors) : until]
 
+    def may_precede(self, key: int, next_key: int) -> bool:
+        """Whether an attempt was over when another one began."""
+        successor = self._eligible[next_key]
+        in_time = self._earliest_next_ns[key] <= successor.match_start_ns
+        return in_time or (self._is_java and may_precede(self._eligible[key], successor))
+
     def link_cost(self, key: int, tail: tuple[int, ...], number: int) -> float | None:
         """Return the cost of an attempt, the ``number``-th of its call, before a tail; None if that is impossible."""
         if not tail:
@@ -277,11 +286,11 @@ class _Retried:
         return self._link_costs[link]
 
     def _link_cost(self, key: int, next_key: int, number: int) -> float | None:
-        attempt, successor = self._eligible[key], self._eligible[next_key]
-        if not may_precede(attempt, successor):
+        if not self.may_precede(key, next_key):
             return None
         costs = self._costs.get((key, number))
         if costs is None:
+            attempt = self._eligible[key]
             costs = RetryCosts(attempt, self._call, number=number - 1, backoffs=self._backoffs)
             self._costs[key, number] = costs
-        return costs.next(successor)
+        return costs.next(self._eligible[next_key])

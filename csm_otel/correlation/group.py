@@ -143,7 +143,7 @@ class Group:
             self._assign_extra(key)
         if not self._waiting:
             return []
-        reassigned: list[PendingCall] = []
+        reassigned: dict[int, PendingCall] = {}
         recomputed = 0
         for pending in self._latest_waiting():
             if not _may_use(pending, attempt):
@@ -157,12 +157,12 @@ class Group:
                 continue
             if pending.missing or pending.candidates[0].cost < pending.assigned.cost:
                 self._assign(pending)
-                reassigned.append(pending)
+                reassigned[pending.key] = pending
             # It may now release an attempt that an incomplete call needs.
             for other in self._incomplete_competitors(pending)[:_MAX_RECOMPUTED]:
                 self._assign(other)
-                reassigned.append(other)
-        return sorted({settled for pending in reassigned for settled in self._settled_with(pending)})
+                reassigned[other.key] = other
+        return self._settled_with(*reassigned.values()) if reassigned else []
 
     def call(self, key: int) -> Observed[ApiCall]:
         """Return a pending call."""
@@ -344,26 +344,38 @@ class Group:
         if len(chain.attempts) > len(pending.assigned.attempts):
             pending.assigned = chain
 
-    def _settled_with(self, pending: PendingCall) -> list[int]:
-        """Return the keys of a call's component if it is settled, else an empty list."""
+    def _settled_with(self, *calls: PendingCall) -> list[int]:
+        """Return the keys of all calls in the components of these that are settled."""
+        settled: list[int] = []
+        seen: set[int] = set()
+        for pending in calls:
+            if pending.key not in seen:
+                component = {pending.key}
+                if self._is_settled(pending, component):
+                    settled += component
+                seen |= component
+        return sorted(settled)
+
+    def _is_settled(self, pending: PendingCall, component: set[int]) -> bool:
+        """Whether a call's component is settled; add its keys, those that are examined until it turns out not to be."""
+        owners, pending_attempts = self._assignment.owners, self._attempts.by_key
         queue = [pending]
-        seen = {pending.key}
         while queue:
             current = queue.pop()
             if current.may_improve:
-                return []
+                return False
             for attempt in current.wanted:
-                if attempt not in self._attempts:
+                if attempt not in pending_attempts:
                     continue
-                if self._assignment.owner_of(attempt) is None:
-                    return []
-                others = self._competing[attempt] - seen
+                if attempt not in owners:
+                    return False
+                others = self._competing[attempt] - component
                 if others:
-                    seen |= others
-                    if len(seen) > _MAX_COMPONENT:
-                        return []
+                    component |= others
+                    if len(component) > _MAX_COMPONENT:
+                        return False
                     queue += [self._calls[key] for key in others]
-        return sorted(seen)
+        return True
 
 
 def _may_use(pending: PendingCall, attempt: Observed[ApiCallAttempt]) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from csm_otel.csm.events import ApiCall, ApiCallAttempt, Dialect, Failure
+from csm_otel.csm.events import ApiCall, ApiCallAttempt, Dialect
 from csm_otel.csm.times import NS_PER_MS
 
 if TYPE_CHECKING:
@@ -103,8 +103,8 @@ def same_result(attempt: ApiCallAttempt, call: ApiCall) -> bool:
     return (
         # Ruby's unsent attempt has no status; its call may repeat that of an earlier attempt
         (attempt.not_sent or attempt.status == call.status)
-        and _same_failure(attempt.aws_exception, call.aws_exception)
-        and _same_failure(attempt.sdk_exception, call.sdk_exception)
+        and attempt.aws_exception == call.aws_exception
+        and attempt.sdk_exception == call.sdk_exception
     )
 
 
@@ -164,9 +164,3 @@ def _is_stale_copy(attempt: Observed[ApiCallAttempt], earlier: Observed[ApiCallA
 def is_redirect(attempt: ApiCallAttempt) -> bool:
     """Whether an attempt was answered with a redirect."""
     return attempt.status is not None and _MIN_ERROR_STATUS <= attempt.status < _MIN_CLIENT_ERROR_STATUS
-
-
-def _same_failure(attempt: Failure | None, call: Failure | None) -> bool:
-    if attempt is None or call is None:
-        return attempt is call
-    return attempt == call

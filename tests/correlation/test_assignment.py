@@ -239,16 +239,41 @@ def test_a_search_in_vain_depends_on_the_calls_that_it_examined() -> None:
 def test_a_search_that_is_cut_short_depends_on_everything() -> None:
     """After a search that ran out of steps, any change or removal may let the next one get further."""
     assignment = assignment_of()
-    owner, other, late = pending_call(0, {(0,): 1.0}), pending_call(1, {(1,): 1.0}), pending_call(2, {(0,): 2.0})
+    owner, late = pending_call(0, {(0,): 1.0}), pending_call(2, {(0,): 2.0})
     late.candidates = [Chain((0,), 2.0)] * 1000 + late.candidates
     for pending in (owner, late):
         assignment.assign(pending)
     assert assignment.is_in_vain(late)
 
-    assignment.note_change(other)
-    assert not assignment.is_in_vain(late)
-    assignment.assign(late)
-    assert assignment.is_in_vain(late)
-
     assignment.note_removal()
     assert not assignment.is_in_vain(late)
+
+
+@st.composite
+def crowded(draw: st.DrawFn) -> list[Costs]:
+    """Return the candidates of up to eight calls for six attempts, some with two attempts."""
+    attempts = st.integers(0, 5)
+    sizes = draw(st.sampled_from([1, 1, 2]))
+    chains = st.lists(attempts, min_size=1, max_size=sizes, unique=True).map(tuple)
+    costs = st.dictionaries(chains, st.floats(0, 20), max_size=6)
+    return draw(st.lists(costs, min_size=4, max_size=8))
+
+
+@given(crowded(), st.lists(st.integers(0, 3), max_size=24))
+def test_only_searches_in_vain_are_left_out(candidates: list[Costs], again: list[int]) -> None:
+    """Calls get the same attempts if each is searched for as if for the first time, when no search is left out."""
+    histories = []
+    for forgets in (False, True):
+        assignment = assignment_of(6)
+        calls = [
+            pending_call(key, costs, expected=max(map(len, costs), default=1)) for key, costs in enumerate(candidates)
+        ]
+        history = []
+        for pending in (*calls, *(calls[key] for key in again)):
+            if forgets:
+                pending.searched = -1
+            assignment.assign(pending)
+            history.append([one.assigned for one in calls])
+        histories.append(history)
+    proved, searched = histories
+    assert proved == searched

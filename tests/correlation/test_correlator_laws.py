@@ -353,7 +353,7 @@ def _group_of(event: Event, peer: Peer) -> tuple[object, ...]:
 
 def _check_indices(group: Group) -> None:
     """Assert that the indices of a group agree with its pending events."""
-    calls, attempts, owners = group._calls, group._attempts, group._assignment._owners
+    calls, attempts, owners = group._calls, group._attempts, group._assignment.owners
     assert group._waiting.keys() <= calls.keys()
     wanted = {
         key: {attempt for chain in pending.candidates for attempt in chain.attempts} for key, pending in calls.items()
