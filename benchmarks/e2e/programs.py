@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 BUFFER_BYTES = 4 * 1024 * 1024
 """The receive buffer that all ask for by default; csm-otel's default."""
+BATCH_SPANS = 512
+"""The most spans in one request; the default of all."""
 SCHEDULE_DELAY_SECONDS = 0.5
 """How long a batch waits for more, for all: a run must not last much longer than its sending."""
 _END_SECONDS = 60.0
@@ -106,10 +108,11 @@ class Program(ABC):
     delivers = True
     """Whether each datagram becomes a span that arrives at the sink."""
 
-    def __init__(self, protocol: str, *, buffer_bytes: int = BUFFER_BYTES) -> None:
-        """Deliver by ``protocol``, http or grpc."""
+    def __init__(self, protocol: str, *, buffer_bytes: int = BUFFER_BYTES, batch_spans: int = BATCH_SPANS) -> None:
+        """Deliver by ``protocol``, http or grpc, at most so many spans at once."""
         self.protocol = protocol
         self.buffer_bytes = buffer_bytes
+        self.batch_spans = batch_spans
 
     @property
     @abstractmethod
@@ -125,6 +128,7 @@ class Program(ABC):
         return environment(
             OTEL_EXPORTER_OTLP_ENDPOINT=endpoint,
             OTEL_EXPORTER_OTLP_PROTOCOL=_OTLP[self.protocol],
+            OTEL_BSP_MAX_EXPORT_BATCH_SIZE=str(self.batch_spans),
             OTEL_BSP_SCHEDULE_DELAY=f"{SCHEDULE_DELAY_SECONDS * 1000:.0f}",
         )
 
