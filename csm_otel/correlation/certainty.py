@@ -10,7 +10,7 @@ For one attempt neither its cost nor its window has to be known, as long as its 
 
 from __future__ import annotations
 
-from itertools import combinations, pairwise
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from csm_otel.correlation.assignment import is_plausible
@@ -57,24 +57,31 @@ def only_chain(call: Observed[ApiCall], attempts: Attempts, backoffs: PossibleBa
 
     ``backoffs`` are those that the sender may have.
     """
-    keys, chain = zip(*sorted(attempts.items(), key=_start), strict=True)
-    *retried, last = chain
-    are_usable = (
-        may_be_last(last.event, call.event)
-        and all(may_be_retried(one.event) for one in retried)
-        and all(fits(one, call) and not one.event.not_sent for one in chain)
-        and all(one.match_end_ns <= other.match_end_ns for one, other in pairwise(chain))
-        and all(may_precede(one, other) and not may_precede(other, one) for one, other in combinations(chain, 2))
-    )
-    if not are_usable:
+    keys = tuple(sorted(attempts, key=lambda key: attempts[key].match_start_ns))
+    chain = [attempts[key] for key in keys]
+    if not _is_only_order(chain, call):
         return ()
     links = [
         RetryCosts(one, call, number=number, backoffs=backoffs).next(other)
         for number, (one, other) in enumerate(pairwise(chain))
     ]
     costs = CallCosts(call)
-    cost = sum(reversed(links[1:]), costs.last(last)) + costs.first(chain[0]) + links[0]
+    cost = sum(reversed(links[1:]), costs.last(chain[-1])) + costs.first(chain[0]) + links[0]
     return keys if is_plausible(cost, len(keys)) else ()
+
+
+def _is_only_order(chain: list[Observed[ApiCallAttempt]], call: Observed[ApiCall]) -> bool:
+    """Whether attempts, in order of their starts, may be all of a call's in this order and in no other."""
+    window = window_of(call)
+    for attempt in chain:
+        if attempt.event.not_sent or not is_within(attempt, window):
+            return False
+    for one, other in pairwise(chain):  # as their ends are in order too, it is enough to compare neighbours
+        if one.match_end_ns > other.match_end_ns or not may_be_retried(one.event):
+            return False
+        if not may_precede(one, other) or may_precede(other, one):
+            return False
+    return may_be_last(chain[-1].event, call.event)
 
 
 def is_certain(attempt: Observed[ApiCallAttempt], call: Observed[ApiCall]) -> bool:
@@ -87,7 +94,3 @@ def is_certain(attempt: Observed[ApiCallAttempt], call: Observed[ApiCall]) -> bo
 def _is_plausible_alone(attempt: Observed[ApiCallAttempt], call: Observed[ApiCall]) -> bool:
     costs = CallCosts(call)
     return is_plausible(costs.last(attempt) + costs.first(attempt), 1)
-
-
-def _start(item: tuple[int, Observed[ApiCallAttempt]]) -> int:
-    return item[1].match_start_ns

@@ -81,8 +81,11 @@ _GroupKey = tuple[str, int, str, str, str, Dialect]
 """Host, port, client id, service, API, dialect."""
 
 
-_Entry = tuple[float, Group]
-"""The deadline of a pending event, and its group."""
+class _Entry(msgspec.Struct, frozen=True, gc=False):
+    """A pending event, which its group has."""
+
+    deadline: float
+    group: Group
 
 
 class Correlator:
@@ -144,14 +147,14 @@ class Correlator:
 
     def next_deadline(self) -> float | None:
         """Return the earliest deadline of a pending event in monotonic seconds, or None if there is none."""
-        earliest = [next(iter(queue.values()))[0] for queue in (self._calls, self._attempts) if queue]
+        earliest = [next(iter(queue.values())).deadline for queue in (self._calls, self._attempts) if queue]
         return min(earliest, default=None)
 
     def expire(self, *, now: float) -> list[Released]:
         """Return the calls and attempts whose deadline has passed."""
         released: list[Released] = []
         for queue in (self._calls, self._attempts):
-            while queue and next(iter(queue.values()))[0] <= now:
+            while queue and next(iter(queue.values())).deadline <= now:
                 released.append(self._release(next(iter(queue)), Reason.EXPIRED))
         self._limit_empty_groups()
         return released
@@ -212,7 +215,7 @@ class Correlator:
         if certain:
             if len(certain) > 1:
                 group.learn_from(call, certain)
-            return [_complete(call, tuple([self._remove_attempt(key) for key in certain]))]
+            return [_complete(call, tuple(map(self._remove_attempt, certain)))]
         key = self._add(self._calls, now + self._limits.grace_seconds, group, call.event)
         return self._release_settled(group.add_call(key, call, waits=_may_precede_attempts(call)))
 
@@ -229,41 +232,41 @@ class Correlator:
     def _add(self, queue: OrderedDict[int, _Entry], deadline: float, group: Group, event: Event) -> int:
         """Return the key of a new pending event."""
         self._last_key = key = self._last_key + 1
-        queue[key] = deadline, group
+        queue[key] = _Entry(deadline, group)
         self._pending_bytes += event.size_bytes
         return key
 
     def _release_settled(self, settled: list[int]) -> list[Released]:
         """Return the calls that a new event has settled, and what is evicted to make room for it."""
         released: list[Released] = [self._release_call(key, _COMPLETE) for key in settled] if settled else []
-        if self._is_over_limits():
-            released += self._evict()
+        attempts, calls, limits = self._attempts, self._calls, self._limits
+        while len(attempts) + len(calls) > limits.pending_events or self._pending_bytes > limits.pending_bytes:
+            oldest = min(next(iter(queue)) for queue in (calls, attempts) if queue)
+            released.append(self._release(oldest, Reason.EVICTED))
         return released
 
     def _release(self, key: int, reason: Reason) -> Released:
         if key in self._calls:
             return self._release_call(key, reason)
-        _, group = self._attempts[key]
-        owner = group.owner_of(key)
+        owner = self._attempts[key].group.owner_of(key)
         if owner is not None:
             return self._release_call(owner, reason)
         return OrphanAttempt(attempt=self._remove_attempt(key), reason=reason)
 
     def _release_call(self, key: int, reason: Reason) -> CorrelatedCall:
-        _, group = self._calls.pop(key)
+        group = self._calls.pop(key).group
         if reason in (Reason.EXPIRED, Reason.ENDED) and not group.is_incomplete(key):
             reason = Reason.COMPLETE  # it was pending only because of competing calls
         call = group.call(key)
         self._forget(key, call)
         match = group.remove_call(key)
-        attempts = tuple([self._remove_attempt(attempt) for attempt in match.attempts])
+        attempts = tuple(map(self._remove_attempt, match.attempts))
         return CorrelatedCall(
             call=call, attempts=attempts, missing=match.missing, ambiguous=match.ambiguous, reason=reason
         )
 
     def _remove_attempt(self, key: int) -> Observed[ApiCallAttempt]:
-        _, group = self._attempts.pop(key)
-        attempt = group.remove_attempt(key)
+        attempt = self._attempts.pop(key).group.remove_attempt(key)
         self._forget(key, attempt)
         return attempt
 
@@ -279,23 +282,11 @@ class Correlator:
     def _index_by_peer(self) -> None:
         """Index the events that have arrived since the last time and are still pending."""
         for queue, observed in ((self._calls, Group.call), (self._attempts, Group.attempt)):
-            for key, (_, group) in takewhile(lambda item: item[0] > self._last_indexed, reversed(queue.items())):
-                peer = observed(group, key).peer
+            for key, entry in takewhile(lambda item: item[0] > self._last_indexed, reversed(queue.items())):
+                peer = observed(entry.group, key).peer
                 if peer.generation:
                     self._by_peer.setdefault(peer, {})[key] = None
         self._last_indexed = self._last_key
-
-    def _evict(self) -> list[Released]:
-        released: list[Released] = []
-        while self._is_over_limits():
-            oldest = min(next(iter(queue)) for queue in (self._calls, self._attempts) if queue)
-            released.append(self._release(oldest, Reason.EVICTED))
-        return released
-
-    def _is_over_limits(self) -> bool:
-        limits = self._limits
-        pending_events = len(self._attempts) + len(self._calls)
-        return pending_events > limits.pending_events or self._pending_bytes > limits.pending_bytes
 
 
 def _complete(call: Observed[ApiCall], attempts: tuple[Observed[ApiCallAttempt], ...]) -> CorrelatedCall:

@@ -246,8 +246,8 @@ class CorrelatorMachine(RuleBasedStateMachine):
         correlator = self.correlator
         indexed: defaultdict[Peer, set[int]] = defaultdict(set)
         for queue, observed in ((correlator._calls, Group.call), (correlator._attempts, Group.attempt)):
-            for key, (_, group) in queue.items():
-                peer = observed(group, key).peer
+            for key, entry in queue.items():
+                peer = observed(entry.group, key).peer
                 if peer.generation and key <= correlator._last_indexed:
                     indexed[peer].add(key)
         assert {peer: set(keys) for peer, keys in correlator._by_peer.items()} == indexed
