@@ -89,14 +89,7 @@ class ValueRedactor:
         self._secrets = secrets
         self._joined: str | None = None
         """All long secrets, so that many cost one search: no text that is searched contains the line break."""
-        # computed on demand, as most datagrams have only known texts
-        self._core = ""
-        """What all pieces of the long secrets have in common, if it is long enough to be rare."""
-        self._medium: list[str] = []
-        self._short: list[str] = []
-        self._searched = 0
-        self._pieces: set[str] | None = None
-        self._by_length: dict[int, set[str]] | None = None
+        # the rest on demand, as most datagrams have only known texts
 
     def __repr__(self) -> str:
         return "ValueRedactor(...)"
@@ -135,6 +128,13 @@ class ValueRedactor:
         return not _HEX_PIECE.search(joined) and all(secret.strip(HEX_AND_DASHES) for secret in self._medium)
 
     def _prepare(self) -> str:
+        # what all pieces of the long secrets have in common, if it is long enough to be rare
+        self._core = ""
+        self._medium: list[str] = []
+        self._short: list[str] = []
+        self._searched = 0
+        self._pieces: set[str] | None = None
+        self._by_length: dict[int, set[str]] | None = None
         long = []
         for secret in sorted({clean(secret) for secret in self._secrets if secret}):
             if len(secret) >= _PIECE_CHARS:
