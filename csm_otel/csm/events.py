@@ -120,7 +120,7 @@ class Failure(msgspec.Struct, frozen=True, gc=False):
     message: str
 
 
-class Latencies(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True, gc=False):
+class Latencies(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True, gc=False):
     """Durations of the phases of an attempt, in milliseconds, as far as its SDK measures them."""
 
     acquire_connection_ms: _Latency | None = None
@@ -134,7 +134,6 @@ class Latencies(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, f
 class _Event(
     msgspec.Struct,
     frozen=True,
-    kw_only=True,
     omit_defaults=True,
     forbid_unknown_fields=True,
     tag_field="type",
@@ -162,7 +161,7 @@ class _Event(
     """Size of the payload that held it, as an estimate of the memory it uses."""
 
 
-class ApiCall(_Event, frozen=True, kw_only=True, gc=False):
+class ApiCall(_Event, frozen=True, gc=False):
     """One call of a client method, sent when it ends."""
 
     attempt_count: _Count | None = None
@@ -178,7 +177,7 @@ class ApiCall(_Event, frozen=True, kw_only=True, gc=False):
         return self.status is not None or self.aws_exception is not None or self.sdk_exception is not None
 
 
-class ApiCallAttempt(_Event, frozen=True, kw_only=True, gc=False):
+class ApiCallAttempt(_Event, frozen=True, gc=False):
     """One HTTP request, sent when it has its response or has failed."""
 
     fqdn: str | None = None

@@ -42,12 +42,12 @@ Out = TypeVar("Out")
 
 _BUDGET = {
     "decode an attempt": 8,
-    "decode a call": 9,
+    "decode a call": 7,
     "correlate an attempt": 10,
     "correlate a call, and release it": 18,
     "map a call with its attempt": 20,
     "encode a call with its attempt": 2,
-    "all of the pipeline, a call with its attempt": 84,
+    "all of the pipeline, a call with its attempt": 82,
 }
 
 _CALLS = 100
