@@ -10,7 +10,7 @@ import time
 from typing import TYPE_CHECKING, NamedTuple
 
 from csm_otel.intake.procfs.holders import find_holder
-from csm_otel.intake.procfs.sockets import inode_of_sender, latest_pids, udp_sockets
+from csm_otel.intake.procfs.sockets import LatestPids, inode_of_sender, udp_sockets
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from csm_otel.csm.events import Origin, Peer
 
 _SHARE = 0.01  # of the loop's time; so some ten to thirty a second, however many ports a flood has
-_LATEST_PIDS = 32  # most belong to no process any more, which costs microseconds
+_LATEST_PIDS = 32
 
 
 class Holder(NamedTuple):
@@ -34,6 +34,7 @@ class Glances:
     def __init__(self, *, thread_time: Callable[[], float] = time.thread_time) -> None:
         """Allow the first glance at once; ``thread_time`` is the clock for the cost of a glance, in seconds of CPU."""
         self._thread_time = thread_time
+        self._latest = LatestPids(_LATEST_PIDS)
         self._next = 0.0
 
     def glance(self, peer: Peer, *, now: float) -> Holder | None:
@@ -44,7 +45,8 @@ class Glances:
         if now < self._next:
             return None
         began = self._thread_time()
-        inode = inode_of_sender(peer.host, peer.port, udp_sockets({peer.port}))
-        origin = find_holder(inode, latest_pids(_LATEST_PIDS)) if inode else None
+        pids = self._latest.newest_first()
+        inode = inode_of_sender(peer.host, peer.port, udp_sockets({peer.port})) if pids else None
+        origin = find_holder(inode, pids) if inode else None
         self._next = now + (self._thread_time() - began) / _SHARE
         return Holder(inode, origin) if inode and origin else None

@@ -11,7 +11,7 @@ from collections import deque
 from typing import TYPE_CHECKING, NamedTuple
 
 from csm_otel.intake.procfs.holders import find_holders, oldest_holders
-from csm_otel.intake.procfs.sockets import inode_of_sender, latest_pids, newest_first, udp_sockets
+from csm_otel.intake.procfs.sockets import LatestPids, inode_of_sender, newest_first, udp_sockets
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -68,6 +68,7 @@ class Search:
         self._found = found
         self._failed = failed
         self._scans = Pace(step_seconds=_SCAN_STEP_SECONDS)
+        self._latest = LatestPids(_LATEST_PIDS)
         self._likely: deque[int] = deque(maxlen=_LIKELY_PROCESSES)
         self._peers: dict[int, list[Peer]] = {}
         """Those that wait for a scan, by the inodes of their sockets."""
@@ -87,7 +88,7 @@ class Search:
                 self._peers.setdefault(inode, []).append(peer)
             else:
                 self._failed(peer)
-        find_holders(list(self._peers), [*latest_pids(_LATEST_PIDS), *self._likely], self._resolve)
+        find_holders(list(self._peers), [*self._latest.newest_first(), *self._likely], self._resolve)
 
     def next_scan(self) -> float | None:
         """Return the monotonic second from which a scan is due, or None while nothing waits for one."""

@@ -12,7 +12,7 @@ from platforms import on_linux
 from csm_otel.csm.events import Peer
 from csm_otel.intake import glances
 from csm_otel.intake.glances import Glances
-from csm_otel.intake.procfs.sockets import udp_sockets
+from csm_otel.intake.procfs.sockets import LatestPids, udp_sockets
 
 if TYPE_CHECKING:
     import pytest
@@ -33,9 +33,9 @@ def test_one_of_the_latest(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_none_of_the_latest(monkeypatch: pytest.MonkeyPatch) -> None:
     """An older process is not found, nor that of a free port."""
     with own_socket() as peer:
-        monkeypatch.setattr(glances, "latest_pids", lambda _: [2**22 + 1])
+        monkeypatch.setattr(LatestPids, "newest_first", lambda _: [2**22 + 1])
         assert Glances().glance(peer, now=0.0) is None
-    monkeypatch.setattr(glances, "latest_pids", lambda _: [os.getpid()])
+    monkeypatch.setattr(LatestPids, "newest_first", lambda _: [os.getpid()])
     assert Glances().glance(closed_port(), now=0.0) is None
 
 

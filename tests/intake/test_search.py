@@ -42,7 +42,7 @@ class Answers:
 @pytest.fixture
 def no_latest_process(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make no process one of the latest."""
-    monkeypatch.setattr(search_module, "latest_pids", lambda _: [])
+    monkeypatch.setattr(search_module, "_LATEST_PIDS", 0)
 
 
 def no_scan() -> list[int]:

@@ -27,6 +27,28 @@ class UdpSocket(NamedTuple):
     inode: int
 
 
+class LatestPids:
+    """The last assigned pids that may be in use, by processes or by threads.
+
+    Most belong to nobody any more. Each is returned once, in case it is about to be used, and from then on while it is.
+    """
+
+    def __init__(self, count: int) -> None:
+        """Consider the last ``count`` pids."""
+        self._count = count
+        self._last = 0
+        self._pids: list[int] = []
+
+    def newest_first(self) -> list[int]:
+        """Return the pids, the latest first."""
+        last = _last_pid()
+        oldest = max(last - self._count, 0)
+        used = [pid for pid in self._pids if oldest < pid <= last and (_PROC / str(pid)).exists()]
+        seen = self._last if oldest < self._last <= last else oldest  # they wrap
+        self._last, self._pids = last, [*range(last, seen, -1), *used]
+        return self._pids
+
+
 def is_available() -> bool:
     """Return whether this system lists its sockets and who holds them."""
     return (_PROC / "net" / "udp").exists()
@@ -60,12 +82,6 @@ def newest_first() -> list[int]:
         return []
     last = _last_pid()
     return sorted(pids, key=lambda pid: (pid > last, -pid))
-
-
-def latest_pids(count: int) -> list[int]:
-    """Return the last assigned pids, the latest first: of processes, of threads, and of ended ones."""
-    last = _last_pid()
-    return list(range(last, max(last - count, 0), -1))
 
 
 def socket_inodes(pid: int) -> Iterator[int]:

@@ -13,10 +13,10 @@ from platforms import on_linux
 
 from csm_otel.intake.procfs import sockets
 from csm_otel.intake.procfs.sockets import (
+    LatestPids,
     UdpSocket,
     inode_of_sender,
     is_available,
-    latest_pids,
     newest_first,
     socket_inodes,
     udp_sockets,
@@ -76,16 +76,50 @@ def test_sockets_of_one_port(host: str, rows: list[UdpSocket], expected: int | N
     assert inode_of_sender(host, PORT, rows) == expected
 
 
-def test_the_latest_processes_come_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Pids are assigned in turn and wrap: after the last one assigned come the oldest."""
+@pytest.fixture
+def proc(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return a folder in the place of /proc, with some processes."""
     for pid in ("1", "250", "300", "32000", "self"):
         (tmp_path / pid).mkdir()
-    (tmp_path / "loadavg").write_text("0.1 0.2 0.3 1/100 300\n", encoding="ascii")
     monkeypatch.setattr(sockets, "_PROC", tmp_path)
+    return tmp_path
+
+
+def assign(last_pid: int, proc: Path) -> None:
+    """Make a pid the last one that was assigned."""
+    (proc / "loadavg").write_text(f"0.1 0.2 0.3 1/100 {last_pid}\n", encoding="ascii")
+
+
+def test_the_latest_processes_come_first(proc: Path) -> None:
+    """Pids are assigned in turn and wrap: after the last one assigned come the oldest."""
+    assign(300, proc)
 
     assert newest_first() == [300, 250, 1, 32_000]
-    assert latest_pids(3) == [300, 299, 298]
-    assert latest_pids(1000) == list(range(300, 0, -1))
+
+
+def test_the_latest_pids(proc: Path) -> None:
+    """Each is returned once, and from then on while a process has it; beyond the count only the latest."""
+    latest = LatestPids(4)
+    assign(300, proc)
+    assert latest.newest_first() == [300, 299, 298, 297]
+    assert latest.newest_first() == [300]
+    assign(302, proc)
+    assert latest.newest_first() == [302, 301, 300]
+    (proc / "302").mkdir()
+    assert latest.newest_first() == [302, 300]
+    (proc / "300").rmdir()
+    assert latest.newest_first() == [302]
+    assign(306, proc)
+    assert latest.newest_first() == [306, 305, 304, 303]
+
+
+def test_the_latest_pids_wrap(proc: Path) -> None:
+    """After the highest pid come the lowest, and the highest are no longer among the latest."""
+    latest = LatestPids(2)
+    assign(32_000, proc)
+    assert latest.newest_first() == [32_000, 31_999]
+    assign(3, proc)
+    assert latest.newest_first() == [3, 2]
 
 
 def test_without_proc(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -93,7 +127,8 @@ def test_without_proc(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sockets, "_PROC", tmp_path / "proc")
 
     assert not is_available()
-    assert (udp_sockets({PORT}), newest_first(), latest_pids(9), list(socket_inodes(os.getpid()))) == ([], [], [], [])
+    assert (udp_sockets({PORT}), newest_first(), list(socket_inodes(os.getpid()))) == ([], [], [])
+    assert LatestPids(9).newest_first() == []
 
 
 @on_linux
