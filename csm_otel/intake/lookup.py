@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import deque
 from typing import TYPE_CHECKING, NamedTuple
 
 from csm_otel.csm.events import Ended
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
     from csm_otel.intake.search import LookupRequest
 
 # A check of the likely processes takes half a millisecond, and hands the interpreter over a hundred times: where ever
-# new ports send, one serves all that have come within some 30 ms.
+# new ports send, one serves all that have come within some 30 ms. Meanwhile a request does not even wake the thread.
 _CHECK_STEP_SECONDS = 0.001
 
 
@@ -47,7 +46,6 @@ class Lookup:
         """Those that `pop_results` will return, to look at."""
         self._is_stopped = False
         # What follows belongs to the thread.
-        self._waiting: deque[LookupRequest] = deque(maxlen=capacity)
         self._checks = Pace(step_seconds=_CHECK_STEP_SECONDS)
         self._ends = ProcessEnds(self._requests)
         self._departures = Departures()
@@ -94,21 +92,24 @@ class Lookup:
 
     def _run(self) -> None:
         while True:
-            self._waiting.extend(self._requests.pop_all())
+            now = time.monotonic()
+            may_check = self._checks.is_due(now=now)
+            requests = self._requests.pop_all() if may_check else []
             if self._is_stopped:  # checked after the wake has been cleared
                 break
-            now = time.monotonic()
-            if self._waiting and self._checks.is_due(now=now):
+            if requests:
                 self._checks.add(now=now)
-                self._search.check_likely([self._waiting.popleft() for _ in range(len(self._waiting))])
+                self._search.check_likely(requests)
+                may_check = False
             self._search.scan_if_due(now=now)
             deadlines = (
-                self._checks.next_due() if self._waiting else None,
+                None if may_check else self._checks.next_due(),
                 self._search.next_scan(),
                 self._departures.next_check(),
             )
             due = min((deadline for deadline in deadlines if deadline is not None), default=None)
-            self._report(self._ends.wait(None if due is None else max(0.0, due - time.monotonic())))
+            seconds = None if due is None else max(0.0, due - time.monotonic())
+            self._report(self._ends.wait(seconds, may_wake=may_check))
         self._results.put(Ended(self._ends.wait(0), []))
 
     def _report(self, ended: Sequence[ProcessEnd]) -> None:

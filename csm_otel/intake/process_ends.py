@@ -31,10 +31,12 @@ class ProcessEnds:
     """Watches processes for their ends; for one thread."""
 
     def __init__(self, wake: _Readable, *, clock: Callable[[], float] = time.monotonic) -> None:
-        """Watch none yet; a `wait` ends early while ``wake`` is readable. ``clock`` returns monotonic seconds."""
+        """Watch none yet; a `wait` may end early while ``wake`` is readable. ``clock`` returns monotonic seconds."""
         self._clock = clock
-        self._selector = selectors.DefaultSelector()
-        self._selector.register(wake, selectors.EVENT_READ)
+        self._pidfds = selectors.DefaultSelector()
+        self._all = selectors.DefaultSelector()
+        for readable in (wake, self._pidfds):
+            self._all.register(readable, selectors.EVENT_READ)
         self._with_pidfd: dict[tuple[int, int], Origin] = {}
         self._polled: dict[tuple[int, int], Origin] = {}
         self._next_check = 0.0
@@ -48,29 +50,34 @@ class ProcessEnds:
             self._polled[origin.process] = origin
         else:
             self._with_pidfd[origin.process] = origin
-            self._selector.register(pidfd, selectors.EVENT_READ, origin)
+            self._pidfds.register(pidfd, selectors.EVENT_READ, origin)
 
-    def wait(self, seconds: float | None) -> list[ProcessEnd]:
-        """Wait for an end, a wake-up or the timeout, whichever is first, and return the ended processes."""
+    def wait(self, seconds: float | None, *, may_wake: bool = True) -> list[ProcessEnd]:
+        """Wait for an end, a wake-up or the timeout, whichever is first, and return the ended processes.
+
+        Unless it ``may_wake``, a wake-up is left for a later wait.
+        """
         if self._polled:
             to_check = max(0.0, self._next_check - self._clock())
             seconds = to_check if seconds is None else min(seconds, to_check)
+        if may_wake:
+            self._all.select(seconds)
+            seconds = 0
         ended = []
-        for key, _ in self._selector.select(seconds):
-            if key.data is not None:
-                ended.append(ProcessEnd(key.data, time.time_ns(), is_exact=True))
-                self._forget(key)
+        for key, _ in self._pidfds.select(seconds):
+            ended.append(ProcessEnd(key.data, time.time_ns(), is_exact=True))
+            self._forget(key)
         return ended + self._check()
 
     def close(self) -> None:
         """Close the descriptors."""
-        for key in list(self._selector.get_map().values()):
-            if key.data is not None:
-                self._forget(key)
-        self._selector.close()
+        for key in list(self._pidfds.get_map().values()):
+            self._forget(key)
+        self._all.close()
+        self._pidfds.close()
 
     def _forget(self, key: selectors.SelectorKey) -> None:
-        self._selector.unregister(key.fileobj)
+        self._pidfds.unregister(key.fileobj)
         os.close(key.fd)
         del self._with_pidfd[key.data.process]
 

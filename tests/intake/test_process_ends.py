@@ -104,6 +104,22 @@ def test_it_can_be_woken(waker: Waker) -> None:
 
 
 @on_linux
+def test_it_need_not_wake(waker: Waker) -> None:
+    """A wait that may not wake lasts until an end, or its time."""
+    with closing(ProcessEnds(waker)) as ends, started(python(WAIT)) as process:
+        next_line(process.stdout)
+        ends.watch(described(process.pid))
+        waker.wake()
+        began = time.monotonic()
+        assert ends.wait(0.1, may_wake=False) == []
+        assert time.monotonic() - began >= 0.1
+        process.send_signal(signal.SIGKILL)
+        (end,) = ends.wait(DEADLINE_SECONDS, may_wake=False)
+
+    assert end.origin.pid == process.pid
+
+
+@on_linux
 def test_how_often_it_is_checked(waker: Waker, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without pidfds a process is checked once a second by the clock."""
     monkeypatch.delattr(os, "pidfd_open")
