@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from csm_otel.intake.search import LookupRequest
 
 # A check of the likely processes takes half a millisecond, and hands the interpreter over a hundred times: where ever
-# new ports send, one serves all that have come within some 30 ms. Meanwhile a request does not even wake the thread.
-_CHECK_STEP_SECONDS = 0.001
+# new ports send, one serves all that have come within some 50 ms. Meanwhile a request does not even wake the thread.
+_CHECK_STEP_SECONDS = 0.003
 
 
 class Resolution(NamedTuple):

@@ -5,8 +5,8 @@ Where there is no /proc, or it may not be read, nothing is found, and nothing ra
 
 from __future__ import annotations
 
-import ipaddress
 import os
+import socket
 import struct
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -16,13 +16,15 @@ if TYPE_CHECKING:
 
 _PROC = Path("/proc")
 _LOCAL_ADDRESS, _INODE = 1, 9  # columns of /proc/net/udp
+_MAPPED_IPV4 = bytes(10) + b"\xff\xff"
 _LAST_PID = 4  # word of /proc/loadavg
 
 
 class UdpSocket(NamedTuple):
     """A row of the socket tables: its address, and its inode."""
 
-    host: ipaddress.IPv4Address | ipaddress.IPv6Address
+    host: bytes
+    """In network byte order, of 4 bytes for IPv4, else of 16."""
     port: int
     inode: int
 
@@ -65,11 +67,9 @@ def inode_of_sender(host: str, port: int, sockets: Collection[UdpSocket]) -> int
     Sockets of one port may differ in their address, so one that is bound to exactly this address comes before one that
     is bound to any. A socket of IPv6 may send over IPv4.
     """
-    address = ipaddress.ip_address(host)
+    address = socket.inet_pton(socket.AF_INET6 if ":" in host else socket.AF_INET, host)
     ranked = [
-        (rank, socket.inode)
-        for socket in sockets
-        if socket.port == port and (rank := _rank(socket.host, address)) is not None
+        (rank, row.inode) for row in sockets if row.port == port and (rank := _rank(row.host, address)) is not None
     ]
     return min(ranked)[1] if ranked else None
 
@@ -119,16 +119,15 @@ def _last_pid() -> int:
         return 0
 
 
-def _address(text: bytes) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+def _address(text: bytes) -> bytes:
     """Return an address that the kernel printed as words of 32 bits, each in the machine's own byte order."""
-    words = (int(text[at : at + 8], 16) for at in range(0, len(text), 8))
-    address = ipaddress.ip_address(b"".join(struct.pack("=I", word) for word in words))
-    return getattr(address, "ipv4_mapped", None) or address
+    address = b"".join(struct.pack("=I", int(text[at : at + 8], 16)) for at in range(0, len(text), 8))
+    return address.removeprefix(_MAPPED_IPV4)
 
 
-def _rank(bound: ipaddress.IPv4Address | ipaddress.IPv6Address, address: object) -> int | None:
+def _rank(bound: bytes, address: bytes) -> int | None:
     if bound == address:
         return 0
-    if not bound.is_unspecified:
+    if any(bound):  # to another address
         return None
-    return 1 if type(bound) is type(address) else 2
+    return 1 if len(bound) == len(address) else 2

@@ -30,7 +30,7 @@ PORT = 40_000
 
 def row(host: str, inode: int, port: int = PORT) -> UdpSocket:
     """Return a row of the socket tables."""
-    return UdpSocket(ip_address(host), port, inode)
+    return UdpSocket(ip_address(host).packed, port, inode)
 
 
 @on_linux
