@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from csm_otel.csm.events import Origin, Peer
 
-_SHARE = 0.005  # of the loop's time; so some ten to thirty a second, however many ports a flood has
+_SHARE = 0.005  # of the loop's time; so some five to fifteen a second, however many ports a flood has
 _LATEST_PIDS = 32
 
 
