@@ -11,7 +11,6 @@ much the same, the search is narrower: the cost of a call is bounded.
 from __future__ import annotations
 
 from bisect import bisect_right, insort
-from heapq import nsmallest
 from itertools import islice
 from operator import attrgetter, itemgetter
 from typing import TYPE_CHECKING, NamedTuple
@@ -49,6 +48,7 @@ _MAX_PAIRS = _MAX_FIRSTS + 1  # of a last attempt: with each first one, and alon
 _ROUNDING = 1e-4  # in the sum of costs, and of shares
 _FULL_WIDTH_ATTEMPTS = 4  # above it the search narrows in proportion: its depth is a count that may be false
 _FULL_WIDTH_RETRIED = 64  # so does it with more attempts that may have been retried: in a flood all are much the same
+_WITHOUT_MIDDLE = 2  # attempts of a call: a first and a last one
 _MAX_PREDECESSORS = 128  # attempts examined for the one before another
 
 
@@ -121,13 +121,10 @@ def _longer_chains(
         [(costs.first(eligible[key]), key) for key in retried.keys],
     )
     found = _Found(expected)
-    for place, last in enumerate(lasts):
-        found.add(place * _MAX_PAIRS, [Chain(last.attempts, last.cost + MISSING_COST * (expected - 1))])
     pairs = [
         (last.cost + first.cost, place * _MAX_PAIRS + number, first, last)
         for place, last in enumerate(lasts)
-        for number, first in enumerate(firsts, start=1)
-        if first.attempts != last.attempts and retried.may_precede(first.attempts[0], last.attempts[0])
+        for number, first in retried.before(last, firsts)
     ]
     least = None
     for cost, place, first, last in sorted(pairs):
@@ -135,16 +132,22 @@ def _longer_chains(
             least = _least_cost_of_retries(expected, backoffs) if least is None else least
             if cost + least > found.limit:
                 break  # whatever is between them costs too much
-        found.add(place, _connect(first, last, eligible, retried, expected))
+        for chain in _connect(first, last, retried, expected):
+            found.add(place, chain)
+    alone_cost = MISSING_COST * (expected - 1)
+    if not found.complete or alone_cost <= found.limit:
+        for place, last in enumerate(lasts):
+            found.add(place * _MAX_PAIRS, Chain(last.attempts, last.cost + alone_cost))
     if not found.complete:
         # The last attempt may be lost; those before it, all failed, still belong to the call.
         for first in firsts:
-            found.add(_MAX_LASTS * _MAX_PAIRS, _connect(first, Chain((), MISSING_COST), eligible, retried, expected))
+            for chain in _connect(first, Chain((), MISSING_COST), retried, expected):
+                found.add(_MAX_LASTS * _MAX_PAIRS, chain)
     return found.chains()
 
 
 def _cheapest_ones(count: int, costs: list[tuple[float, int]]) -> list[Chain]:
-    return [Chain((key,), cost) for cost, key in nsmallest(count, costs, key=itemgetter(0))]
+    return [Chain((key,), cost) for cost, key in sorted(costs, key=itemgetter(0))[:count]]
 
 
 def _least_cost_of_retries(expected: int, backoffs: PossibleBackoffs) -> float:
@@ -161,25 +164,27 @@ class _Found:
         self._costs: list[float] = []
         self.complete = False
         """Whether one of them has as many attempts as are expected."""
-        self.limit = 0.0
-        """The cost above which no other chain is among the cheapest."""
 
-    def add(self, place: int, chains: Iterable[Chain]) -> None:
-        """Add chains; of those with equal costs, the ones with the lowest place are preferred."""
-        for chain in chains:
-            self._chains.append((place, chain))
-            insort(self._costs, chain.cost)
-            self.complete = self.complete or len(chain.attempts) == self._expected
-            self.limit = self._costs[0] + _MAX_EXCESS_COST + _ROUNDING
-            if len(self._costs) >= _MAX_CANDIDATES:
-                self.limit = min(self.limit, self._costs[_MAX_CANDIDATES - 1] + _ROUNDING)
+    def add(self, place: int, chain: Chain) -> None:
+        """Add a chain; of those with equal costs, the ones with the lowest place are preferred."""
+        self._chains.append((place, chain))
+        insort(self._costs, chain.cost)
+        if len(chain.attempts) == self._expected:
+            self.complete = True
+
+    @property
+    def limit(self) -> float:
+        """The cost above which no other chain is among the cheapest."""
+        costs = self._costs
+        limit = costs[0] + _MAX_EXCESS_COST
+        return (limit if len(costs) < _MAX_CANDIDATES else min(limit, costs[_MAX_CANDIDATES - 1])) + _ROUNDING
 
     def chains(self) -> list[Chain]:
         """Return all chains."""
         return [chain for _, chain in sorted(self._chains, key=itemgetter(0))]
 
 
-def _connect(first: Chain, last: Chain, eligible: Attempts, retried: _Retried, expected: int) -> Iterable[Chain]:
+def _connect(first: Chain, last: Chain, retried: _Retried, expected: int) -> Iterable[Chain]:
     """Yield the chains from a first attempt to a last one, with up to all of the other expected ones in between."""
     (key,) = first.attempts
     beam = [last]
@@ -191,7 +196,7 @@ def _connect(first: Chain, last: Chain, eligible: Attempts, retried: _Retried, e
             if cost is None:
                 continue
             chain = Chain((key, *tail.attempts), tail.cost + first.cost + cost + MISSING_COST * room)
-            yield _in_order(chain, eligible)
+            yield retried.in_order(chain) if expected > _WITHOUT_MIDDLE else chain
             if not room:
                 continue
             middles = retried.between(key, tail)
@@ -203,7 +208,7 @@ def _connect(first: Chain, last: Chain, eligible: Attempts, retried: _Retried, e
             ]
         if not longer:
             return
-        beam = [tail for _, tail in nsmallest(retried.beam_width, longer)]
+        beam = [tail for _, tail in sorted(longer)[: retried.beam_width]]
 
 
 def _cost_ahead(first: int, middle: int, room: int, retried: _Retried) -> float | None:
@@ -220,14 +225,6 @@ def _narrowed(width: int, expected: int, retried: int) -> int:
     return max(1, width * _FULL_WIDTH_RETRIED // max(_FULL_WIDTH_RETRIED, retried))
 
 
-def _in_order(chain: Chain, eligible: Attempts) -> Chain:
-    if eligible[chain.attempts[0]].event.dialect not in END_MAY_OVERRUN:
-        return chain
-    *before, last = chain.attempts
-    before.sort(key=lambda key: (eligible[key].match_start_ns, eligible[key].match_end_ns, key))
-    return Chain((*before, last), chain.cost)
-
-
 class _Retried:
     """The attempts that may have been retried, in the order in which they were over."""
 
@@ -239,6 +236,7 @@ class _Retried:
         self._costs: dict[tuple[int, int], RetryCosts] = {}
         self._slack_ns = slack_ns(call.event.dialect)
         self._is_java = call.event.dialect is Dialect.JAVA
+        self._end_may_overrun = call.event.dialect in END_MAY_OVERRUN
         self._over = sorted(
             (over_ns(attempt), key) for key, attempt in eligible.items() if may_be_retried(attempt.event)
         )
@@ -270,7 +268,25 @@ class _Retried:
         until = bisect_right(self._over, (since_ns + slack_ns(successor.event.dialect) + 1, 0))
         return self.keys[max(0, until - self._max_predecessors) : until]
 
-    def may_precede(self, key: int, next_key: int) -> bool:
+    def before(self, last: Chain, firsts: list[Chain]) -> list[tuple[int, Chain]]:
+        """Return which of the first attempts, numbered from 1, may be before a last one."""
+        (last_key,) = last.attempts
+        return [
+            (number, first)
+            for number, first in enumerate(firsts, start=1)
+            if first.attempts != last.attempts and self._may_precede(first.attempts[0], last_key)
+        ]
+
+    def in_order(self, chain: Chain) -> Chain:
+        """Return a chain with its attempts in order of time, which the search may not know."""
+        if not self._end_may_overrun:
+            return chain
+        eligible = self._eligible
+        *before, last = chain.attempts
+        before.sort(key=lambda key: (eligible[key].match_start_ns, eligible[key].match_end_ns, key))
+        return Chain((*before, last), chain.cost)
+
+    def _may_precede(self, key: int, next_key: int) -> bool:
         """Whether an attempt was over when another one began."""
         successor = self._eligible[next_key]
         in_time = self._earliest_next_ns[key] <= successor.match_start_ns
@@ -286,7 +302,7 @@ class _Retried:
         return self._link_costs[link]
 
     def _link_cost(self, key: int, next_key: int, number: int) -> float | None:
-        if not self.may_precede(key, next_key):
+        if not self._may_precede(key, next_key):
             return None
         costs = self._costs.get((key, number))
         if costs is None:
