@@ -14,17 +14,18 @@ from __future__ import annotations
 import struct
 from contextlib import suppress
 from functools import lru_cache
-from itertools import starmap
+from itertools import chain, starmap
 from typing import TYPE_CHECKING, NamedTuple
 
 from csm_otel.delivery.scope import SCOPE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from csm_otel.delivery.limits import Limits
     from csm_otel.spans.data import Attributes, Resource, Shape, SpanData, SpanEvent
 
+_MOST_RESOURCES = 256
 _MOST_SHAPES = 2048  # of calls and of attempts as many as the mapping remembers
 _MOST_OF_SHAPE, _MOST_OF_SPAN = 48, 16  # attributes, of events the latter: more than the mapping has
 _LOW_64 = 2**64 - 1
@@ -100,15 +101,26 @@ def _join(spans: Sequence[SpanData]) -> bytes:
         if of_application is None:
             of_application = applications[resource] = []
         of_application += (_SECOND, _varint(len(encoded)), encoded)
-    return b"".join(starmap(_application, applications.items()))
+    return b"".join(chain.from_iterable(starmap(_application, applications.items())))
 
 
-def _application(resource: Resource, spans: Iterable[bytes]) -> bytes:
-    """Return the ResourceSpans of a request, with the one ScopeSpans that we have."""
-    scope = _text(_FIRST, SCOPE.name) + _text(_SECOND, SCOPE.version)
-    scope_spans = b"".join((_field(_FIRST, scope), *spans, _text(_THIRD, SCOPE.schema_url)))
-    attributes = _attributes(_FIRST, dict(resource.attributes))
-    return _field(_FIRST, _field(_FIRST, attributes) + _field(_SECOND, scope_spans))
+def _application(resource: Resource, spans: Sequence[bytes]) -> tuple[bytes, ...]:
+    """Return the ResourceSpans of a request, with the one ScopeSpans that we have, in pieces: to be joined once."""
+    attributes, scope, schema_url = _resource(resource), _scope(), _text(_THIRD, SCOPE.schema_url)
+    size_bytes = len(scope) + sum(map(len, spans)) + len(schema_url)
+    scope_spans = _SECOND + _varint(size_bytes)
+    whole = _varint(len(attributes) + len(scope_spans) + size_bytes)
+    return (_FIRST, whole, attributes, scope_spans, scope, *spans, schema_url)
+
+
+@lru_cache(maxsize=_MOST_RESOURCES)
+def _resource(resource: Resource) -> bytes:
+    return _field(_FIRST, _attributes(_FIRST, dict(resource.attributes)))
+
+
+@lru_cache(maxsize=1)
+def _scope() -> bytes:
+    return _field(_FIRST, _text(_FIRST, SCOPE.name) + _text(_SECOND, SCOPE.version))
 
 
 def _span(span: SpanData, own: bytes) -> bytes:
