@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 _ROUNDS = 20  # repetitions of the recording, for a run long enough to time
 _BATCH_SPANS = 512
 _RECORDING = "botocore-1.44.5"
+_SIZES = (2_000, 8_000)  # bytes of an attempt; botocore sends no more than 8 KiB, most of it a session token
 _BARE, _SETTINGS = "python -c starts after", 'python -c "import pydantic_settings"'
 _STARTS_A_RUN = 3
 _PRINT_TIME = "import time; print(time.time_ns())"
@@ -54,6 +56,9 @@ def stages(runs: int, progress: Callable[[str], None]) -> list[Row]:
         "decode, correlate, map, encode": lambda: encoded(datagrams, rounds=_ROUNDS),
         "the same, put to disk (--spool)": lambda: _spooled(datagrams),
     }
+    for size_bytes in _SIZES:
+        larger = [(_with_token(payload, size_bytes), peer, received_ns) for payload, peer, received_ns in datagrams]
+        measured[f"decode to encode, attempts of {size_bytes:,} bytes"] = partial(encoded, larger, rounds=_ROUNDS)
     times: dict[str, list[float]] = {name: [] for name in measured}
     for run in range(runs):
         for name, stage in measured.items():
@@ -92,6 +97,15 @@ def start(runs: int, progress: Callable[[str], None]) -> list[Row]:
         baseline = baseline if row.ratios else row
         found.append(row)
     return found
+
+
+def _with_token(payload: bytes, size_bytes: int) -> bytes:
+    """Return an attempt with a session token that makes it so large, or else the payload."""
+    event = json.loads(payload)
+    if event["Type"] != "ApiCallAttempt":
+        return payload
+    token = "".join(f"{number:04x}" for number in range(size_bytes))[: max(size_bytes - len(payload), 0)]
+    return json.dumps({**event, "SessionToken": token}).encode()
 
 
 def _cpu_seconds(stage: Callable[[], object]) -> float:
