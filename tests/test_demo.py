@@ -45,17 +45,20 @@ import demo, os, signal, sys, threading
 # Another thread gets the signal, so that the main one notices it only when its wait returns.
 threading.Thread(target=threading.Event().wait, daemon=True).start()
 signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
-command_stdin, until_waiting = os.pipe()
+# The command reads a byte when its end is waited for, and another when the signal has arrived.
+command_stdin, to_command = os.pipe()
 os.dup2(command_stdin, 0)
+os.set_blocking(to_command, False)
+signal.set_wakeup_fd(to_command)
 wait = threading.Event.wait
 
 def let_the_command_end(event, timeout=None):
     if sys._getframe(1).f_code is demo.run.__code__:
-        os.close(until_waiting)
+        os.write(to_command, b"w")
     return wait(event, timeout)
 
 threading.Event.wait = let_the_command_end
-command = "import os, signal, sys; sys.stdin.read(); os.kill(os.getppid(), signal.SIGINT); os._exit(7)"
+command = "import os, signal; os.read(0, 1); os.kill(os.getppid(), signal.SIGINT); os.read(0, 1); os._exit(7)"
 sys.exit(demo.run([sys.executable, "-c", command], os.environ))
 """
 
