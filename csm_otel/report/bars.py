@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from csm_otel.report.trace import Interval
+    from csm_otel.summary.trace import Interval
 
 _EMPTY, _PAUSE, _BUSY = range(3)
 # By the busy halves of a column: left, right.

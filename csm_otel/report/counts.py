@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from csm_otel.report.trace import is_not_sent, is_process
 from csm_otel.spans.data import SpanRole
+from csm_otel.summary.trace import is_not_sent, is_process
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, NamedTuple
 from opentelemetry.semconv.attributes.error_attributes import ERROR_TYPE
 
 from csm_otel.report.terminal import Style, Terminal, counted, duration
-from csm_otel.report.trace import exit_code, http_status, integer, is_process
 from csm_otel.spans.attributes import CSM_ATTEMPT_NUMBER
 from csm_otel.spans.span_status import UNNAMED_ERROR
+from csm_otel.summary.trace import exit_code, http_status, integer, is_process
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from csm_otel.report.trace import Call, Interval
     from csm_otel.spans.data import SpanData
+    from csm_otel.summary.trace import Call, Interval
 
 _MAX_ATTEMPTS = 20  # below one call; the SDKs' own limits are 3 to 11
 

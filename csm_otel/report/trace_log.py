@@ -10,8 +10,8 @@ from collections import OrderedDict
 from typing import TYPE_CHECKING, NamedTuple
 
 from csm_otel.report.counts import Counts
-from csm_otel.report.trace import is_call_or_orphan, is_process
 from csm_otel.report.waterfall import render_waterfall
+from csm_otel.summary.trace import is_call_or_orphan, is_process
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

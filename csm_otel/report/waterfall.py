@@ -15,14 +15,14 @@ from csm_otel.report.bars import Scale
 from csm_otel.report.counts import Counts
 from csm_otel.report.rows import Row, rows_of
 from csm_otel.report.terminal import Segment, Style, Terminal, columns_of, counted, duration
-from csm_otel.report.trace import Trace, exit_code, is_process, traces_of, went_well
 from csm_otel.spans.data import UNKNOWN_SERVICE, SpanRole
+from csm_otel.summary.trace import Trace, exit_code, is_process, traces_of, went_well
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from csm_otel.report.trace import Call
     from csm_otel.spans.data import SpanData
+    from csm_otel.summary.trace import Call
 
 _MAX_SPANS = 20_000  # far more than is read in a terminal
 _MAX_LATER_SPANS = 5_000  # over a thousand failures of three attempts each

@@ -9,8 +9,8 @@ from flat import flat_span
 
 from csm_otel.report.rows import Row, rows_of
 from csm_otel.report.terminal import Style, Terminal
-from csm_otel.report.trace import Call
 from csm_otel.spans.data import AttributeValue, Resource, SpanData, SpanKind, SpanRole, TraceContext
+from csm_otel.summary.trace import Call
 
 MS = 1_000_000
 PLAIN = Terminal(100)

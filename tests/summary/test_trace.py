@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from flat import changed, flat_span
 
-from csm_otel.report.trace import Call, Trace, exit_code, http_status, is_process, traces_of, went_well
 from csm_otel.spans.data import AttributeValue, Resource, SpanData, SpanKind, SpanRole, TraceContext
+from csm_otel.summary.trace import Call, Trace, exit_code, http_status, is_process, traces_of, went_well
 
 MS = 1_000_000
 _ids = count(1)
