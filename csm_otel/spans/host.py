@@ -46,9 +46,14 @@ def server_attributes(fqdn: str | None) -> dict[str, AttributeValue]:
     host, port = split_host(fqdn or "")
     if not host:
         return {}
-    if port is None and _AWS_DOMAIN.search(host):
+    if port is None and is_aws_host(host):
         port = _HTTPS_PORT
     return {SERVER_ADDRESS: host} if port is None else {SERVER_ADDRESS: host, SERVER_PORT: port}
+
+
+def is_aws_host(host: str) -> bool:
+    """Return whether a host name, in lower case, is under a domain of AWS, in any partition."""
+    return _AWS_DOMAIN.search(host) is not None
 
 
 def bucket_of(fqdn: str | None) -> str | None:

@@ -168,6 +168,12 @@ def went_well(span: SpanData) -> bool:
     return not span.is_error and not is_not_sent(span)
 
 
+def operation_of(span: SpanData) -> tuple[str, str]:
+    """Return the service and the API of a call, or of an attempt in the place of its call."""
+    service, _, api = span.name.removesuffix(" attempt").rpartition(".")
+    return service, api
+
+
 def integer(span: SpanData, key: str) -> int | None:
     """Return an attribute if it is an integer."""
     value = span.attribute(key)

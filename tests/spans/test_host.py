@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from csm_otel.spans.host import bucket_of, server_attributes
+from csm_otel.spans.host import bucket_of, is_aws_host, server_attributes
 
 
 @pytest.mark.parametrize(
@@ -211,3 +211,12 @@ def test_any_host_name(fqdn: str) -> None:
     assert isinstance(port, int)
     assert 0 < port <= 65_535
     bucket_of(fqdn)
+
+
+@pytest.mark.parametrize(
+    ("host", "expected"),
+    [("s3.amazonaws.com", True), ("sqs.cn-north-1.amazonaws.com.cn", True), ("localhost", False), ("", False)],
+)
+def test_aws_host(host: str, expected: bool) -> None:  # ruff: ignore[boolean-type-hint-positional-argument]
+    """A host of AWS is told by its domain."""
+    assert is_aws_host(host) is expected

@@ -9,7 +9,7 @@ import pytest
 from flat import changed, flat_span
 
 from csm_otel.spans.data import AttributeValue, Resource, SpanData, SpanKind, SpanRole, TraceContext
-from csm_otel.summary.trace import Call, Trace, exit_code, http_status, is_process, traces_of, went_well
+from csm_otel.summary.trace import Call, Trace, exit_code, http_status, is_process, operation_of, traces_of, went_well
 
 MS = 1_000_000
 _ids = count(1)
@@ -235,3 +235,18 @@ def test_numbers_of_a_span(value: AttributeValue | None, expected: int | None) -
     one = span(SpanRole.CALL, 0, 1, attributes={} if value is None else dict.fromkeys(keys, value))
 
     assert (http_status(one), exit_code(one)) == (expected, expected)
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        pytest.param("S3.GetObject", ("S3", "GetObject"), id="call"),
+        pytest.param("S3.GetObject attempt", ("S3", "GetObject"), id="attempt-without-its-call"),
+        pytest.param("CloudWatch Logs.PutLogEvents", ("CloudWatch Logs", "PutLogEvents"), id="with-a-blank"),
+        pytest.param("a.b.C", ("a.b", "C"), id="with-a-dot"),
+        pytest.param("", ("", ""), id="nothing"),
+    ],
+)
+def test_operation(name: str, expected: tuple[str, str]) -> None:
+    """The name of a span tells the service and the API."""
+    assert operation_of(span(SpanRole.CALL, 0, 1, name=name)) == expected

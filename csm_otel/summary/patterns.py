@@ -1,0 +1,154 @@
+"""Ways of using an API that are worth a look, each with what was counted: `Patterns`.
+
+They are found in the calls of one operation at a time, in the order in which they ended. A sequence of calls is one in
+which each begins after the one before has ended; programs that work in parallel have none.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from opentelemetry.semconv.attributes.error_attributes import ERROR_TYPE
+
+from csm_otel.spans.attributes import CSM_CONNECTION_REUSED
+from csm_otel.summary.model import Pattern, PatternKind
+from csm_otel.summary.trace import operation_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from csm_otel.summary.trace import Call
+
+_REPEATED_FROM = 20
+_POLLED_FROM = 5
+_FAILING_FROM = 5
+_CREDENTIALS_FROM = 3
+_CONNECTIONS_FROM = 20
+_NS_PER_SECOND = 1_000_000_000
+_MAX_PAUSE_NS = _NS_PER_SECOND  # within a loop there is hardly more between two calls
+_MIN_POLL_NS = _NS_PER_SECOND
+_POLL_TOLERANCE = 0.1  # of the interval: a fixed sleep, and calls of varying length
+_MAX_OPERATIONS = 1000
+_LISTS = ("List", "Describe", "Scan", "Query", "Search")
+_FETCHES_CREDENTIALS = frozenset({
+    ("Cognito Identity", "GetCredentialsForIdentity"),
+    ("SSO", "GetRoleCredentials"),
+    ("STS", "AssumeRole"),
+    ("STS", "AssumeRoleWithSAML"),
+    ("STS", "AssumeRoleWithWebIdentity"),
+    ("STS", "GetFederationToken"),
+    ("STS", "GetSessionToken"),
+})  # fmt: skip
+
+
+@dataclass(slots=True)
+class _Longest:
+    """The current sequence, and the longest so far."""
+
+    current: int = 0
+    longest: int = 0
+
+    def add(self, *, continues: bool) -> None:
+        self.current = self.current + 1 if continues else 1
+        self.longest = max(self.longest, self.current)
+
+    def stop(self) -> None:
+        self.current = 0
+
+
+@dataclass(slots=True)
+class _Operation:
+    """What is known of the calls of an operation so far."""
+
+    calls: int = 0
+    start_ns: int = 0
+    end_ns: int = 0
+    """Of the call before."""
+    interval_ns: int = 0
+    """Between the starts of the two calls before."""
+    error: str = ""
+    """Of the call before; empty if it went well."""
+    in_sequence: _Longest = field(default_factory=_Longest)
+    polls: _Longest = field(default_factory=_Longest)
+    polled_ns: int = 0
+    """The interval of the longest polling."""
+    failing: _Longest = field(default_factory=_Longest)
+    failing_error: str = ""
+    """Of the longest sequence of failures."""
+
+    def add(self, call: Call) -> None:
+        span = call.span
+        pause_ns = span.start_ns - self.end_ns
+        self.in_sequence.add(continues=bool(self.calls) and 0 <= pause_ns <= _MAX_PAUSE_NS)
+        interval_ns = span.start_ns - self.start_ns if self.calls else 0
+        if interval_ns >= _MIN_POLL_NS and pause_ns >= 0:
+            self.polls.add(continues=abs(interval_ns - self.interval_ns) <= _POLL_TOLERANCE * self.interval_ns)
+            if self.polls.current == self.polls.longest:
+                self.polled_ns = interval_ns
+        else:
+            self.polls.stop()
+        error = str(span.attribute(ERROR_TYPE) or "") if span.is_error else ""
+        if error:
+            self.failing.add(continues=error == self.error)
+            if self.failing.current == self.failing.longest:
+                self.failing_error = error
+        else:
+            self.failing.stop()
+        self.calls += 1
+        self.start_ns, self.end_ns, self.interval_ns, self.error = span.start_ns, span.end_ns, interval_ns, error
+
+
+class Patterns:
+    """Looks for patterns in calls as they come, in bounded memory: operations beyond the bound have none."""
+
+    def __init__(self, *, max_operations: int = _MAX_OPERATIONS) -> None:
+        """Follow at most so many operations."""
+        self._max_operations = max_operations
+        self._operations: dict[tuple[str, str], _Operation] = {}
+        self._connections = self._new_connections = 0
+
+    def add(self, call: Call) -> None:
+        """Add a call with its attempts."""
+        key = operation_of(call.span)
+        operation = self._operations.get(key)
+        if operation is None and len(self._operations) < self._max_operations:
+            operation = self._operations[key] = _Operation()
+        if operation is not None:
+            operation.add(call)
+        for attempt in call.attempts:
+            reused = attempt.attribute(CSM_CONNECTION_REUSED)
+            if reused is not None:
+                self._connections += 1
+                self._new_connections += not reused
+
+    def found(self) -> Iterator[Pattern]:
+        """Yield the patterns found so far, by operation."""
+        for (service, api), operation in sorted(self._operations.items()):
+            yield from _of_operation(f"{service}.{api}", api, operation)
+        fetched = sum(operation.calls for key, operation in self._operations.items() if key in _FETCHES_CREDENTIALS)
+        if fetched >= _CREDENTIALS_FROM:
+            text = f"credentials were fetched {fetched:,} times; they last for an hour as a rule"
+            yield _pattern(PatternKind.CREDENTIALS, "", fetched, _CREDENTIALS_FROM, text)
+        if self._new_connections >= _CONNECTIONS_FROM and 2 * self._new_connections > self._connections:
+            text = f"{self._new_connections:,} of {self._connections:,} requests opened a new connection"
+            yield _pattern(PatternKind.CONNECTIONS, "", self._new_connections, _CONNECTIONS_FROM, text)
+
+
+def _of_operation(name: str, api: str, operation: _Operation) -> Iterator[Pattern]:
+    repeated = operation.in_sequence.longest
+    if repeated >= _REPEATED_FROM:
+        kind = PatternKind.PAGED if api.startswith(_LISTS) else PatternKind.REPEATED
+        text = f"{name} was called {repeated:,} times, one directly after the other"
+        yield _pattern(kind, name, repeated, _REPEATED_FROM, text)
+    if (intervals := operation.polls.longest) >= _POLLED_FROM:
+        seconds = operation.polled_ns / _NS_PER_SECOND
+        text = f"{name} was called {intervals + 1:,} times, every {seconds:.1f} s"
+        yield _pattern(PatternKind.POLLED, name, intervals + 1, _POLLED_FROM + 1, text)
+    if (failed := operation.failing.longest) >= _FAILING_FROM:
+        text = f"{name} failed {failed:,} times in a row with {operation.failing_error}"
+        yield _pattern(PatternKind.FAILING, name, failed, _FAILING_FROM, text)
+
+
+def _pattern(kind: PatternKind, operation: str, count: int, threshold: int, text: str) -> Pattern:
+    return Pattern(kind=kind, operation=operation, count=count, threshold=threshold, text=text)
