@@ -1,0 +1,195 @@
+"""A summary as a screen of text: where and how much, what failed, what took the time (`render_overview`)."""
+
+from __future__ import annotations
+
+import textwrap
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from csm_otel.report.terminal import Segment, Style, Terminal, columns_of, counted, duration
+from csm_otel.spans.span_status import UNNAMED_ERROR
+from csm_otel.summary.access import Access
+from csm_otel.summary.model import Effect
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from csm_otel.summary.model import FailureGroup, OperationUse, Summary, Totals
+
+_NS_PER_MS = 1_000_000
+_MAX_FAILURES = 12  # groups; the rest are in the report
+_MAX_OPERATIONS = 15
+_MAX_PATTERNS = 6
+_MIN_NAME_COLUMNS = 12
+_GAP = "  "
+_EFFECTS = {
+    Effect.FATAL: "the last call before the command failed",
+    Effect.TOLERATED: "tolerated",
+    Effect.QUESTION: "a question answered with no",
+    Effect.UNKNOWN: "",
+}
+_STYLES = {
+    Effect.FATAL: Style.LOUD,
+    Effect.TOLERATED: Style.YELLOW,
+    Effect.QUESTION: Style.DIM,
+    Effect.UNKNOWN: Style.RED,
+}
+_HEADINGS = ("", "calls", "failed", "retried", "p50", "p95", "max", "total")
+ORDERS: dict[str, Callable[[OperationUse], tuple[int | str, ...]]] = {
+    "total": lambda use: (-use.total_ms, use.name),
+    "calls": lambda use: (-use.calls, use.name),
+    "failed": lambda use: (-use.failed, -use.total_ms, use.name),
+    "p95": lambda use: (-use.p95_ms, use.name),
+    "max": lambda use: (-use.max_ms, use.name),
+    "name": lambda use: (use.name,),
+}
+"""How the table of operations may be sorted, by what."""
+
+
+def render_overview(summary: Summary, *, width: int, color: bool, ascii_only: bool = False, sort: str = "total") -> str:
+    """Return the summary as text of about a screen, each line ending with a newline; empty without calls.
+
+    No line is wider than ``width`` columns. ``sort`` is one of `ORDERS`.
+    """
+    terminal = Terminal(max(width, 1), color, ascii_only)
+    if not summary.totals.calls and not summary.uncertainty.orphans:
+        return ""
+    blocks = (
+        _head(summary, terminal),
+        _failures(summary, terminal),
+        _operations(sorted(summary.operations, key=ORDERS[sort]), terminal),
+        _patterns(summary, terminal),
+    )
+    return "\n".join("".join(f"{line}\n" for line in lines) for block in blocks if (lines := list(block)))
+
+
+def _head(summary: Summary, terminal: Terminal) -> Iterator[str]:
+    run, totals, times = summary.run, summary.totals, summary.times
+    services = sorted({use.service for use in summary.operations})
+    what = [counted(totals.calls, "call")]
+    if services:
+        what.append(f"to {_listed(services)}")
+    facts = [f"{' '.join(what)}: {_split(totals)}"]
+    facts += [
+        f"{number:,} {word}"
+        for number, word in (
+            (totals.failed, "failed"),
+            (totals.retried, "retried"),
+            (totals.throttled, "throttled"),
+            (totals.not_sent, "with NO REQUEST SENT"),
+            (totals.identity_calls, "about identity or credentials"),
+        )
+        if number
+    ]
+    yield from _wrapped("; ".join([facts[0], ", ".join(facts[1:])] if facts[1:] else facts), terminal, Style.BOLD)
+    took = [f"{_ms(times.in_calls_ms)} of {_ms(times.wall_ms)} in AWS calls"]
+    if times.before_first_call_ms:
+        took.append(f"{_ms(times.before_first_call_ms)} before the first")
+    if times.in_back_off_ms:
+        took.append(f"{_ms(times.in_back_off_ms)} in back-off")
+    if times.most_at_once > 1:
+        took.append(f"at most {times.most_at_once:,} at once")
+    yield from _wrapped(", ".join(took), terminal)
+    where = [_listed(names) for names in (run.sdks, run.regions) if names]
+    if run.accounts:
+        where.append(f"account {_listed(run.accounts)}")
+    if run.other_endpoints:
+        where.append(f"not AWS's own endpoint: {_listed(run.other_endpoints)}")
+    yield from _wrapped("; ".join(where), terminal, Style.DIM)
+
+
+def _failures(summary: Summary, terminal: Terminal) -> Iterator[str]:
+    groups = sorted(summary.failures, key=lambda group: (list(Effect).index(group.effect), group.first_ns))
+    advised: set[str] = set()
+    for group in groups[:_MAX_FAILURES]:
+        yield from _failure(group, summary.run.start_ns, terminal)
+        if group.advice not in advised and group.effect is not Effect.QUESTION:
+            yield from _wrapped(group.advice, terminal, Style.DIM, indent="  ")
+            advised.add(group.advice)
+    rest = groups[_MAX_FAILURES:]
+    calls = sum(group.count for group in rest) + summary.uncertainty.failures_left_out
+    if calls:
+        yield from _wrapped(f"... and {counted(calls, 'more failed call')}", terminal, Style.DIM)
+
+
+def _failure(group: FailureGroup, start_ns: int, terminal: Terminal) -> Iterator[str]:
+    style = _STYLES[group.effect]
+    mark = "x " if terminal.ascii_only else "✗ "
+    error = "failed" if group.error == UNNAMED_ERROR else terminal.printable(group.error)
+    status = "" if group.status is None or str(group.status) == error else f"{group.status} "
+    when = f"+{duration(group.first_ns - start_ns)}"
+    if group.count > 1:
+        when = f"{group.count:,} times from {when} to +{duration(group.last_ns - start_ns)}"
+    name = terminal.printable(group.name)
+    effect = _EFFECTS[group.effect]
+    yield terminal.line(
+        Segment(f"{mark}{name}  {status}{error}", style), Segment(f"  {when}"), Segment(effect and f", {effect}")
+    )
+    yield from _wrapped(group.message, terminal, Style.DIM, indent="  ")
+
+
+def _operations(uses: Sequence[OperationUse], terminal: Terminal) -> Iterator[str]:
+    shown = uses[:_MAX_OPERATIONS]
+    if not shown:
+        return
+    rows = [_cells(use, terminal) for use in shown]
+    # A narrow terminal shows the first and the last columns that fit: calls and failures, then the times.
+    columns = [max(columns_of(cell) for cell in column) for column in zip(_HEADINGS, *rows, strict=True)]
+    others = sum(columns[1:]) + len(_GAP) * len(columns[1:])
+    name = max(min(columns[0], terminal.width - others), _MIN_NAME_COLUMNS)
+    for row, use in zip((_HEADINGS, *rows), (None, *shown), strict=True):
+        cells = [f"{cell:>{size}}" for cell, size in zip(row[1:], columns[1:], strict=True)]
+        style = Style.BOLD if use is None else Style.YELLOW if use.failed else Style.PLAIN
+        yield terminal.line(Segment(_GAP.join([terminal.fit(row[0], name), *cells]), style))
+    rest = uses[_MAX_OPERATIONS:]
+    if rest:
+        calls = counted(sum(use.calls for use in rest), "call")
+        yield from _wrapped(f"... and {counted(len(rest), 'more operation')} with {calls}", terminal, Style.DIM)
+    if any(use.access is Access.WRITE for use in shown):
+        yield from _wrapped("* changes something, by its name", terminal, Style.DIM)
+
+
+def _cells(use: OperationUse, terminal: Terminal) -> tuple[str, ...]:
+    mark = "" if use.access is Access.READ else " *"
+    return (
+        terminal.printable(use.name) + mark,
+        f"{use.calls:,}",
+        f"{use.failed:,}" if use.failed else "",
+        f"{use.retried:,}" if use.retried else "",
+        _ms(use.p50_ms),
+        _ms(use.p95_ms),
+        _ms(use.max_ms),
+        _ms(use.total_ms),
+    )
+
+
+def _patterns(summary: Summary, terminal: Terminal) -> Iterator[str]:
+    for pattern in islice(summary.patterns, _MAX_PATTERNS):
+        yield from _wrapped(terminal.printable(pattern.text), terminal)
+    if (more := len(summary.patterns) - _MAX_PATTERNS) > 0:
+        yield from _wrapped(f"... and {counted(more, 'more pattern')}", terminal, Style.DIM)
+
+
+def _split(totals: Totals) -> str:
+    if not totals.changes:
+        return "all of them read"
+    if not totals.reads:
+        return "all of them change something"
+    return f"{totals.reads:,} read, {totals.changes:,} change something"
+
+
+def _listed(names: Iterable[str], most: int = 4) -> str:
+    names = list(names)
+    shown = ", ".join(names[:most])
+    return f"{shown} and {len(names) - most} more" if len(names) > most else shown
+
+
+def _ms(milliseconds: int) -> str:
+    return duration(milliseconds * _NS_PER_MS)
+
+
+def _wrapped(text: str, terminal: Terminal, style: Style = Style.PLAIN, indent: str = "") -> Iterator[str]:
+    """Yield a text, made printable, in lines of the width."""
+    width = max(terminal.width - len(indent), 1)
+    for line in textwrap.wrap(terminal.printable(text), width):
+        yield terminal.line(Segment(indent), Segment(line, style))
