@@ -52,12 +52,17 @@ def rows_of(call: Call, start_ns: int, terminal: Terminal) -> Iterator[Row]:
         yield row._replace(name=joint + row.name, remark=row.remark and joint + row.remark)
 
 
+def offset_of(at_ns: int, start_ns: int) -> str:
+    """Return how long after ``start_ns`` something was: ``+3 ms``; before it: ``-3 ms``, as clocks differ."""
+    return ("+" if at_ns >= start_ns else "") + duration(at_ns - start_ns)
+
+
 def _call_row(call: Call, start_ns: int, terminal: Terminal) -> Row:
     span = call.span
     pauses = tuple(pause for pause in call.back_offs if pause)
     return Row(
         mark=_mark(call, terminal),
-        offset=("+" if span.start_ns >= start_ns else "") + duration(span.start_ns - start_ns),
+        offset=offset_of(span.start_ns, start_ns),
         name=terminal.printable(span.name),
         suffix=" ~" if call.is_ambiguous else "",
         # With its pauses known a call is drawn as its attempts, so that the back-off is visible.

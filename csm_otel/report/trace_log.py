@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 _MAX_SPANS = 20_000  # as for the waterfall of one command: some 30 MB
 _MAX_RENDERED = 4096  # traces that are remembered as rendered; as many as there are processes
+_MAX_LINES = 200  # of calls in a text: a log is searched, not seen at a glance
 _SO_FAR = "so far, of a process that has not ended:\n"
 
 
@@ -95,5 +96,10 @@ class TraceLog:
     def _render(self, spans: Sequence[SpanData]) -> str:
         shown_before = {trace_id: one.lines for trace_id, one in self._rendered.items()}
         return render_waterfall(
-            spans, width=self._width, color=self._color, ascii_only=self._ascii_only, shown_before=shown_before
+            spans,
+            width=self._width,
+            color=self._color,
+            ascii_only=self._ascii_only,
+            max_lines=_MAX_LINES,
+            shown_before=shown_before,
         )

@@ -2,18 +2,21 @@
 
 A trace is a header, the calls in order of their start on one time scale, and a summary. A call that succeeded at once
 is one line; one that was retried, failed or is incomplete has its attempts, and the pauses between them, below it.
-Calls that went well are shown up to a number, and those that failed up to another, wherever they are among the others.
+What does not fit a screen is collapsed, by `csm_otel.report.runs`, with the calls that failed in sight.
 """
 
 from __future__ import annotations
 
 import textwrap
 from collections import deque
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from csm_otel.report.bars import Scale
 from csm_otel.report.counts import Counts
 from csm_otel.report.rows import Row, rows_of
+from csm_otel.report.runs import Line, lines_of, row_of_run
+from csm_otel.report.shares import lines_by_trace
 from csm_otel.report.terminal import Segment, Style, Terminal, columns_of, counted, duration
 from csm_otel.spans.data import UNKNOWN_SERVICE, SpanRole
 from csm_otel.summary.trace import Trace, exit_code, is_process, traces_of, went_well
@@ -26,8 +29,8 @@ if TYPE_CHECKING:
 
 _MAX_SPANS = 20_000  # far more than is read in a terminal
 _MAX_LATER_SPANS = 5_000  # over a thousand failures of three attempts each
-_MAX_CALLS = 200
-_MAX_FAILURES = 1_000
+_MAX_LINES = 40  # of calls and what is below them: about a screen
+_NO_BOUND = 1_000_000_000  # more lines than spans can have
 _MIN_BAR_COLUMNS = 12  # a shorter bar shows nothing
 _MAX_BAR_COLUMNS = 60  # beyond that the eye loses the line
 _MIN_RESULT_COLUMNS = 8  # a status and the beginning of a word
@@ -77,8 +80,9 @@ class TraceBuffer:
         width: int,
         color: bool,
         ascii_only: bool = False,
-        max_calls: int = _MAX_CALLS,
-        max_failures: int = _MAX_FAILURES,
+        max_lines: int = _MAX_LINES,
+        everything: bool = False,
+        only_failed: bool = False,
     ) -> str:
         """Return the waterfall of the kept spans, and a line on the dropped ones; see `render_waterfall`."""
         text = render_waterfall(
@@ -86,8 +90,9 @@ class TraceBuffer:
             width=width,
             color=color,
             ascii_only=ascii_only,
-            max_calls=max_calls,
-            max_failures=max_failures,
+            max_lines=max_lines,
+            everything=everything,
+            only_failed=only_failed,
         )
         if self._left_out:
             terminal = Terminal(max(width, 1), color, ascii_only)
@@ -123,34 +128,42 @@ def render_waterfall(
     width: int,
     color: bool,
     ascii_only: bool = False,
-    max_calls: int = _MAX_CALLS,
-    max_failures: int = _MAX_FAILURES,
+    max_lines: int = _MAX_LINES,
+    everything: bool = False,
+    only_failed: bool = False,
     shown_before: Mapping[int, Counts] | None = None,
 ) -> str:
     """Return the traces of the spans as waterfalls, in order of their start; empty without spans.
 
     No line is wider than ``width`` columns, each ends with a newline. ``color`` adds SGR sequences, ``ascii_only`` is
-    for streams of another encoding. ``max_calls`` bounds the calls shown that went well, over all traces, and
-    ``max_failures`` the others: of more than that, the first and the last are shown. ``shown_before`` has what an
-    earlier waterfall has shown of a trace, by its id.
+    for streams of another encoding. ``max_lines`` bounds the lines of calls and what is below them, over all traces;
+    each trace has its header and its sum besides. ``everything`` lifts the bound, ``only_failed`` leaves out the calls
+    that went well. ``shown_before`` has what an earlier waterfall has shown of a trace, by its id.
     """
     terminal = Terminal(max(width, 1), color, ascii_only)
     traces = traces_of(spans)
-    chosen = _chosen([span for trace in traces for span in _line_spans(trace)], max(max_calls, 0), max(max_failures, 0))
+    wanted = [_wanted(trace, only_failed=only_failed) for trace in traces]
+    most = _NO_BOUND if everything else max(max_lines, 1)
+    shares = lines_by_trace(
+        [_height(calls, terminal, most) for calls in wanted],
+        [not all(map(went_well, _line_spans(trace))) for trace in traces],
+        most,
+        only_failed=only_failed,
+    )
     blocks: list[str] = []
     left_out: list[Trace] = []
-    for trace in traces:
-        if blocks and not any(id(span) in chosen for span in _line_spans(trace)):
+    for index, (trace, calls) in enumerate(zip(traces, wanted, strict=True)):
+        if index not in shares:
             left_out.append(trace)
             continue
-        shown = [call for call in trace.calls if id(call.span) in chosen]
-        rest = [call.span for call in trace.calls if id(call.span) not in chosen]
-        more = f"... and {Counts(rest).text('more')}{_limit(rest, max_failures)}" if rest else ""
+        shown = lines_of(calls, shares[index], lambda call: _height([call], terminal))
+        rest = Counts(call.span for call in trace.calls if only_failed and went_well(call.span))
+        more = f"... and {rest.text('more')}" if rest else ""
         blocks.append(_block(_lines(trace, shown, more, terminal, (shown_before or {}).get(trace.trace_id))))
     if left_out:
-        rest = [call.span for trace in left_out for call in trace.calls]
-        what = f"{counted(len(left_out), 'more trace')} with {Counts(rest).text() or 'no calls'}"
-        blocks.append(_block(_wrapped(f"... and {what}{_limit(rest, max_failures)}", terminal, Style.DIM)))
+        counts = Counts(call.span for trace in left_out for call in trace.calls)
+        what = f"{counted(len(left_out), 'more trace')} with {counts.text() or 'no calls'}"
+        blocks.append(_block(_wrapped(f"... and {what}", terminal, Style.DIM)))
     return "\n".join(blocks)
 
 
@@ -163,19 +176,14 @@ def _line_spans(trace: Trace) -> list[SpanData]:
     return [call.span for call in trace.calls] or [trace.head]
 
 
-def _chosen(spans: Sequence[SpanData], max_calls: int, max_failures: int) -> set[int]:
-    """Return the ids of the span objects to be shown: the first that went well, the first and the last that did not."""
-    well = [id(span) for span in spans if went_well(span)]
-    failed = [id(span) for span in spans if not went_well(span)]
-    if len(failed) > max_failures:
-        last = max_failures // 2
-        failed = failed[: max_failures - last] + failed[len(failed) - last :]
-    return {*well[:max_calls], *failed}
+def _wanted(trace: Trace, *, only_failed: bool) -> list[Call]:
+    return [call for call in trace.calls if not (only_failed and went_well(call.span))]
 
 
-def _limit(rest: Sequence[SpanData], max_failures: int) -> str:
-    """Return the words on the bound of failures where it is why some are in the rest; else nothing."""
-    return "" if all(map(went_well, rest)) else f"; at most {max_failures:,} failures are shown"
+def _height(calls: Iterable[Call], terminal: Terminal, most: int = _NO_BOUND) -> int:
+    """Return how many lines the calls have with the rows below them, counted up to ``most``."""
+    rows = (row for call in calls for row in rows_of(call, 0, terminal))
+    return sum(1 for _ in islice(rows, most))
 
 
 def _block(lines: Iterable[str]) -> str:
@@ -183,17 +191,24 @@ def _block(lines: Iterable[str]) -> str:
 
 
 def _lines(
-    trace: Trace, shown: Sequence[Call], more: str, terminal: Terminal, shown_before: Counts | None
+    trace: Trace, shown: Sequence[Line], more: str, terminal: Terminal, shown_before: Counts | None
 ) -> Iterator[str]:
     yield _header(trace, terminal)
-    yield from _table([row for call in shown for row in rows_of(call, trace.interval[0], terminal)], trace, terminal)
+    yield from _table([row for line in shown for row in _rows(line, trace.interval[0], terminal)], trace, terminal)
     yield from _wrapped(more, terminal, Style.DIM)
-    if any(call.is_ambiguous for call in shown):
+    if any(len(line.calls) == 1 and line.calls[0].is_ambiguous for line in shown):
         yield from _wrapped(_LEGEND, terminal, Style.DIM)
     if shown_before:
         yield from _wrapped(f"{shown_before.nouns()} of this trace shown before", terminal, Style.DIM)
     if len(trace.calls) > 1 or (trace.root is not None and (trace.calls or not shown_before)):
         yield from _wrapped(_summary(trace), terminal, Style.BOLD)
+
+
+def _rows(line: Line, start_ns: int, terminal: Terminal) -> Iterator[Row]:
+    if len(line.calls) > 1:
+        return iter([row_of_run(line.calls, start_ns, terminal)])
+    rows = rows_of(line.calls[0], start_ns, terminal)
+    return rows if line.is_whole else islice(rows, 1)
 
 
 def _header(trace: Trace, terminal: Terminal) -> str:

@@ -414,7 +414,6 @@ def test_the_application_is_named() -> None:
 
 
 DENIED_ATTEMPT = (403, "AccessDenied", "Access Denied")
-LIMIT = "; at most 1,000 failures are shown"
 
 
 def _many(root: SpanData, total: int, failed: Iterable[int] = ()) -> list[SpanData]:
@@ -427,97 +426,118 @@ def _many(root: SpanData, total: int, failed: Iterable[int] = ()) -> list[SpanDa
     return spans
 
 
-def _offsets(text: str) -> list[tuple[str, str]]:
-    """Return the offsets of the calls shown, those that failed with their cross."""
-    found = re.finditer(r"^(.) {0,9}(\+\S+ m?s)  S3.GetObject", text, re.MULTILINE)
-    return [(line[1], line[2]) for line in found]
+def _words(text: str) -> list[str]:
+    """Return the lines without their columns and bars."""
+    return [" ".join(word for word in line.split() if word.strip("#")) for line in text.splitlines()]
 
 
 def test_a_late_failure_is_shown() -> None:
-    """Of 231 calls the first 200 are shown, and the last, which failed, with its error; the rest went well."""
-    root = _command(1000, code=1)
-    lines = render_waterfall([root, *_many(root, 231, [230])], width=100, color=False, ascii_only=True).splitlines()
-    assert len(lines) == 1 + 200 + 3 + 2
-    assert [line.split() for line in lines[200:-2]] == [
-        ["+199", "ms", "S3.GetObject", "#", "1", "ms", "200"],
-        ["x", "+230", "ms", "S3.GetObject", "#", "1", "ms", "403", "AccessDenied"],
-        ["|", "Access", "Denied"],
-        ["`-", "attempt", "1", "#", "1", "ms", "403", "AccessDenied"],
-    ]
-    assert lines[-2:] == [
-        "... and 30 more calls, none of them failed",
-        "231 calls, 1 failed; 231 ms of 1.00 s in AWS calls",
+    """Of 20,000 calls the last failed: it is shown with its error, the others are one line."""
+    root = _command(30_000, code=1)
+    text = render_waterfall([root, *_many(root, 20_000, [19_999])], width=100, color=False, ascii_only=True)
+    assert _words(text)[1:] == [
+        "+0 ms S3.GetObject x19,999 20.00 s p50 1 ms, max 1 ms",
+        "x +20.00 s S3.GetObject 1 ms 403 AccessDenied",
+        "| Access Denied",
+        "`- attempt 1 1 ms 403 AccessDenied",
+        "20,000 calls, 1 failed; 20.00 s of 30.00 s in AWS calls",
     ]
 
 
-def test_a_call_that_was_not_sent_is_shown() -> None:
-    """A call without a request did not go well either, although it has no error."""
-    root = _command(1000)
-    late = _call(root, "EC2.DescribeInstances", (600, 600), [], csm__outcome="not_sent")
-    text = render_waterfall([root, *_many(root, 5), *late], width=100, color=False, max_calls=2)
-    assert "! +600 ms  EC2.DescribeInstances" in text
-    assert "\n... and 3 more calls, none of them failed\n" in text
-
-
-def test_the_cut_counts_as_the_sum_does() -> None:
-    """Attempts without their calls are no calls, above the sum as in it; those that failed are shown, too."""
-    root = _command(2000)
-    orphans = [
-        _span("S3.PutObject attempt", 900 + n, 901 + n, role=SpanRole.ORPHAN, parent=root.context, **result)  # type: ignore[arg-type]
-        for n, result in enumerate([{"status": 200}, {"status": 503, "error": "SlowDown"}, {"status": 200}])
+def test_a_long_trace() -> None:
+    """What failed or was not sent and what was slow stand where they were, with the runs between them."""
+    root = _command(2000, code=1)
+    spans = [
+        root,
+        *_many(root, 60),
+        *_call(root, "EC2.DescribeInstances", (60, 60), [], csm__outcome="not_sent"),
+        *_call(root, "S3.PutObject", (100, 900), [(100, 200, *SLOW_DOWN), _ok(600, 900)]),
+        *(span for at in (910, 920, 930) for span in _call(root, "SQS.SendMessage", (at, at + 2), [_ok(at, at + 2)])),
     ]
-    child = _span("child.sh", 950, 960, role=SpanRole.COMMAND, parent=root.context, process__exit__code=0)
-    text = render_waterfall([root, *_many(root, 10), *orphans, child], width=100, color=False, max_calls=4)
-    assert text.count("S3.PutObject attempt") == text.count("503 SlowDown, call not seen") == 1
-    assert text.endswith(
-        "... and 6 more calls, none of them failed; 2 more attempts without their calls, none of them failed;\n"
-        "1 more process, which did not fail\n"
-        "10 calls, 0 failed, 3 attempts without their calls; 13 ms of 2.00 s in AWS calls\n"
+    assert render_waterfall(spans, width=80, color=False, ascii_only=True) == dedent(
+        """\
+        legacy.py  2.00 s  exit 1  trace 4bf92f3577b34da6a3ce929d0e0e4736
+            +0 ms  S3.GetObject x60       #                    60 ms  p50 1 ms, max 1 ms
+        !  +60 ms  EC2.DescribeInstances  #                     0 ms  NO REQUEST SENT
+          +100 ms  S3.PutObject           ##...####           800 ms  200, 2 attempts
+                   |- attempt 1           ##                  100 ms  503 SlowDown: P...
+                   |                       .....              400 ms  back-off
+                   `- attempt 2                ####           300 ms  200
+          +910 ms  SQS.SendMessage                #             2 ms  200
+          +920 ms  SQS.SendMessage                #             2 ms  200
+          +930 ms  SQS.SendMessage                #             2 ms  200
+        65 calls, 0 failed, 1 retried, 1 throttled, 1 with NO REQUEST SENT; 866 ms of
+        2.00 s in AWS calls; 400 ms in back-off
+        """
     )
 
 
-def test_the_first_and_the_last_failures_are_shown() -> None:
-    """Of too many failures those at both ends are shown: the first of a kind, and what may have ended the script."""
-    root = _command(1000)
-    text = render_waterfall([root, *_many(root, 20, range(3, 20))], width=100, color=False, max_calls=2, max_failures=5)
-    shown = [(" ", 0), (" ", 1), *(("✗", n) for n in (3, 4, 5, 18, 19))]
-    assert _offsets(text) == [(mark, f"+{n} ms") for mark, n in shown]
-    assert "\n... and 13 more calls, 12 of them failed; at most 5 failures are shown\n" in text
+def test_collapsed_lines_are_dim() -> None:
+    """What is collapsed is in the background."""
+    text = render_waterfall(_many(_command(), 41), width=100, color=True)
+    assert "\x1b[2mS3.GetObject x41\x1b[0m" in text
+
+
+def test_everything_is_shown_on_request() -> None:
+    """Without a bound each call has its line, and what is below it."""
+    spans = _many(_command(), 1500, range(500, 600))
+    text = render_waterfall(spans, width=100, color=False, everything=True)
+    assert len(text.splitlines()) == 1 + 1500 + 2 * 100 + 1
+
+
+@pytest.mark.parametrize(
+    ("everything", "shown"), [pytest.param(False, 10, id="a-screen"), pytest.param(True, 90, id="all")]
+)
+def test_only_what_failed(*, everything: bool, shown: int) -> None:
+    """What went well is a number, and what failed is collapsed as far as needed."""
+    root = _command()
+    spans = [root, *_many(root, 500, range(0, 450, 5))]
+    text = render_waterfall(spans, width=100, color=False, only_failed=True, max_lines=30, everything=everything)
+    assert len(re.findall(r"^✗", text, re.MULTILINE)) == shown
+    assert ("x80 " in text) is not everything
+    assert text.endswith(
+        "\n... and 410 more calls, none of them failed\n500 calls, 90 failed; 500 ms of 1.00 s in AWS calls\n"
+    )
 
 
 def test_failures_are_bounded() -> None:
-    """A script that fails without end does not fill the screen either."""
+    """A script that fails without end does not fill the screen either: both ends are shown, the rest is counted."""
     root = _command(3000)
-    text = render_waterfall([root, *_many(root, 1500, range(1500))], width=100, color=False)
-    assert len(_offsets(text)) == 1000
-    assert f"\n... and 500 more calls, 500 of them failed{LIMIT}\n" in text
+    lines = _words(render_waterfall([root, *_many(root, 1500, range(1500))], width=100, color=False))
+    assert len(lines) == 1 + 40 + 1
+    assert lines[1].endswith("S3.GetObject ▌ 1 ms 403 AccessDenied")
+
+
+def _single(number: int, failed_from: int) -> SpanData:
+    """Return a call that is a trace of its own."""
+    has_failed = number >= failed_from
+    result = (404, "404") if has_failed else (200, "")
+    return _span("S3.HeadObject", number, number + 1, trace_id=number, status=result[0], error=result[1])
 
 
 def test_only_the_first_traces_are_shown() -> None:
-    """The bounds are for all traces together, so that a thousand traces are bounded as well."""
-    spans = [_span("S3.HeadObject", n, n + 1, trace_id=n, status=200, rpc__method="HeadObject") for n in range(1, 1001)]
-    text = render_waterfall(spans, width=100, color=False, max_calls=3)
+    """The bound is for all traces together, so that a thousand traces are bounded as well."""
+    text = render_waterfall([_single(n, 9999) for n in range(1, 1001)], width=100, color=False, max_lines=3)
     assert text.count("trace 0") == 3
     assert text.endswith("\n... and 997 more traces with 997 calls, none of them failed\n")
 
 
 def test_a_failure_in_a_late_trace_is_shown() -> None:
     """A trace that failed is shown wherever it is among the others; beyond the bound, they are counted."""
-    spans = [
-        _span(
-            "S3.HeadObject",
-            n,
-            n + 1,
-            trace_id=n,
-            status=404 if n > 990 else 200,
-            error="404" if n > 990 else "",
-            rpc__method="HeadObject",
-        )
-        for n in range(1, 1001)
+    spans = [_single(n, 991) for n in range(1, 1001)]
+    text = render_waterfall(spans, width=100, color=False, max_lines=4)
+    assert re.findall(r"trace 0+(\w+)", text) == [f"{n:x}" for n in (991, 992, 999, 1000)]
+    assert text.endswith("\n... and 996 more traces with 996 calls, 6 of them failed\n")
+
+
+def test_only_traces_that_failed() -> None:
+    """A trace in which nothing failed is not shown then, unless there is no other."""
+    spans = [_single(n, 9) for n in range(1, 11)]
+    text = render_waterfall(spans, width=100, color=False, only_failed=True)
+    assert re.findall(r"trace 0+(\w+)", text) == ["9", "a"]
+    assert render_waterfall(spans[:1], width=100, color=False, only_failed=True).splitlines()[1:] == [
+        "... and 1 more call, which did not fail"
     ]
-    text = render_waterfall(spans, width=100, color=False, max_calls=3, max_failures=4)
-    assert re.findall(r"trace 0+(\w+)", text) == [f"{n:x}" for n in (1, 2, 3, 991, 992, 999, 1000)]
-    assert text.endswith("\n... and 993 more traces with 993 calls, 6 of them failed; at most 4 failures are shown\n")
 
 
 def test_attempts_of_one_call_are_bounded() -> None:
@@ -563,14 +583,14 @@ def test_a_full_buffer_keeps_late_failures() -> None:
     for span in [*spans, *late, orphan, root]:
         buffer.add([span])
     lines = buffer.render(width=125, color=False).splitlines()
-    assert [line.split()[:3] for line in lines[201:-3]] == [
+    assert lines[1].split()[:5] == ["+0", "ms", "S3.GetObject", "x10,000", "█████▌"]
+    assert [line.split()[:3] for line in lines[2:-2]] == [
         ["✗", "+1", "min"],
         ["│", "Please", "reduce"],
         ["├", "attempt", "1"],
-        ["│", "·", "700"],
+        ["│", "··", "700"],
         ["└", "attempt", "2"],
     ]
-    assert lines[-3] == "... and 9,800 more calls, none of them failed"
     assert lines[-2].startswith("10,001 calls, 1 failed, 1 retried, 1 throttled; 10.90 s of 1 min 40 s in AWS calls; ")
     assert lines[-1] == (
         "not in this view or its sums: 5,000 more calls, none of them failed; "
@@ -585,7 +605,12 @@ def test_late_failures_in_the_buffer_are_bounded() -> None:
     buffer.add(_many(root, 9, [1, 3, 5, 6, 8]))
     buffer.add([root])
     text = buffer.render(width=100, color=False)
-    assert _offsets(text) == [(" ", "+0 ms"), ("✗", "+1 ms"), ("✗", "+6 ms"), ("✗", "+8 ms")]
+    assert re.findall(r"^(.) +(\+\S+ ms)  S3.GetObject", text, re.MULTILINE) == [
+        (" ", "+0 ms"),
+        ("✗", "+1 ms"),
+        ("✗", "+6 ms"),
+        ("✗", "+8 ms"),
+    ]
     assert text.endswith("\nnot in this view or its sums: 5 more calls, 2 of them failed\n")
     assert text.count("attempt 1") == 3
 
@@ -690,15 +715,29 @@ def _any_trace(draw: st.DrawFn) -> list[SpanData]:
     width=st.integers(-1, 130),
     color=st.booleans(),
     ascii_only=st.booleans(),
-    max_calls=st.integers(-1, 12),
-    max_failures=st.integers(-1, 12),
+    max_lines=st.integers(-1, 12),
+    everything=st.booleans(),
+    only_failed=st.booleans(),
 )
 def test_any_span_data_gives_harmless_lines_within_the_width(
-    *, spans: list[SpanData], width: int, color: bool, ascii_only: bool, max_calls: int, max_failures: int
+    *,
+    spans: list[SpanData],
+    width: int,
+    color: bool,
+    ascii_only: bool,
+    max_lines: int,
+    everything: bool,
+    only_failed: bool,
 ) -> None:
     """For any span data: no exception, no wide line, no control sequence but colour, ASCII on request."""
     text = render_waterfall(
-        spans, width=width, color=color, ascii_only=ascii_only, max_calls=max_calls, max_failures=max_failures
+        spans,
+        width=width,
+        color=color,
+        ascii_only=ascii_only,
+        max_lines=max_lines,
+        everything=everything,
+        only_failed=only_failed,
     )
     plain = _SGR.sub("", text) if color else text
     for line in plain.split("\n"):
