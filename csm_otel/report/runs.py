@@ -1,8 +1,8 @@
 """Calls to the lines of a screen: `lines_of` collapses what lies between the calls that matter, `row_of_run` draws it.
 
 Calls that failed or were not sent stand on lines of their own, up to a third of the lines: of more than that the first
-and the last. So do the slowest, if there is room. What is between two of them is one line, or as there is room one for
-each run of the same operation. So every call is on exactly one line.
+and the last. So do the slowest, if there is room, and then runs of the same operation, each as one line: those that are
+a good part of their operation before others. What is between two of these is one line. So every call is on one line.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from csm_otel.summary.trace import Call
 
 _SLOWEST = 3
+_NOTABLE = 10  # a run of at least one in ten calls of its operation; those of a loop over several are shorter
 _MAX_NAMES = 3  # of operations in one line; more do not fit
 _NS_PER_MS = 1_000_000
 
@@ -114,11 +115,10 @@ class _Screen:
         return [Line(tuple(self._calls[position] for position in run), run[0] in self._whole) for run in runs]
 
     def _stand(self, position: int, *, is_needed: bool = False) -> None:
-        """Give a call a line of its own, if there is room for it and for one more line between."""
-        neighbours = position - 1, position + 1
-        beside = sum(each in self._standing or not 0 <= each < len(self._calls) for each in neighbours)
-        if position not in self._standing and (is_needed or self._has_room(2 - beside)):
-            self._left -= 2 - beside
+        """Give a call a line of its own, if there is room."""
+        lines = _lines_more(position, self._standing, len(self._calls))
+        if position not in self._standing and (is_needed or self._has_room(lines)):
+            self._left -= lines
             self._standing.add(position)
 
     def _show_whole(self, position: int, *, is_needed: bool = False) -> None:
@@ -131,23 +131,46 @@ class _Screen:
             self._whole.add(position)
 
     def _runs(self) -> list[list[int]]:
-        """Return the positions by lines: what stands alone, what is between as runs of an operation if they fit."""
-        parts = [
-            list(part)
-            for _, part in groupby(range(len(self._calls)), lambda each: each if each in self._standing else None)
+        """Return the positions by lines: what stands alone, between them runs of an operation as far as they fit."""
+        runs = [
+            list(run)
+            for _, run in groupby(
+                range(len(self._calls)), lambda each: each if each in self._standing else _operation(self._calls[each])
+            )
         ]
-        split = [[list(run) for _, run in groupby(part, lambda each: _operation(self._calls[each]))] for part in parts]
-        lines = [[part] for part in parts]
-        # Those of few runs first, so that as many as possible are told apart.
-        for index in sorted(range(len(parts)), key=lambda index: len(split[index])):
-            more = len(split[index]) - 1
-            if self._has_room(more):
-                self._left -= more
-                lines[index] = split[index]
-        return [run for part in lines for run in part]
+        apart = {index for index, run in enumerate(runs) if run[0] in self._standing}
+        for index in self._notable(runs):
+            lines = _lines_more(index, apart, len(runs))
+            if index not in apart and self._has_room(lines):
+                self._left -= lines
+                apart.add(index)
+        # What is left in between: where there are few runs first, so that as many as possible are told apart.
+        for part in sorted(_joined(len(runs), apart), key=len):
+            if self._has_room(len(part) - 1):
+                self._left -= len(part) - 1
+                apart.update(part)
+        return [[position for index in part for position in runs[index]] for part in _joined(len(runs), apart)]
+
+    def _notable(self, runs: Sequence[Sequence[int]]) -> list[int]:
+        """Return the indices of the runs that are a good part of the calls of their operation, the longest first."""
+        totals = Counter(map(_operation, self._calls))
+        notable = [
+            index for index, run in enumerate(runs) if _NOTABLE * len(run) >= totals[_operation(self._calls[run[0]])]
+        ]
+        return sorted(notable, key=lambda index: -len(runs[index]))
 
     def _has_room(self, lines: int) -> bool:
         return lines <= self._left
+
+
+def _lines_more(index: int, apart: set[int], count: int) -> int:
+    """Return how many lines more there are if this of ``count`` stands apart: its own, and one for what it parts."""
+    return 2 - sum(each in apart or not 0 <= each < count for each in (index - 1, index + 1))
+
+
+def _joined(count: int, apart: set[int]) -> list[list[int]]:
+    """Return the numbers up to ``count``, each that is apart by itself, and those between them together."""
+    return [list(part) for _, part in groupby(range(count), lambda each: each if each in apart else None)]
 
 
 def _failed(calls: Sequence[Call]) -> list[int]:

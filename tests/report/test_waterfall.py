@@ -748,6 +748,33 @@ def test_any_span_data_gives_harmless_lines_within_the_width(
     text.encode()
 
 
+@given(
+    kinds=st.lists(
+        st.tuples(st.sampled_from(["S3.GetObject", "SQS.SendMessage"]), st.booleans()), min_size=2, max_size=60
+    ),
+    max_lines=st.integers(1, 40),
+)
+def test_every_call_is_shown_or_counted(kinds: list[tuple[str, bool]], max_lines: int) -> None:
+    """Calls with a line of their own and those that are collapsed add up to all, as do those that failed."""
+    root = _command()
+    spans = [root]
+    for number, (name, has_failed) in enumerate(kinds):
+        attempt = (number, number + 1, *DENIED_ATTEMPT) if has_failed else _ok(number, number + 1)
+        spans += _call(root, name, (number, number + 1), [attempt])
+    lines = render_waterfall(spans, width=130, color=False, max_lines=max_lines).splitlines()[1:-1]
+
+    rows = [line for line in lines if "+" in line]
+    collapsed = [int(found[1] or found[2]) for row in rows if (found := re.search(r" x(\d+) | (\d+) calls ", row))]
+    assert len(rows) - len(collapsed) + sum(collapsed) == len(kinds)
+    hidden = sum(int(found[1]) for row in rows if (found := re.search(r"(\d+) failed", row)))
+    shown = sum(row.startswith("✗") for row in rows)
+    failed = sum(has_failed for _, has_failed in kinds)
+    assert shown + hidden == failed
+    assert shown >= min(failed, max(max_lines // 3, 1))
+    # A failure has a line on either side of it, its message and an attempt.
+    assert len(lines) <= max(max_lines, 2 * max(max_lines // 3, 1) + 3)
+
+
 @given(spans=st.lists(_any_span(), max_size=12) | _any_trace(), data=st.data())
 def test_the_order_of_arrival_does_not_matter(spans: list[SpanData], data: st.DataObject) -> None:
     """Spans with different times give the same text in any order, since UDP and threads give them any."""
