@@ -23,7 +23,7 @@ PACKAGE = Path(csm_otel.__file__).parent
 # In order: a module imports from its own room and from those before it. docs/architecture.md describes them.
 ROOMS = (
     "csm", "correlation", "spans", "summary", "report",
-    "process", "intake", "files", "delivery", "config", "engine", "service", "commands",
+    "process", "intake", "files", "delivery", "config", "engine", "service", "doctor", "commands",
 )  # fmt: skip
 CORE = {"csm", "correlation", "spans", "summary", "report"}
 BEFORE_ALL_ROOMS = {"__init__", "errors", "tally"}

@@ -149,6 +149,7 @@ def test_each_exit_code_names_a_test_that_exists() -> None:
         *(("replay", code) for code in ("0", "1", "2", "128+n")),
         *(("flush", code) for code in ("0", "1", "2")),
         *(("health", code) for code in ("0", "1", "2")),
+        *(("doctor", code) for code in ("0", "1", "2")),
     }
     for row in in_table:
         found = re.fullmatch(r"`(?P<path>[\w/.]+)::(?P<test>\w+)(?:\[(?P<case>[^]]+)\])?`", row[3])
@@ -177,7 +178,7 @@ def test_the_commands_of_the_readme_exist() -> None:
     """Each `csm-otel` line is accepted by the command line, each make target exists."""
     lines = [shlex.split(line, comments=True) for line in commands(README)]
     ours = [line[line.index("csm-otel") + 1 :] for line in lines if "csm-otel" in line]
-    assert {arguments[0] for arguments in ours} == {"serve", "exec", "replay", "flush", "health"}
+    assert {arguments[0] for arguments in ours} == {"serve", "exec", "replay", "flush", "health", "doctor"}
     for arguments in ours:
         line = read_command_line(arguments)
         assert (line.subcommand, line.faults) == (arguments[0], [])

@@ -53,6 +53,8 @@ def _run(line: CommandLine) -> int:
     try:
         if line.subcommand == "health":
             return _health(line)
+        if line.subcommand == "doctor":
+            return _doctor(line)
         return _flush(line, speaker) if line.subcommand == "flush" else _export(line, speaker)
     except (ControlError, ListenError, RecordingError) as error:
         speaker.say(str(error))
@@ -91,6 +93,18 @@ def _health(line: CommandLine) -> int:
     settings, faults = read_settings_of("health", line.flags, os.environ)
     _check([*line.faults, *faults])
     return health(settings)
+
+
+def _doctor(line: CommandLine) -> int:
+    from csm_otel.commands.doctor import doctor  # ruff: ignore[import-outside-top-level]
+    from csm_otel.config.configuration import read_configuration  # ruff: ignore[import-outside-top-level]
+    from csm_otel.config.environment import remove_variables  # ruff: ignore[import-outside-top-level]
+
+    _check(line.faults)
+    environ = dict(os.environ)
+    configuration, faults = read_configuration("exec", line.flags)
+    remove_variables()
+    return doctor(configuration, faults, line.command, environ)
 
 
 def _check(faults: Sequence[Fault]) -> None:

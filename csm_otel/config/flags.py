@@ -65,6 +65,11 @@ _PAGES = {
         "csm-otel health [options]",
         ("csm-otel health", "csm-otel health --check ready --health 31001"),
     ),
+    "doctor": _Page(
+        "find out why calls are not traced",
+        "csm-otel doctor [options] [-- COMMAND [ARG...]]",
+        ("csm-otel doctor", "csm-otel doctor --canary -- python script.py"),
+    ),
 }
 _PROGRAM = _Page(
     "traces of AWS calls from unmodified scripts: AWS SDK Client Side Monitoring to OpenTelemetry",
@@ -81,7 +86,7 @@ class CommandLine(NamedTuple):
     flags: dict[str, Any]
     """By field; None: not given, or not usable."""
     command: list[str]
-    """Of `exec`."""
+    """Of `exec` and `doctor`."""
     recording: Path
     """Of `replay`, else empty."""
     faults: list[Fault]
@@ -114,7 +119,7 @@ def read_command_line(words: Sequence[str]) -> CommandLine:
         for field in ("file", "record"):
             if flags[field] == Path("-"):
                 faults.append(Fault(SETTINGS[field].flag, "stdout is the command's; exec needs a file"))
-    elif command:
+    elif command and subcommand != "doctor":
         faults.append(_no_argument(subcommand, command[0]))
     return CommandLine(subcommand, flags, command, recording, faults)
 
@@ -181,7 +186,7 @@ def _build_parser(words: Sequence[str]) -> argparse.ArgumentParser:
         if command not in words:
             continue
         _add_options(of_command, command)
-        if command == "exec":
+        if command in {"exec", "doctor"}:
             of_command.add_argument(
                 "command", nargs=argparse.REMAINDER, metavar="COMMAND", help="the command and its arguments"
             )

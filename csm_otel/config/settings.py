@@ -12,7 +12,7 @@ from csm_otel.config.setting import Address, AddressReader, CommandDefaults, Num
 from csm_otel.intake.binding import DEFAULT_BUFFER_BYTES
 
 PREFIX = "CSM_OTEL_"
-COMMANDS = ("serve", "exec", "replay", "flush", "health")
+COMMANDS = ("serve", "exec", "replay", "flush", "health", "doctor")
 
 _SERVE, _EXEC, _REPLAY = ("serve",), ("exec",), ("replay",)
 _RECEIVING = ("serve", "exec")
@@ -59,7 +59,7 @@ class Settings(NamedTuple):
         int,
         _PORT,
         Option(
-            ("serve", "flush", "health"),
+            ("serve", "flush", "health", "doctor"),
             INPUT,
             "UDP port of the daemon",
             "PORT",
@@ -328,7 +328,7 @@ class Settings(NamedTuple):
     control: Annotated[
         Path | None,
         Option(
-            ("serve", "flush", "health"),
+            ("serve", "flush", "health", "doctor"),
             DAEMON,
             "unix socket by which `flush` and `health` reach the daemon; `none`: no socket",
             "PATH",
@@ -344,13 +344,26 @@ class Settings(NamedTuple):
         float,
         _HOUR,
         Option(
-            ("flush", "health"),
+            ("flush", "health", "doctor"),
             DAEMON,
             "how long to wait for the daemon",
             "S",
-            more="For `flush` that is how long the delivery may take.",
+            more="For `flush` that is how long the delivery may take. For `doctor` it holds for the back end, too.",
         ),
     ] = 10.0
+    canary: Annotated[
+        bool,
+        Option(
+            ("doctor",),
+            OUTPUT,
+            "send the back end a span, not just an empty request",
+            more="Its service is `csm-otel-doctor`, its trace id is printed.",
+        ),
+    ] = False
+    json: Annotated[
+        bool,
+        Option(("doctor",), OUTPUT, "print one JSON document", more="Its `schema` is 1."),
+    ] = False
     check: Annotated[
         Literal["live", "ready"],
         Option(

@@ -13,7 +13,7 @@ from csm_otel.config.setting import Number, Setting
 from csm_otel.config.settings import GROUPS, SETTINGS
 from csm_otel.errors import SettingsError
 
-OPERANDS = {"serve": [], "exec": ["true"], "replay": ["recording.ndjson"], "flush": [], "health": []}
+OPERANDS = {"serve": [], "exec": ["true"], "replay": ["recording.ndjson"], "flush": [], "health": [], "doctor": []}
 NUMBERS = [flag for flag in SETTINGS.values() if isinstance(flag.reader, Number)]
 with_each_subcommand = pytest.mark.parametrize("subcommand", [pytest.param(one, id=one) for one in FLAGS_OF])
 with_each_number = pytest.mark.parametrize("flag", [pytest.param(flag, id=flag.field) for flag in NUMBERS])
@@ -121,7 +121,7 @@ def test_options_are_in_groups(subcommand: str, capsys: pytest.CaptureFixture[st
     assert [heading for heading in headings if heading in GROUPS] == [group for group in GROUPS if group in used]
 
 
-@pytest.mark.parametrize("subcommand", ["flush", "health"])
+@pytest.mark.parametrize("subcommand", ["flush", "health", "doctor"])
 def test_few_options_have_no_headings(subcommand: str, capsys: pytest.CaptureFixture[str]) -> None:
     """All options of a command that asks a running daemon are listed together."""
     headings = re.findall(r"^([a-z ]+):$", page(capsys, subcommand), re.MULTILINE)

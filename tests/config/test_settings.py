@@ -68,6 +68,8 @@ KNOBS = [
     Knob("drain_seconds", "0", 0.0, "2.5", 2.5),
     Knob("control", "none", Path("none"), "/tmp/c.sock", Path("/tmp/c.sock")),
     Knob("timeout", "0", 0.0, "2.5", 2.5),
+    Knob("canary", "true", True, "false", False),
+    Knob("json", "true", True, "false", False),
     Knob("check", "ready", "ready", "live", "live"),
     Knob("health", "0", Address("127.0.0.1", 0), "[::1]:65535", Address("::1", 65_535)),
     Knob("report_seconds", "0", 0.0, "2.5", 2.5),
@@ -186,6 +188,7 @@ def test_shutdown_has_a_default_for_each_command() -> None:
         "replay": 30.0,
         "flush": None,
         "health": None,
+        "doctor": None,
     }
 
 

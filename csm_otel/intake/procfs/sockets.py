@@ -15,18 +15,19 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
 _PROC = Path("/proc")
-_LOCAL_ADDRESS, _INODE = 1, 9  # columns of /proc/net/udp
+_LOCAL_ADDRESS, _INODE, _DROPS = 1, 9, 12  # columns of /proc/net/udp
 _MAPPED_IPV4 = bytes(10) + b"\xff\xff"
 _LAST_PID = 4  # word of /proc/loadavg
 
 
 class UdpSocket(NamedTuple):
-    """A row of the socket tables: its address, and its inode."""
+    """A row of the socket tables: its address, its inode, and the datagrams that the kernel has dropped."""
 
     host: bytes
     """In network byte order, of 4 bytes for IPv4, else of 16."""
     port: int
     inode: int
+    drops: int = 0
 
 
 class LatestPids:
@@ -108,8 +109,11 @@ def _rows(table: str, ports: Collection[int]) -> Iterator[UdpSocket]:
     wanted = {b"%04X" % port for port in ports}
     for line in lines:
         host, _, port = line.split(None, _LOCAL_ADDRESS + 1)[_LOCAL_ADDRESS].rpartition(b":")
-        if port in wanted and (inode := int(line.split()[_INODE])):  # 0: closed, and on its way out
-            yield UdpSocket(_address(host), int(port, 16), inode)
+        if port not in wanted:
+            continue
+        row = line.split()
+        if inode := int(row[_INODE]):  # 0: closed, and on its way out
+            yield UdpSocket(_address(host), int(port, 16), inode, int(row[_DROPS]))
 
 
 def _last_pid() -> int:
