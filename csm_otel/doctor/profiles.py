@@ -51,9 +51,8 @@ def read_profiles(environ: Mapping[str, str], home: Path) -> Profiles:
         for name, keys in _sections_of(path, unreadable, variable if environ.get(variable) else "").items():
             sections.setdefault(name.removeprefix("profile ").strip(), {}).update(keys)
     active = environ.get("AWS_PROFILE") or environ.get("AWS_DEFAULT_PROFILE") or _DEFAULT
-    return Profiles(
-        active, frozenset(sections), {name: keys for name, keys in sections.items() if keys}, tuple(unreadable)
-    )
+    settings = {name: keys for name, keys in sections.items() if keys}
+    return Profiles(active, frozenset(sections), settings, tuple(unreadable))
 
 
 def check_profiles(
@@ -113,9 +112,7 @@ def _partial_findings(active: str, used: Mapping[str, Mapping[str, str]]) -> lis
     if not enables or not missing:
         return []
     (name,) = missing
-    readers = (
-        "Go, and PHP without AWS_PROFILE, read" if name == _CSM else "boto3, the AWS CLI, JavaScript and others read"
-    )
+    readers = "Go, and PHP without AWS_PROFILE, read" if name == _CSM else "boto3, the AWS CLI and others read"
     section = f"[{name}]" if name == _DEFAULT else f"[profile {name}]"
     return [
         Finding(

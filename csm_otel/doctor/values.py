@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _LARGEST_PORT = 65_535
+_PORT_DIGITS = 5
 _LONGEST_CLIENT_ID = 255  # botocore: monitoring.py, _validate_client_id
 
 
@@ -23,7 +24,7 @@ def port_findings(where: str, text: str, port: int) -> list[Finding]:
             "boto3 raises ValueError when it makes a client, Go when it makes a session; Ruby sends to port 0; "
             "PHP and Java switch CSM off or ignore the value."
         )
-    elif not 1 <= int(digits) <= _LARGEST_PORT:
+    elif len(digits.lstrip("0")) > _PORT_DIGITS or not 1 <= int(digits) <= _LARGEST_PORT:
         why = "JavaScript ends the whole process (ERR_SOCKET_BAD_PORT); with boto3 every datagram is lost silently."
     elif int(digits) != port:
         return [

@@ -121,7 +121,7 @@ def test_options_are_in_groups(subcommand: str, capsys: pytest.CaptureFixture[st
     assert [heading for heading in headings if heading in GROUPS] == [group for group in GROUPS if group in used]
 
 
-@pytest.mark.parametrize("subcommand", ["flush", "health", "doctor"])
+@pytest.mark.parametrize("subcommand", ["flush", "health"])
 def test_few_options_have_no_headings(subcommand: str, capsys: pytest.CaptureFixture[str]) -> None:
     """All options of a command that asks a running daemon are listed together."""
     headings = re.findall(r"^([a-z ]+):$", page(capsys, subcommand), re.MULTILINE)

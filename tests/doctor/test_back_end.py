@@ -1,0 +1,179 @@
+"""One request to a real back end, and what its answer means."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import pytest
+from otlp_backend import DEADLINE_SECONDS, OK, Answer, Certificate, GrpcBackend, HttpBackend
+
+from csm_otel.delivery.destination import Destination
+from csm_otel.doctor.back_end import check_back_end, check_clock, settings_findings
+from csm_otel.doctor.canary import SERVICE, canary_request
+from csm_otel.errors import Fault
+from csm_otel.spans.data import TraceContext
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+    from pathlib import Path
+
+    from csm_otel.doctor.finding import Checked
+
+CANARY = canary_request(TraceContext(trace_id=0xA1, span_id=0xB2), now_ns=1_700_000_000_000_000_000)
+
+
+def check(destination: Destination, request: bytes = b"") -> Checked:
+    """Check a back end, without a limit that a slow machine could reach."""
+    return check_back_end(destination, request, timeout_seconds=DEADLINE_SECONDS)
+
+
+def http(url: str) -> Destination:
+    """Return a destination with a secret."""
+    headers = (("authorization", "Bearer S3CR3T"),)
+    return Destination(url=url, headers=headers, timeout_seconds=DEADLINE_SECONDS)
+
+
+@contextmanager
+def one_answer(response: bytes) -> Generator[str]:
+    """Answer one connection, and yield the URL."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.settimeout(DEADLINE_SECONDS)
+
+        def serve() -> None:
+            connection, _ = listener.accept()
+            with connection:
+                connection.settimeout(DEADLINE_SECONDS)
+                connection.recv(1000)
+                connection.sendall(response)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        finally:
+            thread.join(DEADLINE_SECONDS)
+
+
+@pytest.mark.parametrize(
+    ("answer", "codes"),
+    [
+        pytest.param(OK, [], id="accepted"),
+        pytest.param(Answer(status=401), ["otlp-unauthorized"], id="401"),
+        pytest.param(Answer(status=403), ["otlp-unauthorized"], id="403"),
+        pytest.param(Answer(status=404), ["otlp-path"], id="404"),
+        pytest.param(Answer(status=415), ["otlp-protocol"], id="415"),
+        pytest.param(Answer(status=400), ["otlp-protocol"], id="400"),
+        pytest.param(Answer(status=503), ["otlp-refused"], id="503"),
+        pytest.param(Answer(headers={"Content-Type": "text/html"}, body=b"<html>"), ["otlp-path"], id="web-page"),
+        pytest.param(Answer(rejected_spans=1, message="old"), ["otlp-rejected"], id="rejected"),
+    ],
+)
+def test_answers(answer: Answer, codes: list[str]) -> None:
+    """Each answer has its finding, without the header's secret."""
+    with HttpBackend() as backend:
+        backend.script(answer)
+        checked = check(http(backend.url), CANARY)
+
+    assert [one.code for one in checked.findings] == codes
+    assert "S3CR3T" not in repr(checked)
+    assert ("accepted a canary span" in checked.state) is (not codes)
+
+
+def test_the_canary() -> None:
+    """It is one span of a service of its own; without it nothing is stored."""
+    with HttpBackend() as backend:
+        assert not check(http(backend.url)).findings
+        assert not backend.spans
+        assert not check(http(backend.url), CANARY).findings
+        (span,) = backend.spans
+    assert span.name == "canary"
+    assert SERVICE.encode() in CANARY
+
+
+def test_over_grpc() -> None:
+    """The same request goes over gRPC."""
+    with GrpcBackend() as backend:
+        destination = Destination(url=backend.url, protocol="grpc", timeout_seconds=DEADLINE_SECONDS)
+        assert not check(destination, CANARY).findings
+
+
+def test_http_to_a_grpc_port() -> None:
+    """It is the protocol that is wrong."""
+    with GrpcBackend() as backend:
+        (finding,) = check(http(f"{backend.url}/v1/traces")).findings
+
+    assert finding.code == "otlp-protocol"
+
+
+def test_nobody_listens() -> None:
+    """A refused connection is a back end that is not reached."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    (finding,) = check(http(url)).findings
+
+    assert finding.code == "otlp-unreachable"
+
+
+def test_no_answer() -> None:
+    """A back end that does not answer is one that times out."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        destination = http(f"http://127.0.0.1:{listener.getsockname()[1]}")
+        (finding,) = check_back_end(destination, b"", timeout_seconds=0.01).findings
+
+    assert finding.code == "otlp-timeout"
+
+
+def test_an_unknown_authority(tmp_path: Path) -> None:
+    """A certificate that no trusted authority has signed is a finding about TLS."""
+    with HttpBackend(certificate=Certificate.make(tmp_path)) as backend:
+        (finding,) = check(http(backend.url)).findings
+
+    assert finding.code == "otlp-tls"
+
+
+def test_a_certificate_that_does_not_exist() -> None:
+    """A variable that cannot be used is named, and nothing is sent."""
+    destination = Destination(url="https://127.0.0.1:1/", certificate="/nowhere/ca.pem")
+    (finding,) = check(destination).findings
+
+    assert finding.code == "setting-invalid"
+
+
+def test_no_endpoint() -> None:
+    """Without an endpoint there is nothing to check."""
+    assert check_back_end(None, b"", timeout_seconds=1).findings == ()
+    assert check_clock(None, now=0, timeout_seconds=1).findings == ()
+
+
+def test_settings() -> None:
+    """Each variable that is invalid is a finding."""
+    (finding,) = settings_findings([Fault("CSM_OTEL_PORT", "'x' is not a port")])
+
+    assert (finding.code, finding.what) == ("setting-invalid", "CSM_OTEL_PORT: 'x' is not a port")
+
+
+@pytest.mark.parametrize(
+    ("ahead_seconds", "codes"),
+    [(0, []), (299, []), (-299, []), (301, ["clock-skew"]), (-301, ["clock-skew"])],
+)
+def test_clock(ahead_seconds: float, codes: list[str]) -> None:
+    """Five minutes are too much, in either direction."""
+    date = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+    response = f"HTTP/1.1 404 Not Found\r\nDate: {date:%a, %d %b %Y %H:%M:%S} GMT\r\nContent-Length: 0\r\n\r\n"
+    with one_answer(response.encode()) as url:
+        now = date.timestamp() + ahead_seconds
+        checked = check_clock(http(url), now=now, timeout_seconds=DEADLINE_SECONDS)
+
+    assert [one.code for one in checked.findings] == codes
+    assert checked.state.startswith(f"{abs(ahead_seconds)} s ")
+
+
+def test_no_date() -> None:
+    """An answer without a date, or of another protocol, says nothing about the clock."""
+    for response in (b"HTTP/1.1 200 OK\r\n\r\n", b"220 mail.test\r\n", b"HTTP/1.1 200 OK\r\nDate: soon\r\n\r\n"):
+        with one_answer(response) as url:
+            assert not check_clock(http(url), now=0, timeout_seconds=DEADLINE_SECONDS).findings

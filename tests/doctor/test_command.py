@@ -1,0 +1,64 @@
+"""Commands in, codes of findings out; none of them is run."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from csm_otel.doctor.command import check_command, interpreter_of
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def program(path: Path, text: str = "") -> Path:
+    """Make an executable file that fails if it is run."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text or "no program", encoding="utf-8")
+    path.chmod(0o755)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("argv", "codes"),
+    [
+        pytest.param(["./x"], ["command-not-found"], id="no-such-file"),
+        pytest.param(["tool"], [], id="plain"),
+        pytest.param(["tool", "sudo"], [], id="argument"),
+        pytest.param(["sudo", "tool"], ["environment-lost"], id="sudo"),
+        pytest.param(["sudo", "-E", "tool"], [], id="sudo-E"),
+        pytest.param(["sudo", "--preserve-env=AWS_CSM_ENABLED", "tool"], [], id="sudo-some"),
+        pytest.param(["env", "-i", "tool"], ["environment-lost"], id="env-i"),
+        pytest.param(["env", "A=b", "tool"], [], id="env"),
+        pytest.param(["ssh", "host", "tool"], ["environment-lost"], id="ssh"),
+        pytest.param(["docker", "run", "image"], ["environment-lost"], id="docker-run"),
+        pytest.param(["docker", "ps"], [], id="docker-ps"),
+        pytest.param(["su", "-", "user"], ["environment-lost"], id="su"),
+        pytest.param(["gone"], ["command-not-found"], id="not-found"),
+        pytest.param(["script"], [], id="shebang"),
+        pytest.param(["orphan"], ["interpreter-missing"], id="no-interpreter"),
+        pytest.param(["by-env"], ["interpreter-missing"], id="no-interpreter-on-path"),
+    ],
+)
+def test_codes(argv: list[str], codes: list[str], tmp_path: Path) -> None:
+    """Wrappers, the PATH and the first line are looked at."""
+    for name in ("tool", "sudo", "env", "ssh", "docker", "su"):
+        program(tmp_path / name)
+    program(tmp_path / "script", f"#!{tmp_path}/tool -x\n")
+    program(tmp_path / "orphan", "#!/nowhere/ruby\n")
+    program(tmp_path / "by-env", "#!/usr/bin/env -S A=b nowhere\n")
+    checked = check_command(argv, {"PATH": str(tmp_path)})
+
+    assert [one.code for one in checked.findings] == codes
+
+
+def test_interpreter(tmp_path: Path) -> None:
+    """It is the program of the first line, for env the one it starts."""
+    tool = program(tmp_path / "tool")
+    environ = {"PATH": str(tmp_path)}
+
+    assert interpreter_of(program(tmp_path / "a", f"#!{tool}\n"), environ) == (str(tool), tool)
+    assert interpreter_of(program(tmp_path / "b", "#!/usr/bin/env tool\n"), environ) == ("tool", tool)
+    assert interpreter_of(program(tmp_path / "c", "echo\n"), environ) is None
+    assert interpreter_of(tmp_path / "gone", environ) is None

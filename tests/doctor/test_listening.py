@@ -1,0 +1,83 @@
+"""The socket of the daemon: real sockets on loopback."""
+
+from __future__ import annotations
+
+import socket
+import sys
+from pathlib import Path
+
+import pytest
+from service.answering import answering
+
+from csm_otel.doctor.listening import Listener, check_buffer, check_listener, find_listener
+
+OFF = Path("none")
+on_linux = pytest.mark.skipif(sys.platform != "linux", reason="/proc")
+
+
+@pytest.mark.parametrize(
+    ("listener", "is_csm_enabled", "codes"),
+    [
+        pytest.param(Listener(False, None, "", 0), False, [], id="nobody-needed"),
+        pytest.param(Listener(False, None, "", 0), True, ["nobody-listens"], id="nobody"),
+        pytest.param(Listener(True, True, "csm-otel (pid 1)", 0), True, [], id="daemon"),
+        pytest.param(Listener(True, True, "csm-otel (pid 1)", 3), True, ["kernel-drops"], id="drops"),
+        pytest.param(Listener(True, False, "nc (pid 1)", 3), True, ["port-taken"], id="taken"),
+        pytest.param(Listener(True, None, "", 0), True, [], id="unknown"),
+    ],
+)
+def test_codes(listener: Listener, codes: list[str], *, is_csm_enabled: bool) -> None:
+    """Only what is known is a finding."""
+    checked = check_listener(listener, port=31_000, is_csm_enabled=is_csm_enabled)
+
+    assert [one.code for one in checked.findings] == codes
+
+
+@on_linux
+def test_another_program() -> None:
+    """The owner of a port is found; without a control socket it is no csm-otel."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.bind(("127.0.0.1", 0))
+        port = sock.getsockname()[1]
+        listener = find_listener(port, OFF, timeout_seconds=1)
+
+    assert (listener.is_bound, listener.is_ours, listener.kernel_drops) == (True, False, 0)
+    assert "(pid " in listener.owner
+    assert not find_listener(port, OFF, timeout_seconds=1).is_bound
+
+
+@on_linux
+def test_the_daemon_answers(tmp_path: Path) -> None:
+    """What answers at the control socket is csm-otel."""
+    path = tmp_path / "folder" / "sock"
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock, answering(path, b'{"status": "ok"}\n'):
+        sock.bind(("127.0.0.1", 0))
+        listener = find_listener(sock.getsockname()[1], path, timeout_seconds=60)
+
+    assert listener.is_ours is True
+
+
+@on_linux
+def test_drops() -> None:
+    """What the kernel dropped of a socket is counted."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        sock.bind(("127.0.0.1", 0))
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+            for _ in range(100):
+                sender.sendto(b"x" * 1000, sock.getsockname())
+        assert find_listener(sock.getsockname()[1], OFF, timeout_seconds=1).kernel_drops > 0
+
+
+def test_buffer() -> None:
+    """A small buffer is granted."""
+    assert check_buffer(4096).findings == ()
+
+
+@on_linux
+def test_a_buffer_beyond_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """If the system grants less, the finding has what was asked for."""
+    monkeypatch.setattr("csm_otel.intake.receiver.Receiver.is_capped", lambda *_: True)
+    (finding,) = check_buffer(65_536).findings
+
+    assert (finding.code, finding.fix) == ("receive-buffer-capped", "sudo sysctl -w net.core.rmem_max=65536")

@@ -1,0 +1,80 @@
+"""Files of SDKs in, codes of findings out."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from csm_otel.doctor.sdks import sdk_findings, site_packages
+
+
+def make(path: Path, content: bytes = b"") -> Path:
+    """Make a file and its folders."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("files", "codes"),
+    [
+        pytest.param(["botocore/__init__.py", "botocore/monitoring.py"], [], id="botocore"),
+        pytest.param(["botocore/__init__.py", "botocore-1.9.0.dist-info/METADATA"], ["sdk-too-old"], id="old-botocore"),
+        pytest.param([], ["sdk-not-found"], id="none"),
+    ],
+)
+def test_python(files: list[str], codes: list[str], tmp_path: Path) -> None:
+    """The packages are those of the interpreter's virtual environment."""
+    make(tmp_path / "pyvenv.cfg")
+    python = make(tmp_path / "bin/python3")
+    for file in files:
+        make(tmp_path / "lib/python3.11/site-packages" / file)
+    findings = sdk_findings(python, ["python3", "script.py"])
+
+    assert [one.code for one in findings] == codes
+    assert all("1.9.0" in one.what for one in findings if one.code == "sdk-too-old")
+
+
+def test_this_python() -> None:
+    """The packages of a real environment are found."""
+    assert any((folder / "botocore").is_dir() for folder in site_packages(Path(sys.executable)))
+
+
+@pytest.mark.parametrize(
+    ("folder", "codes"),
+    [
+        pytest.param("aws-sdk", [], id="v2"),
+        pytest.param("@aws-sdk/client-s3", ["sdk-without-csm"], id="v3"),
+        pytest.param("express", [], id="neither"),
+    ],
+)
+def test_node(folder: str, codes: list[str], tmp_path: Path) -> None:
+    """The packages are those of the script's folder or one above it."""
+    make(tmp_path / "node_modules" / folder / "package.json")
+    script = make(tmp_path / "src/script.js")
+
+    assert [one.code for one in sdk_findings(Path("/usr/bin/node"), ["node", str(script)])] == codes
+
+
+@pytest.mark.parametrize(
+    ("content", "codes"),
+    [
+        pytest.param(b"x github.com/aws/aws-sdk-go/aws x", [], id="go-v1"),
+        pytest.param(b"x github.com/aws/aws-sdk-go-v2/aws x", ["sdk-without-csm"], id="go-v2"),
+        pytest.param(
+            b"x" * (1024**2 - 8) + b"github.com/aws/aws-sdk-go-v2/aws", ["sdk-without-csm"], id="between-two-reads"
+        ),
+        pytest.param(b"x aws-smithy-runtime x", ["sdk-without-csm"], id="rust"),
+        pytest.param(b"", [], id="none"),
+    ],
+)
+def test_binary(content: bytes, codes: list[str], tmp_path: Path) -> None:
+    """A compiled program contains the names of its packages."""
+    assert [one.code for one in sdk_findings(make(tmp_path / "tool", content), ["tool"])] == codes
+
+
+def test_unreadable() -> None:
+    """Nothing is known of what cannot be read."""
+    assert sdk_findings(Path("/nowhere/tool"), ["tool"]) == []
