@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
@@ -9,12 +10,16 @@ from typing import TYPE_CHECKING
 from csm_otel.doctor.finding import Checked, Finding
 from csm_otel.doctor.sdks import sdk_findings
 from csm_otel.errors import quoted
+from csm_otel.process.command_name import behind_wrapper
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-_SUDO_KEEPS = ("-E", "--preserve-env")
-_ENV_CLEARS = ("-", "-i", "--ignore-environment")
+_ENABLED = "AWS_CSM_ENABLED"
+_SUDO = ("sudo", "doas")
+_SUDO_KEEPS = re.compile(rf"-[A-Za-z]*E|--preserve-env|.*{_ENABLED}.*")
+_SUDO_TAKES_A_VALUE = re.compile(r"-[A-Za-z]*[CDghpRrTtuU]|--(?:user|group|host|prompt|chdir|chroot|role|type)")
+_ENV_CLEARS = re.compile(r"-[0v]*i.*|-|--ignore-environment")
 _CONTAINERS = ("docker", "podman", "nerdctl", "kubectl", "oc")
 _REMOTE = ("ssh", "mosh", "rsh")
 _SHEBANG_BYTES = 256  # Linux: BINPRM_BUF_SIZE
@@ -22,28 +27,20 @@ _SHEBANG_BYTES = 256  # Linux: BINPRM_BUF_SIZE
 
 def check_command(argv: Sequence[str], environ: Mapping[str, str]) -> Checked:
     """Return the findings about a command as it would be started from here."""
-    findings = _wrapper_findings(argv)
-    path = shutil.which(argv[0], path=environ.get("PATH"))
-    name = quoted(PurePath(argv[0]).name)
-    if path is None:
-        finding = Finding(
-            "command-not-found", f"there is no program {name} on the PATH", "It cannot run.", "check PATH"
-        )
-        return Checked("command", f"{name} is not on the PATH", (*findings, finding))
-    program = Path(path)
-    interpreter = interpreter_of(program, environ)
-    if interpreter is not None and interpreter[1] is None:
-        finding = Finding(
-            "interpreter-missing",
-            f"the first line of {name} names an interpreter that does not exist: {quoted(interpreter[0])}",
-            "The script cannot be started.",
-            "install it, or name the interpreter: csm-otel exec -- python3 SCRIPT",
-        )
-        return Checked("command", quoted(path), (*findings, finding))
-    runs = interpreter[1] if interpreter is not None and interpreter[1] is not None else program
-    findings += sdk_findings(runs, argv)
-    by = f", run by {runs}" if runs != program else ""
-    return Checked("command", f"{path}{by}", tuple(findings))
+    findings: list[Finding] = []
+    words = list(argv)
+    while rest := behind_wrapper(words) or _behind_sudo(words):
+        findings += _not_found(words[0], environ)
+        findings += _wrapper_findings(PurePath(words[0]).name, words[1 : len(words) - len(rest)])
+        words = rest
+    name = PurePath(words[0]).name
+    findings += _not_found(words[0], environ)
+    findings += _elsewhere_findings(name, words[1:])
+    path = shutil.which(words[0], path=environ.get("PATH"))
+    if path is None or name in (*_REMOTE, *_CONTAINERS, "su"):
+        return Checked("command", path or f"{quoted(name)} is not on the PATH", tuple(findings))
+    state, of_program = _program(Path(path), words, environ)
+    return Checked("command", state, (*findings, *of_program))
 
 
 def interpreter_of(program: Path, environ: Mapping[str, str]) -> tuple[str, Path | None] | None:
@@ -62,14 +59,57 @@ def interpreter_of(program: Path, environ: Mapping[str, str]) -> tuple[str, Path
     return words[0], Path(path) if path else None
 
 
-def _wrapper_findings(argv: Sequence[str]) -> list[Finding]:
-    """Return a finding if the command's first program does not pass its environment on."""
-    program, words = PurePath(argv[0]).name, argv[1:]
-    if program in ("sudo", "doas") and not any(word.startswith(_SUDO_KEEPS) for word in words):
+def _program(program: Path, words: Sequence[str], environ: Mapping[str, str]) -> tuple[str, list[Finding]]:
+    """Return a line about a program that exists, and its findings."""
+    interpreter = interpreter_of(program, environ)
+    if interpreter is None:
+        return str(program), sdk_findings(program, words, environ)
+    named, path = interpreter
+    if path is None:
+        finding = Finding(
+            "interpreter-missing",
+            f"the first line of {quoted(program.name)} names an interpreter that does not exist: {quoted(named)}",
+            "The script cannot be started.",
+            "install it, or name the interpreter: csm-otel exec -- python3 SCRIPT",
+        )
+        return str(program), [finding]
+    return f"{program}, run by {path}", sdk_findings(path, [str(path), str(program), *words[1:]], environ)
+
+
+def _not_found(word: str, environ: Mapping[str, str]) -> list[Finding]:
+    if shutil.which(word, path=environ.get("PATH")):
+        return []
+    name = quoted(PurePath(word).name)
+    return [Finding("command-not-found", f"there is no program {name} on the PATH", "It cannot run.", "check PATH")]
+
+
+def _behind_sudo(words: Sequence[str]) -> list[str]:
+    """Return the command of sudo, [] where it has none or the first word is another program."""
+    if PurePath(words[0]).name not in _SUDO:
+        return []
+    at = 1
+    while at < len(words) and (words[at].startswith("-") or re.match(r"\w+=", words[at])):
+        at += 2 if _SUDO_TAKES_A_VALUE.fullmatch(words[at]) else 1
+    return list(words[at:])
+
+
+def _wrapper_findings(program: str, options: Sequence[str]) -> list[Finding]:
+    """Return a finding if a wrapper with these options does not pass the variables on to its command."""
+    if program in _SUDO and not any(map(_SUDO_KEEPS.fullmatch, options)):
         fix = "put csm-otel behind it: sudo csm-otel exec -- COMMAND; or keep the variables: sudo -E"
         return [_lost(f"{program} starts its command with an environment of its own", fix)]
-    if program == "env" and any(word in _ENV_CLEARS for word in words):
-        return [_lost("env -i clears the environment", "put csm-otel behind it: env -i ... csm-otel exec -- COMMAND")]
+    if program == "env":
+        own = [word for word in options if _ENABLED in word]
+        if any(word != f"{_ENABLED}=true" for word in own):
+            return [_lost(f"env changes {_ENABLED}", f"leave {_ENABLED} out of its options")]
+        if not own and any(map(_ENV_CLEARS.fullmatch, options)):
+            fix = "put csm-otel behind it: env -i ... csm-otel exec -- COMMAND"
+            return [_lost("env -i clears the environment", fix)]
+    return []
+
+
+def _elsewhere_findings(program: str, words: Sequence[str]) -> list[Finding]:
+    """Return a finding if a program runs its command elsewhere."""
     if program in _REMOTE:
         fix = f"run csm-otel there: {program} HOST csm-otel exec -- COMMAND"
         return [_lost(f"{program} starts its command on another host, without these variables", fix)]

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
-from pathlib import Path, PurePath
+import zipfile
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from csm_otel.doctor.finding import Finding
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 _PYTHON = re.compile(r"(?:python|pypy)[\d.]*")
 _NODE = re.compile(r"node(?:js)?")
+_BOTO_2 = re.compile(r"^[ \t]*(?:import|from)[ \t]+boto\b", re.MULTILINE)
+_JAVA_V1 = re.compile(r"^com/amazonaws/|(?:^|/)aws-java-sdk-core-1[\d.]*\.jar$")
+_JAVA_V2 = re.compile(r"^software/amazon/awssdk/|(?:^|/)aws-core-2[\d.]*\.jar$")
 _READ_BYTES = 256 * 1024**2
 _CHUNK_BYTES = 1024**2
 _GO_V1, _GO_V2 = b"github.com/aws/aws-sdk-go/", b"github.com/aws/aws-sdk-go-v2/"
@@ -20,43 +25,58 @@ _RUST = b"aws-smithy-runtime"
 _NO_CSM = "It does not implement CSM, so csm-otel sees none of its calls."
 
 
-def sdk_findings(program: Path, argv: Sequence[str]) -> list[Finding]:
-    """Return the findings about the SDK that a program has; ``argv`` is the command, which names a script."""
+def sdk_findings(program: Path, argv: Sequence[str], environ: Mapping[str, str]) -> list[Finding]:
+    """Return the findings about the SDK that a program has; ``argv`` is its command line, which may name a script."""
     name = program.name
     if _PYTHON.fullmatch(name):
-        return _python_findings(program)
+        return _python_findings(program, argv, environ)
     if _NODE.fullmatch(name):
         return _node_findings(argv)
+    if name == "java":
+        return _java_findings(argv)
     return _binary_findings(program)
 
 
-def site_packages(python: Path) -> list[Path]:
-    """Return the folders of packages of an interpreter: of its virtual environment, or beside its program."""
-    home = python.parent.parent
-    roots = [home] if (home / "pyvenv.cfg").is_file() else [home, python.resolve().parent.parent]
-    version = PurePath(python.resolve()).name.removeprefix("python")
+def site_packages(python: Path, environ: Mapping[str, str]) -> list[Path]:
+    """Return the folders of packages of an interpreter: its own or its virtual environment's, and the user's."""
+    home, base = python.parent.parent, python.resolve().parent.parent
+    try:
+        settings = (home / "pyvenv.cfg").read_text("utf-8", "replace")
+        roots = [home, base] if re.search(r"include-system-site-packages *= *true", settings) else [home]
+    except OSError:
+        user = environ.get("HOME", "")
+        roots = [home, base, *([Path(user, ".local")] if user else [])]
+    version = python.resolve().name.removeprefix("python")
     patterns = [f"lib*/python{version if '.' in version else '3*'}/site-packages", "local/lib/python3*/dist-packages"]
     patterns.append("lib/python3/dist-packages")  # Debian's
     return sorted({path for root in roots for pattern in patterns for path in root.glob(pattern)})
 
 
-def _python_findings(python: Path) -> list[Finding]:
-    found = [folder for folder in site_packages(python) if (folder / "botocore").is_dir()]
+def _python_findings(python: Path, argv: Sequence[str], environ: Mapping[str, str]) -> list[Finding]:
+    script = next((Path(word) for word in argv[1:] if not word.startswith("-")), None)
+    if script is not None and _BOTO_2.search(_text_of(script)):
+        finding = Finding("sdk-without-csm", "the script imports boto, version 2", _NO_CSM, "port it to boto3")
+        return [finding]
+    folders = [Path(folder) for folder in environ.get("PYTHONPATH", "").split(":") if folder]
+    folders += [script.parent] if script is not None else []
+    folders += site_packages(python, environ)
+    found = [folder for folder in folders if (folder / "botocore").is_dir()]
     if not found:
         return [
             Finding(
                 "sdk-not-found",
                 f"the packages of {python} do not include botocore",
-                "A script that this interpreter runs cannot use boto3, unless PYTHONPATH or the script adds a folder. "
+                "A script that this interpreter runs cannot use boto3, unless it adds a folder itself. "
                 "Other programs that it starts are traced nonetheless.",
                 "check that this is the interpreter that runs the script: head -1 SCRIPT",
             )
         ]
-    if any((folder / "botocore/monitoring.py").is_file() for folder in found):
+    if (found[0] / "botocore/monitoring.py").is_file():
         return []
-    version = next((path.name.split("-")[1] for folder in found for path in folder.glob("botocore-*.dist-info")), "")
-    what = f"botocore {version.removesuffix('.dist')} of {python} is too old for CSM".replace("  ", " ")
-    return [Finding("sdk-too-old", what, _NO_CSM, f"{python} -m pip install --upgrade botocore boto3")]
+    names = [path.name for path in found[0].glob("botocore-*.dist-info")]
+    version = names[0].removeprefix("botocore-").removesuffix(".dist-info") if names else "of an unknown version"
+    fix = f"{python} -m pip install --upgrade botocore boto3"
+    return [Finding("sdk-too-old", f"botocore {version} of {python} is too old for CSM", _NO_CSM, fix)]
 
 
 def _node_findings(argv: Sequence[str]) -> list[Finding]:
@@ -69,12 +89,24 @@ def _node_findings(argv: Sequence[str]) -> list[Finding]:
     return []
 
 
+def _java_findings(argv: Sequence[str]) -> list[Finding]:
+    jar = next((word for word in argv[1:] if word.endswith(".jar")), None)
+    try:
+        names = zipfile.ZipFile(jar).namelist() if jar else []
+    except (OSError, ValueError, zipfile.BadZipFile):
+        names = []
+    if any(map(_JAVA_V2.search, names)) and not any(map(_JAVA_V1.search, names)):
+        return [_without_csm("AWS SDK for Java v2", "the OpenTelemetry Java agent")]
+    return []
+
+
 def _binary_findings(program: Path) -> list[Finding]:
-    if _contains(program, _GO_V1):
+    found = _mentioned(program, (_GO_V1, _GO_V2, _RUST))
+    if _GO_V1 in found:
         return []
-    if _contains(program, _GO_V2):
+    if _GO_V2 in found:
         return [_without_csm("AWS SDK for Go v2", "the package otelaws of opentelemetry-go-contrib")]
-    if _contains(program, _RUST):
+    if _RUST in found:
         return [_without_csm("AWS SDK for Rust", "its own observability, aws-smithy-observability-otel")]
     return []
 
@@ -83,17 +115,25 @@ def _without_csm(sdk: str, instead: str) -> Finding:
     return Finding("sdk-without-csm", f"the program uses the {sdk}", _NO_CSM, f"use {instead} in the program itself")
 
 
-def _contains(program: Path, text: bytes) -> bool:
-    """Return whether a file's first 256 MiB contain a text."""
+def _mentioned(program: Path, texts: Sequence[bytes]) -> set[bytes]:
+    """Return those of the texts that a file's first 256 MiB contain."""
+    found: set[bytes] = set()
     tail = b""
+    with contextlib.suppress(OSError), program.open("rb") as file:
+        for _ in range(_READ_BYTES // _CHUNK_BYTES):
+            if not (chunk := file.read(_CHUNK_BYTES)):
+                break
+            found |= {text for text in texts if text in tail + chunk}
+            tail = chunk[-max(map(len, texts)) :]
+    return found
+
+
+def _text_of(script: Path) -> str:
+    """Return the beginning of a script, "" if it cannot be read or is not a file."""
+    if not script.is_file():
+        return ""
     try:
-        with program.open("rb") as file:
-            for _ in range(_READ_BYTES // _CHUNK_BYTES):
-                if not (chunk := file.read(_CHUNK_BYTES)):
-                    return False
-                if text in tail + chunk:
-                    return True
-                tail = chunk[-len(text) :]
+        with script.open("rb") as file:
+            return file.read(_CHUNK_BYTES).decode("utf-8", "replace")
     except OSError:
-        return False
-    return False
+        return ""

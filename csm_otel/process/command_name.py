@@ -95,7 +95,7 @@ _ASSIGNMENT = re.compile(r"[A-Za-z_]\w*=")
 def name_of_command(argv: Sequence[str]) -> str:
     """Return the name of a command line: ``backup.py`` for ``python -u /opt/backup.py --all``, else ``aws``."""
     words = list(argv)
-    while words and (rest := _behind_wrapper(words)):
+    while words and (rest := behind_wrapper(words)):
         words = rest
     program = PurePath(words[0]).name if words else ""
     interpreter = _VERSION.sub("", program, count=1)
@@ -105,7 +105,7 @@ def name_of_command(argv: Sequence[str]) -> str:
     return (_java_name(script) if interpreter == "java" else _script_name(script)) or program
 
 
-def _behind_wrapper(words: Sequence[str]) -> list[str]:
+def behind_wrapper(words: Sequence[str]) -> list[str]:
     """Return the command of a wrapper, [] where it has none or the first word is not a wrapper."""
     wrapper = PurePath(words[0]).name
     options = _WRAPPERS.get(wrapper)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -31,7 +32,7 @@ def test_python(files: list[str], codes: list[str], tmp_path: Path) -> None:
     python = make(tmp_path / "bin/python3")
     for file in files:
         make(tmp_path / "lib/python3.11/site-packages" / file)
-    findings = sdk_findings(python, ["python3", "script.py"])
+    findings = sdk_findings(python, ["python3", "script.py"], {})
 
     assert [one.code for one in findings] == codes
     assert all("1.9.0" in one.what for one in findings if one.code == "sdk-too-old")
@@ -39,7 +40,7 @@ def test_python(files: list[str], codes: list[str], tmp_path: Path) -> None:
 
 def test_this_python() -> None:
     """The packages of a real environment are found."""
-    assert any((folder / "botocore").is_dir() for folder in site_packages(Path(sys.executable)))
+    assert any((folder / "botocore").is_dir() for folder in site_packages(Path(sys.executable), {}))
 
 
 @pytest.mark.parametrize(
@@ -55,7 +56,7 @@ def test_node(folder: str, codes: list[str], tmp_path: Path) -> None:
     make(tmp_path / "node_modules" / folder / "package.json")
     script = make(tmp_path / "src/script.js")
 
-    assert [one.code for one in sdk_findings(Path("/usr/bin/node"), ["node", str(script)])] == codes
+    assert [one.code for one in sdk_findings(Path("/usr/bin/node"), ["node", str(script)], {})] == codes
 
 
 @pytest.mark.parametrize(
@@ -72,9 +73,64 @@ def test_node(folder: str, codes: list[str], tmp_path: Path) -> None:
 )
 def test_binary(content: bytes, codes: list[str], tmp_path: Path) -> None:
     """A compiled program contains the names of its packages."""
-    assert [one.code for one in sdk_findings(make(tmp_path / "tool", content), ["tool"])] == codes
+    assert [one.code for one in sdk_findings(make(tmp_path / "tool", content), ["tool"], {})] == codes
 
 
 def test_unreadable() -> None:
     """Nothing is known of what cannot be read."""
-    assert sdk_findings(Path("/nowhere/tool"), ["tool"]) == []
+    assert sdk_findings(Path("/nowhere/tool"), ["tool"], {}) == []
+
+
+@pytest.mark.parametrize(
+    ("source", "codes"),
+    [
+        pytest.param("import boto\n", ["sdk-without-csm"], id="boto-2"),
+        pytest.param("def f():\n  from boto.s3 import connect\n", ["sdk-without-csm"], id="boto-2-below"),
+        pytest.param("import boto3\n", [], id="boto3"),
+        pytest.param("print 'import boto'\n", [], id="python-2"),
+    ],
+)
+def test_imports(source: str, codes: list[str], tmp_path: Path) -> None:
+    """The script's imports are read; botocore may be in a folder of PYTHONPATH."""
+    make(tmp_path / "more/botocore/monitoring.py")
+    script = make(tmp_path / "script.py", source.encode())
+    argv = ["python3", "-u", str(script)]
+
+    assert [
+        one.code for one in sdk_findings(tmp_path / "bin/python3", argv, {"PYTHONPATH": f"{tmp_path}/more"})
+    ] == codes
+
+
+def test_user_packages(tmp_path: Path) -> None:
+    """Packages that a user has installed are found, but not by a virtual environment."""
+    make(tmp_path / ".local/lib/python3.11/site-packages/botocore/monitoring.py")
+    environ = {"HOME": str(tmp_path)}
+
+    assert not sdk_findings(tmp_path / "usr/bin/python3", ["python3"], environ)
+    make(tmp_path / "usr/pyvenv.cfg", b"include-system-site-packages = false")
+    assert sdk_findings(tmp_path / "usr/bin/python3", ["python3"], environ)
+
+
+@pytest.mark.parametrize(
+    ("names", "codes"),
+    [
+        pytest.param(["software/amazon/awssdk/core/A.class"], ["sdk-without-csm"], id="v2"),
+        pytest.param(["BOOT-INF/lib/aws-core-2.20.1.jar"], ["sdk-without-csm"], id="v2-nested"),
+        pytest.param(["software/amazon/awssdk/core/A.class", "com/amazonaws/A.class"], [], id="both"),
+        pytest.param(["A.class"], [], id="neither"),
+    ],
+)
+def test_java(names: list[str], codes: list[str], tmp_path: Path) -> None:
+    """A jar lists its classes and the jars in it."""
+    jar = tmp_path / "tool.jar"
+    with zipfile.ZipFile(jar, "w") as archive:
+        for name in names:
+            archive.writestr(name, "")
+    findings = sdk_findings(Path("/usr/bin/java"), ["java", "-jar", str(jar)], {})
+
+    assert [one.code for one in findings] == codes
+
+
+def test_a_damaged_jar(tmp_path: Path) -> None:
+    """Nothing is known of it."""
+    assert sdk_findings(Path("/usr/bin/java"), ["java", str(make(tmp_path / "a.jar", b"PK"))], {}) == []
