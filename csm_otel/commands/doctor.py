@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import signal
 import socket
 import sys
 import time
@@ -19,6 +20,7 @@ from csm_otel.doctor.listening import check_buffer, check_listener, find_listene
 from csm_otel.doctor.profiles import check_profiles, read_profiles
 from csm_otel.doctor.spellings import enabled_and_not
 from csm_otel.doctor.versions import check_versions
+from csm_otel.intake.nested import receiver_in
 from csm_otel.report.terminal import Terminal
 from csm_otel.spans.data import TraceContext
 from csm_otel.spans.ids import RandomIds
@@ -39,6 +41,7 @@ def doctor(
     configuration: Configuration, faults: Sequence[Fault], command: Sequence[str], environ: Mapping[str, str]
 ) -> int:
     """Print the results of all checks, and return 0 if there are no findings, else 1."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C ends it at once; there is nothing to clean up
     checks = list(run_checks(configuration, faults, command, environ))
     text = _document(checks) if configuration.settings.json else _page(checks)
     with contextlib.suppress(OSError, ValueError):
@@ -51,14 +54,16 @@ def run_checks(
 ) -> Iterator[Checked]:
     """Yield the result of each check; ``faults`` are those of variables, ``environ`` what a script would inherit."""
     settings = configuration.settings
-    port, timeout_seconds = settings.port, settings.timeout
+    timeout_seconds = settings.timeout
+    outer = receiver_in(environ)  # below `exec`, that is what scripts send to
+    port = outer[1] if outer else settings.port
     listener = find_listener(port, settings.control, timeout_seconds=timeout_seconds)
     profiles = read_profiles(environ, Path(environ.get("HOME") or Path.home()))
     yield check_environment(
         environ,
+        profiles,
         port=port,
         is_listening=listener.is_ours is True,
-        is_enabled_by_file=profiles.is_enabled,
         resolves=_resolves,
     )
     yield check_profiles(environ, profiles, port=port, resolves=_resolves)
@@ -71,10 +76,12 @@ def run_checks(
     ids = RandomIds()
     context = TraceContext(trace_id=ids.generate_trace_id(), span_id=ids.generate_span_id())
     request = canary_request(context, now_ns=time.time_ns()) if settings.canary else b""
-    yield check_back_end(configuration.traces, request, timeout_seconds=timeout_seconds)
+    back_end = check_back_end(configuration.traces, request, timeout_seconds=timeout_seconds)
+    yield back_end
     if settings.canary and configuration.traces is not None:
         yield Checked("canary", f"trace {context.trace_id:032x}")
-    yield check_clock(configuration.traces, now=time.time(), timeout_seconds=timeout_seconds)
+    is_reached = not {"otlp-unreachable", "otlp-timeout"} & {finding.code for finding in back_end.findings}
+    yield check_clock(configuration.traces if is_reached else None, now=time.time(), timeout_seconds=timeout_seconds)
     yield check_versions()
     if command:
         yield check_command(command, environ)

@@ -37,6 +37,11 @@ class Profiles(NamedTuple):
         return any(enabled_and_not(self.settings.get(name, {}).get("csm_enabled", ""))[0] for name in self._read)
 
     @property
+    def has_port(self) -> bool:
+        """Whether any profile that an SDK reads has a port."""
+        return any("csm_port" in self.settings.get(name, {}) for name in self._read)
+
+    @property
     def _read(self) -> tuple[str, ...]:
         return tuple(dict.fromkeys((self.active, _CSM)))
 

@@ -101,6 +101,15 @@ def test_over_grpc() -> None:
         assert not check(destination, CANARY).findings
 
 
+def test_as_json() -> None:
+    """The same requests go as JSON."""
+    with HttpBackend() as backend:
+        destination = Destination(url=backend.url, protocol="http/json", timeout_seconds=DEADLINE_SECONDS)
+        assert not check(destination).findings
+        assert not check(destination, CANARY).findings
+        assert len(backend.spans) == 1
+
+
 def test_http_to_a_grpc_port() -> None:
     """It is the protocol that is wrong."""
     with GrpcBackend() as backend:

@@ -5,19 +5,25 @@ from __future__ import annotations
 import pytest
 
 from csm_otel.doctor.environment import check_environment
+from csm_otel.doctor.profiles import Profiles
+
+NONE = Profiles("default", frozenset(), {}, ())
+IN_PROFILE = NONE._replace(settings={"default": {"csm_enabled": "true", "csm_port": "31977"}})
 
 
 @pytest.mark.parametrize(
-    ("environ", "is_listening", "is_enabled_by_file", "codes"),
+    ("environ", "is_listening", "profiles", "codes"),
     [
-        pytest.param({}, False, False, [], id="for-exec"),
-        pytest.param({}, True, False, ["csm-not-enabled"], id="daemon"),
-        pytest.param({}, True, True, [], id="daemon-and-profile"),
-        pytest.param({"AWS_CSM_ENABLED": "true"}, True, False, [], id="sound"),
-        pytest.param({"AWS_CSM_ENABLED": "1"}, True, False, ["csm-enabled-value"], id="one"),
-        pytest.param({"AWS_CSM_ENABLED": "no"}, False, False, ["csm-enabled-value"], id="no"),
-        pytest.param({"AWS_CSM_ENABLED": "false"}, True, False, ["csm-disabled"], id="false"),
-        pytest.param({"AWS_CSM_ENABLED": ""}, True, False, ["csm-disabled"], id="empty"),
+        pytest.param({}, False, NONE, [], id="for-exec"),
+        pytest.param({}, True, NONE, ["csm-not-enabled"], id="daemon"),
+        pytest.param({}, True, IN_PROFILE, [], id="daemon-and-profile"),
+        pytest.param({"AWS_CSM_ENABLED": "true"}, True, NONE, [], id="sound"),
+        pytest.param({"AWS_CSM_ENABLED": "1"}, True, NONE, ["csm-enabled-value"], id="one"),
+        pytest.param({"AWS_CSM_ENABLED": "no"}, False, NONE, ["csm-enabled-value"], id="no"),
+        pytest.param({"AWS_CSM_ENABLED": "false"}, True, NONE, ["csm-disabled"], id="false"),
+        pytest.param({"AWS_CSM_ENABLED": ""}, True, NONE, ["csm-disabled"], id="empty"),
+        pytest.param({"AWS_SESSION_TOKEN": "x" * 6500}, False, NONE, [], id="token"),
+        pytest.param({"AWS_SESSION_TOKEN": "x" * 6501}, False, NONE, ["session-token-too-long"], id="long-token"),
         pytest.param(
             {
                 "AWS_CSM_ENABLED": "true",
@@ -26,31 +32,49 @@ from csm_otel.doctor.environment import check_environment
                 "AWS_CSM_CLIENT_ID": "x" * 256,
             },
             True,
-            False,
+            NONE,
             ["csm-port-invalid", "csm-host-ipv6", "csm-client-id-too-long"],
             id="all",
         ),
     ],
 )
-def test_codes(environ: dict[str, str], codes: list[str], *, is_listening: bool, is_enabled_by_file: bool) -> None:
+def test_codes(environ: dict[str, str], profiles: Profiles, codes: list[str], *, is_listening: bool) -> None:
     """Each variable is checked by itself."""
     checked = check_environment(
         environ,
+        profiles,
         port=31_000,
         is_listening=is_listening,
-        is_enabled_by_file=is_enabled_by_file,
         resolves=lambda _: False,
     )
 
     assert [one.code for one in checked.findings] == codes
+    assert "xxxx" not in repr(checked)
 
 
 def test_which_sdks() -> None:
     """The finding says for which SDKs the value enables CSM."""
     (finding,) = check_environment(
-        {"AWS_CSM_ENABLED": "1"}, port=1, is_listening=False, is_enabled_by_file=False, resolves=lambda _: False
+        {"AWS_CSM_ENABLED": "1"}, NONE, port=1, is_listening=False, resolves=lambda _: False
     ).findings
 
     assert finding.why == (
         "It enables CSM for JavaScript, Go, Ruby, PHP, but not for boto3 and the AWS CLI, Java, .NET, C++."
     )
+
+
+@pytest.mark.parametrize(
+    ("environ", "profiles", "is_listening", "codes"),
+    [
+        pytest.param({}, NONE, True, ["csm-port-differs"], id="unset"),
+        pytest.param({"AWS_CSM_PORT": "31977"}, NONE, True, [], id="set"),
+        pytest.param({}, IN_PROFILE, True, [], id="in-profile"),
+        pytest.param({}, NONE, False, [], id="no-daemon"),
+    ],
+)
+def test_another_port(environ: dict[str, str], profiles: Profiles, codes: list[str], *, is_listening: bool) -> None:
+    """A daemon at another port than that of all SDKs is reached only if they are told."""
+    enabled = {"AWS_CSM_ENABLED": "true", **environ}
+    checked = check_environment(enabled, profiles, port=31_977, is_listening=is_listening, resolves=lambda _: False)
+
+    assert [one.code for one in checked.findings] == codes
