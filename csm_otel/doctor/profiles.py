@@ -145,7 +145,7 @@ def _sections_of(path: Path, unreadable: list[Finding], variable: str) -> _Secti
 
     One that does not exist is, if a ``variable`` names it.
     """
-    parser = configparser.RawConfigParser(strict=False, allow_no_value=True, default_section="")
+    parser = configparser.RawConfigParser(default_section="")  # as botocore's (configloader.py)
     try:
         with path.open(encoding="utf-8", errors="replace") as file:
             parser.read_string(file.read(_LARGEST_BYTES))
@@ -160,7 +160,7 @@ def _sections_of(path: Path, unreadable: list[Finding], variable: str) -> _Secti
         unreadable.append(_unreadable(variable or str(path), "it is not in INI format", "correct the file"))
         return {}
     return {
-        name: {key: value or "" for key, value in parser[name].items() if key.startswith("csm_")}
+        name: {key: value for key, value in parser[name].items() if key.startswith("csm_")}
         for name in parser.sections()
     }
 

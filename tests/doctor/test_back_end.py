@@ -120,9 +120,7 @@ def test_http_to_a_grpc_port() -> None:
 
 def test_nobody_listens() -> None:
     """A refused connection is a back end that is not reached."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-    (finding,) = check(http(url)).findings
+    (finding,) = check(http(f"http://127.0.0.1:{closed_port()}/v1/traces")).findings
 
     assert finding.code == "otlp-unreachable"
 
@@ -150,6 +148,33 @@ def test_a_certificate_that_does_not_exist() -> None:
     (finding,) = check(destination).findings
 
     assert finding.code == "setting-invalid"
+
+
+def closed_port() -> int:
+    """Return a port on which nothing listens."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
+
+
+def test_a_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A proxy that fails is blamed, without its password."""
+    for name in ("no_proxy", "NO_PROXY", "HTTP_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("http_proxy", f"http://user:S3CR3T@127.0.0.1:{closed_port()}")
+    (finding,) = check(http("http://back-end.test/v1/traces")).findings
+
+    assert finding.code == "otlp-proxy"
+    assert "S3CR3T" not in repr(finding)
+
+
+def test_authorities(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A variable that names no certificates is a finding of its own."""
+    for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("SSL_CERT_FILE", "/nowhere/ca.pem")
+    findings = check(http(f"https://127.0.0.1:{closed_port()}/v1/traces")).findings
+
+    assert "authorities-missing" in [one.code for one in findings]
 
 
 def test_no_endpoint() -> None:

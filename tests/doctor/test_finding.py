@@ -33,6 +33,13 @@ def test_each_code_has_its_heading() -> None:
     assert sorted(codes()) == sorted(headings)
 
 
+def test_each_code_is_tested() -> None:
+    """The tables of the tests have each code."""
+    tests = "".join(path.read_text(encoding="utf-8") for path in Path(__file__).parent.glob("test_*.py"))
+
+    assert [code for code in codes() if f'"{code}"' not in tests] == []
+
+
 def test_codes_are_anchors() -> None:
     """They are in kebab case, as anchors of headings are."""
     assert all(re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", code) for code in codes())

@@ -10,6 +10,7 @@ import pytest
 from service.answering import answering
 
 from csm_otel.doctor.listening import Listener, check_buffer, check_listener, find_listener
+from csm_otel.errors import ListenError
 
 OFF = Path("none")
 on_linux = pytest.mark.skipif(sys.platform != "linux", reason="/proc")
@@ -81,3 +82,14 @@ def test_a_buffer_beyond_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     (finding,) = check_buffer(65_536).findings
 
     assert (finding.code, finding.fix) == ("receive-buffer-capped", "sudo sysctl -w net.core.rmem_max=65536")
+
+
+def test_no_loopback(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without loopback nothing can be received."""
+
+    def bind(*_: object, **__: object) -> None:
+        raise ListenError("cannot listen on 127.0.0.1:0: cannot assign requested address")
+
+    monkeypatch.setattr("csm_otel.doctor.listening.Receiver.bind", bind)
+
+    assert [one.code for one in check_buffer(4096).findings] == ["cannot-listen"]

@@ -36,6 +36,8 @@ BOTH = f"[default]\n{ON}[profile aws_csm]\n{ON}"
         pytest.param("[default]\ncsm_host = ::1\n", {}, ["csm-host-ipv6"], id="host"),
         pytest.param(f"[default]\ncsm_client_id = {'x' * 256}\n", {}, ["csm-client-id-too-long"], id="client-id"),
         pytest.param("region = x\n", {}, ["aws-config-unreadable"], id="no-section"),
+        pytest.param("[a]\n[a]\n", {}, ["aws-config-unreadable"], id="section-twice"),
+        pytest.param("[a]\nregion\n  b\n", {}, ["aws-config-unreadable"], id="no-value"),
         pytest.param("\0\xff", {}, ["aws-config-unreadable"], id="binary"),
         pytest.param("[default]\ns3 =\n  max_concurrent_requests = 20\n", {}, [], id="nested"),
         pytest.param("[default]\nregion = %(x)s\n[DEFAULT]\na = b\n", {}, [], id="percent"),
