@@ -73,6 +73,8 @@ def _program(program: Path, words: Sequence[str], environ: Mapping[str, str]) ->
             "install it, or name the interpreter: csm-otel exec -- python3 SCRIPT",
         )
         return str(program), [finding]
+    if interpreter_of(path, environ) is not None:  # as the shims of version managers: which one it starts is unknown
+        return f"{program}, run by the script {path}", []
     return f"{program}, run by {path}", sdk_findings(path, [str(path), str(program), *words[1:]], environ)
 
 

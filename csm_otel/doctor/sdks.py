@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 _PYTHON = re.compile(r"(?:python|pypy)[\d.]*")
 _NODE = re.compile(r"node(?:js)?")
 _BOTO_2 = re.compile(r"^[ \t]*(?:import|from)[ \t]+boto\b", re.MULTILINE)
+_BOTO_3 = re.compile(r"\b(?:boto3|(?:aio)?botocore|aioboto3)\b")
 _JAVA_V1 = re.compile(r"^com/amazonaws/|(?:^|/)aws-java-sdk-core-1[\d.]*\.jar$")
 _JAVA_V2 = re.compile(r"^software/amazon/awssdk/|(?:^|/)aws-core-2[\d.]*\.jar$")
 _READ_BYTES = 256 * 1024**2
@@ -28,13 +29,15 @@ _NO_CSM = "It does not implement CSM, so csm-otel sees none of its calls."
 def sdk_findings(program: Path, argv: Sequence[str], environ: Mapping[str, str]) -> list[Finding]:
     """Return the findings about the SDK that a program has; ``argv`` is its command line, which may name a script."""
     name = program.name
-    if _PYTHON.fullmatch(name):
-        return _python_findings(program, argv, environ)
-    if _NODE.fullmatch(name):
-        return _node_findings(argv)
-    if name == "java":
-        return _java_findings(argv)
-    return _binary_findings(program)
+    with contextlib.suppress(OSError):  # nothing is known of what cannot be read
+        if _PYTHON.fullmatch(name):
+            return _python_findings(program, argv, environ)
+        if _NODE.fullmatch(name):
+            return _node_findings(argv)
+        if name == "java":
+            return _java_findings(argv)
+        return _binary_findings(program)
+    return []
 
 
 def site_packages(python: Path, environ: Mapping[str, str]) -> list[Path]:
@@ -54,13 +57,15 @@ def site_packages(python: Path, environ: Mapping[str, str]) -> list[Path]:
 
 def _python_findings(python: Path, argv: Sequence[str], environ: Mapping[str, str]) -> list[Finding]:
     script = next((Path(word) for word in argv[1:] if not word.startswith("-")), None)
-    if script is not None and _BOTO_2.search(_text_of(script)):
-        finding = Finding("sdk-without-csm", "the script imports boto, version 2", _NO_CSM, "port it to boto3")
-        return [finding]
+    text = _text_of(script) if script is not None else ""
+    if _BOTO_2.search(text):
+        return [Finding("sdk-without-csm", "the script imports boto, version 2", _NO_CSM, "port it to boto3")]
     folders = [Path(folder) for folder in environ.get("PYTHONPATH", "").split(":") if folder]
     folders += [script.parent] if script is not None else []
     folders += site_packages(python, environ)
-    found = [folder for folder in folders if (folder / "botocore").is_dir()]
+    found = [folder for folder in folders if _is_folder(folder / "botocore")]
+    if not found and text and not _BOTO_3.search(text):
+        return []  # it calls other programs, if anything
     if not found:
         return [
             Finding(
@@ -82,19 +87,20 @@ def _python_findings(python: Path, argv: Sequence[str], environ: Mapping[str, st
 def _node_findings(argv: Sequence[str]) -> list[Finding]:
     script = next((Path(word) for word in argv[1:] if word.endswith((".js", ".mjs", ".cjs", ".ts"))), Path("index.js"))
     folders = [folder / "node_modules" for folder in script.absolute().parents]
-    if any((folder / "aws-sdk").is_dir() for folder in folders):
+    if any(_is_folder(folder / "aws-sdk") for folder in folders):
         return []
-    if any(next((folder / "@aws-sdk").glob("client-*"), None) for folder in folders):
+    if any(_is_folder(folder) and next(folder.glob("@aws-sdk/client-*"), None) for folder in folders):
         return [_without_csm("AWS SDK for JavaScript v3", "@opentelemetry/instrumentation-aws-sdk")]
     return []
 
 
 def _java_findings(argv: Sequence[str]) -> list[Finding]:
     jar = next((word for word in argv[1:] if word.endswith(".jar")), None)
-    try:
-        names = zipfile.ZipFile(jar).namelist() if jar else []
-    except (OSError, ValueError, zipfile.BadZipFile):
-        names = []
+    names: list[str] = []
+    with contextlib.suppress(OSError, ValueError, NotImplementedError, zipfile.BadZipFile):
+        if jar is not None:
+            with zipfile.ZipFile(jar) as archive:
+                names = archive.namelist()
     if any(map(_JAVA_V2.search, names)) and not any(map(_JAVA_V1.search, names)):
         return [_without_csm("AWS SDK for Java v2", "the OpenTelemetry Java agent")]
     return []
@@ -128,11 +134,19 @@ def _mentioned(program: Path, texts: Sequence[bytes]) -> set[bytes]:
     return found
 
 
+def _is_folder(path: Path) -> bool:
+    """Return whether there is a folder that may be looked at; code given in place of a script makes no valid path."""
+    try:
+        return path.is_dir()
+    except OSError:
+        return False
+
+
 def _text_of(script: Path) -> str:
     """Return the beginning of a script, "" if it cannot be read or is not a file."""
-    if not script.is_file():
-        return ""
     try:
+        if not script.is_file():
+            return ""
         with script.open("rb") as file:
             return file.read(_CHUNK_BYTES).decode("utf-8", "replace")
     except OSError:

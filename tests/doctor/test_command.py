@@ -38,6 +38,7 @@ def program(path: Path, text: str = "") -> Path:
         pytest.param(["env", "sudo", "gone"], ["environment-lost", "command-not-found"], id="wrapped"),
         pytest.param(["sudo", "-nE", "orphan"], ["interpreter-missing"], id="behind-sudo"),
         pytest.param(["sudo"], [], id="sudo-alone"),
+        pytest.param(["by-shim"], [], id="shim"),
         pytest.param(["ssh", "host", "tool"], ["environment-lost"], id="ssh"),
         pytest.param(["docker", "run", "image"], ["environment-lost"], id="docker-run"),
         pytest.param(["docker", "ps"], [], id="docker-ps"),
@@ -53,6 +54,8 @@ def test_codes(argv: list[str], codes: list[str], tmp_path: Path) -> None:
     for name in ("tool", "sudo", "env", "ssh", "docker", "su"):
         program(tmp_path / name)
     program(tmp_path / "script", f"#!{tmp_path}/tool -x\n")
+    program(tmp_path / "python3", f"#!{tmp_path}/tool\n")
+    program(tmp_path / "by-shim", "#!/usr/bin/env python3\n")
     program(tmp_path / "orphan", "#!/nowhere/ruby\n")
     program(tmp_path / "by-env", "#!/usr/bin/env -S A=b nowhere\n")
     checked = check_command(argv, {"PATH": str(tmp_path)})

@@ -77,7 +77,12 @@ def test_binary(content: bytes, codes: list[str], tmp_path: Path) -> None:
 
 
 def test_unreadable() -> None:
-    """Nothing is known of what cannot be read."""
+    """Nothing is known of what cannot be read, and code is no path."""
+    code = "x" * 5000 + "/" + "x"
+    assert [one.code for one in sdk_findings(Path("/nowhere/python3"), ["python3", "-c", code], {})] == [
+        "sdk-not-found"
+    ]
+    assert sdk_findings(Path("/nowhere/node"), ["node", f"{code}.js"], {}) == []
     assert sdk_findings(Path("/nowhere/tool"), ["tool"], {}) == []
 
 
@@ -99,6 +104,21 @@ def test_imports(source: str, codes: list[str], tmp_path: Path) -> None:
     assert [
         one.code for one in sdk_findings(tmp_path / "bin/python3", argv, {"PYTHONPATH": f"{tmp_path}/more"})
     ] == codes
+
+
+@pytest.mark.parametrize(
+    ("source", "codes"),
+    [
+        pytest.param("import boto3\n", ["sdk-not-found"], id="boto3"),
+        pytest.param("import aiobotocore.session\n", ["sdk-not-found"], id="aiobotocore"),
+        pytest.param("import subprocess\n", [], id="other-programs"),
+    ],
+)
+def test_imports_without_packages(source: str, codes: list[str], tmp_path: Path) -> None:
+    """Without botocore a script that does not import it is sound: other programs may make its calls."""
+    argv = ["python3", str(make(tmp_path / "script.py", source.encode()))]
+
+    assert [one.code for one in sdk_findings(tmp_path / "bin/python3", argv, {})] == codes
 
 
 def test_user_packages(tmp_path: Path) -> None:
