@@ -12,9 +12,10 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from csm_otel.commands import wiring
 from csm_otel.commands.cli import main
 from csm_otel.correlation.correlator import Correlator
-from csm_otel.engine import agent, batches
+from csm_otel.engine import agent
 from csm_otel.engine.agent import Agent
 from csm_otel.intake.receiver import Receiver
 from csm_otel.spans.mapper import SpanMapper
@@ -80,7 +81,7 @@ def serve(file: Path) -> None:
         (Correlator, "receive", "correlate"),
         (Correlator, "expire", "correlate"),
         (SpanMapper, "map", "map"),
-        (batches, "encode", "encode"),
+        (wiring, "encode", "encode"),
     ):
         setattr(owner, name, steps.timed(step, getattr(owner, name)))
     main(sys.argv[2:])

@@ -9,7 +9,7 @@ import signal
 import sys
 import threading
 import time
-from functools import cache
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
@@ -27,29 +27,28 @@ from csm_otel.spans.command import Command
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping, Sequence
 
     from csm_otel.commands.launch import Launch
     from csm_otel.config.settings import Settings
     from csm_otel.engine.bridge import Bridge
     from csm_otel.process.child import Child
     from csm_otel.report.waterfall import TraceBuffer
+    from csm_otel.spans.data import SpanData
+    from csm_otel.summary.builder import SummaryBuilder
+    from csm_otel.summary.model import Summary
 
 _FALLBACK_WIDTH = 100  # columns, if the output is no terminal
+_LONG_RUN_CALLS = 40  # with more, a run has an overview
 
 
 def watch(child: Child, sock: socket.socket, launch: Launch, flags: Mapping[str, object], speaker: Speaker) -> None:
-    """Trace the command until it ends, deliver its spans, and print waterfall and tally."""
+    """Trace the command until it ends, deliver its spans, and print what it did and the tally."""
     replaced = receiver_in(os.environ)
     receiver = Receiver(sock)
 
-    @cache
-    def screen() -> TraceBuffer:
-        from csm_otel.report.waterfall import TraceBuffer  # ruff: ignore[import-outside-top-level]
-
-        return TraceBuffer()
-
-    configuration, bridge = _build(receiver, launch, flags, speaker, screen)
+    views = _Views()
+    configuration, bridge = _build(receiver, launch, flags, speaker, views)
     begin_collection()
     is_early = child.poll() is not None
     bridge.run(until=lambda: child.poll() is not None, wake=child)
@@ -63,11 +62,56 @@ def watch(child: Child, sock: socket.socket, launch: Launch, flags: Mapping[str,
     )
     if replaced is not None and (calls := bridge.tally.calls + bridge.tally.calls_reported):
         report_calls(replaced, calls)
-    _report(configuration.settings, bridge, screen, speaker, launch=launch, child=child)
+    _report(configuration.settings, bridge, views, speaker, launch=launch, child=child)
+
+
+class _Views:
+    """What is collected of the spans, to be printed or summarised; loaded when it is needed, as most runs are short."""
+
+    def __init__(self) -> None:
+        self._first: list[Sequence[SpanData]] = []
+        """Those that are not in the builder, which short runs do without."""
+
+    @cached_property
+    def buffer(self) -> TraceBuffer:
+        from csm_otel.report.waterfall import TraceBuffer  # ruff: ignore[import-outside-top-level]
+
+        return TraceBuffer()
+
+    @cached_property
+    def _builder(self) -> SummaryBuilder:
+        from csm_otel.summary.builder import SummaryBuilder  # ruff: ignore[import-outside-top-level]
+
+        return SummaryBuilder()
+
+    @property
+    def is_long(self) -> bool:
+        """Whether there are more calls than fit a screen as they are."""
+        return "_builder" in self.__dict__
+
+    def show(self, spans: Sequence[SpanData]) -> None:
+        """Add spans to be printed."""
+        self.buffer.add(spans)
+
+    def summarise(self, spans: Sequence[SpanData]) -> None:
+        """Add the spans of a call, or the command's."""
+        self._first.append(spans)
+        if len(self._first) > _LONG_RUN_CALLS + 1:  # the command's own span is one of them
+            self._add_to_builder()
+
+    def summary(self) -> Summary:
+        """Return the summary of all spans so far."""
+        self._add_to_builder()
+        return self._builder.build()
+
+    def _add_to_builder(self) -> None:
+        for spans in self._first:
+            self._builder.add(spans)
+        self._first.clear()
 
 
 def _build(
-    receiver: Receiver, launch: Launch, flags: Mapping[str, object], speaker: Speaker, screen: Callable[[], TraceBuffer]
+    receiver: Receiver, launch: Launch, flags: Mapping[str, object], speaker: Speaker, views: _Views
 ) -> tuple[Configuration, Bridge]:
     """Build the agent; unusable settings are reported and replaced by their defaults."""
     configuration, faults = read_configuration("exec", flags)
@@ -86,11 +130,12 @@ def _build(
             trace_state=launch.trace_state,
         ),
         speaker=speaker,
-        show=lambda spans: screen().add(spans),
+        show=views.show,
+        summarise=views.summarise,
         faults=faults,
     )
     if bridge.outlets.shows:
-        screen()  # loaded while the command runs
+        _ = views.buffer  # loaded while the command runs
     for line in (*launch.troubles, *map(str, faults)):
         speaker.say(line)
     return configuration, bridge
@@ -132,7 +177,7 @@ def _signal_name(number: int | None) -> str:
 def _report(
     settings: Settings,
     bridge: Bridge,
-    screen: Callable[[], TraceBuffer],
+    views: _Views,
     speaker: Speaker,
     *,
     launch: Launch,
@@ -141,8 +186,12 @@ def _report(
     stream = _open(settings, speaker)
     speaker.release(stream)
     if bridge.outlets.shows:
-        speaker.write(_waterfall(screen(), stream or sys.stderr, is_file=settings.output not in (None, STDOUT)))
+        speaker.write(_run(views, settings, stream or sys.stderr, is_file=settings.output not in (None, STDOUT)))
     speaker.write(render_tally(bridge.tally, seconds=_length_ns(child) / 1e9))
+    if settings.summary_json is not None:
+        from csm_otel.commands.summary_file import write_summary  # ruff: ignore[import-outside-top-level]
+
+        write_summary(settings.summary_json, views.summary(), say=speaker.say)
     if bridge.outlets.queue is not None:
         result = "delivered" if bridge.tally.spans_delivered else "not delivered"
         speaker.say(f"trace {launch.context.trace_id:032x} {result} to {bridge.outlets.back_end}")
@@ -154,16 +203,24 @@ def _report(
             Speaker().say(f"--output: {name}: {speaker.failure}")
 
 
-def _waterfall(screen: TraceBuffer, stream: TextIO | None, *, is_file: bool = False) -> str:
+def _run(views: _Views, settings: Settings, stream: TextIO | None, *, is_file: bool = False) -> str:
     if stream is None:
         return ""
+    from csm_otel.report.screen import render_run  # ruff: ignore[import-outside-top-level]
+
     is_terminal = stream.isatty()
     # Colours are forced upon what a log viewer shows, not upon a file of the user's own.
     is_colored = wants_color(os.environ, is_terminal=is_terminal) and (is_terminal or not is_file)
-    return screen.render(
+    return render_run(
+        views.buffer,
+        views.summary() if views.is_long or not settings.waterfall else None,
         width=shutil.get_terminal_size((_FALLBACK_WIDTH, 24)).columns if is_terminal else _FALLBACK_WIDTH,
         color=is_colored,
         ascii_only="utf" not in (stream.encoding or "").lower(),
+        waterfall=settings.waterfall,
+        everything=settings.all,
+        only_failed=settings.only_failed,
+        sort=settings.sort,
     )
 
 

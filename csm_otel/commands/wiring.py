@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+from functools import partial
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -22,6 +23,7 @@ from opentelemetry.semconv.attributes.telemetry_attributes import (
 from csm_otel import __version__
 from csm_otel.correlation.correlator import Correlator
 from csm_otel.delivery.deliverer import open_deliverer
+from csm_otel.delivery.encoding import encode
 from csm_otel.delivery.sampling import HeadSampler, load_sampler
 from csm_otel.engine.agent import Agent
 from csm_otel.engine.batches import Batcher
@@ -54,9 +56,12 @@ def build_bridge(
     source: Source,
     speaker: Speaker,
     show: Callable[[Sequence[SpanData]], None],
+    summarise: Callable[[Sequence[SpanData]], None] | None = None,
     faults: list[Fault],
 ) -> Bridge:
     """Put the pipeline together.
+
+    ``show`` receives the spans that are to be shown, ``summarise`` those that a summary is to be made of.
 
     The fault of each file, certificate or sampler that cannot be used is added to ``faults``, and the bridge does
     without it: spans that were to go to a back end are shown then.
@@ -80,14 +85,14 @@ def build_bridge(
             metrics = _open_metrics(configuration.metrics, tally, correlator, outlets, resource, say=speaker.warn)
     batcher = Batcher(
         sampler=sampler,
-        limits=configuration.span_limits,
-        official_encoder=settings.encoder == "official",
+        encode=partial(encode, limits=configuration.span_limits, official=settings.encoder == "official"),
         tally=tally,
         batch_spans=configuration.batches.most_spans,
         delay_seconds=configuration.batches.delay_seconds,
         queue=outlets.queue,
         file=outlets.file,
         show=show if outlets.shows else None,
+        summarise=summarise if outlets.shows or settings.summary_json is not None else None,
     )
     finder = _finder(configuration.group, source, speaker)
     processes = _processes(configuration, source, sampler)

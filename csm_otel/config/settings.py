@@ -174,6 +174,36 @@ class Settings(NamedTuple):
             more="The file is replaced. To stdout it is all printed after the command's end.",
         ),
     ] = None
+    waterfall: Annotated[
+        bool,
+        Option(
+            _EXEC,
+            OUTPUT,
+            "print the calls, one after the other",
+            more="It is printed where spans are not sent to a back end, or `OTEL_TRACES_EXPORTER` has `console`. A run "
+            "of more than 40 calls has an overview before it.",
+        ),
+    ] = True
+    all: Annotated[
+        bool,
+        Option(_EXEC, OUTPUT, "print every call, however many there are", more="By default they fit about a screen."),
+    ] = False
+    only_failed: Annotated[bool, Option(_EXEC, OUTPUT, "print only the calls that failed")] = False
+    sort: Annotated[
+        Literal["total", "calls", "failed", "p95", "max", "name"],
+        Option(_EXEC, OUTPUT, "order of the operations in the overview"),
+    ] = "total"
+    summary_json: Annotated[
+        Path | None,
+        Option(
+            _EXEC,
+            OUTPUT,
+            "write a summary of the run as JSON to this file",
+            "FILE",
+            values="a path",
+            more="docs/summary.md describes it. The file is replaced, and created with mode 0600.",
+        ),
+    ] = None
     file: Annotated[
         Path | None,
         Option(

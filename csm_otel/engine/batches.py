@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from csm_otel.delivery.encoding import encode
-
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from csm_otel.delivery.limits import Limits
     from csm_otel.delivery.queue import DeliveryQueue
     from csm_otel.delivery.sampling import HeadSampler
     from csm_otel.files.filewriter import FileWriter
@@ -24,38 +21,42 @@ class Batcher:
         self,
         *,
         sampler: HeadSampler,
-        limits: Limits,
-        official_encoder: bool = False,
+        encode: Callable[[Sequence[SpanData]], bytes],
         tally: Tally,
         batch_spans: int,
         delay_seconds: float,
         queue: DeliveryQueue | None = None,
         file: FileWriter | None = None,
         show: Callable[[Sequence[SpanData]], None] | None = None,
+        summarise: Callable[[Sequence[SpanData]], None] | None = None,
     ) -> None:
         """Send a batch off when it holds ``batch_spans`` or is ``delay_seconds`` old.
 
-        ``limits`` and ``official_encoder`` as in `encode`.
+        ``encode`` returns spans as a request. ``summarise`` receives all spans, sampled or not.
         Without ``queue`` and ``file`` spans count as shown, whether there is a ``show`` or not.
         """
         self._sampler = sampler
-        self._limits = limits
-        self._official_encoder = official_encoder
+        self._encode = encode
         self._tally = tally
         self._batch_spans = batch_spans
         self._delay_seconds = delay_seconds
         self._queue = queue
         self._file = file
         self._show = show
+        self._summarise = summarise
         self._batch: list[SpanData] = []
         self._deadline: float | None = None
 
     def add(self, tree: Sequence[SpanData], *, now: float) -> None:
         """Add the spans of one call (or an orphan, or a command), parents first; ``now`` is monotonic seconds."""
+        if self._summarise is not None:
+            self._summarise(tree)
         self._append(self._sampler.keep(tree), of=len(tree), now=now)
 
     def add_root(self, root: SpanData, *, now: float) -> None:
         """Add a root span that was sampled, or not, before its children."""
+        if self._summarise is not None:
+            self._summarise([root])
         self._append([root] if root.context.sampled else [], of=1, now=now)
 
     def _append(self, kept: Sequence[SpanData], *, of: int, now: float) -> None:
@@ -100,7 +101,7 @@ class Batcher:
         That is a defect of ours, but it takes one datagram to trigger it, which must not cost other spans.
         """
         try:
-            return [(encode(batch, limits=self._limits, official=self._official_encoder), len(batch))]
+            return [(self._encode(batch), len(batch))]
         except Exception:  # ruff: ignore[blind-except] - protobuf raises anything
             if len(batch) > 1:
                 half = len(batch) // 2

@@ -6,6 +6,7 @@ import textwrap
 from itertools import islice
 from typing import TYPE_CHECKING
 
+from csm_otel.report.rows import offset_of
 from csm_otel.report.terminal import Segment, Style, Terminal, columns_of, counted, duration
 from csm_otel.spans.span_status import UNNAMED_ERROR
 from csm_otel.summary.access import Access
@@ -117,9 +118,9 @@ def _failure(group: FailureGroup, start_ns: int, terminal: Terminal) -> Iterator
     mark = "x " if terminal.ascii_only else "✗ "
     error = "failed" if group.error == UNNAMED_ERROR else terminal.printable(group.error)
     status = "" if group.status is None or str(group.status) == error else f"{group.status} "
-    when = f"+{duration(group.first_ns - start_ns)}"
+    when = offset_of(group.first_ns, start_ns)
     if group.count > 1:
-        when = f"{group.count:,} times from {when} to +{duration(group.last_ns - start_ns)}"
+        when = f"{group.count:,} times from {when} to {offset_of(group.last_ns, start_ns)}"
     name = terminal.printable(group.name)
     effect = _EFFECTS[group.effect]
     yield terminal.line(

@@ -174,7 +174,7 @@ def test_encoder(monkeypatch: pytest.MonkeyPatch, encoder: str, *, is_official: 
         asked.append(official)
         return b""
 
-    monkeypatch.setattr("csm_otel.engine.batches.encode", encode)
+    monkeypatch.setattr("csm_otel.commands.wiring.encode", encode)
     configuration, _ = configure("serve", given({"CSM_OTEL_ENCODER": encoder, "OTEL_TRACES_EXPORTER": "otlp"}))
     bridge, _ = built(configuration)
     bridge.batcher.add([CALL], now=0.0)

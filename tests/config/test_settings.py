@@ -76,6 +76,11 @@ KNOBS = [
     Knob("name", "nightly", "nightly", "backup", "backup"),
     Knob("quiet", "true", True, "false", False),
     Knob("output", "out.txt", Path("out.txt"), "/tmp/o", Path("/tmp/o")),
+    Knob("waterfall", "false", False, "true", True),
+    Knob("all", "true", True, "false", False),
+    Knob("only_failed", "true", True, "false", False),
+    Knob("sort", "calls", "calls", "name", "name"),
+    Knob("summary_json", "s.json", Path("s.json"), "/tmp/s.json", Path("/tmp/s.json")),
     Knob("command_args", "true", True, "false", False),
 ]
 with_each_knob = pytest.mark.parametrize("knob", [pytest.param(knob, id=knob.field) for knob in KNOBS])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,6 +14,7 @@ from otlp_backend import DEADLINE_SECONDS, HttpBackend
 
 from csm_otel.delivery.deliverer import open_deliverer
 from csm_otel.delivery.destination import Destination
+from csm_otel.delivery.encoding import encode
 from csm_otel.delivery.queue import DeliveryQueue
 from csm_otel.delivery.sampler_choice import choose_sampler
 from csm_otel.delivery.sampling import HeadSampler, load_sampler
@@ -46,17 +48,19 @@ class Rig:
     ) -> None:
         self.tally = Tally()
         self.shown: list[list[str]] = []
+        self.summarised: list[list[str]] = []
         self.queue = queue(self.tally) if queue else None
         self.writer = FileWriter(file, tally=None if queue else self.tally) if file else None
         self.batcher = Batcher(
             sampler=HeadSampler(load_sampler(choose_sampler(sampler, ratio or ""))),
-            limits=SpanLimits(),
+            encode=partial(encode, limits=SpanLimits()),
             tally=self.tally,
             batch_spans=batch_spans,
             delay_seconds=DELAY_SECONDS,
             queue=self.queue,
             file=self.writer,
             show=self._show if is_shown else None,
+            summarise=lambda spans: self.summarised.append([span.name for span in spans]),
         )
 
     def _show(self, spans: Sequence[SpanData]) -> None:
@@ -312,3 +316,13 @@ def test_a_span_that_cannot_be_encoded_costs_itself(tmp_path: Path, at: int) -> 
     assert rig.tally.spans_delivered == 3
     names = [name for line in names_in(path) for name in line]
     assert names == [f"call {number}" for number in range(4) if number != at]
+
+
+def test_summarised() -> None:
+    """A summary is of all spans, sampled or not."""
+    rig = Rig(sampler="always_off")
+    rig.batcher.add([CALL, ATTEMPT], now=0.0)
+    rig.batcher.add_root(CALL, now=0.0)
+    rig.batcher.flush()
+
+    assert (rig.summarised, rig.tally.spans_unsampled) == ([[CALL.name, ATTEMPT.name], [CALL.name]], 2)

@@ -120,3 +120,9 @@ def test_any_run(calls: list[tuple[str, str, str, int]], width: int, ascii_only:
     assert all(columns_of(line) <= width for line in text.split("\n"))
     assert all(letter.isprintable() or letter == "\n" for letter in text)
     assert not ascii_only or text.isascii()
+
+
+def test_before_the_start() -> None:
+    """A call that seems to begin before its command, as clocks differ, has a negative offset."""
+    text = render_overview(summary(traced("S3.GetObject", -5, 5, error="E"), command()), width=80, color=False)
+    assert "  -5 ms, tolerated" in text
