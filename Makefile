@@ -33,7 +33,7 @@ test-portable: $(INSTALLED)
 	$(STEP) "tests as on macOS" env PYTHONPATH=tests/as_on_macos unshare --mount \
 		sh -c 'mount -t tmpfs none /proc && mkdir /proc/.kept && mount -t proc none /proc/.kept && exec $(PYTEST)'
 
-# What it costs, beside a plain bridge: some twenty minutes; BENCH="--runs 3 sustained cpu" for some sections of it.
+# What it costs, beside a plain bridge: half an hour; BENCH="--runs 3 sustained cpu" for some sections of it.
 bench: $(INSTALLED)
 	@$(WITH_BYTECODE) PYTHONPATH=.:tests:examples $(BIN)/python -m benchmarks.bench $(BENCH)
 

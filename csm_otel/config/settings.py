@@ -400,7 +400,8 @@ class Settings(NamedTuple):
             ("health",),
             DAEMON,
             "what to check: that the daemon runs, or that it also receives and can deliver",
-            more="`live` is for what restarts the daemon, `ready` for what waits for it.",
+            more="`live` is for what restarts the daemon, `ready` for what waits for it. A back end that is away "
+            "does not make it unready: its spans are queued.",
         ),
     ] = "live"
     health: Annotated[
