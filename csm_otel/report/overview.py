@@ -23,12 +23,13 @@ _MAX_OPERATIONS = 15
 _MAX_PATTERNS = 6
 _MIN_NAME_COLUMNS = 12
 _GAP = "  "
-_EFFECTS = {
+EFFECTS = {
     Effect.FATAL: "the last call before the command failed",
     Effect.TOLERATED: "tolerated",
     Effect.QUESTION: "a question answered with no",
     Effect.UNKNOWN: "",
 }
+"""What a failed call meant, in words."""
 _STYLES = {
     Effect.FATAL: Style.LOUD,
     Effect.TOLERATED: Style.YELLOW,
@@ -62,6 +63,11 @@ def render_overview(summary: Summary, *, width: int, color: bool, ascii_only: bo
         _patterns(summary, terminal),
     )
     return "\n".join("".join(f"{line}\n" for line in lines) for block in blocks if (lines := list(block)))
+
+
+def most_serious_first(failures: Iterable[FailureGroup]) -> list[FailureGroup]:
+    """Return failures in order of their effect, the fatal one first, and then of time."""
+    return sorted(failures, key=lambda group: (list(Effect).index(group.effect), group.first_ns))
 
 
 def _head(summary: Summary, terminal: Terminal) -> Iterator[str]:
@@ -100,7 +106,7 @@ def _head(summary: Summary, terminal: Terminal) -> Iterator[str]:
 
 
 def _failures(summary: Summary, terminal: Terminal) -> Iterator[str]:
-    groups = sorted(summary.failures, key=lambda group: (list(Effect).index(group.effect), group.first_ns))
+    groups = most_serious_first(summary.failures)
     advised: set[str] = set()
     for group in groups[:_MAX_FAILURES]:
         yield from _failure(group, summary.run.start_ns, terminal)
@@ -122,7 +128,7 @@ def _failure(group: FailureGroup, start_ns: int, terminal: Terminal) -> Iterator
     if group.count > 1:
         when = f"{group.count:,} times from {when} to {offset_of(group.last_ns, start_ns)}"
     name = terminal.printable(group.name)
-    effect = _EFFECTS[group.effect]
+    effect = EFFECTS[group.effect]
     yield terminal.line(
         Segment(f"{mark}{name}  {status}{error}", style), Segment(f"  {when}"), Segment(effect and f", {effect}")
     )

@@ -1,0 +1,154 @@
+"""A summary and its calls to a page of HTML in one file, which makes no requests: `render_page`.
+
+All that it says is in its markup, as CI servers show pages with neither scripts nor styles. Texts come from senders:
+each is made printable and escaped where it is inserted.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from functools import cache
+from typing import TYPE_CHECKING, NamedTuple
+
+from jinja2 import Environment, PackageLoader, StrictUndefined, pass_context
+from markupsafe import Markup
+from opentelemetry.semconv.attributes.error_attributes import ERROR_TYPE
+
+from csm_otel.report.overview import EFFECTS, most_serious_first
+from csm_otel.report.rows import offset_of
+from csm_otel.report.terminal import Terminal, duration
+from csm_otel.summary.trace import http_status
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from jinja2.runtime import Context
+
+    from csm_otel.summary.model import Summary, Uncertainty
+    from csm_otel.summary.trace import Call
+
+_MAX_ROWS = 5_000  # about 1 MB, which browsers lay out at once
+_NS_PER_US = 1_000
+_NS_PER_MS = 1_000_000
+_TERMINAL = Terminal(1, color=False)
+
+
+class _Row(NamedTuple):
+    """A row of the table of calls."""
+
+    start: str
+    start_us: int
+    name: str
+    length: str
+    length_us: int
+    attempts: int
+    result: str
+    is_error: bool
+    message: str
+
+
+def render_page(summary: Summary, calls: Sequence[Call]) -> str:
+    """Return the page; ``calls`` are listed in order of start, as far as they were kept.
+
+    With more than 5,000 calls, those that failed precede the others in the choice of what is listed.
+    """
+    environment = _environment()
+    style = _source("page.css")
+    start_ns = summary.run.start_ns
+    listed = _listed(calls)
+    return environment.get_template("page.html").render(
+        style=Markup(style),  # ruff: ignore[unsafe-markup-use] our own file
+        policy=_policy(style),
+        run=summary.run,
+        totals=summary.totals,
+        times=summary.times,
+        failures=most_serious_first(summary.failures),
+        effects=EFFECTS,
+        operations=summary.operations,
+        patterns=summary.patterns,
+        actions=summary.actions,
+        uncertain=list(_uncertain(summary.uncertainty)),
+        rows=[_row(call, start_ns) for call in listed],
+        left_out=max(summary.totals.calls + summary.uncertainty.orphans - len(listed), 0),
+    )
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("csm_otel", "report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=_printable,
+    )
+    environment.filters["ms"] = lambda milliseconds: duration(milliseconds * _NS_PER_MS)
+    environment.filters["number"] = "{:,}".format
+    environment.filters["listed"] = _joined
+    environment.filters["offset"] = _offset
+    return environment
+
+
+def _source(name: str) -> str:
+    """Return the text of a file beside this module."""
+    environment = _environment()
+    assert environment.loader is not None
+    return environment.loader.get_source(environment, name)[0]
+
+
+@pass_context
+def _offset(context: Context, at_ns: int) -> str:
+    return offset_of(at_ns, context["run"].start_ns)
+
+
+def _policy(style: str) -> str:
+    """Return the page's Content Security Policy: its own style, and nothing else."""
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    return f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
+
+
+def _printable(value: object) -> object:
+    """Return what is inserted; texts of senders lose control characters and changes of direction."""
+    return _TERMINAL.printable(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+
+
+def _joined(texts: Sequence[str]) -> Markup:
+    """Return texts of senders as a list; each is cut alone, not the whole."""
+    return Markup(", ").join(map(_TERMINAL.printable, texts))
+
+
+def _listed(calls: Sequence[Call]) -> list[Call]:
+    """Return the calls that have rows, in order of start."""
+    chosen = sorted(calls, key=lambda call: not call.span.is_error)[:_MAX_ROWS]
+    return sorted(chosen, key=lambda call: (call.span.start_ns, call.span.end_ns))
+
+
+def _row(call: Call, start_ns: int) -> _Row:
+    span = call.span
+    parts = [str(part) for part in (http_status(span), span.attribute(ERROR_TYPE)) if part]
+    return _Row(
+        start=offset_of(span.start_ns, start_ns),
+        start_us=(span.start_ns - start_ns) // _NS_PER_US,
+        name=span.name,
+        length=duration(span.end_ns - span.start_ns),
+        length_us=(span.end_ns - span.start_ns) // _NS_PER_US,
+        attempts=call.attempt_count,
+        result="no request sent" if call.is_not_sent and not parts else " ".join(dict.fromkeys(parts)),
+        is_error=span.is_error,
+        message=span.status_message,
+    )
+
+
+def _uncertain(uncertainty: Uncertainty) -> Iterator[tuple[str, int]]:
+    """Yield what was lost or is not certain, where it is not zero."""
+    for text, number in (
+        ("Attempts that were not seen", uncertainty.attempts_missing),
+        ("Calls whose attempts may be those of others like them", uncertainty.ambiguous),
+        ("Attempts whose call was not seen", uncertainty.orphans),
+        ("Calls of operations beyond the bound of the table", uncertainty.operations_left_out),
+        ("Failed calls beyond the bound of the table", uncertainty.failures_left_out),
+    ):
+        if number:
+            yield text, number
