@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from csm_otel.report.waterfall import TraceBuffer
     from csm_otel.spans.data import SpanData
     from csm_otel.summary.builder import SummaryBuilder
+    from csm_otel.summary.calls import Calls
     from csm_otel.summary.model import Summary
 
 _FALLBACK_WIDTH = 100  # columns, if the output is no terminal
@@ -71,12 +72,20 @@ class _Views:
     def __init__(self) -> None:
         self._first: list[Sequence[SpanData]] = []
         """Those that are not in the builder, which short runs do without."""
+        self.keeps_calls = False
+        """Whether calls are kept for a list of them."""
 
     @cached_property
     def buffer(self) -> TraceBuffer:
         from csm_otel.report.waterfall import TraceBuffer  # ruff: ignore[import-outside-top-level]
 
         return TraceBuffer()
+
+    @cached_property
+    def calls(self) -> Calls:
+        from csm_otel.summary.calls import Calls  # ruff: ignore[import-outside-top-level]
+
+        return Calls()
 
     @cached_property
     def _builder(self) -> SummaryBuilder:
@@ -96,6 +105,8 @@ class _Views:
     def summarise(self, spans: Sequence[SpanData]) -> None:
         """Add the spans of a call, or the command's."""
         self._first.append(spans)
+        if self.keeps_calls:
+            self.calls.add(spans)
         if len(self._first) > _LONG_RUN_CALLS + 1:  # the command's own span is one of them
             self._add_to_builder()
 
@@ -116,6 +127,7 @@ def _build(
     """Build the agent; unusable settings are reported and replaced by their defaults."""
     configuration, faults = read_configuration("exec", flags)
     remove_variables()
+    views.keeps_calls = configuration.settings.report is not None
     # not earlier: the SDK fails to load if a limit is no number
     from csm_otel.commands.wiring import build_bridge  # ruff: ignore[import-outside-top-level]
     from csm_otel.engine.source import Source  # ruff: ignore[import-outside-top-level]
@@ -188,10 +200,7 @@ def _report(
     if bridge.outlets.shows:
         speaker.write(_run(views, settings, stream or sys.stderr, is_file=settings.output not in (None, STDOUT)))
     speaker.write(render_tally(bridge.tally, seconds=_length_ns(child) / 1e9))
-    if settings.summary_json is not None:
-        from csm_otel.commands.summary_file import write_summary  # ruff: ignore[import-outside-top-level]
-
-        write_summary(settings.summary_json, views.summary(), say=speaker.say)
+    _write_files(settings, views, speaker)
     if bridge.outlets.queue is not None:
         result = "delivered" if bridge.tally.spans_delivered else "not delivered"
         speaker.say(f"trace {launch.context.trace_id:032x} {result} to {bridge.outlets.back_end}")
@@ -201,6 +210,18 @@ def _report(
         if speaker.failure:
             name = "stdout" if settings.output == STDOUT else settings.output
             Speaker().say(f"--output: {name}: {speaker.failure}")
+
+
+def _write_files(settings: Settings, views: _Views, speaker: Speaker) -> None:
+    if settings.summary_json is None and settings.report is None:
+        return
+    from csm_otel.commands.summary_file import write_page, write_summary  # ruff: ignore[import-outside-top-level]
+
+    summary = views.summary()
+    if settings.summary_json is not None:
+        write_summary(settings.summary_json, summary, say=speaker.say)
+    if settings.report is not None:
+        write_page(settings.report, summary, views.calls, say=speaker.say)
 
 
 def _run(views: _Views, settings: Settings, stream: TextIO | None, *, is_file: bool = False) -> str:

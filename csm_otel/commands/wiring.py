@@ -92,7 +92,7 @@ def build_bridge(
         queue=outlets.queue,
         file=outlets.file,
         show=show if outlets.shows else None,
-        summarise=summarise if outlets.shows or settings.summary_json is not None else None,
+        summarise=summarise if outlets.shows or settings.summary_json or settings.report else None,
     )
     finder = _finder(configuration.group, source, speaker)
     processes = _processes(configuration, source, sampler)

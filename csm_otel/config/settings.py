@@ -204,6 +204,18 @@ class Settings(NamedTuple):
             more="docs/summary.md describes it. The file is replaced, and created with mode 0600.",
         ),
     ] = None
+    report: Annotated[
+        Path | None,
+        Option(
+            _EXEC,
+            OUTPUT,
+            "write a report of the run as a page of HTML to this file",
+            "FILE",
+            values="a path",
+            more="It makes no requests. It lists up to 5,000 calls, those that failed before the others. The file is "
+            "replaced, and created with mode 0600.",
+        ),
+    ] = None
     file: Annotated[
         Path | None,
         Option(

@@ -80,6 +80,7 @@ def _environment() -> Environment:
         loader=PackageLoader("csm_otel", "report"),
         autoescape=True,
         undefined=StrictUndefined,
+        keep_trailing_newline=True,
         trim_blocks=True,
         lstrip_blocks=True,
         finalize=_printable,

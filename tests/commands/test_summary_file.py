@@ -1,4 +1,4 @@
-"""The file of a summary: what is in it, who may read it, and what is said when it cannot be written."""
+"""The files of a run: what is in it, who may read it, and what is said when it cannot be written."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import json
 import stat
 from typing import TYPE_CHECKING
 
-from traced import command, traced
+from traced import called, command, traced
 
-from csm_otel.commands.summary_file import write_summary
+from csm_otel.commands.summary_file import write_page, write_summary
 from csm_otel.summary.builder import SummaryBuilder
 
 if TYPE_CHECKING:
@@ -41,3 +41,23 @@ def test_not_written(tmp_path: Path) -> None:
     path = tmp_path / "missing" / "summary.json"
     write_summary(path, summary(), say=said.append)
     assert said == [f"--summary-json: {path}: no such file or directory"]
+
+
+def test_page(tmp_path: Path) -> None:
+    """It has the summary and the calls, for its owner only, and replaces what was there."""
+    said: list[str] = []
+    path = tmp_path / "report.html"
+    path.write_text("old " * 100_000)
+    path.chmod(0o600)
+    write_page(path, summary(), [called("S3.GetObject", 0, 5)], say=said.append)
+    found = path.read_text("utf-8")
+    assert (found.startswith("<!DOCTYPE html>"), found.endswith("</html>\n"), "+0 ms" in found) == (True, True, True)
+    assert (stat.S_IMODE(path.stat().st_mode), said) == (0o600, [])
+
+
+def test_page_not_written(tmp_path: Path) -> None:
+    """A folder that does not exist is one line."""
+    said: list[str] = []
+    path = tmp_path / "missing" / "report.html"
+    write_page(path, summary(), [], say=said.append)
+    assert said == [f"--report: {path}: no such file or directory"]

@@ -170,6 +170,15 @@ def test_long_run(calls: int, *, is_long: bool) -> None:
     assert (views.summary().totals.calls, views.summary().run.name) == (calls, "legacy.py")
 
 
+@pytest.mark.parametrize("keeps", [False, True])
+def test_calls_are_kept(*, keeps: bool) -> None:
+    """Calls are kept for the page alone."""
+    views = _Views()
+    views.keeps_calls = keeps
+    views.summarise([traced("S3.GetObject", 0, 1)])
+    assert len(list(views.calls)) == keeps
+
+
 def test_options_of_a_run(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is printed is as the settings say."""
     given: dict[str, object] = {}

@@ -81,6 +81,7 @@ KNOBS = [
     Knob("only_failed", "true", True, "false", False),
     Knob("sort", "calls", "calls", "name", "name"),
     Knob("summary_json", "s.json", Path("s.json"), "/tmp/s.json", Path("/tmp/s.json")),
+    Knob("report", "r.html", Path("r.html"), "/tmp/r.html", Path("/tmp/r.html")),
     Knob("command_args", "true", True, "false", False),
 ]
 with_each_knob = pytest.mark.parametrize("knob", [pytest.param(knob, id=knob.field) for knob in KNOBS])
