@@ -11,6 +11,7 @@ import hashlib
 from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 
+import msgspec
 from jinja2 import Environment, PackageLoader, StrictUndefined, pass_context
 from markupsafe import Markup
 from opentelemetry.semconv.attributes.error_attributes import ERROR_TYPE
@@ -25,10 +26,12 @@ if TYPE_CHECKING:
 
     from jinja2.runtime import Context
 
+    from csm_otel.spans.data import SpanData
     from csm_otel.summary.model import Summary, Uncertainty
     from csm_otel.summary.trace import Call
 
 _MAX_ROWS = 5_000  # about 1 MB, which browsers lay out at once
+_MAX_ATTEMPTS = 20  # drawn of one call; the SDKs' own limits are 3 to 11
 _NS_PER_US = 1_000
 _NS_PER_MS = 1_000_000
 _TERMINAL = Terminal(1, color=False)
@@ -54,12 +57,13 @@ def render_page(summary: Summary, calls: Sequence[Call]) -> str:
     With more than 5,000 calls, those that failed precede the others in the choice of what is listed.
     """
     environment = _environment()
-    style = _source("page.css")
+    style, script = _source("page.css"), _source("page.js")
     start_ns = summary.run.start_ns
     listed = _listed(calls)
     return environment.get_template("page.html").render(
         style=Markup(style),  # ruff: ignore[unsafe-markup-use] our own file
-        policy=_policy(style),
+        script=Markup(script),  # ruff: ignore[unsafe-markup-use] our own file
+        policy=_policy(style=style, script=script),
         run=summary.run,
         totals=summary.totals,
         times=summary.times,
@@ -69,6 +73,7 @@ def render_page(summary: Summary, calls: Sequence[Call]) -> str:
         patterns=summary.patterns,
         actions=summary.actions,
         uncertain=list(_uncertain(summary.uncertainty)),
+        data=_data(calls, start_ns),
         rows=[_row(call, start_ns) for call in listed],
         left_out=max(summary.totals.calls + summary.uncertainty.orphans - len(listed), 0),
     )
@@ -104,10 +109,36 @@ def _offset(context: Context, at_ns: int) -> str:
     return offset_of(at_ns, context["run"].start_ns)
 
 
-def _policy(style: str) -> str:
-    """Return the page's Content Security Policy: its own style, and nothing else."""
-    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
-    return f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
+def _policy(**allowed: str) -> str:
+    """Return the page's Content Security Policy: its own style and script, and nothing else."""
+    sources = (
+        f"{kind}-src 'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+        for kind, text in allowed.items()
+    )
+    return "; ".join(("default-src 'none'", *sources, "base-uri 'none'", "form-action 'none'"))
+
+
+def _data(calls: Sequence[Call], start_ns: int) -> Markup:
+    """Return the calls as JSON for the script, which describes them; texts are in lists, as most occur often."""
+    names: dict[str, int] = {}
+    results: dict[str, int] = {}
+
+    def times(span: SpanData) -> tuple[int, int]:
+        return (span.start_ns - start_ns) // _NS_PER_US, (span.end_ns - span.start_ns) // _NS_PER_US
+
+    rows = [
+        (
+            *times(call.span),
+            names.setdefault(_TERMINAL.printable(call.span.name), len(names)),
+            results.setdefault(_TERMINAL.printable(_result(call)), len(results)),
+            int(call.span.is_error),
+            [(*times(attempt), int(attempt.is_error)) for attempt in call.attempts[:_MAX_ATTEMPTS]],
+        )
+        for call in sorted(calls, key=lambda call: (call.span.start_ns, call.span.end_ns))
+    ]
+    text = msgspec.json.encode({"names": list(names), "results": list(results), "calls": rows}).decode()
+    # "<" is all that could end the element, and in JSON it is within strings only
+    return Markup(text.replace("<", "\\u003c"))  # ruff: ignore[unsafe-markup-use] a script's text is not unescaped
 
 
 def _printable(value: object) -> object:
@@ -128,7 +159,6 @@ def _listed(calls: Sequence[Call]) -> list[Call]:
 
 def _row(call: Call, start_ns: int) -> _Row:
     span = call.span
-    parts = [str(part) for part in (http_status(span), span.attribute(ERROR_TYPE)) if part]
     return _Row(
         start=offset_of(span.start_ns, start_ns),
         start_us=(span.start_ns - start_ns) // _NS_PER_US,
@@ -136,10 +166,15 @@ def _row(call: Call, start_ns: int) -> _Row:
         length=duration(span.end_ns - span.start_ns),
         length_us=(span.end_ns - span.start_ns) // _NS_PER_US,
         attempts=call.attempt_count,
-        result="no request sent" if call.is_not_sent and not parts else " ".join(dict.fromkeys(parts)),
+        result=_result(call),
         is_error=span.is_error,
         message=span.status_message,
     )
+
+
+def _result(call: Call) -> str:
+    parts = [str(part) for part in (http_status(call.span), call.span.attribute(ERROR_TYPE)) if part]
+    return "no request sent" if call.is_not_sent and not parts else " ".join(dict.fromkeys(parts))
 
 
 def _uncertain(uncertainty: Uncertainty) -> Iterator[tuple[str, int]]:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from base64 import b64encode
+from hashlib import sha256
 from html.parser import HTMLParser
 from typing import TYPE_CHECKING
 
@@ -33,6 +36,8 @@ class Page(HTMLParser):
         self.tags: list[tuple[str, dict[str, str | None]]] = []
         self.tables: dict[str, list[list[str]]] = {}
         self.facts: list[str] = []
+        self.raw: dict[str, list[str]] = {"style": [], "script": []}
+        """Texts of the elements without markup."""
         self._caption = ""
         self._text = ""
         self.feed(text)
@@ -43,7 +48,7 @@ class Page(HTMLParser):
         self.tags.append((tag, dict(attrs)))
         if tag == "tr":
             self.tables[self._caption].append([])
-        if tag in {"caption", "td", "th", "dt", "dd"}:
+        if tag in {"caption", "td", "th", "dt", "dd", "style", "script"}:
             self._text = ""
 
     def handle_endtag(self, tag: str) -> None:
@@ -53,6 +58,8 @@ class Page(HTMLParser):
             self.tables[self._caption] = []
         elif tag in {"td", "th"}:
             self.tables[self._caption][-1].append(self._text)
+        elif tag in self.raw:
+            self.raw[tag].append(self._text)
         elif tag in {"dt", "dd"}:
             self.facts.append(self._text)
 
@@ -114,6 +121,11 @@ def test_no_request() -> None:
     policy = next(str(given["content"]) for tag, given in page.tags if "http-equiv" in given and tag == "meta")
     assert policy.startswith("default-src 'none'; ")
     assert "unsafe" not in policy
+    for kind in ("style", "script"):
+        text = page.raw[kind][-1]
+        assert f"{kind}-src 'sha256-{b64encode(sha256(text.encode()).digest()).decode()}';" in policy
+    own = "".join(page.raw["style"] + page.raw["script"])
+    assert not [word for word in ("http", "url(", "@import", "fetch(", "innerHTML", "eval(") if word in own]
     assert not [name for _, given in page.tags for name in given if name in MAY_REFER or name.startswith("on")]
     assert not [given for _, given in page.tags if "style" in given]
 
@@ -155,6 +167,8 @@ def test_hostile_texts(text: str, shown: str | None) -> None:
     assert page.tables["Calls"][1][1] == f"S3.{shown}"
     assert page.tables["Calls"][1][-2:] == [shown, shown]
     assert page.facts.count(shown) >= 3
+    data = json.loads(page.raw["script"][0])
+    assert (data["names"], data["results"]) == ([f"S3.{shown}"], [shown])
     assert not [name for _, given in page.tags for name in given if name in MAY_REFER or name.startswith("on")]
 
 
@@ -162,6 +176,15 @@ def test_long_lists_are_whole() -> None:
     """A list of texts is not cut as one text."""
     spans = [traced("S3.GetObject", at, at + 1, attributes={"cloud.region": f"{at:0100}"}) for at in range(20)]
     assert f"{19:0100}" in "".join(Page(page_of(*spans)).facts)
+
+
+def test_data() -> None:
+    """The script has each call with its attempts, in microseconds from the start of the run."""
+    data = json.loads(Page(page_of(*run())).raw["script"][0])
+    assert data["names"] == ["DynamoDB.PutItem", "SQS.GetQueueUrl", "S3.HeadObject", "S3.GetObject"]
+    assert data["calls"][0] == [100_000, 300_000, 0, 0, 0, [[100_000, 100_000, 1]]]
+    assert data["calls"][-1] == [500_000, 100_000, 3, 3, 1, []]
+    assert data["results"] == ["200", "", "404", "403 AccessDenied"]
 
 
 def test_many() -> None:
