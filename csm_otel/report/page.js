@@ -50,7 +50,6 @@ function waterfall(section, data) {
     fields.minimum.value = state.get("minimum") ?? "";
     fields.failed.checked = state.get("failed") === "1";
     show(number("from", first), number("to", last));
-    filter();
   }
 
   function save() {
@@ -74,7 +73,7 @@ function waterfall(section, data) {
     const [names, results] = [has(data.names), has(data.results)];
     const least = (parseFloat(fields.minimum.value) || 0) * 1e3;
     shown = calls.filter(
-      (call) => call[1] >= least && (call[4] || !fields.failed.checked) && (names[call[2]] || results[call[3]]),
+      (call) => call[0] <= to && call[0] + call[1] >= from && call[1] >= least && (call[4] || !fields.failed.checked) && (names[call[2]] || results[call[3]]),
     );
     spacer.style.height = `${Math.max(shown.length * ROW - box.clientHeight, 0)}px`;
     output.textContent = `${shown.length.toLocaleString("en")} of ${calls.length.toLocaleString("en")} calls`;
@@ -85,7 +84,7 @@ function waterfall(section, data) {
     const length = Math.min(Math.max(end - start, 1), last - first);
     from = Math.min(Math.max(start, first), last - length);
     to = from + length;
-    draw();
+    filter();
   }
 
   function zoom(factor, at = (from + to) / 2) {

@@ -99,7 +99,9 @@ def test_a_run() -> None:
     assert failed[1][:6] == [
         "S3.GetObject", "403 AccessDenied", "1", "+500 ms", "+500 ms", "the last call before the command failed",
     ]  # fmt: skip
-    assert failed[1][6].startswith("not authorizedThe credentials were accepted")
+    assert failed[1][6:] == [
+        "not authorized", "The credentials were accepted, but their policies do not allow this action.",
+    ]  # fmt: skip
     assert [row[0] for row in failed[1:]] == ["S3.GetObject", "S3.HeadObject"]
     assert page.tables["Operations"][1][:6] == ["DynamoDB.PutItem", "write", "1", "0", "1", "1"]
     assert ["S3.GetObject", "s3:GetObject", "1 denied"] in page.tables["IAM actions"]
