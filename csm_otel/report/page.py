@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 _MAX_ROWS = 5_000  # about 1 MB, which browsers lay out at once
 _MAX_ATTEMPTS = 20  # drawn of one call; the SDKs' own limits are 3 to 11
+_MAX_ERROR_COLUMNS = 60
 _NS_PER_US = 1_000
 _NS_PER_MS = 1_000_000
 _TERMINAL = Terminal(1, color=False)
@@ -94,6 +95,7 @@ def _environment() -> Environment:
     environment.filters["number"] = "{:,}".format
     environment.filters["listed"] = _joined
     environment.filters["offset"] = _offset
+    environment.filters["result"] = lambda group: _status_and_error(group.status, group.error)
     return environment
 
 
@@ -173,8 +175,15 @@ def _row(call: Call, start_ns: int) -> _Row:
 
 
 def _result(call: Call) -> str:
-    parts = [str(part) for part in (http_status(call.span), call.span.attribute(ERROR_TYPE)) if part]
-    return "no request sent" if call.is_not_sent and not parts else " ".join(dict.fromkeys(parts))
+    if call.is_not_sent:
+        return "no request sent"
+    return _status_and_error(http_status(call.span), str(call.span.attribute(ERROR_TYPE) or ""))
+
+
+def _status_and_error(status: int | None, error: str) -> str:
+    """Return both, once where they are the same; an error's code is one word, which must not widen its column."""
+    parts = [str(part) for part in (status, _TERMINAL.cut(_TERMINAL.printable(error), _MAX_ERROR_COLUMNS)) if part]
+    return " ".join(dict.fromkeys(parts))
 
 
 def _uncertain(uncertainty: Uncertainty) -> Iterator[tuple[str, int]]:

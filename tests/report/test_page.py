@@ -208,3 +208,15 @@ def test_an_orphan() -> None:
 def test_size() -> None:
     """Without data it is small enough for any artifact."""
     assert len(page_of(*run())) < WITHOUT_DATA
+
+
+def test_error_is_short_and_once() -> None:
+    """A status that is the error too is shown once, and a code of any length is cut."""
+    tables = Page(
+        page_of(
+            traced("S3.HeadObject", 0, 1, status=403, error="403"),
+            traced("S3.GetObject", 2, 3, status=500, error="E" * 1000),
+        )
+    ).tables
+    assert {row[1] for row in tables["What failed"][1:]} == {"403", f"500 {'E' * 59}…"}
+    assert {row[4] for row in tables["Calls"][1:]} == {"403", f"500 {'E' * 59}…"}
