@@ -4,7 +4,6 @@ CsmOtelError
 ├── MalformedDatagramError     a payload is not a CSM event
 ├── SettingsError              flags or variables are invalid
 ├── RecordingError             a file is not a recording, or a line of one is damaged
-├── ReportInputError           a file, or a line of one, has no spans to report on
 ├── SpoolError                 the spool's directory cannot be used
 ├── ControlError               the control socket cannot be bound, or no daemon answers there
 ├── ListenError                an address cannot be bound
@@ -63,10 +62,6 @@ class SettingsError(CsmOtelError):
 
 class RecordingError(CsmOtelError):
     """Raised when a recording, or a line of one, cannot be read; the text is one line without any part of it."""
-
-
-class ReportInputError(CsmOtelError):
-    """Raised when a file to report on, or a line of it, cannot be read; the text is one line without any part of it."""
 
 
 class SpoolError(CsmOtelError):
