@@ -1,10 +1,18 @@
-"""The addresses of this machine's loopback interface."""
+"""The addresses of this machine's loopback interface, and a server there that answers once."""
 
 from __future__ import annotations
 
 import socket
+import threading
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+_DEADLINE_SECONDS = 60.0  # a safety net
 
 
 def _has_ipv6() -> bool:
@@ -44,3 +52,24 @@ def send_from_anywhere(payload: bytes, address: tuple[str, int], *, host: str = 
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         sock.bind((host, 0))
         sock.sendto(payload, address)
+
+
+@contextmanager
+def answering_once(response: bytes) -> Generator[int]:
+    """Answer one TCP connection to 127.0.0.1 with ``response``, once it has sent something, and yield the port."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.settimeout(_DEADLINE_SECONDS)
+
+        def serve() -> None:
+            connection, _ = listener.accept()
+            with connection:
+                connection.settimeout(_DEADLINE_SECONDS)
+                connection.recv(1000)
+                connection.sendall(response)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        try:
+            yield listener.getsockname()[1]
+        finally:
+            thread.join(_DEADLINE_SECONDS)

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import json
 import socket
-import threading
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
-from loopback import with_ipv6
+from loopback import answering_once, with_ipv6
 from manual_clock import ManualClock
-from otlp_backend import DEADLINE_SECONDS
 from service.answering import answering
 from service.health_runs import running_health
 
@@ -41,22 +39,8 @@ def answer(status: object, **others: Any) -> bytes:
 @contextmanager
 def http_server(response: bytes) -> Generator[Address]:
     """Answer one connection, and yield where."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        listener.settimeout(DEADLINE_SECONDS)
-
-        def serve() -> None:
-            connection, _ = listener.accept()
-            with connection:
-                connection.settimeout(DEADLINE_SECONDS)
-                connection.recv(1000)
-                connection.sendall(response)
-
-        thread = threading.Thread(target=serve)
-        thread.start()
-        try:
-            yield Address("127.0.0.1", listener.getsockname()[1])
-        finally:
-            thread.join(DEADLINE_SECONDS)
+    with answering_once(response) as port:
+        yield Address("127.0.0.1", port)
 
 
 @pytest.mark.parametrize("check", ["live", "ready"])

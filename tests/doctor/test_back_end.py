@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import socket
-import threading
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import pytest
+from loopback import answering_once
 from otlp_backend import DEADLINE_SECONDS, OK, Answer, Certificate, GrpcBackend, HttpBackend
 
 from csm_otel.delivery.destination import Destination
@@ -40,22 +40,8 @@ def http(url: str) -> Destination:
 @contextmanager
 def one_answer(response: bytes) -> Generator[str]:
     """Answer one connection, and yield the URL."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        listener.settimeout(DEADLINE_SECONDS)
-
-        def serve() -> None:
-            connection, _ = listener.accept()
-            with connection:
-                connection.settimeout(DEADLINE_SECONDS)
-                connection.recv(1000)
-                connection.sendall(response)
-
-        thread = threading.Thread(target=serve)
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-        finally:
-            thread.join(DEADLINE_SECONDS)
+    with answering_once(response) as port:
+        yield f"http://127.0.0.1:{port}"
 
 
 @pytest.mark.parametrize(
