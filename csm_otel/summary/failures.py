@@ -34,7 +34,7 @@ class _Group:
 
 
 class Failures:
-    """Groups failed calls, and what is left of attempts that failed without their call."""
+    """Groups failed calls, and attempts that failed without their call."""
 
     def __init__(self, *, max_groups: int = _MAX_GROUPS) -> None:
         """Keep at most so many groups; the calls of others are counted."""
