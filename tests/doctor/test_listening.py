@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import socket
-import sys
 from pathlib import Path
 
 import pytest
+from platforms import on_linux
 from service.answering import answering
 
 from csm_otel.doctor.listening import Listener, check_buffer, check_listener, find_listener
 from csm_otel.errors import ListenError
 
 OFF = Path("none")
-on_linux = pytest.mark.skipif(sys.platform != "linux", reason="/proc")
 
 
 @pytest.mark.parametrize(
