@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import signal
 import sys
 import threading
 import time
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
+from csm_otel.commands.views import Views
 from csm_otel.config.configuration import Configuration, read_configuration
 from csm_otel.config.environment import remove_variables
 from csm_otel.errors import reason_of
@@ -22,25 +21,16 @@ from csm_otel.intake.receiver import Receiver
 from csm_otel.process.garbage import begin_collection
 from csm_otel.process.speaker import Speaker
 from csm_otel.report.tally import render_tally
-from csm_otel.report.terminal import wants_color
 from csm_otel.spans.command import Command
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from csm_otel.commands.launch import Launch
     from csm_otel.config.settings import Settings
     from csm_otel.engine.bridge import Bridge
     from csm_otel.process.child import Child
-    from csm_otel.report.waterfall import TraceBuffer
-    from csm_otel.spans.data import SpanData
-    from csm_otel.summary.builder import SummaryBuilder
-    from csm_otel.summary.calls import Calls
-    from csm_otel.summary.model import Summary
-
-_FALLBACK_WIDTH = 100  # columns, if the output is no terminal
-_LONG_RUN_CALLS = 40  # with more, a run has an overview
 
 
 def watch(child: Child, sock: socket.socket, launch: Launch, flags: Mapping[str, object], speaker: Speaker) -> None:
@@ -48,8 +38,7 @@ def watch(child: Child, sock: socket.socket, launch: Launch, flags: Mapping[str,
     replaced = receiver_in(os.environ)
     receiver = Receiver(sock)
 
-    views = _Views()
-    configuration, bridge = _build(receiver, launch, flags, speaker, views)
+    configuration, bridge, views = _build(receiver, launch, flags, speaker)
     begin_collection()
     is_early = child.poll() is not None
     bridge.run(until=lambda: child.poll() is not None, wake=child)
@@ -66,68 +55,13 @@ def watch(child: Child, sock: socket.socket, launch: Launch, flags: Mapping[str,
     _report(configuration.settings, bridge, views, speaker, launch=launch, child=child)
 
 
-class _Views:
-    """What is collected of the spans, to be printed or summarised; loaded when it is needed, as most runs are short."""
-
-    def __init__(self) -> None:
-        self._first: list[Sequence[SpanData]] = []
-        """Those that are not in the builder, which short runs do without."""
-        self.keeps_calls = False
-        """Whether calls are kept for a list of them."""
-
-    @cached_property
-    def buffer(self) -> TraceBuffer:
-        from csm_otel.report.waterfall import TraceBuffer  # ruff: ignore[import-outside-top-level]
-
-        return TraceBuffer()
-
-    @cached_property
-    def calls(self) -> Calls:
-        from csm_otel.summary.calls import Calls  # ruff: ignore[import-outside-top-level]
-
-        return Calls()
-
-    @cached_property
-    def _builder(self) -> SummaryBuilder:
-        from csm_otel.summary.builder import SummaryBuilder  # ruff: ignore[import-outside-top-level]
-
-        return SummaryBuilder()
-
-    @property
-    def is_long(self) -> bool:
-        """Whether there are more calls than fit a screen as they are."""
-        return "_builder" in self.__dict__
-
-    def show(self, spans: Sequence[SpanData]) -> None:
-        """Add spans to be printed."""
-        self.buffer.add(spans)
-
-    def summarise(self, spans: Sequence[SpanData]) -> None:
-        """Add the spans of a call, or the command's."""
-        self._first.append(spans)
-        if self.keeps_calls:
-            self.calls.add(spans)
-        if len(self._first) > _LONG_RUN_CALLS + 1:  # the command's own span is one of them
-            self._add_to_builder()
-
-    def summary(self) -> Summary:
-        """Return the summary of all spans so far."""
-        self._add_to_builder()
-        return self._builder.build()
-
-    def _add_to_builder(self) -> None:
-        for spans in self._first:
-            self._builder.add(spans)
-        self._first.clear()
-
-
 def _build(
-    receiver: Receiver, launch: Launch, flags: Mapping[str, object], speaker: Speaker, views: _Views
-) -> tuple[Configuration, Bridge]:
+    receiver: Receiver, launch: Launch, flags: Mapping[str, object], speaker: Speaker
+) -> tuple[Configuration, Bridge, Views]:
     """Build the agent; unusable settings are reported and replaced by their defaults."""
     configuration, faults = read_configuration("exec", flags)
     remove_variables()
-    views.keeps_calls = configuration.settings.report is not None
+    views = Views(configuration.settings)
     # not earlier: the SDK fails to load if a limit is no number
     from csm_otel.commands.wiring import build_bridge  # ruff: ignore[import-outside-top-level]
     from csm_otel.engine.source import Source  # ruff: ignore[import-outside-top-level]
@@ -150,7 +84,7 @@ def _build(
         _ = views.buffer  # loaded while the command runs
     for line in (*launch.troubles, *map(str, faults)):
         speaker.say(line)
-    return configuration, bridge
+    return configuration, bridge, views
 
 
 def _cancel_when_interrupted(child: Child, bridge: Bridge) -> None:
@@ -189,7 +123,7 @@ def _signal_name(number: int | None) -> str:
 def _report(
     settings: Settings,
     bridge: Bridge,
-    views: _Views,
+    views: Views,
     speaker: Speaker,
     *,
     launch: Launch,
@@ -197,10 +131,11 @@ def _report(
 ) -> None:
     stream = _open(settings, speaker)
     speaker.release(stream)
-    if bridge.outlets.shows:
-        speaker.write(_run(views, settings, stream or sys.stderr, is_file=settings.output not in (None, STDOUT)))
+    shown_on = stream or sys.stderr
+    if bridge.outlets.shows and shown_on is not None:
+        speaker.write(views.render(shown_on, is_file=settings.output not in (None, STDOUT)))
     speaker.write(render_tally(bridge.tally, seconds=_length_ns(child) / 1e9))
-    _write_files(settings, views, speaker)
+    views.write_files(say=speaker.say)
     if bridge.outlets.queue is not None:
         result = "delivered" if bridge.tally.spans_delivered else "not delivered"
         speaker.say(f"trace {launch.context.trace_id:032x} {result} to {bridge.outlets.back_end}")
@@ -210,39 +145,6 @@ def _report(
         if speaker.failure:
             name = "stdout" if settings.output == STDOUT else settings.output
             Speaker().say(f"--output: {name}: {speaker.failure}")
-
-
-def _write_files(settings: Settings, views: _Views, speaker: Speaker) -> None:
-    if settings.summary_json is None and settings.report is None:
-        return
-    from csm_otel.commands.summary_file import write_page, write_summary  # ruff: ignore[import-outside-top-level]
-
-    summary = views.summary()
-    if settings.summary_json is not None:
-        write_summary(settings.summary_json, summary, say=speaker.say)
-    if settings.report is not None:
-        write_page(settings.report, summary, views.calls, say=speaker.say)
-
-
-def _run(views: _Views, settings: Settings, stream: TextIO | None, *, is_file: bool = False) -> str:
-    if stream is None:
-        return ""
-    from csm_otel.report.screen import render_run  # ruff: ignore[import-outside-top-level]
-
-    is_terminal = stream.isatty()
-    # Colours are forced upon what a log viewer shows, not upon a file of the user's own.
-    is_colored = wants_color(os.environ, is_terminal=is_terminal) and (is_terminal or not is_file)
-    return render_run(
-        views.buffer,
-        views.summary() if views.is_long or not settings.waterfall else None,
-        width=shutil.get_terminal_size((_FALLBACK_WIDTH, 24)).columns if is_terminal else _FALLBACK_WIDTH,
-        color=is_colored,
-        ascii_only="utf" not in (stream.encoding or "").lower(),
-        waterfall=settings.waterfall,
-        everything=settings.all,
-        only_failed=settings.only_failed,
-        sort=settings.sort,
-    )
 
 
 def _length_ns(child: Child) -> int:

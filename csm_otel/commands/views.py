@@ -1,0 +1,104 @@
+"""What is collected of a run's spans, to be printed or summarised: `Views`."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from csm_otel.report.terminal import wants_color
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from typing import TextIO
+
+    from csm_otel.config.settings import Settings
+    from csm_otel.report.waterfall import TraceBuffer
+    from csm_otel.spans.data import SpanData
+    from csm_otel.summary.builder import SummaryBuilder
+    from csm_otel.summary.calls import Calls
+    from csm_otel.summary.model import Summary
+
+_FALLBACK_WIDTH = 100  # columns, if the output is no terminal
+_LONG_RUN_CALLS = 40  # with more, a run has an overview
+
+
+class Views:
+    """Collects spans. What is made of them is loaded when it is needed, as most runs are short."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._first: list[Sequence[SpanData]] = []
+        """Those that are not in the builder, which short runs do without."""
+
+    @cached_property
+    def buffer(self) -> TraceBuffer:
+        """The spans to be printed."""
+        from csm_otel.report.waterfall import TraceBuffer  # ruff: ignore[import-outside-top-level]
+
+        return TraceBuffer()
+
+    @cached_property
+    def _calls(self) -> Calls:
+        from csm_otel.summary.calls import Calls  # ruff: ignore[import-outside-top-level]
+
+        return Calls()
+
+    @cached_property
+    def _builder(self) -> SummaryBuilder:
+        from csm_otel.summary.builder import SummaryBuilder  # ruff: ignore[import-outside-top-level]
+
+        return SummaryBuilder()
+
+    def show(self, spans: Sequence[SpanData]) -> None:
+        """Add spans to be printed."""
+        self.buffer.add(spans)
+
+    def summarise(self, spans: Sequence[SpanData]) -> None:
+        """Add the spans of a call, or the command's."""
+        self._first.append(spans)
+        if self._settings.report is not None:
+            self._calls.add(spans)
+        if len(self._first) > _LONG_RUN_CALLS + 1:  # the command's own span is one of them
+            self._add_to_builder()
+
+    def render(self, stream: TextIO, *, is_file: bool = False) -> str:
+        """Return what is printed of the run; ``is_file``: to a file of the user's own."""
+        from csm_otel.report.screen import render_run  # ruff: ignore[import-outside-top-level]
+
+        settings = self._settings
+        is_terminal = stream.isatty()
+        # Colours are forced upon what a log viewer shows, not upon a file of the user's own.
+        is_colored = wants_color(os.environ, is_terminal=is_terminal) and (is_terminal or not is_file)
+        is_long = "_builder" in self.__dict__
+        return render_run(
+            self.buffer,
+            self._summary() if is_long or not settings.waterfall else None,
+            width=shutil.get_terminal_size((_FALLBACK_WIDTH, 24)).columns if is_terminal else _FALLBACK_WIDTH,
+            color=is_colored,
+            ascii_only="utf" not in (stream.encoding or "").lower(),
+            waterfall=settings.waterfall,
+            everything=settings.all,
+            only_failed=settings.only_failed,
+            sort=settings.sort,
+        )
+
+    def write_files(self, *, say: Callable[[str], None]) -> None:
+        """Write the files that are asked for; ``say`` is called with a line for each that cannot be written."""
+        settings = self._settings
+        if settings.summary_json is None and settings.report is None:
+            return
+        from csm_otel.commands.report_files import write_reports  # ruff: ignore[import-outside-top-level]
+
+        write_reports(settings, self._summary(), list(self._calls), say=say)
+
+    def _summary(self) -> Summary:
+        """Return the summary of all spans so far."""
+        self._add_to_builder()
+        return self._builder.build()
+
+    def _add_to_builder(self) -> None:
+        for spans in self._first:
+            self._builder.add(spans)
+        self._first.clear()
