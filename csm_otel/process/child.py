@@ -178,7 +178,9 @@ class Child:
         else:
             if number in _STOPPING or number == signal.SIGCONT:
                 self._is_to_stop = number != signal.SIGCONT
-            if is_to_forward:
+            # As in the kernel, a later stop signal cancels CONT: forwarded after it, CONT would undo a stop by a key.
+            is_cancelled = number == signal.SIGCONT and not signal.sigpending().isdisjoint(_STOPPING)
+            if is_to_forward and not is_cancelled:
                 # Not reaped yet, so the pid is still its own. A command that changed its user may refuse.
                 with contextlib.suppress(OSError):
                     os.kill(self.pid, number)

@@ -261,6 +261,38 @@ def test_key_that_stops(way: dict[str, str]) -> None:
         assert finish(process) == {"SIGTSTP": 2}
 
 
+def test_continuation_that_a_stop_cancels() -> None:
+    """Ctrl-Z just after `fg` stops both: CONT is not forwarded to a command that has stopped since."""
+    program = """if True:
+        import os, signal, sys, threading
+        from csm_otel.process import child
+        accept = child._accept
+        has_started = threading.Event()
+
+        def accept_slowly(blocked):
+            number, is_to_forward = accept(blocked)
+            if number == signal.SIGUSR1:
+                has_started.wait()
+                for pid in (os.getpid(), running.pid):
+                    os.kill(pid, signal.SIGTSTP)
+                os.waitid(os.P_PID, running.pid, os.WSTOPPED | os.WNOWAIT)
+                return signal.SIGCONT, True
+            return number, is_to_forward and number != signal.SIGTSTP
+
+        child._accept = accept_slowly
+        command = ["sh", "-c", "trap 'echo continued' CONT; echo ready; read line || read line"]
+        running = child.Child.start(command, os.environ)
+        has_started.set()
+        sys.exit(running.wait())
+    """
+    with started(python(program), session=False) as process:
+        assert next_line(process.stdout) == "ready"
+        process.send_signal(signal.SIGUSR1)
+        wait_for_stop(process)
+        process.send_signal(signal.SIGCONT)
+        assert process.communicate(b"\n", timeout=DEADLINE_SECONDS)[0] == b"continued\n"
+
+
 def test_stop_that_the_command_ignores() -> None:
     """A command that does not stop is not left alone by a wrapper that does."""
     shell = ["sh", "-c", "trap 'echo usr1' USR1; trap '' TSTP; echo ready; read line || read line"]
