@@ -3,7 +3,9 @@
 CsmOtelError
 ├── MalformedDatagramError     a payload is not a CSM event
 ├── SettingsError              flags or variables are invalid
-├── RecordingError             a file is not a recording, or a line of one is damaged
+├── InputError                 a file that is to be read cannot be
+│   ├── RecordingError         ... as it is not a recording, or a line of one is damaged
+│   └── ReportInputError       ... as it, or a line of it, has no spans to report on
 ├── SpoolError                 the spool's directory cannot be used
 ├── ControlError               the control socket cannot be bound, or no daemon answers there
 ├── ListenError                an address cannot be bound
@@ -60,8 +62,16 @@ class SettingsError(CsmOtelError):
         super().__init__("; ".join(map(str, self.faults)))
 
 
-class RecordingError(CsmOtelError):
-    """Raised when a recording, or a line of one, cannot be read; the text is one line without any part of it."""
+class InputError(CsmOtelError):
+    """Raised when a file cannot be read; the text is one line without any part of it."""
+
+
+class RecordingError(InputError):
+    """Raised when a recording, or a line of one, cannot be read."""
+
+
+class ReportInputError(InputError):
+    """Raised when there is nothing to report on in a file, or in a line of it."""
 
 
 class SpoolError(CsmOtelError):

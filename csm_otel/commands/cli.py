@@ -10,7 +10,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from csm_otel.config.flags import CommandLine, read_command_line
-from csm_otel.errors import ControlError, ListenError, RecordingError, SettingsError
+from csm_otel.errors import ControlError, InputError, ListenError, SettingsError
 from csm_otel.process.garbage import begin_collection
 from csm_otel.process.speaker import Speaker, silence_libraries
 
@@ -56,7 +56,7 @@ def _run(line: CommandLine) -> int:
         if line.subcommand == "doctor":
             return _doctor(line)
         return _flush(line, speaker) if line.subcommand == "flush" else _export(line, speaker)
-    except (ControlError, ListenError, RecordingError) as error:
+    except (ControlError, InputError, ListenError) as error:
         speaker.say(str(error))
         return EXIT_FAILURE
 

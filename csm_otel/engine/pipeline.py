@@ -1,6 +1,6 @@
 """From decoded datagrams to batches of spans: `Pipeline`, the stages in their order. Time is an argument.
 
-`csm_otel.engine.agent` feeds it from sockets, by the clock of this machine; `csm_otel.commands.replay` from a
+`csm_otel.engine.agent` feeds it from sockets, by the clock of this machine; `csm_otel.commands.player` from a
 recording, by the recording's.
 """
 

@@ -206,7 +206,7 @@ def test_damage_is_left_out_and_counted(tmp_path: Path) -> None:
         pytest.param(b"", "it is empty", id="empty"),
         pytest.param(b'{"Type":"ApiCall"}\n' * 3, "not a line of a csm-otel recording", id="datagrams"),
         pytest.param(bytes(range(256)) * 20_000, "not a line of a csm-otel recording", id="binary"),
-        pytest.param(b"\0" * 3_000_000, "longer than any line of a recording", id="one-long-line"),
+        pytest.param(b"\0" * 3_000_000, "longer than 1 MiB", id="one-long-line"),
         pytest.param(
             b'{"line":"recording","format":9,"seed":1,"host_name":""}\n',
             "recorded in format 9; this csm-otel reads format 1",
