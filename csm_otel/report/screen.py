@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from csm_otel.report.overview import render_overview
-
 if TYPE_CHECKING:
     from csm_otel.report.waterfall import TraceBuffer
     from csm_otel.summary.model import Summary
@@ -26,6 +24,9 @@ def render_run(
     """Return the run as text; see `render_overview` and `TraceBuffer.render`."""
     parts = []
     if summary is not None:
+        # short runs have none, and do without what it needs
+        from csm_otel.report.overview import render_overview  # ruff: ignore[import-outside-top-level]
+
         parts.append(render_overview(summary, width=width, color=color, ascii_only=ascii_only, sort=sort))
     if waterfall:
         parts.append(
