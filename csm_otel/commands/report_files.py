@@ -8,20 +8,34 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from csm_otel.errors import reason_of
+from csm_otel.report.terminal import Terminal, counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from csm_otel.config.settings import Settings
+    from csm_otel.summary.calls import Calls
     from csm_otel.summary.model import Summary
-    from csm_otel.summary.trace import Call
+
+_MAX_NAMES = 5
+_MAX_NAME_COLUMNS = 60
 
 
-def write_reports(settings: Settings, summary: Summary, calls: Sequence[Call], *, say: Callable[[str], None]) -> None:
+def are_wanted(settings: Settings) -> bool:
+    """Return whether the settings name any file."""
+    return needs_calls(settings) or settings.summary_json is not None or settings.policy is not None
+
+
+def needs_calls(settings: Settings) -> bool:
+    """Return whether a file lists calls."""
+    return settings.report is not None or settings.chrome_trace is not None
+
+
+def write_reports(settings: Settings, summary: Summary, calls: Calls, *, say: Callable[[str], None]) -> None:
     """Replace each file that the settings name; ``say`` is called with a line for each that cannot be written.
 
-    ``calls`` are those that were kept; they are needed for the page alone.
+    ``calls`` are those that were kept, none if no file needs them.
     """
     if settings.summary_json is not None:
         text = msgspec.json.format(msgspec.json.encode(summary), indent=2) + b"\n"
@@ -29,7 +43,28 @@ def write_reports(settings: Settings, summary: Summary, calls: Sequence[Call], *
     if settings.report is not None:
         from csm_otel.report.page import render_page  # ruff: ignore[import-outside-top-level]
 
-        _replace(settings.report, render_page(summary, calls).encode(), "--report", say)
+        _replace(settings.report, render_page(summary, list(calls)).encode(), "--report", say)
+    if settings.chrome_trace is not None:
+        from csm_otel.report.chrome_trace import render_chrome_trace  # ruff: ignore[import-outside-top-level]
+
+        _replace(settings.chrome_trace, render_chrome_trace(calls, calls.roots), "--chrome-trace", say)
+    if settings.policy is not None:
+        _write_policy(settings.policy, summary, say)
+
+
+def _write_policy(path: Path, summary: Summary, say: Callable[[str], None]) -> None:
+    from csm_otel.report.policy import render_policy, unknown_in_policy  # ruff: ignore[import-outside-top-level]
+
+    _replace(path, render_policy(summary), "--policy", say)
+    if unknown := unknown_in_policy(summary):
+        say(f"--policy: the actions of {counted(len(unknown), 'operation')} are not known: {_named(unknown)}")
+
+
+def _named(names: Sequence[str]) -> str:
+    """Return the first names as a list for the terminal."""
+    terminal = Terminal(_MAX_NAME_COLUMNS, color=False)
+    shown = ", ".join(terminal.cut(terminal.printable(name), _MAX_NAME_COLUMNS) for name in names[:_MAX_NAMES])
+    return shown + (", ..." if len(names) > _MAX_NAMES else "")
 
 
 def _replace(path: Path, content: bytes, flag: str, say: Callable[[str], None]) -> None:

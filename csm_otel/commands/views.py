@@ -7,6 +7,7 @@ import shutil
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from csm_otel.commands.report_files import are_wanted, needs_calls, write_reports
 from csm_otel.report.terminal import wants_color
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ class Views:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
+        self._keeps_calls = needs_calls(settings)
         self._first: list[Sequence[SpanData]] = []
         """Those that are not in the builder, which short runs do without."""
 
@@ -58,7 +60,7 @@ class Views:
     def summarise(self, spans: Sequence[SpanData]) -> None:
         """Add the spans of a call, or the command's."""
         self._first.append(spans)
-        if self._settings.report is not None:
+        if self._keeps_calls:
             self._calls.add(spans)
         if len(self._first) > _LONG_RUN_CALLS + 1:  # the command's own span is one of them
             self._add_to_builder()
@@ -86,12 +88,8 @@ class Views:
 
     def write_files(self, *, say: Callable[[str], None]) -> None:
         """Write the files that are asked for; ``say`` is called with a line for each that cannot be written."""
-        settings = self._settings
-        if settings.summary_json is None and settings.report is None:
-            return
-        from csm_otel.commands.report_files import write_reports  # ruff: ignore[import-outside-top-level]
-
-        write_reports(settings, self._summary(), list(self._calls), say=say)
+        if are_wanted(self._settings):
+            write_reports(self._settings, self._summary(), self._calls, say=say)
 
     def _summary(self) -> Summary:
         """Return the summary of all spans so far."""

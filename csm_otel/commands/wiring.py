@@ -21,6 +21,7 @@ from opentelemetry.semconv.attributes.telemetry_attributes import (
 )
 
 from csm_otel import __version__
+from csm_otel.commands.report_files import are_wanted
 from csm_otel.correlation.correlator import Correlator
 from csm_otel.delivery.deliverer import open_deliverer
 from csm_otel.delivery.encoding import encode
@@ -92,7 +93,7 @@ def build_bridge(
         queue=outlets.queue,
         file=outlets.file,
         show=show if outlets.shows else None,
-        summarise=summarise if outlets.shows or settings.summary_json or settings.report else None,
+        summarise=summarise if outlets.shows or are_wanted(settings) else None,
     )
     finder = _finder(configuration.group, source, speaker)
     processes = _processes(configuration, source, sampler)

@@ -216,6 +216,29 @@ class Settings(NamedTuple):
             "replaced, and created with mode 0600.",
         ),
     ] = None
+    chrome_trace: Annotated[
+        Path | None,
+        Option(
+            _EXEC,
+            OUTPUT,
+            "write the calls to this file in Chrome's trace format",
+            "FILE",
+            values="a path",
+            more="Perfetto, speedscope and chrome://tracing open it. The file is replaced, and created with mode 0600.",
+        ),
+    ] = None
+    policy: Annotated[
+        Path | None,
+        Option(
+            _EXEC,
+            OUTPUT,
+            "write an IAM policy with the actions that the calls need to this file",
+            "FILE",
+            values="a path",
+            more="It allows them on all resources, as CSM has none: docs/summary.md. The file is replaced, and created "
+            "with mode 0600.",
+        ),
+    ] = None
     file: Annotated[
         Path | None,
         Option(

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 _MAX_CALLS = 20_000  # some 20 MB
 _MAX_LATER = 1_000
+_MAX_ROOTS = 1_000
 
 
 class Calls:
@@ -24,11 +25,14 @@ class Calls:
         self._max_calls = max_calls
         self._first: list[Call] = []
         self._later: deque[Call] = deque(maxlen=max_later)
+        self.roots: list[SpanData] = []
+        """The first 1,000 spans of commands and processes."""
 
     def add(self, spans: Sequence[SpanData]) -> None:
-        """Add a call followed by its attempts, or an attempt without its call; a command's span is ignored."""
+        """Add a call followed by its attempts, an attempt without its call, or the span of a command or process."""
         span, *attempts = spans
         if not is_call_or_orphan(span):
+            self.roots += [span][: _MAX_ROOTS - len(self.roots)]
             return
         call = Call(span=span, attempts=tuple(sorted(attempts, key=lambda attempt: attempt.start_ns)))
         if len(self._first) < self._max_calls:

@@ -4,24 +4,28 @@ from __future__ import annotations
 
 import json
 import stat
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pytest
 from traced import called, command, traced
 
-from csm_otel.commands.report_files import write_reports
+from csm_otel.commands.report_files import are_wanted, needs_calls, write_reports
 from csm_otel.config.settings import Settings
 from csm_otel.summary.builder import SummaryBuilder
+from csm_otel.summary.calls import Calls
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from csm_otel.summary.model import Summary
+    from csm_otel.summary.trace import Call
 
 
-def summary() -> Summary:
-    """Return the summary of one call."""
+def summary(*operations: str) -> Summary:
+    """Return the summary of one call, or of one of each operation."""
     builder = SummaryBuilder()
-    builder.add([traced("S3.GetObject", 0, 5), command()])
+    for operation in operations or ("S3.GetObject",):
+        builder.add([traced(operation, 0, 5)])
+    builder.add([command()])
     return builder.build()
 
 
@@ -30,10 +34,18 @@ def test_summary(tmp_path: Path) -> None:
     said: list[str] = []
     path = tmp_path / "summary.json"
     for _ in range(2):
-        write_reports(Settings(summary_json=path), summary(), [], say=said.append)
+        write_reports(Settings(summary_json=path), summary(), calls_of(), say=said.append)
     found = json.loads(path.read_text("utf-8"))
     assert (found["schema"], found["totals"]["calls"], found["run"]["name"]) == (1, 1, "legacy.py")
     assert (stat.S_IMODE(path.stat().st_mode), said) == (0o600, [])
+
+
+def calls_of(*calls: Call) -> Calls:
+    """Return a collection of calls."""
+    collected = Calls()
+    for call in calls:
+        collected.add([call.span, *call.attempts])
+    return collected
 
 
 def test_page(tmp_path: Path) -> None:
@@ -42,7 +54,7 @@ def test_page(tmp_path: Path) -> None:
     path = tmp_path / "report.html"
     path.write_text("old " * 100_000)
     path.chmod(0o600)
-    write_reports(Settings(report=path), summary(), [called("S3.GetObject", 0, 5)], say=said.append)
+    write_reports(Settings(report=path), summary(), calls_of(called("S3.GetObject", 0, 5)), say=said.append)
     found = path.read_text("utf-8")
     assert (found.startswith("<!DOCTYPE html>"), found.endswith("</html>\n"), "+0 ms" in found) == (True, True, True)
     assert (stat.S_IMODE(path.stat().st_mode), said) == (0o600, [])
@@ -52,7 +64,44 @@ def test_not_written(tmp_path: Path) -> None:
     """A file in a folder that does not exist is one line; the others are written."""
     said: list[str] = []
     missing, page = tmp_path / "missing" / "file", tmp_path / "report.html"
-    write_reports(Settings(summary_json=missing, report=page), summary(), [], say=said.append)
-    write_reports(Settings(report=missing), summary(), [], say=said.append)
+    write_reports(Settings(summary_json=missing, report=page), summary(), calls_of(), say=said.append)
+    write_reports(Settings(report=missing), summary(), calls_of(), say=said.append)
     assert said == [f"{flag}: {missing}: no such file or directory" for flag in ("--summary-json", "--report")]
     assert page.exists()
+
+
+def test_chrome_trace(tmp_path: Path) -> None:
+    """It has the calls, and the command."""
+    said: list[str] = []
+    path = tmp_path / "trace.json"
+    calls = calls_of(called("S3.GetObject", 0, 5))
+    calls.add([command()])
+    write_reports(Settings(chrome_trace=path), summary(), calls, say=said.append)
+    slices = [one["name"] for one in json.loads(path.read_bytes())["traceEvents"] if one["ph"] == "X"]
+    assert (slices, said) == (["legacy.py", "S3.GetObject", "S3.GetObject attempt"], [])
+
+
+def test_policy(tmp_path: Path) -> None:
+    """It has the actions that are known; the operations of the others are named, as far as there is room."""
+    said: list[str] = []
+    path = tmp_path / "policy.json"
+    unknown = [f"X.\x1b{number}" for number in range(7)]
+    write_reports(Settings(policy=path), summary("S3.GetObject", *unknown), calls_of(), say=said.append)
+    [statement] = json.loads(path.read_bytes())["Statement"]
+    assert statement["Action"] == ["s3:GetObject"]
+    assert said == ["--policy: the actions of 7 operations are not known: X.0, X.1, X.2, X.3, X.4, ..."]
+
+
+@pytest.mark.parametrize(
+    ("settings", "wanted", "calls"),
+    [
+        pytest.param(Settings(), False, False, id="none"),
+        pytest.param(Settings(summary_json=Path("f")), True, False, id="summary"),
+        pytest.param(Settings(policy=Path("f")), True, False, id="policy"),
+        pytest.param(Settings(report=Path("f")), True, True, id="page"),
+        pytest.param(Settings(chrome_trace=Path("f")), True, True, id="chrome-trace"),
+    ],
+)
+def test_what_is_needed(settings: Settings, *, wanted: bool, calls: bool) -> None:
+    """A run is summarised, and its calls are kept, for files that need that."""
+    assert (are_wanted(settings), needs_calls(settings)) == (wanted, calls)

@@ -1,0 +1,159 @@
+"""Calls to a file in Chrome's trace format: `render_chrome_trace`. Perfetto, speedscope and chrome://tracing open it.
+
+Each application is a process. It has a lane for the command, and as many as calls were in progress at once; a call is
+in the first lane that is free, its attempts and the pauses between them are nested in it. All are complete events, with
+times in whole microseconds, each rounded down: so nothing that ended before something else overlaps it.
+
+Source of the format: "Trace Event Format" (Google), the JSON object form.
+"""
+
+from __future__ import annotations
+
+import heapq
+from itertools import chain, zip_longest
+from typing import TYPE_CHECKING, NamedTuple
+
+import msgspec
+from opentelemetry.semconv.attributes.http_attributes import HTTP_RESPONSE_STATUS_CODE
+
+from csm_otel.summary.trace import http_status
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from csm_otel.spans.data import SpanData
+    from csm_otel.summary.trace import Call
+
+_NS_PER_US = 1_000
+_COMMAND_LANE = 0
+_FAILED = "terrible"  # a name in Chrome's palette: red
+
+
+class _Event(msgspec.Struct, omit_defaults=True, kw_only=True):
+    """A slice of a lane, or metadata; keys are those of the format."""
+
+    ph: str
+    name: str
+    pid: int
+    tid: int = 0
+    ts: int | None = None
+    """Microseconds since the start of the first slice."""
+    dur: int | None = None
+    """Microseconds."""
+    cat: str = ""
+    cname: str = ""
+    args: dict[str, object] = {}
+
+
+class _Interval(NamedTuple):
+    """Epoch microseconds."""
+
+    start: int
+    end: int
+
+    def within(self, outer: _Interval) -> _Interval:
+        """Return the part that lies within another; at one of its ends where there is none."""
+        start = min(max(self.start, outer.start), outer.end)
+        return _Interval(start, min(max(self.end, start), outer.end))
+
+
+def render_chrome_trace(calls: Iterable[Call], roots: Sequence[SpanData]) -> bytes:
+    """Return the file; ``roots`` are the spans of commands or processes."""
+    ordered = sorted(calls, key=lambda call: call.span.start_ns)
+    spans = [*roots, *(call.span for call in ordered)]
+    base = min((span.start_ns for span in spans), default=0) // _NS_PER_US
+    lanes = {name: _Lanes(pid) for pid, name in enumerate(dict.fromkeys(map(_application, spans)), 1)}
+    events = chain(
+        (_metadata("process_name", lane.pid, _COMMAND_LANE, name) for name, lane in lanes.items()),
+        (_slice(root, "command", _interval(root, base), lanes[_application(root)].pid) for root in roots),
+        (event for call in ordered for event in _call_events(call, lanes[_application(call.span)], base)),
+        (event for lane in lanes.values() for event in lane.names()),
+    )
+    # one after the other, as a run may have hundreds of thousands
+    lines = b",\n".join(map(msgspec.json.encode, events))
+    return b'{"displayTimeUnit":"ms","traceEvents":[\n' + lines + b"\n]}\n"
+
+
+class _Lanes:
+    """The lanes of an application."""
+
+    def __init__(self, pid: int) -> None:
+        self.pid = pid
+        self._busy: list[tuple[int, int]] = []
+        """A heap of the ends of calls and their lanes."""
+        self._free: list[int] = []
+        """A heap."""
+        self._count = 0
+
+    def take(self, interval: _Interval) -> int:
+        """Return the first lane that is free, of calls in order of their start."""
+        while self._busy and self._busy[0][0] <= interval.start:
+            heapq.heappush(self._free, heapq.heappop(self._busy)[1])
+        if self._free:
+            lane = heapq.heappop(self._free)
+        else:
+            self._count += 1
+            lane = self._count
+        # one without a length has a moment of its own, else the next would be in it
+        heapq.heappush(self._busy, (max(interval.end, interval.start + 1), lane))
+        return lane
+
+    def names(self) -> Iterator[_Event]:
+        """Yield the names of the lanes."""
+        yield _metadata("thread_name", self.pid, _COMMAND_LANE, "command")
+        for lane in range(1, self._count + 1):
+            yield _metadata("thread_name", self.pid, lane, f"calls {lane}")
+
+
+def _call_events(call: Call, lanes: _Lanes, base: int) -> Iterator[_Event]:
+    """Yield the call, and what is nested in it: attempts do not overlap there, as those that are not certain may."""
+    interval = _interval(call.span, base)
+    lane = lanes.take(interval)
+    yield _slice(call.span, "call", interval, lanes.pid, lane)
+    left = interval
+    for attempt, pause in zip_longest(call.attempts, call.back_offs):
+        shown = _interval(attempt, base).within(left)
+        yield _slice(attempt, "attempt", shown, lanes.pid, lane)
+        left = _Interval(shown.end, interval.end)
+        if pause:
+            waited = _Interval(*(at_ns // _NS_PER_US - base for at_ns in pause)).within(left)
+            yield _event("back-off", "back-off", waited, lanes.pid, lane)
+            left = _Interval(waited.end, interval.end)
+
+
+def _slice(span: SpanData, category: str, interval: _Interval, pid: int, lane: int = _COMMAND_LANE) -> _Event:
+    event = _event(span.name, category, interval, pid, lane)
+    event.args = {
+        **_facts(span),
+        "trace_id": f"{span.context.trace_id:032x}",
+        "span_id": f"{span.context.span_id:016x}",
+    }
+    if span.is_error:
+        event.cat += ",failed"
+        event.cname = _FAILED
+    return event
+
+
+def _facts(span: SpanData) -> Mapping[str, object]:
+    """Return what is shown of a span when it is selected; of one that went well, only what is its own."""
+    if not span.is_error:
+        status = http_status(span)
+        return span.own if status is None else {HTTP_RESPONSE_STATUS_CODE: status, **span.own}
+    return {**span.attributes, **({"message": span.status_message} if span.status_message else {})}
+
+
+def _event(name: str, category: str, interval: _Interval, pid: int, lane: int) -> _Event:
+    start, end = interval
+    return _Event(ph="X", name=name, pid=pid, tid=lane, ts=start, dur=end - start, cat=category)
+
+
+def _metadata(what: str, pid: int, lane: int, name: str) -> _Event:
+    return _Event(ph="M", name=what, pid=pid, tid=lane, args={"name": name})
+
+
+def _interval(span: SpanData, base: int) -> _Interval:
+    return _Interval(span.start_ns // _NS_PER_US - base, span.end_ns // _NS_PER_US - base)
+
+
+def _application(span: SpanData) -> str:
+    return span.resource.service_name
