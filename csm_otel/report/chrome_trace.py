@@ -35,7 +35,7 @@ class _Event(msgspec.Struct, omit_defaults=True, kw_only=True):
     ph: str
     name: str
     pid: int
-    tid: int = 0
+    tid: int
     ts: int | None = None
     """Microseconds since the start of the first slice."""
     dur: int | None = None

@@ -27,7 +27,7 @@ def events_of(*calls: Call, roots: tuple[SpanData, ...] = ()) -> list[dict[str, 
 def slices_of(*calls: Call, roots: tuple[SpanData, ...] = ()) -> list[tuple[str, int, int, int]]:
     """Return the name, lane, start and length of each slice; in milliseconds."""
     return [
-        (one["name"], one.get("tid", 0), one["ts"] // 1000, one["dur"] // 1000)
+        (one["name"], one["tid"], one["ts"] // 1000, one["dur"] // 1000)
         for one in events_of(*calls, roots=roots)
         if one["ph"] == "X"
     ]
@@ -73,7 +73,7 @@ def test_lanes(intervals: list[tuple[int, int]], lanes: list[int]) -> None:
 def test_names() -> None:
     """The application names the process, and each lane has a name."""
     named = {
-        (one["name"], one["pid"], one.get("tid", 0)): one["args"]["name"]
+        (one["name"], one["pid"], one["tid"]): one["args"]["name"]
         for one in events_of(called("S3.GetObject", 0, 5), called("S3.GetObject", 1, 5), roots=(command(),))
         if one["ph"] == "M"
     }
