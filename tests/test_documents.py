@@ -147,6 +147,7 @@ def test_each_exit_code_names_a_test_that_exists() -> None:
         *(("serve", code) for code in ("0", "1", "2", "128+n")),
         *(("exec", code) for code in ("the command's", "128+n", "127", "126", "2")),
         *(("replay", code) for code in ("0", "1", "2", "128+n")),
+        *(("report", code) for code in ("0", "1", "2", "128+n")),
         *(("flush", code) for code in ("0", "1", "2")),
         *(("health", code) for code in ("0", "1", "2")),
         *(("doctor", code) for code in ("0", "1", "2")),
@@ -178,7 +179,7 @@ def test_the_commands_of_the_readme_exist() -> None:
     """Each `csm-otel` line is accepted by the command line, each make target exists."""
     lines = [shlex.split(line, comments=True) for line in commands(README)]
     ours = [line[line.index("csm-otel") + 1 :] for line in lines if "csm-otel" in line]
-    assert {arguments[0] for arguments in ours} == {"serve", "exec", "replay", "flush", "health", "doctor"}
+    assert {arguments[0] for arguments in ours} == {"serve", "exec", "replay", "report", "flush", "health", "doctor"}
     for arguments in ours:
         line = read_command_line(arguments)
         assert (line.subcommand, line.faults) == (arguments[0], [])

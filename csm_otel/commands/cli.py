@@ -55,6 +55,8 @@ def _run(line: CommandLine) -> int:
             return _health(line)
         if line.subcommand == "doctor":
             return _doctor(line)
+        if line.subcommand == "report":
+            return _report(line, speaker)
         return _flush(line, speaker) if line.subcommand == "flush" else _export(line, speaker)
     except (ControlError, InputError, ListenError) as error:
         speaker.say(str(error))
@@ -74,7 +76,18 @@ def _export(line: CommandLine, speaker: Speaker) -> int:
         return serve(configuration, speaker)
     from csm_otel.commands.replay import replay  # ruff: ignore[import-outside-top-level]
 
-    return replay(line.recording, configuration, speaker)
+    return replay(line.inputs[0], configuration, speaker)
+
+
+def _report(line: CommandLine, speaker: Speaker) -> int:
+    from csm_otel.commands.report import report  # ruff: ignore[import-outside-top-level]
+    from csm_otel.config.configuration import configuration_of_report  # ruff: ignore[import-outside-top-level]
+    from csm_otel.config.environment import remove_variables  # ruff: ignore[import-outside-top-level]
+
+    configuration, faults = configuration_of_report(line.flags)
+    _check([*line.faults, *faults])
+    remove_variables()
+    return report(line.inputs, configuration, speaker)
 
 
 def _flush(line: CommandLine, speaker: Speaker) -> int:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 import sys
+import zlib
 from typing import TYPE_CHECKING
 
 from csm_otel.errors import InputError, reason_of
@@ -46,6 +48,7 @@ class InputLines:
         self._path = path
         self._stop = stop
         self._max_line_bytes = max_line_bytes
+        self._is_cut = False
         self.skipped = 0
         self.fault = ""
         """What was wrong with the last line that was skipped."""
@@ -94,6 +97,11 @@ class InputLines:
     def _read(self, read: Callable[[int], bytes], most_bytes: int) -> bytes:
         try:
             some = read(most_bytes)
+        except (EOFError, gzip.BadGzipFile, zlib.error):  # each time
+            if not (self._is_cut or self._stop.is_set()):
+                self.skip("the compressed data is cut or damaged")
+            self._is_cut = True
+            return b""
         except OSError as error:
             raise InputError(_why(self._path, error)) from error
         return b"" if self._stop.is_set() else some  # the signal may have cut it

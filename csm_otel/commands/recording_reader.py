@@ -42,7 +42,7 @@ class RecordingReader:
         for line in self._lines:
             if isinstance(line, Heading):
                 return line
-            self._input.skip("it does not begin with a recording's first line")
+            self._input.skip(self._input.fault or "it does not begin with a recording's first line")
         return None
 
     def lines(self) -> Iterator[Body]:

@@ -9,12 +9,12 @@ import sys
 import threading
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING
 
+from csm_otel.commands.output import open_output
 from csm_otel.commands.views import Views
 from csm_otel.config.configuration import Configuration, read_configuration
 from csm_otel.config.environment import remove_variables
-from csm_otel.errors import reason_of
 from csm_otel.files.line_file import STDOUT
 from csm_otel.intake.nested import receiver_in, report_calls
 from csm_otel.intake.receiver import Receiver
@@ -129,7 +129,7 @@ def _report(
     launch: Launch,
     child: Child,
 ) -> None:
-    stream = _open(settings, speaker)
+    stream = None if settings.output is None else open_output(settings.output, say=speaker.say)
     speaker.release(stream)
     shown_on = stream or sys.stderr
     if bridge.outlets.shows and shown_on is not None:
@@ -149,25 +149,3 @@ def _report(
 
 def _length_ns(child: Child) -> int:
     return (child.ended_ns or time.time_ns()) - child.started_ns
-
-
-def _open(settings: Settings, speaker: Speaker) -> TextIO | None:
-    if settings.output is None:
-        return None
-    if settings.output == STDOUT:
-        return _open_stdout(speaker)
-    try:
-        # for its owner only, as it holds error messages and account ids
-        descriptor = os.open(settings.output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-        return os.fdopen(descriptor, "w", encoding="utf-8")
-    except OSError as error:
-        speaker.say(f"--output: {settings.output}: {reason_of(error, 'cannot be written')}")
-        return None
-
-
-def _open_stdout(speaker: Speaker) -> TextIO | None:
-    """Return a stream to stdout that can be closed, with what it could not write, without an effect on the other."""
-    if sys.stdout is None:
-        speaker.say("--output: stdout is closed")
-        return None
-    return os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding=sys.stdout.encoding)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from csm_otel.config.environment import Given, read_environment
+from csm_otel.config.environment import Given, read_environment, read_settings
 from csm_otel.config.otlp import destination_of, has_endpoint
 from csm_otel.config.settings import SETTINGS, Settings
 from csm_otel.config.standard import (
@@ -93,6 +93,16 @@ def read_configuration(command: str, flags: Mapping[str, Any]) -> tuple[Configur
     An unusable value is replaced by its default.
     """
     return configure(command, read_environment(flags))
+
+
+def configuration_of_report(flags: Mapping[str, Any]) -> tuple[Configuration, list[Fault]]:
+    """Return the configuration of `report`, which sends spans nowhere, and the faults of flags and variables.
+
+    The standard variables are not read, so that a report depends on its files and its flags.
+    """
+    settings, faults = read_settings(flags)
+    given = Given(settings._replace(file=None, record=None, spool=None), StandardVariables(), faults)
+    return configure("replay", given)
 
 
 def configure(command: str, given: Given) -> tuple[Configuration, list[Fault]]:

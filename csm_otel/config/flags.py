@@ -55,6 +55,11 @@ _PAGES = {
         "csm-otel replay [options] FILE",
         ("csm-otel replay nightly.ndjson", "csm-otel replay --speed 10 --group process nightly.ndjson"),
     ),
+    "report": _Page(
+        "report on files: recordings, spans in OTLP/JSON, spools",
+        "csm-otel report [options] INPUT [INPUT...]",
+        ("csm-otel report nightly.ndjson", "csm-otel report --report nightly.html spans.jsonl /var/lib/csm-otel"),
+    ),
     "flush": _Page(
         "have the daemon deliver what has arrived",
         "csm-otel flush [options]",
@@ -87,8 +92,8 @@ class CommandLine(NamedTuple):
     """By field; None: not given, or not usable."""
     command: list[str]
     """Of `exec` and `doctor`."""
-    recording: Path
-    """Of `replay`, else empty."""
+    inputs: list[Path]
+    """Of `replay`, which has one, and of `report`."""
     faults: list[Fault]
     """Of each flag that cannot be used."""
 
@@ -103,13 +108,15 @@ def read_command_line(words: Sequence[str]) -> CommandLine:
     at = list(words).index("--") if "--" in words else len(words)
     namespace, others = _build_parser(words[:at]).parse_known_args(words[:at])
     given = vars(namespace)
-    subcommand, recording, command = given.pop("subcommand"), given.pop("recording", Path()), given.pop("command", [])
+    subcommand, inputs, command = given.pop("subcommand"), given.pop("inputs", []), given.pop("command", [])
     unusable = {field: value for field, value in given.items() if isinstance(value, Unusable)}
     faults = [SETTINGS[field].fault(value, by_flag=True) for field, value in unusable.items()]
     flags = {field: None if field in unusable else value for field, value in given.items()}
     if unknown := [word.partition("=")[0] for word in others if word.startswith("-")]:
         see = f"{subcommand} has no such flag; see csm-otel {subcommand} --help"
         faults += [Fault(_shown(word), see) for word in unknown]
+    elif others and subcommand == "report":  # inputs behind a flag that is behind inputs
+        inputs += map(Path, others)
     elif others:  # else it may be the value of such a flag
         faults.append(_no_argument(subcommand, others[0]))
     command += words[at:] if command else words[at + 1 :]  # a "--" after the command's name belongs to the command
@@ -121,7 +128,7 @@ def read_command_line(words: Sequence[str]) -> CommandLine:
                 faults.append(Fault(SETTINGS[field].flag, "stdout is the command's; exec needs a file"))
     elif command and subcommand != "doctor":
         faults.append(_no_argument(subcommand, command[0]))
-    return CommandLine(subcommand, flags, command, recording, faults)
+    return CommandLine(subcommand, flags, command, inputs, faults)
 
 
 def _no_argument(subcommand: str, word: str) -> Fault:
@@ -191,7 +198,17 @@ def _build_parser(words: Sequence[str]) -> argparse.ArgumentParser:
                 "command", nargs=argparse.REMAINDER, metavar="COMMAND", help="the command and its arguments"
             )
         if command == "replay":
-            of_command.add_argument("recording", type=Path, metavar="FILE", help="what --record wrote; - is stdin")
+            of_command.add_argument(
+                "inputs", nargs=1, type=Path, metavar="FILE", help="what --record wrote; - is stdin"
+            )
+        if command == "report":
+            of_command.add_argument(
+                "inputs",
+                nargs="+",
+                type=Path,
+                metavar="INPUT",
+                help="what --record, --file or a collector's file exporter wrote, or the folder of --spool; - is stdin",
+            )
     return parser
 
 

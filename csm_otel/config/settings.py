@@ -12,11 +12,13 @@ from csm_otel.config.setting import Address, AddressReader, CommandDefaults, Num
 from csm_otel.intake.binding import DEFAULT_BUFFER_BYTES
 
 PREFIX = "CSM_OTEL_"
-COMMANDS = ("serve", "exec", "replay", "flush", "health", "doctor")
+COMMANDS = ("serve", "exec", "replay", "report", "flush", "health", "doctor")
 
 _SERVE, _EXEC, _REPLAY = ("serve",), ("exec",), ("replay",)
 _RECEIVING = ("serve", "exec")
-_TRACING = ("serve", "exec", "replay")
+_EXPORTING = ("serve", "exec", "replay")
+_TRACING = (*_EXPORTING, "report")
+_SHOWING = ("exec", "report")
 _MIB = 1024 * 1024
 _PORT = Number(0, 65_535)
 _FROM_ONE_MIB = Number(_MIB, unit="bytes")
@@ -99,7 +101,7 @@ class Settings(NamedTuple):
     group: Annotated[
         Literal["call", "process"],
         Option(
-            ("serve", "replay"),
+            ("serve", "replay", "report"),
             TRACES,
             "make each call one trace, or each process (Linux)",
             more="It holds for calls without a trace context of their own. `process` needs Linux and a sender whose "
@@ -139,11 +141,11 @@ class Settings(NamedTuple):
             more="It is decoded from the access key id.",
         ),
     ] = True
-    user_agent: Annotated[bool, Option(_TRACING, TRACES, "export `user_agent.original`")] = False
+    user_agent: Annotated[bool, Option(_EXPORTING, TRACES, "export `user_agent.original`")] = False
     peer_service: Annotated[
         bool,
         Option(
-            _TRACING,
+            _EXPORTING,
             TRACES,
             "export `peer.service` on calls, so that service maps show each AWS service as a node",
         ),
@@ -165,19 +167,20 @@ class Settings(NamedTuple):
     output: Annotated[
         Path | None,
         Option(
-            _EXEC,
+            _SHOWING,
             OUTPUT,
             "print waterfall, tally and warnings to this file",
             "FILE",
-            unset="stderr",
+            unset="stderr, for `report` stdout",
             values="a path; `-` is stdout",
-            more="The file is replaced. To stdout it is all printed after the command's end.",
+            more="The file is replaced. To stdout it is all printed after the command's end. The warnings of `report` "
+            "are on stderr in any case.",
         ),
     ] = None
     waterfall: Annotated[
         bool,
         Option(
-            _EXEC,
+            _SHOWING,
             OUTPUT,
             "print the calls, one after the other",
             more="It is printed where spans are not sent to a back end, or `OTEL_TRACES_EXPORTER` has `console`. A run "
@@ -186,17 +189,19 @@ class Settings(NamedTuple):
     ] = True
     all: Annotated[
         bool,
-        Option(_EXEC, OUTPUT, "print every call, however many there are", more="By default they fit about a screen."),
+        Option(
+            _SHOWING, OUTPUT, "print every call, however many there are", more="By default they fit about a screen."
+        ),
     ] = False
-    only_failed: Annotated[bool, Option(_EXEC, OUTPUT, "print only the calls that failed")] = False
+    only_failed: Annotated[bool, Option(_SHOWING, OUTPUT, "print only the calls that failed")] = False
     sort: Annotated[
         Literal["total", "calls", "failed", "p95", "max", "name"],
-        Option(_EXEC, OUTPUT, "order of the operations in the overview"),
+        Option(_SHOWING, OUTPUT, "order of the operations in the overview"),
     ] = "total"
     summary_json: Annotated[
         Path | None,
         Option(
-            _EXEC,
+            _SHOWING,
             OUTPUT,
             "write a summary of the run as JSON to this file",
             "FILE",
@@ -207,7 +212,7 @@ class Settings(NamedTuple):
     report: Annotated[
         Path | None,
         Option(
-            _EXEC,
+            _SHOWING,
             OUTPUT,
             "write a report of the run as a page of HTML to this file",
             "FILE",
@@ -219,7 +224,7 @@ class Settings(NamedTuple):
     chrome_trace: Annotated[
         Path | None,
         Option(
-            _EXEC,
+            _SHOWING,
             OUTPUT,
             "write the calls to this file in Chrome's trace format",
             "FILE",
@@ -230,7 +235,7 @@ class Settings(NamedTuple):
     policy: Annotated[
         Path | None,
         Option(
-            _EXEC,
+            _SHOWING,
             OUTPUT,
             "write an IAM policy with the actions that the calls need to this file",
             "FILE",
@@ -242,7 +247,7 @@ class Settings(NamedTuple):
     file: Annotated[
         Path | None,
         Option(
-            _TRACING,
+            _EXPORTING,
             OUTPUT,
             "also append OTLP JSON lines to this file",
             "FILE",
@@ -272,7 +277,7 @@ class Settings(NamedTuple):
         int,
         _FROM_ONE_MIB,
         Option(
-            _TRACING,
+            _EXPORTING,
             DELIVERY,
             "most bytes of encoded spans that wait for the back end",
             "N",
@@ -283,7 +288,7 @@ class Settings(NamedTuple):
     spool: Annotated[
         Path | None,
         Option(
-            _TRACING,
+            _EXPORTING,
             DELIVERY,
             "keep spans that wait for the back end in this folder",
             "DIR",
@@ -297,7 +302,7 @@ class Settings(NamedTuple):
         int,
         _FROM_ONE_MIB,
         Option(
-            _TRACING,
+            _EXPORTING,
             DELIVERY,
             "most bytes that wait in the spool",
             "N",
@@ -308,7 +313,7 @@ class Settings(NamedTuple):
     encoder: Annotated[
         Literal["fast", "official"],
         Option(
-            _TRACING,
+            _EXPORTING,
             DELIVERY,
             "encode spans by csm-otel's own code, or by the official protobuf package",
             more="Both encode the same bytes; `official` takes several times as long.",
@@ -318,7 +323,7 @@ class Settings(NamedTuple):
         float | None,
         _HOUR,
         Option(
-            _TRACING,
+            _EXPORTING,
             DELIVERY,
             "how long shutdown may take, the last delivery included",
             "S",

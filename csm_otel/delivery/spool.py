@@ -17,16 +17,16 @@ import threading
 import zlib
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
+from csm_otel.delivery.spool_file import DAMAGED, LAYOUT, NAME, readable_rows
 from csm_otel.errors import SpoolError, reason_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterator, Sequence
+    from collections.abc import Callable, Generator, Sequence
     from pathlib import Path
 
 T = TypeVar("T")
 
-_NAME, _LOCK, _DAMAGED = "requests.sqlite", "lock", "damaged.sqlite"
-_LAYOUT = 1
+_LOCK = "lock"
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS requests (
     key INTEGER PRIMARY KEY AUTOINCREMENT,  -- AUTOINCREMENT: a key is never used twice
@@ -42,10 +42,6 @@ _PRAGMAS = (
     "PRAGMA journal_mode = WAL",
     "PRAGMA synchronous = NORMAL",
     "PRAGMA journal_size_limit = 4194304",  # the log is cut to this size once it has been written back
-)
-_FROM_BOTH_ENDS = (
-    "SELECT key, spans, tries, checksum, request FROM requests ORDER BY key",
-    "SELECT key, spans, tries, checksum, request FROM requests ORDER BY key DESC",
 )
 # A separate row, deleted again, makes AUTOINCREMENT skip keys that must not be used any more.
 _SKIP = "INSERT OR IGNORE INTO requests (key, spans, checksum, request) VALUES (?, 0, -1, X'')"
@@ -276,7 +272,7 @@ class Spool:
             self._repair()
 
     def _open(self) -> None:
-        path = self._folder / _NAME
+        path = self._folder / NAME
         with _as_spool_errors():
             # SQLite gives the log the mode of the file
             os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
@@ -284,13 +280,13 @@ class Spool:
             for pragma in _PRAGMAS:
                 self._database.execute(pragma).fetchall()
             (layout,) = self._database.execute("PRAGMA user_version").fetchone()
-            if layout not in {0, _LAYOUT}:
+            if layout not in {0, LAYOUT}:
                 raise SpoolError(f"{path} was written by another version of csm-otel")
             (verdict,) = self._database.execute("PRAGMA quick_check(1)").fetchone()
             if verdict != "ok":
                 raise _DamagedError("damaged")
             self._database.execute(_SCHEMA)
-            self._database.execute(f"PRAGMA user_version = {_LAYOUT}")
+            self._database.execute(f"PRAGMA user_version = {LAYOUT}")
             self._count_all()
         self._done = _BEFORE_ALL
 
@@ -301,7 +297,7 @@ class Spool:
             self._database.close()
             for suffix in ("", "-wal"):
                 with contextlib.suppress(FileNotFoundError):
-                    (self._folder / f"{_NAME}{suffix}").replace(self._folder / f"{_DAMAGED}{suffix}")
+                    (self._folder / f"{NAME}{suffix}").replace(self._folder / f"{DAMAGED}{suffix}")
             self._open()
             try:
                 self._copy_readable(done)
@@ -317,7 +313,7 @@ class Spool:
         if self._returned is not None:  # its key must not be used again: the request may be under way
             self._database.execute(_SKIP, (self._returned.key,))
             self._database.execute("DELETE FROM requests WHERE checksum = -1")
-        for row in _readable(self._folder / _DAMAGED):
+        for row in readable_rows(self._folder / DAMAGED):
             if row[0] > done:
                 self._database.execute(
                     "INSERT OR IGNORE INTO requests (key, spans, tries, checksum, request) VALUES (?, ?, ?, ?, ?)", row
@@ -331,23 +327,6 @@ class Spool:
 
 class _DamagedError(SpoolError):
     """Raised when the file is not as SQLite wrote it."""
-
-
-def _readable(path: Path) -> Iterator[tuple[int, int, int, int, bytes]]:
-    """Yield the rows of a damaged file, from both ends as far as they can be read."""
-    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as database:
-        for query in _FROM_BOTH_ENDS:
-            with contextlib.suppress(sqlite3.Error):
-                yield from filter(_is_row, database.execute(query))
-
-
-def _is_row(row: tuple[object, ...]) -> bool:
-    *numbers, request = row
-    return (
-        all(isinstance(number, int) for number in numbers)
-        and isinstance(request, bytes)
-        and zlib.crc32(request) == row[3]
-    )
 
 
 def _lock(path: Path) -> int:

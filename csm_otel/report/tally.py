@@ -47,6 +47,16 @@ def render_tally(tally: Tally, *, seconds: float | None = None) -> str:
     return "".join(f"{' ' * len(_HEAD) if n else _HEAD}{line}\n" for n, line in enumerate(lines))
 
 
+def render_losses(tally: Tally) -> str:
+    """Return what of a recording is not in its calls, on one line, or nothing."""
+    counts = (
+        (tally.datagrams_dropped_by_kernel or 0, "datagram", "dropped by the kernel"),
+        (tally.malformed.total(), "datagram", f"malformed{_reasons(tally.malformed)}"),
+        (tally.objects_rejected.total(), "object", f"malformed{_reasons(tally.objects_rejected)}"),
+    )
+    return ", ".join(f"{counted(number, noun)} {what}" for number, noun, what in counts if number)
+
+
 def _datagrams(tally: Tally, seconds: float | None) -> str:
     dropped = tally.datagrams_dropped_by_kernel
     within = "" if seconds is None else f" in {duration(round(seconds * _NS_PER_SECOND))}"

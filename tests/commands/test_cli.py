@@ -56,6 +56,16 @@ def test_replay_has_its_recording(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (path, configuration.settings.speed, configuration.drain_seconds) == (Path("a.ndjson"), 2.0, 30.0)
 
 
+def test_report_has_its_inputs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files are given beside the configuration; the standard variables are not read."""
+    calls = calls_of(monkeypatch, "report.report", lambda: 1)
+    monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "soon")
+
+    assert cli.main(["report", "--sort", "name", "a.ndjson", "b"]) == 1
+    ((paths, configuration, _),) = calls
+    assert (paths, configuration.settings.sort) == ([Path("a.ndjson"), Path("b")], "name")
+
+
 def test_flush_reads_settings_only(monkeypatch: pytest.MonkeyPatch) -> None:
     """The standard variables are not read."""
     calls = calls_of(monkeypatch, "flush.flush", lambda: 1)

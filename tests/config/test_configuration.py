@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from configured import configured, given
 
-from csm_otel.config.configuration import Configuration, configure
+from csm_otel.config.configuration import Configuration, configuration_of_report, configure
 from csm_otel.config.environment import Given
 from csm_otel.config.settings import Settings
 from csm_otel.config.standard import StandardVariables
@@ -297,3 +297,23 @@ def test_defaults_replace_unusable_values(command: str) -> None:
 
     assert configuration == configured(command)
     assert len(faults) == 6
+
+
+def test_report_sends_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No variable gives a report a destination, and none of the standard ones changes it or is at fault."""
+    for name, text in {
+        "CSM_OTEL_FILE": "spans.jsonl",
+        "CSM_OTEL_SPOOL": "spool",
+        "CSM_OTEL_RECORD": "kept.ndjson",
+        "OTEL_EXPORTER_OTLP_ENDPOINT": "http://c",
+        "OTEL_METRICS_EXPORTER": "otlp",
+        "OTEL_TRACES_SAMPLER": "always_off",
+        "OTEL_BSP_SCHEDULE_DELAY": "soon",
+    }.items():
+        monkeypatch.setenv(name, text)
+    configuration, faults = configuration_of_report({"group": "process"})
+    settings = configuration.settings
+
+    assert (configuration.traces, configuration.metrics, faults) == (None, None, [])
+    assert (settings.file, settings.spool, settings.record, settings.group) == (None, None, None, "process")
+    assert configuration.sampler == SamplerChoice()

@@ -46,7 +46,7 @@ def test_each_setting_has_a_row() -> None:
     [
         ("CSM_OTEL_PORT", ["`--port`", "`31000`", "0 to 65535", "serve, flush, health, doctor"]),
         ("CSM_OTEL_QUIET", ["`--[no-]quiet`", "`false`", "", "exec"]),
-        ("CSM_OTEL_GROUP", ["`--group`", "`call`", "`call`, `process`", "serve, replay"]),
+        ("CSM_OTEL_GROUP", ["`--group`", "`call`", "`call`, `process`", "serve, replay, report"]),
         (
             "CSM_OTEL_FILE",
             ["`--file`", "unset", "a path; `-` is stdout, for `serve` and `replay`", "serve, exec, replay"],

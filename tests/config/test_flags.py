@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from pathlib import Path
 
 import pytest
 
@@ -13,7 +14,15 @@ from csm_otel.config.setting import Number, Setting
 from csm_otel.config.settings import GROUPS, SETTINGS
 from csm_otel.errors import SettingsError
 
-OPERANDS = {"serve": [], "exec": ["true"], "replay": ["recording.ndjson"], "flush": [], "health": [], "doctor": []}
+OPERANDS = {
+    "serve": [],
+    "exec": ["true"],
+    "replay": ["recording.ndjson"],
+    "report": ["recording.ndjson"],
+    "flush": [],
+    "health": [],
+    "doctor": [],
+}
 NUMBERS = [flag for flag in SETTINGS.values() if isinstance(flag.reader, Number)]
 with_each_subcommand = pytest.mark.parametrize("subcommand", [pytest.param(one, id=one) for one in FLAGS_OF])
 with_each_number = pytest.mark.parametrize("flag", [pytest.param(flag, id=flag.field) for flag in NUMBERS])
@@ -224,6 +233,13 @@ def number_of(flag: Setting) -> Number:
         ),
         pytest.param(["replay", "a", "b"], "replay takes no such argument: b", id="two-recordings"),
         pytest.param(["replay", "a", "--", "b"], "replay takes no such argument: b", id="a-command"),
+        pytest.param(
+            ["report"], "the following arguments are required: INPUT; see csm-otel report --help", id="no-input"
+        ),
+        pytest.param(["report", "a", "--", "b"], "report takes no such argument: b", id="a-command-of-report"),
+        pytest.param(
+            ["report", "a", "--file", "b"], "--file: report has no such flag; see csm-otel report --help", id="export"
+        ),
         pytest.param(["exec"], "exec: a command is needed: csm-otel exec -- COMMAND [ARG...]", id="no-command"),
         pytest.param(
             ["exec", "--record", "-", "true"], "--record: stdout is the command's; exec needs a file", id="to-stdout"
@@ -293,3 +309,18 @@ def test_the_commands_words_are_not_parsed() -> None:
     line = read_command_line(["exec", "--name", "n", "aws", "--quiet", "--name", "m"])
 
     assert ("n", None, ["aws", "--quiet", "--name", "m"]) == (line.flags["name"], line.flags["quiet"], line.command)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        pytest.param(["a", "b", "--report", "page.html"], id="flags-last"),
+        pytest.param(["--report", "page.html", "a", "b"], id="flags-first"),
+        pytest.param(["a", "--report", "page.html", "b"], id="flags-between"),
+    ],
+)
+def test_inputs_of_report(words: list[str]) -> None:
+    """Inputs may come before and after flags."""
+    line = read_command_line(["report", *words])
+
+    assert (line.inputs, line.flags["report"], line.faults) == ([Path("a"), Path("b")], Path("page.html"), [])

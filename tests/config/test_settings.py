@@ -92,7 +92,7 @@ with_each_knob = pytest.mark.parametrize("knob", [pytest.param(knob, id=knob.fie
 def flags_from(knob: Knob, text: str) -> dict[str, object]:
     """Return the flags of a command line with a setting's flag in it."""
     subcommand = next(one for one, flags in FLAGS_OF.items() if knob.field in {flag.field for flag in flags})
-    operands = ["kept.ndjson"] if subcommand == "replay" else []
+    operands = ["kept.ndjson"] if subcommand in {"replay", "report"} else []
     typed = f"--{knob.field.replace('_', '-')}"
     if isinstance(knob.first_value, bool):
         words = [typed if text == "true" else typed.replace("--", "--no-", 1)]
@@ -194,6 +194,7 @@ def test_shutdown_has_a_default_for_each_command() -> None:
         "serve": 8.0,
         "exec": 5.0,
         "replay": 30.0,
+        "report": None,
         "flush": None,
         "health": None,
         "doctor": None,

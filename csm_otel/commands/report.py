@@ -1,0 +1,77 @@
+"""``csm-otel report``: what the spans of files say of a run, printed and written. Nothing is sent anywhere."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+from typing import TYPE_CHECKING
+
+from csm_otel.commands.output import open_output
+from csm_otel.commands.report_inputs import ReportInputs
+from csm_otel.commands.views import Views
+from csm_otel.errors import InputError, reason_of
+from csm_otel.files.line_file import STDOUT
+from csm_otel.process.stop import StopSignal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from csm_otel.config.configuration import Configuration
+    from csm_otel.config.settings import Settings
+    from csm_otel.process.speaker import Speaker
+    from csm_otel.spans.data import SpanData
+
+_SIGNAL_EXIT = 128
+
+
+def report(paths: Sequence[Path], configuration: Configuration, speaker: Speaker) -> int:
+    """Report on files (``-``: stdin) as on one run, and return the exit code.
+
+    It is 1 if one of the files cannot be read, or a file cannot be written; each of them has a line. Signal n ends it
+    with 128+n, and without a report.
+    """
+    stop = StopSignal(signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+    views = Views(configuration.settings)
+
+    def add(spans: Sequence[SpanData]) -> None:
+        views.show(spans)
+        views.summarise(spans)
+
+    inputs = ReportInputs(configuration, stop, add=add, say=speaker.say)
+    troubles: list[str] = []
+
+    def note(line: str) -> None:
+        speaker.say(line)
+        troubles.append(line)
+
+    for path in paths:
+        try:
+            inputs.read(path)
+        except InputError as error:
+            note(str(error))
+    inputs.close()
+    if len(troubles) < len(paths) and not stop.is_set():
+        _print(views, configuration.settings, say=note)
+        views.write_files(say=note)
+    if stop.is_set():
+        return _SIGNAL_EXIT + stop.number
+    return 1 if troubles else 0
+
+
+def _print(views: Views, settings: Settings, *, say: Callable[[str], None]) -> None:
+    """Print the run; ``say`` is called with a line if it cannot be, but not if its reader has closed the pipe."""
+    path = settings.output or STDOUT
+    stream = open_output(path, say=say)
+    if stream is None:
+        return
+    try:
+        stream.write(views.render(stream, is_file=path != STDOUT) or "no AWS calls seen\n")
+        stream.flush()
+    except BrokenPipeError:
+        pass
+    except OSError as error:
+        say(f"--output: {'stdout' if path == STDOUT else path}: {reason_of(error, 'cannot be written')}")
+    finally:
+        with contextlib.suppress(OSError):
+            stream.close()
