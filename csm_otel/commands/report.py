@@ -39,39 +39,41 @@ def report(paths: Sequence[Path], configuration: Configuration, speaker: Speaker
         views.summarise(spans)
 
     inputs = ReportInputs(configuration, stop, add=add, say=speaker.say)
-    troubles: list[str] = []
-
-    def note(line: str) -> None:
-        speaker.say(line)
-        troubles.append(line)
-
+    bad = 0
     for path in paths:
         try:
             inputs.read(path)
         except InputError as error:
-            note(str(error))
+            speaker.say(str(error))
+            bad += 1
     inputs.close()
-    if len(troubles) < len(paths) and not stop.is_set():
-        _print(views, configuration.settings, say=note)
-        views.write_files(say=note)
+    is_complete = not bad
+    if bad < len(paths) and not stop.is_set():
+        is_complete &= _print(views, configuration.settings, say=speaker.say)
+        is_complete &= views.write_files(say=speaker.say)
     if stop.is_set():
         return _SIGNAL_EXIT + stop.number
-    return 1 if troubles else 0
+    return 0 if is_complete else 1
 
 
-def _print(views: Views, settings: Settings, *, say: Callable[[str], None]) -> None:
-    """Print the run; ``say`` is called with a line if it cannot be, but not if its reader has closed the pipe."""
+def _print(views: Views, settings: Settings, *, say: Callable[[str], None]) -> bool:
+    """Print the run, and return whether it could be; that its reader has closed the pipe is no failure.
+
+    ``say`` is called with a line if it cannot be printed.
+    """
     path = settings.output or STDOUT
     stream = open_output(path, say=say)
     if stream is None:
-        return
+        return False
     try:
         stream.write(views.render(stream, is_file=path != STDOUT) or "no AWS calls seen\n")
         stream.flush()
     except BrokenPipeError:
-        pass
+        return True
     except OSError as error:
         say(f"--output: {'stdout' if path == STDOUT else path}: {reason_of(error, 'cannot be written')}")
+        return False
     finally:
         with contextlib.suppress(OSError):
             stream.close()
+    return True

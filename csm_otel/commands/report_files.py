@@ -32,32 +32,36 @@ def needs_calls(settings: Settings) -> bool:
     return settings.report is not None or settings.chrome_trace is not None
 
 
-def write_reports(settings: Settings, summary: Summary, calls: Calls, *, say: Callable[[str], None]) -> None:
-    """Replace each file that the settings name; ``say`` is called with a line for each that cannot be written.
+def write_reports(settings: Settings, summary: Summary, calls: Calls, *, say: Callable[[str], None]) -> bool:
+    """Replace each file that the settings name, and return whether all of them could be written.
 
-    ``calls`` are those that were kept, none if no file needs them.
+    ``calls`` are those that were kept, none if no file needs them. ``say`` is called with a line for each that cannot
+    be written, and for what a file does not say.
     """
+    written: list[bool] = []
     if settings.summary_json is not None:
         text = msgspec.json.format(msgspec.json.encode(summary), indent=2) + b"\n"
-        _replace(settings.summary_json, text, "--summary-json", say)
+        written.append(_replace(settings.summary_json, text, "--summary-json", say))
     if settings.report is not None:
         from csm_otel.report.page import render_page  # ruff: ignore[import-outside-top-level]
 
-        _replace(settings.report, render_page(summary, list(calls)).encode(), "--report", say)
+        written.append(_replace(settings.report, render_page(summary, list(calls)).encode(), "--report", say))
     if settings.chrome_trace is not None:
         from csm_otel.report.chrome_trace import render_chrome_trace  # ruff: ignore[import-outside-top-level]
 
-        _replace(settings.chrome_trace, render_chrome_trace(calls, calls.roots), "--chrome-trace", say)
+        written.append(_replace(settings.chrome_trace, render_chrome_trace(calls, calls.roots), "--chrome-trace", say))
     if settings.policy is not None:
-        _write_policy(settings.policy, summary, say)
+        written.append(_write_policy(settings.policy, summary, say))
+    return all(written)
 
 
-def _write_policy(path: Path, summary: Summary, say: Callable[[str], None]) -> None:
+def _write_policy(path: Path, summary: Summary, say: Callable[[str], None]) -> bool:
     from csm_otel.report.policy import render_policy, unknown_in_policy  # ruff: ignore[import-outside-top-level]
 
-    _replace(path, render_policy(summary), "--policy", say)
+    is_written = _replace(path, render_policy(summary), "--policy", say)
     if unknown := unknown_in_policy(summary):
         say(f"--policy: the actions of {counted(len(unknown), 'operation')} are not known: {_named(unknown)}")
+    return is_written
 
 
 def _named(names: Sequence[str]) -> str:
@@ -67,7 +71,7 @@ def _named(names: Sequence[str]) -> str:
     return shown + (", ..." if len(names) > _MAX_NAMES else "")
 
 
-def _replace(path: Path, content: bytes, flag: str, say: Callable[[str], None]) -> None:
+def _replace(path: Path, content: bytes, flag: str, say: Callable[[str], None]) -> bool:
     try:
         # for its owner only, as it holds error messages and account ids
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
@@ -75,3 +79,5 @@ def _replace(path: Path, content: bytes, flag: str, say: Callable[[str], None]) 
             file.write(content)
     except OSError as error:
         say(f"{flag}: {path}: {reason_of(error, 'cannot be written')}")
+        return False
+    return True

@@ -86,10 +86,9 @@ class Views:
             sort=settings.sort,
         )
 
-    def write_files(self, *, say: Callable[[str], None]) -> None:
-        """Write the files that are asked for; ``say`` is called with a line for each that cannot be written."""
-        if are_wanted(self._settings):
-            write_reports(self._settings, self._summary(), self._calls, say=say)
+    def write_files(self, *, say: Callable[[str], None]) -> bool:
+        """Write the files that are asked for, and return whether all could be written; see `write_reports`."""
+        return not are_wanted(self._settings) or write_reports(self._settings, self._summary(), self._calls, say=say)
 
     def _summary(self) -> Summary:
         """Return the summary of all spans so far."""

@@ -64,8 +64,8 @@ def test_not_written(tmp_path: Path) -> None:
     """A file in a folder that does not exist is one line; the others are written."""
     said: list[str] = []
     missing, page = tmp_path / "missing" / "file", tmp_path / "report.html"
-    write_reports(Settings(summary_json=missing, report=page), summary(), calls_of(), say=said.append)
-    write_reports(Settings(report=missing), summary(), calls_of(), say=said.append)
+    assert not write_reports(Settings(summary_json=missing, report=page), summary(), calls_of(), say=said.append)
+    assert not write_reports(Settings(report=missing), summary(), calls_of(), say=said.append)
     assert said == [f"{flag}: {missing}: no such file or directory" for flag in ("--summary-json", "--report")]
     assert page.exists()
 
@@ -86,7 +86,7 @@ def test_policy(tmp_path: Path) -> None:
     said: list[str] = []
     path = tmp_path / "policy.json"
     unknown = [f"X.\x1b{number}" for number in range(7)]
-    write_reports(Settings(policy=path), summary("S3.GetObject", *unknown), calls_of(), say=said.append)
+    assert write_reports(Settings(policy=path), summary("S3.GetObject", *unknown), calls_of(), say=said.append)
     [statement] = json.loads(path.read_bytes())["Statement"]
     assert statement["Action"] == ["s3:GetObject"]
     assert said == ["--policy: the actions of 7 operations are not known: X.0, X.1, X.2, X.3, X.4, ..."]
