@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -88,7 +87,7 @@ def _head(summary: Summary, terminal: Terminal) -> Iterator[str]:
         )
         if number
     ]
-    yield from _wrapped("; ".join([facts[0], ", ".join(facts[1:])] if facts[1:] else facts), terminal, Style.BOLD)
+    yield from terminal.wrapped("; ".join([facts[0], ", ".join(facts[1:])] if facts[1:] else facts), Style.BOLD)
     took = [f"{_ms(times.in_calls_ms)} of {_ms(times.wall_ms)} in AWS calls"]
     if times.before_first_call_ms:
         took.append(f"{_ms(times.before_first_call_ms)} before the first")
@@ -96,13 +95,13 @@ def _head(summary: Summary, terminal: Terminal) -> Iterator[str]:
         took.append(f"{_ms(times.in_back_off_ms)} in back-off")
     if times.most_at_once > 1:
         took.append(f"at most {times.most_at_once:,} at once")
-    yield from _wrapped(", ".join(took), terminal)
+    yield from terminal.wrapped(", ".join(took))
     where = [_listed(names) for names in (run.sdks, run.regions) if names]
     if run.accounts:
         where.append(f"account {_listed(run.accounts)}")
     if run.other_endpoints:
         where.append(f"not AWS's own endpoint: {_listed(run.other_endpoints)}")
-    yield from _wrapped("; ".join(where), terminal, Style.DIM)
+    yield from terminal.wrapped("; ".join(where), Style.DIM)
 
 
 def _failures(summary: Summary, terminal: Terminal) -> Iterator[str]:
@@ -111,12 +110,12 @@ def _failures(summary: Summary, terminal: Terminal) -> Iterator[str]:
     for group in groups[:_MAX_FAILURES]:
         yield from _failure(group, summary.run.start_ns, terminal)
         if group.advice not in advised and group.effect is not Effect.QUESTION:
-            yield from _wrapped(group.advice, terminal, Style.DIM, indent="  ")
+            yield from terminal.wrapped(group.advice, Style.DIM, indent="  ")
             advised.add(group.advice)
     rest = groups[_MAX_FAILURES:]
     calls = sum(group.count for group in rest) + summary.uncertainty.failures_left_out
     if calls:
-        yield from _wrapped(f"... and {counted(calls, 'more failed call')}", terminal, Style.DIM)
+        yield from terminal.wrapped(f"... and {counted(calls, 'more failed call')}", Style.DIM)
 
 
 def _failure(group: FailureGroup, start_ns: int, terminal: Terminal) -> Iterator[str]:
@@ -132,7 +131,7 @@ def _failure(group: FailureGroup, start_ns: int, terminal: Terminal) -> Iterator
     yield terminal.line(
         Segment(f"{mark}{name}  {status}{error}", style), Segment(f"  {when}"), Segment(effect and f", {effect}")
     )
-    yield from _wrapped(group.message, terminal, Style.DIM, indent="  ")
+    yield from terminal.wrapped(group.message, Style.DIM, indent="  ")
 
 
 def _operations(uses: Sequence[OperationUse], terminal: Terminal) -> Iterator[str]:
@@ -151,9 +150,9 @@ def _operations(uses: Sequence[OperationUse], terminal: Terminal) -> Iterator[st
     rest = uses[_MAX_OPERATIONS:]
     if rest:
         calls = counted(sum(use.calls for use in rest), "call")
-        yield from _wrapped(f"... and {counted(len(rest), 'more operation')} with {calls}", terminal, Style.DIM)
+        yield from terminal.wrapped(f"... and {counted(len(rest), 'more operation')} with {calls}", Style.DIM)
     if any(use.access is Access.WRITE for use in shown):
-        yield from _wrapped("* changes something, by its name", terminal, Style.DIM)
+        yield from terminal.wrapped("* changes something, by its name", Style.DIM)
 
 
 def _cells(use: OperationUse, terminal: Terminal) -> tuple[str, ...]:
@@ -172,9 +171,9 @@ def _cells(use: OperationUse, terminal: Terminal) -> tuple[str, ...]:
 
 def _patterns(summary: Summary, terminal: Terminal) -> Iterator[str]:
     for pattern in islice(summary.patterns, _MAX_PATTERNS):
-        yield from _wrapped(terminal.printable(pattern.text), terminal)
+        yield from terminal.wrapped(terminal.printable(pattern.text))
     if (more := len(summary.patterns) - _MAX_PATTERNS) > 0:
-        yield from _wrapped(f"... and {counted(more, 'more pattern')}", terminal, Style.DIM)
+        yield from terminal.wrapped(f"... and {counted(more, 'more pattern')}", Style.DIM)
 
 
 def _split(totals: Totals) -> str:
@@ -193,10 +192,3 @@ def _listed(names: Iterable[str], most: int = 4) -> str:
 
 def _ms(milliseconds: int) -> str:
     return duration(milliseconds * _NS_PER_MS)
-
-
-def _wrapped(text: str, terminal: Terminal, style: Style = Style.PLAIN, indent: str = "") -> Iterator[str]:
-    """Yield a text, made printable, in lines of the width."""
-    width = max(terminal.width - len(indent), 1)
-    for line in textwrap.wrap(terminal.printable(text), width):
-        yield terminal.line(Segment(indent), Segment(line, style))

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import textwrap
 import unicodedata
 from enum import StrEnum
 from itertools import accumulate
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
 _NS_PER_MS = 1_000_000
 _MS_PER_SECOND = 1000
@@ -87,6 +88,11 @@ class Terminal(NamedTuple):
         if parts:
             parts[-1] = parts[-1]._replace(text=parts[-1].text.rstrip())
         return "".join(self._painted(part) for part in parts)
+
+    def wrapped(self, text: str, style: Style = Style.PLAIN, indent: str = "") -> Iterator[str]:
+        """Yield a text, made printable, in as many lines as it needs."""
+        for line in textwrap.wrap(self.printable(text), max(self.width - len(indent), 1)):
+            yield self.line(Segment(indent), Segment(line, style))
 
     def _painted(self, segment: Segment) -> str:
         text, style = segment

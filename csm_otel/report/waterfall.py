@@ -7,7 +7,6 @@ What does not fit a screen is collapsed, by `csm_otel.report.runs`, with the cal
 
 from __future__ import annotations
 
-import textwrap
 from collections import deque
 from itertools import islice
 from typing import TYPE_CHECKING
@@ -96,7 +95,7 @@ class TraceBuffer:
         )
         if self._left_out:
             terminal = Terminal(max(width, 1), color, ascii_only)
-            text += _block(_wrapped(f"not in this view or its sums: {self._left_out.text('more')}", terminal))
+            text += _block(terminal.wrapped(f"not in this view or its sums: {self._left_out.text('more')}"))
         return text
 
     def _keep_or_count(self, span: SpanData, kept: list[SpanData]) -> None:
@@ -163,7 +162,7 @@ def render_waterfall(
     if left_out:
         counts = Counts(call.span for trace in left_out for call in trace.calls)
         what = f"{counted(len(left_out), 'more trace')} with {counts.text() or 'no calls'}"
-        blocks.append(_block(_wrapped(f"... and {what}", terminal, Style.DIM)))
+        blocks.append(_block(terminal.wrapped(f"... and {what}", Style.DIM)))
     return "\n".join(blocks)
 
 
@@ -195,13 +194,13 @@ def _lines(
 ) -> Iterator[str]:
     yield _header(trace, terminal)
     yield from _table([row for line in shown for row in _rows(line, trace.interval[0], terminal)], trace, terminal)
-    yield from _wrapped(more, terminal, Style.DIM)
+    yield from terminal.wrapped(more, Style.DIM)
     if any(len(line.calls) == 1 and line.calls[0].is_ambiguous for line in shown):
-        yield from _wrapped(_LEGEND, terminal, Style.DIM)
+        yield from terminal.wrapped(_LEGEND, Style.DIM)
     if shown_before:
-        yield from _wrapped(f"{shown_before.nouns()} of this trace shown before", terminal, Style.DIM)
+        yield from terminal.wrapped(f"{shown_before.nouns()} of this trace shown before", Style.DIM)
     if len(trace.calls) > 1 or (trace.root is not None and (trace.calls or not shown_before)):
-        yield from _wrapped(_summary(trace), terminal, Style.BOLD)
+        yield from terminal.wrapped(_summary(trace), Style.BOLD)
 
 
 def _rows(line: Line, start_ns: int, terminal: Terminal) -> Iterator[Row]:
@@ -279,9 +278,3 @@ def _summary(trace: Trace) -> str:
         parts.append(f"{counted(orphans, 'attempt')} without {'its call' if orphans == 1 else 'their calls'}")
     text = f"{', '.join(parts)}; {duration(trace.busy_ns)} of {duration(end_ns - start_ns)} in AWS calls"
     return text + (f"; {duration(trace.back_off_ns)} in back-off" if trace.back_off_ns else "")
-
-
-def _wrapped(text: str, terminal: Terminal, style: Style = Style.PLAIN) -> Iterator[str]:
-    """Yield a text of ours, wrapped to the width."""
-    for line in textwrap.wrap(text, terminal.width):
-        yield terminal.line(Segment(line, style))
