@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from csm_otel.commands.output import open_output
 from csm_otel.commands.report_inputs import ReportInputs
+from csm_otel.commands.summary_input import read_summary
 from csm_otel.commands.views import Views
 from csm_otel.errors import InputError, reason_of
 from csm_otel.files.line_file import STDOUT
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from csm_otel.config.settings import Settings
     from csm_otel.process.speaker import Speaker
     from csm_otel.spans.data import SpanData
+    from csm_otel.summary.model import Summary
 
 _SIGNAL_EXIT = 128
 
@@ -32,28 +34,53 @@ def report(paths: Sequence[Path], configuration: Configuration, speaker: Speaker
     with 128+n, and without a report.
     """
     stop = StopSignal(signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
-    views = Views(configuration.settings)
+    settings = configuration.settings
+    views = Views(settings)
+    bad = _read(paths, configuration, stop, views, say=speaker.say)
+    is_complete = not bad
+    if settings.compare is not None:
+        views.before = _other(settings.compare, configuration, stop, say=speaker.say)
+        is_complete &= views.before is not None
+    if bad < len(paths) and not stop.is_set():
+        is_complete &= _print(views, settings, say=speaker.say)
+        is_complete &= views.write_files(say=speaker.say)
+    if stop.is_set():
+        return _SIGNAL_EXIT + stop.number
+    return 0 if is_complete else 1
+
+
+def _read(
+    paths: Sequence[Path], configuration: Configuration, stop: StopSignal, views: Views, *, say: Callable[[str], None]
+) -> int:
+    """Read files, and return how many of them cannot be read; ``say`` is called with a line for each."""
 
     def add(spans: Sequence[SpanData]) -> None:
         views.show(spans)
         views.summarise(spans)
 
-    inputs = ReportInputs(configuration, stop, add=add, say=speaker.say)
+    inputs = ReportInputs(configuration, stop, add=add, say=say)
     bad = 0
     for path in paths:
         try:
             inputs.read(path)
         except InputError as error:
-            speaker.say(str(error))
+            say(str(error))
             bad += 1
     inputs.close()
-    is_complete = not bad
-    if bad < len(paths) and not stop.is_set():
-        is_complete &= _print(views, configuration.settings, say=speaker.say)
-        is_complete &= views.write_files(say=speaker.say)
-    if stop.is_set():
-        return _SIGNAL_EXIT + stop.number
-    return 0 if is_complete else 1
+    return bad
+
+
+def _other(path: Path, configuration: Configuration, stop: StopSignal, *, say: Callable[[str], None]) -> Summary | None:
+    """Return the summary of the run to compare with, or None if it cannot be read."""
+    try:
+        summary = read_summary(path, stop)
+    except InputError as error:
+        say(f"--compare: {error}")
+        return None
+    if summary is not None:
+        return summary
+    views = Views(configuration.settings)
+    return None if _read([path], configuration, stop, views, say=say) else views.summary()
 
 
 def _print(views: Views, settings: Settings, *, say: Callable[[str], None]) -> bool:

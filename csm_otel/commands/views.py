@@ -33,6 +33,8 @@ class Views:
         self._keeps_calls = needs_calls(settings)
         self._first: list[Sequence[SpanData]] = []
         """Those that are not in the builder, which short runs do without."""
+        self.before: Summary | None = None
+        """The run to compare this one with."""
 
     @cached_property
     def buffer(self) -> TraceBuffer:
@@ -74,23 +76,32 @@ class Views:
         # Colours are forced upon what a log viewer shows, not upon a file of the user's own.
         is_colored = wants_color(os.environ, is_terminal=is_terminal) and (is_terminal or not is_file)
         is_long = "_builder" in self.__dict__
-        return render_run(
+        width = shutil.get_terminal_size((_FALLBACK_WIDTH, 24)).columns if is_terminal else _FALLBACK_WIDTH
+        ascii_only = "utf" not in (stream.encoding or "").lower()
+        run = render_run(
             self.buffer,
-            self._summary() if is_long or not settings.waterfall else None,
-            width=shutil.get_terminal_size((_FALLBACK_WIDTH, 24)).columns if is_terminal else _FALLBACK_WIDTH,
+            self.summary() if is_long or not settings.waterfall else None,
+            width=width,
             color=is_colored,
-            ascii_only="utf" not in (stream.encoding or "").lower(),
+            ascii_only=ascii_only,
             waterfall=settings.waterfall,
             everything=settings.all,
             only_failed=settings.only_failed,
             sort=settings.sort,
         )
+        if self.before is None:
+            return run
+        from csm_otel.report.comparison import render_comparison  # ruff: ignore[import-outside-top-level]
+        from csm_otel.summary.comparison import compare  # ruff: ignore[import-outside-top-level]
+
+        comparison = compare(self.before, self.summary())
+        return f"{run}\n{render_comparison(comparison, width=width, color=is_colored, ascii_only=ascii_only)}"
 
     def write_files(self, *, say: Callable[[str], None]) -> bool:
         """Write the files that are asked for, and return whether all could be written; see `write_reports`."""
-        return not are_wanted(self._settings) or write_reports(self._settings, self._summary(), self._calls, say=say)
+        return not are_wanted(self._settings) or write_reports(self._settings, self.summary(), self._calls, say=say)
 
-    def _summary(self) -> Summary:
+    def summary(self) -> Summary:
         """Return the summary of all spans so far."""
         self._add_to_builder()
         return self._builder.build()

@@ -198,6 +198,17 @@ class Settings(NamedTuple):
         Literal["total", "calls", "failed", "p95", "max", "name"],
         Option(_SHOWING, OUTPUT, "order of the operations in the overview"),
     ] = "total"
+    compare: Annotated[
+        Path | None,
+        Option(
+            ("report",),
+            OUTPUT,
+            "compare the run with that of this file",
+            "OTHER",
+            values="a path",
+            more="Of the same kinds as the files of the run, or a summary that `--summary-json` has written.",
+        ),
+    ] = None
     summary_json: Annotated[
         Path | None,
         Option(

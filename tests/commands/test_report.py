@@ -145,3 +145,40 @@ def test_signal(good: Path, stop: NeverStopped, capfd: pytest.CaptureFixture[str
 
     assert reported(good) == (130, "")
     assert not capfd.readouterr().out
+
+
+def test_comparison(good: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """The other run may be a summary, or a file of any other kind."""
+    (tmp_path / "spans.jsonl").write_bytes(lines_of(3))
+    summary = tmp_path / "summary.json"
+    reported(tmp_path / "spans.jsonl", configuration=configured(summary_json=summary))
+    capfd.readouterr()
+    shown = []
+    for other in (summary, tmp_path / "spans.jsonl"):
+        assert reported(good, configuration=configured(compare=other)) == (0, "")
+        shown.append(capfd.readouterr().out)
+
+    assert "before: 3 calls, 0 failed" in shown[0]
+    assert "now: 2 calls, " in shown[0]
+    assert shown[0] == shown[1]
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        pytest.param(b'{"schema": 9}', "--compare: {}: a summary with schema 9; this version reads 1", id="summary"),
+        pytest.param(b"", "{} is empty", id="empty"),
+        pytest.param(None, "--compare: {}: no such file or directory", id="missing"),
+    ],
+)
+def test_bad_comparison(
+    content: bytes | None, expected: str, good: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Without the other run the report is printed all the same; the exit code is 1."""
+    other = tmp_path / "other"
+    if content is not None:
+        other.write_bytes(content)
+
+    assert reported(good, configuration=configured(compare=other)) == (1, f"csm-otel: {expected.format(other)}\n")
+    shown = capfd.readouterr().out
+    assert ("S3.GetObject" in shown, "before: " in shown) == (True, False)

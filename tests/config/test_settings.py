@@ -81,6 +81,7 @@ KNOBS = [
     Knob("only_failed", "true", True, "false", False),
     Knob("sort", "calls", "calls", "name", "name"),
     Knob("summary_json", "s.json", Path("s.json"), "/tmp/s.json", Path("/tmp/s.json")),
+    Knob("compare", "o.json", Path("o.json"), "/tmp/o.json", Path("/tmp/o.json")),
     Knob("chrome_trace", "t.json", Path("t.json"), "/tmp/t.json", Path("/tmp/t.json")),
     Knob("policy", "p.json", Path("p.json"), "/tmp/p.json", Path("/tmp/p.json")),
     Knob("report", "r.html", Path("r.html"), "/tmp/r.html", Path("/tmp/r.html")),
