@@ -24,6 +24,7 @@ from csm_otel.service.health import Health
 from csm_otel.service.sd_notify import ServiceManager
 
 if TYPE_CHECKING:
+    from csm_otel.commands.live import Live
     from csm_otel.config.configuration import Configuration
     from csm_otel.config.settings import Settings
     from csm_otel.engine.bridge import Bridge
@@ -70,12 +71,14 @@ def serve(configuration: Configuration, speaker: Speaker) -> int:
 
         return Stdout(say=speaker.warn, environ=os.environ)
 
+    live = _live(settings)
     faults: list[Fault] = []
     bridge = build_bridge(
         configuration,
         source=Source(receivers=receivers),
         speaker=speaker,
         show=lambda spans: stdout().show(spans),
+        live=live.add if live is not None else None,
         faults=faults,
     )
     if faults:
@@ -108,6 +111,8 @@ def serve(configuration: Configuration, speaker: Speaker) -> int:
     if control is not None:
         control.close()
     bridge.close(deadline=deadline)
+    if live is not None:
+        live.close(say=speaker.say)
     if bridge.outlets.shows:
         stdout().flush()
     if health is not None:
@@ -123,6 +128,14 @@ def _handle_signals() -> StopSignal:
     for number in signal.valid_signals() - _LEFT_ALONE - {*_ENDING, *requests}:
         signal.signal(number, signal.SIG_IGN)
     return stop
+
+
+def _live(settings: Settings) -> Live | None:
+    if not settings.live:
+        return None
+    from csm_otel.commands.live import open_live  # ruff: ignore[import-outside-top-level]
+
+    return open_live(sys.stderr, os.environ, start_ns=None)
 
 
 def _open_control(settings: Settings, receivers: list[Receiver], bridge: Bridge, speaker: Speaker) -> Control | None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from csm_otel.commands.output import open_output
 from csm_otel.commands.views import Views
-from csm_otel.config.configuration import Configuration, read_configuration
+from csm_otel.config.configuration import read_configuration
 from csm_otel.config.environment import remove_variables
 from csm_otel.files.line_file import STDOUT
 from csm_otel.intake.nested import receiver_in, report_calls
@@ -28,8 +28,11 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from csm_otel.commands.launch import Launch
+    from csm_otel.commands.live import Live
+    from csm_otel.config.configuration import Configuration
     from csm_otel.config.settings import Settings
     from csm_otel.engine.bridge import Bridge
+    from csm_otel.errors import Fault
     from csm_otel.process.child import Child
 
 
@@ -38,7 +41,11 @@ def watch(child: Child, sock: socket.socket, launch: Launch, flags: Mapping[str,
     replaced = receiver_in(os.environ)
     receiver = Receiver(sock)
 
-    configuration, bridge, views = _build(receiver, launch, flags, speaker)
+    configuration, faults = read_configuration("exec", flags)
+    remove_variables()
+    views = Views(configuration.settings)
+    live = _live(configuration.settings, child)
+    bridge = _build(configuration, receiver, launch, speaker, views=views, live=live, faults=faults)
     begin_collection()
     is_early = child.poll() is not None
     bridge.run(until=lambda: child.poll() is not None, wake=child)
@@ -52,16 +59,30 @@ def watch(child: Child, sock: socket.socket, launch: Launch, flags: Mapping[str,
     )
     if replaced is not None and (calls := bridge.tally.calls + bridge.tally.calls_reported):
         report_calls(replaced, calls)
+    if live is not None:
+        live.close(say=speaker.say)
     _report(configuration.settings, bridge, views, speaker, launch=launch, child=child)
 
 
+def _live(settings: Settings, child: Child) -> Live | None:
+    if not settings.live or settings.quiet:
+        return None
+    from csm_otel.commands.live import open_live  # ruff: ignore[import-outside-top-level]
+
+    return open_live(sys.stderr, os.environ, start_ns=child.started_ns)
+
+
 def _build(
-    receiver: Receiver, launch: Launch, flags: Mapping[str, object], speaker: Speaker
-) -> tuple[Configuration, Bridge, Views]:
+    configuration: Configuration,
+    receiver: Receiver,
+    launch: Launch,
+    speaker: Speaker,
+    *,
+    views: Views,
+    live: Live | None,
+    faults: list[Fault],
+) -> Bridge:
     """Build the agent; unusable settings are reported and replaced by their defaults."""
-    configuration, faults = read_configuration("exec", flags)
-    remove_variables()
-    views = Views(configuration.settings)
     # not earlier: the SDK fails to load if a limit is no number
     from csm_otel.commands.wiring import build_bridge  # ruff: ignore[import-outside-top-level]
     from csm_otel.engine.source import Source  # ruff: ignore[import-outside-top-level]
@@ -78,13 +99,14 @@ def _build(
         speaker=speaker,
         show=views.show,
         summarise=views.summarise,
+        live=live.add if live is not None else None,
         faults=faults,
     )
     if bridge.outlets.shows:
         _ = views.buffer  # loaded while the command runs
     for line in (*launch.troubles, *map(str, faults)):
         speaker.say(line)
-    return configuration, bridge, views
+    return bridge
 
 
 def _cancel_when_interrupted(child: Child, bridge: Bridge) -> None:

@@ -58,11 +58,12 @@ def build_bridge(
     speaker: Speaker,
     show: Callable[[Sequence[SpanData]], None],
     summarise: Callable[[Sequence[SpanData]], None] | None = None,
+    live: Callable[[Sequence[SpanData]], None] | None = None,
     faults: list[Fault],
 ) -> Bridge:
     """Put the pipeline together.
 
-    ``show`` receives the spans that are to be shown, ``summarise`` those that a summary is to be made of.
+    ``show`` receives the spans that are to be shown, ``summarise`` those that a summary is to be made of, ``live`` all.
 
     The fault of each file, certificate or sampler that cannot be used is added to ``faults``, and the bridge does
     without it: spans that were to go to a back end are shown then.
@@ -93,7 +94,7 @@ def build_bridge(
         queue=outlets.queue,
         file=outlets.file,
         show=show if outlets.shows else None,
-        summarise=summarise if outlets.shows or are_wanted(settings) else None,
+        observers=[*filter(None, [summarise if outlets.shows or are_wanted(settings) else None, live])],
     )
     finder = _finder(configuration.group, source, speaker)
     processes = _processes(configuration, source, sampler)

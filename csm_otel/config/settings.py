@@ -187,6 +187,16 @@ class Settings(NamedTuple):
             "of more than 40 calls has an overview before it.",
         ),
     ] = True
+    live: Annotated[
+        bool,
+        Option(
+            _RECEIVING,
+            OUTPUT,
+            "print a line for each finished call on stderr at once",
+            more="At most 20 a second, and 20 of calls that failed; the others are counted. Lines that stderr does not "
+            "take are left out.",
+        ),
+    ] = False
     all: Annotated[
         bool,
         Option(

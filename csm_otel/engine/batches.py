@@ -28,11 +28,11 @@ class Batcher:
         queue: DeliveryQueue | None = None,
         file: FileWriter | None = None,
         show: Callable[[Sequence[SpanData]], None] | None = None,
-        summarise: Callable[[Sequence[SpanData]], None] | None = None,
+        observers: Sequence[Callable[[Sequence[SpanData]], None]] = (),
     ) -> None:
         """Send a batch off when it holds ``batch_spans`` or is ``delay_seconds`` old.
 
-        ``encode`` returns spans as a request. ``summarise`` receives all spans, sampled or not.
+        ``encode`` returns spans as a request. Each of ``observers`` receives all spans, sampled or not.
         Without ``queue`` and ``file`` spans count as shown, whether there is a ``show`` or not.
         """
         self._sampler = sampler
@@ -43,20 +43,20 @@ class Batcher:
         self._queue = queue
         self._file = file
         self._show = show
-        self._summarise = summarise
+        self._observers = observers
         self._batch: list[SpanData] = []
         self._deadline: float | None = None
 
     def add(self, tree: Sequence[SpanData], *, now: float) -> None:
         """Add the spans of one call (or an orphan, or a command), parents first; ``now`` is monotonic seconds."""
-        if self._summarise is not None:
-            self._summarise(tree)
+        for observe in self._observers:
+            observe(tree)
         self._append(self._sampler.keep(tree), of=len(tree), now=now)
 
     def add_root(self, root: SpanData, *, now: float) -> None:
         """Add a root span that was sampled, or not, before its children."""
-        if self._summarise is not None:
-            self._summarise([root])
+        for observe in self._observers:
+            observe([root])
         self._append([root] if root.context.sampled else [], of=1, now=now)
 
     def _append(self, kept: Sequence[SpanData], *, of: int, now: float) -> None:

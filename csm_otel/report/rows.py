@@ -44,7 +44,7 @@ class Row(NamedTuple):
 
 def rows_of(call: Call, start_ns: int, terminal: Terminal) -> Iterator[Row]:
     """Return the call's row and those below it, as a tree; offsets are from ``start_ns``."""
-    yield _call_row(call, start_ns, terminal)
+    yield call_row(call, start_ns, terminal)
     below = list(_rows_below(call, terminal))
     trunk, branch, end = ("| ", "|- ", "`- ") if terminal.ascii_only else ("│ ", "├ ", "└ ")
     for position, row in enumerate(below, 1):
@@ -52,12 +52,8 @@ def rows_of(call: Call, start_ns: int, terminal: Terminal) -> Iterator[Row]:
         yield row._replace(name=joint + row.name, remark=row.remark and joint + row.remark)
 
 
-def offset_of(at_ns: int, start_ns: int) -> str:
-    """Return how long after ``start_ns`` something was: ``+3 ms``; before it: ``-3 ms``, as clocks differ."""
-    return ("+" if at_ns >= start_ns else "") + duration(at_ns - start_ns)
-
-
-def _call_row(call: Call, start_ns: int, terminal: Terminal) -> Row:
+def call_row(call: Call, start_ns: int, terminal: Terminal) -> Row:
+    """Return the row of the call alone."""
     span = call.span
     pauses = tuple(pause for pause in call.back_offs if pause)
     return Row(
@@ -72,6 +68,11 @@ def _call_row(call: Call, start_ns: int, terminal: Terminal) -> Row:
         result=_call_result(call, terminal),
         style=_style(call),
     )
+
+
+def offset_of(at_ns: int, start_ns: int) -> str:
+    """Return how long after ``start_ns`` something was: ``+3 ms``; before it: ``-3 ms``, as clocks differ."""
+    return ("+" if at_ns >= start_ns else "") + duration(at_ns - start_ns)
 
 
 def _rows_below(call: Call, terminal: Terminal) -> Iterator[Row]:

@@ -77,6 +77,7 @@ KNOBS = [
     Knob("quiet", "true", True, "false", False),
     Knob("output", "out.txt", Path("out.txt"), "/tmp/o", Path("/tmp/o")),
     Knob("waterfall", "false", False, "true", True),
+    Knob("live", "true", True, "false", False),
     Knob("all", "true", True, "false", False),
     Knob("only_failed", "true", True, "false", False),
     Knob("sort", "calls", "calls", "name", "name"),

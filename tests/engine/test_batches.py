@@ -60,7 +60,7 @@ class Rig:
             queue=self.queue,
             file=self.writer,
             show=self._show if is_shown else None,
-            summarise=lambda spans: self.summarised.append([span.name for span in spans]),
+            observers=[lambda spans: self.summarised.append([span.name for span in spans])],
         )
 
     def _show(self, spans: Sequence[SpanData]) -> None:
