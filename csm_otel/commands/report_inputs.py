@@ -36,6 +36,10 @@ _MAX_FOREIGN_LINES = 1000  # before the first that can be read; a pipe may have 
 _RECORDED = b'{"line":"'
 _GZIP = b"\x1f\x8b"
 _ZSTD = b"\x28\xb5\x2f\xfd"
+_LENGTH_BYTES, _PROTOBUF = (
+    4,
+    b"\n",
+)  # a collector's file exporter writes other formats with the length before each request
 
 
 class ReportInputs:
@@ -82,8 +86,10 @@ class ReportInputs:
                 head = stream.peek(len(MAGIC))
             except OSError as error:
                 raise ReportInputError(f"{path}: {reason_of(error, 'cannot be read')}") from error
-            if _ZSTD in head[:8]:  # the collector puts its length before it
+            if head.startswith(_ZSTD):
                 raise ReportInputError(f"{path} is compressed with zstd; decompress it first")
+            if head[_LENGTH_BYTES:].startswith((_ZSTD, _PROTOBUF)) and head.startswith(b"\0"):
+                raise ReportInputError(f"{path} is not in JSON; have the collector write JSON, without compression")
             if head.startswith(MAGIC):
                 self._read_spool(path)
             elif head.startswith(_GZIP):

@@ -48,7 +48,7 @@ def spool_copy(path: Path) -> Generator[SpoolCopy]:
         except FileNotFoundError as error:
             raise SpoolError("a folder without a spool") from error
         except OSError as error:
-            raise SpoolError(reason_of(error, "cannot be read")) from error
+            raise SpoolError(f"cannot be copied: {reason_of(error)}") from error
         yield SpoolCopy(file)
 
 

@@ -117,8 +117,9 @@ def decode_request(text: bytes | str) -> Request:
         spans = [span for scope, resource in scopes if scope.scope.name == _SCOPE for span in _spans(scope, resource)]
         return Request(spans, sum(len(scope.spans) for scope, _ in scopes if scope.scope.name != _SCOPE))
     except (msgspec.DecodeError, UnicodeDecodeError, ValueError, RecursionError) as error:
-        is_cut = "truncated" in str(error)
-        raise ReportInputError("JSON that is cut" if is_cut else "no traces in OTLP/JSON") from error
+        is_open = "truncated" in str(error)
+        fault = "JSON that does not end on its line" if is_open else "no traces in OTLP/JSON"
+        raise ReportInputError(fault) from error
 
 
 def _without_traces(request: _Request) -> str:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import gzip
+import random
 from contextlib import closing
+from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 import pytest
@@ -19,13 +21,13 @@ from csm_otel.spans.data import SpanRole
 
 if TYPE_CHECKING:
     from collections.abc import Generator
-    from pathlib import Path
 
     from csm_otel.process.stop import StopSignal
     from csm_otel.spans.data import SpanData
 
 FIVE_RECORDED, FIVE = recording_of(5), lines_of(5)
 NO_TRACES = "no traces in OTLP/JSON"
+COLLECTOR_JSON = "have the collector write JSON, without compression"
 NO_LINE = "not a line of a csm-otel recording"
 
 
@@ -73,7 +75,7 @@ def read(stop: NeverStopped, *paths: Path) -> _Read:
         pytest.param(gzip.compress(FIVE_RECORDED), 5, [], id="gzip-recording"),
         pytest.param(gzip.compress(FIVE), 5, [], id="gzip-otlp"),
         pytest.param(FIVE_RECORDED[:-9], 4, [f"1 line of PATH skipped: {NO_LINE}"], id="cut-recording"),
-        pytest.param(FIVE[:-9], 4, ["1 line of PATH skipped: JSON that is cut"], id="cut-otlp"),
+        pytest.param(FIVE[:-9], 4, ["1 line of PATH skipped: JSON that does not end on its line"], id="cut-otlp"),
         pytest.param(FIVE[9:], 4, [f"1 line of PATH skipped: {NO_TRACES}"], id="otlp-without-its-start"),
         pytest.param(
             FIVE + b'{"resourceMetrics":[]}\n' * 3,
@@ -112,7 +114,7 @@ def test_kinds(content: bytes, calls: int, said: list[str], stop: NeverStopped, 
         pytest.param(bytes(range(256)) * 40, f" is no recording and no spool: {NO_TRACES}", id="binary"),
         pytest.param(b"\xff\xfe{\n", f" is no recording and no spool: {NO_TRACES}", id="utf-16"),
         pytest.param(b"[" * 200_000, f" is no recording and no spool: {NO_TRACES}", id="deep"),
-        pytest.param(FIVE[:600], " is no recording and no spool: JSON that is cut", id="cut"),
+        pytest.param(FIVE[:600], " is no recording and no spool: JSON that does not end on its line", id="cut"),
         pytest.param(
             b'{"resourceMetrics":[]}\n', " is no recording and no spool: metrics in OTLP/JSON, no traces", id="metrics"
         ),
@@ -130,7 +132,8 @@ def test_kinds(content: bytes, calls: int, said: list[str], stop: NeverStopped, 
         ),
         pytest.param(b"SQLite format 3\0" + b"x" * 5000, ": a damaged spool of which nothing can be read", id="sqlite"),
         pytest.param(b"\x28\xb5\x2f\xfdabc", " is compressed with zstd; decompress it first", id="zstd"),
-        pytest.param(b"\0\0\0\x09\x28\xb5\x2f\xfdabc", " is compressed with zstd; decompress it first", id="zstd-part"),
+        pytest.param(b"\0\0\0\x07\x28\xb5\x2f\xfdabc", f" is not in JSON; {COLLECTOR_JSON}", id="collector-zstd"),
+        pytest.param(b"\0\0\0\x03\n\x01\0", f" is not in JSON; {COLLECTOR_JSON}", id="collector-protobuf"),
         pytest.param(
             gzip.compress(FIVE)[:50],
             " is no recording and no spool: the compressed data is cut or damaged",
@@ -151,6 +154,32 @@ def test_unusable(content: bytes, fault: str, stop: NeverStopped, tmp_path: Path
     with pytest.raises(InputError) as caught:
         read(stop, path)
     assert str(caught.value) == f"{path}{fault}"
+
+
+COLLECTOR = Path(__file__).with_name("collector.jsonl")
+"""Written by the file exporter of a collector 0.165 whose batches have four spans."""
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_collector(seed: int, stop: NeverStopped, tmp_path: Path) -> None:
+    """Calls have their attempts, in whatever order the collector has written its batches."""
+    lines = COLLECTOR.read_bytes().splitlines(keepends=True)
+    if seed:
+        random.Random(seed).shuffle(lines)
+    (tmp_path / "file").write_bytes(b"".join(lines))
+    groups = read(stop, tmp_path / "file").groups
+
+    assert [(group[0].name, len(group)) for group in groups] == [
+        ("S3.GetObject", 2),
+        ("S3.HeadObject", 2),
+        ("S3.GetObject", 3),
+        ("S3.GetObject", 4),
+        ("S3.ListBuckets", 1),
+        ("S3.GetObject", 2),
+        ("S3.GetObject", 2),
+        ("S3.GetObject", 2),
+        ("small.py", 1),
+    ]
 
 
 def test_missing(stop: NeverStopped, tmp_path: Path) -> None:

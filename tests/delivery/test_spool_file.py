@@ -142,5 +142,5 @@ def test_what_cannot_be_read(tmp_path: Path) -> None:
     """The system's reason is given."""
     (tmp_path / NAME).mkdir()
 
-    with pytest.raises(SpoolError, match=r"^is a directory$"):
+    with pytest.raises(SpoolError, match=r"^cannot be copied: is a directory$"):
         read(tmp_path)

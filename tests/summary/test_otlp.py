@@ -67,11 +67,11 @@ def test_spans_of_others() -> None:
 @pytest.mark.parametrize(
     ("text", "what"),
     [
-        pytest.param("", "JSON that is cut", id="empty"),
+        pytest.param("", "JSON that does not end on its line", id="empty"),
         pytest.param("[]", "no traces in OTLP/JSON", id="a-list"),
         pytest.param("{}", "no traces in OTLP/JSON", id="no-traces"),
         pytest.param('{"resourceSpans": 1}', "no traces in OTLP/JSON", id="wrong-type"),
-        pytest.param('{"resourceSpans": [', "JSON that is cut", id="cut"),
+        pytest.param('{"resourceSpans": [', "JSON that does not end on its line", id="cut"),
         pytest.param("[" * 100_000, "no traces in OTLP/JSON", id="deep"),
         pytest.param('{"resourceMetrics": []}', "metrics in OTLP/JSON, no traces", id="metrics"),
         pytest.param('{"resourceLogs": [1]}', "logs in OTLP/JSON, no traces", id="logs"),
