@@ -130,7 +130,13 @@ class Settings(NamedTuple):
     ] = "auto"
     messages: Annotated[
         Literal["redacted", "none"],
-        Option(_TRACING, TRACES, "export error messages redacted, or not at all"),
+        Option(
+            _TRACING,
+            TRACES,
+            "export error messages redacted, or not at all",
+            more="For `report` it is about recordings.",
+            help_of={"report": "show error messages of recordings redacted, or not at all"},
+        ),
     ] = "redacted"
     account_id: Annotated[
         bool,
@@ -138,7 +144,8 @@ class Settings(NamedTuple):
             _TRACING,
             TRACES,
             "export `cloud.account.id`, the account that the access key belongs to",
-            more="It is decoded from the access key id.",
+            more="It is decoded from the access key id. For `report` it is about recordings.",
+            help_of={"report": "show the accounts that access keys in recordings belong to"},
         ),
     ] = True
     user_agent: Annotated[bool, Option(_EXPORTING, TRACES, "export `user_agent.original`")] = False
@@ -175,6 +182,7 @@ class Settings(NamedTuple):
             values="a path; `-` is stdout",
             more="The file is replaced. To stdout it is all printed after the command's end. The warnings of `report` "
             "are on stderr in any case.",
+            help_of={"report": "print to this file instead"},
         ),
     ] = None
     waterfall: Annotated[
