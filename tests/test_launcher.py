@@ -80,7 +80,7 @@ def test_modules_of_the_command(tmp_path: Path) -> None:
     done = run("exec", "--", "sh", "-c", "echo $PYTHONPATH; exit 7", env=environment(PYTHONPATH=str(folder)))
 
     assert (done.returncode, done.stdout) == (7, f"{folder}\n")
-    assert "exit 7  trace " in done.stderr
+    assert ", exit 7; " in done.stderr
     assert "failed" not in done.stderr
 
 
@@ -100,10 +100,8 @@ def test_modes_of_the_command(variables: dict[str, str]) -> None:
     done = run("exec", "--", *shown, env=environment(**variables))
 
     assert (done.returncode, done.stdout) == (7, "".join(f"{name}={variables[name]}\n" for name in sorted(variables)))
-    first, second, *rest = done.stderr.splitlines()
-    assert first.startswith("sh ")
-    assert second == "no AWS calls seen"
-    assert [line[:9] for line in rest] == ["csm-otel:", "         ", "         "]
+    [line] = done.stderr.splitlines()
+    assert line.startswith("csm-otel: no AWS calls seen in ")
 
 
 @on_linux
@@ -196,7 +194,7 @@ def test_a_package_that_only_the_home_leads_to(tmp_path: Path) -> None:
     done = run("exec", "--", "sh", "-c", "exit 7", env=env, python=python)
 
     assert done.returncode == 7
-    assert "exit 7  trace " in done.stderr
+    assert ", exit 7; " in done.stderr
 
 
 def test_installed_as_it_is(tmp_path: Path) -> None:

@@ -20,7 +20,8 @@ from csm_otel.intake.nested import receiver_in, report_calls
 from csm_otel.intake.receiver import Receiver
 from csm_otel.process.garbage import begin_collection
 from csm_otel.process.speaker import Speaker
-from csm_otel.report.tally import render_tally
+from csm_otel.report.no_calls import render_no_calls
+from csm_otel.report.tally import is_uneventful, render_tally
 from csm_otel.spans.command import Command
 
 if TYPE_CHECKING:
@@ -154,9 +155,12 @@ def _report(
     stream = None if settings.output is None else open_output(settings.output, say=speaker.say)
     speaker.release(stream)
     shown_on = stream or sys.stderr
-    if bridge.outlets.shows and shown_on is not None:
-        speaker.write(views.render(shown_on, is_file=settings.output not in (None, STDOUT)))
-    speaker.write(render_tally(bridge.tally, seconds=_length_ns(child) / 1e9))
+    if is_uneventful(bridge.tally):
+        speaker.say(_no_calls(launch, child, bridge.tally.calls_reported))
+    else:
+        if bridge.outlets.shows and shown_on is not None:
+            speaker.write(views.render(shown_on, is_file=settings.output not in (None, STDOUT)))
+        speaker.write(render_tally(bridge.tally, seconds=_length_ns(child) / 1e9))
     views.write_files(say=speaker.say)
     if bridge.outlets.queue is not None:
         result = "delivered" if bridge.tally.spans_delivered else "not delivered"
@@ -167,6 +171,17 @@ def _report(
         if speaker.failure:
             name = "stdout" if settings.output == STDOUT else settings.output
             Speaker().say(f"--output: {name}: {speaker.failure}")
+
+
+def _no_calls(launch: Launch, child: Child, calls_elsewhere: int) -> str:
+    reason = ""
+    if not calls_elsewhere:
+        with contextlib.suppress(Exception):  # the reason is a guess: without it the line still holds
+            from csm_otel.commands.no_calls import likeliest_reason  # ruff: ignore[import-outside-top-level]
+
+            reason = likeliest_reason(launch.argv, os.environ)
+    seconds, exit_code = _length_ns(child) / 1e9, child.exit_code or 0
+    return render_no_calls(seconds=seconds, exit_code=exit_code, reason=reason, calls_elsewhere=calls_elsewhere)
 
 
 def _length_ns(child: Child) -> int:

@@ -8,7 +8,8 @@ from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
 
 from csm_otel.doctor.finding import Checked, Finding
-from csm_otel.doctor.sdks import sdk_findings
+from csm_otel.doctor.sdks import MOST_BYTES, sdk_findings, text_of
+from csm_otel.doctor.shell_script import commands_in
 from csm_otel.errors import quoted
 from csm_otel.process.command_name import behind_wrapper
 
@@ -22,11 +23,17 @@ _SUDO_TAKES_A_VALUE = re.compile(r"-[A-Za-z]*[CDghpRrTtuU]|--(?:user|group|host|
 _ENV_CLEARS = re.compile(r"-[0v]*i.*|-|--ignore-environment")
 _CONTAINERS = ("docker", "podman", "nerdctl", "kubectl", "oc")
 _REMOTE = ("ssh", "mosh", "rsh")
+_SHELL = re.compile(r"(?:ba|da|a|k|z|mk)?sh")
+_CHANGES = re.compile(rf"\bunset\b.*\b{_ENABLED}\b|\b{_ENABLED}=(?![\"']?true\b)", re.IGNORECASE)
+_CODE = re.compile(r"-[A-Za-z]*c")
 _SHEBANG_BYTES = 256  # Linux: BINPRM_BUF_SIZE
 
 
-def check_command(argv: Sequence[str], environ: Mapping[str, str]) -> Checked:
-    """Return the findings about a command as it would be started from here."""
+def check_command(argv: Sequence[str], environ: Mapping[str, str], *, most_bytes: int = MOST_BYTES) -> Checked:
+    """Return the findings about a command as it would be started from here.
+
+    Of a program without an interpreter, ``most_bytes`` are read.
+    """
     findings: list[Finding] = []
     words = list(argv)
     while rest := behind_wrapper(words) or _behind_sudo(words):
@@ -39,7 +46,9 @@ def check_command(argv: Sequence[str], environ: Mapping[str, str]) -> Checked:
     path = shutil.which(words[0], path=environ.get("PATH"))
     if path is None or name in (*_REMOTE, *_CONTAINERS, "su"):
         return Checked("command", path or f"{quoted(name)} is not on the PATH", tuple(findings))
-    state, of_program = _program(Path(path), words, environ)
+    if _SHELL.fullmatch(name):
+        return Checked("command", path, (*findings, *_script_findings(words[1:])))
+    state, of_program = _program(Path(path), words, environ, most_bytes)
     return Checked("command", state, (*findings, *of_program))
 
 
@@ -59,11 +68,13 @@ def interpreter_of(program: Path, environ: Mapping[str, str]) -> tuple[str, Path
     return words[0], Path(path) if path else None
 
 
-def _program(program: Path, words: Sequence[str], environ: Mapping[str, str]) -> tuple[str, list[Finding]]:
+def _program(
+    program: Path, words: Sequence[str], environ: Mapping[str, str], most_bytes: int
+) -> tuple[str, list[Finding]]:
     """Return a line about a program that exists, and its findings."""
     interpreter = interpreter_of(program, environ)
     if interpreter is None:
-        return str(program), sdk_findings(program, words, environ)
+        return str(program), sdk_findings(program, words, environ, most_bytes=most_bytes)
     named, path = interpreter
     if path is None:
         finding = Finding(
@@ -75,7 +86,28 @@ def _program(program: Path, words: Sequence[str], environ: Mapping[str, str]) ->
         return str(program), [finding]
     if interpreter_of(path, environ) is not None:  # as the shims of version managers: which one it starts is unknown
         return f"{program}, run by the script {path}", []
-    return f"{program}, run by {path}", sdk_findings(path, [str(path), str(program), *words[1:]], environ)
+    state = f"{program}, run by {path}"
+    if _SHELL.fullmatch(path.name):
+        return state, _script_findings([str(program)])
+    return state, sdk_findings(path, [str(path), str(program), *words[1:]], environ)
+
+
+def _script_findings(words: Sequence[str]) -> list[Finding]:
+    """Return the findings about the commands in a shell's script; ``words`` are the arguments of the shell."""
+    options = [word for word in words if word.startswith("-")]
+    rest = [word for word in words if not word.startswith("-")]
+    if not rest:
+        return []
+    is_code = any(_CODE.fullmatch(option) for option in options)
+    text = rest[0] if is_code else text_of(Path(rest[0]))
+    where = "" if is_code else f"{PurePath(rest[0]).name}: "
+    found = [_lost(f"it changes {_ENABLED}", f"leave {_ENABLED} to csm-otel")] if _CHANGES.search(text) else []
+    for command in commands_in(text):
+        behind = behind_wrapper(command) or _behind_sudo(command)
+        name, arguments = PurePath(command[0]).name, command[1:]
+        found += _wrapper_findings(name, arguments[: len(arguments) - len(behind or ())])
+        found += _elsewhere_findings(name, arguments)
+    return [one._replace(what=where + one.what) for one in dict.fromkeys(found)]
 
 
 def _not_found(word: str, environ: Mapping[str, str]) -> list[Finding]:

@@ -19,15 +19,21 @@ _BOTO_2 = re.compile(r"^[ \t]*(?:import|from)[ \t]+boto\b", re.MULTILINE)
 _BOTO_3 = re.compile(r"\b(?:boto3|(?:aio)?botocore|aioboto3)\b")
 _JAVA_V1 = re.compile(r"^com/amazonaws/|(?:^|/)aws-java-sdk-core-1[\d.]*\.jar$")
 _JAVA_V2 = re.compile(r"^software/amazon/awssdk/|(?:^|/)aws-core-2[\d.]*\.jar$")
-_READ_BYTES = 256 * 1024**2
+MOST_BYTES = 256 * 1024**2
+"""Of a program: more than most have."""
 _CHUNK_BYTES = 1024**2
 _GO_V1, _GO_V2 = b"github.com/aws/aws-sdk-go/", b"github.com/aws/aws-sdk-go-v2/"
 _RUST = b"aws-smithy-runtime"
 _NO_CSM = "It does not implement CSM, so csm-otel sees none of its calls."
 
 
-def sdk_findings(program: Path, argv: Sequence[str], environ: Mapping[str, str]) -> list[Finding]:
-    """Return the findings about the SDK that a program has; ``argv`` is its command line, which may name a script."""
+def sdk_findings(
+    program: Path, argv: Sequence[str], environ: Mapping[str, str], *, most_bytes: int = MOST_BYTES
+) -> list[Finding]:
+    """Return the findings about the SDK that a program has; ``argv`` is its command line, which may name a script.
+
+    Of a program that is no interpreter, ``most_bytes`` are read.
+    """
     name = program.name
     with contextlib.suppress(OSError):  # nothing is known of what cannot be read
         if _PYTHON.fullmatch(name):
@@ -36,7 +42,7 @@ def sdk_findings(program: Path, argv: Sequence[str], environ: Mapping[str, str])
             return _node_findings(argv)
         if name == "java":
             return _java_findings(argv)
-        return _binary_findings(program)
+        return _binary_findings(program, most_bytes)
     return []
 
 
@@ -55,9 +61,20 @@ def site_packages(python: Path, environ: Mapping[str, str]) -> list[Path]:
     return sorted({path for root in roots for pattern in patterns for path in root.glob(pattern)})
 
 
+def text_of(script: Path) -> str:
+    """Return the beginning of a script, "" if it cannot be read or is not a file."""
+    try:
+        if not script.is_file():
+            return ""
+        with script.open("rb") as file:
+            return file.read(_CHUNK_BYTES).decode("utf-8", "replace")
+    except OSError:
+        return ""
+
+
 def _python_findings(python: Path, argv: Sequence[str], environ: Mapping[str, str]) -> list[Finding]:
     script = next((Path(word) for word in argv[1:] if not word.startswith("-")), None)
-    text = _text_of(script) if script is not None else ""
+    text = text_of(script) if script is not None else ""
     if _BOTO_2.search(text):
         return [Finding("sdk-without-csm", "the script imports boto, version 2", _NO_CSM, "port it to boto3")]
     folders = [Path(folder) for folder in environ.get("PYTHONPATH", "").split(":") if folder]
@@ -106,8 +123,8 @@ def _java_findings(argv: Sequence[str]) -> list[Finding]:
     return []
 
 
-def _binary_findings(program: Path) -> list[Finding]:
-    found = _mentioned(program, (_GO_V1, _GO_V2, _RUST))
+def _binary_findings(program: Path, most_bytes: int) -> list[Finding]:
+    found = _mentioned(program, (_GO_V1, _GO_V2, _RUST), most_bytes)
     if _GO_V1 in found:
         return []
     if _GO_V2 in found:
@@ -121,12 +138,12 @@ def _without_csm(sdk: str, instead: str) -> Finding:
     return Finding("sdk-without-csm", f"the program uses the {sdk}", _NO_CSM, f"use {instead} in the program itself")
 
 
-def _mentioned(program: Path, texts: Sequence[bytes]) -> set[bytes]:
-    """Return those of the texts that a file's first 256 MiB contain."""
+def _mentioned(program: Path, texts: Sequence[bytes], most_bytes: int) -> set[bytes]:
+    """Return those of the texts that a file's first bytes contain."""
     found: set[bytes] = set()
     tail = b""
     with contextlib.suppress(OSError), program.open("rb") as file:
-        for _ in range(_READ_BYTES // _CHUNK_BYTES):
+        for _ in range(most_bytes // _CHUNK_BYTES):
             if not (chunk := file.read(_CHUNK_BYTES)):
                 break
             found |= {text for text in texts if text in tail + chunk}
@@ -140,14 +157,3 @@ def _is_folder(path: Path) -> bool:
         return path.is_dir()
     except OSError:
         return False
-
-
-def _text_of(script: Path) -> str:
-    """Return the beginning of a script, "" if it cannot be read or is not a file."""
-    try:
-        if not script.is_file():
-            return ""
-        with script.open("rb") as file:
-            return file.read(_CHUNK_BYTES).decode("utf-8", "replace")
-    except OSError:
-        return ""

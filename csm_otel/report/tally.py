@@ -47,6 +47,12 @@ def render_tally(tally: Tally, *, seconds: float | None = None) -> str:
     return "".join(f"{' ' * len(_HEAD) if n else _HEAD}{line}\n" for n, line in enumerate(lines))
 
 
+def is_uneventful(tally: Tally) -> bool:
+    """Return whether nothing was received but reports of nested `exec`, and nothing was lost."""
+    received = tally.datagrams_received - tally.reports
+    return not (received or tally.datagrams_dropped_by_kernel or _losses(tally, with_reports=False))
+
+
 def render_losses(tally: Tally) -> str:
     """Return what of a recording is not in its calls, on one line, or nothing."""
     counts = (
@@ -99,13 +105,13 @@ def _spans(tally: Tally) -> str:
     return f"{counted(tally.spans_delivered, 'span')} delivered"
 
 
-def _losses(tally: Tally) -> list[str]:
+def _losses(tally: Tally, *, with_reports: bool = True) -> list[str]:
     """Return a line for each other count that is not zero."""
     dropped = tally.spans_dropped.total()
     evicted = tally.released[Reason.EVICTED] + tally.orphans[Reason.EVICTED]
     lines = (
-        (tally.calls_reported, "call", "seen by a nested csm-otel exec instead"),
-        (tally.reports, "datagram", "with such a count"),
+        (with_reports and tally.calls_reported, "call", "seen by a nested csm-otel exec instead"),
+        (with_reports and tally.reports, "datagram", "with such a count"),
         (dropped, "span", f"dropped{_reasons(tally.spans_dropped)}"),
         (tally.spans_rejected, "span", "rejected by the back end"),
         (tally.spans_unsampled, "span", "not sampled"),

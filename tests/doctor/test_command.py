@@ -44,18 +44,30 @@ def program(path: Path, text: str = "") -> Path:
         pytest.param(["docker", "ps"], [], id="docker-ps"),
         pytest.param(["su", "-", "user"], ["environment-lost"], id="su"),
         pytest.param(["gone"], ["command-not-found"], id="not-found"),
+        pytest.param(["sh", "-c", "a; sudo b; sudo c"], ["environment-lost"], id="shell-code"),
+        pytest.param(["sh", "-ec", "sudo -E b"], [], id="shell-code-that-keeps"),
+        pytest.param(["sh", "-c", "unset AWS_CSM_ENABLED; b"], ["environment-lost"], id="shell-unset"),
+        pytest.param(["sh", "-c", "AWS_CSM_ENABLED='true' b"], [], id="shell-sets-true"),
+        pytest.param(["sh", "-c", "AWS_CSM_ENABLED=1 b"], ["environment-lost"], id="shell-sets"),
+        pytest.param(["sh", "deploy.sh"], ["environment-lost"] * 2, id="shell-script"),
+        pytest.param(["by-shell"], ["environment-lost"], id="shell-shebang"),
+        pytest.param(["sh", "gone.sh"], [], id="shell-without-script"),
+        pytest.param(["sh"], [], id="shell-alone"),
         pytest.param(["script"], [], id="shebang"),
         pytest.param(["orphan"], ["interpreter-missing"], id="no-interpreter"),
         pytest.param(["by-env"], ["interpreter-missing"], id="no-interpreter-on-path"),
     ],
 )
-def test_codes(argv: list[str], codes: list[str], tmp_path: Path) -> None:
-    """Wrappers, the PATH and the first line are looked at."""
-    for name in ("tool", "sudo", "env", "ssh", "docker", "su"):
+def test_codes(argv: list[str], codes: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wrappers, the PATH, the first line and shell scripts are looked at."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("tool", "sudo", "env", "ssh", "docker", "su", "sh"):
         program(tmp_path / name)
     program(tmp_path / "script", f"#!{tmp_path}/tool -x\n")
     program(tmp_path / "python3", f"#!{tmp_path}/tool\n")
     program(tmp_path / "by-shim", "#!/usr/bin/env python3\n")
+    program(tmp_path / "by-shell", f"#!{tmp_path}/sh\nssh host aws s3 ls\n")
+    program(tmp_path / "deploy.sh", "docker run image\nif x; then env -i aws s3 ls; fi\n")
     program(tmp_path / "orphan", "#!/nowhere/ruby\n")
     program(tmp_path / "by-env", "#!/usr/bin/env -S A=b nowhere\n")
     checked = check_command(argv, {"PATH": str(tmp_path)})

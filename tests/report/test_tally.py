@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from csm_otel.report.tally import render_tally
+from csm_otel.report.tally import is_uneventful, render_tally
 from csm_otel.tally import SocketCounters, Tally
 
 CLEAN = """\
@@ -127,3 +127,20 @@ def test_no_count_is_left_out(name: str) -> None:
     assert "41" in text
     assert render_tally(_clean()) == CLEAN
     assert text.isascii()
+
+
+@pytest.mark.parametrize(
+    ("counts", "expected"),
+    [
+        pytest.param({"spans_shown": 1}, True, id="nothing-received"),
+        pytest.param({"datagrams_dropped_by_kernel": None}, True, id="drops-unknown"),
+        pytest.param({"datagrams_received": 2, "reports": 2, "calls_reported": 3}, True, id="nested"),
+        pytest.param({"datagrams_received": 1}, False, id="received"),
+        pytest.param({"datagrams_dropped_by_kernel": 1}, False, id="dropped"),
+        pytest.param({"datagrams_late": 1}, False, id="late"),
+        pytest.param({"spans_spooled": 1}, False, id="span-in-the-spool"),
+    ],
+)
+def test_uneventful(counts: dict[str, object], *, expected: bool) -> None:
+    """A run is uneventful if nothing was received, nothing lost and every span went where it was to go."""
+    assert is_uneventful(_clean(**counts)) is expected
