@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gzip
 import random
+import sys
+import tempfile
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -11,6 +13,8 @@ from typing import TYPE_CHECKING, cast
 import pytest
 from commands.input_files import line_of, lines_of, recording_of, requests_of, write_requests, write_spool
 from configured import configured
+from hypothesis import given
+from hypothesis import strategies as st
 from stops import NeverStopped
 from traced import attempt_of, traced
 
@@ -204,6 +208,15 @@ def test_spool(name: str, stop: NeverStopped, tmp_path: Path) -> None:
     assert result.said == []
 
 
+def test_spool_on_stdin(stop: NeverStopped, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A spool has to be named, as its log is a file of its own."""
+    write_spool(tmp_path, 1)
+    with (tmp_path / NAME).open("rb") as stdin:
+        monkeypatch.setattr(sys, "stdin", stdin)
+        with pytest.raises(InputError, match=r"^-: a spool; name its folder instead$"):
+            read(stop, Path("-"))
+
+
 def test_empty_spool(stop: NeverStopped, tmp_path: Path) -> None:
     """A spool in which nothing waits is no fault."""
     write_spool(tmp_path, 0)
@@ -243,3 +256,29 @@ def test_signal(content: bytes, stop: NeverStopped, tmp_path: Path) -> None:
     stop.number = 2
 
     assert read(stop, tmp_path / "file", tmp_path / "spool").calls == 0
+
+
+def _spooled() -> bytes:
+    """Return the file of a spool."""
+    with tempfile.TemporaryDirectory() as folder:
+        write_spool(Path(folder), 5)
+        return Path(folder, NAME).read_bytes()
+
+
+@given(
+    st.sampled_from([b"", FIVE, FIVE_RECORDED, gzip.compress(FIVE), _spooled()]),
+    st.floats(0, 1),
+    st.integers(0, 200),
+    st.binary(max_size=200),
+)
+def test_any_content(content: bytes, at: float, removed: int, added: bytes) -> None:
+    """Whatever a file contains, it is read, or is one error in one line."""
+    start = int(at * len(content))
+    with tempfile.TemporaryDirectory() as folder, closing(NeverStopped()) as stop:
+        path = Path(folder, "file")
+        path.write_bytes(content[:start] + added + content[start + removed :])
+        try:
+            said = read(stop, path).said
+        except InputError as error:
+            said = [str(error)]
+    assert [line for line in said if not line.isprintable()] == []

@@ -5,10 +5,12 @@ from __future__ import annotations
 import shutil
 import sqlite3
 from contextlib import closing
+from itertools import count
 from typing import TYPE_CHECKING
 
 import pytest
 
+from csm_otel.delivery import spool_file
 from csm_otel.delivery.spool import Spool
 from csm_otel.delivery.spool_file import NAME, spool_copy
 from csm_otel.errors import SpoolError
@@ -59,6 +61,14 @@ def test_in_use(tmp_path: Path) -> None:
 
         spool.put([(b"more", 1)])
         assert read(tmp_path) == ([*REQUESTS, b"more"], False)
+
+
+def test_a_disk_that_is_never_at_rest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the file changes with each copy, the last copy is read."""
+    states = count()
+    monkeypatch.setattr(spool_file, "_state", lambda _file: (next(states), 0))
+    with closing(spool_of(tmp_path)):
+        assert read(tmp_path) == (REQUESTS, False)
 
 
 def test_a_process_that_was_killed(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from csm_otel.report.tally import is_uneventful, render_tally
+from csm_otel.report.tally import is_uneventful, render_losses, render_tally
 from csm_otel.tally import SocketCounters, Tally
 
 CLEAN = """\
@@ -144,3 +144,24 @@ def test_no_count_is_left_out(name: str) -> None:
 def test_uneventful(counts: dict[str, object], *, expected: bool) -> None:
     """A run is uneventful if nothing was received, nothing lost and every span went where it was to go."""
     assert is_uneventful(_clean(**counts)) is expected
+
+
+@pytest.mark.parametrize(
+    ("counts", "expected"),
+    [
+        pytest.param({}, "", id="none"),
+        pytest.param({"datagrams_dropped_by_kernel": None}, "", id="unknown"),
+        pytest.param({"datagrams_dropped_by_kernel": 1}, "1 datagram dropped by the kernel", id="kernel"),
+        pytest.param(
+            {"malformed": Counter(not_json=2, empty=1)}, "3 datagrams malformed (2 not JSON, 1 empty)", id="malformed"
+        ),
+        pytest.param(
+            {"datagrams_dropped_by_kernel": 1_000, "objects_rejected": Counter(not_an_object=1)},
+            "1,000 datagrams dropped by the kernel, 1 object malformed (1 not a JSON object)",
+            id="several",
+        ),
+    ],
+)
+def test_losses_of_a_recording(counts: dict[str, object], expected: str) -> None:
+    """What is not in the calls of a recording is on one line; without losses there is none."""
+    assert render_losses(_clean(**counts)) == expected
