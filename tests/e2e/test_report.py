@@ -48,7 +48,6 @@ def test_a_run_from_each_kind_of_file(moto_port: int, tmp_path: Path) -> None:
         assert backend.spans == []
 
 
-@on_linux
 def test_a_spool_in_use(tmp_path: Path) -> None:
     """What waits in the spool of a running daemon is reported, and still waits."""
     folder = tmp_path / "spool"
