@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import re
-import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -113,6 +112,8 @@ def _node_findings(argv: Sequence[str]) -> list[Finding]:
 
 def _java_findings(argv: Sequence[str]) -> list[Finding]:
     jar = next((word for word in argv[1:] if word.endswith(".jar")), None)
+    import zipfile  # ruff: ignore[import-outside-top-level] - `exec` loads this module after each command without calls
+
     names: list[str] = []
     with contextlib.suppress(OSError, ValueError, NotImplementedError, zipfile.BadZipFile):
         if jar is not None:
