@@ -47,8 +47,10 @@ def watch(child: Child, sock: socket.socket, launch: Launch, flags: Mapping[str,
     views = Views(configuration.settings)
     live = _live(configuration.settings, child)
     bridge = _build(configuration, receiver, launch, speaker, views=views, live=live, faults=faults)
-    begin_collection()
     is_early = child.poll() is not None
+    if bridge.outlets.shows and not is_early:
+        _ = views.buffer  # loaded while the command runs; one that is so short may have made no call
+    begin_collection()
     bridge.run(until=lambda: child.poll() is not None, wake=child)
     bridge.add_command(_command(child, launch, configuration.settings), now=time.monotonic())
     _cancel_when_interrupted(child, bridge)
@@ -103,8 +105,6 @@ def _build(
         live=live.add if live is not None else None,
         faults=faults,
     )
-    if bridge.outlets.shows:
-        _ = views.buffer  # loaded while the command runs
     for line in (*launch.troubles, *map(str, faults)):
         speaker.say(line)
     return bridge
