@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import msgspec
 from jinja2 import Environment, PackageLoader, StrictUndefined, pass_context
 from markupsafe import Markup
+from opentelemetry.semconv._incubating.attributes.cloud_attributes import CLOUD_REGION
 from opentelemetry.semconv.attributes.error_attributes import ERROR_TYPE
 
 from csm_otel.report.overview import EFFECTS, most_serious_first
@@ -50,6 +51,21 @@ class _Row(NamedTuple):
     result: str
     is_error: bool
     message: str
+
+
+class _Texts:
+    """Distinct texts of senders, made printable."""
+
+    def __init__(self) -> None:
+        self._indices: dict[str, int] = {}
+
+    def index_of(self, text: str) -> int:
+        """Return the position of a text in the list."""
+        return self._indices.setdefault(_TERMINAL.printable(text), len(self._indices))
+
+    def listed(self) -> list[str]:
+        """Return the texts, in order of their positions."""
+        return list(self._indices)
 
 
 def render_page(summary: Summary, calls: Sequence[Call]) -> str:
@@ -122,8 +138,7 @@ def _policy(**allowed: str) -> str:
 
 def _data(calls: Sequence[Call], start_ns: int) -> Markup:
     """Return the calls as JSON for the script, which describes them; texts are in lists, as most occur often."""
-    names: dict[str, int] = {}
-    results: dict[str, int] = {}
+    names, results, messages, regions = (_Texts() for _ in range(4))
 
     def times(span: SpanData) -> tuple[int, int]:
         return (span.start_ns - start_ns) // _NS_PER_US, (span.end_ns - span.start_ns) // _NS_PER_US
@@ -131,14 +146,19 @@ def _data(calls: Sequence[Call], start_ns: int) -> Markup:
     rows = [
         (
             *times(call.span),
-            names.setdefault(_TERMINAL.printable(call.span.name), len(names)),
-            results.setdefault(_TERMINAL.printable(_result(call)), len(results)),
+            names.index_of(call.span.name),
+            results.index_of(_result(call)),
             int(call.span.is_error),
             [(*times(attempt), int(attempt.is_error)) for attempt in call.attempts[:_MAX_ATTEMPTS]],
+            messages.index_of(call.span.status_message),
+            regions.index_of(str(call.span.attribute(CLOUD_REGION) or "")),
+            sum(end_ns - start_ns for start_ns, end_ns in filter(None, call.back_offs)) // _NS_PER_US,
         )
         for call in sorted(calls, key=lambda call: (call.span.start_ns, call.span.end_ns))
     ]
-    text = msgspec.json.encode({"names": list(names), "results": list(results), "calls": rows}).decode()
+    texts = {"names": names, "results": results, "messages": messages, "regions": regions}
+    data = {**{name: those.listed() for name, those in texts.items()}, "calls": rows}
+    text = msgspec.json.encode(data).decode()
     # "<" is all that could end the element, and in JSON it is within strings only
     return Markup(text.replace("<", "\\u003c"))  # ruff: ignore[unsafe-markup-use] a script's text is not unescaped
 

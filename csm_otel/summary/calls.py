@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from csm_otel.spans.data import SpanData
 
-_MAX_CALLS = 20_000  # some 20 MB
+_MAX_CALLS = 100_000  # some 100 MB, of a run that makes so many
 _MAX_LATER = 1_000
 _MAX_ROOTS = 1_000
 

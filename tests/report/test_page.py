@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 WITHOUT_DATA = 100_000
 KNOWN_TAGS = {
     "html", "head", "meta", "title", "style", "script", "body", "header", "main", "footer", "section", "div", "form",
-    "label", "input", "output", "canvas", "button", "h1", "h2", "p", "dl", "dt", "dd", "small", "table", "caption",
+    "label", "input", "output", "canvas", "button", "select", "option",
+    "h1", "h2", "p", "dl", "dt", "dd", "small", "table", "caption",
     "thead", "tbody", "tr", "th", "td",
 }  # fmt: skip
 MAY_REFER = {"src", "href", "srcset", "action", "data", "poster", "background", "formaction", "ping"}
@@ -184,9 +185,10 @@ def test_data() -> None:
     """The script has each call with its attempts, in microseconds from the start of the run."""
     data = json.loads(Page(page_of(*run())).raw["script"][0])
     assert data["names"] == ["DynamoDB.PutItem", "SQS.GetQueueUrl", "S3.HeadObject", "S3.GetObject"]
-    assert data["calls"][0] == [100_000, 300_000, 0, 0, 0, [[100_000, 100_000, 1]]]
-    assert data["calls"][-1] == [500_000, 100_000, 3, 3, 1, []]
+    assert data["calls"][0] == [100_000, 300_000, 0, 0, 0, [[100_000, 100_000, 1]], 0, 0, 0]
+    assert data["calls"][-1] == [500_000, 100_000, 3, 3, 1, [], 1, 0, 0]
     assert data["results"] == ["200", "", "404", "403 AccessDenied"]
+    assert (data["messages"], data["regions"]) == (["", "not authorized"], [""])
 
 
 def test_many() -> None:
