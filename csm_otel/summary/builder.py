@@ -23,6 +23,7 @@ from csm_otel.summary.durations import Durations
 from csm_otel.summary.failures import Failures
 from csm_otel.summary.model import ActionUse, OperationUse, Run, Summary, Times, Totals, Uncertainty
 from csm_otel.summary.patterns import Patterns
+from csm_otel.summary.service_names import normalised
 from csm_otel.summary.timeline import Timeline
 from csm_otel.summary.trace import Call, exit_code, is_process, operation_of
 
@@ -35,7 +36,7 @@ _MAX_OPERATIONS = 1000
 _MAX_ENTRIES = 50
 _MAX_TRACES = 10_000  # distinguished, to be counted
 _NS_PER_MS = 1_000_000
-_IDENTITY = "STS"
+_IDENTITY = "sts"
 
 
 @dataclass
@@ -184,7 +185,7 @@ class SummaryBuilder:
             not_sent=self._all.not_sent,
             reads=reads,
             changes=sum(use.calls for use in uses) - reads,
-            identity_calls=sum(use.calls for use in uses if use.service == _IDENTITY),
+            identity_calls=sum(use.calls for use in uses if normalised(use.service) == _IDENTITY),
             attempts=self._attempts,
         )
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 _MAX_GROUPS = 1000
 _NOT_FOUND = 404
 _MAX_MESSAGE_CHARS = 500
+_CLOCK_SLACK_NS = 2_000_000  # times are in whole milliseconds: one call after the other may seem to overlap
 
 
 @dataclass
@@ -40,14 +41,14 @@ class Failures:
         """Keep at most so many groups; the calls of others are counted."""
         self._max_groups = max_groups
         self._groups: dict[tuple[str, str, str], _Group] = {}
-        self._last_end_ns = 0
+        self._last_start_ns = 0
         """Of all calls, whatever their result."""
         self.left_out = 0
 
     def add(self, call: Call) -> None:
         """Add a call, or the attempt of one that was not seen."""
         span = call.span
-        self._last_end_ns = max(self._last_end_ns, span.end_ns)
+        self._last_start_ns = max(self._last_start_ns, span.start_ns)
         if not span.is_error:
             return
         status = http_status(span)
@@ -85,7 +86,9 @@ class Failures:
         return sorted(found, key=lambda group: (group.first_ns, group.name, group.error))
 
     def _effect(self, api: str, group: _Group, exit_code: int | None) -> Effect:
-        was_last = group.last_end_ns == self._last_end_ns
+        # Others may have been in progress, in other threads; none began when it had ended.
+        none_after = self._last_start_ns < group.last_end_ns - _CLOCK_SLACK_NS
+        was_last = none_after or self._last_start_ns == group.last_ns
         if exit_code and was_last:
             return Effect.FATAL
         if api.startswith("Head") and group.status == _NOT_FOUND:

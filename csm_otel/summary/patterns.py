@@ -13,6 +13,7 @@ from opentelemetry.semconv.attributes.error_attributes import ERROR_TYPE
 
 from csm_otel.spans.attributes import CSM_CONNECTION_REUSED
 from csm_otel.summary.model import Pattern, PatternKind
+from csm_otel.summary.service_names import normalised
 from csm_otel.summary.trace import operation_of
 
 if TYPE_CHECKING:
@@ -32,13 +33,13 @@ _POLL_TOLERANCE = 0.1  # of the interval: a fixed sleep, and calls of varying le
 _MAX_OPERATIONS = 1000
 _LISTS = ("List", "Describe", "Scan", "Query", "Search")
 _FETCHES_CREDENTIALS = frozenset({
-    ("Cognito Identity", "GetCredentialsForIdentity"),
-    ("SSO", "GetRoleCredentials"),
-    ("STS", "AssumeRole"),
-    ("STS", "AssumeRoleWithSAML"),
-    ("STS", "AssumeRoleWithWebIdentity"),
-    ("STS", "GetFederationToken"),
-    ("STS", "GetSessionToken"),
+    ("cognitoidentity", "GetCredentialsForIdentity"),
+    ("sso", "GetRoleCredentials"),
+    ("sts", "AssumeRole"),
+    ("sts", "AssumeRoleWithSAML"),
+    ("sts", "AssumeRoleWithWebIdentity"),
+    ("sts", "GetFederationToken"),
+    ("sts", "GetSessionToken"),
 })  # fmt: skip
 
 
@@ -126,7 +127,11 @@ class Patterns:
         """Yield the patterns found so far, by operation."""
         for (service, api), operation in sorted(self._operations.items()):
             yield from _of_operation(f"{service}.{api}", api, operation)
-        fetched = sum(operation.calls for key, operation in self._operations.items() if key in _FETCHES_CREDENTIALS)
+        fetched = sum(
+            operation.calls
+            for (service, api), operation in self._operations.items()
+            if (normalised(service), api) in _FETCHES_CREDENTIALS
+        )
         if fetched >= _CREDENTIALS_FROM:
             text = f"credentials were fetched {fetched:,} times; they last for an hour as a rule"
             yield _pattern(PatternKind.CREDENTIALS, "", fetched, _CREDENTIALS_FROM, text)

@@ -48,6 +48,19 @@ def test_order() -> None:
             [called("S3.GetObject", 0, 5, error="E"), called("S3.PutObject", 6, 9)], 1, Effect.TOLERATED, id="went-on"
         ),
         pytest.param(
+            [called("S3.GetObject", 0, 5, error="E"), called("S3.PutObject", 4, 9)], 1, Effect.TOLERATED, id="by-a-ms"
+        ),
+        pytest.param(
+            [called("S3.GetObject", 20, 50, error="E"), called("S3.PutObject", 10, 90)], 1, Effect.FATAL, id="threads"
+        ),
+        pytest.param(
+            [called("S3.GetObject", 20, 50, error="E"), called("S3.PutObject", 30, 90)], 1, Effect.FATAL, id="beside"
+        ),
+        pytest.param(
+            [called("S3.GetObject", 20, 50, error="E"), called("S3.PutObject", 60, 90)], 1, Effect.TOLERATED, id="after"
+        ),
+        pytest.param([called("S3.GetObject", 5, 5, error="E")], 1, Effect.FATAL, id="without-a-length"),
+        pytest.param(
             [called("S3.HeadObject", 0, 5, status=404, error="404"), called("S3.PutObject", 6, 9)],
             1,
             Effect.QUESTION,

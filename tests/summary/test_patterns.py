@@ -58,6 +58,7 @@ def loop(name: str, count: int, *, every_ms: int = 10, error: str = "") -> list[
             [*loop("S3.GetObject", 4, error="A"), *loop("S3.GetObject", 4, error="B")], [], id="failing-differently"
         ),
         pytest.param(loop("STS.AssumeRole", 3), [(PatternKind.CREDENTIALS, "", 3)], id="credentials"),
+        pytest.param(loop("sts.AssumeRole", 3), [(PatternKind.CREDENTIALS, "", 3)], id="credentials-of-another-sdk"),
     ],
 )
 def test_patterns(calls: list[Call], expected: list[tuple[PatternKind, str, int]]) -> None:
