@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from typing import TextIO
 
     from csm_otel.config.settings import Settings
-    from csm_otel.report.waterfall import TraceBuffer
+    from csm_otel.report.trace_buffer import TraceBuffer
     from csm_otel.spans.data import SpanData
     from csm_otel.summary.builder import SummaryBuilder
     from csm_otel.summary.calls import Calls
@@ -39,7 +39,7 @@ class Views:
     @cached_property
     def buffer(self) -> TraceBuffer:
         """The spans to be printed."""
-        from csm_otel.report.waterfall import TraceBuffer  # ruff: ignore[import-outside-top-level]
+        from csm_otel.report.trace_buffer import TraceBuffer  # ruff: ignore[import-outside-top-level]
 
         return TraceBuffer()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from csm_otel.report.waterfall import TraceBuffer
+    from csm_otel.report.trace_buffer import TraceBuffer
     from csm_otel.summary.model import Summary
 
 

@@ -8,7 +8,7 @@ import pytest
 from traced import command, traced
 
 from csm_otel.report.screen import render_run
-from csm_otel.report.waterfall import TraceBuffer
+from csm_otel.report.trace_buffer import TraceBuffer
 from csm_otel.summary.builder import SummaryBuilder
 
 if TYPE_CHECKING:
