@@ -24,7 +24,8 @@ _ENV_CLEARS = re.compile(r"-[0v]*i.*|-|--ignore-environment")
 _CONTAINERS = ("docker", "podman", "nerdctl", "kubectl", "oc")
 _REMOTE = ("ssh", "mosh", "rsh")
 _SHELL = re.compile(r"(?:ba|da|a|k|z|mk)?sh")
-_CHANGES = re.compile(rf"\bunset\b.*\b{_ENABLED}\b|\b{_ENABLED}=(?![\"']?true\b)", re.IGNORECASE)
+_IN_SCRIPTS = (*_SUDO, *_CONTAINERS, *_REMOTE, "env", "su", "unset")
+_ASSIGNS = re.compile(rf"^[^#\n]*\b{_ENABLED}=(?![\"']?(?i:true)\b)", re.MULTILINE)
 _CODE = re.compile(r"-[A-Za-z]*c")
 _SHEBANG_BYTES = 256  # Linux: BINPRM_BUF_SIZE
 
@@ -101,8 +102,11 @@ def _script_findings(words: Sequence[str]) -> list[Finding]:
     is_code = any(_CODE.fullmatch(option) for option in options)
     text = rest[0] if is_code else text_of(Path(rest[0]))
     where = "" if is_code else f"{PurePath(rest[0]).name}: "
-    found = [_lost(f"it changes {_ENABLED}", f"leave {_ENABLED} to csm-otel")] if _CHANGES.search(text) else []
-    for command in commands_in(text):
+    commands = commands_in(text, _IN_SCRIPTS)
+    found = []
+    if _ASSIGNS.search(text) or any(command[0] == "unset" and _ENABLED in command for command in commands):
+        found.append(_lost(f"it changes {_ENABLED}", f"leave {_ENABLED} to csm-otel"))
+    for command in commands:
         behind = behind_wrapper(command) or _behind_sudo(command)
         name, arguments = PurePath(command[0]).name, command[1:]
         found += _wrapper_findings(name, arguments[: len(arguments) - len(behind or ())])

@@ -5,24 +5,36 @@ from __future__ import annotations
 import re
 import shlex
 from itertools import dropwhile
+from pathlib import PurePath
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
 
 _ASSIGNMENT = re.compile(r"\w+=")
 _LEADING = ("if", "then", "else", "elif", "while", "until", "do", "!", "{", "(", "exec", "time")
 _SEPARATORS = frozenset("();<>|&")
-_MAX_COMMANDS = 2_000
+_LONGEST_LINE = 4_096  # characters; what is longer is data, such as the archive of a script that extracts itself
+_MAX_CHARACTERS = 64 * 1024  # of the lines that are split, which takes a second for a megabyte
 
 
-def commands_in(script: str) -> list[list[str]]:
-    """Return the words of each command, without assignments and keywords before it; the first 2,000 of them.
+def commands_in(script: str, programs: Collection[str]) -> list[list[str]]:
+    """Return the words of each command of these programs, without assignments and keywords before it.
 
-    Lines that cannot be split, as they are part of a longer text, have none.
+    Lines that cannot be split, as they are part of a longer text, have none, nor have lines that are too long. The
+    search ends after 64 KiB of lines that name one of the programs.
     """
+    names = re.compile(rf"\b(?:{'|'.join(map(re.escape, programs))})\b")
     commands: list[list[str]] = []
+    left = _MAX_CHARACTERS
     for line in script.replace("\\\n", " ").splitlines():
-        commands += _commands_of(line)
-        if len(commands) >= _MAX_COMMANDS:
+        if len(line) > _LONGEST_LINE or not names.search(line):
+            continue
+        left -= len(line)
+        if left < 0:
             break
-    return commands[:_MAX_COMMANDS]
+        commands += (command for command in _commands_of(line) if PurePath(command[0]).name in programs)
+    return commands
 
 
 def _commands_of(line: str) -> list[list[str]]:

@@ -48,6 +48,7 @@ def program(path: Path, text: str = "") -> Path:
         pytest.param(["sh", "-ec", "sudo -E b"], [], id="shell-code-that-keeps"),
         pytest.param(["sh", "-c", "unset AWS_CSM_ENABLED; b"], ["environment-lost"], id="shell-unset"),
         pytest.param(["sh", "-c", "AWS_CSM_ENABLED='true' b"], [], id="shell-sets-true"),
+        pytest.param(["sh", "-c", "# AWS_CSM_ENABLED=1\na # unset AWS_CSM_ENABLED"], [], id="shell-comments"),
         pytest.param(["sh", "-c", "AWS_CSM_ENABLED=1 b"], ["environment-lost"], id="shell-sets"),
         pytest.param(["sh", "deploy.sh"], ["environment-lost"] * 2, id="shell-script"),
         pytest.param(["by-shell"], ["environment-lost"], id="shell-shebang"),

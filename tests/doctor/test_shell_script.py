@@ -8,28 +8,33 @@ from hypothesis import strategies as st
 
 from csm_otel.doctor.shell_script import commands_in
 
+_PROGRAMS = ("sudo", "ssh")
+
 
 @pytest.mark.parametrize(
     ("script", "commands"),
     [
-        pytest.param("aws s3 ls", [["aws", "s3", "ls"]], id="one"),
-        pytest.param("#!/bin/sh\n\n# sudo\naws s3 ls # sudo\n", [["aws", "s3", "ls"]], id="comments"),
-        pytest.param("a | b && c || d; e &", [["a"], ["b"], ["c"], ["d"], ["e"]], id="separators"),
+        pytest.param("sudo aws s3 ls", [["sudo", "aws", "s3", "ls"]], id="one"),
+        pytest.param("#!/bin/sh\n\n# sudo\naws s3 ls # sudo\n", [], id="comments"),
+        pytest.param("a | sudo b && c || ssh d; sudo e &", [["sudo", "b"], ["ssh", "d"], ["sudo", "e"]], id="several"),
         pytest.param("X=1 Y='2 3' sudo -E a", [["sudo", "-E", "a"]], id="assignments"),
-        pytest.param("if ! a; then exec b; fi", [["a"], ["b"], ["fi"]], id="keywords"),
-        pytest.param("a \\\n  -b 'c d'", [["a", "-b", "c d"]], id="continued"),
-        pytest.param("(cd x && ssh host y)", [["cd", "x"], ["ssh", "host", "y"]], id="subshell"),
-        pytest.param("echo 'one\nsudo two'\nthree", [["three"]], id="quotation"),
+        pytest.param("if ! sudo a; then exec ssh b; fi", [["sudo", "a"], ["ssh", "b"]], id="keywords"),
+        pytest.param("sudo \\\n  -b 'c d'", [["sudo", "-b", "c d"]], id="continued"),
+        pytest.param("(cd x && ssh host y)", [["ssh", "host", "y"]], id="subshell"),
+        pytest.param("/usr/bin/sudo a", [["/usr/bin/sudo", "a"]], id="path"),
+        pytest.param("echo sudo; ssh-keygen; pseudo", [], id="no-command"),
+        pytest.param("echo 'one\nsudo two'\nssh three", [["ssh", "three"]], id="quotation"),
         pytest.param("", [], id="empty"),
-        pytest.param("a\n" * 3_000, [["a"]] * 2_000, id="bound"),
+        pytest.param(f"sudo {'a' * 5_000}\nssh b", [["ssh", "b"]], id="long-line"),
+        pytest.param(f"sudo {'a' * 1_019}\n" * 100, [["sudo", "a" * 1_019]] * 64, id="bound"),
     ],
 )
 def test_commands(script: str, commands: list[list[str]]) -> None:
-    """Commands are found by separators; a text of several lines has none."""
-    assert commands_in(script) == commands
+    """Commands are found by separators; a text of several lines has none, nor has a line that is too long."""
+    assert commands_in(script, _PROGRAMS) == commands
 
 
-@given(st.text())
+@given(st.lists(st.sampled_from(["sudo", "a", " ", "\n", "'", '"', "\\", "#", ";", "&&", "(", "X="])).map("".join))
 def test_any_text(script: str) -> None:
-    """Whatever a script is, each of its commands has a first word."""
-    assert all(commands_in(script))
+    """Whatever a script is, each of its commands is of one of the programs."""
+    assert all(command[0] in _PROGRAMS for command in commands_in(script, _PROGRAMS))
