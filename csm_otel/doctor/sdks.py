@@ -16,8 +16,10 @@ _PYTHON = re.compile(r"(?:python|pypy)[\d.]*")
 _NODE = re.compile(r"node(?:js)?")
 _BOTO_2 = re.compile(r"^[ \t]*(?:import|from)[ \t]+boto\b", re.MULTILINE)
 _BOTO_3 = re.compile(r"\b(?:boto3|(?:aio)?botocore|aioboto3)\b")
-_JAVA_V1 = re.compile(r"^com/amazonaws/|(?:^|/)aws-java-sdk-core-1[\d.]*\.jar$")
-_JAVA_V2 = re.compile(r"^software/amazon/awssdk/|(?:^|/)aws-core-2[\d.]*\.jar$")
+_JAVA_V1 = re.compile(rb"\bcom/amazonaws/|\baws-java-sdk-core-1[\d.]*\.jar")
+_JAVA_V2 = re.compile(rb"\bsoftware/amazon/awssdk/|\baws-core-2[\d.]*\.jar")
+_DIRECTORY_BYTES = 8 * 1024**2
+"""Of a jar: its names are at its end, uncompressed, some 100 bytes each."""
 MOST_BYTES = 256 * 1024**2
 """Of a program: more than most have."""
 _CHUNK_BYTES = 1024**2
@@ -111,15 +113,9 @@ def _node_findings(argv: Sequence[str]) -> list[Finding]:
 
 
 def _java_findings(argv: Sequence[str]) -> list[Finding]:
-    jar = next((word for word in argv[1:] if word.endswith(".jar")), None)
-    import zipfile  # ruff: ignore[import-outside-top-level] - `exec` loads this module after each command without calls
-
-    names: list[str] = []
-    with contextlib.suppress(OSError, ValueError, NotImplementedError, zipfile.BadZipFile):
-        if jar is not None:
-            with zipfile.ZipFile(jar) as archive:
-                names = archive.namelist()
-    if any(map(_JAVA_V2.search, names)) and not any(map(_JAVA_V1.search, names)):
+    jar = next((Path(word) for word in argv[1:] if word.endswith(".jar")), None)
+    names = _end_of(jar, _DIRECTORY_BYTES) if jar is not None else b""
+    if _JAVA_V2.search(names) and not _JAVA_V1.search(names):
         return [_without_csm("AWS SDK for Java v2", "the OpenTelemetry Java agent")]
     return []
 
@@ -150,6 +146,15 @@ def _mentioned(program: Path, texts: Sequence[bytes], most_bytes: int) -> set[by
             found |= {text for text in texts if text in tail + chunk}
             tail = chunk[-max(map(len, texts)) :]
     return found
+
+
+def _end_of(path: Path, most_bytes: int) -> bytes:
+    """Return the last bytes of a file, none if it is not one."""
+    if not path.is_file():
+        return b""
+    with path.open("rb") as file:
+        file.seek(max(path.stat().st_size - most_bytes, 0))
+        return file.read(most_bytes)
 
 
 def _is_folder(path: Path) -> bool:

@@ -137,6 +137,8 @@ def test_user_packages(tmp_path: Path) -> None:
         pytest.param(["software/amazon/awssdk/core/A.class"], ["sdk-without-csm"], id="v2"),
         pytest.param(["BOOT-INF/lib/aws-core-2.20.1.jar"], ["sdk-without-csm"], id="v2-nested"),
         pytest.param(["software/amazon/awssdk/core/A.class", "com/amazonaws/A.class"], [], id="both"),
+        pytest.param(["com/amazonaws/A.class"], [], id="v1"),
+        pytest.param(["BOOT-INF/lib/aws-java-sdk-core-1.12.705.jar"], [], id="v1-nested"),
         pytest.param(["A.class"], [], id="neither"),
     ],
 )
@@ -151,6 +153,8 @@ def test_java(names: list[str], codes: list[str], tmp_path: Path) -> None:
     assert [one.code for one in findings] == codes
 
 
-def test_a_damaged_jar(tmp_path: Path) -> None:
-    """Nothing is known of it."""
-    assert sdk_findings(Path("/usr/bin/java"), ["java", str(make(tmp_path / "a.jar", b"PK"))], {}) == []
+def test_no_jar(tmp_path: Path) -> None:
+    """Nothing is known of what is damaged, missing or a folder."""
+    (tmp_path / "folder.jar").mkdir()
+    for jar in (make(tmp_path / "a.jar", b"PK"), tmp_path / "gone.jar", tmp_path / "folder.jar"):
+        assert sdk_findings(Path("/usr/bin/java"), ["java", str(jar)], {}) == []
