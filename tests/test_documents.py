@@ -18,12 +18,13 @@ import opentelemetry.environment_variables
 import opentelemetry.sdk.environment_variables
 import pytest
 import yaml  # type: ignore[import-untyped]
+from e2e.programs import SENDER
 from packaging.requirements import Requirement
 from service.health_runs import running_health
 
 from csm_otel import __version__
 from csm_otel.config.flags import FLAGS_OF, read_command_line
-from csm_otel.config.settings import PREFIX, SETTINGS
+from csm_otel.config.settings import COMMANDS, PREFIX, SETTINGS
 from csm_otel.config.standard import VARIABLES
 from csm_otel.spans import attributes
 
@@ -175,11 +176,11 @@ def commands(document: Path) -> list[str]:
     return [line.strip() for block in blocks for line in block.splitlines() if line.strip()]
 
 
-def test_the_commands_of_the_readme_exist() -> None:
+def test_the_commands_of_the_documents_exist() -> None:
     """Each `csm-otel` line is accepted by the command line, each make target exists."""
-    lines = [shlex.split(line, comments=True) for line in commands(README)]
+    lines = [shlex.split(line, comments=True) for document in DOCUMENTS for line in commands(document)]
     ours = [line[line.index("csm-otel") + 1 :] for line in lines if "csm-otel" in line]
-    assert {arguments[0] for arguments in ours} == {"serve", "exec", "replay", "report", "flush", "health", "doctor"}
+    assert {arguments[0] for arguments in ours} == set(COMMANDS)
     for arguments in ours:
         line = read_command_line(arguments)
         assert (line.subcommand, line.faults) == (arguments[0], [])
@@ -188,6 +189,52 @@ def test_the_commands_of_the_readme_exist() -> None:
     targets |= set(re.findall(r"`make (\w+)`", (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")))
     assert {"demo", "test"} <= targets
     assert [target for target in targets if not re.search(rf"^{target}:", makefile, re.MULTILINE)] == []
+
+
+def test_the_examples_of_getting_started(tmp_path: Path) -> None:
+    """Each line that needs no network does what the page says, in a new folder."""
+    (tmp_path / "examples").symlink_to(ROOT / "examples")
+    (tmp_path / "script.py").write_text(
+        f"import runpy, sys; sys.argv[1:] = ['exit', '0']; runpy.run_path({str(SENDER)!r})"
+    )
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    ran = []
+    for line in commands(ROOT / "docs/getting-started.md"):
+        if not line.startswith(("csm-otel exec", "csm-otel report")):
+            continue  # the installation, a back end, a daemon; doctor is told of this machine
+        env = {"PATH": path, "HOME": str(tmp_path), "LC_ALL": "C.UTF-8"}
+        done = subprocess.run(["sh", "-c", line], cwd=tmp_path, env=env, capture_output=True, text=True, check=False)
+        ran.append(line)
+        assert done.returncode == 0, (line, done.stderr)
+        assert re.search(r"\d calls?, ", done.stdout + done.stderr), line
+    assert len(ran) >= 6
+    written = {path.name for path in tmp_path.iterdir()}
+    assert {"report.html", "run.ndjson", "summary.json", "policy.json", "trace.json"} <= written
+
+
+_SAMPLE = re.compile(r"<!-- from: (?P<command>csm-otel [^\n]*) -->\n```\n(?P<output>.*?)```", re.DOTALL)
+
+
+def test_the_samples_are_what_is_printed(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Output in the documents is that of the command beside it."""
+    monkeypatch.chdir(ROOT)
+    samples = [found for document in DOCUMENTS for found in _SAMPLE.finditer(document.read_text(encoding="utf-8"))]
+    assert len(samples) >= 2
+    for found in samples:
+        subprocess.run(
+            [sys.executable, "-m", *found["command"].replace("csm-otel", "csm_otel", 1).split()],
+            env={"PYTHONIOENCODING": "utf-8"},
+            check=True,
+        )
+        assert capfd.readouterr().out == found["output"]
+
+
+def test_the_pictures_are_what_is_printed(tmp_path: Path) -> None:
+    """`scripts/pictures.py` would change nothing."""
+    subprocess.run([sys.executable, ROOT / "scripts/pictures.py", tmp_path], check=True)
+    made = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    assert made
+    assert made == {name: (ROOT / "docs/pictures" / name).read_bytes() for name in made}
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: document.name)
