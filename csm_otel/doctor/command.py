@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
 
-from csm_otel.doctor.finding import Checked, Finding
+from csm_otel.doctor.finding import Checked, Finding, environment_lost
 from csm_otel.doctor.sdks import MOST_BYTES, sdk_findings, text_of
 from csm_otel.doctor.shell_script import commands_in
 from csm_otel.errors import quoted
@@ -105,7 +105,7 @@ def _script_findings(words: Sequence[str]) -> list[Finding]:
     commands = commands_in(text, _IN_SCRIPTS)
     found = []
     if _ASSIGNS.search(text) or any(command[0] == "unset" and _ENABLED in command for command in commands):
-        found.append(_lost(f"it changes {_ENABLED}", f"leave {_ENABLED} to csm-otel"))
+        found.append(environment_lost(f"it changes {_ENABLED}", f"leave {_ENABLED} to csm-otel"))
     for command in commands:
         behind = behind_wrapper(command) or _behind_sudo(command)
         name, arguments = PurePath(command[0]).name, command[1:]
@@ -135,14 +135,14 @@ def _wrapper_findings(program: str, options: Sequence[str]) -> list[Finding]:
     """Return a finding if a wrapper with these options does not pass the variables on to its command."""
     if program in _SUDO and not any(map(_SUDO_KEEPS.fullmatch, options)):
         fix = "put csm-otel behind it: sudo csm-otel exec -- COMMAND; or keep the variables: sudo -E"
-        return [_lost(f"{program} starts its command with an environment of its own", fix)]
+        return [environment_lost(f"{program} starts its command with an environment of its own", fix)]
     if program == "env":
         own = [word for word in options if _ENABLED in word]
         if any(word != f"{_ENABLED}=true" for word in own):
-            return [_lost(f"env changes {_ENABLED}", f"leave {_ENABLED} out of its options")]
+            return [environment_lost(f"env changes {_ENABLED}", f"leave {_ENABLED} out of its options")]
         if not own and any(map(_ENV_CLEARS.fullmatch, options)):
             fix = "put csm-otel behind it: env -i ... csm-otel exec -- COMMAND"
-            return [_lost("env -i clears the environment", fix)]
+            return [environment_lost("env -i clears the environment", fix)]
     return []
 
 
@@ -150,15 +150,11 @@ def _elsewhere_findings(program: str, words: Sequence[str]) -> list[Finding]:
     """Return a finding if a program runs its command elsewhere."""
     if program in _REMOTE:
         fix = f"run csm-otel there: {program} HOST csm-otel exec -- COMMAND"
-        return [_lost(f"{program} starts its command on another host, without these variables", fix)]
+        return [environment_lost(f"{program} starts its command on another host, without these variables", fix)]
     if program in _CONTAINERS and {"run", "exec"} & set(words):
         fix = "run csm-otel in the container, or share the host's network and pass the variables: --network host -e"
-        return [_lost(f"{program} starts its command in a container, with an environment and loopback of its own", fix)]
+        what = f"{program} starts its command in a container, with an environment and loopback of its own"
+        return [environment_lost(what, fix)]
     if program == "su" and {"-", "-l", "--login"} & set(words):
-        return [_lost("su - clears the environment", "put csm-otel behind it, in the command of su -c")]
+        return [environment_lost("su - clears the environment", "put csm-otel behind it, in the command of su -c")]
     return []
-
-
-def _lost(what: str, fix: str) -> Finding:
-    why = "The variables that enable CSM do not reach the program, so it sends nothing."
-    return Finding("environment-lost", what, why, fix)

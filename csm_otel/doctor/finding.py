@@ -25,3 +25,9 @@ class Checked(NamedTuple):
     state: str
     """What was found there, in one line."""
     findings: tuple[Finding, ...] = ()
+
+
+def environment_lost(what: str, fix: str) -> Finding:
+    """Return the finding that the variables of CSM do not get as far as the SDK."""
+    why = "The variables that enable CSM do not reach the program, so it sends nothing."
+    return Finding("environment-lost", what, why, fix)

@@ -1,4 +1,4 @@
-"""Which AWS SDK a program has, read from the files beside it, without running it."""
+"""Whether the AWS SDK of a program has CSM and can use it, by its files; it is never run."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from csm_otel.doctor.finding import Finding
+from csm_otel.doctor.python_script import python_script_findings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -76,6 +77,10 @@ def text_of(script: Path) -> str:
 def _python_findings(python: Path, argv: Sequence[str], environ: Mapping[str, str]) -> list[Finding]:
     script = next((Path(word) for word in argv[1:] if not word.startswith("-")), None)
     text = text_of(script) if script is not None else ""
+    return [*python_script_findings(text), *_package_findings(python, script, text, environ)]
+
+
+def _package_findings(python: Path, script: Path | None, text: str, environ: Mapping[str, str]) -> list[Finding]:
     if _BOTO_2.search(text):
         return [Finding("sdk-without-csm", "the script imports boto, version 2", _NO_CSM, "port it to boto3")]
     folders = [Path(folder) for folder in environ.get("PYTHONPATH", "").split(":") if folder]
