@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
-from e2e.programs import CSM_OTEL, ONE_CALL_SENT, environment, run, run_exec
+from e2e.programs import CSM_OTEL, DEADLINE_SECONDS, ONE_CALL_SENT, environment, run, run_exec
 from otlp_backend import HttpBackend
 
 if TYPE_CHECKING:
@@ -47,6 +49,53 @@ def test_an_sdk_without_csm(tmp_path: Path) -> None:
     done = run("exec", "--", node, script, env=environment())
 
     assert b": the program uses the AWS SDK for JavaScript v3; more by " in done.stderr
+
+
+def test_a_python_script(tmp_path: Path) -> None:
+    """A script that starts its program with an environment of its own is named as such."""
+    script = tmp_path / "script.py"
+    script.write_text(f"import subprocess\nsubprocess.run({ONE_CALL_SENT}, env={{}})\n", encoding="utf-8")
+    done = run("exec", "--", sys.executable, script, env=environment())
+
+    assert done.stderr.count(b"\n") == 1
+    assert b": the script starts a program with an environment of its own; more by " in done.stderr
+
+
+def test_a_hostile_name(tmp_path: Path) -> None:
+    """The name of a script cannot move the cursor or begin another line."""
+    script = tmp_path / "a\n\x1b[2Jb.sh"
+    script.write_text(f"env -i {_SEND}\n", encoding="utf-8")
+    done = run("exec", "--", "sh", script, env=environment())
+
+    assert done.stderr.count(b"\n") == 1
+    assert b": a [2Jb.sh: env -i clears the environment; more by " in done.stderr
+
+
+def test_a_script_with_an_archive(tmp_path: Path) -> None:
+    """What follows a script in its file is no script."""
+    script = tmp_path / "install.sh"
+    script.write_bytes(b"#!/bin/sh\nexit 0\n" + b"unset " * 100_000 + b"AWS_CSM_ENABLED\0" * 10)
+    done = run("exec", "--", "sh", script, env=environment())
+
+    assert b"; to find out why: " in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("command", "is_loaded"), [(["true"], True), (list(ONE_CALL_SENT), False)], ids=["no-call", "call"]
+)
+def test_doctor_is_loaded_when_needed(command: list[str], *, is_loaded: bool) -> None:
+    """A run with calls does not load what looks for reasons."""
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", *CSM_OTEL[1:], "exec", "--", *command],
+        env=environment(), capture_output=True, timeout=DEADLINE_SECONDS, check=True,
+    )  # fmt: skip
+
+    assert (b"csm_otel.doctor.command" in done.stderr) is is_loaded
+
+
+def test_quiet() -> None:
+    """Nothing is printed if nothing is asked for."""
+    assert run("exec", "--quiet", "--", "true", env=environment()).stderr == b""
 
 
 def test_nested() -> None:

@@ -22,6 +22,16 @@ if TYPE_CHECKING:
             id="reason",
         ),
         pytest.param(
+            {"reason": "a\n\x1b[31m\u202eb.sh: sudo"},
+            "no AWS calls seen in 1.50 s: a [31mb.sh: sudo; more by csm-otel doctor -- COMMAND",
+            id="hostile-name",
+        ),
+        pytest.param(
+            {"reason": "a" * 300},
+            f"no AWS calls seen in 1.50 s: {'a' * 197}...; more by csm-otel doctor -- COMMAND",
+            id="long-name",
+        ),
+        pytest.param(
             {"exit_code": 7},
             "no AWS calls seen in 1.50 s, exit 7; to find out why: csm-otel doctor -- COMMAND",
             id="failed",
