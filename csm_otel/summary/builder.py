@@ -30,13 +30,15 @@ from csm_otel.summary.trace import Call, exit_code, is_process, operation_of
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from csm_otel.spans.data import SpanData
+    from csm_otel.spans.data import Shape, SpanData
 
 _MAX_OPERATIONS = 1000
 _MAX_ENTRIES = 50
 _MAX_TRACES = 10_000  # distinguished, to be counted
 _NS_PER_MS = 1_000_000
+_MAX_SHAPES = 4_096
 _IDENTITY = "sts"
+_PLACES = frozenset({CSM_SDK, CLOUD_ACCOUNT_ID, CLOUD_REGION, SERVER_ADDRESS, SERVER_PORT})
 
 
 @dataclass
@@ -57,7 +59,7 @@ class _Operation:
         self.retried += call.attempt_count > 1
         self.throttled += call.is_throttled
         self.not_sent += call.is_not_sent
-        self.denied += is_denial(str(call.span.attribute(ERROR_TYPE) or ""))
+        self.denied += call.span.is_error and is_denial(str(call.span.attribute(ERROR_TYPE) or ""))
         self.lengths.add(call.span.end_ns - call.span.start_ns)
 
 
@@ -68,7 +70,8 @@ class SummaryBuilder:
         """Distinguish at most so many operations."""
         self._max_operations = max_operations
         self._operations: dict[tuple[str, str], _Operation] = {}
-        self._all = _Operation()
+        self._rest = _Operation()
+        """The calls of operations beyond the bound."""
         self._failures = Failures()
         self._patterns = Patterns()
         self._busy, self._back_off = Timeline(), Timeline()
@@ -76,17 +79,19 @@ class SummaryBuilder:
         """Commands and processes: at most two, to tell one from several."""
         self._traces: set[int] = set()
         self._entries: dict[str, set[str]] = {}
+        self._known_shapes: set[Shape] = set()
+        """Shapes whose places are among the entries."""
         self._first_ns: int | None = None
         self._last_ns = 0
-        self._attempts = self._missing = self._ambiguous = self._orphans = self._left_out = 0
+        self._attempts = self._missing = self._ambiguous = self._orphans = 0
 
     def add(self, spans: Iterable[SpanData]) -> None:
         """Add spans, each call followed by its attempts."""
         for span, attempts in _lines(spans):
             if len(self._traces) < _MAX_TRACES:
                 self._traces.add(span.context.trace_id)
-            self._note("applications", span.resource.service_name)
             if is_process(span):
+                self._note("applications", span.resource.service_name)
                 self._roots = [*self._roots[-1:], span]
             else:
                 self._add_call(Call(span=span, attempts=tuple(attempts)))
@@ -109,7 +114,7 @@ class SummaryBuilder:
                 attempts_missing=self._missing,
                 ambiguous=self._ambiguous,
                 orphans=self._orphans,
-                operations_left_out=self._left_out,
+                operations_left_out=self._rest.calls,
                 failures_left_out=self._failures.left_out,
             ),
         )
@@ -126,23 +131,26 @@ class SummaryBuilder:
         self._missing += call.attempts_missing
         self._ambiguous += call.is_ambiguous
         self._failures.add(call)
-        for attempt in (span, *call.attempts):
-            self._add_places(attempt)
+        for one in (span, *call.attempts):
+            # most spans are like others but for what is their own
+            if one.shape not in self._known_shapes or not _PLACES.isdisjoint(one.own):
+                self._add_places(one)
         if call.is_orphan:
             self._orphans += 1
             return
-        self._all.add(call)
-        self._patterns.add(call)
         key = operation_of(span)
+        self._patterns.add(call, key)
         operation = self._operations.get(key)
         if operation is None:
-            if len(self._operations) >= self._max_operations:
-                self._left_out += 1
-                return
-            operation = self._operations[key] = _Operation()
+            has_room = len(self._operations) < self._max_operations
+            operation = self._operations.setdefault(key, _Operation()) if has_room else self._rest
         operation.add(call)
 
     def _add_places(self, span: SpanData) -> None:
+        if len(self._known_shapes) >= _MAX_SHAPES:
+            self._known_shapes.clear()
+        self._known_shapes.add(span.shape)
+        self._note("applications", span.resource.service_name)
         for name, attribute in (("sdks", CSM_SDK), ("accounts", CLOUD_ACCOUNT_ID), ("regions", CLOUD_REGION)):
             value = span.attribute(attribute)
             if value is not None:
@@ -178,11 +186,11 @@ class SummaryBuilder:
     def _totals(self, uses: Sequence[OperationUse]) -> Totals:
         reads = sum(use.calls for use in uses if use.access is Access.READ)
         return Totals(
-            calls=self._all.calls,
-            failed=self._all.failed,
-            retried=self._all.retried,
-            throttled=self._all.throttled,
-            not_sent=self._all.not_sent,
+            calls=sum(use.calls for use in uses) + self._rest.calls,
+            failed=sum(use.failed for use in uses) + self._rest.failed,
+            retried=sum(use.retried for use in uses) + self._rest.retried,
+            throttled=sum(use.throttled for use in uses) + self._rest.throttled,
+            not_sent=sum(use.not_sent for use in uses) + self._rest.not_sent,
             reads=reads,
             changes=sum(use.calls for use in uses) - reads,
             identity_calls=sum(use.calls for use in uses if normalised(use.service) == _IDENTITY),

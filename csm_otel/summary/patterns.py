@@ -14,7 +14,6 @@ from opentelemetry.semconv.attributes.error_attributes import ERROR_TYPE
 from csm_otel.spans.attributes import CSM_CONNECTION_REUSED
 from csm_otel.summary.model import Pattern, PatternKind
 from csm_otel.summary.service_names import normalised
-from csm_otel.summary.trace import operation_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -109,9 +108,8 @@ class Patterns:
         self._operations: dict[tuple[str, str], _Operation] = {}
         self._connections = self._new_connections = 0
 
-    def add(self, call: Call) -> None:
-        """Add a call with its attempts."""
-        key = operation_of(call.span)
+    def add(self, call: Call, key: tuple[str, str]) -> None:
+        """Add a call with its attempts; ``key`` has its service and API."""
         operation = self._operations.get(key)
         if operation is None and len(self._operations) < self._max_operations:
             operation = self._operations[key] = _Operation()

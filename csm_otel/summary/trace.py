@@ -11,6 +11,7 @@ from functools import cached_property
 from itertools import pairwise, starmap
 from typing import TYPE_CHECKING
 
+import msgspec
 from opentelemetry.semconv._incubating.attributes.process_attributes import PROCESS_EXIT_CODE
 from opentelemetry.semconv.attributes.error_attributes import ERROR_TYPE
 from opentelemetry.semconv.attributes.http_attributes import HTTP_RESPONSE_STATUS_CODE
@@ -22,12 +23,10 @@ from csm_otel.spans.attributes import (
     CSM_CORRELATION,
     CSM_OUTCOME,
 )
-from csm_otel.spans.data import SpanRole
+from csm_otel.spans.data import SpanData, SpanRole
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
-
-    from csm_otel.spans.data import SpanData
 
 Interval = tuple[int, int]
 
@@ -35,20 +34,19 @@ _CLOCK_SLACK_NS = 2_000_000  # attempts that follow at once may seem this far ap
 _TOO_MANY_REQUESTS = 429
 
 
-@dataclass(frozen=True, kw_only=True)
-class Call:
+class Call(msgspec.Struct, frozen=True, kw_only=True):
     """A line of a trace: a call, an orphan, or a process that is not the root."""
 
     span: SpanData
     attempts: tuple[SpanData, ...]
     """Those that were seen, in order of time."""
 
-    @cached_property
+    @property
     def is_orphan(self) -> bool:
         """Whether it is an attempt whose call was not seen."""
         return self.span.role is SpanRole.ORPHAN
 
-    @cached_property
+    @property
     def is_call(self) -> bool:
         """Whether it counts as an AWS call."""
         return self.span.role is SpanRole.CALL
@@ -79,15 +77,16 @@ class Call:
         return any(
             span.attribute(ERROR_TYPE) in THROTTLING_ERRORS or http_status(span) == _TOO_MANY_REQUESTS
             for span in (self.span, *self.attempts)
+            if span.is_error
         )
 
-    @cached_property
+    @property
     def back_offs(self) -> tuple[Interval | None, ...]:
         """The pause after each attempt but the last, None if there was none.
 
         Empty where attempts are missing or ambiguous: then the time between two is not known to be a pause.
         """
-        if self.attempts_missing or self.is_ambiguous:
+        if len(self.attempts) <= 1 or self.attempts_missing or self.is_ambiguous:
             return ()
         return tuple(
             (before.end_ns, after.start_ns) if after.start_ns - before.end_ns > _CLOCK_SLACK_NS else None

@@ -9,7 +9,7 @@ from traced import attempt_of, called, traced
 
 from csm_otel.summary.model import PatternKind
 from csm_otel.summary.patterns import Patterns
-from csm_otel.summary.trace import Call
+from csm_otel.summary.trace import Call, operation_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -19,7 +19,7 @@ def found(calls: Iterable[Call]) -> list[tuple[PatternKind, str, int]]:
     """Return the patterns in calls."""
     patterns = Patterns()
     for call in calls:
-        patterns.add(call)
+        patterns.add(call, operation_of(call.span))
     return [(pattern.kind, pattern.operation, pattern.count) for pattern in patterns.found()]
 
 
@@ -91,7 +91,7 @@ def test_text() -> None:
     """The text has the figures."""
     patterns = Patterns()
     for call in loop("EC2.DescribeInstances", 6, every_ms=5000):
-        patterns.add(call)
+        patterns.add(call, operation_of(call.span))
     (pattern,) = patterns.found()
     assert (pattern.text, pattern.threshold) == ("EC2.DescribeInstances was called 6 times, every 5.0 s", 6)
 
@@ -100,5 +100,5 @@ def test_bound() -> None:
     """Operations beyond the bound are not followed."""
     patterns = Patterns(max_operations=1)
     for call in (*loop("S3.GetObject", 1), *loop("S3.PutObject", 50)):
-        patterns.add(call)
+        patterns.add(call, operation_of(call.span))
     assert list(patterns.found()) == []

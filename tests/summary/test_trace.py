@@ -35,6 +35,7 @@ def span(
         start_ns=start_ms * MS,
         end_ns=end_ms * MS,
         attributes=attributes or {},
+        is_error=not {"error.type", "http.response.status_code"}.isdisjoint(attributes or {}),
         resource=Resource(()),
     )
 
