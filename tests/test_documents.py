@@ -19,6 +19,7 @@ import opentelemetry.sdk.environment_variables
 import pytest
 import yaml  # type: ignore[import-untyped]
 from e2e.programs import SENDER
+from interop import sdks
 from packaging.requirements import Requirement
 from service.health_runs import running_health
 
@@ -235,6 +236,25 @@ def test_the_pictures_are_what_is_printed(tmp_path: Path) -> None:
     made = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     assert made
     assert made == {name: (ROOT / "docs/pictures" / name).read_bytes() for name in made}
+
+
+def test_the_versions_of_sdks_are_those_of_interop() -> None:
+    """The page on SDKs names the version that `make interop` runs of each."""
+    shown = {row[0]: row[2] for row in rows(ROOT / "docs/sdks.md", section="Coverage")}
+    ran = {
+        "boto3, botocore (Python)": (
+            importlib.metadata.version("boto3"),
+            *(pins[0].partition("==")[2] for pins in (sdks.FIRST_BOTO3_WITH_CSM, sdks.OLD_BOTO3_OF_TODAY)),
+        ),
+        "aiobotocore (Python)": (sdks.AIOBOTOCORE_VERSION,),
+        "AWS CLI v1": (sdks.AWSCLI_VERSION,),
+        "JavaScript v2, in Node.js": (sdks.JAVASCRIPT_VERSION,),
+        "Go v1": (sdks.GO_VERSION,),
+        "Java v1": (sdks.JAVA_VERSION,),
+        "Ruby v3": ("Debian's",),
+    }
+    assert {name for name, by in shown.items() if "`make interop`" in by} == ran.keys()
+    assert [name for name, versions in ran.items() if any(version not in shown[name] for version in versions)] == []
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: document.name)
