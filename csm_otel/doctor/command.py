@@ -21,10 +21,13 @@ _SUDO = ("sudo", "doas")
 _SUDO_KEEPS = re.compile(rf"-[A-Za-z]*E|--preserve-env|.*{_ENABLED}.*")
 _SUDO_TAKES_A_VALUE = re.compile(r"-[A-Za-z]*[CDghpRrTtuU]|--(?:user|group|host|prompt|chdir|chroot|role|type)")
 _ENV_CLEARS = re.compile(r"-[0v]*i.*|-|--ignore-environment")
-_CONTAINERS = ("docker", "podman", "nerdctl", "kubectl", "oc")
+_CONTAINERS = ("docker", "docker-compose", "podman", "podman-compose", "nerdctl", "kubectl", "oc")
 _REMOTE = ("ssh", "mosh", "rsh")
+_LOGIN = ("su", "runuser")
+_BY_SERVICE = ("systemd-run", "pkexec")
+_ELSEWHERE = (*_REMOTE, *_CONTAINERS, *_LOGIN, *_BY_SERVICE)
 _SHELL = re.compile(r"(?:ba|da|a|k|z|mk)?sh")
-_IN_SCRIPTS = (*_SUDO, *_CONTAINERS, *_REMOTE, "env", "su", "unset")
+_IN_SCRIPTS = (*_SUDO, *_ELSEWHERE, "env", "unset")
 _ASSIGNS = re.compile(rf"^[^#\n]*\b{_ENABLED}=(?![\"']?(?i:true)\b)", re.MULTILINE)
 _CODE = re.compile(r"-[A-Za-z]*c")
 _SHEBANG_BYTES = 256  # Linux: BINPRM_BUF_SIZE
@@ -45,7 +48,7 @@ def check_command(argv: Sequence[str], environ: Mapping[str, str], *, most_bytes
     findings += _not_found(words[0], environ)
     findings += _elsewhere_findings(name, words[1:])
     path = shutil.which(words[0], path=environ.get("PATH"))
-    if path is None or name in (*_REMOTE, *_CONTAINERS, "su"):
+    if path is None or name in _ELSEWHERE:
         return Checked("command", path or f"{quoted(name)} is not on the PATH", tuple(findings))
     if _SHELL.fullmatch(name):
         return Checked("command", path, (*findings, *_script_findings(words[1:])))
@@ -155,6 +158,10 @@ def _elsewhere_findings(program: str, words: Sequence[str]) -> list[Finding]:
         fix = "run csm-otel in the container, or share the host's network and pass the variables: --network host -e"
         what = f"{program} starts its command in a container, with an environment and loopback of its own"
         return [environment_lost(what, fix)]
-    if program == "su" and {"-", "-l", "--login"} & set(words):
-        return [environment_lost("su - clears the environment", "put csm-otel behind it, in the command of su -c")]
+    if program in _LOGIN and {"-", "-l", "--login"} & set(words):
+        fix = f"put csm-otel behind it, in the command of {program} -c"
+        return [environment_lost(f"{program} - clears the environment", fix)]
+    if program in _BY_SERVICE and "--scope" not in words:
+        fix = f"put csm-otel behind it: {program} csm-otel exec -- COMMAND"
+        return [environment_lost(f"{program} starts its command without these variables", fix)]
     return []

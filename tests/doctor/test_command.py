@@ -42,7 +42,14 @@ def program(path: Path, text: str = "") -> Path:
         pytest.param(["ssh", "host", "tool"], ["environment-lost"], id="ssh"),
         pytest.param(["docker", "run", "image"], ["environment-lost"], id="docker-run"),
         pytest.param(["docker", "ps"], [], id="docker-ps"),
+        pytest.param(["docker-compose", "run", "app"], ["environment-lost"], id="docker-compose"),
         pytest.param(["su", "-", "user"], ["environment-lost"], id="su"),
+        pytest.param(["su", "user"], [], id="su-that-keeps"),
+        pytest.param(["runuser", "-l", "user"], ["environment-lost"], id="runuser"),
+        pytest.param(["systemd-run", "tool"], ["environment-lost"], id="systemd-run"),
+        pytest.param(["systemd-run", "--scope", "tool"], [], id="systemd-run-that-keeps"),
+        pytest.param(["sh", "-c", "systemd-run tool"], ["environment-lost"], id="systemd-run-in-a-script"),
+        pytest.param(["pkexec", "tool"], ["environment-lost"], id="pkexec"),
         pytest.param(["gone"], ["command-not-found"], id="not-found"),
         pytest.param(["sh", "-c", "a; sudo b; sudo c"], ["environment-lost"], id="shell-code"),
         pytest.param(["sh", "-ec", "sudo -E b"], [], id="shell-code-that-keeps"),
@@ -62,7 +69,19 @@ def program(path: Path, text: str = "") -> Path:
 def test_codes(argv: list[str], codes: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Wrappers, the PATH, the first line and shell scripts are looked at."""
     monkeypatch.chdir(tmp_path)
-    for name in ("tool", "sudo", "env", "ssh", "docker", "su", "sh"):
+    for name in (
+        "tool",
+        "sudo",
+        "env",
+        "ssh",
+        "docker",
+        "docker-compose",
+        "su",
+        "runuser",
+        "systemd-run",
+        "pkexec",
+        "sh",
+    ):
         program(tmp_path / name)
     program(tmp_path / "script", f"#!{tmp_path}/tool -x\n")
     program(tmp_path / "python3", f"#!{tmp_path}/tool\n")
