@@ -46,5 +46,5 @@ def read_summary(path: Path, stop: StopSignal) -> Summary | None:
         if schema != SCHEMA:
             raise ReportInputError(f"{path}: a summary with schema {schema}; this version reads {SCHEMA}")
         return msgspec.json.decode(text, type=Summary)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:  # the last: nested too deeply
         raise ReportInputError(f"{path}: a damaged summary") from error

@@ -65,6 +65,10 @@ def test_something_else(content: bytes, tmp_path: Path, stop: StopSignal) -> Non
         pytest.param(b'{"schema": "1"}', "a damaged summary", id="no-number"),
         pytest.param(msgspec.json.encode(summary())[:-40], "a damaged summary", id="cut"),
         pytest.param(b'{"schema": 1, "run": "\xff"}', "a damaged summary", id="no-text"),
+        pytest.param(
+            msgspec.json.encode(summary()).replace(b"Denied", b"\xff"), "a damaged summary", id="no-text-in-a-value"
+        ),
+        pytest.param(b'{"schema": 1, "later": ' + b"[" * 100_000, "a damaged summary", id="nested-too-deeply"),
     ],
 )
 def test_damaged(content: bytes, reason: str, tmp_path: Path, stop: StopSignal) -> None:
