@@ -1,8 +1,9 @@
 """Calls to a file in Chrome's trace format: `render_chrome_trace`. Perfetto, speedscope and chrome://tracing open it.
 
 Each application is a process. It has a lane for the command, and as many as calls were in progress at once; a call is
-in the first lane that is free, its attempts and the pauses between them are nested in it. All are complete events, with
-times in whole microseconds, each rounded down: so nothing that ended before something else overlaps it.
+in the first lane that is free, its attempts and the pauses between them are nested in it. Lanes are threads, whose
+numbers are unique over all processes and not 0, as Perfetto needs. All are complete events, with times in whole
+microseconds, each rounded down: so nothing that ended before something else overlaps it.
 
 Source of the format: "Trace Event Format" (Google), the JSON object form.
 """
@@ -10,7 +11,7 @@ Source of the format: "Trace Event Format" (Google), the JSON object form.
 from __future__ import annotations
 
 import heapq
-from itertools import chain, zip_longest
+from itertools import chain, count, zip_longest
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from csm_otel.summary.trace import Call
 
 _NS_PER_US = 1_000
-_COMMAND_LANE = 0
 _FAILED = "terrible"  # a name in Chrome's palette: red
 
 
@@ -62,67 +62,79 @@ def render_chrome_trace(calls: Iterable[Call], roots: Sequence[SpanData]) -> byt
     ordered = sorted(calls, key=lambda call: call.span.start_ns)
     spans = [*roots, *(call.span for call in ordered)]
     base = min((span.start_ns for span in spans), default=0) // _NS_PER_US
-    lanes = {name: _Lanes(pid) for pid, name in enumerate(dict.fromkeys(map(_application, spans)), 1)}
+    numbers = count(1)
+    lanes = {name: _Lanes(name, numbers) for name in dict.fromkeys(map(_application, spans))}
     events = chain(
-        (_metadata("process_name", lane.pid, _COMMAND_LANE, name) for name, lane in lanes.items()),
-        (_slice(root, "command", _interval(root, base), lanes[_application(root)].pid) for root in roots),
+        (_slice(root, "command", _interval(root, base), lanes[_application(root)].process) for root in roots),
         (event for call in ordered for event in _call_events(call, lanes[_application(call.span)], base)),
-        (event for lane in lanes.values() for event in lane.names()),
+        (event for those in lanes.values() for event in those.names()),
     )
     # one after the other, as a run may have hundreds of thousands
     lines = b",\n".join(map(msgspec.json.encode, events))
     return b'{"displayTimeUnit":"ms","traceEvents":[\n' + lines + b"\n]}\n"
 
 
+class _Lane(NamedTuple):
+    """A thread of the file; that of the command has the number of its process, as main threads have."""
+
+    pid: int
+    tid: int
+
+
 class _Lanes:
     """The lanes of an application."""
 
-    def __init__(self, pid: int) -> None:
-        self.pid = pid
+    def __init__(self, name: str, numbers: Iterator[int]) -> None:
+        """Take the numbers of the process and its lanes from ``numbers``."""
+        self._name = name
+        self._numbers = numbers
+        pid = next(numbers)
+        self.process = _Lane(pid, pid)
         self._busy: list[tuple[int, int]] = []
-        """A heap of the ends of calls and their lanes."""
+        """A heap of the ends of calls and the positions of their lanes."""
         self._free: list[int] = []
-        """A heap."""
-        self._count = 0
+        """A heap of positions."""
+        self._lanes: list[_Lane] = []
 
-    def take(self, interval: _Interval) -> int:
+    def take(self, interval: _Interval) -> _Lane:
         """Return the first lane that is free, of calls in order of their start."""
         while self._busy and self._busy[0][0] <= interval.start:
             heapq.heappush(self._free, heapq.heappop(self._busy)[1])
         if self._free:
-            lane = heapq.heappop(self._free)
+            position = heapq.heappop(self._free)
         else:
-            self._count += 1
-            lane = self._count
+            position = len(self._lanes)
+            self._lanes.append(_Lane(self.process.pid, next(self._numbers)))
         # one without a length has a moment of its own, else the next would be in it
-        heapq.heappush(self._busy, (max(interval.end, interval.start + 1), lane))
-        return lane
+        heapq.heappush(self._busy, (max(interval.end, interval.start + 1), position))
+        return self._lanes[position]
 
     def names(self) -> Iterator[_Event]:
-        """Yield the names of the lanes."""
-        yield _metadata("thread_name", self.pid, _COMMAND_LANE, "command")
-        for lane in range(1, self._count + 1):
-            yield _metadata("thread_name", self.pid, lane, f"calls {lane}")
+        """Yield the names of process and lanes, and their order."""
+        yield _metadata("process_name", self.process, {"name": self._name})
+        for position, lane in enumerate((self.process, *self._lanes)):
+            yield _metadata("thread_name", lane, {"name": f"calls {position}" if position else "command"})
+            yield _metadata("thread_sort_index", lane, {"sort_index": position})
 
 
 def _call_events(call: Call, lanes: _Lanes, base: int) -> Iterator[_Event]:
     """Yield the call, and what is nested in it: attempts do not overlap there, as those that are not certain may."""
     interval = _interval(call.span, base)
     lane = lanes.take(interval)
-    yield _slice(call.span, "call", interval, lanes.pid, lane)
+    yield _slice(call.span, "call", interval, lane)
     left = interval
     for attempt, pause in zip_longest(call.attempts, call.back_offs):
         shown = _interval(attempt, base).within(left)
-        yield _slice(attempt, "attempt", shown, lanes.pid, lane)
+        yield _slice(attempt, "attempt", shown, lane)
         left = _Interval(shown.end, interval.end)
         if pause:
             waited = _Interval(*(at_ns // _NS_PER_US - base for at_ns in pause)).within(left)
-            yield _event("back-off", "back-off", waited, lanes.pid, lane)
+            yield _event("back-off", "back-off", waited, lane)
             left = _Interval(waited.end, interval.end)
 
 
-def _slice(span: SpanData, category: str, interval: _Interval, pid: int, lane: int = _COMMAND_LANE) -> _Event:
-    event = _event(span.name, category, interval, pid, lane)
+def _slice(span: SpanData, category: str, interval: _Interval, lane: _Lane) -> _Event:
+    event = _event(span.name, category, interval, lane)
     event.args = {
         **_facts(span),
         "trace_id": f"{span.context.trace_id:032x}",
@@ -142,13 +154,13 @@ def _facts(span: SpanData) -> Mapping[str, object]:
     return {**span.attributes, **({"message": span.status_message} if span.status_message else {})}
 
 
-def _event(name: str, category: str, interval: _Interval, pid: int, lane: int) -> _Event:
+def _event(name: str, category: str, interval: _Interval, lane: _Lane) -> _Event:
     start, end = interval
-    return _Event(ph="X", name=name, pid=pid, tid=lane, ts=start, dur=end - start, cat=category)
+    return _Event(ph="X", name=name, pid=lane.pid, tid=lane.tid, ts=start, dur=end - start, cat=category)
 
 
-def _metadata(what: str, pid: int, lane: int, name: str) -> _Event:
-    return _Event(ph="M", name=what, pid=pid, tid=lane, args={"name": name})
+def _metadata(what: str, lane: _Lane, args: dict[str, object]) -> _Event:
+    return _Event(ph="M", name=what, pid=lane.pid, tid=lane.tid, args=args)
 
 
 def _interval(span: SpanData, base: int) -> _Interval:

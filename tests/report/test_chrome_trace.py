@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from traced import attempt_of, called, command, traced
 
 from csm_otel.report.chrome_trace import render_chrome_trace
-from csm_otel.spans.data import SpanRole
+from csm_otel.spans.data import Resource, SpanRole
 from csm_otel.summary.trace import Call
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ def events_of(*calls: Call, roots: tuple[SpanData, ...] = ()) -> list[dict[str, 
 def slices_of(*calls: Call, roots: tuple[SpanData, ...] = ()) -> list[tuple[str, int, int, int]]:
     """Return the name, lane, start and length of each slice; in milliseconds."""
     return [
-        (one["name"], one["tid"], one["ts"] // 1000, one["dur"] // 1000)
+        (one["name"], one["tid"] - one["pid"], one["ts"] // 1000, one["dur"] // 1000)
         for one in events_of(*calls, roots=roots)
         if one["ph"] == "X"
     ]
@@ -64,7 +65,7 @@ def test_nested() -> None:
     ],
 )
 def test_lanes(intervals: list[tuple[int, int]], lanes: list[int]) -> None:
-    """Each call is in the first lane that is free."""
+    """Each call is in the first lane that is free, counted from the command's."""
     calls = [Call(span=traced("SQS.SendMessage", *interval), attempts=()) for interval in intervals]
 
     assert [lane for _, lane, _, _ in slices_of(*calls)] == lanes
@@ -73,17 +74,32 @@ def test_lanes(intervals: list[tuple[int, int]], lanes: list[int]) -> None:
 def test_names() -> None:
     """The application names the process, and each lane has a name."""
     named = {
-        (one["name"], one["pid"], one["tid"]): one["args"]["name"]
+        (one["name"], one["pid"], one["tid"]): [*one["args"].values()]
         for one in events_of(called("S3.GetObject", 0, 5), called("S3.GetObject", 1, 5), roots=(command(),))
         if one["ph"] == "M"
     }
 
     assert named == {
-        ("process_name", 1, 0): "legacy-etl",
-        ("thread_name", 1, 0): "command",
-        ("thread_name", 1, 1): "calls 1",
-        ("thread_name", 1, 2): "calls 2",
+        ("process_name", 1, 1): ["legacy-etl"],
+        ("thread_name", 1, 1): ["command"],
+        ("thread_sort_index", 1, 1): [0],
+        ("thread_name", 1, 2): ["calls 1"],
+        ("thread_sort_index", 1, 2): [1],
+        ("thread_name", 1, 3): ["calls 2"],
+        ("thread_sort_index", 1, 3): [2],
     }
+
+
+def test_several_applications() -> None:
+    """Each is a process; no lane has the number of another's."""
+    other = traced("S3.GetObject", 0, 5)
+    shape = msgspec.structs.replace(other.shape, resource=Resource((("service.name", "other"),)))
+    other = msgspec.structs.replace(other, shape=shape)
+    events = events_of(called("S3.GetObject", 0, 5), Call(span=other, attempts=()), called("S3.GetObject", 1, 5))
+
+    assert [one["args"]["name"] for one in events if one["name"] == "process_name"] == ["legacy-etl", "other"]
+    lanes = {(one["pid"], one["tid"]) for one in events}
+    assert len({tid for _, tid in lanes}) == len(lanes) == 2 + 3
 
 
 def test_failed() -> None:
