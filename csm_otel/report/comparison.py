@@ -5,18 +5,21 @@ from __future__ import annotations
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from csm_otel.report.terminal import Segment, Style, Terminal, counted, duration
+from csm_otel.report.overview import EFFECTS
+from csm_otel.report.terminal import Segment, Style, Terminal, columns_of, counted, duration
 from csm_otel.spans.span_status import UNNAMED_ERROR
 from csm_otel.summary.access import Access
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from csm_otel.summary.comparison import Change, Comparison, Place
-    from csm_otel.summary.model import FailureGroup, OperationUse, Times, Totals
+    from csm_otel.summary.comparison import Change, Comparison, FailureChange, Place
+    from csm_otel.summary.model import FailureGroup, OperationUse, Run, Times, Totals
 
 _NS_PER_MS = 1_000_000
-_MAX_LINES = 15  # of a kind; the rest are counted
+_MAX_ENTRIES = 15  # of a kind; the rest are counted
+_MAX_ROWS = 6  # of a name, and of its figures: names come from senders
+_GAP = "  "
 
 
 def render_comparison(comparison: Comparison, *, width: int, color: bool, ascii_only: bool = False) -> str:
@@ -27,17 +30,18 @@ def render_comparison(comparison: Comparison, *, width: int, color: bool, ascii_
 
 
 def _sums(comparison: Comparison, terminal: Terminal) -> Iterator[str]:
-    for when, totals, times in (
-        ("before", comparison.totals_before, comparison.times_before),
-        ("now", comparison.totals_after, comparison.times_after),
+    for when, run, totals, times in (
+        ("before", comparison.run_before, comparison.totals_before, comparison.times_before),
+        ("now", comparison.run_after, comparison.totals_after, comparison.times_after),
     ):
-        yield from terminal.wrapped(f"{when}: {_sum(totals, times)}", Style.BOLD)
+        yield from terminal.wrapped(f"{when}: {_sum(run, totals, times)}", Style.BOLD)
 
 
-def _sum(totals: Totals, times: Times) -> str:
+def _sum(run: Run, totals: Totals, times: Times) -> str:
+    end = "" if run.exit_code is None else f"exit {run.exit_code}; "
     facts = [counted(totals.calls, "call"), f"{totals.failed:,} failed"]
     facts += [f"{totals.throttled:,} throttled"] if totals.throttled else []
-    return f"{', '.join(facts)}; {_ms(times.in_calls_ms)} of {_ms(times.wall_ms)} in AWS calls"
+    return f"{end}{', '.join(facts)}; {_ms(times.in_calls_ms)} of {_ms(times.wall_ms)} in AWS calls"
 
 
 def _differences(comparison: Comparison, terminal: Terminal) -> Iterator[str]:
@@ -45,6 +49,7 @@ def _differences(comparison: Comparison, terminal: Terminal) -> Iterator[str]:
         yield from terminal.wrapped("the same operations, errors and places, and about as fast")
     for title, entries, style in (
         ("now fails", map(_failure, comparison.failures_came), Style.RED),
+        ("still fails", map(_failure_change, comparison.failures_changed), Style.YELLOW),
         ("no longer fails", map(_failure, comparison.failures_went), Style.PLAIN),
         ("new", map(_operation, comparison.operations_came), Style.YELLOW),
         ("gone", map(_operation, comparison.operations_went), Style.PLAIN),
@@ -54,17 +59,40 @@ def _differences(comparison: Comparison, terminal: Terminal) -> Iterator[str]:
         ("new", map(_place, comparison.places_came), Style.YELLOW),
         ("gone", map(_place, comparison.places_went), Style.PLAIN),
     ):
-        for name, figures in islice(entries, _MAX_LINES):
-            shown = f"{title}: {terminal.printable(name)}"
-            yield terminal.line(Segment(shown, style), Segment(f"  {terminal.printable(figures)}"))
+        for name, figures in islice(entries, _MAX_ENTRIES):
+            yield from _entry(f"{title}: {terminal.printable(name)}", terminal.printable(figures), style, terminal)
         if more := sum(1 for _ in entries):
             yield from terminal.wrapped(f"{title}: {more:,} more", Style.DIM)
+    if not comparison.is_complete:
+        text = "a run has more operations or errors than are told apart: some that are new or gone may be in both"
+        yield from terminal.wrapped(text, Style.DIM)
+
+
+def _entry(name: str, figures: str, style: Style, terminal: Terminal) -> Iterator[str]:
+    """Lay out an entry on one line, or on a narrow terminal with its figures below."""
+    if columns_of(name + _GAP + figures) <= terminal.width:
+        yield terminal.line(Segment(name, style), Segment(_GAP + figures))
+    else:
+        yield from islice(terminal.wrapped(name, style), _MAX_ROWS)
+        yield from islice(terminal.wrapped(figures, indent=_GAP), _MAX_ROWS)
 
 
 def _failure(group: FailureGroup) -> tuple[str, str]:
+    return group.name, f"{_error(group)}, {counted(group.count, 'time')}{_effect(group)}"
+
+
+def _failure_change(change: FailureChange) -> tuple[str, str]:
+    before, after = change.before, change.after
+    return after.name, f"{_error(after)}, {counted(before.count, 'time')}, now {after.count:,}{_effect(after)}"
+
+
+def _error(group: FailureGroup) -> str:
     error = "failed" if group.error == UNNAMED_ERROR else group.error
-    status = "" if group.status is None or str(group.status) == error else f"{group.status} "
-    return group.name, f"{status}{error}, {counted(group.count, 'time')}"
+    return error if group.status is None or str(group.status) == error else f"{group.status} {error}"
+
+
+def _effect(group: FailureGroup) -> str:
+    return f", {EFFECTS[group.effect]}" if EFFECTS[group.effect] else ""
 
 
 def _operation(use: OperationUse) -> tuple[str, str]:

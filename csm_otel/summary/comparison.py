@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from csm_otel.summary.model import FailureGroup, OperationUse, Times, Totals
+from csm_otel.summary.model import Effect, FailureGroup, OperationUse, Run, Times, Totals
 
 if TYPE_CHECKING:
     from csm_otel.summary.model import Summary
@@ -37,6 +37,13 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
         return self.after.name
 
 
+class FailureChange(msgspec.Struct, frozen=True, kw_only=True):
+    """An error of an operation that both runs have."""
+
+    before: FailureGroup
+    after: FailureGroup
+
+
 class Place(msgspec.Struct, frozen=True, kw_only=True):
     """A region, account, endpoint, SDK or application."""
 
@@ -47,6 +54,8 @@ class Place(msgspec.Struct, frozen=True, kw_only=True):
 class Comparison(msgspec.Struct, frozen=True, kw_only=True):
     """What differs between two runs. Lists are in order of their names."""
 
+    run_before: Run
+    run_after: Run
     totals_before: Totals
     totals_after: Totals
     times_before: Times
@@ -54,6 +63,8 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
     failures_came: list[FailureGroup]
     """Errors of operations that only the later run has."""
     failures_went: list[FailureGroup]
+    failures_changed: list[FailureChange]
+    """Errors of another count, or that mean something else for the run."""
     operations_came: list[OperationUse]
     operations_went: list[OperationUse]
     slower: list[Change]
@@ -62,9 +73,11 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
     """Operations with another number of calls."""
     places_came: list[Place]
     places_went: list[Place]
+    is_complete: bool
+    """Whether all operations and errors were distinguished; else some that came or went may be in both runs."""
 
     def __bool__(self) -> bool:
-        """Whether anything but the totals and times differs."""
+        """Whether anything but the sums and the exit codes differs."""
         lists = (value for value in msgspec.structs.astuple(self) if isinstance(value, list))
         return any(lists)
 
@@ -80,12 +93,19 @@ def compare(before: Summary, after: Summary) -> Comparison:
     old_failures, new_failures = _by_error(before), _by_error(after)
     old_places, new_places = _places(before), _places(after)
     return Comparison(
+        run_before=before.run,
+        run_after=after.run,
         totals_before=before.totals,
         totals_after=after.totals,
         times_before=before.times,
         times_after=after.times,
         failures_came=[new_failures[key] for key in sorted(new_failures.keys() - old_failures.keys())],
         failures_went=[old_failures[key] for key in sorted(old_failures.keys() - new_failures.keys())],
+        failures_changed=[
+            FailureChange(before=old_failures[key], after=new_failures[key])
+            for key in sorted(old_failures.keys() & new_failures.keys())
+            if _has_changed(old_failures[key], new_failures[key])
+        ],
         operations_came=[new[key] for key in sorted(new.keys() - old.keys())],
         operations_went=[old[key] for key in sorted(old.keys() - new.keys())],
         slower=[one for one in both if _is_slower(one.before, one.after)],
@@ -93,6 +113,7 @@ def compare(before: Summary, after: Summary) -> Comparison:
         counts=[one for one in both if one.before.calls != one.after.calls],
         places_came=[Place(kind=kind, name=name) for kind, name in sorted(new_places - old_places)],
         places_went=[Place(kind=kind, name=name) for kind, name in sorted(old_places - new_places)],
+        is_complete=not any(map(_has_left_out, (before, after))),
     )
 
 
@@ -106,6 +127,15 @@ def _by_error(summary: Summary) -> dict[tuple[str, str, str], FailureGroup]:
 
 def _places(summary: Summary) -> set[tuple[str, str]]:
     return {(kind, name) for key, kind in _PLACES.items() for name in getattr(summary.run, key)}
+
+
+def _has_changed(before: FailureGroup, after: FailureGroup) -> bool:
+    effects = {before.effect, after.effect}
+    return before.count != after.count or (len(effects) > 1 and Effect.UNKNOWN not in effects)
+
+
+def _has_left_out(summary: Summary) -> bool:
+    return bool(summary.uncertainty.operations_left_out or summary.uncertainty.failures_left_out)
 
 
 def _is_slower(before: OperationUse, after: OperationUse) -> bool:

@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from csm_otel.summary.model import Summary
 
 
-def summary(*spans: SpanData) -> Summary:
+def summary(*spans: SpanData, code: int = 0, max_operations: int = 100) -> Summary:
     """Return the summary of a command with these calls."""
-    builder = SummaryBuilder()
-    builder.add([*spans, command()])
+    builder = SummaryBuilder(max_operations=max_operations)
+    builder.add([*spans, command(code=code)])
     return builder.build()
 
 
@@ -46,10 +46,10 @@ def test_everything() -> None:
 
     assert render_comparison(compare(before, after), width=100, color=False) == dedent(
         """\
-        before: 23 calls, 1 failed; 100 ms of 1.00 s in AWS calls
-        now: 24 calls, 1 failed; 100 ms of 1.00 s in AWS calls
-        now fails: S3.GetObject  403 AccessDenied, 1 time
-        no longer fails: SQS.SendMessage  QueueDoesNotExist, 1 time
+        before: exit 0; 23 calls, 1 failed; 100 ms of 1.00 s in AWS calls
+        now: exit 0; 24 calls, 1 failed; 100 ms of 1.00 s in AWS calls
+        now fails: S3.GetObject  403 AccessDenied, 1 time, tolerated
+        no longer fails: SQS.SendMessage  QueueDoesNotExist, 1 time, tolerated
         new: DynamoDB.PutItem  1 call, changes something, by its name
         gone: EC2.RunInstances  1 call, changes something, by its name
         slower: S3.PutObject  p50 20 ms, now 40 ms; p95 20 ms, now 40 ms
@@ -67,6 +67,53 @@ def test_no_difference() -> None:
 
     assert render_comparison(compare(run, run), width=100, color=False).splitlines()[2:] == [
         "the same operations, errors and places, and about as fast"
+    ]
+
+
+def test_still_failing() -> None:
+    """An error of both runs has both counts, and what it means now."""
+    error = traced("S3.GetObject", 20, 25, status=403, error="AccessDenied")
+    before = summary(error, traced("S3.PutObject", 30, 40), code=1)
+    after = summary(traced("S3.PutObject", 0, 10), error, error, code=1)
+
+    assert render_comparison(compare(before, after), width=120, color=False).splitlines()[2:] == [
+        "still fails: S3.GetObject  403 AccessDenied, 1 time, now 2, the last call before the command failed",
+        "calls: S3.GetObject  1, now 2",
+    ]
+
+
+def test_narrow() -> None:
+    """On 20 columns figures are below the names, and nothing is cut."""
+    after = summary(traced("S3.GetObject", 0, 5, status=403, error="AccessDenied"), code=1)
+
+    assert "\n".join(render_comparison(compare(summary(), after), width=20, color=False).splitlines()[-8:]) == dedent(
+        """\
+        now fails:
+        S3.GetObject
+          403 AccessDenied,
+          1 time, the last
+          call before the
+          command failed
+        new: S3.GetObject
+          1 call, reads"""
+    )
+
+
+def test_long_names() -> None:
+    """A name of a sender takes a few lines at most."""
+    after = summary(traced("S3." + "Op" * 4_000, 0, 5))
+
+    assert len(render_comparison(compare(summary(), after), width=40, color=False).splitlines()) < 15
+
+
+def test_bounds() -> None:
+    """What is beyond the bounds of a summary is not said to be gone."""
+    spans = traced("S3.GetObject", 0, 5), traced("S3.PutObject", 0, 5)
+    found = compare(summary(*spans), summary(*spans, max_operations=1))
+
+    assert render_comparison(found, width=200, color=False).splitlines()[2:] == [
+        "gone: S3.PutObject  1 call, changes something, by its name",
+        "a run has more operations or errors than are told apart: some that are new or gone may be in both",
     ]
 
 

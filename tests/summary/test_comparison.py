@@ -15,10 +15,20 @@ if TYPE_CHECKING:
     from csm_otel.summary.model import Summary
 
 
-def summary(*spans: SpanData) -> Summary:
+def summary(*spans: SpanData, code: int = 0, max_operations: int = 100) -> Summary:
     """Return the summary of a command with these calls."""
+    builder = SummaryBuilder(max_operations=max_operations)
+    builder.add([*spans, command(code=code)])
+    return builder.build()
+
+
+def denied(count: int, *, code: int | None = 0) -> Summary:
+    """Return a run whose calls all fail with one error; ``code`` is None where its end is not known."""
+    spans = [traced("S3.GetObject", at, at + 5, error="AccessDenied") for at in range(0, 10 * count, 10)]
+    if code is not None:
+        return summary(*spans, code=code)
     builder = SummaryBuilder()
-    builder.add([*spans, command()])
+    builder.add(spans)
     return builder.build()
 
 
@@ -59,6 +69,33 @@ def test_came_and_went() -> None:
     assert found.places_came == [Place(kind="region", name="us-east-1")]
     assert found.places_went == [Place(kind="region", name="eu-west-1")]
     assert (found.totals_before.calls, found.totals_after.calls) == (3, 4)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "has_changed"),
+    [
+        pytest.param(denied(2), denied(2), False, id="same"),
+        pytest.param(denied(1), denied(9), True, id="more-often"),
+        pytest.param(denied(1), denied(1, code=1), True, id="fatal-now"),
+        pytest.param(denied(1, code=None), denied(1, code=1), False, id="end-unknown"),
+        pytest.param(summary(), denied(1), False, id="new"),
+    ],
+)
+def test_failures_of_both(before: Summary, after: Summary, *, has_changed: bool) -> None:
+    """An error that both have is a difference if its count is, or what it is known to have meant."""
+    assert bool(compare(before, after).failures_changed) is has_changed
+
+
+def test_bounds() -> None:
+    """Where a summary has not told all operations apart, it is said."""
+    spans = traced("S3.GetObject", 0, 5), traced("S3.PutObject", 0, 5)
+    whole, part = summary(*spans), summary(*spans, max_operations=1)
+
+    assert [compare(*runs).is_complete for runs in ((whole, whole), (whole, part), (part, whole))] == [
+        True,
+        False,
+        False,
+    ]
 
 
 @pytest.mark.parametrize(
