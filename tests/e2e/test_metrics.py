@@ -177,7 +177,7 @@ def test_a_command_reports_that_metrics_are_not_accepted(protocol: str) -> None:
         OTEL_EXPORTER_OTLP_METRICS_ENDPOINT="http://user:hunter2@127.0.0.1:9/v1/metrics?token=hunter2",
         OTEL_EXPORTER_OTLP_METRICS_PROTOCOL=protocol,
     )
-    done = run("exec", "--drain-seconds", "1", "--", "true", env=env)
+    done = run("exec", "--drain-seconds", "8", "--", "true", env=env)
     assert done.returncode == 0
     (line,) = [line for line in lines_of(done.stderr) if "metrics" in line]
     assert NOT_TAKEN.fullmatch(line)
