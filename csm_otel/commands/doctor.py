@@ -11,14 +11,16 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from csm_otel.doctor.back_end import check_back_end, check_clock, settings_findings
+from csm_otel.doctor.aws_files import read_profiles
+from csm_otel.doctor.back_end import check_back_end, check_clock
 from csm_otel.doctor.canary import canary_request
 from csm_otel.doctor.command import check_command
 from csm_otel.doctor.environment import check_environment
 from csm_otel.doctor.finding import Checked
 from csm_otel.doctor.listening import check_buffer, check_listener, find_listener
-from csm_otel.doctor.profiles import check_profiles, read_profiles
+from csm_otel.doctor.profiles import check_profiles
 from csm_otel.doctor.spellings import enabled_and_not
+from csm_otel.doctor.variables import check_variables
 from csm_otel.doctor.versions import check_versions
 from csm_otel.intake.nested import receiver_in
 from csm_otel.report.terminal import Terminal
@@ -68,11 +70,10 @@ def run_checks(
     )
     yield check_profiles(environ, profiles, port=port, resolves=_resolves)
     enabled = environ.get("AWS_CSM_ENABLED")
-    is_csm_enabled = profiles.is_enabled if enabled is None else bool(enabled_and_not(enabled)[0])
+    is_csm_enabled = profiles.is_enabled(environ) if enabled is None else bool(enabled_and_not(enabled)[0])
     yield check_listener(listener, port=port, is_csm_enabled=is_csm_enabled)
     yield check_buffer(settings.receive_buffer_bytes)
-    warnings = "; ".join(configuration.warnings) or "read"
-    yield Checked("settings", warnings, tuple(settings_findings(faults)))
+    yield check_variables(configuration, faults, environ)
     ids = RandomIds()
     context = TraceContext(trace_id=ids.generate_trace_id(), span_id=ids.generate_span_id())
     request = canary_request(context, now_ns=time.time_ns()) if settings.canary else b""

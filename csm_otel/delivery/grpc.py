@@ -88,7 +88,7 @@ class GrpcDeliverer:
     """
 
     def __init__(self, destination: Destination) -> None:
-        self._proxy, other = _proxies_of(destination)
+        self._proxy, other = proxies_of(destination)
         self._shown = self._proxy.passed(destination.authority) if self._proxy else destination.authority
         self._shown_where_unreachable = f"{self._shown}{other}"
         self._metadata = _metadata(destination)
@@ -173,7 +173,7 @@ def _metadata(destination: Destination) -> tuple[tuple[str, str], ...]:
     return tuple((key.lower(), value) for key, value in destination.headers)
 
 
-def _proxies_of(destination: Destination) -> tuple[Proxy | None, str]:
+def proxies_of(destination: Destination) -> tuple[Proxy | None, str]:
     """Return the proxy that gRPC is to use, if any, and the end of a line about one that it cannot use.
 
     gRPC passes by a proxy that it cannot use, and connects directly; that may even work.

@@ -86,7 +86,7 @@ class HttpDeliverer:
             is_header = isinstance(error, requests.exceptions.InvalidHeader)
             name = "OTEL_EXPORTER_OTLP_HEADERS" if is_header else "OTEL_EXPORTER_OTLP_ENDPOINT"
             raise SettingsError([Fault(name, "cannot be sent over HTTP")]) from None  # its text quotes values
-        self._proxy = _proxy_of(destination)
+        self._proxy = proxy_of(destination)
         self._shown = self._proxy.passed(destination.shown) if self._proxy else destination.shown
         self._authorities = self._choose_authorities()
         for scheme in ("http://", "https://"):
@@ -228,7 +228,7 @@ class _Adapter(CutoffAdapter):
         conn.cert_file, conn.key_file = cert or (None, None)
 
 
-def _proxy_of(destination: Destination) -> Proxy | None:
+def proxy_of(destination: Destination) -> Proxy | None:
     """Return the proxy that requests would choose, or None for a back end that is excepted."""
     no_proxy = os.environ.get("no_proxy") or os.environ.get("NO_PROXY", "")
     if destination.is_loopback or is_excepted(destination.authority, no_proxy):

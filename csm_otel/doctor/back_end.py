@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import email.utils
 import http.client
+import os
 import re
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -12,21 +13,19 @@ from urllib.parse import urlsplit
 from csm_otel.delivery.deliverer import open_deliverer
 from csm_otel.delivery.outcome import Delivered
 from csm_otel.doctor.finding import Checked, Finding
+from csm_otel.doctor.variables import settings_findings
 from csm_otel.errors import SettingsError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from csm_otel.delivery.destination import Destination
     from csm_otel.delivery.outcome import Outcome
-    from csm_otel.errors import Fault
 
 _ENDPOINT = "OTEL_EXPORTER_OTLP_ENDPOINT"
 _SKEW_SECONDS = 300.0  # traces are searched by the last minutes, and AWS rejects signatures of 5 minutes ago
 _LOST = "Spans are not stored: `serve` keeps them until its queue is full, `exec` until its deadline."
 # The code and the advice for each reason of a delivery that failed; the first that fits.
 _REASONS: tuple[tuple[str, str, str], ...] = (
-    (r"proxy http", "otlp-proxy", "correct HTTP_PROXY or HTTPS_PROXY, or name the back end in NO_PROXY"),
+    (r"proxy (?:http|socks|of the environment)", "otlp-proxy", ""),
     (
         r"TLS failed|CERTIFICATE",
         "otlp-tls",
@@ -50,13 +49,8 @@ _REASONS: tuple[tuple[str, str, str], ...] = (
         f"start the back end, or correct {_ENDPOINT}",
     ),
 )
+_PROXIES = ("grpc_proxy", "https_proxy", "http_proxy", "all_proxy")
 _OTHER = "otlp-refused", "read the log of the back end"
-
-
-def settings_findings(faults: Sequence[Fault]) -> list[Finding]:
-    """Return a finding for each variable that cannot be used."""
-    why = "`serve`, `replay` and `flush` end with exit code 2; `exec` does without it."
-    return [Finding("setting-invalid", str(fault), why, f"correct or unset {fault.name}") for fault in faults]
 
 
 def check_back_end(destination: Destination | None, request: bytes, *, timeout_seconds: float) -> Checked:
@@ -74,7 +68,7 @@ def check_back_end(destination: Destination | None, request: bytes, *, timeout_s
     why = "Other authorities than these are trusted."
     findings = [Finding("authorities-missing", line, why, "correct or unset that variable") for line in warnings]
     findings += _outcome_findings(outcome)
-    where = f"{destination.shown} over {destination.protocol}"
+    where = f"{destination.shown} over {destination.protocol}{_way_to(destination)}"
     sent = "a canary span" if request else "an empty request"
     state = f"{where} accepted {sent}" if isinstance(outcome, Delivered) and not findings else where
     return Checked("back end", state, tuple(findings))
@@ -106,7 +100,25 @@ def _outcome_findings(outcome: Outcome) -> list[Finding]:
         return [Finding("otlp-rejected", what, "It rejects spans that it understands.", _OTHER[1])]
     found = ((code, fix) for pattern, code, fix in _REASONS if re.search(pattern, outcome.reason))
     code, fix = next(found, _OTHER)
-    return [Finding(code, outcome.reason, _LOST, fix)]
+    return [Finding(code, outcome.reason, _LOST, fix or _fix_of_proxy())]
+
+
+def _fix_of_proxy() -> str:
+    names = [name for one in _PROXIES for name in (one, one.upper()) if os.environ.get(name)]
+    return f"correct {' and '.join(names) or 'the proxy'}, or name the back end in NO_PROXY"
+
+
+def _way_to(destination: Destination) -> str:
+    """Return the proxy that is used for a destination, in a few words; "" without one."""
+    if destination.protocol == "grpc":
+        from csm_otel.delivery.grpc import proxies_of  # ruff: ignore[import-outside-top-level] - as open_deliverer
+
+        proxy, unused = proxies_of(destination)
+    else:
+        from csm_otel.delivery.http import proxy_of  # ruff: ignore[import-outside-top-level]
+
+        proxy, unused = proxy_of(destination), ""
+    return f" through the proxy {proxy.shown}" if proxy else unused
 
 
 def _date_of(destination: Destination, timeout_seconds: float) -> float | None:

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 _LARGEST_PORT = 65_535
 _PORT_DIGITS = 5
 _LONGEST_CLIENT_ID = 255  # botocore: monitoring.py, _validate_client_id
+_LONGEST_TOKEN = 6_500  # of the 8,192 bytes of a datagram; names, user agent and messages take up to 1.5 kB
+DEFAULT_PORT = 31_000
+"""Of all SDKs."""
 
 
 def port_findings(where: str, text: str, port: int) -> list[Finding]:
@@ -21,11 +24,16 @@ def port_findings(where: str, text: str, port: int) -> list[Finding]:
     digits = text.strip()
     if not (digits.isascii() and digits.isdecimal()):
         why = (
-            "boto3 raises ValueError when it makes a client, Go when it makes a session; Ruby sends to port 0; "
+            "boto3 raises ValueError when it makes a client, Go fails when it makes a session; Ruby sends to port 0; "
             "PHP and Java switch CSM off or ignore the value."
         )
+    elif digits != text:
+        why = "Go fails when it makes a session, and Java ignores the value, because of the blanks around it."
     elif len(digits.lstrip("0")) > _PORT_DIGITS or not 1 <= int(digits) <= _LARGEST_PORT:
-        why = "JavaScript ends the whole process (ERR_SOCKET_BAD_PORT); with boto3 every datagram is lost silently."
+        why = (
+            "JavaScript ends the whole process (ERR_SOCKET_BAD_PORT), Go fails when it makes a session; with boto3 "
+            "every datagram is lost silently, and C++ sends to another port."
+        )
     elif int(digits) != port:
         return [
             Finding(
@@ -74,6 +82,21 @@ def client_id_findings(where: str, client_id: str) -> list[Finding]:
             f"{where} has {len(client_id)} characters",
             "boto3 raises ValueError when it makes a client; most other SDKs cut the id.",
             f"shorten {where} to at most {_LONGEST_CLIENT_ID} characters",
+        )
+    ]
+
+
+def token_findings(where: str, length: int) -> list[Finding]:
+    """Return the findings about a session token of so many characters."""
+    if length <= _LONGEST_TOKEN:
+        return []
+    return [
+        Finding(
+            "session-token-too-long",
+            f"{where} has {length} characters",
+            "SDKs send it with each attempt, and boto3, JavaScript and Java drop datagrams of more than 8,192 bytes: "
+            "calls appear without their attempts.",
+            "use credentials with a shorter token: fewer or shorter session tags and policies",
         )
     ]
 

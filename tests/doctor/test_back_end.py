@@ -5,16 +5,16 @@ from __future__ import annotations
 import socket
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import pytest
+from forward_proxy import ForwardProxy
 from loopback import answering_once
 from otlp_backend import DEADLINE_SECONDS, OK, Answer, Certificate, GrpcBackend, HttpBackend
 
 from csm_otel.delivery.destination import Destination
-from csm_otel.doctor.back_end import check_back_end, check_clock, settings_findings
+from csm_otel.doctor.back_end import check_back_end, check_clock
 from csm_otel.doctor.canary import SERVICE, canary_request
-from csm_otel.errors import Fault
 from csm_otel.spans.data import TraceContext
 
 if TYPE_CHECKING:
@@ -149,8 +149,39 @@ def test_a_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("http_proxy", f"http://user:S3CR3T@127.0.0.1:{closed_port()}")
     (finding,) = check(http("http://back-end.test/v1/traces")).findings
 
-    assert finding.code == "otlp-proxy"
+    assert (finding.code, finding.fix) == ("otlp-proxy", "correct http_proxy, or name the back end in NO_PROXY")
     assert "S3CR3T" not in repr(finding)
+
+
+@pytest.mark.parametrize("protocol", ["http/protobuf", "grpc"])
+@pytest.mark.parametrize(("no_proxy", "is_used"), [("", True), ("collector.invalid", False)], ids=["used", "excepted"])
+def test_a_proxy_in_use(
+    protocol: Literal["http/protobuf", "grpc"], no_proxy: str, monkeypatch: pytest.MonkeyPatch, *, is_used: bool
+) -> None:
+    """The proxy on the way to the back end is named, even if it works; NO_PROXY takes it off the way."""
+    for name in ("grpc_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "no_grpc_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    kind = HttpBackend if protocol == "http/protobuf" else GrpcBackend
+    with kind() as backend, ForwardProxy(backend.endpoint) as proxy:
+        monkeypatch.setenv("http_proxy", proxy.endpoint)
+        monkeypatch.setenv("no_proxy", no_proxy)
+        destination = Destination(
+            url="http://collector.invalid:4318/v1/traces", protocol=protocol, timeout_seconds=DEADLINE_SECONDS
+        )
+        checked = check_back_end(destination, CANARY, timeout_seconds=DEADLINE_SECONDS)
+
+        assert (f" through the proxy {proxy.endpoint}" in checked.state) is is_used
+    assert [one.code for one in checked.findings] == ([] if is_used else ["otlp-unreachable"])
+
+
+def test_a_proxy_that_is_not_supported(monkeypatch: pytest.MonkeyPatch) -> None:
+    """SOCKS is not supported."""
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.setenv("http_proxy", "socks5://127.0.0.1:1")
+    (finding,) = check(http("http://back-end.test/v1/traces")).findings
+
+    assert finding.code == "otlp-proxy"
 
 
 def test_authorities(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -167,13 +198,6 @@ def test_no_endpoint() -> None:
     """Without an endpoint there is nothing to check."""
     assert check_back_end(None, b"", timeout_seconds=1).findings == ()
     assert check_clock(None, now=0, timeout_seconds=1).findings == ()
-
-
-def test_settings() -> None:
-    """Each variable that is invalid is a finding."""
-    (finding,) = settings_findings([Fault("CSM_OTEL_PORT", "'x' is not a port")])
-
-    assert (finding.code, finding.what) == ("setting-invalid", "CSM_OTEL_PORT: 'x' is not a port")
 
 
 @pytest.mark.parametrize(

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from csm_otel.doctor.aws_files import Profiles
 from csm_otel.doctor.environment import check_environment
-from csm_otel.doctor.profiles import Profiles
+from csm_otel.doctor.readers import CONFIG
 
-NONE = Profiles("default", frozenset(), {}, ())
-IN_PROFILE = NONE._replace(settings={"default": {"csm_enabled": "true", "csm_port": "31977"}})
+NONE = Profiles("default", frozenset(), {}, 0, ())
+IN_PROFILE = NONE._replace(files={CONFIG: {"default": {"csm_enabled": "true", "csm_port": "31977"}}})
 
 
 @pytest.mark.parametrize(
@@ -17,6 +18,11 @@ IN_PROFILE = NONE._replace(settings={"default": {"csm_enabled": "true", "csm_por
         pytest.param({}, False, NONE, [], id="for-exec"),
         pytest.param({}, True, NONE, ["csm-not-enabled"], id="daemon"),
         pytest.param({}, True, IN_PROFILE, [], id="daemon-and-profile"),
+        pytest.param({"AWS_CSM_PORT": "31000"}, False, NONE, ["csm-not-enabled"], id="port-alone"),
+        pytest.param(
+            {"AWS_CSM_CLIENT_ID": "x", "AWS_CSM_HOST": ""}, False, NONE, ["csm-not-enabled"], id="others-alone"
+        ),
+        pytest.param({"AWS_CSM_CLIENT_ID": "x"}, False, IN_PROFILE, [], id="id-and-profile"),
         pytest.param({"AWS_CSM_ENABLED": "true"}, True, NONE, [], id="sound"),
         pytest.param({"AWS_CSM_ENABLED": "1"}, True, NONE, ["csm-enabled-value"], id="one"),
         pytest.param({"AWS_CSM_ENABLED": "no"}, False, NONE, ["csm-enabled-value"], id="no"),

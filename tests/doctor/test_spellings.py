@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from csm_otel.doctor.spellings import enabled_and_not
+from csm_otel.doctor.spellings import enabled_and_not, enabled_by_key
 
 
 @pytest.mark.parametrize(
@@ -13,6 +13,7 @@ from csm_otel.doctor.spellings import enabled_and_not
         pytest.param("true", 8, 0, id="true"),
         pytest.param("True", 8, 0, id="True"),
         pytest.param("false", 0, 8, id="false"),
+        pytest.param("FALSE", 0, 8, id="FALSE"),
         pytest.param("", 0, 8, id="empty"),
         pytest.param("1", ["JavaScript", "Go", "Ruby", "PHP"], 4, id="one"),
         pytest.param("yes", ["JavaScript", "Ruby", "PHP"], 5, id="yes"),
@@ -27,3 +28,9 @@ def test_each_sdk(text: str, enabled: int | list[str], disabled: int) -> None:
 
     assert enabled == (for_these if isinstance(enabled, list) else len(for_these))
     assert disabled == len(not_for_these)
+
+
+def test_of_some() -> None:
+    """Only the SDKs that are asked about are named; for Ruby a key of a file enables CSM whatever it says."""
+    assert enabled_and_not("1", ["Go", "Java"]) == (["Go"], ["Java"])
+    assert enabled_by_key("false", ["Ruby", "Go"]) == (["Ruby"], ["Go"])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from csm_otel.doctor.values import client_id_findings, host_findings, port_findings
+from csm_otel.doctor.values import client_id_findings, host_findings, port_findings, token_findings
 
 
 @pytest.mark.parametrize(
@@ -16,6 +16,7 @@ from csm_otel.doctor.values import client_id_findings, host_findings, port_findi
         pytest.param("", "csm-port-invalid", id="empty"),
         pytest.param("99999", "csm-port-invalid", id="too-large"),
         pytest.param("0", "csm-port-invalid", id="zero"),
+        pytest.param(" 31000", "csm-port-invalid", id="blank"),
         pytest.param("-1", "csm-port-invalid", id="negative"),
         pytest.param("٣١", "csm-port-invalid", id="other-digits"),
         pytest.param("9" * 5000, "csm-port-invalid", id="endless"),
@@ -55,3 +56,9 @@ def test_client_id(length: int, code: str) -> None:
 
     assert [one.code for one in findings] == ([code] if code else [])
     assert not any("xx" in text for one in findings for text in one)
+
+
+@pytest.mark.parametrize(("length", "code"), [(0, ""), (6500, ""), (6501, "session-token-too-long")])
+def test_token(length: int, code: str) -> None:
+    """A token leaves room for the rest of a datagram of 8 KiB."""
+    assert [one.code for one in token_findings("AWS_SESSION_TOKEN", length)] == ([code] if code else [])
