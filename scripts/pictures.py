@@ -1,6 +1,8 @@
-"""Make the pictures of the documents from the recording in examples/: a waterfall as it looks in a terminal.
+"""Make the pictures of the documents from the recording in examples/: output as it looks in a terminal, and the page.
 
-Usage: pictures.py [FOLDER]. The same recording gives the same bytes. The page of HTML is photographed by check_page.py.
+Usage: pictures.py [FOLDER]. The same recording gives the same bytes.
+       pictures.py --page [FOLDER]. Screenshots of the page of HTML, which depend on the machine's fonts. It needs
+       playwright, and Debian's chromium.
 """
 
 from __future__ import annotations
@@ -8,18 +10,21 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+import tempfile
 from html import escape
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 RECORDING = ROOT / "examples/legacy-backup/recording.ndjson"
 PICTURES = ROOT / "docs/pictures"
+CHROMIUM = "/usr/bin/chromium"
 
 _COLUMN = 8.0  # pixels; the font is as wide
 _LINE = 18
 _MARGIN = 12
 _SGR = re.compile(r"\x1b\[([0-9;]*)m")
 _CLASSES = {"": "", "0": "", "1": "b", "2": "d", "31": "r", "33": "y", "1;31": "r b"}
+_PAGE_WIDTH = 1180  # pixels; a narrower page cuts its tables
 _STYLE = """\
 text { font: 13px ui-monospace, SFMono-Regular, Menlo, Consolas, "DejaVu Sans Mono", monospace; fill: #1f2328; }
 rect { fill: #f6f8fa; } .b { font-weight: bold; } .d { fill: #59636e; } .r { fill: #b3261e; } .y { fill: #8a5a00; }
@@ -30,11 +35,35 @@ rect { fill: #f6f8fa; } .b { font-weight: bold; } .d { fill: #59636e; } .r { fil
 
 def main() -> int:
     """Write the pictures and return 0."""
-    folder = Path(sys.argv[1]) if len(sys.argv) > 1 else PICTURES
+    words = sys.argv[1:]
+    of_page = words[:1] == ["--page"]
+    folder = Path(words[of_page]) if len(words) > of_page else PICTURES
     folder.mkdir(parents=True, exist_ok=True)
+    if of_page:
+        photograph(folder)
+        return 0
     for name, flags in (("waterfall", []), ("overview", ["--no-waterfall"])):
         (folder / f"{name}.svg").write_text(svg_of(terminal_text(*flags)), "utf-8")
     return 0
+
+
+def photograph(folder: Path) -> None:
+    """Write two screenshots of the page: its first tables, and its waterfall."""
+    from playwright.sync_api import sync_playwright  # ruff: ignore[import-outside-top-level]
+
+    with tempfile.TemporaryDirectory() as made, sync_playwright() as playwright:
+        path = Path(made, "page.html")
+        terminal_text("--report", str(path))
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        page = browser.new_page(color_scheme="light", viewport={"width": _PAGE_WIDTH, "height": 900})
+        page.goto(path.as_uri())
+        tables = page.get_by_role("region", name="Operations").bounding_box()
+        if tables:  # before anything is scrolled
+            height = tables["y"] + tables["height"] + _MARGIN
+            clip = {"x": 0, "y": 0, "width": _PAGE_WIDTH, "height": height}
+            page.screenshot(path=folder / "page.png", full_page=True, clip=clip)
+        page.locator("#waterfall").screenshot(path=folder / "page-waterfall.png")
+        browser.close()
 
 
 def terminal_text(*flags: str) -> str:
