@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from traced import command, traced
+from traced import attempt_of, command, traced
 
 from csm_otel.report.screen import render_run
 from csm_otel.report.trace_buffer import TraceBuffer
@@ -15,16 +15,20 @@ if TYPE_CHECKING:
     from csm_otel.spans.data import SpanData
 
 HEADING = "legacy-etl: legacy.py"
-OVERVIEW = "calls to S3"
+OVERVIEW = "calls to"
+READS = "S3.GetObject", "S3.HeadObject", "DynamoDB.GetItem", "SQS.GetQueueUrl"
 
 
 def rendered(calls: int, *, with_summary: bool = True, **options: Any) -> str:
-    """Return a run of so many calls, the last of which failed."""
+    """Return a run of so many calls of one attempt, the last of which failed."""
     root = command(calls + 10, code=1)
-    spans: list[SpanData] = [
-        traced("S3.GetObject", number, number + 1, parent=root, status=200) for number in range(calls - 1)
-    ]
-    spans.append(traced("S3.PutObject", calls, calls + 5, parent=root, status=403, error="AccessDenied"))
+    spans: list[SpanData] = []
+    for number in range(calls - 1):
+        call = traced(READS[number % len(READS)], number, number + 1, parent=root, status=200)
+        spans += [call, attempt_of(call, number, number + 1)]
+    denied: dict[str, Any] = {"status": 403, "error": "AccessDenied"}
+    call = traced("S3.PutObject", calls, calls + 5, parent=root, message="User: jo is not authorized", **denied)
+    spans += [call, attempt_of(call, calls, calls + 5, **denied)]
     buffer, builder = TraceBuffer(), SummaryBuilder()
     for collector in (buffer, builder):
         collector.add([*spans, root])
@@ -49,16 +53,25 @@ def test_parts(options: dict[str, bool], *, has_overview: bool, has_waterfall: b
 
 
 def test_last_of_many_failed() -> None:
-    """The failure at the end of a long run is on the first lines, and in the waterfall."""
+    """The failure at the end of a long run is on the first lines, and in the waterfall with its attempt."""
     lines = rendered(20_000).splitlines()
-    assert any("S3.PutObject  403 AccessDenied" in line for line in lines[:6])
-    assert any(line.startswith("✗") and "S3.PutObject" in line for line in lines[12:])
-    assert len(lines) < 80
+    assert lines[3:5] == [
+        "✗ S3.PutObject  403 AccessDenied  +20.00 s, the last call before the command failed",
+        "  User: jo is not authorized",
+    ]
+    first = lines.index(next(line for line in lines if line.startswith(HEADING)))
+    assert [line.split()[:5] for line in lines[first + 2 : first + 5]] == [
+        ["✗", "+20.00", "s", "S3.PutObject", "▐"],
+        ["│", "User:", "jo", "is", "not"],
+        ["└", "attempt", "▐", "5", "ms"],
+    ]
+    assert lines[-1] == "not in this view or its sums: 9,999 more calls, none of them failed"
+    assert len(lines) < 40
 
 
 def test_options() -> None:
     """Every call can be shown, or only what failed."""
-    assert rendered(200, everything=True).count("S3.GetObject") > 199
+    assert rendered(200, everything=True).count("S3.GetObject") > 50
     assert "S3.GetObject  " not in rendered(200, only_failed=True).split(HEADING)[1]
 
 
