@@ -69,6 +69,21 @@ def test_last_of_many_failed() -> None:
     assert len(lines) < 40
 
 
+def test_room_for_failures() -> None:
+    """Below an overview the waterfall is shorter, but not where many calls failed."""
+    root = command(2_000, code=1)
+    spans = [
+        traced(f"S3.Get{number % 20}", number, number + 1, parent=root, error="SlowDown" if number % 100 == 0 else "")
+        for number in range(1_000)
+    ]
+    buffer, builder = TraceBuffer(), SummaryBuilder()
+    for collector in (buffer, builder):
+        collector.add([*spans, root])
+    text = render_run(buffer, builder.build(), width=100, color=False, ascii_only=False).split(HEADING)[1]
+    assert text.count("✗") == 10
+    assert text.count("\n") < 40
+
+
 def test_options() -> None:
     """Every call can be shown, or only what failed."""
     assert rendered(200, everything=True).count("S3.GetObject") > 50
