@@ -192,25 +192,43 @@ def test_the_commands_of_the_documents_exist() -> None:
     assert [target for target in targets if not re.search(rf"^{target}:", makefile, re.MULTILINE)] == []
 
 
-def test_the_examples_of_getting_started(tmp_path: Path) -> None:
-    """Each line that needs no network does what the page says, in a new folder."""
+_RUNS = ("csm-otel exec", "csm-otel report", "csm-otel replay")
+
+
+@pytest.mark.parametrize("name", ["README.md", "docs/getting-started.md", "docs/recordings.md"])
+def test_the_examples_can_be_run(name: str, tmp_path: Path) -> None:
+    """Each line that needs neither a network nor a daemon does what the page says, in a new folder."""
+    document = ROOT / name
     (tmp_path / "examples").symlink_to(ROOT / "examples")
     (tmp_path / "script.py").write_text(
         f"import runpy, sys; sys.argv[1:] = ['exit', '0']; runpy.run_path({str(SENDER)!r})"
     )
-    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-    ran = []
-    for line in commands(ROOT / "docs/getting-started.md"):
-        if not line.startswith(("csm-otel exec", "csm-otel report")):
-            continue  # the installation, a back end, a daemon; doctor is told of this machine
-        env = {"PATH": path, "HOME": str(tmp_path), "LC_ALL": "C.UTF-8"}
-        done = subprocess.run(["sh", "-c", line], cwd=tmp_path, env=env, capture_output=True, text=True, check=False)
-        ran.append(line)
-        assert done.returncode == 0, (line, done.stderr)
-        assert re.search(r"\d calls?, ", done.stdout + done.stderr), line
-    assert len(ran) >= 6
-    written = {path.name for path in tmp_path.iterdir()}
-    assert {"report.html", "run.ndjson", "summary.json", "policy.json", "trace.json"} <= written
+    for script in ("deploy.sh", "nightly.sh"):
+        (tmp_path / script).write_text("#!/bin/sh\npython script.py\n")
+        (tmp_path / script).chmod(0o755)
+    for block in re.findall(r"```python\n(.*?)```", document.read_text(encoding="utf-8"), re.DOTALL):
+        (tmp_path / "failing.py").write_text(block)
+    environ = {
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "HOME": str(tmp_path),
+        "LC_ALL": "C.UTF-8",
+        "CSM_OTEL_FILE": str(tmp_path / "spans.jsonl"),  # which another example reads
+    }
+    ran: dict[str, str] = {}
+    for line in commands(document):
+        if line.startswith(_RUNS) and "/var/" not in line:
+            done = subprocess.run(
+                ["sh", "-c", line], cwd=tmp_path, env=environ, capture_output=True, text=True, check=False
+            )
+            ran[line] = done.stdout + done.stderr
+            assert done.returncode == 0, (line, done.stderr)
+            assert re.search(r"\d calls?, ", ran[line]), line
+    assert len(ran) >= 4
+    if name == "docs/getting-started.md":
+        written = {path.name for path in tmp_path.iterdir()}
+        assert {"report.html", "run.ndjson", "summary.json", "policy.json", "trace.json"} <= written
+        assert "no backup today" in ran["csm-otel exec -- python failing.py"]
+        assert "EndpointConnectionError, 3 attempts" in ran["csm-otel exec -- python failing.py"]
 
 
 _SAMPLE = re.compile(r"<!-- from: (?P<command>csm-otel [^\n]*) -->\n```\n(?P<output>.*?)```", re.DOTALL)
