@@ -1,11 +1,14 @@
 """Ways of using an API that are worth a look, each with what was counted: `Patterns`.
 
 They are found in the calls of one operation at a time, in the order in which they ended. A sequence of calls is one in
-which each begins after the one before has ended; programs that work in parallel have none.
+which each begins after the one before has ended; programs that work in parallel have none. Calls come nearly in order:
+those that waited for others are a little late.
 """
 
 from __future__ import annotations
 
+from bisect import insort
+from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -30,6 +33,7 @@ _MAX_PAUSE_NS = _NS_PER_SECOND  # within a loop there is hardly more between two
 _MIN_POLL_NS = _NS_PER_SECOND
 _POLL_TOLERANCE = 0.1  # of the interval: a fixed sleep, and calls of varying length
 _MAX_OPERATIONS = 1000
+_HELD_CALLS = 2_000  # as many as may come within the quarter of a second that a call waits
 _LISTS = ("List", "Describe", "Scan", "Query", "Search")
 _FETCHES_CREDENTIALS = frozenset({
     ("cognitoidentity", "GetCredentialsForIdentity"),
@@ -77,18 +81,16 @@ class _Operation:
     failing_error: str = ""
     """Of the longest sequence of failures."""
 
-    def add(self, call: Call) -> None:
-        span = call.span
-        pause_ns = span.start_ns - self.end_ns
+    def add(self, start_ns: int, end_ns: int, error: str) -> None:
+        pause_ns = start_ns - self.end_ns
         self.in_sequence.add(continues=bool(self.calls) and 0 <= pause_ns <= _MAX_PAUSE_NS)
-        interval_ns = span.start_ns - self.start_ns if self.calls else 0
+        interval_ns = start_ns - self.start_ns if self.calls else 0
         if interval_ns >= _MIN_POLL_NS and pause_ns >= 0:
             self.polls.add(continues=abs(interval_ns - self.interval_ns) <= _POLL_TOLERANCE * self.interval_ns)
             if self.polls.current == self.polls.longest:
                 self.polled_ns = interval_ns
         else:
             self.polls.stop()
-        error = str(span.attribute(ERROR_TYPE) or "") if span.is_error else ""
         if error:
             self.failing.add(continues=error == self.error)
             if self.failing.current == self.failing.longest:
@@ -96,16 +98,19 @@ class _Operation:
         else:
             self.failing.stop()
         self.calls += 1
-        self.start_ns, self.end_ns, self.interval_ns, self.error = span.start_ns, span.end_ns, interval_ns, error
+        self.start_ns, self.end_ns, self.interval_ns, self.error = start_ns, end_ns, interval_ns, error
 
 
 class Patterns:
     """Looks for patterns in calls as they come, in bounded memory: operations beyond the bound have none."""
 
-    def __init__(self, *, max_operations: int = _MAX_OPERATIONS) -> None:
-        """Follow at most so many operations."""
+    def __init__(self, *, max_operations: int = _MAX_OPERATIONS, held_calls: int = _HELD_CALLS) -> None:
+        """Follow at most so many operations; a call may come up to ``held_calls`` late."""
         self._max_operations = max_operations
+        self._held_calls = held_calls
         self._operations: dict[tuple[str, str], _Operation] = {}
+        self._held: deque[tuple[int, int, tuple[str, str], str]] = deque()
+        """End, start, operation and error of the latest calls, in this order."""
         self._connections = self._new_connections = 0
 
     def add(self, call: Call, key: tuple[str, str]) -> None:
@@ -114,7 +119,15 @@ class Patterns:
         if operation is None and len(self._operations) < self._max_operations:
             operation = self._operations[key] = _Operation()
         if operation is not None:
-            operation.add(call)
+            span = call.span
+            error = str(span.attribute(ERROR_TYPE) or "") if span.is_error else ""
+            held = span.end_ns, span.start_ns, key, error
+            if not self._held or self._held[-1] <= held:  # as nearly all come
+                self._held.append(held)
+            else:
+                insort(self._held, held)
+            if len(self._held) > self._held_calls:
+                self._release()
         for attempt in call.attempts:
             reused = attempt.attribute(CSM_CONNECTION_REUSED)
             if reused is not None:
@@ -123,6 +136,8 @@ class Patterns:
 
     def found(self) -> Iterator[Pattern]:
         """Yield the patterns found so far, by operation."""
+        while self._held:
+            self._release()
         for (service, api), operation in sorted(self._operations.items()):
             yield from _of_operation(f"{service}.{api}", api, operation)
         fetched = sum(
@@ -136,6 +151,10 @@ class Patterns:
         if self._new_connections >= _CONNECTIONS_FROM and 2 * self._new_connections > self._connections:
             text = f"{self._new_connections:,} of {self._connections:,} requests opened a new connection"
             yield _pattern(PatternKind.CONNECTIONS, "", self._new_connections, _CONNECTIONS_FROM, text)
+
+    def _release(self) -> None:
+        end_ns, start_ns, key, error = self._held.popleft()
+        self._operations[key].add(start_ns, end_ns, error)
 
 
 def _of_operation(name: str, api: str, operation: _Operation) -> Iterator[Pattern]:

@@ -66,6 +66,24 @@ def test_patterns(calls: list[Call], expected: list[tuple[PatternKind, str, int]
     assert found(calls) == expected
 
 
+@pytest.mark.parametrize(
+    ("late_by", "expected"),
+    [
+        pytest.param(8, [(PatternKind.REPEATED, "S3.GetObject", 30)], id="as-late-as-may-be"),
+        pytest.param(9, [], id="later"),
+    ],
+)
+def test_late(late_by: int, expected: list[tuple[PatternKind, str, int]]) -> None:
+    """A call that comes after others that ended later does not part a sequence."""
+    calls = loop("S3.GetObject", 30)
+    calls.insert(10 + late_by, calls.pop(10))
+    patterns = Patterns(held_calls=8)
+    for call in calls:
+        patterns.add(call, operation_of(call.span))
+
+    assert [(pattern.kind, pattern.operation, pattern.count) for pattern in patterns.found()] == expected
+
+
 def with_connection(number: int, *, reused: bool) -> Call:
     """Return a call whose attempt tells whether its connection was reused."""
     span = traced(f"S3.Get{number}", 10 * number, 10 * number + 5)
