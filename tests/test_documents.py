@@ -206,6 +206,7 @@ def test_the_examples_can_be_run(name: str, tmp_path: Path) -> None:
     for script in ("deploy.sh", "nightly.sh"):
         (tmp_path / script).write_text("#!/bin/sh\npython script.py\n")
         (tmp_path / script).chmod(0o755)
+    (tmp_path / "aws-venv").symlink_to(sys.prefix)
     for block in re.findall(r"```python\n(.*?)```", document.read_text(encoding="utf-8"), re.DOTALL):
         (tmp_path / "failing.py").write_text(block)
     environ = {
@@ -227,8 +228,9 @@ def test_the_examples_can_be_run(name: str, tmp_path: Path) -> None:
     if name == "docs/getting-started.md":
         written = {path.name for path in tmp_path.iterdir()}
         assert {"report.html", "run.ndjson", "summary.json", "policy.json", "trace.json"} <= written
-        assert "no backup today" in ran["csm-otel exec -- python failing.py"]
-        assert "EndpointConnectionError, 3 attempts" in ran["csm-otel exec -- python failing.py"]
+        failing = ran["csm-otel exec -- ~/aws-venv/bin/python failing.py"]
+        assert "no backup today" in failing
+        assert "EndpointConnectionError, 3 attempts" in failing
 
 
 _SAMPLE = re.compile(r"<!-- from: (?P<command>csm-otel [^\n]*) -->\n```\n(?P<output>.*?)```", re.DOTALL)
