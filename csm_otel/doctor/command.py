@@ -7,14 +7,18 @@ import shutil
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
 
+from csm_otel.doctor.binaries import MOST_BYTES
 from csm_otel.doctor.finding import Checked, Finding, environment_lost
-from csm_otel.doctor.sdks import MOST_BYTES, sdk_findings, text_of
+from csm_otel.doctor.sdks import sdk_of
 from csm_otel.doctor.shell_script import commands_in
+from csm_otel.doctor.texts import text_of
 from csm_otel.errors import quoted
 from csm_otel.process.command_name import behind_wrapper
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+    from csm_otel.doctor.sdk import Sdk
 
 _ENABLED = "AWS_CSM_ENABLED"
 _SUDO = ("sudo", "doas")
@@ -78,7 +82,7 @@ def _program(
     """Return a line about a program that exists, and its findings."""
     interpreter = interpreter_of(program, environ)
     if interpreter is None:
-        return str(program), sdk_findings(program, words, environ, most_bytes=most_bytes)
+        return _with_sdk(str(program), sdk_of(program, words, environ, most_bytes=most_bytes))
     named, path = interpreter
     if path is None:
         finding = Finding(
@@ -93,7 +97,11 @@ def _program(
     state = f"{program}, run by {path}"
     if _SHELL.fullmatch(path.name):
         return state, _script_findings([str(program)])
-    return state, sdk_findings(path, [str(path), str(program), *words[1:]], environ)
+    return _with_sdk(state, sdk_of(path, [str(path), str(program), *words[1:]], environ))
+
+
+def _with_sdk(state: str, sdk: Sdk) -> tuple[str, list[Finding]]:
+    return f"{sdk.name}; {state}" if sdk.name else state, list(sdk.findings)
 
 
 def _script_findings(words: Sequence[str]) -> list[Finding]:

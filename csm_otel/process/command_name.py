@@ -98,11 +98,19 @@ def name_of_command(argv: Sequence[str]) -> str:
     while words and (rest := behind_wrapper(words)):
         words = rest
     program = PurePath(words[0]).name if words else ""
-    interpreter = _VERSION.sub("", program, count=1)
-    script = ""
-    if options := _INTERPRETERS.get(interpreter):
-        script = next(iter(_behind_options(options, words[1:])), "")
-    return (_java_name(script) if interpreter == "java" else _script_name(script)) or program
+    script = target_of(words)
+    return (_java_name(script) if _interpreter(words) == "java" else _script_name(script)) or program
+
+
+def target_of(words: Sequence[str]) -> str:
+    """Return the script, module or jar that an interpreter is to run; "" for code or another program."""
+    options = _INTERPRETERS.get(_interpreter(words))
+    return next(iter(_behind_options(options, words[1:])), "") if options else ""
+
+
+def _interpreter(words: Sequence[str]) -> str:
+    """Return the name of a program without its version."""
+    return _VERSION.sub("", PurePath(words[0]).name, count=1) if words else ""
 
 
 def behind_wrapper(words: Sequence[str]) -> list[str]:

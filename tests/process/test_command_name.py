@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from csm_otel.process.command_name import name_of_command
+from csm_otel.process.command_name import name_of_command, target_of
 
 # In the table "hunter2" stands for an argument.
 
@@ -129,3 +129,21 @@ def test_code_is_not_shown(front: str, code: str) -> None:
     words = front.split()
 
     assert words[0] == name_of_command([*words, code])
+
+
+@pytest.mark.parametrize(
+    ("command", "target"),
+    [
+        pytest.param("/usr/bin/python3.11 -u /opt/backup.py --all", "/opt/backup.py", id="script"),
+        pytest.param("python -c pass x.py", "", id="code"),
+        pytest.param("node --require hook.js src/main.js", "src/main.js", id="option-with-value"),
+        pytest.param("java -cp lib/a.jar com.acme.Main", "com.acme.Main", id="class"),
+        pytest.param("java -jar lib/a.jar", "lib/a.jar", id="jar"),
+        pytest.param("aws s3 ls", "", id="no-interpreter"),
+        pytest.param("python", "", id="alone"),
+        pytest.param("", "", id="empty"),
+    ],
+)
+def test_target(command: str, target: str) -> None:
+    """What an interpreter runs, with its path."""
+    assert target_of(command.split()) == target
