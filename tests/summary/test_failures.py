@@ -75,6 +75,23 @@ def test_effect(calls: list[Call], exit_code: int | None, expected: Effect) -> N
     assert failures(*calls).groups(exit_code=exit_code)[0].effect is expected
 
 
+@pytest.mark.parametrize(
+    ("one", "other", "expected"),
+    [
+        pytest.param((0, 5), (6, 9), [Effect.TOLERATED, Effect.FATAL], id="in-turn"),
+        pytest.param((20, 50), (30, 60), [Effect.FATAL, Effect.FATAL], id="threads"),
+        pytest.param((10, 90), (20, 50), [Effect.FATAL, Effect.FATAL], id="within"),
+        pytest.param((0, 50), (60, 60), [Effect.TOLERATED, Effect.FATAL], id="a-thread-later"),
+    ],
+)
+def test_several_at_the_end(one: tuple[int, int], other: tuple[int, int], expected: list[Effect]) -> None:
+    """Of several failures all are fatal that had not ended when the last call began."""
+    calls = called("A.X", *one, error="E"), called("B.X", *other, error="E")
+
+    assert [group.effect for group in failures(*calls).groups(exit_code=1)] == expected
+    assert [group.effect for group in failures(*calls[::-1]).groups(exit_code=1)] == expected
+
+
 def test_message_and_status() -> None:
     """The first message is kept; statuses that differ are not known."""
     one = traced("S3.GetObject", 0, 5, status=500, error="E")
