@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections import deque
+from heapq import heappush, heappushpop
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from csm_otel.report.counts import Counts
@@ -18,10 +20,11 @@ if TYPE_CHECKING:
 
 _MAX_SPANS = 20_000  # far more than is read in a terminal
 _MAX_LATER_SPANS = 5_000  # over a thousand failures of three attempts each
+_SLOWEST_CALLS = 3  # as many as the waterfall shows
 
 
 class TraceBuffer:
-    """A bounded buffer of span data for the waterfall: the first spans, and after them the latest calls that failed.
+    """A bounded buffer of span data for the waterfall: the first spans, then the latest failed and the slowest calls.
 
     What is left out is counted. Commands and processes have a separate bound, as they arrive last.
     """
@@ -33,26 +36,26 @@ class TraceBuffer:
         self._later: deque[list[SpanData]] = deque()
         """Calls that failed, each with its attempts."""
         self._later_spans = 0
+        self._slowest: list[list[SpanData]] = []
+        """Of the later calls that went well, each with its attempts, the slowest first."""
+        self._longest_ns: list[int] = []
+        """The lengths of the slowest calls of all, as a heap."""
         self._processes: list[SpanData] = []
-        self._latest: SpanData | None = None
-        """The call or orphan that was added last, kept or not."""
+        self._latest: list[SpanData] = []
+        """The call or orphan that was added last, kept or not, and its attempts that are not among the first spans."""
         self._left_out = Counts()
 
     def add(self, spans: Iterable[SpanData]) -> None:
         """Add spans, each call followed by its attempts."""
         for span in spans:
-            if is_process(span):
-                self._keep_or_count(span, self._processes)
-            elif span.role is SpanRole.ATTEMPT:
+            if span.role is SpanRole.ATTEMPT:
                 self._add_attempt(span)
+            elif not is_process(span):
+                self._add_call(span)
+            elif len(self._processes) < self._max_spans:
+                self._processes.append(span)
             else:
-                self._latest = span
-                if went_well(span) or len(self._first) < self._max_spans:
-                    self._keep_or_count(span, self._first)
-                else:
-                    self._later.append([span])
-                    self._later_spans += 1
-                    self._drop_oldest_failures()
+                self._left_out.add(span)
 
     def render(
         self,
@@ -66,7 +69,7 @@ class TraceBuffer:
     ) -> str:
         """Return the waterfall of the kept spans, and a line on the dropped ones; see `render_waterfall`."""
         text = render_waterfall(
-            (*self._processes, *self._first, *(span for call in self._later for span in call)),
+            (*self._processes, *self._first, *chain.from_iterable((*self._later, *self._slowest))),
             width=width,
             color=color,
             ascii_only=ascii_only,
@@ -80,21 +83,41 @@ class TraceBuffer:
             text += "".join(f"{line}\n" for line in left_out)
         return text
 
-    def _keep_or_count(self, span: SpanData, kept: list[SpanData]) -> None:
-        if len(kept) < self._max_spans:
-            kept.append(span)
+    def _add_call(self, span: SpanData) -> None:
+        self._latest = [span]
+        is_slow = self._is_slow(span)
+        if len(self._first) < self._max_spans:
+            self._first.append(span)
+        elif not went_well(span):
+            self._later.append(self._latest)
+            self._later_spans += 1
+            self._drop_oldest_failures()
+        elif is_slow:
+            self._slowest.append(self._latest)
+            self._slowest.sort(key=_length_ns, reverse=True)
+            if len(self._slowest) > _SLOWEST_CALLS:
+                self._left_out.add(self._slowest.pop()[0])
         else:
             self._left_out.add(span)
 
     def _add_attempt(self, attempt: SpanData) -> None:
         if len(self._first) < self._max_spans:
             self._first.append(attempt)
-        elif self._latest is None or not _is_below(attempt, self._latest):
+        elif not self._latest or not _is_below(attempt, self._latest[0]):
             self._left_out.add(attempt)
-        elif self._later and self._later[-1][0] is self._latest and len(self._later[-1]) < self._max_later_spans:
-            self._later[-1].append(attempt)
-            self._later_spans += 1
-            self._drop_oldest_failures()
+        elif len(self._latest) < self._max_later_spans:
+            self._latest.append(attempt)
+            if self._later and self._later[-1] is self._latest:
+                self._later_spans += 1
+                self._drop_oldest_failures()
+
+    def _is_slow(self, span: SpanData) -> bool:
+        """Return whether a call, or an orphan, is slower than all but a few before it."""
+        length_ns = span.end_ns - span.start_ns
+        if len(self._longest_ns) < _SLOWEST_CALLS:
+            heappush(self._longest_ns, length_ns)
+            return True
+        return heappushpop(self._longest_ns, length_ns) < length_ns
 
     def _drop_oldest_failures(self) -> None:
         while self._later_spans > self._max_later_spans:
@@ -105,3 +128,7 @@ class TraceBuffer:
 
 def _is_below(attempt: SpanData, call: SpanData) -> bool:
     return attempt.parent is not None and attempt.parent.span_id == call.context.span_id
+
+
+def _length_ns(call: list[SpanData]) -> int:
+    return call[0].end_ns - call[0].start_ns
