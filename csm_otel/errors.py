@@ -6,6 +6,7 @@ CsmOtelError
 ├── InputError                 a file that is to be read cannot be
 │   ├── RecordingError         ... as it is not a recording, or a line of one is damaged
 │   └── ReportInputError       ... as it, or a line of it, has no spans to report on
+├── RuleError                  a rule of --fail-on cannot be read
 ├── SpoolError                 the spool's directory cannot be used
 ├── ControlError               the control socket cannot be bound, or no daemon answers there
 ├── ListenError                an address cannot be bound
@@ -72,6 +73,10 @@ class RecordingError(InputError):
 
 class ReportInputError(InputError):
     """Raised when there is nothing to report on in a file, or in a line of it."""
+
+
+class RuleError(CsmOtelError):
+    """Raised when a rule of ``--fail-on`` cannot be read; the text is one line."""
 
 
 class SpoolError(CsmOtelError):
