@@ -47,9 +47,9 @@ def run_command(command: Sequence[str], flags: Mapping[str, object]) -> int:
     if child.failure:
         speaker.say(f"the command ran untraced: {child.failure}")
         sock.close()
-    else:
-        _watch(child, sock, launch, flags, speaker)
-    return _result(child, speaker)
+        return _result(child, speaker)
+    verdict = _watch(child, sock, launch, flags, speaker)
+    return _result(child, speaker) or verdict
 
 
 def _run_untraced(command: Sequence[str], environ: Mapping[str, str], speaker: Speaker) -> int:
@@ -73,15 +73,17 @@ def _start(command: Sequence[str], environ: Mapping[str, str], speaker: Speaker)
         return error.exit_code
 
 
-def _watch(child: Child, sock: socket.socket, launch: Launch, flags: Mapping[str, object], speaker: Speaker) -> None:
+def _watch(child: Child, sock: socket.socket, launch: Launch, flags: Mapping[str, object], speaker: Speaker) -> int:
+    """Return the exit code for a command that ends well."""
     try:
         silence_libraries()
         from csm_otel.commands.watch import watch  # ruff: ignore[import-outside-top-level] - loaded while the command runs
 
-        watch(child, sock, launch, flags, speaker)
+        return watch(child, sock, launch, flags, speaker)
     except BaseException as error:  # ruff: ignore[blind-except] - nothing in the tracing may change the command's result
         with contextlib.suppress(BaseException):  # there may be no memory for a line
             speaker.say(f"tracing failed: {_kind_of(error)}")
+        return 0
 
 
 def _kind_of(error: BaseException) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from csm_otel.commands.output import open_output
 from csm_otel.commands.report_inputs import ReportInputs
 from csm_otel.commands.summary_input import read_summary
+from csm_otel.commands.verdict import Verdict
 from csm_otel.commands.views import Views
 from csm_otel.errors import InputError, reason_of
 from csm_otel.files.line_file import STDOUT
@@ -30,13 +31,15 @@ _SIGNAL_EXIT = 128
 def report(paths: Sequence[Path], configuration: Configuration, speaker: Speaker) -> int:
     """Report on files (``-``: stdin) as on one run, and return the exit code.
 
-    It is 1 if one of the files cannot be read, or a file cannot be written; each of them has a line. Signal n ends it
-    with 128+n, and without a report.
+    It is 1 if one of the files cannot be read, or a file cannot be written; each of them has a line. Else it is that of
+    a rule that is broken. Signal n ends it with 128+n, and without a report.
     """
     stop = StopSignal(signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
     settings = configuration.settings
     views = Views(settings)
-    bad = _read(paths, configuration, stop, views, say=speaker.say)
+    verdict = Verdict(settings.fail_on) if settings.fail_on else None
+    observers = [views.show, views.summarise, *([verdict.add] if verdict else [])]
+    bad = _read(paths, configuration, stop, observers, say=speaker.say)
     is_complete = not bad
     if settings.compare is not None:
         views.before = _other(settings.compare, configuration, stop, say=speaker.say)
@@ -46,17 +49,23 @@ def report(paths: Sequence[Path], configuration: Configuration, speaker: Speaker
         is_complete &= views.write_files(say=speaker.say)
     if stop.is_set():
         return _SIGNAL_EXIT + stop.number
-    return 0 if is_complete else 1
+    code = verdict.exit_code(None, say=speaker.say) if verdict else 0
+    return code if is_complete else 1
 
 
 def _read(
-    paths: Sequence[Path], configuration: Configuration, stop: StopSignal, views: Views, *, say: Callable[[str], None]
+    paths: Sequence[Path],
+    configuration: Configuration,
+    stop: StopSignal,
+    observers: Sequence[Callable[[Sequence[SpanData]], None]],
+    *,
+    say: Callable[[str], None],
 ) -> int:
     """Read files, and return how many of them cannot be read; ``say`` is called with a line for each."""
 
     def add(spans: Sequence[SpanData]) -> None:
-        views.show(spans)
-        views.summarise(spans)
+        for observe in observers:
+            observe(spans)
 
     inputs = ReportInputs(configuration, stop, add=add, say=say)
     bad = 0
@@ -80,7 +89,7 @@ def _other(path: Path, configuration: Configuration, stop: StopSignal, *, say: C
     if summary is not None:
         return summary
     views = Views(configuration.settings)
-    return None if _read([path], configuration, stop, views, say=say) else views.summary()
+    return None if _read([path], configuration, stop, [views.summarise], say=say) else views.summary()
 
 
 def _print(views: Views, settings: Settings, *, say: Callable[[str], None]) -> bool:

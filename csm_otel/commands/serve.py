@@ -78,7 +78,7 @@ def serve(configuration: Configuration, speaker: Speaker) -> int:
         source=Source(receivers=receivers),
         speaker=speaker,
         show=lambda spans: stdout().show(spans),
-        live=live.add if live is not None else None,
+        observers=[live.add] if live is not None else (),
         faults=faults,
     )
     if faults:

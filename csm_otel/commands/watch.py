@@ -26,27 +26,33 @@ from csm_otel.spans.command import Command
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from csm_otel.commands.launch import Launch
     from csm_otel.commands.live import Live
+    from csm_otel.commands.verdict import Verdict
     from csm_otel.config.configuration import Configuration
     from csm_otel.config.settings import Settings
     from csm_otel.engine.bridge import Bridge
     from csm_otel.errors import Fault
     from csm_otel.process.child import Child
+    from csm_otel.spans.data import SpanData
 
 
-def watch(child: Child, sock: socket.socket, launch: Launch, flags: Mapping[str, object], speaker: Speaker) -> None:
-    """Trace the command until it ends, deliver its spans, and print what it did and the tally."""
+def watch(child: Child, sock: socket.socket, launch: Launch, flags: Mapping[str, object], speaker: Speaker) -> int:
+    """Trace the command until it ends, deliver its spans, and print what it did and the tally.
+
+    Returns the exit code for a command that ends well: another than 0 if a rule of ``--fail-on`` is broken.
+    """
     replaced = receiver_in(os.environ)
     receiver = Receiver(sock)
 
     configuration, faults = read_configuration("exec", flags)
     remove_variables()
     views = Views(configuration.settings)
-    live = _live(configuration.settings, child)
-    bridge = _build(configuration, receiver, launch, speaker, views=views, live=live, faults=faults)
+    live, verdict = _live(configuration.settings, child), _verdict(configuration.settings)
+    observers = [one.add for one in (live, verdict) if one is not None]
+    bridge = _build(configuration, receiver, launch, speaker, views=views, observers=observers, faults=faults)
     is_early = child.poll() is not None
     if bridge.outlets.shows and not is_early:
         _ = views.buffer  # loaded while the command runs; one that is so short may have made no call
@@ -64,7 +70,7 @@ def watch(child: Child, sock: socket.socket, launch: Launch, flags: Mapping[str,
         report_calls(replaced, calls)
     if live is not None:
         live.close(say=speaker.say)
-    _report(configuration.settings, bridge, views, speaker, launch=launch, child=child)
+    return _report(configuration.settings, bridge, views, verdict, speaker, launch=launch, child=child)
 
 
 def _live(settings: Settings, child: Child) -> Live | None:
@@ -75,6 +81,14 @@ def _live(settings: Settings, child: Child) -> Live | None:
     return open_live(sys.stderr, os.environ, start_ns=child.started_ns)
 
 
+def _verdict(settings: Settings) -> Verdict | None:
+    if not settings.fail_on:
+        return None
+    from csm_otel.commands.verdict import Verdict  # ruff: ignore[import-outside-top-level]
+
+    return Verdict(settings.fail_on)
+
+
 def _build(
     configuration: Configuration,
     receiver: Receiver,
@@ -82,7 +96,7 @@ def _build(
     speaker: Speaker,
     *,
     views: Views,
-    live: Live | None,
+    observers: Sequence[Callable[[Sequence[SpanData]], None]],
     faults: list[Fault],
 ) -> Bridge:
     """Build the agent; unusable settings are reported and replaced by their defaults."""
@@ -102,7 +116,7 @@ def _build(
         speaker=speaker,
         show=views.show,
         summarise=views.summarise,
-        live=live.add if live is not None else None,
+        observers=observers,
         faults=faults,
     )
     for line in (*launch.troubles, *map(str, faults)):
@@ -147,11 +161,13 @@ def _report(
     settings: Settings,
     bridge: Bridge,
     views: Views,
+    verdict: Verdict | None,
     speaker: Speaker,
     *,
     launch: Launch,
     child: Child,
-) -> None:
+) -> int:
+    """Print and write what is asked for, and return the exit code of the verdict."""
     stream = None if settings.output is None else open_output(settings.output, say=speaker.say)
     speaker.release(stream)
     shown_on = stream or sys.stderr
@@ -162,6 +178,7 @@ def _report(
             speaker.write(views.render(shown_on, is_file=settings.output not in (None, STDOUT)))
         speaker.write(render_tally(bridge.tally, seconds=_length_ns(child) / 1e9))
     views.write_files(say=speaker.say)
+    code = verdict.exit_code(bridge.tally, say=speaker.say) if verdict is not None else 0
     if bridge.outlets.queue is not None:
         result = "delivered" if bridge.tally.spans_delivered else "not delivered"
         speaker.say(f"trace {launch.context.trace_id:032x} {result} to {bridge.outlets.back_end}")
@@ -171,6 +188,7 @@ def _report(
         if speaker.failure:
             name = "stdout" if settings.output == STDOUT else settings.output
             Speaker().say(f"--output: {name}: {speaker.failure}")
+    return code
 
 
 def _no_calls(launch: Launch, child: Child, calls_elsewhere: int) -> str:

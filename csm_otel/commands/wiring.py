@@ -58,12 +58,13 @@ def build_bridge(
     speaker: Speaker,
     show: Callable[[Sequence[SpanData]], None],
     summarise: Callable[[Sequence[SpanData]], None] | None = None,
-    live: Callable[[Sequence[SpanData]], None] | None = None,
+    observers: Sequence[Callable[[Sequence[SpanData]], None]] = (),
     faults: list[Fault],
 ) -> Bridge:
     """Put the pipeline together.
 
-    ``show`` receives the spans that are to be shown, ``summarise`` those that a summary is to be made of, ``live`` all.
+    ``show`` receives the spans that are to be shown, ``summarise`` those that a summary is to be made of,
+    each of ``observers`` all.
 
     The fault of each file, certificate or sampler that cannot be used is added to ``faults``, and the bridge does
     without it: spans that were to go to a back end are shown then.
@@ -94,7 +95,7 @@ def build_bridge(
         queue=outlets.queue,
         file=outlets.file,
         show=show if outlets.shows else None,
-        observers=[*filter(None, [summarise if outlets.shows or are_wanted(settings) else None, live])],
+        observers=[*([summarise] if summarise and (outlets.shows or are_wanted(settings)) else []), *observers],
     )
     finder = _finder(configuration.group, source, speaker)
     processes = _processes(configuration, source, sampler)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Annotated, Literal, NamedTuple
 
 from csm_otel.config.setting import Address, AddressReader, CommandDefaults, Number, Option, settings_of
+from csm_otel.errors import RuleError
 from csm_otel.intake.binding import DEFAULT_BUFFER_BYTES
 
 PREFIX = "CSM_OTEL_"
@@ -39,6 +40,16 @@ def _networks(text: str) -> str:
     from csm_otel.intake.allowed import parse_networks  # ruff: ignore[import-outside-top-level] - exec does not need it
 
     parse_networks(text)
+    return text
+
+
+def _rules(text: str) -> str:
+    from csm_otel.verdict.rules import parse_rules  # ruff: ignore[import-outside-top-level] - few runs have any
+
+    try:
+        parse_rules(text)
+    except RuleError as error:
+        raise ValueError(str(error)) from error
     return text
 
 
@@ -216,6 +227,19 @@ class Settings(NamedTuple):
         Literal["total", "calls", "failed", "p95", "max", "name"],
         Option(_SHOWING, OUTPUT, "order of the operations in the overview"),
     ] = "total"
+    fail_on: Annotated[
+        str,
+        _rules,
+        Option(
+            _SHOWING,
+            OUTPUT,
+            "exit with 99 if one of these rules on what was seen is broken",
+            "RULE[,RULE...]",
+            unset="never",
+            values="rules, separated by commas",
+            more="docs/verdicts.md has their grammar. The exit code of a command that fails is kept.",
+        ),
+    ] = ""
     compare: Annotated[
         Path | None,
         Option(

@@ -82,6 +82,7 @@ KNOBS = [
     Knob("only_failed", "true", True, "false", False),
     Knob("sort", "calls", "calls", "name", "name"),
     Knob("summary_json", "s.json", Path("s.json"), "/tmp/s.json", Path("/tmp/s.json")),
+    Knob("fail_on", "error", "error", "throttle, calls>5", "throttle, calls>5"),
     Knob("compare", "o.json", Path("o.json"), "/tmp/o.json", Path("/tmp/o.json")),
     Knob("chrome_trace", "t.json", Path("t.json"), "/tmp/t.json", Path("/tmp/t.json")),
     Knob("policy", "p.json", Path("p.json"), "/tmp/p.json", Path("/tmp/p.json")),
