@@ -7,6 +7,7 @@ CsmOtelError
 │   ├── RecordingError         ... as it is not a recording, or a line of one is damaged
 │   └── ReportInputError       ... as it, or a line of it, has no spans to report on
 ├── RuleError                  a rule of --fail-on cannot be read
+├── BaselineError              a file of --baseline cannot be read
 ├── SpoolError                 the spool's directory cannot be used
 ├── ControlError               the control socket cannot be bound, or no daemon answers there
 ├── ListenError                an address cannot be bound
@@ -77,6 +78,10 @@ class ReportInputError(InputError):
 
 class RuleError(CsmOtelError):
     """Raised when a rule of ``--fail-on`` cannot be read; the text is one line."""
+
+
+class BaselineError(CsmOtelError):
+    """Raised when a baseline cannot be read; the text is one line."""
 
 
 class SpoolError(CsmOtelError):
