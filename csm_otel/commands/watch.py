@@ -82,11 +82,11 @@ def _live(settings: Settings, child: Child) -> Live | None:
 
 
 def _verdict(settings: Settings) -> Verdict | None:
-    if not settings.fail_on:
+    if not settings.fail_on and settings.baseline is None:
         return None
     from csm_otel.commands.verdict import Verdict  # ruff: ignore[import-outside-top-level]
 
-    return Verdict(settings.fail_on)
+    return Verdict(settings)
 
 
 def _build(

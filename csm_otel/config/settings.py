@@ -240,6 +240,18 @@ class Settings(NamedTuple):
             more="docs/verdicts.md has their grammar. The exit code of a command that fails is kept.",
         ),
     ] = ""
+    baseline: Annotated[
+        Path | None,
+        Option(
+            _SHOWING,
+            OUTPUT,
+            "compare the kinds of calls with those of this file",
+            "FILE",
+            values="a path",
+            more="What came and went is printed; `--fail-on 'new>0, gone>0'` makes it fail.",
+        ),
+    ] = None
+    update_baseline: Annotated[bool, Option(_SHOWING, OUTPUT, "write the file of `--baseline` anew")] = False
     compare: Annotated[
         Path | None,
         Option(

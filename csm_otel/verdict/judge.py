@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 _MAX_EXAMPLES = 5
 _NS_PER_MS = 1_000_000
 _PERCENT = 100
+OF_THE_RUN = frozenset({Measure.DROPPED, Measure.NEW, Measure.GONE})
+"""Measures that are not of calls."""
 
 
 class Broken(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,10 +60,10 @@ class _Count:
         if len(self.examples) < _MAX_EXAMPLES:
             self.examples.append(_described(call))
 
-    def value_of(self, limit: Limit, dropped: int) -> float:
+    def value_of(self, limit: Limit, of_the_run: Mapping[Measure, int]) -> float:
         """Return a measure: a count, nanoseconds, or a share in percent."""
-        if limit.measure is Measure.DROPPED:
-            return dropped
+        if limit.measure in OF_THE_RUN:
+            return of_the_run.get(limit.measure, 0)
         if limit.measure is Measure.CALLS:
             return self.calls
         if limit.measure in self._counts:
@@ -98,14 +100,14 @@ class Judge:
                     continue
             count.add(call)
 
-    def broken(self, *, dropped: int) -> list[Broken]:
-        """Return the rules that are broken so far, in their order; so many datagrams and spans were ``dropped``."""
-        return [found for count in self._counts if (found := _broken(count, dropped)) is not None]
+    def broken(self, of_the_run: Mapping[Measure, int]) -> list[Broken]:
+        """Return the rules that are broken so far, in their order; ``of_the_run`` has the measures that no call has."""
+        return [found for count in self._counts if (found := _broken(count, of_the_run)) is not None]
 
 
-def _broken(count: _Count, dropped: int) -> Broken | None:
+def _broken(count: _Count, of_the_run: Mapping[Measure, int]) -> Broken | None:
     limits = count.rule.limits
-    values = [(limit, count.value_of(limit, dropped)) for limit in limits]
+    values = [(limit, count.value_of(limit, of_the_run)) for limit in limits]
     if not all(limit.is_beyond(value) for limit, value in values) or not (limits or count.calls):
         return None
     return Broken(

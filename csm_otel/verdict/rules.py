@@ -7,7 +7,8 @@ Grammar, where blanks around words and operators are ignored::
     term      = flag / property operator value / measure operator quantity
     flag      = "error" / "throttle" / "not-sent" / "retry"
     property  = "call" / "access" / "region" / "error" / "service"
-    measure   = "calls" / "retries" / "time" / "p50" / "p95" / "max" / "errors" / "throttles" / "dropped" / "ambiguous"
+    measure   = "calls" / "retries" / "time" / "p50" / "p95" / "max" / "errors" / "throttles" / "ambiguous" /
+                "dropped" / "new" / "gone"
     operator  = "=" / "!=" / ">" / ">=" / "<" / "<="
 
 Flags and properties choose calls; a measure is taken of the calls that the other terms of its rule choose, of all calls
@@ -75,6 +76,10 @@ class Measure(Enum):
     AMBIGUOUS = "ambiguous"
     DROPPED = "dropped"
     """Datagrams and spans of the whole run."""
+    NEW = "new"
+    """Kinds of calls that the baseline does not have; of the whole run."""
+    GONE = "gone"
+    """Kinds of calls that only the baseline has."""
 
 
 _TIMES = {Measure.TIME, Measure.P50, Measure.P95, Measure.MAX}

@@ -83,6 +83,8 @@ KNOBS = [
     Knob("sort", "calls", "calls", "name", "name"),
     Knob("summary_json", "s.json", Path("s.json"), "/tmp/s.json", Path("/tmp/s.json")),
     Knob("fail_on", "error", "error", "throttle, calls>5", "throttle, calls>5"),
+    Knob("baseline", "b.toml", Path("b.toml"), "/tmp/b.toml", Path("/tmp/b.toml")),
+    Knob("update_baseline", "true", True, "false", False),
     Knob("compare", "o.json", Path("o.json"), "/tmp/o.json", Path("/tmp/o.json")),
     Knob("chrome_trace", "t.json", Path("t.json"), "/tmp/t.json", Path("/tmp/t.json")),
     Knob("policy", "p.json", Path("p.json"), "/tmp/p.json", Path("/tmp/p.json")),

@@ -7,7 +7,7 @@ from traced import attempt_of, command, traced
 
 from csm_otel.spans.data import SpanData, SpanRole
 from csm_otel.verdict.judge import Broken, Judge
-from csm_otel.verdict.rules import parse_rules
+from csm_otel.verdict.rules import Measure, parse_rules
 
 THROTTLED = traced("DynamoDB.PutItem", 0, 900, status=200, attributes={"cloud.region": "us-east-1"})
 RUN: list[list[SpanData]] = [
@@ -31,7 +31,7 @@ def broken(text: str, *, run: list[list[SpanData]] | None = None, dropped: int =
     judge = Judge(parse_rules(text))
     for spans in RUN if run is None else run:
         judge.add(spans)
-    return judge.broken(dropped=dropped)
+    return judge.broken({Measure.DROPPED: dropped})
 
 
 @pytest.mark.parametrize(

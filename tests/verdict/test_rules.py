@@ -55,7 +55,8 @@ def test_several() -> None:
         pytest.param("errors", "unknown: 'errors'; known are error, throttle, not-sent, retry", id="flag"),
         pytest.param(
             "latency>2s",
-            "unknown: 'latency'; known are calls, errors, throttles, retries, time, p50, p95, max, ambiguous, dropped",
+            "unknown: 'latency'; known are calls, errors, throttles, retries, time, p50, p95, max, ambiguous, dropped, "
+            "new, gone",
             id="measure",
         ),
         pytest.param("region>eu", "region can be compared by = and != only", id="operator"),
