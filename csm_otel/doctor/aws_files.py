@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from csm_otel.doctor.finding import Finding
-from csm_otel.doctor.readers import CONFIG, CREDENTIALS, active_profile, readers_of, reads_files
+from csm_otel.doctor.readers import CONFIG, CREDENTIALS, active_profile, readers_of, reads_files, reads_variables
 from csm_otel.doctor.spellings import enabled_by_key
 from csm_otel.errors import quoted, reason_of
 
@@ -42,17 +42,23 @@ class Profiles(NamedTuple):
             keys |= self.files.get(file, {}).get(reader.section, {})
         return keys
 
+    def enables(self, reader: Reader, environ: Mapping[str, str]) -> bool:
+        """Return whether the files enable CSM for an SDK."""
+        text = self.keys_of(reader).get("csm_enabled")
+        return text is not None and reads_files(reader, environ) and bool(enabled_by_key(text, [reader.sdk])[0])
+
+    def finds_port(self, reader: Reader, environ: Mapping[str, str]) -> bool:
+        """Return whether an SDK finds a port where it looks for one, in the files or in the variables."""
+        in_files = "csm_port" in self.keys_of(reader) and reads_files(reader, environ)
+        return in_files or ("AWS_CSM_PORT" in environ and reads_variables(reader, environ))
+
     def is_enabled(self, environ: Mapping[str, str]) -> bool:
         """Whether the files enable CSM for any SDK."""
-        return any(
-            enabled_by_key(keys["csm_enabled"], [reader.sdk])[0]
-            for reader in readers_of(environ)
-            if "csm_enabled" in (keys := self.keys_of(reader))
-        )
+        return any(self.enables(reader, environ) for reader in readers_of(environ))
 
     def has_port(self, environ: Mapping[str, str]) -> bool:
-        """Whether any SDK finds a port in the files."""
-        return any("csm_port" in self.keys_of(one) for one in readers_of(environ) if reads_files(one, environ))
+        """Whether any SDK finds a port."""
+        return any(self.finds_port(reader, environ) for reader in readers_of(environ))
 
 
 def read_profiles(environ: Mapping[str, str], home: Path) -> Profiles:

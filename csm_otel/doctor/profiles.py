@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from csm_otel.doctor.finding import Checked, Finding
-from csm_otel.doctor.readers import CONFIG, CSM_SECTION, DEFAULT_SECTION, readers_of, reads_files
+from csm_otel.doctor.readers import CONFIG, CSM_SECTION, DEFAULT_SECTION, readers_of
 from csm_otel.doctor.spellings import GO, enabled_and_not, enabled_by_key, is_true_for
 from csm_otel.doctor.values import DEFAULT_PORT, client_id_findings, host_findings, port_findings, token_findings
 from csm_otel.errors import quoted
@@ -33,7 +33,7 @@ def check_profiles(
         findings += token_findings(where, profiles.token_length)
     if "AWS_CSM_ENABLED" not in environ:
         findings += _partial_findings(profiles, readers)
-    if "AWS_CSM_PORT" not in environ:
+    if port != DEFAULT_PORT:
         findings += _port_findings(profiles, readers, environ, port)
     state = ", ".join(map(quoted, used)) or "none"
     return Checked(
@@ -95,7 +95,7 @@ def _partial_findings(profiles: Profiles, readers: Sequence[Reader]) -> Iterator
     """Yield a finding if some SDKs find a section that enables CSM, and others none about it."""
     found = [reader for reader in readers if "csm_enabled" in profiles.keys_of(reader)]
     missing = [reader for reader in readers if reader not in found]
-    if not any(enabled_by_key(profiles.keys_of(one)["csm_enabled"], [one.sdk])[0] for one in found):
+    if not any(profiles.enables(one, {}) for one in found):
         return
     in_config = profiles.files.get(CONFIG, {}).get(CSM_SECTION, {}).get("csm_enabled", "")
     for reader in missing:
@@ -119,15 +119,22 @@ def _partial_findings(profiles: Profiles, readers: Sequence[Reader]) -> Iterator
 def _port_findings(
     profiles: Profiles, readers: Sequence[Reader], environ: Mapping[str, str], port: int
 ) -> Iterator[Finding]:
-    """Yield a finding if the files have the daemon's port for some SDKs, and for others none."""
-    found = [one for one in readers if "csm_port" in profiles.keys_of(one) and reads_files(one, environ)]
-    missing = [reader for reader in readers if reader not in found]
-    if port != DEFAULT_PORT and found and missing:
+    """Yield a finding if some of the SDKs that CSM is enabled for find a port, and others none."""
+    variable = environ.get("AWS_CSM_ENABLED")
+    enabled = [
+        reader
+        for reader in readers
+        if (is_true_for(reader.sdk, variable) if variable else profiles.enables(reader, environ))
+    ]
+    found = [reader for reader in enabled if profiles.finds_port(reader, environ)]
+    missing = [reader for reader in enabled if reader not in found]
+    if found and missing:
         yield Finding(
             "csm-port-partial",
-            f"csm_port of the AWS configuration is read by {_names(found)}, but not by {_names(missing)}",
-            f"The latter send to port {DEFAULT_PORT}; Go, PHP, Java and .NET read no file if AWS_CSM_ENABLED is set.",
-            f"export AWS_CSM_PORT={port}",
+            f"the port of CSM is set for {_names(found)}, but not for {_names(missing)}",
+            f"The latter send to port {DEFAULT_PORT}. Go, PHP, Java and .NET take all settings of CSM from variables "
+            "if AWS_CSM_ENABLED is set, and all from files if it is not.",
+            f"export AWS_CSM_ENABLED=true AWS_CSM_PORT={port}",
         )
 
 

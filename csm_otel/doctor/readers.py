@@ -17,7 +17,7 @@ CONFIG, CREDENTIALS = "config", "credentials"
 CSM_SECTION = "aws_csm"
 DEFAULT_SECTION = "default"
 _BOTH = (CREDENTIALS, CONFIG)  # whose keys of the same name win, first
-_ALL_OR_NOTHING = (GO, PHP, JAVA, DOTNET)  # they read no file if a variable enables or disables CSM
+_ALL_OR_NOTHING = (GO, PHP, JAVA, DOTNET)  # AWS_CSM_ENABLED decides whether they read variables or files
 
 
 class Reader(NamedTuple):
@@ -43,7 +43,7 @@ def readers_of(environ: Mapping[str, str]) -> tuple[Reader, ...]:
         Reader(GO, _BOTH if loads_config else (CREDENTIALS,), CSM_SECTION),
         Reader(RUBY, _BOTH, named),
         Reader(PHP, (CONFIG,), environ.get("AWS_PROFILE") or CSM_SECTION),
-        Reader(JAVA, _BOTH, named),
+        Reader(JAVA, (CONFIG,), named),
         Reader(DOTNET, _BOTH, named),
         Reader(CPP, _BOTH, named),
     )
@@ -57,3 +57,8 @@ def active_profile(environ: Mapping[str, str]) -> str:
 def reads_files(reader: Reader, environ: Mapping[str, str]) -> bool:
     """Return whether an SDK reads any of CSM's settings from files, given that a variable may enable CSM."""
     return not (environ.get("AWS_CSM_ENABLED") and reader.sdk in _ALL_OR_NOTHING)
+
+
+def reads_variables(reader: Reader, environ: Mapping[str, str]) -> bool:
+    """Return whether an SDK reads any of CSM's settings from variables."""
+    return bool(environ.get("AWS_CSM_ENABLED")) or reader.sdk not in _ALL_OR_NOTHING

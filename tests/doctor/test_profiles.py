@@ -69,7 +69,9 @@ def test_codes(config: str, environ: dict[str, str], codes: list[str], tmp_path:
 @pytest.mark.parametrize(
     ("environ", "missing"),
     [
-        pytest.param({}, "Go, PHP", id="by-section"),
+        pytest.param({}, "PHP", id="by-section"),
+        pytest.param({"AWS_SDK_LOAD_CONFIG": "1"}, "Go, PHP", id="go-too"),
+        pytest.param({"AWS_CSM_PORT": "31005"}, "PHP", id="variable-without-enabled"),
         pytest.param({"AWS_CSM_ENABLED": "true"}, "Go, PHP, Java, .NET", id="no-file-is-read"),
         pytest.param({"AWS_CSM_ENABLED": "true", "AWS_CSM_PORT": "31005"}, "", id="variable"),
     ],
@@ -81,7 +83,7 @@ def test_a_port_for_some(environ: dict[str, str], missing: str, tmp_path: Path) 
     checked = check_profiles(environ, read_profiles(environ, tmp_path), port=31_005, resolves=lambda _: False)
     found = [one for one in checked.findings if one.code == "csm-port-partial"]
 
-    assert [one.what.partition("but not by ")[2] for one in found] == ([missing] if missing else [])
+    assert [one.what.partition("but not for ")[2] for one in found] == ([missing] if missing else [])
 
 
 def test_who_reads_what(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import botocore.session
 import pytest
 
 from csm_otel.doctor.aws_files import read_profiles
-from csm_otel.doctor.readers import active_profile, readers_of, reads_files
+from csm_otel.doctor.readers import active_profile, readers_of, reads_files, reads_variables
 from csm_otel.doctor.spellings import BOTO, is_true_for
 
 if TYPE_CHECKING:
@@ -47,7 +47,9 @@ def test_a_variable_hides_files() -> None:
     environ = {"AWS_CSM_ENABLED": "true"}
 
     assert [one.sdk for one in readers_of(environ) if not reads_files(one, environ)] == ["Go", "PHP", "Java", ".NET"]
+    assert all(reads_variables(one, environ) for one in readers_of(environ))
     assert all(reads_files(one, {}) for one in readers_of({}))
+    assert [one.sdk for one in readers_of({}) if not reads_variables(one, {})] == ["Go", "PHP", "Java", ".NET"]
 
 
 @pytest.mark.parametrize("section", ["default", "profile a", "profile b", "profile aws_csm"])
