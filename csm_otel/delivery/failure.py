@@ -74,6 +74,11 @@ class Failure:
         """Whether nothing was tried, as this process lacks something."""
         return self._has(NoThreadError)
 
+    @property
+    def is_refused(self) -> bool:
+        """Whether nothing listens at the address."""
+        return self._has(ConnectionRefusedError)
+
     def is_of_a_proxy(self, *, is_secure: bool) -> bool:
         """Return whether an error while connecting through a proxy is the proxy's.
 

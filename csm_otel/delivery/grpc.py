@@ -50,8 +50,9 @@ _HINTS = {
 # Texts of gRPC's libraries for a message that is too large; the status code alone may mean a quota.
 _TOO_LARGE = re.compile(r"larger than max|message (?:is )?too large|exceeds (?:the )?max", re.IGNORECASE)
 _CHECK_TLS = "TLS failed, check OTEL_EXPORTER_OTLP_CERTIFICATE and the scheme of OTEL_EXPORTER_OTLP_ENDPOINT"
+_REFUSED = "connection refused"
 _UNAVAILABLE = {  # pieces of gRPC's text, and our words for them: the first match
-    "connection refused": "connection refused",
+    _REFUSED: "connection refused",
     "address family not supported": "IPv6 is not available",
     "lookup failed": "host name cannot be resolved",
     "resolution failed": "host name cannot be resolved",
@@ -143,7 +144,8 @@ class GrpcDeliverer:
         if code is grpc.StatusCode.UNAVAILABLE:
             text = details.lower()
             is_cut = _NEVER_CONNECTED not in text and any(piece in text for piece in _AFTER_SENDING)
-            return Unavailable(self._reason(details), wait, may_have_arrived=is_cut)
+            is_refused = _REFUSED in text
+            return Unavailable(self._reason(details), wait, may_have_arrived=is_cut, is_nobody_there=is_refused)
         if code is grpc.StatusCode.DEADLINE_EXCEEDED:
             self._reconnect()
             reason = f"no answer within {timeout_seconds:g} s: {self._shown_where_unreachable}"

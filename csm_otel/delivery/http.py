@@ -159,7 +159,7 @@ class HttpDeliverer:
             reason = self._proxy.blamed(what, self._destination.shown) + failure.proxy_hint(variable)
         else:
             reason = f"{what}: {self._shown}{failure.hint(variable)}"
-        return Unavailable(reason, may_have_arrived=was_sent)
+        return Unavailable(reason, may_have_arrived=was_sent, is_nobody_there=failure.is_refused)
 
     def _outcome(self, response: requests.Response) -> Outcome:
         status = response.status_code

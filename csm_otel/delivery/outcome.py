@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 _LINE_CHARACTERS = 200  # as much as is readable in a log line; back ends send whole pages
 
@@ -29,6 +29,8 @@ class Unavailable:
     """Whether the back end may have accepted it nonetheless: no answer is no refusal."""
     is_ours: bool = False
     """Whether it is this process that cannot deliver for now."""
+    is_nobody_there: bool = field(default=False, compare=False)
+    """Whether the system of its address says that nothing listens there, as ``reason`` has it in words."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ of `close`, while the disk is used. `csm_otel.delivery.states` has the theory of
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from typing import TYPE_CHECKING
@@ -74,6 +75,9 @@ class DeliveryQueue:
     ) -> None:
         self._deliverer = deliverer
         self._timeout_seconds = timeout_seconds
+        self._has_reached_somebody = False
+        self._nobody_deadline = math.inf
+        """Of `close`, where nothing has ever listened."""
         self._clock = clock
         self._say = say
         self._rate_limit = RateLimit()
@@ -86,7 +90,7 @@ class DeliveryQueue:
         self._memory = Memory(limit_bytes=limit_bytes, limit_spans=limit_spans)
         """A request that is being delivered from here is pinned."""
         self._ledger = Ledger(tally)
-        self._deadline = float("inf")
+        self._deadline = math.inf
         """Of `close`."""
         self._is_cancelled = False
         self._disk: Disk | None = None
@@ -145,17 +149,18 @@ class DeliveryQueue:
             while self._lifecycle.state.is_running and not (self._has_room() or unless()):
                 self._changed.wait(_POLL_SECONDS)
 
-    def close(self, *, deadline_seconds: float) -> None:
+    def close(self, *, deadline_seconds: float, nobody_seconds: float = math.inf) -> None:
         """Deliver queued requests, for at most ``deadline_seconds``, then spool the rest, or drop it, and end.
 
-        Ends early where waiting is pointless: the back end has asked for no retry (Retry-After) in that time. A further
-        call does nothing.
+        Ends early where waiting is pointless: the back end has asked for no retry (Retry-After) in that time, or for
+        ``nobody_seconds`` nothing has listened at its address, nor before. A further call does nothing.
         """
         with self._changed:
             if self._lifecycle.state is not QueueState.OPEN:
                 return
             self._lifecycle.to(QueueState.CLOSING)
             self._deadline = self._clock() + deadline_seconds
+            self._nobody_deadline = self._clock() + nobody_seconds
             self._backoff.shorten()
             self._changed.notify_all()
             while self._has_requests() and not self._is_hopeless():
@@ -231,6 +236,7 @@ class DeliveryQueue:
             outcome = self._deliverer.deliver(request.request, timeout_seconds=self._timeout())
         except Exception as error:  # ruff: ignore[blind-except] - one request must not end the delivery of all others
             return Failed(type(error).__name__)
+        self._has_reached_somebody |= not (isinstance(outcome, Unavailable) and outcome.is_nobody_there)
         if isinstance(outcome, TooLarge) or (isinstance(outcome, Unavailable) and not outcome.may_have_arrived):
             self._record_tries(request, request.tries - 1)
         return outcome
@@ -334,5 +340,7 @@ class DeliveryQueue:
     def _is_hopeless(self) -> bool:
         """Return whether nothing more will be delivered before the deadline."""
         is_over = self._clock() >= self._deadline
-        is_too_late = self._request.state is RequestState.BACKING_OFF and self._backoff.until >= self._deadline
-        return self._is_cancelled or is_over or is_too_late or not self._threads[0].is_alive()
+        is_backing_off = self._request.state is RequestState.BACKING_OFF
+        is_too_late = is_backing_off and self._backoff.until >= self._deadline
+        is_nobody_there = not self._has_reached_somebody and self._clock() >= self._nobody_deadline and is_backing_off
+        return self._is_cancelled or is_over or is_too_late or is_nobody_there or not self._threads[0].is_alive()

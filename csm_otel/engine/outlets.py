@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from csm_otel.process.speaker import Speaker
     from csm_otel.tally import Tally
 
+_NOBODY_SECONDS = 0.8  # with the rest of the end about a second
+
 
 @dataclass(frozen=True, kw_only=True)
 class Outlets:
@@ -48,6 +50,8 @@ class Outlets:
     """Where spans go, in words."""
     wants_spool: bool = False
     """Whether a spool is configured, usable or not."""
+    nobody_seconds: float = math.inf
+    """How long `close` tries a back end at whose address nothing has ever listened."""
     say: Callable[[str], None]
     """Prints a line for the operator."""
     clock: Callable[[], float] = time.monotonic
@@ -91,7 +95,7 @@ class Outlets:
         """
         deadline = self.clock() + deadline_seconds
         if self.queue is not None:
-            self.queue.close(deadline_seconds=deadline_seconds)
+            self.queue.close(deadline_seconds=deadline_seconds, nobody_seconds=self.nobody_seconds)
         for sink, name, noun in ((self.recorder, "recording", "line"), (self.file, "file", "span")):
             if sink is None:
                 continue
@@ -138,6 +142,8 @@ def open_outlets(
         back_end=back_end,
         description=description or "nowhere",
         wants_spool=settings.spool is not None,
+        # a user waits for the end of `exec`; the back end of a daemon may be starting beside it
+        nobody_seconds=_NOBODY_SECONDS if source.receivers and source.context is not None else math.inf,
         say=speaker.say,
     )
 

@@ -324,7 +324,10 @@ def test_a_closed_port_is_connection_refused() -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{free.getsockname()[1]}/v1/traces"
-        assert _deliver(url) == Unavailable(f"connection refused: {url}")
+        outcome = _deliver(url)
+        assert outcome == Unavailable(f"connection refused: {url}")
+        assert isinstance(outcome, Unavailable)
+        assert outcome.is_nobody_there
 
 
 def test_a_back_end_that_hangs_is_no_answer(backend: HttpBackend) -> None:

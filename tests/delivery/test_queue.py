@@ -28,6 +28,8 @@ from csm_otel.files.states import QueueState
 if TYPE_CHECKING:
     from csm_otel.delivery.deliverer import Deliverer
 
+NOBODY = Unavailable("connection refused", is_nobody_there=True)
+
 
 @settings(max_examples=60, deadline=None)
 @given(
@@ -266,6 +268,32 @@ def test_closing_gives_up_if_the_back_end_asks_for_a_longer_delay() -> None:
     wait_until(lambda: run.logged)
     run.close(100.0)
     assert run.dropped == {"shutdown": 2}
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "dropped"),
+    [
+        pytest.param([NOBODY] * 50, {"shutdown": 1}, id="never-reached"),
+        pytest.param([NOBODY, NOBODY, Delivered()], {}, id="reached-in-time"),
+    ],
+)
+def test_closing_gives_up_where_nobody_listens(outcomes: list[Outcome | Exception], dropped: dict[str, int]) -> None:
+    """Where nothing has ever listened, closing ends long before its deadline; until then it is tried."""
+    run = Run(Scripted(outcomes))
+    run.put(b"1")
+    run.queue.close(deadline_seconds=FOREVER_SECONDS, nobody_seconds=0.5 if dropped else FOREVER_SECONDS)
+    assert run.dropped == dropped
+
+
+@pytest.mark.parametrize("outcome", [Delivered(), Unavailable("busy"), Refused("no")])
+def test_closing_waits_for_a_back_end_that_was_there(outcome: Outcome) -> None:
+    """One that has answered before may be restarting."""
+    run = Run(Scripted([outcome, NOBODY, NOBODY, NOBODY, Delivered()]))
+    run.put(b"1")
+    wait_until(lambda: run.tally.spans_delivered or run.dropped or run.logged)
+    run.put(b"2")
+    run.queue.close(deadline_seconds=FOREVER_SECONDS, nobody_seconds=0)
+    assert run.dropped.get("shutdown", 0) == 0
 
 
 def test_closing_twice() -> None:

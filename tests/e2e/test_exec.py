@@ -601,3 +601,14 @@ def test_signals_reach_the_command_and_the_trace_is_kept(number: int) -> None:
     _, err = process.communicate(timeout=60)
     assert process.returncode == 9
     assert b", exit 9; " in err
+
+
+@pytest.mark.parametrize("protocol", ["http/protobuf", "grpc"])
+def test_a_back_end_that_is_not_there(protocol: str) -> None:
+    """Where nothing has ever listened, the end is not waited for: here for an hour."""
+    env = environment(OTEL_EXPORTER_OTLP_ENDPOINT="http://127.0.0.1:1", OTEL_EXPORTER_OTLP_PROTOCOL=protocol)
+    done = run("exec", "--drain-seconds", "3600", "--", *ONE_CALL_SENT, env=env)
+
+    assert done.returncode == 0
+    assert b"connection refused" in done.stderr
+    assert b"3 spans dropped" in done.stderr

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import threading
 from typing import TYPE_CHECKING, cast
@@ -50,8 +51,9 @@ class Sink:
         """Return whether that position has been written."""
         return self.flushed >= mark
 
-    def close(self, *, deadline_seconds: float) -> int:
+    def close(self, *, deadline_seconds: float, nobody_seconds: float = math.inf) -> int:
         """Take the time, but no more than there is."""
+        del nobody_seconds
         self.deadlines.append(deadline_seconds)
         self._clock.advance(min(self._closes_in, deadline_seconds))
         return self._given_up
