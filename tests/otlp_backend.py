@@ -420,20 +420,25 @@ class Certificate:
     key_path: Path
 
     @classmethod
-    def make(cls, folder: Path) -> Certificate:
-        """Create one, and its files in ``folder``."""
+    def make(cls, folder: Path, *, valid_hours: float = 1, host: str = "localhost") -> Certificate:
+        """Create one, and its files in ``folder``; it has expired if ``valid_hours`` is negative.
+
+        With another ``host``, it is for that one only.
+        """
         key = ec.generate_private_key(ec.SECP256R1())
         name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "csm-otel test")])
         now = dt.datetime.now(dt.UTC)
-        names = [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
+        names: list[x509.GeneralName] = [x509.DNSName(host)]
+        if host == "localhost":
+            names.append(x509.IPAddress(ipaddress.ip_address("127.0.0.1")))
         certificate = (
             x509.CertificateBuilder()
             .subject_name(name)
             .issuer_name(name)
             .public_key(key.public_key())
             .serial_number(x509.random_serial_number())
-            .not_valid_before(now - dt.timedelta(hours=1))
-            .not_valid_after(now + dt.timedelta(hours=1))
+            .not_valid_before(now - dt.timedelta(hours=2))
+            .not_valid_after(now + dt.timedelta(hours=valid_hours))
             .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
             .add_extension(x509.SubjectAlternativeName(names), critical=False)
             .sign(key, hashes.SHA256())

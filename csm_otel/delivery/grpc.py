@@ -56,6 +56,7 @@ _UNAVAILABLE = {  # pieces of gRPC's text, and our words for them: the first mat
     "address family not supported": "IPv6 is not available",
     "lookup failed": "host name cannot be resolved",
     "resolution failed": "host name cannot be resolved",
+    "hostname verification": "TLS failed, the certificate is for another host",
     "handshake": _CHECK_TLS,
     "certificate": _CHECK_TLS,
     "expected 'h'": "answer is not HTTP",

@@ -301,6 +301,17 @@ def test_authorities_of_the_environment(
     assert outcome == Delivered()
 
 
+def test_tls_for_another_host(tmp_path: Path) -> None:
+    """A certificate that is trusted, but names another host, is one clear line."""
+    other = Certificate.make(tmp_path, host="collector.example")
+    with GrpcBackend(certificate=other) as backend:
+        outcome = _deliver(
+            backend.url, certificate=other.text, client_certificate=other.text, client_key=other.key_text
+        )
+        port = backend.url.rpartition(":")[2]
+    assert outcome == Unavailable(f"TLS failed, the certificate is for another host: 127.0.0.1:{port}")
+
+
 def test_tls_that_fails_is_unavailable(certificate: Certificate) -> None:
     """A server whose certificate is not known is one clear line."""
     with GrpcBackend(certificate=certificate) as backend:
