@@ -9,7 +9,8 @@ class Waterfall {
     this.drawing = new Drawing(this.canvas, calls);
     this.chosen = null; // the number of a call, or the name of an operation
     this.selection = null; // the two ends of an interval, while it is drawn
-    this.height = -1;
+    this.listed = [];
+    this.height = -1; // of all rows
     this.listen();
     section.hidden = false;
     this.restore();
@@ -54,19 +55,24 @@ class Waterfall {
   draw() {
     this.frame ??= requestAnimationFrame(() => {
       this.frame = null;
-      if (this.isStale) this.list();
       this.paint();
     });
+  }
+
+  // The calls, or the operations, that are seen.
+  get rows() {
+    if (this.isStale) this.list();
+    return this.listed;
   }
 
   // Makes the list of rows. What was on top stays there, so that rows keep their places as long as they are seen.
   list() {
     const { box } = this;
+    this.isStale = false;
     const top = Math.floor(box.scrollTop / ROW);
     const anchor = top ? this.keyAt(top) : null;
     const seen = this.calls.within(this.wanted, this.from, this.to);
-    this.rows = this.isByOperation ? this.calls.lanes(seen) : seen;
-    this.isStale = false;
+    this.listed = this.isByOperation ? this.calls.lanes(seen) : seen;
     const height = HEADER + this.rows.length * ROW;
     if (height !== this.height) this.spacer.style.height = `${Math.max(height - box.clientHeight, 0)}px`;
     this.height = height;
@@ -94,7 +100,7 @@ class Waterfall {
   // --- rows: their keys are what is chosen ---
 
   keyAt(index) {
-    const row = this.rows?.[index];
+    const row = this.rows[index];
     return row === undefined ? null : this.isByOperation ? row.name : row;
   }
 
@@ -174,7 +180,7 @@ class Waterfall {
   }
 
   factsOfLane() {
-    const lane = this.rows?.[this.indexOf(this.chosen)];
+    const lane = this.rows[this.indexOf(this.chosen)];
     if (!lane) return [];
     return [
       ["Operation", this.calls.texts[lane.name]],
@@ -207,7 +213,6 @@ class Waterfall {
     fields.view.value = state.get("view") === "operation" ? "operation" : "time";
     [this.from, this.to] = [number("from", calls.first), number("to", calls.last)];
     this.filter();
-    this.list();
     this.chosen = number("row", null);
     const index = this.chosen === null ? -1 : this.indexOf(this.chosen);
     if (index < 0) this.chosen = null;
