@@ -9,6 +9,7 @@ INSTALLED := $(VENV)/.installed
 # package anew.
 WITH_BYTECODE := env -u PYTHONDONTWRITEBYTECODE
 PYTEST := $(WITH_BYTECODE) $(BIN)/pytest --numprocesses=auto --dist=worksteal
+INSTALL_BROWSER := env PYTHONPATH=tests $(BIN)/python -m interop.install_browser
 INSTALL_SENDERS := env PYTHONPATH=tests $(BIN)/python -m interop.install_senders
 # Runs a step and prints how long it took; the step's own exit status is kept.
 STEP = @step() { name=$$1; shift; began=$$(date +%s); "$$@"; status=$$?; \
@@ -52,10 +53,12 @@ peers: $(INSTALLED)
 	$(STEP) "install peers" env PYTHONPATH=.:tests:examples $(BIN)/python -m soak.peers.installed
 	@env PYTHONPATH=.:tests:examples $(BIN)/python -m soak.peers $(PEERS)
 
-# A real back end and real SDKs; what they need is installed into a cache folder outside the checkout (CSM_OTEL_CACHE).
+# A real back end, real SDKs and a real browser; what they need is installed into a cache folder outside the checkout
+# (CSM_OTEL_CACHE).
 interop: $(INSTALLED) test-portable
 	$(STEP) "install Jaeger" $(BIN)/python tests/interop/install_jaeger.py
 	$(STEP) "install senders" $(INSTALL_SENDERS)
+	$(STEP) "install browser" $(INSTALL_BROWSER)
 	$(STEP) interop $(BIN)/pytest --maxfail=10 tests/interop
 
 # A short cut to the SDKs alone.
