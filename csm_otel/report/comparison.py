@@ -1,4 +1,4 @@
-"""A comparison of two runs as text: `render_comparison`."""
+"""A comparison of two runs as text: `render_comparison`, and what other reports of it say: `sums`, `differences`."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ _GAP = "  "
 def render_comparison(comparison: Comparison, *, width: int, color: bool, ascii_only: bool = False) -> str:
     """Return what came, went and got slower or faster, each line ending with a newline, none wider than ``width``."""
     terminal = Terminal(max(width, 1), color, ascii_only)
-    lines = [*_sums(comparison, terminal), *_differences(comparison, terminal)]
-    return "".join(f"{line}\n" for line in lines)
+    return "".join(f"{line}\n" for line in _lines(comparison, terminal))
 
 
-def _sums(comparison: Comparison, terminal: Terminal) -> Iterator[str]:
+def sums(comparison: Comparison) -> Iterator[str]:
+    """Yield what each of the runs did as a whole."""
     for when, run, totals, times in (
         ("before", comparison.run_before, comparison.totals_before, comparison.times_before),
         ("now", comparison.run_after, comparison.totals_after, comparison.times_after),
     ):
-        yield from terminal.wrapped(f"{when}: {_sum(run, totals, times)}", Style.BOLD)
+        yield f"{when}: {_sum(run, totals, times)}"
 
 
 def _sum(run: Run, totals: Totals, times: Times) -> str:
@@ -44,10 +44,9 @@ def _sum(run: Run, totals: Totals, times: Times) -> str:
     return f"{end}{', '.join(facts)}; {_ms(times.in_calls_ms)} of {_ms(times.wall_ms)} in AWS calls"
 
 
-def _differences(comparison: Comparison, terminal: Terminal) -> Iterator[str]:
-    if not comparison:
-        yield from terminal.wrapped("the same operations, errors and places, and about as fast")
-    for title, entries, style in (
+def differences(comparison: Comparison) -> Iterator[tuple[str, Iterator[tuple[str, str]], Style]]:
+    """Yield for each kind of difference its title, the names with their figures, and its style; texts are as sent."""
+    yield from (
         ("now fails", map(_failure, comparison.failures_came), Style.RED),
         ("still fails", map(_failure_change, comparison.failures_changed), Style.YELLOW),
         ("no longer fails", map(_failure, comparison.failures_went), Style.PLAIN),
@@ -58,14 +57,26 @@ def _differences(comparison: Comparison, terminal: Terminal) -> Iterator[str]:
         ("calls", map(_count, comparison.counts), Style.PLAIN),
         ("new", map(_place, comparison.places_came), Style.YELLOW),
         ("gone", map(_place, comparison.places_went), Style.PLAIN),
-    ):
+    )
+
+
+def remark(comparison: Comparison) -> str:
+    """Return what is to be said about the differences as a whole; empty if nothing is."""
+    if not comparison.is_complete:
+        return "a run has more operations or errors than are told apart: some that are new or gone may be in both"
+    return "" if comparison else "the same operations, errors and places, and about as fast"
+
+
+def _lines(comparison: Comparison, terminal: Terminal) -> Iterator[str]:
+    for text in sums(comparison):
+        yield from terminal.wrapped(text, Style.BOLD)
+    for title, entries, style in differences(comparison):
         for name, figures in islice(entries, _MAX_ENTRIES):
             yield from _entry(f"{title}: {terminal.printable(name)}", terminal.printable(figures), style, terminal)
         if more := sum(1 for _ in entries):
             yield from terminal.wrapped(f"{title}: {more:,} more", Style.DIM)
-    if not comparison.is_complete:
-        text = "a run has more operations or errors than are told apart: some that are new or gone may be in both"
-        yield from terminal.wrapped(text, Style.DIM)
+    if text := remark(comparison):
+        yield from terminal.wrapped(text, Style.PLAIN if comparison.is_complete else Style.DIM)
 
 
 def _entry(name: str, figures: str, style: Style, terminal: Terminal) -> Iterator[str]:

@@ -15,6 +15,7 @@ import msgspec
 from jinja2 import Environment, PackageLoader, StrictUndefined, pass_context
 from markupsafe import Markup
 
+from csm_otel.report.comparison import differences, remark, sums
 from csm_otel.report.overview import EFFECTS, most_serious_first
 from csm_otel.report.page_calls import columns_of_calls, listed_calls, row_of, status_and_error
 from csm_otel.report.rows import offset_of
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from jinja2.runtime import Context
 
     from csm_otel.report.page_calls import Columns
+    from csm_otel.summary.comparison import Comparison
     from csm_otel.summary.model import Summary, Uncertainty
     from csm_otel.summary.trace import Call
 
@@ -34,8 +36,10 @@ _NS_PER_MS = 1_000_000
 _TERMINAL = Terminal(1, color=False)
 
 
-def render_page(summary: Summary, calls: Sequence[Call]) -> str:
+def render_page(summary: Summary, calls: Sequence[Call], comparison: Comparison | None = None) -> str:
     """Return the page; ``calls`` are listed in order of start, as far as they were kept.
+
+    With a ``comparison``, the page has what differs between an earlier run and this one.
 
     With more than 5,000 calls, those that failed precede the others in the choice of what is listed.
     """
@@ -58,6 +62,9 @@ def render_page(summary: Summary, calls: Sequence[Call]) -> str:
         uncertain=list(_uncertain(summary.uncertainty)),
         data=_data(columns_of_calls(calls, listed, start_ns)),
         rows=[row_of(call, start_ns) for call in listed],
+        sums=[] if comparison is None else list(sums(comparison)),
+        remark="" if comparison is None else remark(comparison),
+        differences=[] if comparison is None else list(_entries(comparison)),
         left_out=max(summary.totals.calls + summary.uncertainty.orphans - len(listed), 0),
     )
 
@@ -117,6 +124,13 @@ def _printable(value: object) -> object:
 def _joined(texts: Sequence[str]) -> Markup:
     """Return texts of senders as a list; each is cut alone, not the whole."""
     return Markup(", ").join(map(_TERMINAL.printable, texts))
+
+
+def _entries(comparison: Comparison) -> Iterator[tuple[str, str, str]]:
+    """Yield each difference: its kind, its name and its figures."""
+    for title, entries, _ in differences(comparison):
+        for name, figures in entries:
+            yield title, name, figures
 
 
 def _uncertain(uncertainty: Uncertainty) -> Iterator[tuple[str, int]]:

@@ -14,6 +14,7 @@ from traced import attempt_of, command, traced
 from csm_otel.report.page import render_page
 from csm_otel.spans.data import SpanRole
 from csm_otel.summary.builder import SummaryBuilder
+from csm_otel.summary.comparison import compare
 from csm_otel.summary.trace import traces_of
 
 if TYPE_CHECKING:
@@ -196,6 +197,30 @@ def test_an_orphan() -> None:
     """An attempt without its call is listed, too."""
     page = Page(page_of(traced("S3.GetObject attempt", 0, 5, role=SpanRole.ORPHAN, error="E")))
     assert page.tables["Calls"][1][1] == "S3.GetObject attempt"
+
+
+def test_comparison() -> None:
+    """What differs from another run is a table after the failures."""
+    text = "<b>now</b>"
+    before, after = SummaryBuilder(), SummaryBuilder()
+    before.add([traced("S3.GetObject", 0, 100)])
+    after.add([traced("S3.GetObject", 0, 4_000)])
+    after.add([traced(f"S3.{text}", 0, 1, status=403, error="AccessDenied")])
+    page = Page(render_page(after.build(), [], compare(before.build(), after.build())))
+    assert list(page.tables)[:2] == ["What failed", "What differs from the run before"]
+    assert page.tables["What differs from the run before"][1:] == [
+        ["now fails", f"S3.{text}", "403 AccessDenied, 1 time"],
+        ["new", f"S3.{text}", "1 call, changes something, by its name"],
+        ["slower", "S3.GetObject", "p50 100 ms, now 4.00 s; p95 100 ms, now 4.00 s"],
+    ]
+
+
+def test_comparison_of_equal_runs() -> None:
+    """Runs that do not differ are said to be equal."""
+    builder = SummaryBuilder()
+    builder.add([traced("S3.GetObject", 0, 100)])
+    html = render_page(builder.build(), [], compare(builder.build(), builder.build()))
+    assert "<p>The same operations, errors and places, and about as fast.</p>" in html
 
 
 def test_size() -> None:
