@@ -59,6 +59,7 @@ interop: $(INSTALLED) test-portable
 	$(STEP) "install Jaeger" $(BIN)/python tests/interop/install_jaeger.py
 	$(STEP) "install senders" $(INSTALL_SENDERS)
 	$(STEP) "install browser" $(INSTALL_BROWSER)
+	$(STEP) "install viewers" env PYTHONPATH=tests $(BIN)/python -m interop.install_viewers
 	$(STEP) interop $(BIN)/pytest --maxfail=10 tests/interop
 
 # A short cut to the SDKs alone.
