@@ -22,17 +22,19 @@ DEFAULT_PORT = 31_000
 def port_findings(where: str, text: str, port: int) -> list[Finding]:
     """Return the findings about a port; ``where`` names the variable or the key of a file, ``port`` is the daemon's."""
     digits = text.strip()
-    if not (digits.isascii() and digits.isdecimal()):
+    if not text:
+        why = "boto3 raises ValueError when it makes a client; other SDKs send to port 31000."
+    elif not (digits.isascii() and digits.isdecimal()):
         why = (
-            "boto3 raises ValueError when it makes a client, Go fails when it makes a session; Ruby sends to port 0; "
-            "PHP and Java switch CSM off or ignore the value."
+            "boto3 raises ValueError when it makes a client, Go fails when it makes a session; JavaScript sends to "
+            "port 31000, Ruby to port 0; PHP and Java switch CSM off or ignore the value."
         )
     elif digits != text:
-        why = "Go fails when it makes a session, and Java ignores the value, because of the blanks around it."
+        why = "Java sends nothing, because of the blanks around it."
     elif len(digits.lstrip("0")) > _PORT_DIGITS or not 1 <= int(digits) <= _LARGEST_PORT:
         why = (
-            "JavaScript ends the whole process (ERR_SOCKET_BAD_PORT), Go fails when it makes a session; with boto3 "
-            "every datagram is lost silently, and C++ sends to another port."
+            "JavaScript ends the whole process (ERR_SOCKET_BAD_PORT), Go fails when it makes a session, Java raises "
+            "when it makes a client; boto3 and Ruby lose every datagram silently, and C++ sends to another port."
         )
     elif int(digits) != port:
         return [
@@ -60,7 +62,8 @@ def host_findings(where: str, host: str, resolves: Callable[[str], bool]) -> lis
             return [_remote(where, host)]
         why = (
             "boto3, JavaScript and PHP send nothing, without a word, and boto3 looks the name up for each datagram; "
-            "with Ruby every API call raises SocketError, Java raises when it makes a client."
+            "with Ruby every API call raises SocketError; Go fails when it makes a session, Java when it makes "
+            "a client."
         )
         return [Finding("csm-host-unresolvable", f"{where} cannot be resolved: {quoted(host)}", why, unset)]
     if address.version == 6:  # ruff: ignore[magic-value-comparison]

@@ -110,6 +110,30 @@ def test_ports(sdk: Sdk, config: str, environ: dict[str, str], tmp_path: Path) -
     assert sent is profiles.finds_port(reader, environ), done.stderr
 
 
+# What the texts of doctor say: the SDKs that fail, and those that send nothing to the port meant.
+FAILURES = {
+    "port-word": ({"AWS_CSM_PORT": "abc"}, {BOTO, GO}, {JAVASCRIPT, JAVA, RUBY}),
+    "port-empty": ({"AWS_CSM_PORT": ""}, {BOTO}, {JAVASCRIPT, GO, JAVA, RUBY}),
+    "port-too-large": ({"AWS_CSM_PORT": "99999"}, {JAVASCRIPT, GO, JAVA}, {BOTO, RUBY}),
+    "port-blanks": ({"AWS_CSM_PORT": " PORT"}, set[str](), {JAVA}),
+    "host-ipv6": ({"AWS_CSM_PORT": "PORT", "AWS_CSM_HOST": "::1"}, {RUBY}, {BOTO, JAVASCRIPT, GO, JAVA}),
+    "host-unknown": ({"AWS_CSM_PORT": "PORT", "AWS_CSM_HOST": "x.test"}, {RUBY, GO, JAVA}, {BOTO, JAVASCRIPT}),
+    "client-id": ({"AWS_CSM_PORT": "PORT", "AWS_CSM_CLIENT_ID": "x" * 256}, {BOTO}, set[str]()),
+    "long-client-id": ({"AWS_CSM_PORT": "PORT", "AWS_CSM_CLIENT_ID": "x" * 255}, set[str](), set[str]()),
+}
+
+
+@with_each_sdk
+@pytest.mark.parametrize(("environ", "fail", "silent"), [pytest.param(*row, id=name) for name, row in FAILURES.items()])
+def test_failures(sdk: Sdk, environ: dict[str, str], fail: set[str], silent: set[str], tmp_path: Path) -> None:
+    """Values that doctor warns of break or silence the SDKs that it names; with an IPv6 host, nobody listens here."""
+    sent, done = run(sdk, {"AWS_CSM_ENABLED": "true", **environ}, tmp_path)
+    name = NAMES[sdk.name]
+
+    assert (done.returncode != 0) is (name in fail), done.stderr
+    assert sent is (name not in fail | silent)
+
+
 @with_each_sdk
 def test_the_sdk_is_found(sdk: Sdk, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is installed is found, and has CSM."""
