@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import socket
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -108,9 +109,10 @@ def _answers(control: Path | None, port: int, timeout_seconds: float) -> bool:
 
 
 def _can_bind(port: int) -> bool:
+    """Return whether nobody has bound a port; a port that this process may not bind is taken for a free one."""
     with contextlib.closing(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) as sock:
         try:
             sock.bind(("127.0.0.1", port))
-        except OSError:
-            return False
+        except OSError as error:
+            return error.errno != errno.EADDRINUSE
     return True

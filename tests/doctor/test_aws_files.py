@@ -58,3 +58,10 @@ def test_both_files(config: str, credentials: str, port: str, tmp_path: Path) ->
 
     assert profiles.keys_of(readers_of({})[0]).get("csm_port", "") == port
     assert profiles.has_port({}) is bool(port)
+
+
+def test_a_folder(tmp_path: Path) -> None:
+    """A variable that names a folder is a finding."""
+    (finding,) = read_profiles({"AWS_CONFIG_FILE": str(tmp_path)}, tmp_path).unreadable
+
+    assert finding.what == "the file of 'AWS_CONFIG_FILE' cannot be read: is a directory"

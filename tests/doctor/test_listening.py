@@ -46,6 +46,18 @@ def test_another_program() -> None:
     assert not find_listener(port, OFF, timeout_seconds=1).is_bound
 
 
+def test_without_procfs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without /proc a port that cannot be bound is taken, by nobody knows whom."""
+    monkeypatch.setattr("csm_otel.doctor.listening.is_available", lambda: False)
+    monkeypatch.setattr("csm_otel.doctor.listening.udp_sockets", lambda _: [])
+    monkeypatch.setattr("csm_otel.doctor.listening.owner_of_port", lambda _: None)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.bind(("127.0.0.1", 0))
+        port = sock.getsockname()[1]
+        assert find_listener(port, OFF, timeout_seconds=1) == Listener(True, None, "", 0)
+    assert not find_listener(port, OFF, timeout_seconds=1).is_bound
+
+
 @on_linux
 def test_the_daemon_answers(tmp_path: Path) -> None:
     """What answers at the control socket is csm-otel."""

@@ -76,3 +76,4 @@ def test_unreadable() -> None:
     assert codes_of(sdk_of(Path("/nowhere/python3"), ["python3", f"{code}.py"], {})) == ["sdk-not-found"]
     assert not codes_of(sdk_of(Path("/nowhere/node"), ["node", f"{code}.js"], {}))
     assert not codes_of(sdk_of(Path("/nowhere/tool"), ["tool"], {}))
+    assert sdk_of(Path("/" + "x" * 5000 + "/bin/python3"), ["python3"], {}) == ("", ())
