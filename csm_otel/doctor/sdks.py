@@ -14,6 +14,7 @@ from csm_otel.doctor.packages import sdk_of_dotnet, sdk_of_go_run, sdk_of_node, 
 from csm_otel.doctor.python_packages import sdk_of_python
 from csm_otel.doctor.python_script import python_script_findings
 from csm_otel.doctor.sdk import UNKNOWN, with_csm
+from csm_otel.doctor.switched_off import switched_off
 from csm_otel.doctor.texts import text_of
 from csm_otel.process.command_name import target_of
 
@@ -68,13 +69,18 @@ def _of_python(command: Command) -> Sdk:
     return sdk._replace(findings=(*python_script_findings(text), *sdk.findings))
 
 
+def _of_script(language: str, command: Command, sdk: Sdk) -> Sdk:
+    text = text_of(command.script) if command.script else ""
+    return sdk._replace(findings=(*switched_off(language, text), *sdk.findings))
+
+
 _INTERPRETERS: dict[str, Callable[[Command], Sdk]] = {
     "python": _of_python,
     "pypy": _of_python,
-    "node": lambda command: sdk_of_node(command.script, command.environ),
-    "nodejs": lambda command: sdk_of_node(command.script, command.environ),
-    "ruby": lambda command: sdk_of_ruby(command.program, command.script, command.environ),
-    "php": lambda command: sdk_of_php(command.script),
+    "node": lambda command: _of_script("node", command, sdk_of_node(command.script, command.environ)),
+    "nodejs": lambda command: _of_script("node", command, sdk_of_node(command.script, command.environ)),
+    "ruby": lambda command: _of_script("ruby", command, sdk_of_ruby(command.program, command.script, command.environ)),
+    "php": lambda command: _of_script("php", command, sdk_of_php(command.script)),
     "java": lambda command: sdk_of_java(command.argv, command.target, command.environ),
     "dotnet": lambda command: sdk_of_dotnet(command.argv),
     "go": lambda command: sdk_of_go_run(command.argv),

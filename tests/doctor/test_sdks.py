@@ -70,6 +70,21 @@ def test_python_text(source: str, codes: list[str], tmp_path: Path, *, is_code: 
     assert codes_of(sdk_of(tmp_path / "bin/python3", ["python3", *words], {})) == codes
 
 
+@pytest.mark.parametrize(
+    ("program", "name", "text"),
+    [
+        pytest.param("node", "a.js", "delete process.env.AWS_CSM_ENABLED", id="node"),
+        pytest.param("ruby", "a.rb", "ENV.delete('AWS_CSM_ENABLED')", id="ruby"),
+        pytest.param("php", "a.php", "['csm' => false]", id="php"),
+    ],
+)
+def test_a_script_that_switches_it_off(program: str, name: str, text: str, tmp_path: Path) -> None:
+    """The script's own text is read."""
+    script = make(tmp_path / name, text.encode())
+
+    assert codes_of(sdk_of(Path("/nowhere/bin", program), [program, str(script)], {})) == ["csm-off-in-script"]
+
+
 def test_unreadable() -> None:
     """Nothing is known of what cannot be read, and code is no path."""
     code = "x" * 5000 + "/" + "x"
