@@ -17,6 +17,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import SpanFlags, Status
 from opentelemetry.trace import TraceState
 
 from csm_otel.delivery.scope import SCOPE
+from csm_otel.spans.data import utf8_text
 
 if TYPE_CHECKING:
     from google.protobuf.internal.containers import RepeatedCompositeFieldContainer
@@ -59,7 +60,7 @@ def _add_span(application: ScopeSpans, span: SpanData, limits: Limits) -> None:
     added = application.spans.add(
         trace_id=context.trace_id.to_bytes(16, "big"),
         span_id=context.span_id.to_bytes(8, "big"),
-        name=_text(span.name),
+        name=utf8_text(span.name),
         kind=span.kind.value,
         start_time_unix_nano=span.start_ns,
         end_time_unix_nano=span.end_ns,
@@ -76,14 +77,14 @@ def _add_span(application: ScopeSpans, span: SpanData, limits: Limits) -> None:
     events = _latest(span.events, limits.max_events)
     added.dropped_events_count = len(span.events) - len(events)
     for event in events:
-        encoded = added.events.add(name=_text(event.name), time_unix_nano=event.time_ns)
+        encoded = added.events.add(name=utf8_text(event.name), time_unix_nano=event.time_ns)
         encoded.dropped_attributes_count = _add_attributes(
             encoded.attributes, event.attributes, limits.max_event_attributes, limits.max_attribute_length
         )
     added.status.SetInParent()  # also if it is unset
     if span.is_error:
         added.status.code = Status.STATUS_CODE_ERROR
-        added.status.message = _text(span.status_message)
+        added.status.message = utf8_text(span.status_message)
 
 
 def _add_attributes(
@@ -96,7 +97,7 @@ def _add_attributes(
     items = _latest([item for item in attributes.items() if item[0]], most)
     for key, value in items:
         try:
-            _set(to.add(key=_text(key)).value, value, longest)
+            _set(to.add(key=utf8_text(key)).value, value, longest)
         except ValueError:  # a number of more than 64 bits
             del to[-1]
     return len(attributes) - len(items)
@@ -104,7 +105,7 @@ def _add_attributes(
 
 def _set(to: AnyValue, value: object, longest: int | None) -> None:
     if isinstance(value, str):
-        to.string_value = _text(value)[:longest]
+        to.string_value = utf8_text(value)[:longest]
     elif isinstance(value, bool):
         to.bool_value = value
     elif isinstance(value, int):
@@ -123,19 +124,14 @@ def _set(to: AnyValue, value: object, longest: int | None) -> None:
     elif value is None:
         to.SetInParent()
     else:
-        to.string_value = _text(str(value))
+        to.string_value = utf8_text(str(value))
 
 
 def _set_all(to: KeyValues, items: Mapping[str, object], longest: int | None) -> None:
     for key, item in items.items():
         if key:
-            _set(to.add(key=_text(key)).value, item, longest)
+            _set(to.add(key=utf8_text(key)).value, item, longest)
 
 
 def _latest(items: Sequence[T], most: int | None) -> Sequence[T]:
     return items if most is None or len(items) <= most else items[len(items) - most :]
-
-
-def _text(text: str) -> str:
-    """Return text that UTF-8 can encode: other file names and variables contain lone surrogates."""
-    return text if text.isascii() else text.encode("utf-8", "replace").decode()

@@ -15,7 +15,7 @@ from opentelemetry.semconv._incubating.attributes.process_attributes import (
 from opentelemetry.semconv.attributes.error_attributes import ERROR_TYPE
 
 from csm_otel.csm.times import MAX_WALL_NS
-from csm_otel.spans.data import AttributeValue, Resource, Shape, SpanData, SpanKind, SpanRole, TraceContext
+from csm_otel.spans.data import AttributeValue, Resource, Shape, SpanData, SpanKind, SpanRole, TraceContext, utf8_text
 
 
 class Command(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
@@ -44,17 +44,17 @@ def command_span(
     Source: the conventions for CLI programs (client span).
     """
     attributes: dict[str, AttributeValue] = {
-        PROCESS_EXECUTABLE_NAME: command.executable,
+        PROCESS_EXECUTABLE_NAME: utf8_text(command.executable),
         PROCESS_PID: command.pid,
         PROCESS_EXIT_CODE: command.exit_code,
     }
     if command.arguments is not None:
-        attributes[PROCESS_COMMAND_ARGS] = command.arguments
+        attributes[PROCESS_COMMAND_ARGS] = tuple(map(utf8_text, command.arguments))
     if command.exit_code:
         attributes[ERROR_TYPE] = command.signal_name or str(command.exit_code)
     shape = Shape(
         role=SpanRole.COMMAND,
-        name=command.name,
+        name=utf8_text(command.name),
         kind=SpanKind.CLIENT,
         resource=resource,
         attributes=attributes,

@@ -62,6 +62,11 @@ def context_of(position: TraceParent, trace_state: str = "", *, is_remote: bool 
     )
 
 
+def utf8_text(text: str) -> str:
+    """Return text that UTF-8 can encode: file names, arguments and variables may contain lone surrogates."""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode()
+
+
 class Resource(msgspec.Struct, frozen=True, cache_hash=True):
     """The monitored application (never this process), as resource attributes."""
 

@@ -49,6 +49,7 @@ from csm_otel.spans.data import (
     SpanRole,
     TraceContext,
     context_of,
+    utf8_text,
 )
 from csm_otel.spans.memo import Memo
 from csm_otel.spans.options import MappingOptions, MessageMode
@@ -110,7 +111,9 @@ class SpanMapper:
         Without a parent each call is a separate trace.
         """
         self._new_trace_id, self._new_span_id = ids.generate_trace_id, ids.generate_span_id
-        self._resource = dict(resource)
+        self._resource = {
+            utf8_text(key): utf8_text(value) if isinstance(value, str) else value for key, value in resource.items()
+        }
         self._host_name = host_name
         self._options = options or MappingOptions()
         self._parent = parent
@@ -276,7 +279,7 @@ class SpanMapper:
         service_name, is_local, origin = key
         host = {HOST_NAME: self._host_name} if is_local and self._host_name else {}
         process = present(_process_attributes(origin)) if origin else {}
-        return Resource(tuple({**host, **process, **self._resource, SERVICE_NAME: service_name}.items()))
+        return Resource(tuple({**host, **process, **self._resource, SERVICE_NAME: utf8_text(service_name)}.items()))
 
     def _new_call(self, call: CallFacts) -> _Shapes:
         last_agent = call.last.user_agent if call.last is not None else None

@@ -59,6 +59,17 @@ def test_arguments_are_exported_on_request(arguments: tuple[str, ...]) -> None:
     assert span.attributes["process.command_args"] == arguments
 
 
+def test_names_that_are_not_utf_8() -> None:
+    """What UTF-8 cannot encode of a file's name or an argument is a question mark."""
+    odd = msgspec.structs.replace(COMMAND, name="\udcff.py", executable="python\udcff", arguments=("\udcff", "é"))
+
+    span = command_span(odd, context=CONTEXT, parent=None, resource=RESOURCE)
+
+    assert span.name == "?.py"
+    assert span.attributes["process.executable.name"] == "python?"
+    assert span.attributes["process.command_args"] == ("?", "é")
+
+
 def test_a_clock_that_was_set_back() -> None:
     """A span never ends before it starts."""
     back = msgspec.structs.replace(COMMAND, end_ns=4_000)

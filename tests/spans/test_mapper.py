@@ -530,6 +530,15 @@ def test_remote_sender_is_not_on_this_host() -> None:
     assert "host.name" not in dict(call.resource.attributes)
 
 
+def test_resources_that_are_not_utf_8() -> None:
+    """What UTF-8 cannot encode of a variable is a question mark, as all that is written needs text that it can."""
+    using = SpanMapper(ids=CountingIds(), resource={"k\udcff": "v\udcff", "number": 1})
+
+    attributes = using.resource_of("name\udcff", local=True).attributes
+
+    assert attributes == (("k?", "v?"), ("number", 1), ("service.name", "name?"))
+
+
 def test_resources_are_bounded() -> None:
     """Ever new client ids do not fill the memory, and a repeated one has an equal resource."""
     using = mapper()
