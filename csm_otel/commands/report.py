@@ -6,6 +6,7 @@ import contextlib
 import signal
 from typing import TYPE_CHECKING
 
+from csm_otel.commands.input_lines import open_input
 from csm_otel.commands.output import open_output
 from csm_otel.commands.report_inputs import ReportInputs
 from csm_otel.commands.summary_input import read_summary
@@ -81,15 +82,31 @@ def _read(
 
 def _other(path: Path, configuration: Configuration, stop: StopSignal, *, say: Callable[[str], None]) -> Summary | None:
     """Return the summary of the run to compare with, or None if it cannot be read."""
+    views = Views(configuration.settings)
+    inputs = ReportInputs(configuration, stop, add=views.summarise, say=say)
     try:
-        summary = read_summary(path, stop)
+        summary = _summary_or_spans(path, inputs, stop)
     except InputError as error:
         say(f"--compare: {error}")
         return None
-    if summary is not None:
+    inputs.close()
+    return summary or views.summary()
+
+
+def _summary_or_spans(path: Path, inputs: ReportInputs, stop: StopSignal) -> Summary | None:
+    """Return the summary in a file, or None if it is read by ``inputs``.
+
+    Raises:
+        InputError: it cannot be read.
+    """
+    if path != STDOUT and path.is_dir():
+        inputs.read(path)
+        return None
+    with open_input(path, stop) as stream:
+        summary = read_summary(stream, path)
+        if summary is None:
+            inputs.read_stream(stream, path)  # not opened again: a pipe would have lost its beginning
         return summary
-    views = Views(configuration.settings)
-    return None if _read([path], configuration, stop, [views.summarise], say=say) else views.summary()
 
 
 def _print(views: Views, settings: Settings, *, say: Callable[[str], None]) -> bool:

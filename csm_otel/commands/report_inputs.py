@@ -67,41 +67,50 @@ class ReportInputs:
             InputError: it cannot be read.
             ReportInputError: there is nothing in it to report on.
         """
+        if path != STDOUT and path.is_dir():
+            self._read_spool(path)
+            return
+        with open_input(path, self._stop) as stream:
+            self.read_stream(stream, path)
+
+    def read_stream(self, stream: io.BufferedReader, path: Path) -> None:
+        """Read a file that is open, or stdin, as `read` does.
+
+        Raises:
+            InputError: it cannot be read any further.
+            ReportInputError: there is nothing in it to report on.
+        """
         try:
-            self._read(path)
-        except SpoolError as error:
-            raise ReportInputError(f"{path}: {error}") from error
+            head = stream.peek(len(MAGIC))
+        except OSError as error:
+            raise ReportInputError(f"{path}: {reason_of(error, 'cannot be read')}") from error
+        if head.startswith(_ZSTD):
+            raise ReportInputError(f"{path} is compressed with zstd; decompress it first")
+        if head[_LENGTH_BYTES:].startswith((_ZSTD, _PROTOBUF)) and head.startswith(b"\0"):
+            raise ReportInputError(f"{path} is not in JSON; have the collector write JSON, without compression")
+        if head.startswith(MAGIC):
+            self._read_spool(path)
+        elif head.startswith(_GZIP):
+            self._read_lines(gzip.GzipFile(fileobj=stream), path)
+        else:
+            self._read_lines(stream, path)
 
     def close(self) -> None:
         """Pass on what has waited for other spans of its call."""
         for spans in self._grouping.flush():
             self._add(spans)
 
-    def _read(self, path: Path) -> None:
-        if path != STDOUT and path.is_dir():
-            self._read_spool(path)
-            return
-        with open_input(path, self._stop) as stream:
-            try:
-                head = stream.peek(len(MAGIC))
-            except OSError as error:
-                raise ReportInputError(f"{path}: {reason_of(error, 'cannot be read')}") from error
-            if head.startswith(_ZSTD):
-                raise ReportInputError(f"{path} is compressed with zstd; decompress it first")
-            if head[_LENGTH_BYTES:].startswith((_ZSTD, _PROTOBUF)) and head.startswith(b"\0"):
-                raise ReportInputError(f"{path} is not in JSON; have the collector write JSON, without compression")
-            if head.startswith(MAGIC):
-                self._read_spool(path)
-            elif head.startswith(_GZIP):
-                self._read_lines(gzip.GzipFile(fileobj=stream), path)
-            else:
-                self._read_lines(stream, path)
-
     def _read_spool(self, path: Path) -> None:
         if path == STDOUT:
             raise ReportInputError("-: a spool; name its folder instead")
+        try:
+            self._read_copy_of(path)
+        except SpoolError as error:
+            raise ReportInputError(f"{path}: {error}") from error
+
+    def _read_copy_of(self, spool: Path) -> None:
         read, is_damaged = 0, False
-        with spool_copy(path) as copy:
+        with spool_copy(spool) as copy:
             for request in copy.requests():
                 if self._stop.is_set():
                     return
@@ -112,8 +121,8 @@ class ReportInputs:
                     is_damaged = True
         if is_damaged or copy.is_damaged:
             if not read:
-                raise ReportInputError(f"{path}: a damaged spool of which nothing can be read")
-            self._say(f"{path}: a damaged spool; what can be read of it is in the report")
+                raise ReportInputError(f"{spool}: a damaged spool of which nothing can be read")
+            self._say(f"{spool}: a damaged spool; what can be read of it is in the report")
 
     def _read_lines(self, stream: io.BufferedIOBase, path: Path) -> None:
         lines = InputLines(stream, path, self._stop, max_line_bytes=_MAX_LINE_BYTES)

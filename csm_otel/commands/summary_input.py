@@ -7,14 +7,12 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from csm_otel.commands.input_lines import open_input
 from csm_otel.errors import ReportInputError, reason_of
 from csm_otel.summary.model import SCHEMA, Summary
 
 if TYPE_CHECKING:
+    import io
     from pathlib import Path
-
-    from csm_otel.process.stop import StopSignal
 
 _BEGINNING = re.compile(rb'\s*\{\s*"schema"\s*:')
 _PEEKED_BYTES = 64
@@ -25,22 +23,20 @@ class _Schema(msgspec.Struct):
     schema: int
 
 
-def read_summary(path: Path, stop: StopSignal) -> Summary | None:
-    """Return the summary in a file, or None if the file is something else.
+def read_summary(stream: io.BufferedReader, path: Path) -> Summary | None:
+    """Return the summary in a file, or None, and nothing is read, if the file is something else.
+
+    ``path`` is for what is said of it.
 
     Raises:
-        InputError: the file cannot be opened.
         ReportInputError: it cannot be read, or is no summary that this version understands.
     """
-    if str(path) == "-" or path.is_dir():  # stdin cannot be read twice
-        return None
-    with open_input(path, stop) as stream:
-        try:
-            if not _BEGINNING.match(stream.peek(_PEEKED_BYTES)):
-                return None
-            text = stream.read(_MAX_BYTES)
-        except OSError as error:
-            raise ReportInputError(f"{path}: {reason_of(error, 'cannot be read')}") from error
+    try:
+        if not _BEGINNING.match(stream.peek(_PEEKED_BYTES)):
+            return None
+        text = stream.read(_MAX_BYTES)
+    except OSError as error:
+        raise ReportInputError(f"{path}: {reason_of(error, 'cannot be read')}") from error
     try:
         schema = msgspec.json.decode(text, type=_Schema).schema
         if schema != SCHEMA:

@@ -7,6 +7,7 @@ import json
 import os
 import sys
 from contextlib import closing
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -19,7 +20,6 @@ from csm_otel.process.speaker import Speaker
 
 if TYPE_CHECKING:
     from collections.abc import Generator
-    from pathlib import Path
 
     from csm_otel.config.configuration import Configuration
 
@@ -163,11 +163,23 @@ def test_comparison(good: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str
     assert shown[0] == shown[1]
 
 
+@pytest.mark.parametrize("content", [lines_of(3), recording_of(3)], ids=["spans", "recording"])
+def test_comparison_with_a_pipe(content: bytes, good: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """The other run is opened once: the beginning of a pipe cannot be read again."""
+    reader, writer = os.pipe()
+    os.write(writer, content)
+    os.close(writer)
+
+    assert reported(good, configuration=configured(compare=Path(f"/dev/fd/{reader}"))) == (0, "")
+    os.close(reader)
+    assert "before: 3 calls, 0 failed" in capfd.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("content", "expected"),
     [
         pytest.param(b'{"schema": 9}', "--compare: {}: a summary with schema 9; this version reads 1", id="summary"),
-        pytest.param(b"", "{} is empty", id="empty"),
+        pytest.param(b"", "--compare: {} is empty", id="empty"),
         pytest.param(None, "--compare: {}: no such file or directory", id="missing"),
     ],
 )

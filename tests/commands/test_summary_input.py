@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import closing
-from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 import msgspec
@@ -12,15 +11,17 @@ from commands.input_files import recording_of
 from stops import NeverStopped
 from traced import command, traced
 
+from csm_otel.commands.input_lines import open_input
 from csm_otel.commands.report_files import write_reports
 from csm_otel.commands.summary_input import read_summary
 from csm_otel.config.settings import Settings
-from csm_otel.errors import InputError, ReportInputError
+from csm_otel.errors import ReportInputError
 from csm_otel.summary.builder import SummaryBuilder
 from csm_otel.summary.calls import Calls
 
 if TYPE_CHECKING:
     from collections.abc import Generator
+    from pathlib import Path
 
     from csm_otel.process.stop import StopSignal
     from csm_otel.summary.model import Summary
@@ -40,21 +41,29 @@ def summary() -> Summary:
     return builder.build()
 
 
+def read(path: Path, stop: StopSignal) -> Summary | None:
+    """Return the summary in a file."""
+    with open_input(path, stop) as stream:
+        return read_summary(stream, path)
+
+
 def test_written_and_read(tmp_path: Path, stop: StopSignal) -> None:
     """It is the same as before."""
     path = tmp_path / "summary.json"
     write_reports(Settings(summary_json=path), summary(), Calls(), say=print)
 
-    assert read_summary(path, stop) == summary()
+    assert read(path, stop) == summary()
 
 
 @pytest.mark.parametrize("content", [b"", b"{}", b'{"resourceSpans":[]}', recording_of(1)])
 def test_something_else(content: bytes, tmp_path: Path, stop: StopSignal) -> None:
-    """A file that does not begin like a summary is none; nor is a folder, or stdin."""
+    """A file that does not begin like a summary is none, and nothing of it has been read."""
     path = tmp_path / "file"
     path.write_bytes(content)
 
-    assert [read_summary(one, stop) for one in (path, tmp_path, Path("-"))] == [None] * 3
+    with open_input(path, stop) as stream:
+        assert read_summary(stream, path) is None
+        assert stream.read() == content
 
 
 @pytest.mark.parametrize(
@@ -77,11 +86,5 @@ def test_damaged(content: bytes, reason: str, tmp_path: Path, stop: StopSignal) 
     path.write_bytes(content)
 
     with pytest.raises(ReportInputError) as raised:
-        read_summary(path, stop)
+        read(path, stop)
     assert str(raised.value) == f"{path}: {reason}"
-
-
-def test_missing(tmp_path: Path, stop: StopSignal) -> None:
-    """A file that does not exist is one line, too."""
-    with pytest.raises(InputError, match="no such file or directory"):
-        read_summary(tmp_path / "missing", stop)
