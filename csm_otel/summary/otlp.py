@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 _SCOPE = "csm_otel"
 _ERROR = 2  # of a status
+_INT64 = 2**63
 
 
 class _Value(msgspec.Struct, rename="camel", frozen=True):
@@ -180,12 +181,19 @@ def _attributes(attributes: Iterable[_KeyValue]) -> dict[str, AttributeValue]:
 def _value(value: _Value) -> AttributeValue | None:
     """Return a value; of kinds that are not in use, None."""
     if value.int_value is not None:
-        return int(value.int_value)
+        return _int64(value.int_value)
     if value.array_value is not None:
         return tuple(one.string_value or "" for one in value.array_value.values)
     if value.double_value is not None:
         return float(value.double_value)
     return value.bool_value if value.string_value is None else value.string_value
+
+
+def _int64(value: int | str) -> int:
+    number = int(value)
+    if not -_INT64 <= number < _INT64:
+        raise ValueError("more than 64 bits")
+    return number
 
 
 def _id(text: str, digits: int) -> int:

@@ -91,12 +91,17 @@ def test_anything_else(text: str, what: str) -> None:
         pytest.param(b'"startTimeUnixNano":"', b'"startTimeUnixNano":"x', id="time"),
         pytest.param(b'"spanId":"', b'"spanId":"ffffffffffffffffffff', id="long-id"),
         pytest.param(b'"traceId":"4bf9', b'"traceId":"-0x4', id="negative-id"),
+        pytest.param(b'"9223372036854775807"', b'"9223372036854775808"', id="number-of-more-than-64-bits"),
+        pytest.param(b'"9223372036854775807"', b'"-9223372036854775809"', id="negative-number-of-more-than-64-bits"),
     ],
 )
 def test_unusable_values(before: bytes, after: bytes) -> None:
-    """So is a span without usable ids or times."""
+    """So is a span without usable ids, times or numbers."""
+    line = written(traced("S3.GetObject", 0, 5, attributes={"n": 2**63 - 1}))
+    assert before in line
+
     with pytest.raises(ReportInputError):
-        spans_of(written(traced("S3.GetObject", 0, 5)).replace(before, after))
+        spans_of(line.replace(before, after))
 
 
 @given(st.text())
