@@ -23,37 +23,51 @@ if TYPE_CHECKING:
 _LOG_WIDTH = 120  # columns, where stderr is no terminal
 _MAX_WAITING = 200  # texts: some seconds' worth
 _CLOSE_SECONDS = 1.0
+_QUIET_SECONDS = 1.0
 
 
 class Live:
     """Prints lines by a thread of its own: a terminal that is paused, or a full pipe, must not delay receiving."""
 
-    def __init__(self, lines: LiveLines, *, write: Callable[[bytes], object], clock: Callable[[], float]) -> None:
-        """Write whole lines by ``write``, which may block; ``clock`` returns monotonic seconds."""
+    def __init__(self, lines: LiveLines, *, write: Callable[[bytes], int], clock: Callable[[], float]) -> None:
+        """Write by ``write``, which may block and returns how many bytes it took.
+
+        ``clock`` returns monotonic seconds.
+        """
         self._lines = lines
+        """Used with the lock held."""
+        self._lock = threading.Lock()
         self._write = write
         self._clock = clock
         self._texts: Queue[str | None] = Queue(_MAX_WAITING)
+        self._writing = ""
+        """What the thread is writing."""
+        self._without_room = 0
+        self._failed = 0
+        """Lines, each counted by one thread."""
         self._thread = threading.Thread(target=self._run, name="live", daemon=True)
         self._thread.start()
-        self.unwritten = 0
-        """Texts that were not written, as stderr was not read or is closed."""
 
     def add(self, spans: Sequence[SpanData]) -> None:
         """Add a call followed by its attempts."""
-        self._put(self._lines.add(spans, now=self._clock()))
+        with self._lock:
+            text = self._lines.add(spans, now=self._clock())
+        self._put(text)
 
     def close(self, *, say: Callable[[str], None]) -> None:
         """Write what is left, for a second at most; ``say`` is called with a line if some was not written."""
-        self._put(self._lines.flush())
+        with self._lock:
+            text = self._lines.flush()
+        self._put(text)
         with contextlib.suppress(Full):
             self._texts.put(None, timeout=_CLOSE_SECONDS)
             self._thread.join(_CLOSE_SECONDS)
+        unwritten = self._without_room + self._failed + self._writing.count("\n")
         with contextlib.suppress(Empty):
             while True:
-                self.unwritten += self._texts.get_nowait() is not None
-        if self.unwritten:
-            say(f"--live: {counted(self.unwritten, 'line')} not written, as stderr was not read or is closed")
+                unwritten += (self._texts.get_nowait() or "").count("\n")
+        if unwritten:
+            say(f"--live: {counted(unwritten, 'line')} not written, as stderr was not read or is closed")
 
     def _put(self, text: str) -> None:
         if not text:
@@ -61,14 +75,28 @@ class Live:
         try:
             self._texts.put_nowait(text)
         except Full:
-            self.unwritten += 1
+            self._without_room += text.count("\n")
 
     def _run(self) -> None:
-        while (text := self._texts.get()) is not None:
+        while (text := self._next()) is not None:
+            self._writing = text
             try:
-                self._write(text.encode())
+                left = text.encode()
+                while left:
+                    left = left[self._write(left) :]
             except OSError:
-                self.unwritten += 1
+                self._failed += text.count("\n")
+            self._writing = ""
+
+    def _next(self) -> str | None:
+        """Return the next text, None at the end. After a second without one, calls that had no line are due theirs."""
+        while True:
+            try:
+                return self._texts.get(timeout=_QUIET_SECONDS)
+            except Empty:
+                with self._lock:
+                    if text := self._lines.flush():
+                        return text
 
 
 def open_live(stream: TextIO | None, environ: Mapping[str, str], *, start_ns: int | None) -> Live | None:

@@ -9,6 +9,7 @@ import msgspec
 
 from csm_otel.errors import reason_of
 from csm_otel.report.terminal import Terminal, counted
+from csm_otel.summary.json_text import json_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
     from csm_otel.config.settings import Settings
     from csm_otel.summary.calls import Calls
+    from csm_otel.summary.comparison import Comparison
     from csm_otel.summary.model import Summary
 
 _MAX_NAMES = 5
@@ -32,20 +34,29 @@ def needs_calls(settings: Settings) -> bool:
     return settings.report is not None or settings.chrome_trace is not None
 
 
-def write_reports(settings: Settings, summary: Summary, calls: Calls, *, say: Callable[[str], None]) -> bool:
+def write_reports(
+    settings: Settings,
+    summary: Summary,
+    calls: Calls,
+    comparison: Comparison | None = None,
+    *,
+    say: Callable[[str], None],
+) -> bool:
     """Replace each file that the settings name, and return whether all of them could be written.
 
-    ``calls`` are those that were kept, none if no file needs them. ``say`` is called with a line for each that cannot
-    be written, and for what a file does not say.
+    ``calls`` are those that were kept, none if no file needs them; a ``comparison`` with another run is on the page.
+    ``say`` is called with a line for each file that cannot be written, and for what a file does not say.
     """
     written: list[bool] = []
     if settings.summary_json is not None:
-        text = msgspec.json.format(msgspec.json.encode(summary), indent=2) + b"\n"
+        text = msgspec.json.format(json_bytes(summary), indent=2) + b"\n"
         written.append(_replace(settings.summary_json, text, "--summary-json", say))
     if settings.report is not None:
         from csm_otel.report.page import render_page  # ruff: ignore[import-outside-top-level]
 
-        written.append(_replace(settings.report, render_page(summary, list(calls)).encode(), "--report", say))
+        written.append(
+            _replace(settings.report, render_page(summary, list(calls), comparison).encode(), "--report", say)
+        )
     if settings.chrome_trace is not None:
         from csm_otel.report.chrome_trace import render_chrome_trace  # ruff: ignore[import-outside-top-level]
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from csm_otel.spans.data import SpanData
     from csm_otel.summary.builder import SummaryBuilder
     from csm_otel.summary.calls import Calls
+    from csm_otel.summary.comparison import Comparison
     from csm_otel.summary.model import Summary
 
 _FALLBACK_WIDTH = 100  # columns, if the output is no terminal
@@ -89,22 +90,30 @@ class Views:
             only_failed=settings.only_failed,
             sort=settings.sort,
         )
-        if self.before is None:
+        comparison = self._comparison()
+        if comparison is None:
             return run
         from csm_otel.report.comparison import render_comparison  # ruff: ignore[import-outside-top-level]
-        from csm_otel.summary.comparison import compare  # ruff: ignore[import-outside-top-level]
 
-        comparison = compare(self.before, self.summary())
         return f"{run}\n{render_comparison(comparison, width=width, color=is_colored, ascii_only=ascii_only)}"
 
     def write_files(self, *, say: Callable[[str], None]) -> bool:
         """Write the files that are asked for, and return whether all could be written; see `write_reports`."""
-        return not are_wanted(self._settings) or write_reports(self._settings, self.summary(), self._calls, say=say)
+        if not are_wanted(self._settings):
+            return True
+        return write_reports(self._settings, self.summary(), self._calls, self._comparison(), say=say)
 
     def summary(self) -> Summary:
         """Return the summary of all spans so far."""
         self._add_to_builder()
         return self._builder.build()
+
+    def _comparison(self) -> Comparison | None:
+        if self.before is None:
+            return None
+        from csm_otel.summary.comparison import compare  # ruff: ignore[import-outside-top-level]
+
+        return compare(self.before, self.summary())
 
     def _add_to_builder(self) -> None:
         for spans in self._first:

@@ -15,6 +15,7 @@ from opentelemetry.semconv._incubating.attributes.cloud_attributes import CLOUD_
 from opentelemetry.semconv.attributes.error_attributes import ERROR_TYPE
 
 from csm_otel.errors import BaselineError
+from csm_otel.summary.json_text import json_bytes
 from csm_otel.summary.trace import is_call_or_orphan, operation_of
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ class Baseline:
     def to_toml(self) -> str:
         """Return the text of the file."""
         # JSON's strings are TOML's, but for this one character
-        encoded = (msgspec.json.encode(entry).decode().replace("\x7f", "\\u007f") for entry in self.entries)
+        encoded = (json_bytes(entry).decode().replace("\x7f", "\\u007f") for entry in self.entries)
         lines = (f"    {entry}," for entry in encoded)
         return "\n".join([f"{_HEAD}schema = {SCHEMA}", "calls = [", *lines, "]", ""])
 

@@ -155,8 +155,10 @@ def test_comparison(good: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str
     capfd.readouterr()
     shown = []
     for other in (summary, tmp_path / "spans.jsonl"):
-        assert reported(good, configuration=configured(compare=other)) == (0, "")
+        page = tmp_path / "page.html"
+        assert reported(good, configuration=configured(compare=other, report=page)) == (0, "")
         shown.append(capfd.readouterr().out)
+        assert "What differs" in page.read_text("utf-8")
 
     assert "before: 3 calls, 0 failed" in shown[0]
     assert "now: 2 calls, " in shown[0]

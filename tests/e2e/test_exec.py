@@ -612,3 +612,18 @@ def test_a_back_end_that_is_not_there(protocol: str) -> None:
     assert done.returncode == 0
     assert b"connection refused" in done.stderr
     assert b"3 spans dropped" in done.stderr
+
+
+def test_a_name_that_is_not_utf_8(tmp_path: Path) -> None:
+    """A command with such a name has its files, whatever its exit code."""
+    script = os.fsdecode(os.fsencode(tmp_path) + b"/a\xff.sh")
+    Path(script).write_text(f"#!/bin/sh\n{' '.join(ONE_CALL_SENT)}\nexit 3\n", encoding="utf-8")
+    Path(script).chmod(0o755)
+    names = {flag: tmp_path / flag for flag in ("summary-json", "chrome-trace", "report", "policy", "baseline")}
+    flags = [word for flag, path in names.items() for word in (f"--{flag}", path)]
+    command = [*CSM_OTEL, "exec", "--update-baseline", *flags, "--", script]
+    done = subprocess.run(command, env=environment(), capture_output=True, check=False, timeout=DEADLINE_SECONDS)
+
+    assert done.returncode == 3
+    assert b"tracing failed" not in done.stderr
+    assert [path for path in names.values() if not path.exists()] == []

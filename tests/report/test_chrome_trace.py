@@ -9,7 +9,7 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from traced import attempt_of, called, command, traced
+from traced import MS, T0, attempt_of, called, command, traced
 
 from csm_otel.report.chrome_trace import render_chrome_trace
 from csm_otel.spans.data import Resource, SpanRole
@@ -47,11 +47,11 @@ def retried(start_ms: int = 0) -> Call:
 def test_nested() -> None:
     """Attempts and the pause between them are in the lane of their call, in order."""
     assert slices_of(retried(5), roots=(command(100),)) == [
-        ("legacy.py", 0, 0, 100),
-        ("S3.PutObject", 1, 5, 10),
-        ("S3.PutObject attempt", 1, 5, 2),
-        ("back-off", 1, 7, 6),
-        ("S3.PutObject attempt", 1, 13, 2),
+        ("legacy.py", 1, 0, 100),
+        ("S3.PutObject", 2, 5, 10),
+        ("S3.PutObject attempt", 2, 5, 2),
+        ("back-off", 2, 7, 6),
+        ("S3.PutObject attempt", 2, 13, 2),
     ]
 
 
@@ -65,7 +65,7 @@ def test_nested() -> None:
     ],
 )
 def test_lanes(intervals: list[tuple[int, int]], lanes: list[int]) -> None:
-    """Each call is in the first lane that is free, counted from the command's."""
+    """Each call is in the first lane that is free."""
     calls = [Call(span=traced("SQS.SendMessage", *interval), attempts=()) for interval in intervals]
 
     assert [lane for _, lane, _, _ in slices_of(*calls)] == lanes
@@ -81,12 +81,12 @@ def test_names() -> None:
 
     assert named == {
         ("process_name", 1, 1): ["legacy-etl"],
-        ("thread_name", 1, 1): ["command"],
-        ("thread_sort_index", 1, 1): [0],
-        ("thread_name", 1, 2): ["calls 1"],
-        ("thread_sort_index", 1, 2): [1],
-        ("thread_name", 1, 3): ["calls 2"],
-        ("thread_sort_index", 1, 3): [2],
+        ("thread_name", 1, 2): ["command 1"],
+        ("thread_sort_index", 1, 2): [0],
+        ("thread_name", 1, 3): ["calls 1"],
+        ("thread_sort_index", 1, 3): [1],
+        ("thread_name", 1, 4): ["calls 2"],
+        ("thread_sort_index", 1, 4): [2],
     }
 
 
@@ -127,10 +127,44 @@ def test_orphan() -> None:
     assert slices_of(Call(span=orphan, attempts=())) == [("S3.GetObject attempt", 1, 0, 5)]
 
 
-@pytest.mark.parametrize("text", ["<script>alert(1)</script>", "a\x1b[31m\u202eb", '"\\\n', ""])
-def test_any_text(text: str) -> None:
-    """Texts of senders are those of the events."""
-    assert [name for name, *_ in slices_of(called(text, 0, 1))] == [text, f"{text} attempt"]
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        pytest.param("<script>alert(1)</script>", "<script>alert(1)</script>", id="markup"),
+        pytest.param("a\x1b[31m\u202eb", "a[31mb", id="control"),
+        pytest.param('"\\\n', '"\\', id="quotes"),
+        pytest.param("", "", id="empty"),
+    ],
+)
+def test_any_text(text: str, shown: str) -> None:
+    """Names are made printable, as not all viewers do that."""
+    assert [name for name, *_ in slices_of(called(text, 0, 1))] == [shown, f"{shown} attempt".strip()]
+
+
+def test_several_commands() -> None:
+    """Commands that ran at the same time have lanes of their own."""
+    later = msgspec.structs.replace(command(), start_ns=T0 + 50 * MS, end_ns=T0 + 150 * MS)
+
+    assert slices_of(roots=(later, command(100))) == [("legacy.py", 1, 0, 100), ("legacy.py", 2, 50, 100)]
+
+
+def test_no_utf_8() -> None:
+    """A command whose name is not UTF-8 is in the file, with question marks."""
+    root = traced(
+        "a\udcff.sh", 0, 5, role=SpanRole.COMMAND, error="3", attributes={"process.executable.name": "a\udcff"}
+    )
+    [event] = [one for one in events_of(roots=(root,)) if one["ph"] == "X"]
+
+    assert event["args"]["process.executable.name"] == "a?"
+
+
+def test_last_backslash() -> None:
+    """Perfetto takes a quote behind two backslashes for an escaped one, so the second is written by its number."""
+    span = traced("S3.x", 0, 1, error="E", message="a\\")
+    text = render_chrome_trace([Call(span=span, attempts=())], [])
+
+    assert rb'"message":"a\u005c"' in text
+    assert events_of(Call(span=span, attempts=()))[0]["args"]["message"] == "a\\"
 
 
 def test_empty_run() -> None:
@@ -141,16 +175,19 @@ def test_empty_run() -> None:
 intervals = st.tuples(st.integers(0, 40), st.integers(0, 20)).map(lambda pair: (pair[0], sum(pair)))
 
 
-@given(st.lists(st.tuples(intervals, st.lists(intervals, max_size=4)), max_size=12))
-def test_slices_of_a_lane_nest(runs: list[tuple[tuple[int, int], list[tuple[int, int]]]]) -> None:
+@given(st.lists(st.tuples(intervals, st.lists(intervals, max_size=4)), max_size=12), st.lists(intervals, max_size=3))
+def test_slices_of_a_lane_nest(
+    runs: list[tuple[tuple[int, int], list[tuple[int, int]]]], commands: list[tuple[int, int]]
+) -> None:
     """Two slices of a lane are one within the other, or one after the other, whatever the senders say."""
     calls = []
     for interval, attempts in runs:
         span = traced("S3.GetObject", *interval)
         calls.append(Call(span=span, attempts=tuple(attempt_of(span, *one) for one in sorted(attempts))))
-    slices = slices_of(*calls)
+    roots = tuple(traced("legacy.py", *interval, role=SpanRole.COMMAND) for interval in commands)
+    slices = slices_of(*calls, roots=roots)
 
-    assert len(slices) >= len(calls) + sum(len(call.attempts) for call in calls)
+    assert len(slices) >= len(roots) + len(calls) + sum(len(call.attempts) for call in calls)
     for index, (_, lane, start, length) in enumerate(slices):
         for _, other_lane, other_start, other_length in slices[index + 1 :]:
             if lane == other_lane:
