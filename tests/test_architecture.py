@@ -42,6 +42,7 @@ OF_NO_MODULE = {
     "test_architecture",
     "test_demo",
     "test_documents",
+    "test_exported_attributes",
     "test_faultproxy",
     "test_faulty_proxy",
     "test_launcher",
