@@ -23,7 +23,10 @@ def open_output(path: Path, *, say: Callable[[str], None]) -> TextIO | None:
         return _open_stdout(say)
     try:
         # for its owner only, as it holds error messages and account ids
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        # non-blocking: opening a pipe that nobody reads would hang
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NONBLOCK
+        descriptor = os.open(path, flags, 0o600)
+        os.set_blocking(descriptor, True)
         return os.fdopen(descriptor, "w", encoding="utf-8", errors="replace")
     except OSError as error:
         say(f"--output: {path}: {reason_of(error, 'cannot be written')}")

@@ -85,7 +85,10 @@ def _named(names: Sequence[str]) -> str:
 def _replace(path: Path, content: bytes, flag: str, say: Callable[[str], None]) -> bool:
     try:
         # for its owner only, as it holds error messages and account ids
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        # non-blocking: opening a pipe that nobody reads would hang
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NONBLOCK
+        descriptor = os.open(path, flags, 0o600)
+        os.set_blocking(descriptor, True)
         with os.fdopen(descriptor, "wb") as file:
             file.write(content)
     except OSError as error:

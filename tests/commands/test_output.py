@@ -74,3 +74,12 @@ def test_what_an_encoding_has_not(capfdbinary: pytest.CaptureFixture[bytes], mon
             stream.write("a✗b")
 
     assert capfdbinary.readouterr().out == b"a?b"
+
+
+def test_a_pipe_that_nobody_reads(tmp_path: Path) -> None:
+    """It is one line, and is not waited for."""
+    said: list[str] = []
+    os.mkfifo(tmp_path / "pipe")
+
+    assert open_output(tmp_path / "pipe", say=said.append) is None
+    assert said == [f"--output: {tmp_path}/pipe: no such device or address"]

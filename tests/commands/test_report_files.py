@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import stat
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -105,3 +106,11 @@ def test_policy(tmp_path: Path) -> None:
 def test_what_is_needed(settings: Settings, *, wanted: bool, calls: bool) -> None:
     """A run is summarised, and its calls are kept, for files that need that."""
     assert (are_wanted(settings), needs_calls(settings)) == (wanted, calls)
+
+
+def test_a_pipe_that_nobody_reads(tmp_path: Path) -> None:
+    """It is one line, and is not waited for."""
+    said: list[str] = []
+    os.mkfifo(tmp_path / "pipe")
+    write_reports(Settings(summary_json=tmp_path / "pipe"), summary(), calls_of(), say=said.append)
+    assert said == [f"--summary-json: {tmp_path}/pipe: no such device or address"]
