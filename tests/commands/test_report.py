@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from commands.input_files import lines_of, recording_of, write_spool
 from configured import configured
+from platforms import on_linux
 from stops import NeverStopped
 
 from csm_otel.commands.report import report
@@ -165,6 +166,7 @@ def test_comparison(good: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str
     assert shown[0] == shown[1]
 
 
+@on_linux  # the system of `make test-portable` has no /dev/fd
 @pytest.mark.parametrize("content", [lines_of(3), recording_of(3)], ids=["spans", "recording"])
 def test_comparison_with_a_pipe(content: bytes, good: Path, capfd: pytest.CaptureFixture[str]) -> None:
     """The other run is opened once: the beginning of a pipe cannot be read again."""
