@@ -1,4 +1,4 @@
-"""Why a command's AWS calls were not seen, as far as its words and files tell: `likeliest_reason`."""
+"""Why a command's AWS calls were not seen, judged by its words and files: `likeliest_reason`."""
 
 from __future__ import annotations
 

@@ -174,7 +174,7 @@ class ReportInputs:
 
 
 def _first_of_ours(texts: Iterator[bytes], lines: InputLines) -> bytes | None:
-    """Return the first line that tells what the file is; those before it are skipped."""
+    """Return the first line that identifies the kind of file; those before it are skipped."""
     for text in islice(texts, _MAX_FOREIGN_LINES):
         if text.startswith(_RECORDED):
             return text

@@ -65,7 +65,7 @@ class SpoolCopy:
         self.is_damaged = False
         """Whether some of it cannot be read, as far as is known yet."""
         self._count: int | None = None
-        """How many requests there are; None if that cannot be told."""
+        """How many requests there are; None if that is not known."""
         with contextlib.closing(sqlite3.connect(file, isolation_level=None)) as database:
             try:
                 tables = database.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()

@@ -76,7 +76,7 @@ def _class_path_of(jar: Path) -> list[str]:
 
 
 def _names(entries: Sequence[Path]) -> bytes:
-    """Return the names of the jars, and those in the jars and folders, as far as they tell of an SDK."""
+    """Return the names of the jars, and those in the jars and folders, as far as they identify an SDK."""
     names = [str(entry).encode(errors="replace") for entry in entries]
     left = _MOST_BYTES
     for entry in entries:

@@ -63,7 +63,7 @@ def differences(comparison: Comparison) -> Iterator[tuple[str, Iterator[tuple[st
 def remark(comparison: Comparison) -> str:
     """Return what is to be said about the differences as a whole; empty if nothing is."""
     if not comparison.is_complete:
-        return "a run has more operations or errors than are told apart: some that are new or gone may be in both"
+        return "a run has more operations or errors than are distinguished: some that are new or gone may be in both"
     return "" if comparison else "the same operations, errors and places, and about as fast"
 
 

@@ -35,7 +35,7 @@ def test_sections(environ: dict[str, str], sections: str) -> None:
     ("value", "files"), [("", 1), ("1", 2), ("true", 2), ("yes", 1)], ids=["unset", "one", "true", "no-bool"]
 )
 def test_go(value: str, files: int) -> None:
-    """Go reads the config file only if it is told to."""
+    """Go reads the config file only if a variable enables that."""
     (go,) = (one for one in readers_of({"AWS_SDK_LOAD_CONFIG": value}) if one.sdk == "Go")
 
     assert len(go.files) == files

@@ -113,7 +113,7 @@ def test_bounds() -> None:
 
     assert render_comparison(found, width=200, color=False).splitlines()[2:] == [
         "gone: S3.PutObject  1 call, changes something, by its name",
-        "a run has more operations or errors than are told apart: some that are new or gone may be in both",
+        "a run has more operations or errors than are distinguished: some that are new or gone may be in both",
     ]
 
 

@@ -87,7 +87,7 @@ def test_failures_of_both(before: Summary, after: Summary, *, has_changed: bool)
 
 
 def test_bounds() -> None:
-    """Where a summary has not told all operations apart, it is said."""
+    """A remark names a summary that does not distinguish all operations."""
     spans = traced("S3.GetObject", 0, 5), traced("S3.PutObject", 0, 5)
     whole, part = summary(*spans), summary(*spans, max_operations=1)
 
