@@ -2,7 +2,7 @@
 
 A client that hangs, sends a byte at a time or sends garbage occupies a slot for a few seconds, and no other one waits
 for it: only `Clients.wait` blocks, for as long as its caller asks. A request is bytes up to a terminator; its size is
-bounded, as are the number of clients and the time that each may take.
+bounded, as are the number of clients, the time for a request and that for taking its response.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _ACCEPT_PAUSE_SECONDS = 1.0  # without a descriptor left the next accept would f
 class Client:
     """One client; ``request`` has the bytes received, complete once `Clients.wait` has returned the client."""
 
-    __slots__ = ("deadline", "is_answered", "is_gone", "request", "sock")
+    __slots__ = ("deadline", "is_answered", "is_gone", "request", "sock", "unsent")
 
     def __init__(self, sock: socket.socket, deadline: float) -> None:
         self.sock = sock
@@ -39,6 +39,8 @@ class Client:
         self.deadline: float | None = deadline
         """When it is disconnected, in monotonic seconds; None while it waits for its response."""
         self.is_answered = False
+        self.unsent = b""
+        """The rest of its response, which the socket's buffer had no room for."""
         self.is_gone = False
         """Whether it has hung up or was disconnected: it gets no response."""
 
@@ -97,23 +99,24 @@ class Clients:
                 self._accept_all()
             elif key.fileobj is self._waker:
                 self._waker.clear()
-            elif key.data in self._clients and self._read(key.data):
+            elif key.data not in self._clients:
+                continue
+            elif key.data.unsent:
+                self._send(key.data)
+            elif self._read(key.data):
                 complete.append(key.data)
         self._expire(self._clock())
         return complete
 
     def answer(self, client: Client, response: bytes) -> None:
-        """Send a client its response, which is short enough for a socket's empty buffer."""
+        """Send a client its response; what its socket has no room for is sent by `wait`."""
         if client.is_gone:
             return
         client.is_answered = True
-        client.deadline = self._clock() + _LINGER_SECONDS
-        try:
-            client.sock.send(response)
-            client.sock.shutdown(socket.SHUT_WR)
-            self._selector.register(client.sock, selectors.EVENT_READ, client)
-        except OSError:  # it has hung up
-            self._forget(client)
+        client.unsent = response
+        client.deadline = self._clock() + self._timeout_seconds
+        self._selector.register(client.sock, selectors.EVENT_WRITE, client)
+        self._send(client)
 
     def close(self) -> None:
         """Disconnect all clients and close the socket."""
@@ -150,6 +153,19 @@ class Clients:
         self._clients.append(client)
         self._selector.register(sock, selectors.EVENT_READ, client)
         return True
+
+    def _send(self, client: Client) -> None:
+        """Send what there is room for, and after the last of it wait for the client to hang up."""
+        try:
+            client.unsent = client.unsent[client.sock.send(client.unsent) :]
+            if not client.unsent:
+                client.sock.shutdown(socket.SHUT_WR)
+                client.deadline = self._clock() + _LINGER_SECONDS
+                self._selector.modify(client.sock, selectors.EVENT_READ, client)
+        except (BlockingIOError, InterruptedError):
+            return
+        except OSError:  # it has hung up
+            self._forget(client)
 
     def _read(self, client: Client) -> bool:
         """Read from a client, and return whether that completes its request."""

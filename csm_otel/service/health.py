@@ -3,12 +3,11 @@
 ``/healthz`` is 200 while the loop runs, ``/readyz`` while it also receives and a destination accepts spans. A back end
 always does: while it is unavailable, they are queued. The body is JSON: ``status`` (one of `csm_otel.service.state`),
 ``troubles`` and the counts.
-A separate thread answers, so that a hanging loop is noticed. HTTP as far as probes need it: one request a connection.
+A separate thread answers, so that a hanging loop is noticed.
 """
 
 from __future__ import annotations
 
-import json
 import socket
 import threading
 import time
@@ -18,17 +17,18 @@ from typing import TYPE_CHECKING
 from csm_otel.errors import ListenError, address_text, reason_of
 from csm_otel.process.waker import Waker
 from csm_otel.service.clients import Clients
+from csm_otel.service.routes import Routes, json_response
 from csm_otel.service.state import is_alive, is_ready, running_state
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from csm_otel.service.routes import Response
     from csm_otel.tally import Snapshot
 
 _STALL_SECONDS = 5.0  # without a heartbeat; the loop has one a second, and a turn of it takes a tenth
 _WAIT_SECONDS = 60.0
 _CLOSE_SECONDS = 0.2  # a thread that hangs must not hold up the end; it is a daemon
-_WORDS_OF_A_REQUEST = 3  # RFC 9112, 3: method, target, version
 
 
 class Health:
@@ -51,6 +51,10 @@ class Health:
         self._troubles: Sequence[str] = ()
         self._can_deliver = True
         self._has_beaten = self._is_stopping = self._is_closed = False
+        self.routes = Routes()
+        """What is answered; its functions are called in the thread, and must not block it."""
+        self.routes.add("GET", "/healthz", lambda _: self._probe(is_alive))
+        self.routes.add("GET", "/readyz", lambda _: self._probe(is_ready))
         self._thread = threading.Thread(target=self._run, name="health", daemon=True)
         self._thread.start()
 
@@ -77,22 +81,12 @@ class Health:
     def _run(self) -> None:
         while not self._is_closed:
             for client in self._clients.wait(_WAIT_SECONDS):
-                self._clients.answer(client, self._response(bytes(client.request)))
+                self._clients.answer(client, self.routes.respond(bytes(client.request)))
 
-    def _response(self, request: bytes) -> bytes:
-        words = request.partition(b"\r\n")[0].split(b" ")
-        if len(words) != _WORDS_OF_A_REQUEST or not words[2].startswith(b"HTTP/1."):
-            return _http(HTTPStatus.BAD_REQUEST)
-        method, has_body = words[0], words[0] != b"HEAD"  # RFC 9110, 9.3.2: as GET, but without the body
-        path = _path_of(words[1])
-        if path not in (b"/healthz", b"/readyz"):
-            return _http(HTTPStatus.NOT_FOUND, has_body=has_body)
-        if method not in (b"GET", b"HEAD"):
-            return _http(HTTPStatus.METHOD_NOT_ALLOWED, "Allow: GET, HEAD\r\n")
+    def _probe(self, is_well: Callable[[str], bool]) -> Response:
         status = self._status()
-        is_well = is_alive(status) if path == b"/healthz" else is_ready(status)
         body = {"status": status, "troubles": list(self._troubles), **self._counts}
-        return _http(HTTPStatus.OK if is_well else HTTPStatus.SERVICE_UNAVAILABLE, body=body, has_body=has_body)
+        return json_response(HTTPStatus.OK if is_well(status) else HTTPStatus.SERVICE_UNAVAILABLE, body)
 
     def _status(self) -> str:
         if self._clock() - self._beat_at > _STALL_SECONDS:
@@ -129,21 +123,3 @@ def _listen(host: str, port: int) -> socket.socket:
         listener.close()
         raise ListenError(f"{text}: {reason_of(error)}", errno=error.errno) from error
     return listener
-
-
-def _path_of(target: bytes) -> bytes:
-    """Return the path of a request's target, which may also be a whole URL (RFC 9112, 3.2.2)."""
-    target = target.partition(b"?")[0]
-    if target[:7].lower() == b"http://":
-        _, slash, path = target[7:].partition(b"/")
-        return slash + path
-    return target
-
-
-def _http(status: HTTPStatus, header: str = "", *, body: object = None, has_body: bool = True) -> bytes:
-    text = json.dumps({"status": status.phrase.lower()} if body is None else body) + "\n"
-    head = (
-        f"HTTP/1.1 {status.value} {status.phrase}\r\nContent-Type: application/json\r\nContent-Length: {len(text)}\r\n"
-        f"Cache-Control: no-store\r\nConnection: close\r\n{header}\r\n"
-    )
-    return (head + (text if has_body else "")).encode()

@@ -103,6 +103,44 @@ def test_no_request(reception: Reception, sent: bytes) -> None:
         assert sock.recv(100) == b""
 
 
+def test_a_long_response(reception: Reception) -> None:
+    """A response that the socket has no room for is sent as the client reads; another client is served meanwhile."""
+    response = b"x" * 5_000_000
+    slow = reception.connect(b"hi\n")
+    (client,) = reception.complete(1)
+    reception.clients.answer(client, response)
+    assert client.unsent
+    reception.connect(b"hello\n")
+    assert [one.request for one in reception.complete(1)] == [b"hello\n"]
+
+    slow.setblocking(False)
+    received = bytearray()
+
+    def is_whole() -> bool:
+        reception.clients.wait(0)
+        with suppress(BlockingIOError):
+            received.extend(slow.recv(1_000_000))
+        return len(received) >= len(response)
+
+    wait_until(is_whole)
+    assert received == response
+    assert slow.recv(100) == b""
+
+
+def test_a_long_response_that_nobody_reads(reception: Reception) -> None:
+    """A client that does not take its response in time is disconnected."""
+    reception.connect(b"hi\n")
+    (client,) = reception.complete(1)
+    reception.clients.answer(client, b"x" * 5_000_000)
+    assert reception.clients.next_deadline() == pytest.approx(105.0)
+
+    reception.now = 105.0
+    reception.clients.wait(0)
+
+    assert client.is_gone
+    assert reception.clients.next_deadline() is None
+
+
 def test_a_response_to_a_client_that_has_hung_up(reception: Reception) -> None:
     """A response to a client that has hung up meanwhile raises nothing, and frees its slot."""
     sock = reception.connect(b"hi\n")

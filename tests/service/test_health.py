@@ -7,6 +7,7 @@ import json
 import socket
 import threading
 from contextlib import closing
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -18,10 +19,13 @@ from service.health_runs import running_health
 
 from csm_otel.errors import ListenError, address_text
 from csm_otel.service.health import Health
+from csm_otel.service.routes import json_response
 from csm_otel.tally import Tally, snapshot_of
 
 if TYPE_CHECKING:
     from collections.abc import Generator
+
+    from csm_otel.service.routes import Request, Response
 
 COUNTS = snapshot_of(Tally(datagrams_received=7), events_pending=2)
 
@@ -181,19 +185,19 @@ def test_slow_clients_block_no_probe(health: Health) -> None:
         sock.close()
 
 
-def test_a_thread_that_hangs_does_not_hold_up_the_end(health: Health, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_thread_that_hangs_does_not_hold_up_the_end(health: Health) -> None:
     """Closing gives it up; its sockets stay open for as long as it may use them."""
     is_answering, goes_on = threading.Event(), threading.Event()
 
-    def hang(_: bytes) -> bytes:
+    def hang(_: Request) -> Response:
         is_answering.set()
         goes_on.wait(FOREVER_SECONDS)
-        return b""
+        return json_response(HTTPStatus.OK, {})
 
-    monkeypatch.setattr(health, "_response", hang)
+    health.routes.add("GET", "/hang", hang)
     address = urlsplit(health.url)
     with socket.create_connection((address.hostname, address.port), timeout=DEADLINE_SECONDS) as sock:
-        sock.sendall(b"GET /healthz HTTP/1.1\r\n\r\n")
+        sock.sendall(b"GET /hang HTTP/1.1\r\n\r\n")
         assert is_answering.wait(DEADLINE_SECONDS)
         health.close()
         assert health._thread.is_alive()
