@@ -26,6 +26,8 @@ class SocketCounters(NamedTuple):
     """Datagrams that did not fit the receive buffer; None if the system has no such count."""
     buffer_bytes: int
     """The receive buffer granted by the kernel, in its own accounting."""
+    dropped_before: int = 0
+    """Datagrams that the kernel had dropped before this run, of a socket that is older; in no other count."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -89,6 +91,11 @@ class Tally:
     """Spans given up, by reason."""
     spans_rejected: int = 0
     """Spans refused by the back end in a partial success."""
+
+    @property
+    def datagrams_dropped_before(self) -> int:
+        """Datagrams that the kernel had dropped before this run, over all sockets; in no other count."""
+        return sum(counters.dropped_before for counters in self.sockets)
 
     @property
     def spans_waiting(self) -> int:

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
-import errno
-import ipaddress
 import os
 import signal
-import socket
 import sys
 import time
 from functools import cache
 from typing import TYPE_CHECKING
 
-from csm_otel.errors import ControlError, Fault, ListenError, SettingsError, address_text
-from csm_otel.intake.procfs.port_owner import owner_of_port
-from csm_otel.intake.receiver import Receiver
+from csm_otel.commands.listening import addresses_text, check_addresses, open_receivers
+from csm_otel.errors import ControlError, Fault, SettingsError
+from csm_otel.intake.activation import take_sockets
 from csm_otel.process.garbage import begin_collection
 from csm_otel.process.stop import StopSignal
 from csm_otel.report.tally import render_tally
@@ -28,11 +24,11 @@ if TYPE_CHECKING:
     from csm_otel.config.configuration import Configuration
     from csm_otel.config.settings import Settings
     from csm_otel.engine.bridge import Bridge
+    from csm_otel.intake.receiver import Receiver
     from csm_otel.process.speaker import Speaker
     from csm_otel.report.stdout import Stdout
     from csm_otel.service.control import Control
 
-_IPV4, _IPV6 = "127.0.0.1", "::1"
 # docs/settings.md has the table. The rest of what would end a process by default is ignored.
 _ENDING = tuple(
     signal.Signals[name]
@@ -52,13 +48,14 @@ def serve(configuration: Configuration, speaker: Speaker) -> int:
 
     Raises:
         SettingsError: a file, certificate or sampler that is asked for cannot be used.
-        ListenError: an address cannot be listened on.
+        ListenError: an address cannot be listened on, or a socket that was handed over cannot be used.
     """
+    handed_over = take_sockets(os.environ)
     manager = ServiceManager(os.environ)
     settings = configuration.settings
     stop = _handle_signals()
-    _check_addresses(settings)
-    receivers = _bind(settings, speaker)
+    check_addresses(settings, handed_over)
+    receivers = open_receivers(settings, handed_over, speaker)
     health = None if settings.health is None else Health(*settings.health)
     from csm_otel.commands.wiring import build_bridge  # ruff: ignore[import-outside-top-level] - a port in use is reported at once
     from csm_otel.engine.source import Source  # ruff: ignore[import-outside-top-level]
@@ -88,7 +85,7 @@ def serve(configuration: Configuration, speaker: Speaker) -> int:
     control = _open_control(settings, receivers, bridge, speaker)
     if health is not None:
         speaker.say(f"health at {health.url}/healthz and /readyz")
-    speaker.say(f"listening on {_addresses(receivers)}, exporting to {bridge.outlets.description}")
+    speaker.say(f"listening on {addresses_text(receivers)}, exporting to {bridge.outlets.description}")
     started = time.monotonic()
     heartbeat = Heartbeat(
         bridge,
@@ -149,55 +146,3 @@ def _open_control(settings: Settings, receivers: list[Receiver], bridge: Bridge,
     except ControlError as error:
         speaker.say(f"`csm-otel flush` will not work: {error}")
         return None
-
-
-def _check_addresses(settings: Settings) -> None:
-    """Raise if other hosts could reach what they are not allowed to.
-
-    Raises:
-        SettingsError: an address is not loopback.
-    """
-    asked = (("--host", settings.host), ("--health", settings.health.host if settings.health else ""))
-    faults = [
-        Fault(flag, f"{host} is no loopback address; allow it with --allow-remote")
-        for flag, host in asked
-        if host and not _is_loopback(host)
-    ]
-    if faults and not settings.allow_remote:
-        raise SettingsError(faults)
-
-
-def _bind(settings: Settings, speaker: Speaker) -> list[Receiver]:
-    hosts = [settings.host or _IPV4]
-    if settings.host and not _is_loopback(settings.host):
-        speaker.say(f"warning: {settings.host} accepts unauthenticated datagrams with credentials in clear text")
-    if not settings.host and settings.port and socket.has_ipv6:
-        hosts.append(_IPV6)
-    receivers = []
-    for host in hosts:
-        try:
-            receivers.append(Receiver.bind(host, settings.port, buffer_bytes=settings.receive_buffer_bytes))
-        except ListenError as error:
-            if receivers and error.errno in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT):
-                continue  # built with IPv6, run without it
-            for receiver in receivers:
-                receiver.close()
-            raise _with_owner(error, settings.port) from error
-    return receivers
-
-
-def _with_owner(error: ListenError, port: int) -> ListenError:
-    owner = owner_of_port(port) if error.errno == errno.EADDRINUSE else None
-    return ListenError(f"{error}, by {owner}" if owner else str(error), errno=error.errno)
-
-
-def _is_loopback(host: str) -> bool:
-    with contextlib.suppress(ValueError):
-        return ipaddress.ip_address(host).is_loopback
-    return host.lower() == "localhost"
-
-
-def _addresses(receivers: list[Receiver]) -> str:
-    shown = [address_text(*receiver.address) for receiver in receivers]
-    size = min(receiver.buffer_bytes for receiver in receivers)
-    return f"{' and '.join(shown)} (receive buffer {size:,} bytes{' in all' if sys.platform == 'linux' else ''})"

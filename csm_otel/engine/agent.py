@@ -117,6 +117,7 @@ class Agent:
     def drain(self, *, deadline: float, until_ns: int | None = None) -> None:
         """Receive all arrived datagrams, release everything pending and send it, in time to be delivered.
 
+        Those in a socket that was handed over are left there, for the next process.
         ``deadline``, in monotonic seconds, is that of the delivery; what cannot be decoded or released in time is
         counted. Datagrams that arrived after ``until_ns``, wall time in epoch nanoseconds, are counted as late. The
         sockets are read to their end before any of it is decoded: to go on sending must not pay.
@@ -124,7 +125,7 @@ class Agent:
         now = self._clock()
         seconds = max(deadline - now, _MIN_DRAIN_SECONDS)
         read_deadline = now + min(seconds * _DECODE_SHARE, _MAX_READ_SECONDS)
-        backlog = [datagram for receiver in self._receivers for datagram in self._read_all(receiver, read_deadline)]
+        backlog = [datagram for receiver in self._own() for datagram in self._read_all(receiver, read_deadline)]
         for number, datagram in enumerate(backlog):
             if until_ns is not None and datagram.received_ns > until_ns:
                 self._counting.count_late(1)
@@ -142,11 +143,15 @@ class Agent:
     def close(self) -> None:
         """Count the datagrams that have arrived since `drain`, and close the sockets."""
         deadline = self._clock() + _LATE_SECONDS
-        late = sum(1 for receiver in self._receivers for _ in self._read_all(receiver, deadline))
+        late = sum(1 for receiver in self._own() for _ in self._read_all(receiver, deadline))
         self._counting.count_late(late)
         self._counting.record_sockets([receiver.counters for receiver in self._receivers])
         for receiver in self._receivers:
             receiver.close()
+
+    def _own(self) -> Iterator[Receiver]:
+        """Yield the receivers whose sockets end with this process."""
+        return (receiver for receiver in self._receivers if not receiver.is_handed_over)
 
     def _receive(self) -> int:
         """Process arrived datagrams, and return how many."""
@@ -210,7 +215,9 @@ class Agent:
 
     def _warn_of_drops(self, receiver: Receiver) -> None:
         granted = receiver.buffer_bytes
-        if receiver.is_capped(self._buffer_bytes):
+        if receiver.is_handed_over:
+            remedy = f"raise ReceiveBuffer= of the socket unit; the kernel's count for it is {granted:,} bytes"
+        elif receiver.is_capped(self._buffer_bytes):
             remedy = f"raise net.core.rmem_max, which capped it at {granted:,} bytes"
         else:
             remedy = f"raise --receive-buffer-bytes, which is {self._buffer_bytes:,}"

@@ -35,8 +35,7 @@ def bind_socket(host: str, port: int, *, buffer_bytes: int) -> socket.socket:
     try:
         if family == socket.AF_INET6:
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        if not (_ON_LINUX and try_option(sock, _SO_RCVBUFFORCE, buffer_bytes)):
-            try_option(sock, socket.SO_RCVBUF, buffer_bytes)
+        _request_buffer(sock, buffer_bytes)
         sock.bind(address)
     except OSError as error:
         sock.close()
@@ -44,6 +43,20 @@ def bind_socket(host: str, port: int, *, buffer_bytes: int) -> socket.socket:
             f"cannot listen on {address_text(host, port)}: {reason_of(error)}", errno=error.errno
         ) from error
     return sock
+
+
+def grow_buffer(sock: socket.socket, buffer_bytes: int) -> None:
+    """Request a receive buffer for a UDP socket that may already have a larger one, which it keeps."""
+    with socket.socket(sock.family, socket.SOCK_DGRAM) as probe:
+        _request_buffer(probe, buffer_bytes)
+        granted = probe.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF)
+    if granted > sock.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF):
+        _request_buffer(sock, buffer_bytes)
+
+
+def _request_buffer(sock: socket.socket, buffer_bytes: int) -> None:
+    if not (_ON_LINUX and try_option(sock, _SO_RCVBUFFORCE, buffer_bytes)):
+        try_option(sock, socket.SO_RCVBUF, buffer_bytes)
 
 
 def _without_idna(host: str) -> str | bytes:

@@ -13,7 +13,7 @@ import time
 from typing import TYPE_CHECKING, NamedTuple
 
 from csm_otel.csm.events import Peer
-from csm_otel.intake.binding import DEFAULT_BUFFER_BYTES, bind_socket, try_option
+from csm_otel.intake.binding import DEFAULT_BUFFER_BYTES, bind_socket, grow_buffer, try_option
 from csm_otel.intake.recvmmsg import BurstReader, host_and_port
 from csm_otel.tally import SocketCounters
 
@@ -29,6 +29,7 @@ _MEMINFO_DROPS = 8
 _TIMESPEC = struct.Struct("@ll")  # the kernel's own, of two longs
 _ANCILLARY_BYTES = socket.CMSG_SPACE(_TIMESPEC.size)
 _ON_LINUX = sys.platform == "linux"
+_MAPPED_IPV4 = "::ffff:"  # RFC 4291, 2.5.5.2
 _MAX_PEERS = 4096  # remembered, so that their datagrams share an object; addresses may be a flood's
 _LARGEST_BUFFER_BYTES = 2**30 - 1  # Linux halves what a signed 32-bit number holds, and doubles it again
 _BURST = 64  # from so many datagrams at once on, a socket is read by `BurstReader`, which few scripts need loaded
@@ -46,9 +47,13 @@ class Datagram(NamedTuple):
 class Receiver:
     """One bound, non-blocking UDP socket."""
 
-    def __init__(self, sock: socket.socket) -> None:
-        """Take ownership of a bound UDP socket."""
+    def __init__(self, sock: socket.socket, *, is_handed_over: bool = False) -> None:
+        """Take ownership of a bound UDP socket; one ``is_handed_over`` that outlives this process.
+
+        Then it may have dropped datagrams before, which are counted apart.
+        """
         self._socket = sock
+        self.is_handed_over = is_handed_over
         sock.setblocking(False)
         self._has_timestamps = _ON_LINUX and try_option(sock, _SO_TIMESTAMPNS, 1)
         self._datagrams_read = 0
@@ -58,6 +63,7 @@ class Receiver:
         host, port = sock.getsockname()[:2]
         self._address = str(host), int(port)
         self._buffer_bytes = sock.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF)
+        self._dropped_before = (self._drops() or 0) if is_handed_over else 0
 
     @classmethod
     def bind(cls, host: str, port: int, *, buffer_bytes: int = DEFAULT_BUFFER_BYTES) -> Receiver:
@@ -67,6 +73,15 @@ class Receiver:
             ListenError: the address cannot be listened on.
         """
         return cls(bind_socket(host, port, buffer_bytes=buffer_bytes))
+
+    @classmethod
+    def take(cls, sock: socket.socket, *, buffer_bytes: int = DEFAULT_BUFFER_BYTES) -> Receiver:
+        """Return the receiver of a socket that the service manager has bound, and that it keeps when this one closes.
+
+        Its buffer grows to ``buffer_bytes`` where the system allows, and never shrinks.
+        """
+        grow_buffer(sock, buffer_bytes)
+        return cls(sock, is_handed_over=True)
 
     def fileno(self) -> int:
         """Return the descriptor to wait on."""
@@ -90,6 +105,11 @@ class Receiver:
     @property
     def kernel_drops(self) -> int | None:
         """Datagrams that the kernel dropped because the buffer was full; None if it has no count."""
+        drops = self._drops()
+        return None if drops is None else drops - self._dropped_before
+
+    def _drops(self) -> int | None:
+        """Return what the kernel has dropped since the socket was opened, or None."""
         if not _ON_LINUX:
             return None
         try:
@@ -101,7 +121,9 @@ class Receiver:
     @property
     def counters(self) -> SocketCounters:
         """Datagrams read so far, and dropped by the kernel."""
-        return SocketCounters(self.address, self._datagrams_read, self.kernel_drops, self.buffer_bytes)
+        return SocketCounters(
+            self.address, self._datagrams_read, self.kernel_drops, self.buffer_bytes, self._dropped_before
+        )
 
     def is_capped(self, asked_bytes: int) -> bool:
         """Return whether the system granted less buffer than ``asked_bytes``; Linux grants twice as much."""
@@ -150,9 +172,16 @@ class Receiver:
         if len(self._peers) >= _MAX_PEERS:
             self._peers.clear()
         host, port = host_and_port(address) if isinstance(address, bytes) else address[:2]
-        peer = self._peers[address] = Peer(str(host), int(port))
+        # A socket of IPv6 that also receives over IPv4 is one that was handed over.
+        peer = self._peers[address] = Peer(_unmapped(str(host)), int(port))
         return peer
 
     def close(self) -> None:
         """Close the socket."""
         self._socket.close()
+
+
+def _unmapped(host: str) -> str:
+    """Return the address of an IPv4 host to a socket of IPv6 as one of IPv4."""
+    ipv4 = host.removeprefix(_MAPPED_IPV4)
+    return ipv4 if "." in ipv4 else host

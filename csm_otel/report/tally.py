@@ -131,6 +131,7 @@ def _losses(tally: Tally, *, with_reports: bool = True) -> list[str]:
         (tally.other_versions, "event", "of another CSM version, decoded as far as possible"),
         (tally.lines_unrecorded, "line", "of the recording not written"),
         (tally.datagrams_undecoded, "datagram", "left undecoded at shutdown"),
+        (tally.datagrams_dropped_before, "datagram", "dropped by the kernel before this start, not in these counts"),
         (tally.datagrams_late, "datagram", "arrived too late, after the end of the command or of the daemon"),
     )
     return [f"{counted(number, noun) if noun else f'{number:,}'} {what}" for number, noun, what in lines if number]

@@ -118,10 +118,12 @@ def serving(
     under: Sequence[str] = (),
     stdout: Path | None = None,
     command: Sequence[str | Path] = CSM_OTEL,
+    pass_fds: Sequence[int] = (),
 ) -> Generator[Serving]:
     """Run ``csm-otel serve`` on a free port until the block ends, under another program if one is given.
 
-    Its stdout goes to the file ``stdout`` if one is given; ``command`` is another way to run csm-otel.
+    Its stdout goes to the file ``stdout`` if one is given; ``command`` is another way to run csm-otel. It inherits
+    ``pass_fds``.
     """
     if "--port" not in flags:
         flags = ("--port", "0", *flags)
@@ -131,6 +133,7 @@ def serving(
             env=env,
             stderr=subprocess.PIPE,
             stdout=file or subprocess.PIPE,
+            pass_fds=pass_fds,
         )
     try:
         lines = read_until(process, LISTENING)

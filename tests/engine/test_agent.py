@@ -13,6 +13,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from activated import bound_socket
 from configured import configured
 from datagrams import ABSENT, attempt, call
 from intake.sending import own_socket
@@ -365,6 +366,23 @@ def test_slow_decoding_at_shutdown_loses_nothing() -> None:
     assert rig.tally.datagrams_received == rig.tally.orphans.total() == 2 * many
     assert clock.now > 1000.0 + 2 * 2 * _MAX_READ_SECONDS
     rig.bridge.close(deadline=time.monotonic() + 60)
+
+
+def test_what_waits_in_a_socket_that_was_handed_over_is_left() -> None:
+    """At shutdown only the sockets that end with this process are read to their end."""
+    with bound_socket() as sock:
+        rig = Rig(also=Receiver.take(sock.dup()))
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+            for receiver in rig.receivers:
+                sender.sendto(b"first", receiver.address)
+            rig.bridge.agent.drain(deadline=time.monotonic() + 60)
+            for receiver in rig.receivers:
+                sender.sendto(b"second", receiver.address)
+            rig.bridge.agent.close()
+
+        assert (rig.tally.datagrams_received, rig.tally.datagrams_late) == (1, 1)
+        assert [sock.recv(1000) for _ in range(2)] == [b"first", b"second"]
+        rig.bridge.close(deadline=time.monotonic() + 60)
 
 
 def test_datagrams_not_decoded_in_time() -> None:

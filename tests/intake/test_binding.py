@@ -10,7 +10,7 @@ from loopback import with_ipv6
 from platforms import on_linux
 
 from csm_otel.intake import binding
-from csm_otel.intake.binding import DEFAULT_BUFFER_BYTES, bind_socket, try_option
+from csm_otel.intake.binding import DEFAULT_BUFFER_BYTES, bind_socket, grow_buffer, try_option
 
 MAX_BUFFER = Path("/proc/sys/net/core/rmem_max")
 
@@ -44,6 +44,35 @@ def test_the_buffer_is_capped_without_privilege(monkeypatch: pytest.MonkeyPatch)
 
     with bind_socket("127.0.0.1", 0, buffer_bytes=min(2 * most, 2**30)) as sock:
         assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) == 2 * most
+
+
+@pytest.mark.parametrize(
+    ("asked", "is_larger"), [pytest.param(65_536, True, id="larger"), pytest.param(4096, False, id="smaller")]
+)
+@pytest.mark.parametrize("is_forced", [True, False], ids=["forced", "not-allowed-to"])
+def test_a_buffer_grows_and_never_shrinks(
+    asked: int, monkeypatch: pytest.MonkeyPatch, *, is_larger: bool, is_forced: bool
+) -> None:
+    """A socket gets a larger buffer than it has, and keeps its own where a smaller one is asked for."""
+    if not is_forced:
+        monkeypatch.setattr(binding, "_SO_RCVBUFFORCE", 9999)
+    with bind_socket("127.0.0.1", 0, buffer_bytes=16_384) as sock:
+        before = sock.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF)
+        grow_buffer(sock, asked)
+        after = sock.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF)
+
+    assert (after > before, after >= before) == (is_larger, True)
+
+
+@on_linux
+def test_a_buffer_beyond_the_limit_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A buffer that is larger than this process may ask for is not cut to what it may."""
+    monkeypatch.setattr(binding, "_request_buffer", lambda sock, _: try_option(sock, socket.SO_RCVBUF, 4096))
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        before = sock.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF)
+        grow_buffer(sock, 2**20)
+
+        assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) == before
 
 
 def test_an_option_that_does_not_exist() -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from loopback import with_ipv6
+from loopback import HAS_IPV6, with_ipv6
 from platforms import ON_LINUX, on_linux
 
 from csm_otel.csm.events import Peer
@@ -193,6 +193,62 @@ def test_every_loss_is_counted(sender: socket.socket) -> None:
         assert drops is not None
         assert drops > 0
         assert received + drops == MANY
+
+
+@on_linux
+def test_drops_before_this_process(sender: socket.socket) -> None:
+    """What a socket that was handed over had dropped before is counted apart, and what it drops now from zero."""
+    with closing(Receiver.bind("127.0.0.1", 0, buffer_bytes=4096)) as first:
+        for _ in range(MANY):
+            sender.sendto(b"x" * 1000, first.address)
+        before = first.kernel_drops
+        again = Receiver.take(first._socket.dup(), buffer_bytes=4096)
+        with closing(again):
+            assert (again.counters.dropped_by_kernel, again.counters.dropped_before) == (0, before)
+            for _ in range(MANY):
+                sender.sendto(b"x" * 1000, first.address)
+            assert again.counters.dropped_by_kernel == MANY
+            assert again.counters.dropped_before == before
+            assert again.is_handed_over
+        assert first.counters.dropped_before == 0
+
+
+@on_linux
+def test_options_that_a_socket_comes_with(sender: socket.socket) -> None:
+    """Options that a socket unit may set do not hide the time of the receipt."""
+    sock = bind_socket("127.0.0.1", 0, buffer_bytes=2**20)
+    sock.setsockopt(socket.SOL_SOCKET, 29, 1)  # SO_TIMESTAMP: microseconds
+    sock.setsockopt(socket.IPPROTO_IP, 8, 1)  # IP_PKTINFO
+    with closing(Receiver.take(sock)) as listening:
+        for many in (2, 100, 2):  # one by one, and in bursts
+            before_ns = time.time_ns()
+            for _ in range(many):
+                sender.sendto(b"x", listening.address)
+            datagrams = receive(listening, many)
+            after_ns = time.time_ns()
+            assert all(before_ns <= datagram.received_ns <= after_ns for datagram in datagrams)
+
+
+@pytest.mark.parametrize("count", [pytest.param(1, id="one"), pytest.param(100, id="burst")])
+@pytest.mark.skipif(not HAS_IPV6, reason="no IPv6 here")
+@pytest.mark.may_skip("containers may lack IPv6")
+def test_ipv4_over_a_socket_of_ipv6(count: int, sender: socket.socket) -> None:
+    """Senders over IPv4 have their address of IPv4, whatever the socket's family."""
+    sock = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+    sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+    sock.bind(("::", 0))
+    with closing(Receiver.take(sock)) as listening, socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as other:
+        for _ in range(2):  # the second time in bursts
+            for number in range(2 * count):
+                if number % 2:
+                    other.sendto(b"x", ("::1", listening.address[1]))
+                else:
+                    sender.sendto(b"x", ("127.0.0.1", listening.address[1]))
+            peers = {datagram.peer for datagram in receive(listening, 2 * count)}
+            assert peers == {
+                Peer("127.0.0.1", sender.getsockname()[1]),
+                Peer("::1", other.getsockname()[1]),
+            }
 
 
 @on_linux

@@ -57,6 +57,7 @@ def test_every_loss_is_reported() -> None:
         spans_delivered=20,
         spans_dropped=Counter({"queue_full": 5, "shutdown": 6}),
         spans_rejected=3,
+        sockets=(SocketCounters(("127.0.0.1", 31000), 1236, 7, 8192, dropped_before=12),),
     )
     assert render_tally(tally, seconds=3.4) == (
         "csm-otel: 1,234 datagrams received in 3.40 s, 7 dropped by the kernel, 3 malformed (2 empty, 1 not JSON)\n"
@@ -74,6 +75,7 @@ def test_every_loss_is_reported() -> None:
         "          4 datagrams not decoded, from outside the allowed networks\n"
         "          1 object ignored, beside the events of a datagram (1 too many in one datagram)\n"
         "          1 event of another CSM version, decoded as far as possible\n"
+        "          12 datagrams dropped by the kernel before this start, not in these counts\n"
         "          2 datagrams arrived too late, after the end of the command or of the daemon\n"
     )
 
