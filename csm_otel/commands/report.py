@@ -45,12 +45,16 @@ def report(paths: Sequence[Path], configuration: Configuration, speaker: Speaker
     if settings.compare is not None:
         views.before = _other(settings.compare, configuration, stop, say=speaker.say)
         is_complete &= views.before is not None
-    if bad < len(paths) and not stop.is_set():
-        is_complete &= _print(views, settings, say=speaker.say)
-        is_complete &= views.write_files(say=speaker.say)
     if stop.is_set():
         return _SIGNAL_EXIT + stop.number
-    code = verdict.exit_code(None, say=speaker.say) if verdict else 0
+    code = 0
+    if bad < len(paths):
+        is_complete &= _print(views, settings, say=speaker.say)
+        judgement = verdict.judgement(None, say=speaker.say) if verdict else None
+        is_complete &= views.write_files(judgement, say=speaker.say)
+        code = judgement.exit_code if judgement else 0
+    if stop.is_set():
+        return _SIGNAL_EXIT + stop.number
     return code if is_complete else 1
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from csm_otel.summary.calls import Calls
     from csm_otel.summary.comparison import Comparison
     from csm_otel.summary.model import Summary
+    from csm_otel.verdict.judgement import Judgement
 
 _MAX_NAMES = 5
 _MAX_NAME_COLUMNS = 60
@@ -34,22 +35,27 @@ def needs_calls(settings: Settings) -> bool:
     return settings.report is not None or settings.chrome_trace is not None
 
 
-def write_reports(
-    settings: Settings,
-    summary: Summary,
-    calls: Calls,
-    comparison: Comparison | None = None,
-    *,
-    say: Callable[[str], None],
-) -> bool:
+class RunResult(NamedTuple):
+    """What there is to report of a run."""
+
+    summary: Summary
+    calls: Calls
+    """Those that were kept, none if no file needs them."""
+    judgement: Judgement | None = None
+    """What the rules and the baseline say, if there are any."""
+    comparison: Comparison | None = None
+    """With another run, if there is one."""
+
+
+def write_reports(settings: Settings, result: RunResult, *, say: Callable[[str], None]) -> bool:
     """Replace each file that the settings name, and return whether all of them could be written.
 
-    ``calls`` are those that were kept, none if no file needs them; a ``comparison`` with another run is on the page.
     ``say`` is called with a line for each file that cannot be written, and for what a file does not say.
     """
+    summary, calls, judgement, comparison = result
     written: list[bool] = []
     if settings.summary_json is not None:
-        text = msgspec.json.format(json_bytes(summary), indent=2) + b"\n"
+        text = msgspec.json.format(json_bytes(_with_verdict(summary, judgement)), indent=2) + b"\n"
         written.append(_replace(settings.summary_json, text, "--summary-json", say))
     if settings.report is not None:
         from csm_otel.report.page import render_page  # ruff: ignore[import-outside-top-level]
@@ -64,6 +70,12 @@ def write_reports(
     if settings.policy is not None:
         written.append(_write_policy(settings.policy, summary, say))
     return all(written)
+
+
+def _with_verdict(summary: Summary, judgement: Judgement | None) -> dict[str, object]:
+    """Return the summary, and what the rules and the baseline say, if there are any, under a key of its own."""
+    document: dict[str, object] = msgspec.to_builtins(summary)
+    return document if judgement is None else {**document, "verdict": judgement}
 
 
 def _write_policy(path: Path, summary: Summary, say: Callable[[str], None]) -> bool:

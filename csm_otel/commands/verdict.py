@@ -1,4 +1,4 @@
-"""The rules of ``--fail-on`` and the baseline, checked while spans come, and their exit code: `Verdict`."""
+"""The rules of ``--fail-on`` and the baseline, checked while spans come: `Verdict`."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from csm_otel.report.terminal import Terminal
 from csm_otel.report.verdict import render_broken
 from csm_otel.verdict.baseline import Baseline, read_baseline
 from csm_otel.verdict.judge import Judge
+from csm_otel.verdict.judgement import Differences, Judgement
 from csm_otel.verdict.rules import Measure, parse_rules
 
 if TYPE_CHECKING:
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
     from csm_otel.tally import Tally
     from csm_otel.verdict.baseline import Entry
 
-EXIT_BROKEN = 99
-"""Hardly any program has it."""
 _MAX_BYTES = 16 * 2**20
 _MAX_SHOWN = 20
 _MAX_COLUMNS = 120
@@ -33,7 +32,8 @@ class Verdict:
 
     def __init__(self, settings: Settings) -> None:
         """Check the rules, which were read before, and compare with the baseline."""
-        self._judge = Judge(parse_rules(settings.fail_on) if settings.fail_on else ())
+        self._rules = parse_rules(settings.fail_on) if settings.fail_on else ()
+        self._judge = Judge(self._rules)
         self._path = settings.baseline
         self._updates = settings.update_baseline
         self._run = Baseline()
@@ -44,8 +44,8 @@ class Verdict:
         if self._path is not None:
             self._run.add(spans)
 
-    def exit_code(self, tally: Tally | None, *, say: Callable[[str], None]) -> int:
-        """Return the exit code: 0 if no rule is broken, and the baseline could be read or written.
+    def judgement(self, tally: Tally | None, *, say: Callable[[str], None]) -> Judgement:
+        """Return what the rules and the baseline say, and write the baseline if that is asked for.
 
         ``say`` is called with a line for each rule that is broken, and for what differs from the baseline. What was
         dropped is in ``tally``.
@@ -54,19 +54,22 @@ class Verdict:
         if tally is not None:
             dropped = (tally.datagrams_dropped_by_kernel or 0) + tally.spans_dropped.total()
             of_the_run[Measure.DROPPED] = dropped
-        is_usable = True
+        baseline, failure = None, ""
         if self._path is not None:
             try:
-                of_the_run |= self._compared(self._path, say)
+                baseline = self._compared(self._path, say)
             except BaselineError as error:
-                say(f"--baseline: {self._path}: {error}")
-                is_usable = False
+                failure = str(error)
+                say(f"--baseline: {self._path}: {failure}")
+        if baseline is not None and not baseline.updated:
+            of_the_run |= {Measure.NEW: len(baseline.new), Measure.GONE: len(baseline.gone)}
         broken = self._judge.broken(of_the_run)
         for one in broken:
             say(f"--fail-on: {render_broken(one)}")
-        return 0 if is_usable and not broken else EXIT_BROKEN
+        rules = [rule.text for rule in self._rules]
+        return Judgement(rules=rules, broken=broken, baseline=baseline, baseline_failure=failure)
 
-    def _compared(self, path: Path, say: Callable[[str], None]) -> dict[Measure, int]:
+    def _compared(self, path: Path, say: Callable[[str], None]) -> Differences:
         """Say what differs, and write the file if that is asked for.
 
         Raises:
@@ -80,8 +83,8 @@ class Verdict:
         if self._updates and (came or went or not path.exists()):
             _write(path, self._run.to_toml())
             say(f"--baseline: {path} updated")
-            return {}
-        return {Measure.NEW: len(came), Measure.GONE: len(went)}
+            return Differences(new=came, gone=went, updated=True)
+        return Differences(new=came, gone=went)
 
 
 def _lines(title: str, entries: Sequence[Entry]) -> list[str]:

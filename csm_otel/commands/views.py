@@ -7,7 +7,7 @@ import shutil
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from csm_otel.commands.report_files import are_wanted, needs_calls, write_reports
+from csm_otel.commands.report_files import RunResult, are_wanted, needs_calls, write_reports
 from csm_otel.report.terminal import wants_color
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from csm_otel.summary.calls import Calls
     from csm_otel.summary.comparison import Comparison
     from csm_otel.summary.model import Summary
+    from csm_otel.verdict.judgement import Judgement
 
 _FALLBACK_WIDTH = 100  # columns, if the output is no terminal
 _LONG_RUN_CALLS = 40  # with more, a run has an overview
@@ -97,11 +98,12 @@ class Views:
 
         return f"{run}\n{render_comparison(comparison, width=width, color=is_colored, ascii_only=ascii_only)}"
 
-    def write_files(self, *, say: Callable[[str], None]) -> bool:
+    def write_files(self, judgement: Judgement | None, *, say: Callable[[str], None]) -> bool:
         """Write the files that are asked for, and return whether all could be written; see `write_reports`."""
         if not are_wanted(self._settings):
             return True
-        return write_reports(self._settings, self.summary(), self._calls, self._comparison(), say=say)
+        result = RunResult(self.summary(), self._calls, judgement, self._comparison())
+        return write_reports(self._settings, result, say=say)
 
     def summary(self) -> Summary:
         """Return the summary of all spans so far."""

@@ -177,8 +177,8 @@ def _report(
         if bridge.outlets.shows and shown_on is not None:
             speaker.write(views.render(shown_on, is_file=settings.output not in (None, STDOUT)))
         speaker.write(render_tally(bridge.tally, seconds=_length_ns(child) / 1e9))
-    views.write_files(say=speaker.say)
-    code = verdict.exit_code(bridge.tally, say=speaker.say) if verdict is not None else 0
+    judgement = None if verdict is None else verdict.judgement(bridge.tally, say=speaker.say)
+    views.write_files(judgement, say=speaker.say)
     if bridge.outlets.queue is not None:
         result = "delivered" if bridge.tally.spans_delivered else "not delivered"
         speaker.say(f"trace {launch.context.trace_id:032x} {result} to {bridge.outlets.back_end}")
@@ -188,7 +188,7 @@ def _report(
         if speaker.failure:
             name = "stdout" if settings.output == STDOUT else settings.output
             Speaker().say(f"--output: {name}: {speaker.failure}")
-    return code
+    return 0 if judgement is None else judgement.exit_code
 
 
 def _no_calls(launch: Launch, child: Child, calls_elsewhere: int) -> str:

@@ -11,10 +11,13 @@ from typing import TYPE_CHECKING
 import pytest
 from traced import called, command, traced
 
-from csm_otel.commands.report_files import are_wanted, needs_calls, write_reports
+from csm_otel.commands.report_files import RunResult, are_wanted, needs_calls, write_reports
 from csm_otel.config.settings import Settings
 from csm_otel.summary.builder import SummaryBuilder
 from csm_otel.summary.calls import Calls
+from csm_otel.verdict.baseline import Entry
+from csm_otel.verdict.judge import Broken
+from csm_otel.verdict.judgement import Differences, Judgement
 
 if TYPE_CHECKING:
     from csm_otel.summary.model import Summary
@@ -35,10 +38,31 @@ def test_summary(tmp_path: Path) -> None:
     said: list[str] = []
     path = tmp_path / "summary.json"
     for _ in range(2):
-        write_reports(Settings(summary_json=path), summary(), calls_of(), say=said.append)
+        write_reports(Settings(summary_json=path), RunResult(summary(), calls_of()), say=said.append)
     found = json.loads(path.read_text("utf-8"))
     assert (found["schema"], found["totals"]["calls"], found["run"]["name"]) == (1, 1, "legacy.py")
     assert (stat.S_IMODE(path.stat().st_mode), said) == (0o600, [])
+
+
+def test_summary_with_a_verdict(tmp_path: Path) -> None:
+    """What rules and baseline say is under a key of its own, in any texts; it is left out where there are none."""
+    path = tmp_path / "summary.json"
+    entries = [Entry("S3", "\ud800", "", "E")]
+    judgement = Judgement(
+        rules=["error", "calls>0"],
+        broken=[Broken(rule="calls>0", calls=1, values={"calls": 1}, examples=["S3.GetObject"])],
+        baseline=Differences(new=entries, gone=[]),
+    )
+    write_reports(Settings(summary_json=path), RunResult(summary(), calls_of(), judgement), say=print)
+    found = json.loads(path.read_text("utf-8"))
+    assert found.pop("verdict") == {
+        "rules": ["error", "calls>0"],
+        "broken": [{"rule": "calls>0", "calls": 1, "values": {"calls": 1.0}, "examples": ["S3.GetObject"]}],
+        "baseline": {"new": [["S3", "?", "", "E"]], "gone": [], "updated": False},
+        "baseline_failure": "",
+    }
+    write_reports(Settings(summary_json=path), RunResult(summary(), calls_of()), say=print)
+    assert json.loads(path.read_text("utf-8")) == found
 
 
 def calls_of(*calls: Call) -> Calls:
@@ -55,7 +79,7 @@ def test_page(tmp_path: Path) -> None:
     path = tmp_path / "report.html"
     path.write_text("old " * 100_000)
     path.chmod(0o600)
-    write_reports(Settings(report=path), summary(), calls_of(called("S3.GetObject", 0, 5)), say=said.append)
+    write_reports(Settings(report=path), RunResult(summary(), calls_of(called("S3.GetObject", 0, 5))), say=said.append)
     found = path.read_text("utf-8")
     assert (found.startswith("<!DOCTYPE html>"), found.endswith("</html>\n"), "+0 ms" in found) == (True, True, True)
     assert (stat.S_IMODE(path.stat().st_mode), said) == (0o600, [])
@@ -65,8 +89,10 @@ def test_not_written(tmp_path: Path) -> None:
     """A file in a folder that does not exist is one line; the others are written."""
     said: list[str] = []
     missing, page = tmp_path / "missing" / "file", tmp_path / "report.html"
-    assert not write_reports(Settings(summary_json=missing, report=page), summary(), calls_of(), say=said.append)
-    assert not write_reports(Settings(report=missing), summary(), calls_of(), say=said.append)
+    assert not write_reports(
+        Settings(summary_json=missing, report=page), RunResult(summary(), calls_of()), say=said.append
+    )
+    assert not write_reports(Settings(report=missing), RunResult(summary(), calls_of()), say=said.append)
     assert said == [f"{flag}: {missing}: no such file or directory" for flag in ("--summary-json", "--report")]
     assert page.exists()
 
@@ -77,7 +103,7 @@ def test_chrome_trace(tmp_path: Path) -> None:
     path = tmp_path / "trace.json"
     calls = calls_of(called("S3.GetObject", 0, 5))
     calls.add([command()])
-    write_reports(Settings(chrome_trace=path), summary(), calls, say=said.append)
+    write_reports(Settings(chrome_trace=path), RunResult(summary(), calls), say=said.append)
     slices = [one["name"] for one in json.loads(path.read_bytes())["traceEvents"] if one["ph"] == "X"]
     assert (slices, said) == (["legacy.py", "S3.GetObject", "S3.GetObject attempt"], [])
 
@@ -87,7 +113,9 @@ def test_policy(tmp_path: Path) -> None:
     said: list[str] = []
     path = tmp_path / "policy.json"
     unknown = [f"X.\x1b{number}" for number in range(7)]
-    assert write_reports(Settings(policy=path), summary("S3.GetObject", *unknown), calls_of(), say=said.append)
+    assert write_reports(
+        Settings(policy=path), RunResult(summary("S3.GetObject", *unknown), calls_of()), say=said.append
+    )
     [statement] = json.loads(path.read_bytes())["Statement"]
     assert statement["Action"] == ["s3:GetObject"]
     assert said == ["--policy: the actions of 7 operations are not known: X.0, X.1, X.2, X.3, X.4, ..."]
@@ -112,5 +140,5 @@ def test_a_pipe_that_nobody_reads(tmp_path: Path) -> None:
     """It is one line, and is not waited for."""
     said: list[str] = []
     os.mkfifo(tmp_path / "pipe")
-    write_reports(Settings(summary_json=tmp_path / "pipe"), summary(), calls_of(), say=said.append)
+    write_reports(Settings(summary_json=tmp_path / "pipe"), RunResult(summary(), calls_of()), say=said.append)
     assert said == [f"--summary-json: {tmp_path}/pipe: no such device or address"]

@@ -12,7 +12,7 @@ from stops import NeverStopped
 from traced import command, traced
 
 from csm_otel.commands.input_lines import open_input
-from csm_otel.commands.report_files import write_reports
+from csm_otel.commands.report_files import RunResult, write_reports
 from csm_otel.commands.summary_input import read_summary
 from csm_otel.config.settings import Settings
 from csm_otel.errors import ReportInputError
@@ -50,7 +50,7 @@ def read(path: Path, stop: StopSignal) -> Summary | None:
 def test_written_and_read(tmp_path: Path, stop: StopSignal) -> None:
     """It is the same as before."""
     path = tmp_path / "summary.json"
-    write_reports(Settings(summary_json=path), summary(), Calls(), say=print)
+    write_reports(Settings(summary_json=path), RunResult(summary(), Calls()), say=print)
 
     assert read(path, stop) == summary()
 

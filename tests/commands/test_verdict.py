@@ -38,7 +38,9 @@ def test_exit_code(rules: str, tally: Tally | None, code: int, said: list[str]) 
     verdict.add([traced("S3.GetObject", 0, 5, error="AccessDenied")])
     verdict.add([command()])
 
-    assert (verdict.exit_code(tally, say=lines.append), lines) == (code, said)
+    judgement = verdict.judgement(tally, say=lines.append)
+    assert (judgement.exit_code, lines) == (code, said)
+    assert (judgement.rules, [one.rule for one in judgement.broken]) == ([rules], [rules] if code else [])
 
 
 def judged(*operations: str, said: list[str], **settings: Any) -> int:
@@ -46,7 +48,7 @@ def judged(*operations: str, said: list[str], **settings: Any) -> int:
     verdict = Verdict(Settings(**settings))
     for operation in operations:
         verdict.add([traced(operation, 0, 5)])
-    return verdict.exit_code(None, say=said.append)
+    return verdict.judgement(None, say=said.append).exit_code
 
 
 def test_baseline(tmp_path: Path) -> None:

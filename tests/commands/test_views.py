@@ -79,7 +79,7 @@ def test_files(calls: int, tmp_path: Path) -> None:
     """The files that are asked for are about all spans, of a short run too."""
     settings = Settings(summary_json=tmp_path / "summary.json", report=tmp_path / "report.html")
     said: list[str] = []
-    views_of(calls, settings).write_files(say=said.append)
+    views_of(calls, settings).write_files(None, say=said.append)
 
     found = json.loads((tmp_path / "summary.json").read_text("utf-8"))
     assert (found["totals"]["calls"], found["run"]["name"], said) == (calls, "legacy.py", [])
@@ -89,7 +89,7 @@ def test_files(calls: int, tmp_path: Path) -> None:
 def test_no_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without one that is asked for, nothing is written."""
     monkeypatch.chdir(tmp_path)
-    views_of(1, Settings()).write_files(say=print)
+    views_of(1, Settings()).write_files(None, say=print)
 
     assert not list(tmp_path.iterdir())
 
