@@ -7,27 +7,22 @@ only: a probe starts every few seconds, and has a second by default in Kubernete
 from __future__ import annotations
 
 import contextlib
-import http.client
-import json
 import re
 import sys
 from typing import TYPE_CHECKING, Any
 
-from csm_otel.errors import ControlError, address_text, reason_of
+from csm_otel.errors import ControlError
 from csm_otel.report.status import render_status
-from csm_otel.service.control_client import ANSWER_BYTES, LEAST_SECONDS, ask, paths_to_daemon
+from csm_otel.service.answers import counts_in, no_csm_otel
+from csm_otel.service.control_client import ask, paths_to_daemon
+from csm_otel.service.http_client import ask_over_http, url_of
 from csm_otel.service.state import STATES, is_alive, is_ready
-from csm_otel.tally import Snapshot
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from csm_otel.config.setting import Address
     from csm_otel.config.settings import Settings
 
 _TROUBLE = re.compile(r"[a-z ]{1,40}")
 _MOST_TROUBLES = 8  # there are fewer
-_LOOPBACK_OF = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # ruff: ignore[hardcoded-bind-all-interfaces] - where to connect to
 
 
 def health(settings: Settings) -> int:
@@ -38,8 +33,8 @@ def health(settings: Settings) -> int:
         ControlError: no daemon answers.
     """
     if settings.health is not None and settings.health.port:
-        where = f"http://{address_text(*settings.health)}"
-        answer = _ask_over_http(settings.health, where, settings.timeout)
+        where, seconds = url_of(*settings.health), settings.timeout
+        answer = ask_over_http(*settings.health, "GET", "/readyz", connect_seconds=seconds, answer_seconds=seconds)
     else:
         paths = paths_to_daemon(settings.control, settings.port)
         where = str(paths[0])
@@ -51,24 +46,6 @@ def health(settings: Settings) -> int:
     return 0 if is_as_asked else 1
 
 
-def _ask_over_http(address: Address, where: str, timeout_seconds: float) -> Any:
-    host = _LOOPBACK_OF.get(address.host, address.host)
-    connection = http.client.HTTPConnection(host, address.port, timeout=max(timeout_seconds, LEAST_SECONDS))
-    with contextlib.closing(connection):
-        try:
-            connection.request("GET", "/readyz")
-            body = connection.getresponse().read(ANSWER_BYTES)
-        except http.client.HTTPException as error:
-            raise ControlError(_no_state(where)) from error
-        except (OSError, ValueError) as error:  # the latter: a host that has no form in DNS
-            reason = "no answer" if isinstance(error, TimeoutError) else reason_of(error, "not a host name")
-            raise ControlError(f"no daemon answers: {where}: {reason}") from error
-    try:
-        return json.loads(body)
-    except (ValueError, RecursionError) as error:
-        raise ControlError(_no_state(where)) from error
-
-
 def _read(answer: Any, where: str) -> tuple[str, str]:
     """Return the state and the line of an answer, of which nothing unknown is shown: it may be any program's.
 
@@ -76,24 +53,11 @@ def _read(answer: Any, where: str) -> tuple[str, str]:
         ControlError: it is no daemon's answer.
     """
     if not isinstance(answer, dict) or answer.get("status") not in STATES:
-        raise ControlError(_no_state(where))
+        raise ControlError(no_csm_otel(where))
     state = str(answer["status"])
     given = answer.get("troubles")
     troubles = given[:_MOST_TROUBLES] if isinstance(given, list) else []
     shown = ", ".join(one for one in troubles if isinstance(one, str) and _TROUBLE.fullmatch(one))
-    counts = _counts(answer)
+    counts = counts_in(answer)
     words = f"{state} ({shown})" if shown else state
     return state, f"{words}: {render_status(counts)}" if counts else words
-
-
-def _counts(answer: Mapping[str, Any]) -> Snapshot | None:
-    """Return the counts of an answer, or None if there are none yet."""
-    values: dict[str, Any] = {name: answer.get(name) for name in Snapshot._fields}
-    dropped = values.pop("datagrams_dropped_by_kernel")
-    if not isinstance(dropped, int | None) or not all(isinstance(value, int) for value in values.values()):
-        return None
-    return Snapshot(datagrams_dropped_by_kernel=dropped, **values)
-
-
-def _no_state(where: str) -> str:
-    return f"{where}: what answers there is no csm-otel, or an older one"

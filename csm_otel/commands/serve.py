@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from csm_otel.process.speaker import Speaker
     from csm_otel.report.stdout import Stdout
     from csm_otel.service.control import Control
+    from csm_otel.service.network_flush import FlushRequests, NetworkFlush
 
 # docs/settings.md has the table. The rest of what would end a process by default is ignored.
 _ENDING = tuple(
@@ -57,6 +58,7 @@ def serve(configuration: Configuration, speaker: Speaker) -> int:
     check_addresses(settings, handed_over)
     receivers = open_receivers(settings, handed_over, speaker)
     health = None if settings.health is None else Health(*settings.health)
+    flush_requests = _accept_flushes(settings, health, speaker)
     from csm_otel.commands.wiring import build_bridge  # ruff: ignore[import-outside-top-level] - a port in use is reported at once
     from csm_otel.engine.source import Source  # ruff: ignore[import-outside-top-level]
     from csm_otel.service.heartbeat import Heartbeat  # ruff: ignore[import-outside-top-level]
@@ -82,7 +84,7 @@ def serve(configuration: Configuration, speaker: Speaker) -> int:
         raise SettingsError(faults)
     if bridge.outlets.shows:
         stdout()  # loaded now rather than with the first batch
-    control = _open_control(settings, receivers, bridge, speaker)
+    flushers = _open_flushers(settings, receivers, bridge, speaker, flush_requests)
     if health is not None:
         speaker.say(f"health at {health.url}/healthz and /readyz")
     speaker.say(f"listening on {addresses_text(receivers)}, exporting to {bridge.outlets.description}")
@@ -98,15 +100,15 @@ def serve(configuration: Configuration, speaker: Speaker) -> int:
     requests = SignalRequests(bridge, take=stop.take_requests, timeout_seconds=_FLUSH_SECONDS, say=speaker.say)
     begin_collection()
     manager.ready()
-    bridge.run(until=stop.is_set, wake=stop, services=[heartbeat, requests, *([control] if control else [])])
+    bridge.run(until=stop.is_set, wake=stop, services=[heartbeat, requests, *flushers])
     # From the signal on, however late the loop noticed it.
     deadline = stop.received_at + configuration.drain_seconds
     manager.stopping()
     if health is not None:
         health.stop(deadline=deadline)
     requests.close()
-    if control is not None:
-        control.close()
+    for flusher in flushers:
+        flusher.close()
     bridge.close(deadline=deadline)
     if live is not None:
         live.close(say=speaker.say)
@@ -135,14 +137,43 @@ def _live(settings: Settings) -> Live | None:
     return open_live(sys.stderr, os.environ, start_ns=None)
 
 
-def _open_control(settings: Settings, receivers: list[Receiver], bridge: Bridge, speaker: Speaker) -> Control | None:
-    """Return the server of `csm-otel flush`, or None if it is switched off or cannot be opened."""
-    if is_off(settings.control):
-        return None
-    from csm_otel.service.control import Control  # ruff: ignore[import-outside-top-level]
+def _accept_flushes(settings: Settings, health: Health | None, speaker: Speaker) -> FlushRequests | None:
+    """Accept flushes at the health port from now on, if that is asked for: they wait for the loop.
 
-    try:
-        return Control.open(settings.control or default_path(receivers[0].address[1]), bridge)
-    except ControlError as error:
-        speaker.say(f"`csm-otel flush` will not work: {error}")
+    Raises:
+        SettingsError: there is no health port.
+    """
+    if not settings.flush_over_health:
         return None
+    if health is None:
+        raise SettingsError([Fault("--flush-over-health", "it needs the port of --health")])
+    from csm_otel.intake.allowed import AllowedNetworks  # ruff: ignore[import-outside-top-level]
+    from csm_otel.service.network_flush import FlushRequests  # ruff: ignore[import-outside-top-level]
+
+    requests = FlushRequests(is_allowed=AllowedNetworks(settings.allow_from) if settings.allow_from else None)
+    health.routes.add("POST", "/flush", requests.ask)
+    speaker.say(f"flushes are accepted at {health.url}/flush")
+    return requests
+
+
+def _open_flushers(
+    settings: Settings,
+    receivers: list[Receiver],
+    bridge: Bridge,
+    speaker: Speaker,
+    requests: FlushRequests | None,
+) -> list[Control | NetworkFlush]:
+    """Return the servers of `csm-otel flush`, but those that are switched off or cannot be opened."""
+    flushers: list[Control | NetworkFlush] = []
+    if not is_off(settings.control):
+        from csm_otel.service.control import Control  # ruff: ignore[import-outside-top-level]
+
+        try:
+            flushers.append(Control.open(settings.control or default_path(receivers[0].address[1]), bridge))
+        except ControlError as error:
+            speaker.say(f"`csm-otel flush` will not work: {error}")
+    if requests is not None:
+        from csm_otel.service.network_flush import NetworkFlush  # ruff: ignore[import-outside-top-level]
+
+        flushers.append(NetworkFlush(requests, bridge))
+    return flushers

@@ -101,7 +101,9 @@ class Address(NamedTuple):
 class AddressReader:
     """Reads ``PORT``, of 127.0.0.1, or ``HOST:PORT``, with an IPv6 address in brackets."""
 
-    values = "0 to 65535, or HOST:PORT"
+    def __init__(self, lowest_port: int = 0) -> None:
+        self._lowest_port = lowest_port
+        self.values = f"{lowest_port} to 65535, or HOST:PORT"
 
     def __call__(self, text: str) -> Address:
         """Return the value.
@@ -113,11 +115,12 @@ class AddressReader:
         in_brackets = host.startswith("[") and host.endswith("]")
         host = host[1:-1] if in_brackets else host
         try:
-            number = int(Number(0, 65_535)(port))
+            number = int(Number(self._lowest_port, 65_535)(port))
         except ValueError:
             number = -1
         if number < 0 or (colon and not host) or in_brackets != (":" in host) or _NOT_IN_HOSTS & set(host):
-            raise ValueError(f"{quoted(text)} is neither a port from 0 to 65535 nor HOST:PORT or [IPv6]:PORT")
+            lowest = self._lowest_port
+            raise ValueError(f"{quoted(text)} is neither a port from {lowest} to 65535 nor HOST:PORT or [IPv6]:PORT")
         return Address(host or "127.0.0.1", number)
 
 

@@ -527,6 +527,28 @@ class Settings(NamedTuple):
             },
         ),
     ] = None
+    flush_over_health: Annotated[
+        bool,
+        Option(
+            _SERVE,
+            DAEMON,
+            "let who reaches the port of `--health` have everything delivered, see `flush --to`",
+            more="Without it only the control socket does. `--allow-from` holds for it, too; requests of web pages are "
+            "refused.",
+        ),
+    ] = False
+    to: Annotated[
+        Address | None,
+        AddressReader(lowest_port=1),
+        Option(
+            ("flush",),
+            DAEMON,
+            "flush the daemon at this TCP port, of 127.0.0.1 unless a host is given, not that of the control socket",
+            "[HOST:]PORT",
+            unset="by the control socket",
+            more="It is the port of its `--health`; it needs `--flush-over-health`.",
+        ),
+    ] = None
     report_seconds: Annotated[
         float,
         Number(0, 86_400, float),

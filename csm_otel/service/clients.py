@@ -31,10 +31,12 @@ _ACCEPT_PAUSE_SECONDS = 1.0  # without a descriptor left the next accept would f
 class Client:
     """One client; ``request`` has the bytes received, complete once `Clients.wait` has returned the client."""
 
-    __slots__ = ("deadline", "is_answered", "is_gone", "request", "sock", "unsent")
+    __slots__ = ("deadline", "host", "is_answered", "is_gone", "request", "sock", "unsent")
 
-    def __init__(self, sock: socket.socket, deadline: float) -> None:
+    def __init__(self, sock: socket.socket, host: str, deadline: float) -> None:
         self.sock = sock
+        self.host = host
+        """Its IP address; empty for a unix socket."""
         self.request = bytearray()
         self.deadline: float | None = deadline
         """When it is disconnected, in monotonic seconds; None while it waits for its response."""
@@ -87,7 +89,8 @@ class Clients:
     def wait(self, seconds: float) -> list[Client]:
         """Wait for requests, and return the clients whose request is complete; each is to get its `answer`.
 
-        A client that hangs up while it waits for its response is noticed by the next call, see `Client.is_gone`.
+        A client that hangs up while it waits for its response ends the wait, see `Client.is_gone`; one of a unix socket
+        is noticed by the next call.
         """
         self._forget_hung_up()
         deadline = self.next_deadline()
@@ -115,7 +118,10 @@ class Clients:
         client.is_answered = True
         client.unsent = response
         client.deadline = self._clock() + self._timeout_seconds
-        self._selector.register(client.sock, selectors.EVENT_WRITE, client)
+        if client.sock in self._selector.get_map():
+            self._selector.modify(client.sock, selectors.EVENT_WRITE, client)
+        else:
+            self._selector.register(client.sock, selectors.EVENT_WRITE, client)
         self._send(client)
 
     def close(self) -> None:
@@ -133,7 +139,7 @@ class Clients:
     def _accept(self) -> bool:
         """Accept a client, and return whether there may be another one."""
         try:
-            sock, _ = self._listener.accept()
+            sock, address = self._listener.accept()
         except (BlockingIOError, InterruptedError, ConnectionError):
             return False
         except OSError:
@@ -149,7 +155,7 @@ class Clients:
                 sock.close()
                 return True
             self._forget(incomplete[0])  # which has had the most time
-        client = Client(sock, self._clock() + self._timeout_seconds)
+        client = Client(sock, _host_in(address), self._clock() + self._timeout_seconds)
         self._clients.append(client)
         self._selector.register(sock, selectors.EVENT_READ, client)
         return True
@@ -175,7 +181,8 @@ class Clients:
             return False
         except OSError:
             piece = b""
-        if client.is_answered and piece:
+        is_complete = client.deadline is None
+        if piece and (client.is_answered or is_complete):
             return False
         client.request += piece
         if not piece or len(client.request) > _MAX_REQUEST_BYTES:
@@ -183,17 +190,19 @@ class Clients:
             return False
         if self._terminator not in client.request:
             return False
-        self._selector.unregister(client.sock)
+        if not client.host:
+            self._selector.unregister(client.sock)
         client.deadline = None
         return True
 
     def _forget_hung_up(self) -> None:
-        """Free the slots of clients that have hung up while they were to wait for their response.
+        """Free the slots of clients of a unix socket that have hung up while they were to wait for their response.
 
         To a selector a client that has only shut down its sending side looks the same, but not to poll, which reports
-        POLLHUP unasked.
+        POLLHUP unasked. Over TCP neither can tell them apart: there a client that sends no more has hung up, as it has
+        for most HTTP servers.
         """
-        waiting = {one.sock.fileno(): one for one in self._clients if one.deadline is None}
+        waiting = {one.sock.fileno(): one for one in self._clients if one.deadline is None and not one.host}
         if waiting:
             poller = select.poll()
             for descriptor in waiting:
@@ -214,3 +223,8 @@ class Clients:
         with contextlib.suppress(KeyError, ValueError):
             self._selector.unregister(client.sock)
         client.sock.close()
+
+
+def _host_in(address: object) -> str:
+    """Return the host of a socket's address; that of an IPv4 client of an IPv6 socket as IPv4 (RFC 4291, 2.5.5.2)."""
+    return str(address[0]).removeprefix("::ffff:") if isinstance(address, tuple) else ""

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from csm_otel.service import control_socket
 from csm_otel.service.clients import Client, Clients
-from csm_otel.service.flushing import Flushing
+from csm_otel.service.flushing import MAX_TIMEOUT_SECONDS, Flushings
 from csm_otel.service.state import running_state
 
 if TYPE_CHECKING:
@@ -31,9 +31,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from csm_otel.engine.bridge import Bridge
-
-MAX_TIMEOUT_SECONDS = 3600.0
-_POLL_SECONDS = 0.02  # the poll interval while waiting for the back end
 
 
 class Control:
@@ -48,8 +45,7 @@ class Control:
         self._inode = path.lstat().st_ino
         self._bridge = bridge
         self._wall_clock_ns = wall_clock_ns
-        self._flushings: list[tuple[Client, Flushing]] = []
-        self._next_poll = 0.0
+        self._flushings: Flushings[Client] = Flushings(bridge)
 
     @classmethod
     def open(cls, path: Path, bridge: Bridge) -> Self:
@@ -66,25 +62,18 @@ class Control:
 
     def next_deadline(self) -> float | None:
         """Return the monotonic second at which there is something to do in any case, or None."""
-        deadlines = (self._clients.next_deadline(), self._next_poll if self._flushings else None)
+        deadlines = (self._clients.next_deadline(), self._flushings.next_deadline())
         return min((deadline for deadline in deadlines if deadline is not None), default=None)
 
     def poll(self, *, now: float) -> None:
         """Read requests, advance the flushes, and answer those that have ended."""
         for client in self._clients.wait(0):
             self._begin(client, now)
-        for client, flushing in list(self._flushings):
-            why_not = "" if client.is_gone else flushing.advance(now=now)
-            if why_not is not None:
-                self._flushings.remove((client, flushing))
-                self._answer(client, why_not)
-        is_waiting = all(flushing.is_waiting for _, flushing in self._flushings)
-        self._next_poll = now + _POLL_SECONDS if is_waiting else now
+        self._answer(self._flushings.advance(now=now, is_gone=lambda client: client.is_gone))
 
     def close(self) -> None:
         """Answer the clients that still wait, and remove the socket."""
-        for client, _ in self._flushings:
-            self._answer(client, "the daemon is being stopped")
+        self._answer(self._flushings.close())
         self._clients.close()
         control_socket.remove(self._path, self._inode)
 
@@ -96,10 +85,8 @@ class Control:
         elif timeout_seconds is None:
             self._clients.answer(client, b'{"error": "not understood"}\n')
         else:
-            flushing = Flushing(
-                self._bridge, timeout_seconds=timeout_seconds, now=now, requested_ns=self._wall_clock_ns()
-            )
-            self._flushings.append((client, flushing))
+            requested_ns = self._wall_clock_ns()
+            self._flushings.begin(client, timeout_seconds=timeout_seconds, now=now, requested_ns=requested_ns)
 
     def _health(self) -> bytes:
         outlets = self._bridge.outlets
@@ -107,9 +94,9 @@ class Control:
         body = {"status": state, "troubles": outlets.troubles, **self._bridge.snapshot()._asdict()}
         return f"{json.dumps(body)}\n".encode()
 
-    def _answer(self, client: Client, why_not: str) -> None:
-        answer = {"delivered": not why_not, "why_not": why_not, **self._bridge.snapshot()._asdict()}
-        self._clients.answer(client, f"{json.dumps(answer)}\n".encode())
+    def _answer(self, ended: list[tuple[Client, dict[str, Any]]]) -> None:
+        for client, answer in ended:
+            self._clients.answer(client, f"{json.dumps(answer)}\n".encode())
 
 
 def _request_in(line: bytes) -> dict[str, Any]:

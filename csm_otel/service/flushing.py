@@ -1,4 +1,4 @@
-"""One flush of a running daemon, a step each turn of the loop: `Flushing`.
+"""A flush of a running daemon, a step each turn of the loop: `Flushing`; those of several clients: `Flushings`.
 
 Everything that had arrived when it began is decoded, released, held until its origins are known or not waited for any
 longer, exported, and followed until the back end has it. The loop continues to receive meanwhile; later arrivals are
@@ -7,13 +7,22 @@ not part of the flush.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from csm_otel.engine.drain import Drain
 from csm_otel.report.terminal import counted
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from csm_otel.engine.bridge import Bridge
+
+MAX_TIMEOUT_SECONDS = 3600.0
+STOPPED = "the daemon is being stopped"
+"""Why a flush that had not ended did not deliver everything."""
+_POLL_SECONDS = 0.02  # the poll interval while waiting for the back end
+
+Client = TypeVar("Client")
 
 
 class Flushing:
@@ -52,3 +61,48 @@ class Flushing:
     def is_waiting(self) -> bool:
         """Whether it waits for origins or the back end, so that there is no use in advancing it at once."""
         return self._drain is not None and not self._bridge.pipeline.is_releasing
+
+
+def answer_of(bridge: Bridge, why_not: str) -> dict[str, Any]:
+    """Return the answer to a flush that has ended; ``why_not`` is empty if everything was delivered."""
+    return {"delivered": not why_not, "why_not": why_not, **bridge.snapshot()._asdict()}
+
+
+class Flushings(Generic[Client]):
+    """Flushes side by side, each for a client."""
+
+    def __init__(self, bridge: Bridge) -> None:
+        self._bridge = bridge
+        self._running: list[tuple[Client, Flushing]] = []
+        self._next_poll = 0.0
+
+    def __len__(self) -> int:
+        return len(self._running)
+
+    def begin(self, client: Client, *, timeout_seconds: float, now: float, requested_ns: int) -> None:
+        """Begin a flush; the arguments are those of `Flushing`."""
+        flushing = Flushing(self._bridge, timeout_seconds=timeout_seconds, now=now, requested_ns=requested_ns)
+        self._running.append((client, flushing))
+
+    def advance(self, *, now: float, is_gone: Callable[[Client], bool]) -> list[tuple[Client, dict[str, Any]]]:
+        """Progress, and return the clients whose flush has ended, each with its answer; drop those that have gone."""
+        ended = []
+        for client, flushing in list(self._running):
+            if is_gone(client):
+                self._running.remove((client, flushing))
+            elif (why_not := flushing.advance(now=now)) is not None:
+                self._running.remove((client, flushing))
+                ended.append((client, answer_of(self._bridge, why_not)))
+        is_waiting = all(flushing.is_waiting for _, flushing in self._running)
+        self._next_poll = now + _POLL_SECONDS if is_waiting else now
+        return ended
+
+    def next_deadline(self) -> float | None:
+        """Return the monotonic second at which a flush advances, or None."""
+        return self._next_poll if self._running else None
+
+    def close(self) -> list[tuple[Client, dict[str, Any]]]:
+        """End all that run, as the daemon is being stopped, and return their clients with their answers."""
+        ended = [(client, answer_of(self._bridge, STOPPED)) for client, _ in self._running]
+        self._running.clear()
+        return ended

@@ -2,8 +2,8 @@
 
 ``/healthz`` is 200 while the loop runs, ``/readyz`` while it also receives and a destination accepts spans. A back end
 always does: while it is unavailable, they are queued. The body is JSON: ``status`` (one of `csm_otel.service.state`),
-``troubles`` and the counts.
-A separate thread answers, so that a hanging loop is noticed.
+``troubles`` and the counts. A separate thread answers, so that a hanging loop is noticed. What else the port answers
+is added to its `Health.routes`.
 """
 
 from __future__ import annotations
@@ -17,13 +17,15 @@ from typing import TYPE_CHECKING
 from csm_otel.errors import ListenError, address_text, reason_of
 from csm_otel.process.waker import Waker
 from csm_otel.service.clients import Clients
-from csm_otel.service.routes import Routes, json_response
+from csm_otel.service.routes import Routes, encode, json_response
 from csm_otel.service.state import is_alive, is_ready, running_state
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from concurrent.futures import Future
 
-    from csm_otel.service.routes import Response
+    from csm_otel.service.clients import Client
+    from csm_otel.service.routes import Request, Response
     from csm_otel.tally import Snapshot
 
 _STALL_SECONDS = 5.0  # without a heartbeat; the loop has one a second, and a turn of it takes a tenth
@@ -55,6 +57,8 @@ class Health:
         """What is answered; its functions are called in the thread, and must not block it."""
         self.routes.add("GET", "/healthz", lambda _: self._probe(is_alive))
         self.routes.add("GET", "/readyz", lambda _: self._probe(is_ready))
+        self.routes.add("POST", "/flush", _refuse_flush)
+        self._waiting: list[tuple[Client, Future[Response]]] = []
         self._thread = threading.Thread(target=self._run, name="health", daemon=True)
         self._thread.start()
 
@@ -81,7 +85,23 @@ class Health:
     def _run(self) -> None:
         while not self._is_closed:
             for client in self._clients.wait(_WAIT_SECONDS):
-                self._clients.answer(client, self.routes.respond(bytes(client.request)))
+                response = self.routes.respond(bytes(client.request), host=client.host)
+                if isinstance(response, bytes):
+                    self._clients.answer(client, response)
+                else:
+                    self._waiting.append((client, response))
+                    response.add_done_callback(lambda _: self._waker.wake())
+            self._answer_waiting()
+
+    def _answer_waiting(self) -> None:
+        for client, response in list(self._waiting):
+            if client.is_gone:
+                response.cancel()
+            elif response.done():
+                self._clients.answer(client, encode(response.result()))
+            else:
+                continue
+            self._waiting.remove((client, response))
 
     def _probe(self, is_well: Callable[[str], bool]) -> Response:
         status = self._status()
@@ -96,6 +116,10 @@ class Health:
         if not self._has_beaten:
             return "starting"
         return running_state(self._troubles, can_deliver=self._can_deliver)
+
+
+def _refuse_flush(_: Request) -> Response:
+    return json_response(HTTPStatus.FORBIDDEN, {"error": "flushing over the network is off; serve --flush-over-health"})
 
 
 def _listen(host: str, port: int) -> socket.socket:

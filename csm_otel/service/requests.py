@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING
 
 from csm_otel.report.status import render_status
-from csm_otel.service.flushing import Flushing
+from csm_otel.service.flushing import STOPPED, Flushing
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -74,7 +74,7 @@ class SignalRequests:
     def close(self) -> None:
         """Report a flush that has not ended, or begun: what it waits for is delivered or counted at shutdown."""
         if self._flushing is not None or self._is_to_flush or signal.SIGUSR1 in self._take():
-            self._report("the daemon is being stopped")
+            self._report(STOPPED)
 
     def _report(self, why_not: str) -> None:
         result = f"not all was delivered: {why_not}" if why_not else "all was delivered"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 
-from csm_otel.commands.serve import _open_control
+from csm_otel.commands.serve import _open_flushers
 from csm_otel.config.settings import Settings
 from csm_otel.process.speaker import Speaker
 
@@ -30,6 +30,6 @@ def test_without_a_control_socket(control: Callable[[Path], Path], line: str, tm
     (tmp_path / "file").touch()
     stderr = io.StringIO()
 
-    assert _open_control(Settings(control=control(tmp_path)), [], cast("Bridge", None), Speaker(stderr)) is None
+    assert _open_flushers(Settings(control=control(tmp_path)), [], cast("Bridge", None), Speaker(stderr), None) == []
     assert stderr.getvalue().startswith(line)
     assert len(stderr.getvalue().splitlines()) == bool(line)

@@ -72,6 +72,8 @@ KNOBS = [
     Knob("json", "true", True, "false", False),
     Knob("check", "ready", "ready", "live", "live"),
     Knob("health", "0", Address("127.0.0.1", 0), "[::1]:65535", Address("::1", 65_535)),
+    Knob("flush_over_health", "true", True, "false", False),
+    Knob("to", "1", Address("127.0.0.1", 1), "host.test:65535", Address("host.test", 65_535)),
     Knob("report_seconds", "0", 0.0, "2.5", 2.5),
     Knob("name", "nightly", "nightly", "backup", "backup"),
     Knob("quiet", "true", True, "false", False),

@@ -9,6 +9,7 @@ from contextlib import ExitStack, closing, suppress
 from typing import TYPE_CHECKING
 
 import pytest
+from loopback import with_ipv6
 from otlp_backend import wait_until
 
 from csm_otel.process.waker import Waker
@@ -259,3 +260,25 @@ def test_closing(reception: Reception) -> None:
     reception.clients.answer(client, b"too late\n")
     assert client.is_gone
     assert [sock.recv(100) for sock in (silent, waiting)] == [b"", b""]
+
+
+@pytest.mark.parametrize(
+    ("family", "host", "to"),
+    [
+        pytest.param(socket.AF_INET, "127.0.0.1", "127.0.0.1", id="IPv4"),
+        with_ipv6(socket.AF_INET6, "::", "127.0.0.1", id="IPv4 of a socket for both"),
+        with_ipv6(socket.AF_INET6, "::", "::1", id="IPv6"),
+    ],
+)
+def test_tcp(family: socket.AddressFamily, host: str, to: str) -> None:
+    """The client's address is known, and one that hangs up while it waits ends the wait."""
+    listener = socket.create_server((host, 0), family=family, dualstack_ipv6=family is socket.AF_INET6)
+    with closing(Clients(listener, terminator=b"\n")) as clients:
+        with socket.create_connection((to, listener.getsockname()[1])) as sock:
+            sock.sendall(b"hi\nand more")
+            complete: list[Client] = []
+            wait_until(lambda: complete.extend(clients.wait(DEADLINE_SECONDS)) or complete)  # type: ignore[func-returns-value]
+            (client,) = complete
+            assert client.host == to
+        wait_until(lambda: clients.wait(DEADLINE_SECONDS) == [] and client.is_gone)
+        clients.answer(client, b"too late\n")

@@ -11,7 +11,8 @@ import pytest
 from otlp_backend import wait_until
 from service.bridges import HeldQueue, bridge_to, receive_attempt, with_queue
 
-from csm_otel.service.control import MAX_TIMEOUT_SECONDS, Control
+from csm_otel.service.control import Control
+from csm_otel.service.flushing import MAX_TIMEOUT_SECONDS
 from csm_otel.tally import Snapshot
 
 if TYPE_CHECKING:
@@ -128,7 +129,7 @@ def test_when_it_is_polled(daemon: Daemon) -> None:
         assert daemon.control.next_deadline() == pytest.approx(daemon.now + 0.02)
         daemon.queue.has_all = True
         daemon.turn()
-        assert daemon.control._flushings == []
+        assert not daemon.control._flushings
 
 
 def test_hanging_up_cancels_the_flush(daemon: Daemon) -> None:

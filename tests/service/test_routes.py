@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import Future
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from csm_otel.service.routes import Request, Response, Routes, json_response
+from csm_otel.service.routes import Request, Response, Routes, encode, json_response
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,6 +28,13 @@ def routes_of(*answers: tuple[str, str, Response]) -> Routes:
     for method, path, response in answers:
         routes.add(method, path, always(response))
     return routes
+
+
+def respond(routes: Routes, request: bytes) -> bytes:
+    """Return a response that is known at once."""
+    response = routes.respond(request, host="192.0.2.1")
+    assert isinstance(response, bytes)
+    return response
 
 
 TEXT = Response(HTTPStatus.OK, b"\x00\xffhi", "text/plain; version=1")
@@ -58,7 +66,7 @@ ROUTES = routes_of(
 )
 def test_responses(request_line: str, status: int, allow: str | None, body: bytes) -> None:
     """A request is answered by the route of its method and path, with its body's type and length."""
-    head, _, sent = ROUTES.respond(f"{request_line}\r\nHost: x\r\n\r\nignored".encode()).partition(b"\r\n\r\n")
+    head, _, sent = respond(ROUTES, f"{request_line}\r\nHost: x\r\n\r\nignored".encode()).partition(b"\r\n\r\n")
     first, *lines = head.decode().split("\r\n")
     headers = dict(line.split(": ", 1) for line in lines)
     assert (f"HTTP/1.1 {status} {HTTPStatus(status).phrase}", body) == (first, sent)
@@ -81,8 +89,17 @@ def test_headers(lines: list[str], expected: dict[str, str]) -> None:
     seen: list[Request] = []
     routes = Routes()
     routes.add("GET", "/x", lambda request: seen.append(request) or TEXT)  # type: ignore[func-returns-value]
-    routes.respond("\r\n".join(["GET /x?a=b?c HTTP/1.1", *lines, "", ""]).encode())
-    assert seen == [Request("/x", "a=b?c", expected)]
+    respond(routes, "\r\n".join(["GET /x?a=b?c HTTP/1.1", *lines, "", ""]).encode())
+    assert seen == [Request("/x", "a=b?c", expected, "192.0.2.1")]
+
+
+def test_a_response_that_is_given_later() -> None:
+    """A future is passed on, and its response is encoded as every other."""
+    future: Future[Response] = Future()
+    routes = Routes()
+    routes.add("POST", "/x", lambda _: future)
+    assert routes.respond(b"POST /x HTTP/1.1\r\n\r\n", host="") is future
+    assert encode(TEXT) == respond(ROUTES, b"GET /page HTTP/1.1\r\n\r\n")
 
 
 def test_a_route_that_fails() -> None:
@@ -93,7 +110,7 @@ def test_a_route_that_fails() -> None:
 
     routes = Routes()
     routes.add("GET", "/x", fail)
-    response = routes.respond(b"GET /x HTTP/1.1\r\n\r\n")
+    response = respond(routes, b"GET /x HTTP/1.1\r\n\r\n")
     assert response.startswith(b"HTTP/1.1 500 Internal Server Error\r\n")
     assert json.loads(response.partition(b"\r\n\r\n")[2]) == {"status": "internal server error"}
 
@@ -101,4 +118,4 @@ def test_a_route_that_fails() -> None:
 @given(st.binary(max_size=200))
 def test_any_bytes(request: bytes) -> None:
     """Whatever is sent, there is a response."""
-    assert ROUTES.respond(request).startswith(b"HTTP/1.1 ")
+    assert respond(ROUTES, request).startswith(b"HTTP/1.1 ")
