@@ -19,7 +19,7 @@ COPY requirements.lock requirements-dev.lock ./
 RUN python -m venv /opt/csm-otel \
     && /opt/csm-otel/bin/pip install --no-cache-dir --only-binary :all: --require-hashes --no-deps -r requirements.lock
 # The build back end and its requirements, verified by hash; pip fails if one is missing here.
-RUN awk '/^[a-z]/ { wanted = /^(hatchling|packaging|pathspec|pluggy|tomlkit|trove-classifiers)==/ } wanted' \
+RUN awk '/^[a-z]/ { wanted = /^(hatchling|packaging|pathspec|pluggy|shtab|tomlkit|trove-classifiers)==/ } wanted' \
         requirements-dev.lock > requirements-build.lock \
     && pip install --no-cache-dir --only-binary :all: --require-hashes -r requirements-build.lock
 COPY pyproject.toml README.md LICENSE ./

@@ -3,6 +3,7 @@ PYTHON ?= python3
 UV ?= uv
 VENV := .venv
 BIN := $(VENV)/bin
+DIST := dist
 INSTALLED := $(VENV)/.installed
 # In parallel: no test shares a port, a file or a state of its process with another, or needs the machine for itself.
 # With bytecode files, as installers make them, whatever the environment has: else each of some 500 processes compiles the
@@ -15,7 +16,7 @@ INSTALL_SENDERS := env PYTHONPATH=tests $(BIN)/python -m interop.install_senders
 STEP = @step() { name=$$1; shift; began=$$(date +%s); "$$@"; status=$$?; \
 	echo "$$name: $$(($$(date +%s) - began)) s" >&2; return $$status; }; step
 
-.PHONY: demo test test-portable lint bench accuracy accuracy-senders soak peers interop interop-senders lock clean
+.PHONY: demo test test-portable lint bench accuracy accuracy-senders soak peers interop interop-senders dist lock clean
 
 demo: $(INSTALLED)
 	@$(BIN)/python examples/demo.py
@@ -72,7 +73,7 @@ accuracy-senders: $(INSTALLED)
 	$(STEP) "install senders" $(INSTALL_SENDERS)
 	@env PYTHONPATH=tests:examples $(BIN)/python benchmarks/senders.py $(ACCURACY)
 
-$(INSTALLED): requirements-dev.lock pyproject.toml scripts/launcher.py
+$(INSTALLED): requirements-dev.lock pyproject.toml scripts/launcher.py scripts/build_hook.py
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "csm-otel needs Python 3.11 or newer; name one with PYTHON=" >&2; exit 1; }
 	@echo "setting up $(VENV)" >&2
@@ -82,10 +83,16 @@ $(INSTALLED): requirements-dev.lock pyproject.toml scripts/launcher.py
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
+# The wheel and the sdist, by the locked build back end. The times in them are those of the commit, so that the same commit
+# gives the same bytes.
+dist: $(INSTALLED)
+	@rm -rf $(DIST)
+	@SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) $(BIN)/python -m hatchling build --directory $(abspath $(DIST))
+
 lock:
 	$(UV) pip compile -q pyproject.toml --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header -o requirements.lock
 	$(UV) pip compile -q pyproject.toml --group dev --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header -o requirements-dev.lock
 	$(UV) pip compile -q --group soak --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header -o requirements-soak.lock
 
 clean:
-	rm -rf $(VENV) .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist
+	rm -rf $(VENV) .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache build $(DIST)

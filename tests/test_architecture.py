@@ -37,9 +37,10 @@ WRITES = "report.stdout"
 TESTS = Path(__file__).parent
 # Folders of tests/ that test the whole program, its environment or its benchmarks instead of a module each.
 NO_ROOMS = {"bench", "conformance", "e2e", "faults", "interop"}
-# Test modules at the top level without a module: examples/, documents, a failing network, and the installed script.
+# Test modules at the top level without a module: examples/, documents, a failing network, what is built and installed.
 OF_NO_MODULE = {
     "test_architecture",
+    "test_build_hook",
     "test_demo",
     "test_documents",
     "test_exported_attributes",

@@ -17,7 +17,7 @@ from csm_otel.config.settings import COMMANDS, GROUPS, SETTINGS
 from csm_otel.errors import Fault, SettingsError, quoted
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Container, Sequence
 
     from csm_otel.config.setting import Setting
 
@@ -106,7 +106,9 @@ def read_command_line(words: Sequence[str]) -> CommandLine:
     """
     # Words after "--" are the command's; argparse would search them for our flags.
     at = list(words).index("--") if "--" in words else len(words)
-    namespace, others = _build_parser(words[:at]).parse_known_args(words[:at])
+    # Other commands than that of the words are left out, which saves `exec` their time.
+    listed = words[:1] if words and words[0] in _PAGES else tuple(_PAGES)
+    namespace, others = _build_parser(listed, words[:at]).parse_known_args(words[:at])
     given = vars(namespace)
     subcommand, inputs, command = given.pop("subcommand"), given.pop("inputs", []), given.pop("command", [])
     unusable = {field: value for field, value in given.items() if isinstance(value, Unusable)}
@@ -174,8 +176,13 @@ class _Formatter(argparse.RawDescriptionHelpFormatter):
         super().__init__(prog, max_help_position=32, width=width)
 
 
-def _build_parser(words: Sequence[str]) -> argparse.ArgumentParser:
-    """Return the parser; other commands than that of the words are left out, which saves `exec` their time."""
+def whole_parser() -> argparse.ArgumentParser:
+    """Return the parser with all commands and their flags, for what is generated from it."""
+    return _build_parser(tuple(_PAGES), _PAGES)
+
+
+def _build_parser(listed: Sequence[str], filled: Container[str]) -> argparse.ArgumentParser:
+    """Return the parser with the listed commands; those not in ``filled`` have no flags yet."""
     parser = _Parser(_PROGRAM, prog="csm-otel")
     parser.add_argument("--version", action="version", version=f"csm-otel {__version__}")
     commands = parser.add_subparsers(
@@ -186,11 +193,10 @@ def _build_parser(words: Sequence[str]) -> argparse.ArgumentParser:
         description="Each has its own page: csm-otel COMMAND --help",
         prog="csm-otel",
     )
-    for command, page in _PAGES.items():
-        if words and words[0] in _PAGES and words[0] != command:
-            continue
+    for command in listed:
+        page = _PAGES[command]
         of_command = commands.add_parser(command, help=page.summary, page=page)
-        if command not in words:
+        if command not in filled:
             continue
         _add_options(of_command, command)
         if command in {"exec", "doctor"}:
