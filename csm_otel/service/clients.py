@@ -41,7 +41,7 @@ class Client:
         self.deadline: float | None = deadline
         """When it is disconnected, in monotonic seconds; None while it waits for its response."""
         self.is_answered = False
-        self.unsent = b""
+        self.unsent = memoryview(b"")
         """The rest of its response, which the socket's buffer had no room for."""
         self.is_gone = False
         """Whether it has hung up or was disconnected: it gets no response."""
@@ -116,7 +116,7 @@ class Clients:
         if client.is_gone:
             return
         client.is_answered = True
-        client.unsent = response
+        client.unsent = memoryview(response)  # metrics have megabytes, which are not to be copied with each part sent
         client.deadline = self._clock() + self._timeout_seconds
         if client.sock in self._selector.get_map():
             self._selector.modify(client.sock, selectors.EVENT_WRITE, client)

@@ -35,6 +35,8 @@ class Response(NamedTuple):
     status: HTTPStatus
     body: bytes
     content_type: str = JSON
+    content_encoding: str = ""
+    """Empty if the body is not compressed."""
 
 
 def json_response(status: HTTPStatus, body: object) -> Response:
@@ -60,22 +62,22 @@ class Routes:
         lines = request.partition(b"\r\n\r\n")[0].decode("latin-1").split("\r\n")
         words = lines[0].split(" ")
         if len(words) != _WORDS_OF_A_REQUEST or not words[2].startswith("HTTP/1."):
-            return encode(_plain(HTTPStatus.BAD_REQUEST))
+            return encode(plain_response(HTTPStatus.BAD_REQUEST))
         method, has_body = words[0], words[0] != "HEAD"  # RFC 9110, 9.3.2
         target, _, query = words[1].partition("?")
         path = _path_of(target)
         answers = self._answers.get(path)
         if answers is None:
-            return encode(_plain(HTTPStatus.NOT_FOUND), has_body=has_body)
+            return encode(plain_response(HTTPStatus.NOT_FOUND), has_body=has_body)
         answer = answers.get("GET" if method == "HEAD" else method)
         if answer is None:
             allowed = [*answers, *(["HEAD"] if "GET" in answers else [])]
             header = f"Allow: {', '.join(allowed)}\r\n"
-            return encode(_plain(HTTPStatus.METHOD_NOT_ALLOWED), header, has_body=has_body)
+            return encode(plain_response(HTTPStatus.METHOD_NOT_ALLOWED), header, has_body=has_body)
         try:
             response = answer(Request(path, query, _headers_in(lines[1:]), host))
         except Exception:  # ruff: ignore[blind-except] - a defect of one route must not end the thread that answers probes
-            response = _plain(HTTPStatus.INTERNAL_SERVER_ERROR)
+            response = plain_response(HTTPStatus.INTERNAL_SERVER_ERROR)
         return encode(response, has_body=has_body) if isinstance(response, Response) else response
 
 
@@ -96,12 +98,15 @@ def _headers_in(lines: list[str]) -> dict[str, str]:
     return headers
 
 
-def _plain(status: HTTPStatus) -> Response:
+def plain_response(status: HTTPStatus) -> Response:
+    """Return a response that says no more than its status."""
     return json_response(status, {"status": status.phrase.lower()})
 
 
 def encode(response: Response, header: str = "", *, has_body: bool = True) -> bytes:
-    """Return the bytes of a response; ``header`` is one more line of its head."""
+    """Return the bytes of a response; ``header`` is more of its head, in lines."""
+    if response.content_encoding:
+        header += f"Content-Encoding: {response.content_encoding}\r\n"
     head = (
         f"HTTP/1.1 {response.status.value} {response.status.phrase}\r\nContent-Type: {response.content_type}\r\n"
         f"Content-Length: {len(response.body)}\r\nCache-Control: no-store\r\nConnection: close\r\n{header}\r\n"

@@ -21,7 +21,4 @@ def running_health(host: str = "127.0.0.1", *, clock: Callable[[], float] = time
     try:
         yield health
     finally:
-        health._is_closed = True
-        health._waker.wake()
-        health._thread.join(DEADLINE_SECONDS)
-        health.close()
+        health.server.close(join_seconds=DEADLINE_SECONDS)

@@ -200,7 +200,7 @@ def test_a_thread_that_hangs_does_not_hold_up_the_end(health: Health) -> None:
         sock.sendall(b"GET /hang HTTP/1.1\r\n\r\n")
         assert is_answering.wait(DEADLINE_SECONDS)
         health.close()
-        assert health._thread.is_alive()
+        assert health.server._thread.is_alive()
         goes_on.set()
 
 
