@@ -17,22 +17,26 @@ from csm_otel.intake.receiver import Receiver
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from csm_otel.config.configuration import Configuration
     from csm_otel.config.settings import Settings
     from csm_otel.process.speaker import Speaker
 
 _IPV4, _IPV6 = "127.0.0.1", "::1"
 
 
-def check_addresses(settings: Settings, handed_over: Sequence[socket.socket]) -> None:
+def check_addresses(configuration: Configuration, handed_over: Sequence[socket.socket]) -> None:
     """Raise if other hosts could reach what they are not allowed to.
 
     Raises:
         SettingsError: an address is not loopback.
     """
+    settings, prometheus = configuration.settings, configuration.prometheus
     asked = [("--host", settings.host)]
     if handed_over:  # whatever the flag says
         asked = [("LISTEN_FDS", sock.getsockname()[0]) for sock in handed_over]
     asked.append(("--health", settings.health.host if settings.health else ""))
+    if prometheus is not None and prometheus.address is not None:
+        asked.append(("OTEL_EXPORTER_PROMETHEUS_HOST", prometheus.address.host))
     faults = [
         Fault(flag, f"{host} is no loopback address; allow it with --allow-remote")
         for flag, host in asked

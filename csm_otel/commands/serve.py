@@ -10,13 +10,13 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from csm_otel.commands.listening import addresses_text, check_addresses, open_receivers
+from csm_otel.commands.ports import Ports
 from csm_otel.errors import ControlError, Fault, SettingsError
 from csm_otel.intake.activation import take_sockets
 from csm_otel.process.garbage import begin_collection
 from csm_otel.process.stop import StopSignal
 from csm_otel.report.tally import render_tally
 from csm_otel.service.control_socket import default_path, is_off
-from csm_otel.service.health import Health
 from csm_otel.service.sd_notify import ServiceManager
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from csm_otel.process.speaker import Speaker
     from csm_otel.report.stdout import Stdout
     from csm_otel.service.control import Control
+    from csm_otel.service.health import Health
     from csm_otel.service.network_flush import FlushRequests, NetworkFlush
 
 # docs/settings.md has the table. The rest of what would end a process by default is ignored.
@@ -55,10 +56,10 @@ def serve(configuration: Configuration, speaker: Speaker) -> int:
     manager = ServiceManager(os.environ)
     settings = configuration.settings
     stop = _handle_signals()
-    check_addresses(settings, handed_over)
+    check_addresses(configuration, handed_over)
     receivers = open_receivers(settings, handed_over, speaker)
-    health = None if settings.health is None else Health(*settings.health)
-    flush_requests = _accept_flushes(settings, health, speaker)
+    ports = Ports(configuration, speaker)
+    flush_requests = _accept_flushes(settings, ports.health, speaker)
     from csm_otel.commands.wiring import build_bridge  # ruff: ignore[import-outside-top-level] - a port in use is reported at once
     from csm_otel.engine.source import Source  # ruff: ignore[import-outside-top-level]
     from csm_otel.service.heartbeat import Heartbeat  # ruff: ignore[import-outside-top-level]
@@ -78,6 +79,7 @@ def serve(configuration: Configuration, speaker: Speaker) -> int:
         speaker=speaker,
         show=lambda spans: stdout().show(spans),
         observers=[live.add] if live is not None else (),
+        scraped=ports.reader,
         faults=faults,
     )
     if faults:
@@ -85,13 +87,12 @@ def serve(configuration: Configuration, speaker: Speaker) -> int:
     if bridge.outlets.shows:
         stdout()  # loaded now rather than with the first batch
     flushers = _open_flushers(settings, receivers, bridge, speaker, flush_requests)
-    if health is not None:
-        speaker.say(f"health at {health.url}/healthz and /readyz")
+    ports.start()
     speaker.say(f"listening on {addresses_text(receivers)}, exporting to {bridge.outlets.description}")
     started = time.monotonic()
     heartbeat = Heartbeat(
         bridge,
-        health=health,
+        health=ports.health,
         manager=manager,
         report_seconds=settings.report_seconds,
         say=speaker.say,
@@ -104,8 +105,7 @@ def serve(configuration: Configuration, speaker: Speaker) -> int:
     # From the signal on, however late the loop noticed it.
     deadline = stop.received_at + configuration.drain_seconds
     manager.stopping()
-    if health is not None:
-        health.stop(deadline=deadline)
+    ports.stop(deadline=deadline)
     requests.close()
     for flusher in flushers:
         flusher.close()
@@ -114,8 +114,7 @@ def serve(configuration: Configuration, speaker: Speaker) -> int:
         live.close(say=speaker.say)
     if bridge.outlets.shows:
         stdout().flush()
-    if health is not None:
-        health.close()
+    ports.close()
     speaker.write(render_tally(bridge.tally, seconds=time.monotonic() - started))
     return 0
 

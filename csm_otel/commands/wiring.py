@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import socket
 from functools import partial
@@ -30,7 +31,7 @@ from csm_otel.engine.agent import Agent
 from csm_otel.engine.batches import Batcher
 from csm_otel.engine.bridge import Bridge
 from csm_otel.engine.counting import Counting
-from csm_otel.engine.outlets import Outlets, open_outlets
+from csm_otel.engine.outlets import open_outlets
 from csm_otel.engine.pipeline import Pipeline
 from csm_otel.errors import Fault, collecting
 from csm_otel.intake.allowed import AllowedNetworks
@@ -44,8 +45,12 @@ from csm_otel.tally import Tally
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from opentelemetry.sdk.metrics.export import MetricReader
+
     from csm_otel.config.configuration import Configuration, MetricExport
-    from csm_otel.delivery.metrics import Metrics
+    from csm_otel.delivery.metric_exporter import OtlpMetricExporter
+    from csm_otel.delivery.metrics import Gauges, Metrics
+    from csm_otel.delivery.queue import DeliveryQueue
     from csm_otel.engine.source import Source
     from csm_otel.process.speaker import Speaker
     from csm_otel.spans.data import AttributeValue, SpanData
@@ -59,12 +64,13 @@ def build_bridge(
     show: Callable[[Sequence[SpanData]], None],
     summarise: Callable[[Sequence[SpanData]], None] | None = None,
     observers: Sequence[Callable[[Sequence[SpanData]], None]] = (),
+    scraped: MetricReader | None = None,
     faults: list[Fault],
 ) -> Bridge:
     """Put the pipeline together.
 
     ``show`` receives the spans that are to be shown, ``summarise`` those that a summary is to be made of,
-    each of ``observers`` all.
+    each of ``observers`` all. ``scraped`` reads the metrics when it is asked to.
 
     The fault of each file, certificate or sampler that cannot be used is added to ``faults``, and the bridge does
     without it: spans that were to go to a back end are shown then.
@@ -82,10 +88,17 @@ def build_bridge(
     shared = _shared_resource(configuration.resource)
     host_name = source.host_name or socket.gethostname()
     metrics = None
-    if source.receivers and configuration.metrics is not None:  # a replay has the measurements of its recording
+    has_metrics = configuration.metrics is not None or scraped is not None
+    if source.receivers and has_metrics:  # a replay has the measurements of its recording
         with collecting(faults):
-            resource = {HOST_NAME: host_name, **shared}
-            metrics = _open_metrics(configuration.metrics, tally, correlator, outlets, resource, say=speaker.warn)
+            metrics = _open_metrics(
+                configuration,
+                scraped,
+                tally=tally,
+                gauges=_gauges(correlator, outlets.queue),
+                resource={HOST_NAME: host_name, **shared},
+                say=speaker.warn,
+            )
     batcher = Batcher(
         sampler=sampler,
         encode=partial(encode, limits=configuration.span_limits, official=settings.encoder == "official"),
@@ -101,7 +114,7 @@ def build_bridge(
     processes = _processes(configuration, source, sampler)
     mapper = SpanMapper(
         ids=source.ids,
-        resource={**_of_pipeline(configuration, source), **shared},  # what the operator says wins
+        resource=shared,
         host_name=host_name,
         options=_mapping_options(configuration.mapping, source),
         parent=context_of(source.context, source.trace_state) if source.context else None,
@@ -139,12 +152,12 @@ def build_bridge(
 
 
 def _open_metrics(
-    export: MetricExport,
-    tally: Tally,
-    correlator: Correlator,
-    outlets: Outlets,
-    resource: Mapping[str, AttributeValue],
+    configuration: Configuration,
+    scraped: MetricReader | None,
     *,
+    tally: Tally,
+    gauges: Gauges,
+    resource: Mapping[str, AttributeValue],
     say: Callable[[str], None],
 ) -> Metrics:
     """Return the metrics, exported from now on.
@@ -153,8 +166,32 @@ def _open_metrics(
         SettingsError: a certificate, header or URL of their back end cannot be used.
     """
     # they cost a tenth of a second and some megabytes
-    from csm_otel.delivery.metric_exporter import OtlpMetricExporter  # ruff: ignore[import-outside-top-level]
     from csm_otel.delivery.metrics import Metrics  # ruff: ignore[import-outside-top-level]
+
+    export = configuration.metrics
+    return Metrics(
+        None if export is None else _metric_exporter(export, say=say),
+        tally=tally,
+        gauges=gauges,
+        resource=resource,
+        interval_seconds=math.inf if export is None else export.interval_seconds,
+        scraped=scraped,
+        exemplars=configuration.exemplars,
+    )
+
+
+def _gauges(correlator: Correlator, queue: DeliveryQueue | None) -> Gauges:
+    from csm_otel.delivery.metrics import Gauges  # ruff: ignore[import-outside-top-level]
+
+    return Gauges(
+        events_pending=lambda: correlator.pending_events,
+        spans_waiting=lambda: queue.spans_waiting if queue is not None else 0,
+        spool=lambda: queue.spool_use if queue is not None else None,
+    )
+
+
+def _metric_exporter(export: MetricExport, *, say: Callable[[str], None]) -> OtlpMetricExporter:
+    from csm_otel.delivery.metric_exporter import OtlpMetricExporter  # ruff: ignore[import-outside-top-level]
 
     exporter = OtlpMetricExporter(
         open_deliverer(export.destination, say=say),
@@ -165,15 +202,7 @@ def _open_metrics(
     )
     for line in export.warnings:
         say(line)
-    queue = outlets.queue
-    return Metrics(
-        exporter,
-        tally=tally,
-        pending=lambda: correlator.pending_events,
-        waiting=lambda: queue.spans_waiting if queue is not None else 0,
-        resource=resource,
-        interval_seconds=export.interval_seconds,
-    )
+    return exporter
 
 
 def _finder(group: TraceGrouping, source: Source, speaker: Speaker) -> OriginFinder | None:
@@ -206,12 +235,6 @@ def _shared_resource(given: Mapping[str, str]) -> dict[str, AttributeValue]:
         TELEMETRY_DISTRO_VERSION: __version__,
         **given,
     }
-
-
-def _of_pipeline(configuration: Configuration, source: Source) -> Mapping[str, str]:
-    """Return what the CI pipeline adds to it; a replay was part of another one."""
-    run = configuration.pipeline_run
-    return run.resource if run is not None and source.receivers else {}
 
 
 def _detected() -> dict[str, AttributeValue]:

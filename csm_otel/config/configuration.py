@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from csm_otel.config.environment import Given, read_environment, read_settings
 from csm_otel.config.otlp import destination_of, has_endpoint
+from csm_otel.config.setting import Address
 from csm_otel.config.settings import SETTINGS, Settings
 from csm_otel.config.standard import (
     EXPORTER_PROTOCOLS,
@@ -28,11 +29,11 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
-    from csm_otel.ci.pipelines import PipelineRun
     from csm_otel.delivery.destination import Destination
     from csm_otel.errors import Fault
 
 _MS = 1000.0
+_PROMETHEUS = Address("localhost", 9464)  # "Environment Variable Specification", Prometheus Exporter
 _DELAY_MS = 5000  # as specified
 # A kill -9 loses what is not on disk. More requests are the price, at most five a second.
 _SPOOL_DELAY_MS = 200
@@ -51,8 +52,15 @@ class Batches(NamedTuple):
     """For one delivery, besides the destination's own."""
 
 
+class PrometheusExport(NamedTuple):
+    """Metrics for Prometheus, which fetches them: at the port of ``--health``, where there is one."""
+
+    address: Address | None
+    """Where to listen besides; None: nowhere."""
+
+
 class MetricExport(NamedTuple):
-    """The export of metrics."""
+    """The export of metrics over OTLP."""
 
     destination: Destination
     interval_seconds: float
@@ -73,13 +81,14 @@ class Configuration(NamedTuple):
     traces: Destination | None
     """The destination of spans; None without a back end, or if its variables are unusable."""
     metrics: MetricExport | None
+    prometheus: PrometheusExport | None
+    exemplars: str
+    """A value of ``OTEL_METRICS_EXEMPLAR_FILTER``."""
     batches: Batches
     span_limits: SpanLimits
     sampler: SamplerChoice
     resource: Mapping[str, str]
     """Attributes of every resource."""
-    pipeline_run: PipelineRun | None
-    """The CI pipeline that this process is part of."""
     mapping: MappingOptions
     correlator: CorrelatorLimits
     timestamps: TimestampMode
@@ -115,12 +124,16 @@ def configure(command: str, given: Given) -> tuple[Configuration, list[Fault]]:
     warnings: list[str] = []
     faults += [fault for field, fault in given.variable_faults.items() if field in _ALWAYS_USED]
     exporters: tuple[str, ...] = ()
-    traces = metrics = None
+    traces = metrics = prometheus = None
     if not variables.sdk_disabled:
         exporters = _exporters(command, given, faults)
         if "otlp" in exporters:
             traces = destination_of(given, signal="traces", faults=faults, warnings=warnings)
+        faults += _faults_of(given, "metrics_exporter")
         metrics = _metrics(given, faults)
+        prometheus = _prometheus(command, given, faults, warnings)
+        if metrics is not None or prometheus is not None:
+            faults += _faults_of(given, "metrics_exemplar_filter")
     sampler = SamplerChoice()
     with collecting(faults):
         sampler = choose_sampler(variables.traces_sampler, variables.traces_sampler_arg)
@@ -130,11 +143,12 @@ def configure(command: str, given: Given) -> tuple[Configuration, list[Fault]]:
         exporters=exporters,
         traces=traces,
         metrics=metrics,
+        prometheus=prometheus,
+        exemplars=variables.metrics_exemplar_filter,
         batches=_batches(settings, variables),
         span_limits=_span_limits(variables),
         sampler=sampler,
         resource=dict(variables.resource_attributes),
-        pipeline_run=given.pipeline_run,
         mapping=_mapping_options(settings, variables),
         correlator=CorrelatorLimits(
             grace_seconds=settings.grace_seconds,
@@ -181,7 +195,6 @@ def _kinds(exporters: tuple[str, ...]) -> tuple[str, ...]:
 def _metrics(given: Given, faults: list[Fault]) -> MetricExport | None:
     """Return the export of metrics, or None if they are off or their back end cannot be used."""
     variables = given.variables
-    faults += _faults_of(given, "metrics_exporter")
     if "otlp" not in _kinds(variables.metrics_exporter or ()):
         return None
     warnings: list[str] = []
@@ -202,6 +215,27 @@ def _metrics(given: Given, faults: list[Fault]) -> MetricExport | None:
         histograms=variables.exporter_otlp_metrics_default_histogram_aggregation or HISTOGRAMS[0],
         warnings=tuple(warnings),
     )
+
+
+def _prometheus(command: str, given: Given, faults: list[Fault], warnings: list[str]) -> PrometheusExport | None:
+    """Return the export to Prometheus, or None if it is off, unusable or not for this command."""
+    variables = given.variables
+    if "prometheus" not in (variables.metrics_exporter or ()):
+        return None
+    if command != "serve":
+        if command == "exec":
+            warnings.append(
+                "OTEL_METRICS_EXPORTER: prometheus is for serve; a command ends before it is scraped, use otlp"
+            )
+        return None
+    unusable = _faults_of(given, "exporter_prometheus_host", "exporter_prometheus_port")
+    faults += unusable
+    if unusable:
+        return None
+    host, port = variables.exporter_prometheus_host, variables.exporter_prometheus_port
+    if given.settings.health is not None and not host and port is None:
+        return PrometheusExport(address=None)
+    return PrometheusExport(Address(host or _PROMETHEUS.host, _PROMETHEUS.port if port is None else port))
 
 
 def _batches(settings: Settings, variables: StandardVariables) -> Batches:

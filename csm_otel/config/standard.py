@@ -16,6 +16,7 @@ from csm_otel.errors import quoted
 
 PREFIX = "OTEL_"
 TEMPORALITIES = ("cumulative", "delta", "lowmemory")
+EXEMPLARS = ("trace_based", "always_off", "always_on")
 HISTOGRAMS = ("explicit_bucket_histogram", "base2_exponential_bucket_histogram")
 DEFAULT_PROPAGATORS = ("tracecontext", "baggage")
 DEFAULT_IDS = "random"
@@ -210,7 +211,8 @@ class StandardVariables(NamedTuple):
     exporter_otlp_traces_client_certificate: _Trimmed = ""
     exporter_otlp_traces_insecure: Annotated[bool | None, _only_true] = None
 
-    metrics_exporter: Annotated[Names | None, _exporters("otlp", "none")] = None
+    metrics_exporter: Annotated[Names | None, _exporters("otlp", "prometheus", "none")] = None
+    metrics_exemplar_filter: Annotated[str, lambda text: _word(*EXEMPLARS)(text) or EXEMPLARS[0]] = EXEMPLARS[0]
     metric_export_interval: Annotated[int, Number(1, LARGEST)] = 60_000
     metric_export_timeout: Annotated[int, _timeout] = 30_000
     exporter_otlp_metrics_endpoint: _Trimmed = ""
@@ -224,6 +226,8 @@ class StandardVariables(NamedTuple):
     exporter_otlp_metrics_insecure: Annotated[bool | None, _only_true] = None
     exporter_otlp_metrics_temporality_preference: Annotated[str, _word(*TEMPORALITIES)] = ""
     exporter_otlp_metrics_default_histogram_aggregation: Annotated[str, _word(*HISTOGRAMS)] = ""
+    exporter_prometheus_host: _Trimmed = ""
+    exporter_prometheus_port: Annotated[int | None, Number(0, 65_535)] = None
 
 
 VARIABLES = settings_of(StandardVariables, prefix=PREFIX)

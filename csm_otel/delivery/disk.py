@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from csm_otel.delivery.memory import QueuedRequest
 from csm_otel.delivery.states import DISK_TRANSITIONS, DiskState
@@ -28,6 +28,14 @@ DISK_GRACE_SECONDS = 1.0
 
 _RETRY_SECONDS = 1.0  # a full disk is often a log that is about to be rotated
 _BATCH_REQUESTS = 64  # a put spends most of its time on the transaction, so one holds many requests
+
+
+class SpoolUse(NamedTuple):
+    """How full a spool is."""
+
+    bytes: int
+    """The size of what waits in it, with overhead."""
+    limit_bytes: int
 
 
 class Disk:
@@ -82,6 +90,11 @@ class Disk:
     def has_requests(self) -> bool:
         """Whether a request waits on disk."""
         return self._spool.bytes > 0
+
+    @property
+    def use(self) -> SpoolUse:
+        """How full the spool is."""
+        return SpoolUse(self._spool.bytes, self._spool.limit_bytes)
 
     @property
     def is_half_empty(self) -> bool:

@@ -1,4 +1,4 @@
-"""Metrics over OTLP, by the official SDK: `Metrics`.
+"""Metrics, by the official SDK: `Metrics`.
 
 The counters are read from the tally whenever the SDK collects, so that they cost a datagram nothing and agree with the
 tally. The histograms record each released call.
@@ -11,23 +11,28 @@ from __future__ import annotations
 import contextlib
 import time
 import uuid
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
+from opentelemetry.context import Context
 from opentelemetry.metrics import CallbackOptions, Observation
 from opentelemetry.sdk.metrics import (
     AlwaysOffExemplarFilter,
+    AlwaysOnExemplarFilter,
     Counter,
+    ExemplarFilter,
     Histogram,
     MeterProvider,
     ObservableCounter,
     ObservableGauge,
+    TraceBasedExemplarFilter,
 )
-from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
+from opentelemetry.sdk.metrics.export import MetricReader, PeriodicExportingMetricReader
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.semconv._incubating.attributes.service_attributes import SERVICE_INSTANCE_ID
 from opentelemetry.semconv.attributes.error_attributes import ERROR_TYPE
 from opentelemetry.semconv.attributes.network_attributes import NETWORK_LOCAL_ADDRESS, NETWORK_LOCAL_PORT
 from opentelemetry.semconv.attributes.service_attributes import SERVICE_NAME, SERVICE_VERSION
+from opentelemetry.trace import INVALID_SPAN, NonRecordingSpan, SpanContext, TraceFlags, set_span_in_context
 
 from csm_otel import __version__
 from csm_otel.delivery.scope import SCOPE
@@ -36,18 +41,37 @@ from csm_otel.spans.measures import ATTEMPT_DURATION, CALL_ATTEMPTS, CALL_DURATI
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
+    from csm_otel.delivery.disk import SpoolUse
     from csm_otel.delivery.metric_exporter import OtlpMetricExporter
-    from csm_otel.spans.data import AttributeValue
+    from csm_otel.spans.data import AttributeValue, TraceContext
     from csm_otel.spans.measures import Measurement
     from csm_otel.tally import SocketCounters, Tally
 
 SERIES = 2000
 """The most sets of attributes that an instrument keeps; the rest goes to one with ``otel.metric.overflow``."""
 
-_LIMITS: dict[type, int] = dict.fromkeys((Counter, Histogram, ObservableCounter, ObservableGauge), SERIES)
+LIMITS: dict[type, int] = dict.fromkeys((Counter, Histogram, ObservableCounter, ObservableGauge), SERIES)
+"""By instrument, for the SDK's readers."""
 # "Semantic conventions for RPC metrics" advise these, in seconds.
 _DURATIONS = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10)
 _ATTEMPTS = (0, 1, 2, 3, 4, 5, 10, 25)
+_NO_SPAN = set_span_in_context(INVALID_SPAN, Context())  # the SDK reads an empty context as that of the thread
+_EXEMPLARS: dict[str, ExemplarFilter] = {
+    "always_on": AlwaysOnExemplarFilter(),
+    "always_off": AlwaysOffExemplarFilter(),
+    "trace_based": TraceBasedExemplarFilter(),
+}
+
+
+class Gauges(NamedTuple):
+    """Where the values come from that are not counts; called in other threads."""
+
+    events_pending: Callable[[], int]
+    """Returns how many events wait for their call."""
+    spans_waiting: Callable[[], int]
+    """Returns how many spans wait for the back end."""
+    spool: Callable[[], SpoolUse | None]
+    """Returns how much of the spool is in use; None without one."""
 
 
 class Metrics:
@@ -55,30 +79,35 @@ class Metrics:
 
     def __init__(
         self,
-        exporter: OtlpMetricExporter,
+        exporter: OtlpMetricExporter | None,
         *,
         tally: Tally,
-        pending: Callable[[], int],
-        waiting: Callable[[], int],
+        gauges: Gauges,
         resource: Mapping[str, AttributeValue],
         interval_seconds: float,
+        scraped: MetricReader | None = None,
+        exemplars: str = "trace_based",
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Export each ``interval_seconds`` by ``exporter``, which belongs to this from now on.
+        """Export each ``interval_seconds`` by ``exporter``, which belongs to this from now on, as ``scraped`` does.
 
-        ``pending`` returns how many events wait for their call, ``waiting`` how many spans for the back end; they and
-        the tally are read by another thread. ``clock`` returns monotonic seconds.
+        The tally is read by other threads. ``exemplars`` is a value of ``OTEL_METRICS_EXEMPLAR_FILTER``.
+        ``clock`` returns monotonic seconds.
         """
         self._tally = tally
+        self._gauges = gauges
         self._clock = clock
         self._exporter = exporter
-        reader = PeriodicExportingMetricReader(
-            exporter, export_interval_millis=interval_seconds * 1000, cardinality_limits=_LIMITS
-        )
+        readers: list[MetricReader] = [] if scraped is None else [scraped]
+        if exporter is not None:
+            milliseconds = interval_seconds * 1000
+            readers.append(
+                PeriodicExportingMetricReader(exporter, export_interval_millis=milliseconds, cardinality_limits=LIMITS)
+            )
         self._provider = MeterProvider(
-            [reader],
+            readers,
             resource=_resource(resource),
-            exemplar_filter=AlwaysOffExemplarFilter(),  # no measurement is made within a span
+            exemplar_filter=_EXEMPLARS[exemplars],
             shutdown_on_exit=False,
         )
         meter = self._provider.get_meter(*SCOPE)
@@ -101,25 +130,29 @@ class Metrics:
         ):
             meter.create_observable_counter(name, [_callback(observe)], unit, text)
         for name, unit, text, observe in (
-            ("csm_otel.events.pending", "{event}", "Waiting for their call.", lambda: [Observation(pending())]),
-            ("csm_otel.spans.waiting", "{span}", "Waiting for the back end.", lambda: [Observation(waiting())]),
+            ("csm_otel.events.pending", "{event}", "Waiting for their call.", _only(gauges.events_pending)),
+            ("csm_otel.spans.waiting", "{span}", "Waiting for the back end.", _only(gauges.spans_waiting)),
+            ("csm_otel.spool.size", "By", "Waiting on disk for the back end.", lambda: self._spool("bytes")),
+            ("csm_otel.spool.limit", "By", "Beyond it the oldest are dropped.", lambda: self._spool("limit_bytes")),
             ("csm_otel.receive_buffer.size", "By", "Given by the kernel, in its accounting.", self._buffers),
         ):
             meter.create_observable_gauge(name, [_callback(observe)], unit, text)
 
     def record(self, measurements: Iterable[Measurement]) -> None:
         """Record the measurements of a released call."""
-        for name, value, attributes in measurements:
-            self._histograms[name].record(value, attributes)
+        for name, value, attributes, context in measurements:
+            self._histograms[name].record(value, attributes, _sdk_context(context))
 
     def close(self, *, deadline_seconds: float) -> None:
         """Export a last time and end, within the deadline."""
-        self._exporter.begin_closing(deadline=self._clock() + deadline_seconds)
+        if self._exporter is not None:
+            self._exporter.begin_closing(deadline=self._clock() + deadline_seconds)
         with contextlib.suppress(Exception):
             self._provider.shutdown(timeout_millis=deadline_seconds * 1000)
-        self._exporter.finish_closing()
+        if self._exporter is not None:
+            self._exporter.finish_closing()
 
-    # Called by the SDK's thread while the loop counts on; a dict is copied in one step.
+    # Called by other threads while the loop counts on; a dict is copied in one step.
 
     def _received(self) -> list[Observation]:
         return [Observation(counters.read, _where(counters)) for counters in self._tally.sockets]
@@ -161,6 +194,10 @@ class Metrics:
         ]
         return [*_by("outcome", {name: count for name, count in outcomes.items() if count}), *dropped]
 
+    def _spool(self, which: str) -> list[Observation]:
+        use = self._gauges.spool()
+        return [] if use is None else [Observation(getattr(use, which))]
+
     def _buffers(self) -> list[Observation]:
         return [Observation(counters.buffer_bytes, _where(counters)) for counters in self._tally.sockets]
 
@@ -172,6 +209,14 @@ def _resource(given: Mapping[str, AttributeValue]) -> Resource:
     return Resource({**others, **own})
 
 
+def _sdk_context(context: TraceContext | None) -> Context:
+    if context is None:
+        return _NO_SPAN
+    flags = TraceFlags(TraceFlags.SAMPLED)
+    span = NonRecordingSpan(SpanContext(context.trace_id, context.span_id, is_remote=False, trace_flags=flags))
+    return set_span_in_context(span, Context())
+
+
 def _where(counters: SocketCounters) -> dict[str, AttributeValue]:
     host, port = counters.address
     return {NETWORK_LOCAL_ADDRESS: host, NETWORK_LOCAL_PORT: port}
@@ -179,6 +224,10 @@ def _where(counters: SocketCounters) -> dict[str, AttributeValue]:
 
 def _by(name: str, counts: Mapping[str, int]) -> list[Observation]:
     return [Observation(count, {name: value}) for value, count in dict(counts).items()]
+
+
+def _only(value: Callable[[], int]) -> Callable[[], list[Observation]]:
+    return lambda: [Observation(value())]
 
 
 def _callback(observe: Callable[[], list[Observation]]) -> Callable[[CallbackOptions], list[Observation]]:

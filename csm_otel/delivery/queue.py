@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from csm_otel.delivery.deliverer import Deliverer
+    from csm_otel.delivery.disk import SpoolUse
     from csm_otel.delivery.spool import Spool
     from csm_otel.tally import Tally
 
@@ -119,6 +120,11 @@ class DeliveryQueue:
         """Spans put, or found in the spool, that are neither delivered nor dropped."""
         with self._changed:
             return self._ledger.waiting
+
+    @property
+    def spool_use(self) -> SpoolUse | None:
+        """How full the spool is; None without one."""
+        return None if self._disk is None else self._disk.use
 
     def mark(self) -> int:
         """Return the position after the last request so far, for `is_flushed`."""

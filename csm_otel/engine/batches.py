@@ -47,11 +47,16 @@ class Batcher:
         self._batch: list[SpanData] = []
         self._deadline: float | None = None
 
-    def add(self, tree: Sequence[SpanData], *, now: float) -> None:
-        """Add the spans of one call (or an orphan, or a command), parents first; ``now`` is monotonic seconds."""
+    def add(self, tree: Sequence[SpanData], *, now: float) -> Sequence[SpanData]:
+        """Add the spans of one call (or an orphan, or a command), parents first, and return the sampled ones.
+
+        ``now`` is monotonic seconds.
+        """
         for observe in self._observers:
             observe(tree)
-        self._append(self._sampler.keep(tree), of=len(tree), now=now)
+        sampled = self._sampler.keep(tree)
+        self._append(sampled, of=len(tree), now=now)
+        return sampled
 
     def add_root(self, root: SpanData, *, now: float) -> None:
         """Add a root span that was sampled, or not, before its children."""

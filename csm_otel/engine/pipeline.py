@@ -127,9 +127,9 @@ class Pipeline:
                 continue
             self._record_origin(one, origin, now)
             spans = self._mapper.map(one, origin)
+            sampled = self._batcher.add(spans, now=now)
             if self._record is not None:
-                self._record(measure(one, spans))
-            self._batcher.add(spans, now=now)
+                self._record(measure(one, spans, sampled))
         if self._processes is not None:
             for root in self._processes.completed():
                 self._batcher.add_root(root, now=now)

@@ -9,9 +9,11 @@ from contextlib import closing
 from typing import Any, cast
 
 import pytest
+from configured import configured, given
 
 from csm_otel.commands import listening
 from csm_otel.commands.listening import _is_loopback, addresses_text, check_addresses, open_receivers
+from csm_otel.config.configuration import configure
 from csm_otel.config.setting import Address
 from csm_otel.config.settings import Settings
 from csm_otel.errors import Fault, ListenError, collecting
@@ -75,10 +77,21 @@ def test_what_others_can_reach_needs_a_flag(settings: dict[str, Any], expected: 
     """Without --allow-remote each such address is a fault."""
     faults: list[Fault] = []
     with collecting(faults):
-        check_addresses(Settings(**settings), [])
+        check_addresses(configured("serve", **settings), [])
     assert [str(fault) for fault in faults] == [f"{start} {REMOTE}" for start in expected]
 
-    check_addresses(Settings(**settings, allow_remote=True), [])
+    check_addresses(configured("serve", **settings, allow_remote=True), [])
+
+
+def test_metrics_that_others_can_reach_need_the_flag() -> None:
+    """The address for Prometheus is one of those; that of health is one anyway."""
+    variables = {"OTEL_METRICS_EXPORTER": "prometheus", "OTEL_EXPORTER_PROMETHEUS_HOST": "0.0.0.0"}
+    faults: list[Fault] = []
+    with collecting(faults):
+        check_addresses(configure("serve", given(variables))[0], [])
+    assert [str(fault) for fault in faults] == [f"OTEL_EXPORTER_PROMETHEUS_HOST: 0.0.0.0 {REMOTE}"]
+
+    check_addresses(configure("serve", given(variables, flags={"allow_remote": True}))[0], [])
 
 
 def test_a_remote_host_is_warned_about() -> None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from configured import configured, given
 from delivery.samples import CALL
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from otlp_backend import DEADLINE_SECONDS, HttpBackend
 
 from csm_otel import __version__
@@ -19,6 +20,7 @@ from csm_otel.commands.wiring import build_bridge
 from csm_otel.config.configuration import Configuration, configure
 from csm_otel.config.settings import Settings
 from csm_otel.csm.traceparent import TraceParent
+from csm_otel.delivery.disk import SpoolUse
 from csm_otel.engine.source import Source
 from csm_otel.files.replayed_origins import ReplayedOrigins
 from csm_otel.intake.receiver import Receiver
@@ -27,6 +29,7 @@ from csm_otel.process.speaker import Speaker
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from csm_otel.delivery.metrics import Gauges
     from csm_otel.engine.bridge import Bridge
     from csm_otel.errors import Fault
 
@@ -38,6 +41,7 @@ def built(
     service_name: str = "",
     receivers: Sequence[Receiver] = (),
     context: TraceParent | None = None,
+    scraped: InMemoryMetricReader | None = None,
 ) -> tuple[Bridge, list[Fault]]:
     """Return a bridge that is closed, except for its sockets, and the faults."""
     faults: list[Fault] = []
@@ -46,6 +50,7 @@ def built(
         source=Source(origins=ReplayedOrigins(), service_name=service_name, receivers=receivers, context=context),
         speaker=Speaker(stderr or io.StringIO()),
         show=lambda _spans: None,
+        scraped=scraped,
         faults=faults,
     )
     bridge.outlets.close(deadline_seconds=0)
@@ -253,17 +258,49 @@ def test_what_the_sdk_knows_of_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     assert dict(without.attributes)["telemetry.sdk.name"] == "opentelemetry"
 
 
-def test_the_gauge_of_waiting_spans(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is what the queue holds: spans that are still collected for a batch are not waiting for the back end."""
+def gauges_of(configuration: Configuration, monkeypatch: pytest.MonkeyPatch) -> tuple[Bridge, Gauges]:
+    """Return a bridge that receives, and the gauges of its metrics."""
     given_to_metrics: dict[str, Any] = {}
     monkeypatch.setattr("csm_otel.delivery.metrics.Metrics", lambda _exporter, **given: given_to_metrics.update(given))
     receiver = Receiver.bind("127.0.0.1", 0)
-    bridge, faults = built(by(METRICS_EXPORTER="otlp"), receivers=[receiver])
+    bridge, faults = built(configuration, receivers=[receiver])
     receiver.close()
-    queue = bridge.outlets.queue
     assert faults == []
+    return bridge, given_to_metrics["gauges"]
+
+
+def test_the_gauge_of_waiting_spans(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is what the queue holds: spans that are still collected for a batch are not waiting for the back end."""
+    bridge, gauges = gauges_of(by(METRICS_EXPORTER="otlp"), monkeypatch)
+    queue = bridge.outlets.queue
     assert queue is not None
     bridge.tally.spans_created += 3
-    assert given_to_metrics["waiting"]() == 0
+    assert gauges.spans_waiting() == 0
     queue._ledger.add(5)
-    assert given_to_metrics["waiting"]() == 5
+    assert gauges.spans_waiting() == 5
+    assert gauges.spool() is None
+
+
+def test_the_gauges_of_the_spool(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """They are its size and its bound."""
+    flags = {"spool": tmp_path, "spool_bytes": 2**20}
+    configuration, _ = configure("serve", given({"OTEL_METRICS_EXPORTER": "otlp"}, flags=flags))
+    _, gauges = gauges_of(configuration, monkeypatch)
+
+    assert gauges.spool() == SpoolUse(0, 2**20)
+
+
+def test_metrics_for_a_scraper() -> None:
+    """They are there for a reader even if none are exported over OTLP, with the resource of the daemon."""
+    reader = InMemoryMetricReader()
+    receiver = Receiver.bind("127.0.0.1", 0)
+    bridge, faults = built(by(RESOURCE_ATTRIBUTES="deployment=blue"), receivers=[receiver], scraped=reader)
+    receiver.close()
+    assert faults == []
+    assert bridge.metrics is not None
+    data = reader.get_metrics_data()
+    bridge.metrics.close(deadline_seconds=0)
+
+    assert data is not None
+    (resource,) = data.resource_metrics
+    assert dict(resource.resource.attributes).items() >= {"service.name": "csm-otel", "deployment": "blue"}.items()

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from configured import configured, given
 
-from csm_otel.config.configuration import Configuration, configuration_of_report, configure
+from csm_otel.config.configuration import Configuration, PrometheusExport, configuration_of_report, configure
 from csm_otel.config.environment import Given
+from csm_otel.config.setting import Address
 from csm_otel.config.settings import Settings
 from csm_otel.config.standard import StandardVariables
 from csm_otel.csm.times import TimestampMode
@@ -206,6 +207,69 @@ def test_metrics() -> None:
     assert export[1:] == (1.0, 2.0, "delta", "explicit_bucket_histogram", ())
 
 
+@pytest.mark.parametrize(
+    ("variables", "health", "expected"),
+    [
+        pytest.param({}, None, ("localhost", 9464), id="the-specified-address"),
+        pytest.param({"HOST": "::1", "PORT": "0"}, None, ("::1", 0), id="another-address"),
+        pytest.param({}, Address("127.0.0.1", 8080), None, id="the-port-of-health"),
+        pytest.param({"PORT": "9465"}, Address("127.0.0.1", 8080), ("localhost", 9465), id="both-by-port"),
+        pytest.param({"HOST": "10.1.2.3"}, Address("127.0.0.1", 8080), ("10.1.2.3", 9464), id="both-by-host"),
+    ],
+)
+def test_the_address_for_prometheus(
+    variables: dict[str, str], health: Address | None, expected: tuple[str, int] | None
+) -> None:
+    """It is the specified one, unless the port of health will do and no other is asked for."""
+    names = {"OTEL_METRICS_EXPORTER": "prometheus"}
+    names |= {f"OTEL_EXPORTER_PROMETHEUS_{name}": value for name, value in variables.items()}
+    configuration, faults = configure("serve", given(names, flags={"health": health}))
+
+    assert not faults
+    assert configuration.metrics is None
+    assert configuration.prometheus == PrometheusExport(expected and Address(*expected))
+
+
+def test_metrics_for_prometheus_and_a_back_end() -> None:
+    """Both are exported if both are named."""
+    configuration = by(METRICS_EXPORTER="prometheus,otlp_proto_grpc")
+
+    assert configuration.prometheus is not None
+    assert configuration.metrics is not None
+    assert configuration.metrics.destination.protocol == "grpc"
+
+
+@pytest.mark.parametrize(
+    ("command", "expected"),
+    [
+        pytest.param(
+            "exec",
+            ("OTEL_METRICS_EXPORTER: prometheus is for serve; a command ends before it is scraped, use otlp",),
+            id="exec",
+        ),
+        pytest.param("replay", (), id="replay"),
+    ],
+)
+def test_only_a_daemon_is_scraped(command: str, expected: tuple[str, ...]) -> None:
+    """A command is traced without, and a line says so; a replay has no metrics in any case."""
+    variables = {"OTEL_METRICS_EXPORTER": "prometheus", "OTEL_EXPORTER_PROMETHEUS_PORT": "x"}
+    configuration, faults = configure(command, given(variables))
+
+    assert (configuration.prometheus, configuration.warnings, faults) == (None, expected, [])
+
+
+@pytest.mark.parametrize(
+    ("variables", "expected"),
+    [
+        pytest.param({}, "trace_based", id="default"),
+        pytest.param({"METRICS_EXEMPLAR_FILTER": "always_off"}, "always_off", id="off"),
+    ],
+)
+def test_exemplars(variables: dict[str, str], expected: str) -> None:
+    """Which values become exemplars is as the variable says."""
+    assert by(METRICS_EXPORTER="otlp", **variables).exemplars == expected
+
+
 def test_the_shorter_timeout_of_metrics_holds() -> None:
     """That of OTLP, or that of the export."""
     export = by(METRICS_EXPORTER="otlp", EXPORTER_OTLP_TIMEOUT="1500").metrics
@@ -263,6 +327,18 @@ def test_warnings_of_metrics() -> None:
         pytest.param({"OTEL_TRACES_SAMPLER_ARG": "x"}, [], id="ratio-of-no-sampler"),
         pytest.param({"OTEL_TRACES_EXPORTER": "console", "OTEL_EXPORTER_OTLP_HEADERS": "x"}, [], id="no-back-end"),
         pytest.param({"OTEL_EXPORTER_OTLP_METRICS_HEADERS": "x"}, [], id="no-metrics"),
+        pytest.param({"OTEL_METRICS_EXEMPLAR_FILTER": "x"}, [], id="no-exemplars"),
+        pytest.param(
+            {"OTEL_METRICS_EXPORTER": "prometheus", "OTEL_METRICS_EXEMPLAR_FILTER": "x"},
+            ["OTEL_METRICS_EXEMPLAR_FILTER"],
+            id="exemplars",
+        ),
+        pytest.param(
+            {"OTEL_METRICS_EXPORTER": "prometheus", "OTEL_EXPORTER_PROMETHEUS_PORT": "65536"},
+            ["OTEL_EXPORTER_PROMETHEUS_PORT"],
+            id="prometheus",
+        ),
+        pytest.param({"OTEL_EXPORTER_PROMETHEUS_PORT": "65536"}, [], id="no-prometheus"),
         pytest.param(
             {"OTEL_TRACES_EXPORTER": "none", "OTEL_BSP_SCHEDULE_DELAY": "x", "OTEL_METRIC_EXPORT_INTERVAL": "x"},
             ["OTEL_BSP_SCHEDULE_DELAY", "OTEL_METRIC_EXPORT_INTERVAL"],

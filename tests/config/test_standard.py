@@ -76,10 +76,10 @@ def test_exporters(text: str, expected: tuple[str, ...] | None) -> None:
             "otlp_proto_http,otlp_proto_grpc",
             "otlp_proto_http and otlp_proto_grpc are two protocols, name one",
         ),
-        ("METRICS_EXPORTER", "otlp,prometheus", "'prometheus' is none of otlp, none"),
+        ("METRICS_EXPORTER", "otlp,statsd", "'statsd' is none of otlp, prometheus, none"),
         ("PYTHON_ID_GENERATOR", "snowflake", "'snowflake' is none of random, xray"),
-        ("METRICS_EXPORTER", "otlp/stdout", "'otlp/stdout' is none of otlp, none"),
-        ("METRICS_EXPORTER", "logging", "'logging' is none of otlp, none"),
+        ("METRICS_EXPORTER", "otlp/stdout", "'otlp/stdout' is none of otlp, prometheus, none"),
+        ("METRICS_EXPORTER", "logging", "'logging' is none of otlp, prometheus, none"),
     ],
 )
 def test_unknown_names(name: str, text: str, why: str) -> None:

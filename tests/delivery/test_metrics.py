@@ -7,12 +7,15 @@ from typing import TYPE_CHECKING
 import pytest
 from manual_clock import ManualClock
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
+from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags, use_span
 from otlp_backend import DEADLINE_SECONDS, FOREVER_SECONDS
 
 from csm_otel import __version__
+from csm_otel.delivery.disk import SpoolUse
 from csm_otel.delivery.metric_exporter import OtlpMetricExporter
-from csm_otel.delivery.metrics import SERIES, Metrics
+from csm_otel.delivery.metrics import SERIES, Gauges, Metrics
 from csm_otel.delivery.outcome import Delivered, Outcome, Unavailable
+from csm_otel.spans.data import TraceContext
 from csm_otel.spans.measures import ATTEMPT_DURATION, CALL_ATTEMPTS, CALL_DURATION, Measurement
 from csm_otel.tally import SocketCounters, Tally
 
@@ -23,6 +26,7 @@ if TYPE_CHECKING:
 
     from csm_otel.spans.data import AttributeValue
 
+SPAN = TraceContext(trace_id=0xA1, span_id=0xB2)
 Series = dict[tuple[tuple[str, str], ...], int]
 
 
@@ -46,7 +50,13 @@ class Counted:
     """Metrics of a tally, with the exported ones."""
 
     def __init__(
-        self, tally: Tally, *, outcome: Outcome | None = None, resource: Mapping[str, AttributeValue] | None = None
+        self,
+        tally: Tally,
+        *,
+        outcome: Outcome | None = None,
+        resource: Mapping[str, AttributeValue] | None = None,
+        exemplars: str = "trace_based",
+        spool: SpoolUse | None = None,
     ) -> None:
         self.logged: list[str] = []
         self.deliverer = _Deliverer(outcome or Delivered())
@@ -54,10 +64,10 @@ class Counted:
         self.metrics = Metrics(
             OtlpMetricExporter(self.deliverer, timeout_seconds=1.0, say=self.logged.append, clock=clock),
             tally=tally,
-            pending=lambda: 7,
-            waiting=lambda: 8,
+            gauges=Gauges(lambda: 7, lambda: 8, lambda: spool),
             resource=resource or {},
             interval_seconds=FOREVER_SECONDS,
+            exemplars=exemplars,
             clock=clock,
         )
 
@@ -123,6 +133,21 @@ def test_counters_are_those_of_the_tally() -> None:
 
 
 @pytest.mark.parametrize(
+    ("spool", "expected"),
+    [
+        pytest.param(SpoolUse(100, 4_000), {"csm_otel.spool.size": 100, "csm_otel.spool.limit": 4_000}, id="spool"),
+        pytest.param(None, {}, id="no-spool"),
+    ],
+)
+def test_how_full_the_spool_is(spool: SpoolUse | None, expected: dict[str, int]) -> None:
+    """Where there is one, its size and its limit are exported, in the same unit."""
+    exported = Counted(Tally(), spool=spool).exported()
+
+    assert {name: series(metric)[()] for name, metric in exported.items() if ".spool." in name} == expected
+    assert {metric.unit for name, metric in exported.items() if ".spool." in name} <= {"By"}
+
+
+@pytest.mark.parametrize(
     ("name", "unit", "value"),
     [
         pytest.param(CALL_DURATION, "s", 0.3, id="calls"),
@@ -139,6 +164,30 @@ def test_measurements_are_histograms(name: str, unit: str, value: float) -> None
     assert (metric.unit, point.count) == (unit, 2)
     assert point.sum == pytest.approx(2 * value)
     assert [(pair.key, pair.value.string_value) for pair in point.attributes] == [("rpc.method", "ListBuckets")]
+
+
+@pytest.mark.parametrize(
+    ("exemplars", "context", "expected"),
+    [
+        pytest.param("trace_based", SPAN, [(0.3, 0xA1, 0xB2)], id="sampled"),
+        pytest.param("trace_based", None, [], id="not-sampled"),
+        pytest.param("always_off", SPAN, [], id="off"),
+        pytest.param("always_on", None, [(0.3, None, None)], id="on-without-a-span"),
+    ],
+)
+def test_an_exemplar_is_a_call(
+    exemplars: str, context: TraceContext | None, expected: list[tuple[float, int | None, int | None]]
+) -> None:
+    """A value is exported with the ids of its own span, whatever span the program itself may be in."""
+    counted = Counted(Tally(), exemplars=exemplars)
+    with use_span(NonRecordingSpan(SpanContext(1, 2, is_remote=False, trace_flags=TraceFlags(1)))):
+        counted.metrics.record([Measurement(CALL_DURATION, 0.3, {"rpc.method": "S3/ListBuckets"}, context)])
+    (point,) = counted.exported()[CALL_DURATION].histogram.data_points
+
+    assert expected == [
+        (one.as_double, int.from_bytes(one.trace_id) or None, int.from_bytes(one.span_id) or None)
+        for one in point.exemplars
+    ]
 
 
 def test_the_series_of_an_instrument_are_bounded() -> None:

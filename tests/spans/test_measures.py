@@ -22,9 +22,9 @@ OK, ERROR = {"http.response.status_code": 200}, {"http.response.status_code": 50
 
 
 def measured(*arrivals: Arrival, options: MappingOptions | None = None) -> list[Measurement]:
-    """Return the measurements of all releases of a correlator for these arrivals."""
+    """Return the measurements of all releases of a correlator for these arrivals, of which no span is sampled."""
     using = mapper(options=options)
-    return [one for released in released_by(*arrivals) for one in measure(released, using.map(released))]
+    return [one for released in released_by(*arrivals) for one in measure(released, using.map(released), ())]
 
 
 def test_call() -> None:
@@ -35,6 +35,39 @@ def test_call() -> None:
         Measurement(ATTEMPT_DURATION, 0.01, GET | ERROR),
         Measurement(ATTEMPT_DURATION, 0.025, GET | OK),
     ]
+
+
+@pytest.mark.parametrize("sampled", [(), (0,), (0, 1), (2,), (0, 1, 2)], ids=str)
+def test_each_value_is_that_of_a_span(sampled: tuple[int, ...]) -> None:
+    """Durations and attempts of the call have its context, those of an attempt that one's; if they are sampled."""
+    (released,) = released_by(tried("a", 1, 11, **failed()), tried("b", 20, 45), called(0, 50, AttemptCount=2))
+    tree = mapper().map(released)
+    call, first, second = (span.context if number in sampled else None for number, span in enumerate(tree))
+
+    found = list(measure(released, tree, [tree[number] for number in sampled]))
+
+    assert [one.context for one in found] == [call, call, first, second]
+
+
+def test_an_orphan_is_a_span() -> None:
+    """The duration of an orphan has its context."""
+    (released,) = released_by(tried("a", 1, 11))
+    tree = mapper().map(released)
+
+    assert [one.context for one in measure(released, tree, tree)] == [tree[0].context]
+
+
+@pytest.mark.parametrize(
+    ("api", "expected"),
+    [
+        pytest.param("x" * 300, "S3/" + "x" * 125, id="ascii"),
+        pytest.param("x" * 125, "S3/" + "x" * 125, id="as-long-as-it-may-be"),
+        pytest.param("ä" * 300, "S3/" + "ä" * 62, id="bytes-are-counted"),
+    ],
+)
+def test_long_values_are_cut(api: str, expected: str) -> None:
+    """Senders cannot make a series as large as they like, and a cut leaves whole characters."""
+    assert {one.attributes["rpc.method"] for one in measured(called(0, 30, Api=api))} == {expected}
 
 
 def test_failed_call() -> None:
