@@ -58,6 +58,7 @@ peers: $(INSTALLED)
 # (CSM_OTEL_CACHE).
 interop: $(INSTALLED) test-portable
 	$(STEP) "install Jaeger" $(BIN)/python tests/interop/install_jaeger.py
+	$(STEP) "install collector" env PYTHONPATH=tests $(BIN)/python -m interop.install_collector
 	$(STEP) "install senders" $(INSTALL_SENDERS)
 	$(STEP) "install browser" $(INSTALL_BROWSER)
 	$(STEP) "install viewers" env PYTHONPATH=tests $(BIN)/python -m interop.install_viewers

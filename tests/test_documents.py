@@ -320,8 +320,8 @@ def test_the_collector_configuration() -> None:
     assert pipeline["processors"] == ["memory_limiter", "batch"]
     protocols = config["receivers"]["otlp"]["protocols"]
     assert {name: protocol["endpoint"] for name, protocol in protocols.items()} == {
-        "grpc": "127.0.0.1:4317",
-        "http": "127.0.0.1:4318",
+        "grpc": "${env:LISTEN_GRPC:-127.0.0.1:4317}",
+        "http": "${env:LISTEN_HTTP:-127.0.0.1:4318}",
     }
 
 

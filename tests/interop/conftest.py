@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Protocol
 
 import pytest
 from demo import moto_server
+from interop.collector import Collector, running_collector
 from interop.install_jaeger import find_binary, missing_toolchain
 from interop.jaeger import Jaeger, running_jaeger
 from interop.sending import make_bucket_and_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from interop.exactness import SenderRow
+
+
+class StartCollector(Protocol):
+    """Starts a Collector that the test's end stops; see `interop.collector.running_collector`."""
+
+    def __call__(self, config: str, /, **environment: str) -> Collector:
+        """Start it with a file of collector-config/ and its variables."""
 
 
 SENDER_ROWS: pytest.StashKey[list[SenderRow]] = pytest.StashKey()
@@ -61,3 +71,15 @@ def moto_port() -> Iterator[int]:
     with moto_server() as port:
         make_bucket_and_table(port)
         yield port
+
+
+@pytest.fixture
+def collector(tmp_path: Path) -> Iterator[StartCollector]:
+    """Return a function that starts one, as in ``collector("jaeger.yaml", JAEGER_OTLP_ENDPOINT=jaeger.otlp_http)``."""
+    with ExitStack() as stack:
+
+        def start(config: str, /, **environment: str) -> Collector:
+            folder = tmp_path / config.removesuffix(".yaml")
+            return stack.enter_context(running_collector(config, folder, environment))
+
+        yield start

@@ -104,7 +104,7 @@ def running_jaeger(binary: Path, log: Path) -> Generator[Jaeger, None, None]:
 
     A RuntimeError with the end of that file where it is not ready within READY_SECONDS.
     """
-    otlp_grpc, otlp_http, health, query_http, query_grpc = _free_addresses(5)
+    otlp_grpc, otlp_http, health, query_http, query_grpc = free_addresses(5)
     environment = {
         **{name: value for name, value in os.environ.items() if not name.startswith("OTEL_")},
         "INTEROP_OTLP_GRPC": otlp_grpc,
@@ -149,7 +149,7 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
         process.wait()
 
 
-def _free_addresses(count: int) -> list[str]:
+def free_addresses(count: int) -> list[str]:
     """Return free loopback addresses, all different since all are held until the last is known."""
     with contextlib.ExitStack() as held:
         sockets = [held.enter_context(socket.socket()) for _ in range(count)]
