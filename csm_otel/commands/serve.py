@@ -86,7 +86,10 @@ def serve(configuration: Configuration, speaker: Speaker) -> int:
         raise SettingsError(faults)
     if bridge.outlets.shows:
         stdout()  # loaded now rather than with the first batch
-    flushers = _open_flushers(settings, receivers, bridge, speaker, flush_requests)
+    flushers = [
+        SignalRequests(bridge, take=stop.take_requests, timeout_seconds=_FLUSH_SECONDS, say=speaker.say),
+        *_open_flushers(settings, receivers, bridge, speaker, flush_requests),
+    ]
     ports.start()
     speaker.say(f"listening on {addresses_text(receivers)}, exporting to {bridge.outlets.description}")
     started = time.monotonic()
@@ -98,15 +101,15 @@ def serve(configuration: Configuration, speaker: Speaker) -> int:
         say=speaker.say,
         now=started,
     )
-    requests = SignalRequests(bridge, take=stop.take_requests, timeout_seconds=_FLUSH_SECONDS, say=speaker.say)
+    report = cache(lambda: speaker.write(render_tally(bridge.tally, seconds=time.monotonic() - started)))
+    stop.on_second(bridge.cancel, report)
     begin_collection()
     manager.ready()
-    bridge.run(until=stop.is_set, wake=stop, services=[heartbeat, requests, *flushers])
+    bridge.run(until=stop.is_set, wake=stop, services=[heartbeat, *flushers])
     # From the signal on, however late the loop noticed it.
     deadline = stop.received_at + configuration.drain_seconds
     manager.stopping()
     ports.stop(deadline=deadline)
-    requests.close()
     for flusher in flushers:
         flusher.close()
     bridge.close(deadline=deadline)
@@ -115,7 +118,8 @@ def serve(configuration: Configuration, speaker: Speaker) -> int:
     if bridge.outlets.shows:
         stdout().flush()
     ports.close()
-    speaker.write(render_tally(bridge.tally, seconds=time.monotonic() - started))
+    report()
+    stop.end_by_second()
     return 0
 
 

@@ -125,11 +125,11 @@ def _build(
 
 
 def _cancel_when_interrupted(child: Child, bridge: Bridge) -> None:
-    """Cancel the delivery, and the writing of recording and file, when a signal comes after the command's end."""
+    """Cancel what is still to be done when a signal comes after the command's end."""
 
     def cancel() -> None:
         child.interrupted.wait()
-        bridge.outlets.cancel()
+        bridge.cancel()
 
     with contextlib.suppress(RuntimeError):  # without another thread the delivery has its deadline only
         threading.Thread(target=cancel, name="cancel", daemon=True).start()

@@ -97,6 +97,7 @@ class Metrics:
         self._tally = tally
         self._gauges = gauges
         self._clock = clock
+        self._is_cancelled = False
         self._exporter = exporter
         readers: list[MetricReader] = [] if scraped is None else [scraped]
         if exporter is not None:
@@ -143,8 +144,14 @@ class Metrics:
         for name, value, attributes, context in measurements:
             self._histograms[name].record(value, attributes, _sdk_context(context))
 
+    def cancel(self) -> None:
+        """Give a later `close` no time."""
+        self._is_cancelled = True
+
     def close(self, *, deadline_seconds: float) -> None:
         """Export a last time and end, within the deadline."""
+        if self._is_cancelled:
+            deadline_seconds = 0.0
         if self._exporter is not None:
             self._exporter.begin_closing(deadline=self._clock() + deadline_seconds)
         with contextlib.suppress(Exception):

@@ -85,6 +85,7 @@ class Agent:
         self._buffer_bytes = buffer_bytes
         self._is_allowed = is_allowed
         self._clock = clock
+        self._is_cancelled = False
 
     def run(self, *, until: Callable[[], bool], wake: Readable, services: Sequence[Service] = ()) -> None:
         """Run until ``until()``; ``wake`` becomes readable when that may have changed."""
@@ -129,7 +130,7 @@ class Agent:
         for number, datagram in enumerate(backlog):
             if until_ns is not None and datagram.received_ns > until_ns:
                 self._counting.count_late(1)
-            elif (processed_at := self._clock()) < now + seconds * _DECODE_SHARE:
+            elif (processed_at := self._clock()) < now + seconds * _DECODE_SHARE and not self._is_cancelled:
                 self._process([datagram], processed_at)
             else:
                 self._counting.count_undecoded(len(backlog) - number)
@@ -139,6 +140,10 @@ class Agent:
         if self._origins is not None:
             self._origins.stop(deadline=now + seconds)
         self._pipeline.finish(now=self._clock())
+
+    def cancel(self) -> None:
+        """Make a running or a later `drain` end at once, with the rest counted. May be called from a signal handler."""
+        self._is_cancelled = True
 
     def close(self) -> None:
         """Count the datagrams that have arrived since `drain`, and close the sockets."""
@@ -191,6 +196,8 @@ class Agent:
             if self._origins is not None:
                 selector.register(self._origins, selectors.EVENT_READ)
             while True:
+                if self._is_cancelled:
+                    drain.cancel()
                 # Before the first step: at the deadline it exports what waits, without an origin that was not polled.
                 if self._origins is not None:
                     self._origins.poll(now=self._clock(), is_drained=True)

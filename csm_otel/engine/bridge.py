@@ -63,6 +63,13 @@ class Bridge(NamedTuple):
             self.outlets.recorder.command(command, now=now)
         self.batcher.add([span], now=now)
 
+    def cancel(self) -> None:
+        """Make a running or a later `close` end at once, with the rest counted. May be called from a signal handler."""
+        self.agent.cancel()
+        self.outlets.cancel()
+        if self.metrics is not None:
+            self.metrics.cancel()
+
     def close(self, *, deadline: float, until_ns: int | None = None) -> None:
         """Receive what has arrived, deliver everything and close the sockets, until ``deadline``, monotonic seconds.
 

@@ -46,6 +46,10 @@ class Drain:
             self._origins_deadline = now + HOLD_SECONDS
         return self._pipeline.origin_deadline() is None or now >= self._origins_deadline
 
+    def cancel(self) -> None:
+        """Make the next step the last, as if the deadline had passed."""
+        self._deadline = -math.inf
+
     def next_deadline(self) -> float:
         """Return the monotonic second at which the next step is due."""
         if self._pipeline.is_releasing:

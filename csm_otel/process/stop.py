@@ -6,6 +6,8 @@ Theory of operation
 - The second one ends the process at once. From the first on the kernel does that, by the default disposition, because a
   Python handler would have to wait until the interrupted call returns. As PID 1, which the kernel ends by no signal
   without a handler, the handler stays and exits.
+- A process that counts what it has lost may have the second one cancel what it waits for instead (`on_second`). It then
+  ends by that signal itself, or is ended by it a moment later. The third one ends it as the second one would have.
 - Signals that come together are one. timeout(1) signals its child and then the whole process group, the child included:
   signals within a twentieth of a second of the first count with it.
 - A signal that was ignored at the start (nohup, a background job) stays ignored.
@@ -15,11 +17,12 @@ Theory of operation
 
 from __future__ import annotations
 
+import contextlib
 import io
-import math
 import os
 import select
 import signal
+import threading
 import time
 from typing import TYPE_CHECKING
 
@@ -34,6 +37,8 @@ if TYPE_CHECKING:
 _SIGNAL_EXIT = 128  # what a shell adds to a signal's number
 _INIT_PID = 1
 _TOGETHER_SECONDS = 0.05  # no human presses a key that fast
+# Until a process that was told to cancel is given up, and as long again until it ends in any case.
+_CANCELLING_SECONDS = 1.0
 
 
 class StopSignal:
@@ -50,16 +55,18 @@ class StopSignal:
         """The first signal received; 0 if none has been."""
         self.received_at = 0.0
         """Its time, in monotonic seconds."""
+        self.second_number = 0
+        """The second signal received, where `on_second` has a use for it; 0 if none has been."""
+        self._on_second: tuple[Callable[[], None], Callable[[], None]] | None = None
         self._clock = clock
-        self._second_from = math.inf
-        """The monotonic second from which another signal is a second one."""
+        self._is_second_next = False
+        """Whether the next signal is the second one: not until those that come together with the first are over."""
         self._handled = [number for number in numbers if signal.getsignal(number) is not signal.SIG_IGN]
         self._waker = Waker()
         # Python interrupts select() only to run handlers and then goes back to waiting; a readable descriptor ends it.
         signal.set_wakeup_fd(self._waker.wakeup_fd(), warn_on_full_buffer=False)
         self._requested: set[int] = set()
-        for number in self._handled:
-            signal.signal(number, self._receive)
+        self._set(self._receive)
         for number in requests:
             signal.signal(number, lambda number, _frame: self._requested.add(number))
 
@@ -70,6 +77,23 @@ class StopSignal:
     def fileno(self) -> int:
         """Return the descriptor that becomes readable with the first signal, or with a request until it is taken."""
         return self._waker.fileno()
+
+    def on_second(self, cancel: Callable[[], None], give_up: Callable[[], None]) -> None:
+        """Have the second signal call ``cancel``, in the main thread, which is to finish then and to `end_by_second`.
+
+        If it does not within a moment, ``give_up`` is called in another thread, and the process ends.
+        """
+        self._on_second = cancel, give_up
+        if self._is_second_next:
+            self._set(self._receive_second)
+
+    def end_by_second(self) -> None:
+        """End the process by the second signal, if there was one that `on_second` had a use for."""
+        if not self.second_number:
+            return
+        if os.getpid() != _INIT_PID:
+            os.kill(os.getpid(), self.second_number)
+        os._exit(_SIGNAL_EXIT + self.second_number)
 
     def take_requests(self) -> set[int]:
         """Return those of the ``requests`` received since the last call; call it from the main thread."""
@@ -83,18 +107,47 @@ class StopSignal:
 
     def _receive(self, number: int, _frame: FrameType | None) -> None:
         if self.number:
-            # Not one that Python was about to handle when the first arrived: it is handled here only now.
-            if self._clock() >= self._second_from:
-                os._exit(_SIGNAL_EXIT + number)
             return
         self.number = number  # before any call, within which Python may handle another
         self.received_at = self._clock()
-        time.sleep(_TOGETHER_SECONDS)
-        signal.raise_signal(number)  # Python handles signals received meanwhile here, too
-        self._second_from = self._clock() + _TOGETHER_SECONDS
-        if os.getpid() != _INIT_PID:
-            for handled in self._handled:
-                signal.signal(handled, signal.SIG_DFL)
+        _wait_for_those_together(number)
+        self._is_second_next = True
+        self._set(_exit if self._on_second is None else self._receive_second)
+
+    def _receive_second(self, number: int, _frame: FrameType | None) -> None:
+        if self.second_number or self._on_second is None:
+            return
+        self.second_number = number
+        cancel, give_up = self._on_second
+        with contextlib.suppress(RuntimeError):  # without another thread there is the third signal
+            threading.Thread(target=self._give_up_later, args=(give_up,), name="give-up", daemon=True).start()
+        cancel()
+        _wait_for_those_together(number)
+        self._set(_exit)
+
+    def _give_up_later(self, give_up: Callable[[], None]) -> None:
+        time.sleep(_CANCELLING_SECONDS)
+        last = threading.Timer(_CANCELLING_SECONDS, self.end_by_second)
+        last.daemon = True
+        last.start()
+        give_up()
+        self.end_by_second()
+
+    def _set(self, handler: Callable[[int, FrameType | None], None]) -> None:
+        """Have later signals handled so; a handler that Python was about to call before is called all the same."""
+        is_for_the_kernel = handler == _exit and os.getpid() != _INIT_PID
+        for number in self._handled:
+            signal.signal(number, signal.SIG_DFL if is_for_the_kernel else handler)
+
+
+def _exit(number: int, _frame: FrameType | None) -> None:
+    os._exit(_SIGNAL_EXIT + number)
+
+
+def _wait_for_those_together(number: int) -> None:
+    """Have signals that come together with this one handled before the next handler is set."""
+    time.sleep(_TOGETHER_SECONDS)
+    signal.raise_signal(number)  # Python handles signals received meanwhile here, too
 
 
 def interruptible(descriptor: int, stop: StopSignal) -> io.BufferedReader:

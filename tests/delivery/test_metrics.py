@@ -216,3 +216,14 @@ def test_an_unavailable_back_end() -> None:
     counted = Counted(Tally(), outcome=Unavailable("connection refused: http://h/", retry_after_seconds=60.0))
     counted.metrics.close(deadline_seconds=1.0)
     assert counted.logged == ["back end does not accept metrics: connection refused: http://h/"]
+
+
+def test_cancelling() -> None:
+    """A close after it has no time, however much it is given."""
+    counted = Counted(Tally(), outcome=Unavailable("connection refused: http://h/", retry_after_seconds=0.0))
+    counted.metrics.cancel()
+    counted.metrics.close(deadline_seconds=3600.0)
+    assert counted.logged[-1] in (
+        "back end does not accept metrics: connection refused: http://h/",
+        "back end does not accept metrics: the last were not delivered in time",
+    )

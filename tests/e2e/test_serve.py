@@ -87,7 +87,7 @@ def test_a_signal_ends_it_in_order(number: signal.Signals) -> None:
 
 
 def test_a_second_signal_ends_it_at_once() -> None:
-    """While it waits for a back end that hangs, another signal ends it at once."""
+    """While it waits for a back end that hangs, another signal ends it: the rest is counted, and the tally printed."""
     with HttpBackend() as backend:
         backend.script(*[Answer(delay_seconds=30)] * 3)
         env = environment(OTEL_EXPORTER_OTLP_TRACES_ENDPOINT=backend.url)
@@ -96,6 +96,36 @@ def test_a_second_signal_ends_it_at_once() -> None:
             daemon.process.send_signal(signal.SIGTERM)
             backend.wait_for_requests(1)
             assert daemon.stop() == -signal.SIGTERM  # which a shell shows as 128+n
+    assert b"1 datagram received in " in daemon.rest
+    assert b"1 span dropped (1 not delivered in time at shutdown)\n" in daemon.rest
+    assert not has_traceback(daemon.rest)
+
+
+def test_a_second_signal_with_a_spool(tmp_path: Path) -> None:
+    """What is on disk by then is kept for the next run."""
+    with HttpBackend() as backend:
+        backend.script(*[Answer(delay_seconds=30)] * 3)
+        env = environment(OTEL_EXPORTER_OTLP_TRACES_ENDPOINT=backend.url)
+        with serving("--drain-seconds", "60", "--spool", tmp_path / "spool", env=env) as daemon:
+            _send(daemon.address, _CALL)
+            daemon.process.send_signal(signal.SIGINT)
+            backend.wait_for_requests(1)
+            assert daemon.stop() == -signal.SIGTERM
+    assert b"1 span kept in the spool for the next run\n" in daemon.rest
+
+
+def test_a_step_that_cannot_be_cancelled() -> None:
+    """Where the end does not come within a moment of the second signal, the tally is printed nevertheless."""
+    with HttpBackend() as backend:
+        backend.script_metrics(*[Answer(delay_seconds=60)] * 3)
+        env = environment(OTEL_EXPORTER_OTLP_ENDPOINT=backend.endpoint, OTEL_METRICS_EXPORTER="otlp")
+        with serving("--drain-seconds", "60", env=env) as daemon:
+            _send(daemon.address, _CALL)
+            daemon.process.send_signal(signal.SIGTERM)
+            wait_until(lambda: backend.metric_requests)
+            assert daemon.stop() in (-signal.SIGTERM, 128 + signal.SIGTERM)  # the same to a shell
+    assert daemon.rest.count(b"1 datagram received in ") == 1
+    assert b"1 span delivered\n" in daemon.rest
     assert not has_traceback(daemon.rest)
 
 

@@ -22,11 +22,12 @@ from otlp_backend import DEADLINE_SECONDS, FOREVER_SECONDS, wait_until
 from platforms import on_linux
 
 from csm_otel.commands.wiring import build_bridge
-from csm_otel.csm.decoding import Decoded
-from csm_otel.csm.events import ApiCall, Dialect
+from csm_otel.csm.decoding import Decoded, decode
+from csm_otel.csm.events import ApiCall, Dialect, Peer
 from csm_otel.engine import agent as agent_module
 from csm_otel.engine.agent import _DATAGRAMS_PER_TURN, _MAX_READ_SECONDS, _TURN_SECONDS, Agent
 from csm_otel.engine.counting import Counting
+from csm_otel.engine.pipeline import RELEASES_PER_STEP
 from csm_otel.engine.source import Source
 from csm_otel.intake.glances import Glances
 from csm_otel.intake.nested import report_calls
@@ -397,6 +398,34 @@ def test_datagrams_not_decoded_in_time() -> None:
     assert 0 < rig.tally.datagrams_decoded < 50  # two readings of the clock each
     assert rig.tally.datagrams_decoded + rig.tally.datagrams_undecoded == rig.tally.datagrams_received == 100
     assert rig.tally.orphans.total() == rig.tally.datagrams_decoded
+    rig.bridge.close(deadline=time.monotonic() + 60)
+
+
+def test_cancelling() -> None:
+    """A drain that is cancelled ends with what has arrived counted: not decoded, or released and not exported."""
+    rig = Rig()
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+        for number in range(100):
+            sender.sendto(an_attempt(f"x{number}"), rig.address)
+    rig.bridge.cancel()
+    rig.bridge.close(deadline=time.monotonic() + 3600)
+
+    assert (rig.tally.datagrams_received, rig.tally.datagrams_undecoded) == (100, 100)
+
+
+def test_cancelling_the_release() -> None:
+    """Of what is pending then, one step is exported, and the rest is dropped and counted."""
+    rig = Rig()
+    agent = agent_of(rig)
+    for number in range(RELEASES_PER_STEP + 100):
+        decoded = decode(an_attempt(f"x{number}"))
+        rig.bridge.pipeline.receive(decoded, peer=Peer("127.0.0.1", 1), received_ns=1, now=time.monotonic())
+    agent.cancel()
+
+    agent.drain(deadline=time.monotonic() + 3600)
+
+    assert rig.tally.orphans.total() == RELEASES_PER_STEP + 100
+    assert rig.tally.spans_dropped["shutdown"] > 0
     rig.bridge.close(deadline=time.monotonic() + 60)
 
 

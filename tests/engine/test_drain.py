@@ -131,6 +131,19 @@ def test_the_wait_for_origins_ends_while_calls_arrive() -> None:
     assert rig.pipeline.origin_deadline() is not None
 
 
+def test_cancelling() -> None:
+    """After it the next step is the last, whatever time is left."""
+    rig = Rig()
+    rig.receive(25, peer=UNRESOLVED)
+    drain = Drain(rig.pipeline, releases_per_step=10)
+    assert not drain.advance(now=100.0)
+
+    drain.cancel()
+
+    assert drain.advance(now=100.0)
+    assert (rig.tally.spans_created, rig.tally.spans_dropped) == (25, {"shutdown": 15})
+
+
 def test_the_deadline() -> None:
     """At the deadline nothing waits for its origin, and what has not been released is dropped and counted."""
     rig = Rig()

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import signal
 import subprocess
+import time
 from typing import TYPE_CHECKING
 
 import pytest
 from children.processes import DEADLINE_SECONDS, next_line, python, started
+
+from csm_otel.process.stop import _TOGETHER_SECONDS
 
 if TYPE_CHECKING:
     from subprocess import Popen
@@ -27,6 +30,13 @@ with selectors.DefaultSelector() as selector:
 sys.stdin.readline()
 print("draining is over", flush=True)
 """
+
+
+def wait_until_another_counts() -> None:
+    """Wait until a signal is no longer one with the last."""
+    time.sleep(4 * _TOGETHER_SECONDS)
+
+
 NUMBERS = [pytest.param(number, id=number.name) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)]
 
 
@@ -69,18 +79,26 @@ from csm_otel.process.stop import StopSignal
 
 hide_texts()
 numbers = (signal.SIGTERM, signal.SIGINT)
+own_pid = os.getpid()
+# first
 stop = StopSignal(*numbers)
+# then
 signal.pthread_sigmask(signal.SIG_BLOCK, numbers)
 for number in numbers:
-    os.kill(os.getpid(), number)
+    os.kill(own_pid, number)
 signal.pthread_sigmask(signal.SIG_UNBLOCK, numbers)
 print(stop.is_set(), flush=True)
 """
 
 
-def test_signals_that_come_together_are_one() -> None:
+@pytest.mark.parametrize("init", ["", "os.getpid = lambda: 1"], ids=["usual", "init"])
+@pytest.mark.parametrize("on_second", [False, True])
+def test_signals_that_come_together_are_one(init: str, *, on_second: bool) -> None:
     """Two at once, as timeout(1) sends them, leave the time to finish, and nothing is printed."""
-    done = subprocess.run(python(TOGETHER), capture_output=True, check=False, timeout=DEADLINE_SECONDS)
+    program = TOGETHER.replace("# then", "stop.on_second(print, print)" if on_second else "")
+    done = subprocess.run(
+        python(program.replace("# first", init)), capture_output=True, check=False, timeout=DEADLINE_SECONDS
+    )
     assert (done.returncode, done.stdout, done.stderr) == (0, b"True\n", b"")
 
 
@@ -121,29 +139,97 @@ def test_an_ignored_signal_stays_ignored() -> None:
         assert process.wait(DEADLINE_SECONDS) == 0
 
 
-AS_PID_1 = """
-import os, signal
+@pytest.mark.parametrize("number", NUMBERS)
+def test_the_second_signal_to_pid_1(number: signal.Signals) -> None:
+    """PID 1, which the kernel does not end, exits with 128 + n by itself."""
+    with started(python(f"import os; os.getpid = lambda: 1; {PROGRAM}")) as process:
+        assert next_line(process.stdout) == "False 0"
+        process.send_signal(signal.SIGTERM)
+        assert next_line(process.stdout) == "1 True"
+        process.send_signal(number)
+        assert process.wait(DEADLINE_SECONDS) == 128 + number
+
+
+ON_SECOND = """
+import os, signal, sys, time
+from csm_otel.process import stop as stop_module
 from csm_otel.process.stop import StopSignal
 
-os.getpid, own_pid = lambda: 1, os.getpid()
-now = 100.0
-stop = StopSignal(signal.SIGTERM, signal.SIGINT, clock=lambda: now)
-os.kill(own_pid, signal.SIGTERM)
-print(stop.number, stop.received_at, flush=True)
-os.kill(own_pid, signal.SIGINT)
-now += 0.04
-os.kill(own_pid, signal.SIGINT)
-print("together", flush=True)
-now += 0.02
-os.kill(own_pid, signal.SIGINT)
-print("too far", flush=True)
+init, when, finishes = sys.argv[1:]
+own_pid = os.getpid()
+if init == "init":
+    os.getpid = lambda: 1
+stop_module._CANCELLING_SECONDS = 3600.0 if finishes == "finishes" else 0.05
+stop = StopSignal(signal.SIGTERM, signal.SIGINT)
+cancelled = []
+
+def register():
+    stop.on_second(lambda: cancelled.append(True), lambda: print("given up", flush=True))
+
+if when == "before":
+    register()
+print("ready", flush=True)
+while not stop.is_set():
+    time.sleep(0.005)
+time.sleep(2 * stop_module._TOGETHER_SECONDS)
+if when == "after":
+    register()
+print("draining", flush=True)
+while not cancelled or finishes != "finishes":
+    time.sleep(0.005)
+print("cancelled", stop.second_number, flush=True)
+sys.stdin.readline()
+stop.end_by_second()
 """
+ENDS = [
+    pytest.param(init, when, id=f"{init}, {when} the first")
+    for init in ("usual", "init")
+    for when in ("before", "after")
+]
 
 
-def test_the_second_signal_to_pid_1() -> None:
-    """PID 1, which the kernel does not end, exits with 128 + n by itself, unless the second comes with the first."""
-    done = subprocess.run(python(AS_PID_1), capture_output=True, check=False, timeout=DEADLINE_SECONDS)
-    assert (done.returncode, done.stdout) == (128 + signal.SIGINT, b"15 100.0\ntogether\n")
+def returncode_for(number: signal.Signals, init: str) -> int:
+    """Return how a process ends by a signal: as PID 1 by its own exit."""
+    return 128 + number if init == "init" else -number
+
+
+@pytest.mark.parametrize(("init", "when"), ENDS)
+def test_the_second_signal_cancels(init: str, when: str) -> None:
+    """The second signal has the process cancel what it does, and end by that signal when it has finished."""
+    with started([*python(ON_SECOND), init, when, "finishes"]) as process:
+        assert next_line(process.stdout) == "ready"
+        process.send_signal(signal.SIGTERM)
+        assert next_line(process.stdout) == "draining"
+        process.send_signal(signal.SIGINT)
+        assert next_line(process.stdout) == "cancelled 2"
+        end_of_input(process)
+        assert process.wait(DEADLINE_SECONDS) == returncode_for(signal.SIGINT, init)
+
+
+@pytest.mark.parametrize(("init", "when"), ENDS)
+def test_a_process_that_does_not_finish_is_given_up(init: str, when: str) -> None:
+    """One that goes on after the second signal has the last word from another thread, and ends by that signal."""
+    with started([*python(ON_SECOND), init, when, "hangs"]) as process:
+        assert next_line(process.stdout) == "ready"
+        process.send_signal(signal.SIGINT)
+        assert next_line(process.stdout) == "draining"
+        process.send_signal(signal.SIGTERM)
+        assert next_line(process.stdout) == "given up"
+        assert process.wait(DEADLINE_SECONDS) in (-signal.SIGTERM, 128 + signal.SIGTERM)  # the same to a shell
+
+
+@pytest.mark.parametrize("init", ["usual", "init"])
+def test_the_third_signal_ends_at_once(init: str) -> None:
+    """The third signal ends the process, whatever it still does."""
+    with started([*python(ON_SECOND), init, "before", "finishes"]) as process:
+        assert next_line(process.stdout) == "ready"
+        process.send_signal(signal.SIGTERM)
+        assert next_line(process.stdout) == "draining"
+        process.send_signal(signal.SIGTERM)
+        assert next_line(process.stdout) == "cancelled 15"
+        wait_until_another_counts()
+        process.send_signal(signal.SIGINT)
+        assert process.wait(DEADLINE_SECONDS) == returncode_for(signal.SIGINT, init)
 
 
 READER = """
