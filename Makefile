@@ -62,6 +62,7 @@ interop: $(INSTALLED) test-portable
 	$(STEP) "install senders" $(INSTALL_SENDERS)
 	$(STEP) "install browser" $(INSTALL_BROWSER)
 	$(STEP) "install viewers" env PYTHONPATH=tests $(BIN)/python -m interop.install_viewers
+	$(STEP) "install packagers" env PYTHONPATH=tests $(BIN)/python -m interop.install_packagers
 	$(STEP) interop $(BIN)/pytest --maxfail=10 tests/interop
 
 # A short cut to the SDKs alone.

@@ -56,7 +56,7 @@ _csm_otel() {
   _shtab_csm_otel "$@"
 }
 
-complete -o bashdefault -F _csm_otel csm-otel
+complete -o bashdefault -o default -F _csm_otel csm-otel
 """,
     "zsh": """
 _csm_otel_command() {
@@ -108,7 +108,8 @@ def completion(shell: str) -> str:
             _say_how_to_complete(action)
     if shell == "bash":  # replaces the function that shtab registers, and calls it
         return shtab.complete(parser, shell) + _OF_A_COMMAND[shell]
-    return shtab.complete(parser, shell, preamble=_OF_A_COMMAND[shell])
+    # shtab lets zsh complete but the first of several arguments
+    return shtab.complete(parser, shell, preamble=_OF_A_COMMAND[shell]).replace('  "(*):', '  "*:')
 
 
 def _say_how_to_complete(action: Any) -> None:

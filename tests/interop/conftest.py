@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
+from functools import cache
 from typing import TYPE_CHECKING, Protocol
 
 import pytest
 from demo import moto_server
 from interop.collector import Collector, running_collector
 from interop.install_jaeger import find_binary, missing_toolchain
+from interop.install_packagers import why_no_packagers
 from interop.jaeger import Jaeger, running_jaeger
+from interop.packages import INSTALLERS, make_dist
 from interop.sending import make_bucket_and_table
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from interop.exactness import SenderRow
@@ -83,3 +86,17 @@ def collector(tmp_path: Path) -> Iterator[StartCollector]:
             return stack.enter_context(running_collector(config, folder, environment))
 
         yield start
+
+
+@pytest.fixture(scope="session")
+def packages(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """Return the wheel and the sdist of this checkout, built once."""
+    if why := why_no_packagers():
+        pytest.skip(why)
+    return make_dist(tmp_path_factory.mktemp("dist"))
+
+
+@pytest.fixture(scope="session")
+def installed(packages: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """Return a function that installs that wheel by an installer, once, and returns the program."""
+    return cache(lambda installer: INSTALLERS[installer](packages[0], tmp_path_factory.mktemp(installer)))
