@@ -332,7 +332,7 @@ def test_the_image() -> None:
     assert all(re.match(r"FROM python:3\.\d+-slim\b", line) for line in lines if line.startswith("FROM "))
     assert [line.split()[1] for line in lines if line.startswith("USER ")] == ["65532:65532"]
     assert 'ENTRYPOINT ["csm-otel"]' in lines
-    installs = re.findall(r"pip (?:install|wheel)\b[^&\n]*", "\n".join(lines))
+    installs = re.findall(r"pip (?:--python \S+ )?(?:install|wheel)\b[^&\n]*", "\n".join(lines))
     assert len(installs) == 4
     assert [line for line in installs if "--require-hashes" not in line and "--no-index" not in line] == []
     kept = {
@@ -341,6 +341,8 @@ def test_the_image() -> None:
     copied = {name for line in lines if re.match(r"COPY (?!--from)", line) for name in line.split()[1:-1]}
     assert copied == kept
     assert [name for name in copied if not (ROOT / name).exists()] == []
+    assert f"org.opencontainers.image.version={__version__} " in text
+    assert f"org.opencontainers.image.licenses={importlib.metadata.metadata('csm-otel')['License-Expression']} " in text
 
 
 def test_the_image_checks_its_health() -> None:
