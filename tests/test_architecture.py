@@ -22,10 +22,10 @@ PACKAGE = Path(csm_otel.__file__).parent
 
 # In order: a module imports from its own room and from those before it. docs/architecture.md describes them.
 ROOMS = (
-    "csm", "correlation", "spans", "summary", "verdict", "report",
+    "csm", "correlation", "spans", "summary", "verdict", "report", "ci",
     "process", "intake", "files", "delivery", "config", "engine", "service", "doctor", "commands",
 )  # fmt: skip
-CORE = {"csm", "correlation", "spans", "summary", "verdict", "report"}
+CORE = {"csm", "correlation", "spans", "summary", "verdict", "report", "ci"}
 BEFORE_ALL_ROOMS = {"__init__", "errors", "tally"}
 CORE_NEEDS = {"msgspec", "opentelemetry.semconv"}
 # What one module alone needs; it is imported when a page is written.

@@ -93,11 +93,20 @@ def launch_of(
     command_name = name_of_command(command)
     service_name = early.name or inherited or early.service_name or command_name
     parent, parent_sampled, trace_state, xray_fields, troubles = _inherited(environ, early.propagators)
-    trace_id = parent.trace_id if parent else _random_id(16)
-    if parent is None and early.xray_trace_ids:
-        from csm_otel.csm.xray import xray_trace_id  # ruff: ignore[import-outside-top-level] - few need it
+    trace_id = parent.trace_id if parent else None
+    if parent is None and early.join != "none":
+        from csm_otel.ci.joining import join  # ruff: ignore[import-outside-top-level] - few need it
 
-        trace_id = xray_trace_id(trace_id, clock_ns())
+        trace_id, parent_id, trouble = join(early.join, early.job, environ)
+        if trace_id is not None and parent_id is not None:
+            parent = TraceParent(trace_id, parent_id, sampled=True)
+        troubles = (*troubles, *([f"--join {early.join}: {trouble}"] if trouble else []))
+    if trace_id is None:
+        trace_id = _random_id(16)
+        if early.xray_trace_ids:
+            from csm_otel.csm.xray import xray_trace_id  # ruff: ignore[import-outside-top-level] - few need it
+
+            trace_id = xray_trace_id(trace_id, clock_ns())
     sampled = is_root_sampled(early.sampler, trace_id, parent_sampled=parent_sampled)
     if parent is not None and parent_sampled is None:
         parent = parent._replace(sampled=sampled)

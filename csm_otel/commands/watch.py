@@ -58,7 +58,8 @@ def watch(child: Child, sock: socket.socket, launch: Launch, flags: Mapping[str,
         _ = views.buffer  # loaded while the command runs; one that is so short may have made no call
     begin_collection()
     bridge.run(until=lambda: child.poll() is not None, wake=child)
-    bridge.add_command(_command(child, launch, configuration.settings), now=time.monotonic())
+    task = configuration.pipeline_run.task if configuration.pipeline_run is not None else {}
+    bridge.add_command(_command(child, launch, configuration.settings, task), now=time.monotonic())
     _cancel_when_interrupted(child, bridge)
     # Not if the command ended before the socket was read: the kernel may not have set timestamps yet.
     is_exact = receiver.has_kernel_times and not is_early
@@ -135,7 +136,7 @@ def _cancel_when_interrupted(child: Child, bridge: Bridge) -> None:
         threading.Thread(target=cancel, name="cancel", daemon=True).start()
 
 
-def _command(child: Child, launch: Launch, settings: Settings) -> Command:
+def _command(child: Child, launch: Launch, settings: Settings, task: Mapping[str, str]) -> Command:
     return Command(
         name=launch.command_name,
         executable=Path(launch.argv[0]).name,
@@ -145,6 +146,7 @@ def _command(child: Child, launch: Launch, settings: Settings) -> Command:
         start_ns=child.started_ns,
         end_ns=child.ended_ns or time.time_ns(),
         arguments=launch.argv if settings.command_args else None,
+        task=dict(task),
     )
 
 

@@ -114,7 +114,7 @@ def build_bridge(
     processes = _processes(configuration, source, sampler)
     mapper = SpanMapper(
         ids=source.ids,
-        resource=shared,
+        resource={**_of_pipeline(configuration, source), **shared},  # what the operator says wins
         host_name=host_name,
         options=_mapping_options(configuration.mapping, source),
         parent=context_of(source.context, source.trace_state) if source.context else None,
@@ -235,6 +235,12 @@ def _shared_resource(given: Mapping[str, str]) -> dict[str, AttributeValue]:
         TELEMETRY_DISTRO_VERSION: __version__,
         **given,
     }
+
+
+def _of_pipeline(configuration: Configuration, source: Source) -> Mapping[str, str]:
+    """Return what the CI pipeline adds to it; a replay was part of another one."""
+    run = configuration.pipeline_run
+    return run.resource if run is not None and source.receivers else {}
 
 
 def _detected() -> dict[str, AttributeValue]:

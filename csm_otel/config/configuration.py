@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
+    from csm_otel.ci.pipelines import PipelineRun
     from csm_otel.delivery.destination import Destination
     from csm_otel.errors import Fault
 
@@ -89,6 +90,8 @@ class Configuration(NamedTuple):
     sampler: SamplerChoice
     resource: Mapping[str, str]
     """Attributes of every resource."""
+    pipeline_run: PipelineRun | None
+    """The CI pipeline that this process is part of."""
     mapping: MappingOptions
     correlator: CorrelatorLimits
     timestamps: TimestampMode
@@ -149,6 +152,7 @@ def configure(command: str, given: Given) -> tuple[Configuration, list[Fault]]:
         span_limits=_span_limits(variables),
         sampler=sampler,
         resource=dict(variables.resource_attributes),
+        pipeline_run=given.pipeline_run,
         mapping=_mapping_options(settings, variables),
         correlator=CorrelatorLimits(
             grace_seconds=settings.grace_seconds,

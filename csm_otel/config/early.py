@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from csm_otel.ci.system import CallingJob
 from csm_otel.config.setting import Unusable
 from csm_otel.config.settings import SETTINGS, Settings
 from csm_otel.config.standard import VARIABLES, XRAY, service_name_of
@@ -36,6 +37,9 @@ class Early(NamedTuple):
     xray_trace_ids: bool
     """Whether a new trace id begins with its time."""
     sampler: SamplerChoice
+    join: str = "none"
+    """Which trace of a CI run to join (`csm_otel.ci.joining`)."""
+    job: CallingJob = CallingJob()
 
 
 def read_early(flags: Mapping[str, object], environ: Mapping[str, str]) -> Early:
@@ -60,6 +64,8 @@ def read_early(flags: Mapping[str, object], environ: Mapping[str, str]) -> Early
         propagators=standard("propagators"),
         xray_trace_ids=standard("python_id_generator") == XRAY,
         sampler=sampler,
+        join=ours("join"),
+        job=CallingJob(*map(ours, CallingJob._fields)),
     )
 
 

@@ -9,6 +9,7 @@ import os
 import re
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
+from csm_otel.ci.system import CallingJob, system_of
 from csm_otel.config.setting import Unusable
 from csm_otel.config.settings import SETTINGS, Settings
 from csm_otel.config.standard import VARIABLES, StandardVariables
@@ -16,6 +17,7 @@ from csm_otel.config.standard import VARIABLES, StandardVariables
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Mapping
 
+    from csm_otel.ci.pipelines import PipelineRun
     from csm_otel.config.setting import Setting
     from csm_otel.errors import Fault
 
@@ -35,6 +37,8 @@ class Given(NamedTuple):
     setting_faults: tuple[Fault, ...] = ()
     variable_faults: Mapping[str, Fault] = {}
     """By field of `StandardVariables`: only those of variables in use matter."""
+    pipeline_run: PipelineRun | None = None
+    """The CI pipeline that this process is part of; None: it is in none, or this is not to be exported."""
 
 
 def read_settings(flags: Mapping[str, Any]) -> tuple[Settings, tuple[Fault, ...]]:
@@ -53,7 +57,15 @@ def read_environment(flags: Mapping[str, Any]) -> Given:
     # As by `values_of`, without its import: most runs have some of these set, and none of ours.
     found = {field: setting.read(text) for field, setting in VARIABLES.items() if (text := _text_of(setting))}
     values, variable_faults = _usable(found, VARIABLES)
-    return Given(settings, StandardVariables(**values), setting_faults, variable_faults)
+    return Given(settings, StandardVariables(**values), setting_faults, variable_faults, _pipeline_run(settings))
+
+
+def _pipeline_run(settings: Settings) -> PipelineRun | None:
+    if not settings.pipeline or system_of(os.environ) is None:
+        return None
+    from csm_otel.ci.pipelines import pipeline_of  # ruff: ignore[import-outside-top-level] - not needed elsewhere
+
+    return pipeline_of(os.environ, CallingJob(settings.check_run_id, settings.job_name, settings.step_name))
 
 
 def remove_variables() -> None:

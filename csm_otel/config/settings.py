@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Annotated, Literal, NamedTuple
 
 from csm_otel.config.setting import Address, AddressReader, CommandDefaults, Number, Option, settings_of
-from csm_otel.errors import RuleError
+from csm_otel.errors import RuleError, quoted
 from csm_otel.intake.binding import DEFAULT_BUFFER_BYTES
 
 PREFIX = "CSM_OTEL_"
@@ -24,6 +24,7 @@ _MIB = 1024 * 1024
 _PORT = Number(0, 65_535)
 _FROM_ONE_MIB = Number(_MIB, unit="bytes")
 _HOUR = Number(0, 3600, float)
+_MAX_DIGITS = 19  # of a 64-bit number
 
 INPUT, TRACES, OUTPUT, DELIVERY, LIMITS, DAEMON = GROUPS = (
     "where calls come from",
@@ -50,6 +51,12 @@ def _rules(text: str) -> str:
         parse_rules(text)
     except RuleError as error:
         raise ValueError(str(error)) from error
+    return text
+
+
+def _digits(text: str) -> str:
+    if not (text.isascii() and text.isdigit() and len(text) <= _MAX_DIGITS):
+        raise ValueError(f"{quoted(text)} is no number of at most {_MAX_DIGITS} digits")
     return text
 
 
@@ -177,6 +184,48 @@ class Settings(NamedTuple):
             more="They may contain secrets.",
         ),
     ] = False
+    pipeline: Annotated[
+        bool,
+        Option(
+            _RECEIVING,
+            TRACES,
+            "export which CI pipeline this is as `cicd.*` and `vcs.*`",
+            more="See docs/pipelines.md. `OTEL_RESOURCE_ATTRIBUTES` wins.",
+        ),
+    ] = True
+    join: Annotated[
+        Literal["none", "github", "github-job-name", "gitlab"],
+        Option(
+            _EXEC,
+            TRACES,
+            "join the trace of the CI run by ids derived from its variables",
+            more="A valid `TRACEPARENT` wins. See docs/pipelines.md.",
+        ),
+    ] = "none"
+    check_run_id: Annotated[
+        str,
+        _digits,
+        Option(
+            _EXEC,
+            TRACES,
+            "id of the GitHub job, for `--join github`",
+            "ID",
+            values="digits: `${{ job.check_run_id }}` in a workflow",
+        ),
+    ] = ""
+    job_name: Annotated[
+        str, Option(_EXEC, TRACES, "name of the CI job, where its variables have another", "NAME", values="any text")
+    ] = ""
+    step_name: Annotated[
+        str,
+        Option(
+            _EXEC,
+            TRACES,
+            "name of the GitHub step, to be below it instead of its job",
+            "NAME",
+            values="any text; it must be unique in the job",
+        ),
+    ] = ""
     trust_remote_context: Annotated[
         bool, Option(_TRACING, TRACES, "join trace contexts in client ids that other hosts send")
     ] = False

@@ -34,6 +34,8 @@ class Command(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, for
     """Epoch nanoseconds."""
     arguments: tuple[str, ...] | None = None
     """None unless requested: they may hold secrets."""
+    task: dict[str, str] = {}
+    """Attributes of the job of a CI pipeline that ran it."""
 
 
 def command_span(
@@ -48,6 +50,7 @@ def command_span(
         PROCESS_PID: command.pid,
         PROCESS_EXIT_CODE: command.exit_code,
     }
+    attributes |= {key: utf8_text(value) for key, value in command.task.items()}
     if command.arguments is not None:
         attributes[PROCESS_COMMAND_ARGS] = tuple(map(utf8_text, command.arguments))
     if command.exit_code:

@@ -47,8 +47,9 @@ def test_signal_name(number: int | None, expected: str | None) -> None:
 @pytest.mark.parametrize(("command_args", "arguments"), [(False, None), (True, LAUNCH.argv)])
 def test_command(arguments: tuple[str, ...] | None, *, command_args: bool) -> None:
     """The command has its name, times and end; its arguments only on request."""
-    command = _command(cast("Child", _Ended()), LAUNCH, Settings(command_args=command_args))
+    command = _command(cast("Child", _Ended()), LAUNCH, Settings(command_args=command_args), {"key": "value"})
 
     assert (command.name, command.executable, command.pid) == ("etl.py", "python3", 7)
     assert (command.exit_code, command.signal_name) == (143, "SIGTERM")
     assert (command.start_ns, command.end_ns, command.arguments) == (1_000, 2_000, arguments)
+    assert command.task == {"key": "value"}

@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING, Any
 from children.processes import as_from_a_terminal
 from demo import environment_for
 
+from csm_otel.ci.system import MARKERS
+
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping, Sequence
 
@@ -48,7 +50,7 @@ sys.exit(3)
 def environment(aws_port: int = 9, /, **more: str) -> dict[str, str]:
     """Return an environment for a script that finds AWS at a port of 127.0.0.1 (9: nothing is there)."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(("OTEL_", "CSM_OTEL_"))}
-    for name in ("TRACEPARENT", "TRACESTATE", "BAGGAGE", "_X_AMZN_TRACE_ID"):
+    for name in ("TRACEPARENT", "TRACESTATE", "BAGGAGE", "_X_AMZN_TRACE_ID", *MARKERS):
         inherited.pop(name, None)
     return {**environment_for(aws_port, inherited), "CSM_OTEL_CONTROL": "none", **more}
 

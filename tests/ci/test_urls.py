@@ -1,0 +1,64 @@
+"""Addresses of repositories and pages."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from csm_otel.ci.urls import Repository, page_url, repository_of
+
+
+@pytest.mark.parametrize(
+    ("text", "url"),
+    [
+        pytest.param("https://ci.example/job/1/", "https://ci.example/job/1/", id="plain"),
+        pytest.param("http://ci.example:8080/job", "http://ci.example:8080/job", id="port"),
+        pytest.param("https://user:secret@ci.example/job", "https://ci.example/job", id="credentials"),
+        pytest.param("https://secret@ci.example/job", "https://ci.example/job", id="user"),
+        pytest.param("https://ci.example/job?token=secret#secret", "https://ci.example/job", id="query"),
+        pytest.param("https://u:s@[fd00::1]:81/x", "https://[fd00::1]:81/x", id="ipv6"),
+        pytest.param("https://[fd00/x", "", id="malformed-host"),
+        pytest.param("https://ci.example:port/x", "", id="malformed-port"),
+        pytest.param("ssh://git@ci.example/x", "", id="other-scheme"),
+        pytest.param("", "", id="empty"),
+    ],
+)
+def test_page_url(text: str, url: str) -> None:
+    """An address keeps what leads to the page."""
+    assert page_url(text) == url
+
+
+@pytest.mark.parametrize(
+    ("text", "repository"),
+    [
+        pytest.param(
+            "https://github.com/acme/etl.git",
+            Repository("https://github.com/acme/etl", "acme", "etl", "github"),
+            id="https",
+        ),
+        pytest.param(
+            "https://gitlab-ci-token:secret@gitlab.com/acme/data/etl.git",
+            Repository("https://gitlab.com/acme/data/etl", "acme/data", "etl", "gitlab"),
+            id="credentials",
+        ),
+        pytest.param("git@github.com:acme/etl.git", Repository("", "acme", "etl", "github"), id="scp"),
+        pytest.param("ssh://git@git.example:7999/acme/etl.git", Repository("", "acme", "etl", ""), id="ssh"),
+        pytest.param("/srv/git/etl", Repository(), id="path"),
+        pytest.param("", Repository(), id="empty"),
+    ],
+)
+def test_repository_of(text: str, repository: Repository) -> None:
+    """Owner and name are those of the path; only an address of a page is an address."""
+    assert repository_of(text) == repository
+
+
+_WORDS = st.text(st.characters(min_codepoint=33, max_codepoint=126, exclude_characters="/?#@[]\\:"), min_size=1)
+
+
+@given(user=_WORDS, password=_WORDS)
+def test_credentials_are_never_kept(user: str, password: str) -> None:
+    """Whatever user and password are, the address is that without them."""
+    assert repository_of(f"https://{user}:{password}@git.example/a/b.git") == repository_of(
+        "https://git.example/a/b.git"
+    )
