@@ -364,10 +364,10 @@ def test_the_image_checks_its_health() -> None:
     assert done.returncode == 1
 
 
-def unit() -> dict[str, list[str]]:
-    """Return the settings of the systemd unit, each with its values."""
+def unit(name: str = "csm-otel.service") -> dict[str, list[str]]:
+    """Return the settings of a systemd unit, each with its values."""
     unit_settings: dict[str, list[str]] = {}
-    for line in (ROOT / "packaging/csm-otel.service").read_text(encoding="utf-8").splitlines():
+    for line in (ROOT / "packaging" / name).read_text(encoding="utf-8").splitlines():
         if "=" in line and not line.startswith("#"):
             name, _, value = line.partition("=")
             unit_settings.setdefault(name, []).append(value)
@@ -400,15 +400,27 @@ def test_the_unit_hides_no_senders() -> None:
     assert {"AF_INET", "AF_INET6", "AF_UNIX"} == set(unit_settings["RestrictAddressFamilies"][0].split())
 
 
+def test_the_socket_unit_is_what_the_daemon_would_bind() -> None:
+    """Its addresses and its buffer are the daemon's defaults, and the service starts it as well."""
+    socket_unit = unit("csm-otel.socket")
+    port = SETTINGS["port"].default
+    assert socket_unit["ListenDatagram"] == [f"127.0.0.1:{port}", f"[::1]:{port}"]
+    assert socket_unit["ReceiveBuffer"] == [f"{SETTINGS['receive_buffer_bytes'].default // 2**20}M"]
+    assert unit()["Wants"] == ["csm-otel.socket"]
+
+
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="no systemd here")
 @pytest.mark.may_skip("not every system has systemd")
-def test_systemd_understands_the_unit(tmp_path: Path) -> None:
+def test_systemd_understands_the_units(tmp_path: Path) -> None:
     """Each line is known to systemd."""
     text = (ROOT / "packaging/csm-otel.service").read_text(encoding="utf-8")
     path = tmp_path / "csm-otel.service"
     path.write_text(text.replace(shlex.split(unit()["ExecStart"][0])[0], "/bin/true"), encoding="utf-8")
-    done = subprocess.run(["systemd-analyze", "verify", path], check=False, capture_output=True, text=True, timeout=60)
-    assert [line for line in (done.stdout + done.stderr).splitlines() if path.name in line] == []
+    paths = [path, shutil.copy(ROOT / "packaging/csm-otel.socket", tmp_path)]
+    done = subprocess.run(
+        ["systemd-analyze", "verify", *paths], check=False, capture_output=True, text=True, timeout=60
+    )
+    assert [line for line in (done.stdout + done.stderr).splitlines() if path.stem in line] == []
     assert done.returncode == 0
 
 

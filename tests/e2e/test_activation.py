@@ -5,13 +5,11 @@ from __future__ import annotations
 import re
 import signal
 import socket
-import threading
-import time
 from collections import Counter
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 import pytest
-from activated import activated, bound_socket, run_activated
+from activated import Load, activated, bound_socket, call_of, run_activated, span_names
 from e2e.programs import Serving, environment, run
 from e2e.test_spool import spans_on_disk
 from loopback import with_ipv6
@@ -23,55 +21,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-_CALL = (
-    '{{"Version":1,"ClientId":"","Type":"ApiCall","Service":"S3","Api":"Call{0}","Timestamp":1795458108269,'
-    '"AttemptCount":0,"Latency":2,"MaxRetriesExceeded":0}}'
-)
 CALLS, RESTARTS = 1500, 4
-_WAITING_BYTES = 120_000  # of the smallest buffer that Linux gives, 212,992
 
 
 def send(sock: socket.socket, *numbers: int) -> None:
     """Send calls, each with its own name, to a socket of this process."""
     with socket.socket(sock.family, socket.SOCK_DGRAM) as sender:
         for number in numbers:
-            sender.sendto(_CALL.format(number).encode(), sock.getsockname())
-
-
-def names(numbers: range) -> Counter[str]:
-    """Return the names of the spans of these calls, each once."""
-    return Counter(f"S3.Call{number}" for number in numbers)
-
-
-class Load:
-    """Sends calls from a thread, at most one a millisecond, and no more than the socket holds while nobody reads."""
-
-    def __init__(self, sock: socket.socket, calls: int) -> None:
-        self.sent = 0
-        self._sock = sock
-        self._calls = calls
-        self._thread = threading.Thread(target=self._run)
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._thread.join(DEADLINE_SECONDS)
-
-    def wait_for(self, calls: int) -> None:
-        """Wait until so many have been sent."""
-        wait_until(lambda: self.sent >= calls)
-
-    def _run(self) -> None:
-        port = self._sock.getsockname()[1]
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
-            for number in range(self._calls):
-                if number % 50 == 0:
-                    wait_until_read(port, but_for_bytes=_WAITING_BYTES)
-                sender.sendto(_CALL.format(number).encode(), self._sock.getsockname())
-                self.sent = number + 1
-                time.sleep(0.001)
+            sender.sendto(call_of(number), sock.getsockname())
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", with_ipv6("::1")])
@@ -86,7 +43,7 @@ def test_what_waited_is_received(host: str) -> None:
             send(sock, 3)
             wait_until_read(daemon.address[1])
             assert daemon.stop() == 0
-        assert Counter(span.name for span in backend.spans) == names(range(4))
+        assert Counter(span.name for span in backend.spans) == span_names(range(4))
     assert b"4 datagrams received" in daemon.rest
 
 
@@ -123,7 +80,7 @@ def test_a_stop_leaves_the_rest_to_the_next() -> None:
             wait_until_read(daemon.address[1])
             assert daemon.stop() == 0
         assert b"2 datagrams received" in daemon.rest
-        assert Counter(span.name for span in backend.spans) == names(range(3))
+        assert Counter(span.name for span in backend.spans) == span_names(range(3))
 
 
 @on_linux
@@ -132,7 +89,7 @@ def test_restarts_under_load_lose_nothing() -> None:
     received = 0
     with HttpBackend() as backend, bound_socket() as sock:
         env = environment(OTEL_EXPORTER_OTLP_TRACES_ENDPOINT=backend.url)
-        with Load(sock, CALLS) as load:
+        with Load(sock.getsockname(), CALLS) as load:
             for restart in range(1, RESTARTS + 1):
                 with activated([sock], env=env) as daemon:
                     load.wait_for(restart * CALLS // RESTARTS)
@@ -140,7 +97,7 @@ def test_restarts_under_load_lose_nothing() -> None:
                         wait_until_read(daemon.address[1])
                     assert daemon.stop() == 0
                 received += received_by(daemon)
-        assert Counter(span.name for span in backend.spans) == names(range(CALLS))
+        assert Counter(span.name for span in backend.spans) == span_names(range(CALLS))
     assert received == CALLS
 
 
@@ -152,7 +109,7 @@ def test_a_kill_loses_only_what_was_in_memory(tmp_path: Path) -> None:
     """
     folder, port = tmp_path / "spool", free_port()
     env = environment(OTEL_EXPORTER_OTLP_ENDPOINT=f"http://127.0.0.1:{port}")
-    with bound_socket() as sock, Load(sock, CALLS) as load:
+    with bound_socket() as sock, Load(sock.getsockname(), CALLS) as load:
         with activated([sock], "--spool", str(folder), env=env) as daemon:
             wait_until(lambda: spans_on_disk(folder) >= CALLS // 4)
             assert daemon.stop(signal.SIGKILL) == -signal.SIGKILL
@@ -218,7 +175,7 @@ def test_an_address_that_others_can_reach(host: str) -> None:
         with activated([sock], "--allow-remote", "--allow-from", "192.0.2.1", env=env) as daemon:
             assert f"warning: {host} accepts unauthenticated datagrams" in daemon.line
             with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
-                sender.sendto(_CALL.format(0).encode(), ("127.0.0.1", daemon.address[1]))
+                sender.sendto(call_of(0), ("127.0.0.1", daemon.address[1]))
             wait_until_read(daemon.address[1])
             assert daemon.stop() == 0
     assert b"1 call with 0 attempts" in daemon.rest
