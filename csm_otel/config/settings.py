@@ -72,7 +72,7 @@ class Settings(NamedTuple):
             "HOST",
             unset="127.0.0.1 and, where IPv6 exists, ::1",
             values="an address or a host name",
-            more="One that is not loopback needs `--allow-remote`.",
+            more="One that is not loopback needs `--allow-remote`. Without effect where systemd hands sockets over.",
         ),
     ] = ""
     port: Annotated[
@@ -83,7 +83,7 @@ class Settings(NamedTuple):
             INPUT,
             "UDP port of the daemon",
             "PORT",
-            more="0 picks a free one, on 127.0.0.1 only. "
+            more="0 picks a free one, on 127.0.0.1 only. Without effect on `serve` where systemd hands sockets over. "
             "`flush` and `health` need it because the name of the daemon's default socket contains it.",
         ),
     ] = 31_000
@@ -458,7 +458,8 @@ class Settings(NamedTuple):
             "N",
             note="4 MiB",
             more="Linux caps it at `net.core.rmem_max`, unless the process has CAP_NET_ADMIN, and doubles it in its "
-            "own accounting. `serve` prints the size it got; when the kernel drops datagrams, a warning says "
+            "own accounting. A socket that systemd hands over never gets a smaller buffer than it has. `serve` prints "
+            "the size it got; when the kernel drops datagrams, a warning says "
             "which of the two to raise.",
         ),
     ] = DEFAULT_BUFFER_BYTES

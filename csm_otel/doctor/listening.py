@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from csm_otel.doctor.finding import Checked, Finding
 from csm_otel.errors import CsmOtelError, ListenError
-from csm_otel.intake.procfs.port_owner import owner_of_port
+from csm_otel.intake.procfs.port_owner import SERVICE_MANAGER, owner_of_port
 from csm_otel.intake.procfs.sockets import is_available, udp_sockets
 from csm_otel.intake.receiver import Receiver
 from csm_otel.service.control_client import ask, paths_to_daemon
@@ -25,7 +25,7 @@ class Listener(NamedTuple):
 
     is_bound: bool
     is_ours: bool | None
-    """None: the owner cannot be known."""
+    """None: the owner cannot be known, or is systemd, which waits for a datagram."""
     owner: str
     """As name and pid; empty: unknown."""
     kernel_drops: int
@@ -40,7 +40,9 @@ def find_listener(port: int, control: Path | None, *, timeout_seconds: float) ->
     is_bound = bool(rows) if is_available() else not _can_bind(port)
     if answers or owner.startswith(_PROGRAM):
         return Listener(is_bound, True, owner, drops)
-    return Listener(is_bound, False if owner else None, owner, drops)
+    # A socket unit's is for a service that may be csm-otel, and that starts with the first datagram.
+    is_for_a_service = owner.startswith(f"{SERVICE_MANAGER} (")
+    return Listener(is_bound, False if owner and not is_for_a_service else None, owner, drops)
 
 
 def check_listener(listener: Listener, *, port: int, is_csm_enabled: bool) -> Checked:
@@ -74,7 +76,8 @@ def check_listener(listener: Listener, *, port: int, is_csm_enabled: bool) -> Ch
                 "sudo sysctl -w net.core.rmem_max=8388608, and csm-otel serve --receive-buffer-bytes 8388608",
             )
         )
-    known = {True: "csm-otel", False: "another program", None: "a program that cannot be identified"}
+    nobody = "a socket unit" if listener.owner else "a program that cannot be identified"
+    known = {True: "csm-otel", False: "another program", None: nobody}
     return Checked("socket", f"{known[listener.is_ours]}{owner} listens on UDP port {port}", tuple(findings))
 
 

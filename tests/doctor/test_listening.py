@@ -46,6 +46,15 @@ def test_another_program() -> None:
     assert not find_listener(port, OFF, timeout_seconds=1).is_bound
 
 
+def test_a_socket_unit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A socket that systemd keeps for a service is no other program's."""
+    monkeypatch.setattr("csm_otel.doctor.listening.owner_of_port", lambda _: "systemd (pid 1)")
+    listener = find_listener(31_000, OFF, timeout_seconds=1)._replace(is_bound=True)
+    checked = check_listener(listener, port=31_000, is_csm_enabled=True)
+
+    assert checked == ("socket", "a socket unit (systemd (pid 1)) listens on UDP port 31000", ())
+
+
 def test_without_procfs(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without /proc a port that cannot be bound is taken, by nobody knows whom."""
     monkeypatch.setattr("csm_otel.doctor.listening.is_available", lambda: False)

@@ -24,6 +24,26 @@ input()
 """
 
 
+KEEPER = r"""
+import os, socket
+open("/proc/self/comm", "wb").write(b"systemd")
+sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+sock.bind(("127.0.0.1", 0))
+print(sock.getsockname()[1], flush=True)
+input()
+ready, write = os.pipe()
+pid = os.fork()
+if not pid:
+    open("/proc/self/comm", "wb").write(b"service")
+    os.write(write, b"x")
+    input()
+    os._exit(0)
+os.read(ready, 1)
+print(pid, flush=True)
+os.waitpid(pid, 0)
+"""
+
+
 def bound(family: socket.AddressFamily = socket.AF_INET) -> socket.socket:
     """Return a socket on a free loopback port."""
     sock = socket.socket(family, socket.SOCK_DGRAM)
@@ -47,6 +67,19 @@ def test_another_process() -> None:
         port = int(next_line(process.stdout))
 
         assert f"a?[31m?b (pid {process.pid})" == owner_of_port(port)
+
+
+@on_linux
+def test_systemd_keeps_what_it_hands_over() -> None:
+    """Systemd is the owner of a socket only while nobody else has it, though it is the older process."""
+    with started(python(KEEPER)) as process:
+        port = int(next_line(process.stdout))
+        assert owner_of_port(port) == f"systemd (pid {process.pid})"
+        assert process.stdin
+        process.stdin.write(b"\n")
+        process.stdin.flush()
+        pid = int(next_line(process.stdout))
+        assert owner_of_port(port) == f"service (pid {pid})"
 
 
 def test_a_free_port() -> None:
