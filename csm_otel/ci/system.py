@@ -29,4 +29,4 @@ class CallingJob(NamedTuple):
 
 def system_of(environ: Mapping[str, str]) -> str | None:
     """Return the one of `MARKERS` that ``environ`` has, or None."""
-    return next((marker for marker in MARKERS if environ.get(marker)), None)
+    return next((marker for marker in MARKERS if environ.get(marker, "false") not in ("", "false")), None)

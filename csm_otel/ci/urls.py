@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
+
+if TYPE_CHECKING:
+    from urllib.parse import SplitResult
 
 _PROVIDERS = {"github.com": "github", "gitlab.com": "gitlab", "bitbucket.org": "bitbucket"}
 
@@ -21,12 +24,12 @@ class Repository(NamedTuple):
 
 def page_url(text: str) -> str:
     """Return the address of a page without user, password, query and fragment; empty if it is none of http(s)."""
-    try:
-        parts = urlsplit(text)
-        host, port = parts.hostname, parts.port
-    except ValueError:
+    parts = _parts_of(text)
+    if parts is None or parts.scheme not in ("http", "https") or not (host := parts.hostname):
         return ""
-    if parts.scheme not in ("http", "https") or not host:
+    try:
+        port = parts.port
+    except ValueError:
         return ""
     host = f"[{host}]" if ":" in host else host
     return f"{parts.scheme}://{host}{'' if port is None else f':{port}'}{parts.path}"
@@ -41,9 +44,8 @@ def repository_of(text: str) -> Repository:
     if url:
         host, _, path = url.partition("://")[2].partition("/")
     elif "://" in text:
-        try:
-            parts = urlsplit(text)
-        except ValueError:
+        parts = _parts_of(text)
+        if parts is None:
             return Repository()
         host, path = parts.hostname or "", parts.path.strip("/").removesuffix(".git")
     else:  # user@host:path, as of scp
@@ -53,3 +55,13 @@ def repository_of(text: str) -> Repository:
             return Repository()
     owner, _, name = path.rpartition("/")
     return Repository(url, owner, name, _PROVIDERS.get(host.lower(), ""))
+
+
+def _parts_of(text: str) -> SplitResult | None:
+    """Return the parts of an address; None if it is malformed, or might have a piece of a password elsewhere."""
+    try:
+        parts = urlsplit(text)
+    except ValueError:
+        return None
+    # With an unescaped / ? or # in it, the password would end the host too early.
+    return None if "@" in f"{parts.path}{parts.query}{parts.fragment}" else parts

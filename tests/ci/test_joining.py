@@ -47,6 +47,21 @@ def test_github(way: str, job: CallingJob, parent: str, trouble: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("way", "job", "span"),
+    [
+        pytest.param(GITHUB, CallingJob(), "aba151af7cfbcf0f", id="run"),
+        pytest.param(GITHUB_JOB_NAME, CallingJob(job_name="test (1.23)"), "e68a36b3514c8634", id="job"),
+    ],
+)
+def test_ids_of_the_githubreceiver(way: str, job: CallingJob, span: str) -> None:
+    """The ids are those that its own tests expect (testdata/workflow-run-expected.yaml, workflow-job-expected.yaml)."""
+    trace_id, parent_id, _ = join(way, job, {"GITHUB_RUN_ID": "14460881260", "GITHUB_RUN_ATTEMPT": "13"})
+
+    assert f"{trace_id:032x}" == "731ec8a47fd7450f753a812a4a8aa5a0"
+    assert f"{parent_id:016x}" == span
+
+
+@pytest.mark.parametrize(
     "environ",
     [
         pytest.param({}, id="nothing"),

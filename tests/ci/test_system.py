@@ -13,6 +13,7 @@ from csm_otel.ci.system import GITHUB, JENKINS, system_of
         pytest.param({}, None, id="none"),
         pytest.param({"CI": "true"}, None, id="unknown"),
         pytest.param({"GITHUB_ACTIONS": ""}, None, id="empty"),
+        pytest.param({"GITHUB_ACTIONS": "false"}, None, id="false"),
         pytest.param({"GITHUB_ACTIONS": "true"}, GITHUB, id="github"),
         pytest.param({"JENKINS_URL": "https://ci.example/"}, JENKINS, id="jenkins"),
     ],

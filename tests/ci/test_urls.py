@@ -18,6 +18,9 @@ from csm_otel.ci.urls import Repository, page_url, repository_of
         pytest.param("https://secret@ci.example/job", "https://ci.example/job", id="user"),
         pytest.param("https://ci.example/job?token=secret#secret", "https://ci.example/job", id="query"),
         pytest.param("https://u:s@[fd00::1]:81/x", "https://[fd00::1]:81/x", id="ipv6"),
+        pytest.param("https://user:12/34@ci.example/x", "", id="slash-in-password"),
+        pytest.param("https://secret?34@ci.example/x", "", id="question-mark-in-user"),
+        pytest.param("https://user:12#34@ci.example/x", "", id="hash-in-password"),
         pytest.param("https://[fd00/x", "", id="malformed-host"),
         pytest.param("https://ci.example:port/x", "", id="malformed-port"),
         pytest.param("ssh://git@ci.example/x", "", id="other-scheme"),
@@ -53,12 +56,15 @@ def test_repository_of(text: str, repository: Repository) -> None:
     assert repository_of(text) == repository
 
 
-_WORDS = st.text(st.characters(min_codepoint=33, max_codepoint=126, exclude_characters="/?#@[]\\:"), min_size=1)
+_TEXTS = st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=1)
 
 
-@given(user=_WORDS, password=_WORDS)
+@given(user=_TEXTS, password=_TEXTS)
 def test_credentials_are_never_kept(user: str, password: str) -> None:
-    """Whatever user and password are, the address is that without them."""
-    assert repository_of(f"https://{user}:{password}@git.example/a/b.git") == repository_of(
-        "https://git.example/a/b.git"
-    )
+    """Whatever user and password are, the address is that without them, or is not used at all."""
+    for scheme in ("https", "ssh"):
+        without = repository_of(f"{scheme}://git.example/a/b.git")
+
+        assert without.name == "b"
+        assert repository_of(f"{scheme}://{user}:{password}@git.example/a/b.git") in (without, Repository())
+    assert repository_of(f"{user}:{password}@git.example:a/b.git") in (Repository("", "a", "b"), Repository())
