@@ -63,6 +63,7 @@ interop: $(INSTALLED) test-portable
 	$(STEP) "install browser" $(INSTALL_BROWSER)
 	$(STEP) "install viewers" env PYTHONPATH=tests $(BIN)/python -m interop.install_viewers
 	$(STEP) "install packagers" env PYTHONPATH=tests $(BIN)/python -m interop.install_packagers
+	$(STEP) "install image" env PYTHONPATH=tests $(BIN)/python -m interop.install_image
 	$(STEP) "install Debian's" env PYTHONPATH=tests $(BIN)/python -m interop.debian
 	$(STEP) interop $(BIN)/pytest --maxfail=10 tests/interop
 

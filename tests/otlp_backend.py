@@ -195,11 +195,11 @@ class _Backend:
 
 
 class HttpBackend(_Backend):
-    """OTLP/HTTP on a loopback port (a free one unless given), with TLS on both sides where it has a certificate."""
+    """OTLP/HTTP on a port (a free one of loopback unless given), with TLS on both sides where it has a certificate."""
 
-    def __init__(self, *, certificate: Certificate | None = None, port: int = 0) -> None:
+    def __init__(self, *, certificate: Certificate | None = None, host: str = "127.0.0.1", port: int = 0) -> None:
         super().__init__()
-        self._server = _HttpServer(self, port)
+        self._server = _HttpServer(self, (host, port))
         scheme = "http"
         if certificate is not None:
             # Each connection's thread does its handshake: one that hangs would block all others.
@@ -227,8 +227,8 @@ class HttpBackend(_Backend):
 class _HttpServer(ThreadingHTTPServer):
     daemon_threads = True
 
-    def __init__(self, backend: HttpBackend, port: int) -> None:
-        super().__init__(("127.0.0.1", port), _HttpHandler)
+    def __init__(self, backend: HttpBackend, address: tuple[str, int]) -> None:
+        super().__init__(address, _HttpHandler)
         self.backend = backend
         self._connections: dict[socket.socket, threading.Thread | None] = {}
 

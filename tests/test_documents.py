@@ -174,14 +174,18 @@ def test_every_attribute_of_our_own_is_documented() -> None:
 
 def commands(document: Path) -> list[str]:
     """Return the command lines in a document's shell blocks."""
-    blocks = re.findall(r"```sh\n(.*?)```", document.read_text(encoding="utf-8"), re.DOTALL)
+    blocks = re.findall(r"```sh\n(.*?)```", document.read_text(encoding="utf-8").replace("\\\n", ""), re.DOTALL)
     return [line.strip() for block in blocks for line in block.splitlines() if line.strip()]
+
+
+DOCKER_BUILD = ["docker", "build"]
 
 
 def test_the_commands_of_the_documents_exist() -> None:
     """Each `csm-otel` line is accepted by the command line, each make target exists."""
     lines = [shlex.split(line, comments=True) for document in DOCUMENTS for line in commands(document)]
-    ours = [line[line.index("csm-otel") + 1 :] for line in lines if "csm-otel" in line]
+    ours = [line[line.index("csm-otel") + 1 :] for line in lines if "csm-otel" in line and line[:2] != DOCKER_BUILD]
+    ours = [arguments or ["serve"] for arguments in ours]  # as the image has it
     assert {arguments[0] for arguments in ours} == set(COMMANDS)
     for arguments in ours:
         line = read_command_line(arguments)

@@ -8,7 +8,10 @@ from typing import TYPE_CHECKING, Protocol
 
 import pytest
 from demo import moto_server
+from interop import built_image
 from interop.collector import Collector, running_collector
+from interop.containers import Containers
+from interop.install_image import base_image
 from interop.install_jaeger import find_binary, missing_toolchain
 from interop.install_packagers import why_no_packagers
 from interop.jaeger import Jaeger, running_jaeger
@@ -100,3 +103,13 @@ def packages(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 def installed(packages: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
     """Return a function that installs that wheel by an installer, once, and returns the program."""
     return cache(lambda installer: INSTALLERS[installer](packages[0], tmp_path_factory.mktemp(installer)))
+
+
+@pytest.fixture(scope="session")
+def containers(tmp_path_factory: pytest.TempPathFactory) -> Containers:
+    """Return what runs containers, with the image of this checkout built and nothing else."""
+    if reason := base_image().why_not():
+        pytest.skip(reason)
+    found = Containers.in_folder(tmp_path_factory.mktemp("containers"))
+    built_image.build(found, tmp_path_factory.mktemp("secrets"))
+    return found
