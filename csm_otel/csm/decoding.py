@@ -56,6 +56,8 @@ class Decoded(NamedTuple):
     """The reason for each object that is not an event, in order; ``too_many`` stands once for all unread ones."""
     other_versions: int = 0
     """How many events carried a Version other than 1. They are decoded like the rest."""
+    is_forwarded: bool = False
+    """Whether another csm-otel has forwarded one of them, see `csm_otel.csm.encoding`."""
 
 
 def decode(payload: bytes) -> Decoded:
@@ -73,7 +75,8 @@ def decode(payload: bytes) -> Decoded:
         return _decode_lenient(payload)
     redactor = ValueRedactor(wire.AccessKey, wire.SessionToken)
     event = _event(wire, payload, len(payload), redactor, _remembered_identity(wire, redactor))
-    return Decoded([event], (), 0 if wire.Version == _WIRE_VERSION else int(_is_other_version(wire)))
+    other_versions = 0 if wire.Version == _WIRE_VERSION else int(_is_other_version(wire))
+    return Decoded([event], (), other_versions, wire.ForwardedBy is not None)
 
 
 def account_of(access_key_id: str) -> str | None:
@@ -177,7 +180,7 @@ def _decode_lenient(payload: bytes) -> Decoded:
             rejected.append(error.reason)
     if not events:
         raise MalformedDatagramError(rejected[0] if rejected else "empty")
-    return Decoded(events, tuple(rejected), other_versions)
+    return Decoded(events, tuple(rejected), other_versions, any(wire.ForwardedBy is not None for wire in wires))
 
 
 def _is_other_version(wire: Wire) -> bool:

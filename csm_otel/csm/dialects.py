@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from csm_otel.csm.events import Dialect
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 _PRODUCTS: tuple[tuple[str, Dialect], ...] = (
     ("aws-cli/", Dialect.BOTOCORE),
@@ -44,6 +44,15 @@ _FIRST_KEYS: dict[tuple[str, ...], Dialect] = {
 }
 _RUBY_OR_CPP = ("Type", "Service")
 _JAVA_OR_DOTNET = ("Api", "Service")
+FIRST_KEYS: Mapping[Dialect, tuple[str, ...]] = {
+    **{dialect: keys for keys, dialect in _FIRST_KEYS.items()},
+    Dialect.CPP: ("Type", "Service", "Api", "ClientId", "Timestamp", "Version", "UserAgent"),
+    Dialect.DOTNET: ("Api", "Service", "ClientId", "Version", "Type"),
+    Dialect.JAVA: ("Api", "Service", "ClientId", "Version", "Region", "UserAgent"),
+    Dialect.RUBY: ("Type", "Service", "Api", "ClientId", "Version"),
+    Dialect.UNKNOWN: ("Service", "Type"),
+}
+"""First keys in an order by which `dialect_of_keys` knows each SDK family. None of the next two is `UserAgent`."""
 DISTINGUISHING_KEYS = 7
 """How many keys have to be compared: Ruby and C++ differ only in their seventh."""
 

@@ -85,6 +85,8 @@ class Wire(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     SslLatency: _Latency | None = None
     TimeToFirstByte: int | None = None
     TimeToConnect: int | None = None
+    # csm_otel.csm.encoding, which is no SDK
+    ForwardedBy: str | None = None
 
     def __repr__(self) -> str:
         return "Wire(...)"
