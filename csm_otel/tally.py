@@ -53,6 +53,10 @@ class Tally:
     """Counters of each socket."""
     lines_unrecorded: int = 0
     """Lines of the recording that could not be written."""
+    events_forwarded: int = 0
+    """Events sent to the listener of `--tee`."""
+    events_not_forwarded: Counter[str] = field(default_factory=Counter)
+    """Events that could not be sent to it, by reason."""
     malformed: Counter[str] = field(default_factory=Counter)
     """Datagrams without an event, by the reason of their first object."""
     objects_rejected: Counter[str] = field(default_factory=Counter)
@@ -129,6 +133,8 @@ class Snapshot(NamedTuple):
     """Spans created or recovered that are in no other count yet."""
     spans_dropped: int
     spans_rejected: int
+    events_not_forwarded: int = 0
+    """Events that could not be sent to the listener of `--tee`."""
 
     @property
     def spans_lost(self) -> int:
@@ -150,4 +156,5 @@ def snapshot_of(tally: Tally, *, events_pending: int) -> Snapshot:
         spans_waiting=tally.spans_waiting,
         spans_dropped=tally.spans_dropped.total(),
         spans_rejected=tally.spans_rejected,
+        events_not_forwarded=tally.events_not_forwarded.total(),
     )

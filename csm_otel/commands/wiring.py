@@ -128,6 +128,7 @@ def build_bridge(
         origins=finder or source.origins,
         processes=processes,
         recorder=outlets.recorder,
+        tee=outlets.tee,
         record=metrics.record if metrics is not None else None,
     )
     return Bridge(

@@ -88,7 +88,13 @@ class Settings(NamedTuple):
         ),
     ] = 31_000
     allow_remote: Annotated[
-        bool, Option(_SERVE, INPUT, "allow a `--host` or `--health` that other hosts can reach")
+        bool,
+        Option(
+            _RECEIVING,
+            INPUT,
+            "allow a `--host` or `--health` that other hosts can reach, and a `--tee` to one",
+            help_of={"exec": "allow a `--tee` to another host"},
+        ),
     ] = False
     allow_from: Annotated[
         str,
@@ -384,6 +390,21 @@ class Settings(NamedTuple):
             more="The recording is appended: a JSON line for each datagram, with its time and sender, without keys and "
             "tokens and with redacted messages. The file is created with mode 0600 and grows without limit. "
             "Named pipes and slow disks are treated as with `--file`.",
+        ),
+    ] = None
+    tee: Annotated[
+        Address | None,
+        AddressReader(lowest_port=1),
+        Option(
+            _RECEIVING,
+            OUTPUT,
+            "also forward what arrives, without its secrets, to another CSM listener such as iamlive",
+            "HOST:PORT",
+            unset="nowhere",
+            more="Each event is a UDP datagram in the keys of the SDKs, without keys and tokens and with redacted "
+            "messages, or without them by `--messages none`. The host is 127.0.0.1 unless one is given; one of another "
+            "machine needs `--allow-remote`, and its name is looked up once. What cannot be sent is counted. What "
+            "another csm-otel has forwarded is not forwarded again. docs/migrating.md has more.",
         ),
     ] = None
 

@@ -127,6 +127,7 @@ class Metrics:
             ("csm_otel.calls", "{call}", "Calls decoded.", lambda: [Observation(tally.calls)]),
             ("csm_otel.attempts", "{attempt}", "Attempts decoded.", lambda: [Observation(tally.attempts)]),
             ("csm_otel.orphans", "{attempt}", "Attempts whose call never came.", self._orphans),
+            ("csm_otel.events.forwarded", "{event}", "Events by what became of them at --tee.", self._forwarded),
             ("csm_otel.spans.exported", "{span}", "Spans by what became of them.", self._exported),
         ):
             meter.create_observable_counter(name, [_callback(observe)], unit, text)
@@ -185,6 +186,14 @@ class Metrics:
 
     def _orphans(self) -> list[Observation]:
         return _by("reason", self._tally.orphans)
+
+    def _forwarded(self) -> list[Observation]:
+        sent = self._tally.events_forwarded
+        dropped = dict(self._tally.events_not_forwarded)
+        return [
+            *([Observation(sent, {"outcome": "sent"})] if sent else []),
+            *(Observation(count, {"outcome": "dropped", ERROR_TYPE: reason}) for reason, count in dropped.items()),
+        ]
 
     def _exported(self) -> list[Observation]:
         tally = self._tally

@@ -28,7 +28,7 @@ class Counting:
     def count_datagram(self, decoded: Decoded) -> None:
         """Count a received datagram: its events and rejected objects, or why it is malformed."""
         tally = self._tally
-        events, rejected, other_versions = decoded
+        events, rejected, other_versions, _ = decoded
         tally.datagrams_received += 1
         if not events:
             self._reject(rejected[0] if rejected else "empty", tally.malformed)

@@ -1,6 +1,6 @@
-"""The destinations of a run: back end, file, screen, recording (`Outlets`).
+"""The destinations of a run: back end, file, screen, recording, another listener (`Outlets`).
 
-Spool, file and recorder are imported when they are asked for: most runs have none.
+Spool, file, recorder and tee are imported when they are asked for: most runs have none.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from csm_otel.delivery.queue import DeliveryQueue
 from csm_otel.errors import Fault, SettingsError, SpoolError, collecting
 from csm_otel.files.line_file import PATIENCE_SECONDS, STDOUT
 from csm_otel.report.terminal import counted
+from csm_otel.spans.options import MessageMode
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from csm_otel.config.configuration import Configuration
     from csm_otel.config.settings import Settings
     from csm_otel.delivery.spool import Spool
+    from csm_otel.delivery.tee import Tee
     from csm_otel.engine.source import Source
     from csm_otel.files.filewriter import FileWriter
     from csm_otel.files.recorder import Recorder
@@ -36,12 +38,13 @@ _NOBODY_SECONDS = 0.8  # with the rest of the end about a second
 
 @dataclass(frozen=True, kw_only=True)
 class Outlets:
-    """The destinations of a run. Only the recording is of events, not of spans."""
+    """The destinations of a run. Recording and tee are of events, the others of spans."""
 
     queue: DeliveryQueue | None = None
     """To the back end."""
     file: FileWriter | None = None
     recorder: Recorder | None = None
+    tee: Tee | None = None
     shows: bool = False
     """Whether the spans are printed for a person."""
     back_end: str = ""
@@ -66,6 +69,8 @@ class Outlets:
             troubles.append("file cannot be written")
         if self.recorder is not None and self.recorder.is_failing:
             troubles.append("recording cannot be written")
+        if self.tee is not None and self.tee.is_failing:
+            troubles.append(f"nothing can be forwarded to {self.tee.shown}")
         return troubles
 
     @property
@@ -94,6 +99,8 @@ class Outlets:
         A recording or a file without progress is given up earlier. What is given up is reported.
         """
         deadline = self.clock() + deadline_seconds
+        if self.tee is not None:
+            self.tee.close()
         if self.queue is not None:
             self.queue.close(deadline_seconds=deadline_seconds, nobody_seconds=self.nobody_seconds)
         for sink, name, noun in ((self.recorder, "recording", "line"), (self.file, "file", "span")):
@@ -122,7 +129,7 @@ def open_outlets(
     with collecting(faults):
         queue = _open_queue(configuration, speaker, tally)
     shows = "console" in configuration.exporters or ("otlp" in configuration.exporters and queue is None)
-    file = recorder = None
+    file = recorder = tee = None
     owner = _owner_of_stdout(configuration, source)
     with collecting(faults):
         # nothing arrives while a replay waits for a reader
@@ -131,6 +138,8 @@ def open_outlets(
         file = _open_file(settings, speaker, counted_by, owner=owner, patience_seconds=patience_seconds)
     with collecting(faults):
         recorder = _open_recorder(settings.record, source, speaker, tally, owner=owner)
+    with collecting(faults):
+        tee = _open_tee(settings, source, speaker, tally)
     back_end = configuration.traces.shown if configuration.traces and queue else ""
     file_name = "stdout" if settings.file == STDOUT else str(settings.file)
     description = ", ".join(filter(None, [back_end, file_name if file else "", "stdout" if shows else ""]))
@@ -138,9 +147,10 @@ def open_outlets(
         queue=queue,
         file=file,
         recorder=recorder,
+        tee=tee,
         shows=shows,
         back_end=back_end,
-        description=description or "nowhere",
+        description=(description or "nowhere") + (f"; forwarding events to {tee.shown}" if tee is not None else ""),
         wants_spool=settings.spool is not None,
         # a user waits for the end of `exec`; the back end of a daemon may be starting beside it
         nobody_seconds=_NOBODY_SECONDS if source.receivers and source.context is not None else math.inf,
@@ -242,3 +252,23 @@ def _open_recorder(path: Path | None, source: Source, speaker: Speaker, tally: T
         trace_state=source.trace_state,
     )
     return Recorder.open(path, heading, tally, say=speaker.warn)
+
+
+def _open_tee(settings: Settings, source: Source, speaker: Speaker, tally: Tally) -> Tee | None:
+    """Return what forwards events to another listener, or None if nothing is forwarded.
+
+    Raises:
+        SettingsError: the listener's address cannot be used.
+    """
+    if settings.tee is None or not source.receivers:
+        return None
+    from csm_otel.delivery.tee import Tee  # ruff: ignore[import-outside-top-level]
+
+    return Tee.open(
+        *settings.tee,
+        tally,
+        own=[receiver.address for receiver in source.receivers],
+        allow_remote=settings.allow_remote,
+        messages=MessageMode(settings.messages) is not MessageMode.NONE,
+        warn=speaker.warn,
+    )

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from csm_otel.correlation.released import Released
     from csm_otel.csm.decoding import Decoded
     from csm_otel.csm.events import Ended, Event, Origin, Peer
+    from csm_otel.delivery.tee import Tee
     from csm_otel.engine.batches import Batcher
     from csm_otel.engine.counting import Counting
     from csm_otel.files.recorder import Recorder
@@ -54,6 +55,7 @@ class Pipeline:
         origins: Origins | None = None,
         processes: ProcessTraces | None = None,
         recorder: Recorder | None = None,
+        tee: Tee | None = None,
         record: Callable[[Iterable[Measurement]], None] | None = None,
     ) -> None:
         """Connect the stages.
@@ -68,6 +70,7 @@ class Pipeline:
         self._origins = origins
         self._processes = processes
         self._recorder = recorder
+        self._tee = tee
         self._record = record
         self._hold = OriginHold(origins)
         self._released: list[Released] = []
@@ -82,6 +85,8 @@ class Pipeline:
         wall time of the receipt in epoch nanoseconds.
         """
         self._counting.count_datagram(decoded)
+        if self._tee is not None:
+            self._tee.forward(decoded)
         origins, recorder, generation = self._origins, self._recorder, 0
         for event in decoded.events:
             sender = peer if origins is None else origins.note(event, peer, received_ns=received_ns, now=now)

@@ -26,4 +26,6 @@ def render_status(snapshot: Snapshot) -> str:
         parts.append(f"{snapshot.spans_rejected:,} rejected")
     if snapshot.spans_shown:
         parts.append(f"{snapshot.spans_shown:,} sent nowhere")
+    if snapshot.events_not_forwarded:
+        parts.append(f"{counted(snapshot.events_not_forwarded, 'event')} not forwarded")
     return ", ".join(parts)

@@ -26,6 +26,11 @@ _WORDS = {
     "file": "not written to the file",
     "unencodable": "not encodable",
     "shutdown": "not delivered in time at shutdown",
+    # of events that were not forwarded
+    "not_listening": "as nobody listens",
+    "oversized": "larger than a datagram",
+    "buffer_full": "as the send buffer was full",
+    "unreachable": "as the address cannot be reached",
     # of datagrams, and of objects in them, that are no event
     "not_json": "not JSON",
     "not_an_object": "not a JSON object",
@@ -119,6 +124,8 @@ def _losses(tally: Tally, *, with_reports: bool = True) -> list[str]:
         (tally.spans_repeated, "span", "sent again, as the back end had not confirmed them"),
         (tally.spans_spooled, "span", "kept in the spool for the next run"),
         (tally.spans_waiting, "span", "not delivered yet"),
+        (tally.events_forwarded, "event", "forwarded by --tee"),
+        (tally.events_not_forwarded.total(), "event", f"not forwarded by --tee{_reasons(tally.events_not_forwarded)}"),
         (evicted, "", "of the calls and attempts released early, as too many were pending"),
         (tally.orphans[Reason.ENDED], "", "of the orphan attempts are from a process that ended before its call did"),
         (tally.origins_unknown, "", "of the calls and orphans are from a process that could not be identified"),

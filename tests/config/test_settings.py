@@ -65,6 +65,7 @@ KNOBS = [
     Knob("trust_remote_context", "true", True, "false", False),
     Knob("file", "/tmp/a.jsonl", Path("/tmp/a.jsonl"), "b.jsonl", Path("b.jsonl")),
     Knob("record", "-", Path("-"), "kept.ndjson", Path("kept.ndjson")),
+    Knob("tee", "31001", Address("127.0.0.1", 31_001), "[::1]:31002", Address("::1", 31_002)),
     Knob("speed", "0.5", 0.5, "1000000", 1_000_000.0),
     Knob("queue_bytes", "1048576", 2**20, "2097152", 2**21),
     Knob("spool", "/tmp/s", Path("/tmp/s"), "spool", Path("spool")),

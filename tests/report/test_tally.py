@@ -120,7 +120,7 @@ def test_no_count_is_left_out(name: str) -> None:
     """Every count of the tally is printed: a new field cannot be forgotten."""
     if name == "sockets":
         value: object = (SocketCounters(("::1", 1), 41, 0, 1), SocketCounters(("::2", 1), 1, 0, 1))
-    elif name in {"released", "orphans", "malformed", "objects_rejected", "spans_dropped"}:
+    elif name in {"released", "orphans", "malformed", "objects_rejected", "spans_dropped", "events_not_forwarded"}:
         value = Counter({"evicted": 41})
     else:
         value = 41
