@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tarfile
 import urllib.request
+from collections import Counter
 from typing import TYPE_CHECKING
 
 import pytest
@@ -25,7 +26,9 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
     from pathlib import Path
 
+    from interop.conftest import StartCollector
     from interop.containers import Container, Containers
+    from interop.jaeger import Jaeger
 
 SPOOL = "/var/lib/csm-otel"
 DRAIN_SECONDS = 8
@@ -176,6 +179,28 @@ def test_sigkill_after_a_flush_loses_nothing(
         assert CALLS * SPANS_OF_A_CALL == len(backend.spans), container.log()
 
 
+def test_nothing_is_lost_on_the_way_to_jaeger(
+    containers: Containers, collector: StartCollector, jaeger: Jaeger, moto_port: int
+) -> None:
+    """With the host's network: a script outside, a flush, SIGKILL; each span is in Jaeger, by way of a Collector."""
+    running = collector("jaeger.yaml", JAEGER_OTLP_ENDPOINT=jaeger.otlp_http)
+    csm, client_id = _free_port(), "by-way-of-the-image"
+    variables = {
+        "CSM_OTEL_PORT": str(csm),
+        "CSM_OTEL_HEALTH": str(_free_port()),
+        "OTEL_EXPORTER_OTLP_ENDPOINT": running.http,
+    }
+    with containers.container(IMAGE, flags=("--network=host",), variables=variables) as container:
+        _await_health(container)
+        _call_aws(moto_port, csm, AWS_CSM_CLIENT_ID=client_id)
+        done = container.run("csm-otel", "flush")
+        assert 0 == done.returncode, done.stderr
+        container.kill()
+    wait_until(lambda: CALLS == len(jaeger.traces_of(client_id)))
+    kinds = Counter(span.name for trace in jaeger.traces_of(client_id).values() for span in trace)
+    assert {"S3.ListBuckets": CALLS, "S3.ListBuckets attempt": CALLS} == kinds
+
+
 @contextlib.contextmanager
 def _service(containers: Containers, backend: HttpBackend, csm: int, health: int) -> Generator[Container]:
     """Run the image as a service container, published on ports of 127.0.0.1, until the block ends."""
@@ -199,9 +224,9 @@ def _await_health(container: Container) -> None:
     wait_until(is_healthy)
 
 
-def _call_aws(moto_port: int, csm_port: int) -> None:
-    """Run a script with boto3 on this machine that makes calls and sends events of them to a published port."""
-    env = environment(moto_port, AWS_CSM_ENABLED="true", AWS_CSM_HOST="127.0.0.1", AWS_CSM_PORT=str(csm_port))
+def _call_aws(moto_port: int, csm_port: int, **more: str) -> None:
+    """Run a script with boto3 on this machine that makes calls and sends events of them to a port of 127.0.0.1."""
+    env = environment(moto_port, AWS_CSM_ENABLED="true", AWS_CSM_HOST="127.0.0.1", AWS_CSM_PORT=str(csm_port), **more)
     subprocess.run([sys.executable, "-c", SCRIPT, str(CALLS)], env=env, check=True, timeout=120)
 
 
