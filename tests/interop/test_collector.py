@@ -11,11 +11,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 from datagrams import attempt, call
-from e2e.programs import ONE_CALL, environment, run, run_exec, serving
-from faultproxy import FaultProxy
-from faultrules import Rule
+from e2e.programs import environment, run
 from interop.collector import CONFIGS, by_id, spans_in, spans_received, validate
-from lossless import send
+from interop.collector_traffic import sent_by_a_script, sent_by_serve
 from otlp_backend import HttpBackend, wait_until
 
 if TYPE_CHECKING:
@@ -26,7 +24,6 @@ if TYPE_CHECKING:
     from interop.jaeger import AttributeValue, Jaeger, ShownSpan
 
 FILES = sorted(CONFIGS.rglob("*.yaml"))
-THROTTLED_TWICE = (Rule(kind="throttle", operation="ListBuckets", times=2),)
 POST_EACH_LINE = """while IFS= read -r line; do
   printf %s "$line" | curl -fsS -H 'Content-Type: application/json' --data-binary @- http://localhost:4318/v1/traces
 done < spans.jsonl"""
@@ -121,23 +118,3 @@ def unmasked(span: ShownSpan) -> ShownSpan:
 
     events = tuple((name, kept(attributes)) for name, attributes in span.events)
     return replace(span, attributes=kept(span.attributes), events=events, status_message="")
-
-
-def sent_by_a_script(file: Path, endpoint: str, moto_port: int) -> list[ShownSpan]:
-    """Run a script with boto3 under `exec`, with a call that is throttled twice, and return what was sent."""
-    with FaultProxy(moto_port, THROTTLED_TWICE) as proxy:
-        env = environment(proxy.port, OTEL_TRACES_EXPORTER="otlp", OTEL_EXPORTER_OTLP_ENDPOINT=endpoint)
-        done = run_exec(ONE_CALL, "--file", file, env=env)
-    assert done.returncode == 0, done.stderr
-    sent = spans_in(file)
-    assert {span.name for span in sent} == {"python", "S3.ListBuckets", "S3.ListBuckets attempt"}
-    assert len(sent) == 5
-    return sent
-
-
-def sent_by_serve(file: Path, endpoint: str, *datagrams: bytes, **variables: str) -> list[ShownSpan]:
-    """Send datagrams of now to `serve`, wait until it has ended, and return what it sent."""
-    with serving("--file", file, env=environment(OTEL_EXPORTER_OTLP_ENDPOINT=endpoint, **variables)) as daemon:
-        send(daemon.address, datagrams)
-        assert daemon.stop() == 0
-    return spans_in(file)
