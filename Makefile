@@ -65,6 +65,7 @@ interop: $(INSTALLED) test-portable
 	$(STEP) "install packagers" env PYTHONPATH=tests $(BIN)/python -m interop.install_packagers
 	$(STEP) "install image" env PYTHONPATH=tests $(BIN)/python -m interop.install_image
 	$(STEP) "install Debian's" env PYTHONPATH=tests $(BIN)/python -m interop.debian
+	$(STEP) "install Prometheus" env PYTHONPATH=tests $(BIN)/python -m interop.install_prometheus
 	$(STEP) interop $(BIN)/pytest --maxfail=10 tests/interop
 
 # A short cut to the SDKs alone.

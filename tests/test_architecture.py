@@ -48,6 +48,7 @@ OF_NO_MODULE = {
     "test_faulty_proxy",
     "test_launcher",
     "test_library",
+    "test_monitoring",
 }
 _BEFORE_THE_COMMAND = """
 import json, sys

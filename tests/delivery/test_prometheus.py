@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     from prometheus_client.core import Metric
 
+    from csm_otel.delivery.disk import SpoolUse
+
 OPENMETRICS = "application/openmetrics-text;version=1.0.0"
 # As sent by Prometheus 2.42 and 3.
 OF_PROMETHEUS_2 = "application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;q=0.75,text/plain;version=0.0.4;q=0.5,*/*;q=0.1"  # ruff: ignore[line-too-long]
@@ -32,12 +34,12 @@ SPAN = TraceContext(trace_id=0xA1, span_id=0xB2)
 class Exposed:
     """Metrics with what a scrape gets of them."""
 
-    def __init__(self, tally: Tally | None = None) -> None:
+    def __init__(self, tally: Tally | None = None, *, spool: SpoolUse | None = None) -> None:
         self.exposition = Exposition()
         self.metrics = Metrics(
             None,
             tally=tally or Tally(),
-            gauges=Gauges(lambda: 7, lambda: 8, lambda: None),
+            gauges=Gauges(lambda: 7, lambda: 8, lambda: spool),
             resource={"host.name": "h", "service.name": "an application"},
             interval_seconds=1.0,
             scraped=self.exposition.reader,

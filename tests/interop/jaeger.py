@@ -85,11 +85,11 @@ class Jaeger:
 
     def services(self) -> set[str]:
         """Return the services listed for selection."""
-        return set(json.loads(_get(f"{self.query}/api/services"))["data"])
+        return set(json.loads(answer_at(f"{self.query}/api/services"))["data"])
 
     def _ask(self, path: str) -> list[ShownSpan]:
         try:
-            answer = _get(self.query + path)
+            answer = answer_at(self.query + path)
         except urllib.error.HTTPError as error:
             error.close()
             if error.code == 404:
@@ -122,13 +122,18 @@ def running_jaeger(binary: Path, log: Path) -> Generator[Jaeger, None, None]:
             stderr=subprocess.STDOUT,
         )
     try:
-        _await_ready(process, (f"http://{health}/status", f"http://{query_http}/api/v3/services"), log)
+        await_ready(process, (f"http://{health}/status", f"http://{query_http}/api/v3/services"), log, name="Jaeger")
         yield Jaeger(otlp_http=f"http://{otlp_http}", otlp_grpc=f"http://{otlp_grpc}", query=f"http://{query_http}")
     finally:
-        _stop(process)
+        stop_process(process)
 
 
-def _await_ready(process: subprocess.Popen[bytes], addresses: tuple[str, ...], log: Path) -> None:
+def await_ready(process: subprocess.Popen[bytes], addresses: tuple[str, ...], log: Path, *, name: str) -> None:
+    """Wait until a server answers at all addresses.
+
+    Raises:
+        RuntimeError: it does not within READY_SECONDS; with the end of its log.
+    """
     deadline = time.monotonic() + READY_SECONDS
     while process.poll() is None and time.monotonic() < deadline:
         if all(map(_answers, addresses)):
@@ -136,11 +141,12 @@ def _await_ready(process: subprocess.Popen[bytes], addresses: tuple[str, ...], l
         time.sleep(POLL_SECONDS)
     state = f"ended with exit code {process.returncode}" if process.returncode is not None else "is not ready"
     last_lines = "\n".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-20:])
-    message = f"Jaeger {state} after at most {READY_SECONDS:.0f} s:\n{last_lines}"
+    message = f"{name} {state} after at most {READY_SECONDS:.0f} s:\n{last_lines}"
     raise RuntimeError(message)
 
 
-def _stop(process: subprocess.Popen[bytes]) -> None:
+def stop_process(process: subprocess.Popen[bytes]) -> None:
+    """Stop a process, by force if it takes too long."""
     process.terminate()
     try:
         process.wait(STOP_SECONDS)
@@ -160,14 +166,14 @@ def free_addresses(count: int) -> list[str]:
 
 def _answers(address: str) -> bool:
     try:
-        _get(address)
+        answer_at(address)
     except OSError:
         return False
     return True
 
 
-def _get(address: str) -> bytes:
-    # Straight to loopback, whatever proxy the environment has.
+def answer_at(address: str) -> bytes:
+    """Return the body at an address of loopback, whatever proxy the environment has."""
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     with opener.open(address, timeout=ANSWER_SECONDS) as answer:
         return bytes(answer.read())
