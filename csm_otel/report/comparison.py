@@ -5,9 +5,8 @@ from __future__ import annotations
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from csm_otel.report.overview import EFFECTS
-from csm_otel.report.terminal import Segment, Style, Terminal, columns_of, counted, duration
-from csm_otel.spans.span_status import UNNAMED_ERROR
+from csm_otel.report.failed import EFFECTS, result_of
+from csm_otel.report.terminal import Segment, Style, Terminal, columns_of, counted, duration_ms
 from csm_otel.summary.access import Access
 
 if TYPE_CHECKING:
@@ -16,7 +15,6 @@ if TYPE_CHECKING:
     from csm_otel.summary.comparison import Change, Comparison, FailureChange, Place
     from csm_otel.summary.model import FailureGroup, OperationUse, Run, Times, Totals
 
-_NS_PER_MS = 1_000_000
 _MAX_ENTRIES = 15  # of a kind; the rest are counted
 _MAX_ROWS = 6  # of a name, and of its figures: names come from senders
 _GAP = "  "
@@ -41,7 +39,7 @@ def _sum(run: Run, totals: Totals, times: Times) -> str:
     end = "" if run.exit_code is None else f"exit {run.exit_code}; "
     facts = [counted(totals.calls, "call"), f"{totals.failed:,} failed"]
     facts += [f"{totals.throttled:,} throttled"] if totals.throttled else []
-    return f"{end}{', '.join(facts)}; {_ms(times.in_calls_ms)} of {_ms(times.wall_ms)} in AWS calls"
+    return f"{end}{', '.join(facts)}; {duration_ms(times.in_calls_ms)} of {duration_ms(times.wall_ms)} in AWS calls"
 
 
 def differences(comparison: Comparison) -> Iterator[tuple[str, Iterator[tuple[str, str]], Style]]:
@@ -89,17 +87,12 @@ def _entry(name: str, figures: str, style: Style, terminal: Terminal) -> Iterato
 
 
 def _failure(group: FailureGroup) -> tuple[str, str]:
-    return group.name, f"{_error(group)}, {counted(group.count, 'time')}{_effect(group)}"
+    return group.name, f"{result_of(group)}, {counted(group.count, 'time')}{_effect(group)}"
 
 
 def _failure_change(change: FailureChange) -> tuple[str, str]:
     before, after = change.before, change.after
-    return after.name, f"{_error(after)}, {counted(before.count, 'time')}, now {after.count:,}{_effect(after)}"
-
-
-def _error(group: FailureGroup) -> str:
-    error = "failed" if group.error == UNNAMED_ERROR else group.error
-    return error if group.status is None or str(group.status) == error else f"{group.status} {error}"
+    return after.name, f"{result_of(after)}, {counted(before.count, 'time')}, now {after.count:,}{_effect(after)}"
 
 
 def _effect(group: FailureGroup) -> str:
@@ -113,10 +106,8 @@ def _operation(use: OperationUse) -> tuple[str, str]:
 
 def _lengths(change: Change) -> tuple[str, str]:
     before, after = change.before, change.after
-    return (
-        change.name,
-        f"p50 {_ms(before.p50_ms)}, now {_ms(after.p50_ms)}; p95 {_ms(before.p95_ms)}, now {_ms(after.p95_ms)}",
-    )
+    lengths = (("p50", before.p50_ms, after.p50_ms), ("p95", before.p95_ms, after.p95_ms))
+    return change.name, "; ".join(f"{name} {duration_ms(old)}, now {duration_ms(new)}" for name, old, new in lengths)
 
 
 def _count(change: Change) -> tuple[str, str]:
@@ -125,7 +116,3 @@ def _count(change: Change) -> tuple[str, str]:
 
 def _place(place: Place) -> tuple[str, str]:
     return place.name, place.kind
-
-
-def _ms(milliseconds: int) -> str:
-    return duration(milliseconds * _NS_PER_MS)

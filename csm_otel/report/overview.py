@@ -5,30 +5,22 @@ from __future__ import annotations
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from csm_otel.report.rows import offset_of
-from csm_otel.report.terminal import Segment, Style, Terminal, columns_of, counted, duration
-from csm_otel.spans.span_status import UNNAMED_ERROR
+from csm_otel.report.failed import EFFECTS, most_serious_first, result_of, when_of
+from csm_otel.report.terminal import Segment, Style, Terminal, columns_of, counted, duration_ms
+from csm_otel.report.totals import counts_of, times_of
 from csm_otel.summary.access import Access
 from csm_otel.summary.model import Effect
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from csm_otel.summary.model import FailureGroup, OperationUse, Summary, Totals
+    from csm_otel.summary.model import FailureGroup, OperationUse, Summary
 
-_NS_PER_MS = 1_000_000
 _MAX_FAILURES = 12  # groups; the rest are in the report
 _MAX_OPERATIONS = 15
 _MAX_PATTERNS = 6
 _MIN_NAME_COLUMNS = 12
 _GAP = "  "
-EFFECTS = {
-    Effect.FATAL: "the last call before the command failed",
-    Effect.TOLERATED: "tolerated",
-    Effect.QUESTION: "a question answered with no",
-    Effect.UNKNOWN: "",
-}
-"""What a failed call meant, in words."""
 _STYLES = {
     Effect.FATAL: Style.LOUD,
     Effect.TOLERATED: Style.YELLOW,
@@ -64,38 +56,14 @@ def render_overview(summary: Summary, *, width: int, color: bool, ascii_only: bo
     return "\n".join("".join(f"{line}\n" for line in lines) for block in blocks if (lines := list(block)))
 
 
-def most_serious_first(failures: Iterable[FailureGroup]) -> list[FailureGroup]:
-    """Return failures in order of their effect, the fatal one first, and then of time."""
-    return sorted(failures, key=lambda group: (list(Effect).index(group.effect), group.first_ns))
-
-
 def _head(summary: Summary, terminal: Terminal) -> Iterator[str]:
-    run, totals, times = summary.run, summary.totals, summary.times
+    run, totals = summary.run, summary.totals
     services = sorted({use.service for use in summary.operations})
     what = [counted(totals.calls, "call")]
     if services:
         what.append(f"to {_listed(services)}")
-    facts = [f"{' '.join(what)}: {_split(totals)}"]
-    facts += [
-        f"{number:,} {word}"
-        for number, word in (
-            (totals.failed, "failed"),
-            (totals.retried, "retried"),
-            (totals.throttled, "throttled"),
-            (totals.not_sent, "with NO REQUEST SENT"),
-            (totals.identity_calls, "about identity or credentials"),
-        )
-        if number
-    ]
-    yield from terminal.wrapped("; ".join([facts[0], ", ".join(facts[1:])] if facts[1:] else facts), Style.BOLD)
-    took = [f"{_ms(times.in_calls_ms)} of {_ms(times.wall_ms)} in AWS calls"]
-    if times.before_first_call_ms:
-        took.append(f"{_ms(times.before_first_call_ms)} before the first")
-    if times.in_back_off_ms:
-        took.append(f"{_ms(times.in_back_off_ms)} in back-off")
-    if times.most_at_once > 1:
-        took.append(f"at most {times.most_at_once:,} at once")
-    yield from terminal.wrapped(", ".join(took))
+    yield from terminal.wrapped(f"{' '.join(what)}: {counts_of(totals)}", Style.BOLD)
+    yield from terminal.wrapped(times_of(summary.times))
     where = [_listed(names) for names in (run.sdks, run.regions) if names]
     if run.accounts:
         where.append(f"account {_listed(run.accounts)}")
@@ -121,15 +89,12 @@ def _failures(summary: Summary, terminal: Terminal) -> Iterator[str]:
 def _failure(group: FailureGroup, start_ns: int, terminal: Terminal) -> Iterator[str]:
     style = _STYLES[group.effect]
     mark = "x " if terminal.ascii_only else "✗ "
-    error = "failed" if group.error == UNNAMED_ERROR else terminal.printable(group.error)
-    status = "" if group.status is None or str(group.status) == error else f"{group.status} "
-    when = offset_of(group.first_ns, start_ns)
-    if group.count > 1:
-        when = f"{group.count:,} times from {when} to {offset_of(group.last_ns, start_ns)}"
     name = terminal.printable(group.name)
     effect = EFFECTS[group.effect]
     yield terminal.line(
-        Segment(f"{mark}{name}  {status}{error}", style), Segment(f"  {when}"), Segment(effect and f", {effect}")
+        Segment(f"{mark}{name}  {terminal.printable(result_of(group))}", style),
+        Segment(f"  {when_of(group, start_ns)}"),
+        Segment(effect and f", {effect}"),
     )
     yield from terminal.wrapped(group.message, Style.DIM, indent="  ")
 
@@ -162,10 +127,10 @@ def _cells(use: OperationUse, terminal: Terminal) -> tuple[str, ...]:
         f"{use.calls:,}",
         f"{use.failed:,}" if use.failed else "",
         f"{use.retried:,}" if use.retried else "",
-        _ms(use.p50_ms),
-        _ms(use.p95_ms),
-        _ms(use.max_ms),
-        _ms(use.total_ms),
+        duration_ms(use.p50_ms),
+        duration_ms(use.p95_ms),
+        duration_ms(use.max_ms),
+        duration_ms(use.total_ms),
     )
 
 
@@ -176,19 +141,7 @@ def _patterns(summary: Summary, terminal: Terminal) -> Iterator[str]:
         yield from terminal.wrapped(f"... and {counted(more, 'more pattern')}", Style.DIM)
 
 
-def _split(totals: Totals) -> str:
-    if not totals.changes:
-        return "all of them read"
-    if not totals.reads:
-        return "all of them change something"
-    return f"{totals.reads:,} read, {totals.changes:,} change something"
-
-
 def _listed(names: Iterable[str], most: int = 4) -> str:
     names = list(names)
     shown = ", ".join(names[:most])
     return f"{shown} and {len(names) - most} more" if len(names) > most else shown
-
-
-def _ms(milliseconds: int) -> str:
-    return duration(milliseconds * _NS_PER_MS)

@@ -16,10 +16,11 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, pass_context
 from markupsafe import Markup
 
 from csm_otel.report.comparison import differences, remark, sums
-from csm_otel.report.overview import EFFECTS, most_serious_first
+from csm_otel.report.failed import EFFECTS, most_serious_first
 from csm_otel.report.page_calls import columns_of_calls, listed_calls, row_of, status_and_error
 from csm_otel.report.rows import offset_of
-from csm_otel.report.terminal import Terminal, duration
+from csm_otel.report.terminal import Terminal, duration_ms
+from csm_otel.report.totals import uncertain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -28,11 +29,10 @@ if TYPE_CHECKING:
 
     from csm_otel.report.page_calls import Columns
     from csm_otel.summary.comparison import Comparison
-    from csm_otel.summary.model import Summary, Uncertainty
+    from csm_otel.summary.model import Summary
     from csm_otel.summary.trace import Call
 
 _SCRIPTS = ("page_tables.js", "page_calls.js", "page_drawing.js", "page_waterfall.js")
-_NS_PER_MS = 1_000_000
 _TERMINAL = Terminal(1, color=False)
 
 
@@ -59,7 +59,7 @@ def render_page(summary: Summary, calls: Sequence[Call], comparison: Comparison 
         operations=summary.operations,
         patterns=summary.patterns,
         actions=summary.actions,
-        uncertain=list(_uncertain(summary.uncertainty)),
+        uncertain=list(uncertain(summary.uncertainty)),
         data=_data(columns_of_calls(calls, listed, start_ns)),
         rows=[row_of(call, start_ns) for call in listed],
         sums=[] if comparison is None else list(sums(comparison)),
@@ -80,7 +80,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         finalize=_printable,
     )
-    environment.filters["ms"] = lambda milliseconds: duration(milliseconds * _NS_PER_MS)
+    environment.filters["ms"] = duration_ms
     environment.filters["number"] = "{:,}".format
     environment.filters["listed"] = _joined
     environment.filters["offset"] = _offset
@@ -131,16 +131,3 @@ def _entries(comparison: Comparison) -> Iterator[tuple[str, str, str]]:
     for title, entries, _ in differences(comparison):
         for name, figures in entries:
             yield title, name, figures
-
-
-def _uncertain(uncertainty: Uncertainty) -> Iterator[tuple[str, int]]:
-    """Yield what was lost or is not certain, where it is not zero."""
-    for text, number in (
-        ("Attempts that were not seen", uncertainty.attempts_missing),
-        ("Calls whose attempts may be those of others like them", uncertainty.ambiguous),
-        ("Attempts whose call was not seen", uncertainty.orphans),
-        ("Calls of operations beyond the bound of the table", uncertainty.operations_left_out),
-        ("Failed calls beyond the bound of the table", uncertainty.failures_left_out),
-    ):
-        if number:
-            yield text, number

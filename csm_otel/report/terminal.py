@@ -143,6 +143,11 @@ def duration(nanoseconds: int) -> str:
     return f"{minutes // 60:,} h {minutes % 60} min"
 
 
+def duration_ms(milliseconds: int) -> str:
+    """Return a duration as `duration` does."""
+    return duration(milliseconds * _NS_PER_MS)
+
+
 def counted(number: int, noun: str) -> str:
     """Return a number with its noun: ``1 call``, ``1,234 calls``."""
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"

@@ -1,4 +1,4 @@
-"""A rule that was broken, in words: `render_broken`."""
+"""A rule that was broken, in words: `render_broken`, `why_broken`."""
 
 from __future__ import annotations
 
@@ -16,13 +16,18 @@ _SHOWN = 3  # calls
 
 
 def render_broken(broken: Broken) -> str:
-    """Return one line: the rule, what was measured, and the first calls where they are the reason."""
+    """Return one line: the rule and why it is broken."""
     terminal = Terminal(_MAX_COLUMNS)
+    return terminal.cut(terminal.printable(f"{broken.rule}: {why_broken(broken)}"), _MAX_COLUMNS)
+
+
+def why_broken(broken: Broken) -> str:
+    """Return what was measured, and the first calls where they are the reason, as they were sent."""
     facts = [f"{name} is {_value(name, value, broken.rule)}" for name, value in broken.values.items()]
     if not broken.values:
         more = ", ..." if broken.calls > _SHOWN else ""
         facts.append(f"{counted(broken.calls, 'call')}: {', '.join(broken.examples[:_SHOWN])}{more}")
-    return terminal.cut(terminal.printable(f"{broken.rule}: {', '.join(facts)}"), _MAX_COLUMNS)
+    return ", ".join(facts)
 
 
 def _value(name: str, value: float, rule: str) -> str:
