@@ -1,4 +1,4 @@
-"""The stream of ``--output``: `open_output`."""
+"""The stream of ``--output``, and files that are written at the end: `open_output`, `open_file`."""
 
 from __future__ import annotations
 
@@ -22,15 +22,23 @@ def open_output(path: Path, *, say: Callable[[str], None]) -> TextIO | None:
     if path == STDOUT:
         return _open_stdout(say)
     try:
-        # for its owner only, as it holds error messages and account ids
-        # non-blocking: opening a pipe that nobody reads would hang
-        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NONBLOCK
-        descriptor = os.open(path, flags, 0o600)
-        os.set_blocking(descriptor, True)
-        return os.fdopen(descriptor, "w", encoding="utf-8", errors="replace")
+        return os.fdopen(open_file(path, os.O_TRUNC), "w", encoding="utf-8", errors="replace")
     except OSError as error:
         say(f"--output: {path}: {reason_of(error, 'cannot be written')}")
         return None
+
+
+def open_file(path: Path | str, flag: int) -> int:
+    """Return the descriptor of a file that is created if missing; ``flag`` is O_TRUNC or O_APPEND.
+
+    Raises:
+        OSError: it cannot be opened.
+    """
+    # for its owner only, as it holds error messages and account ids
+    # non-blocking: opening a pipe that nobody reads would hang
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK | flag, 0o600)
+    os.set_blocking(descriptor, True)
+    return descriptor
 
 
 def _open_stdout(say: Callable[[str], None]) -> TextIO | None:

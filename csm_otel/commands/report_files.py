@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
+from csm_otel.commands.output import open_file
 from csm_otel.errors import reason_of
 from csm_otel.report.terminal import Terminal, counted
 from csm_otel.summary.json_text import json_bytes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from csm_otel.config.settings import Settings
@@ -27,7 +28,8 @@ _MAX_NAME_COLUMNS = 60
 
 def are_wanted(settings: Settings) -> bool:
     """Return whether the settings name any file."""
-    return needs_calls(settings) or settings.summary_json is not None or settings.policy is not None
+    files = settings.summary_json, settings.policy, settings.markdown
+    return needs_calls(settings) or settings.step_summary or any(file is not None for file in files)
 
 
 def needs_calls(settings: Settings) -> bool:
@@ -47,10 +49,17 @@ class RunResult(NamedTuple):
     """With another run, if there is one."""
 
 
-def write_reports(settings: Settings, result: RunResult, *, say: Callable[[str], None]) -> bool:
+def write_reports(
+    settings: Settings,
+    result: RunResult,
+    *,
+    environ: Mapping[str, str] = os.environ,
+    say: Callable[[str], None],
+) -> bool:
     """Replace each file that the settings name, and return whether all of them could be written.
 
-    ``say`` is called with a line for each file that cannot be written, and for what a file does not say.
+    ``say`` is called with a line for each file that cannot be written, and for what a file does not say. The file of a
+    step's summary, which ``environ`` names, is appended to.
     """
     summary, calls, judgement, comparison = result
     written: list[bool] = []
@@ -69,7 +78,35 @@ def write_reports(settings: Settings, result: RunResult, *, say: Callable[[str],
         written.append(_replace(settings.chrome_trace, render_chrome_trace(calls, calls.roots), "--chrome-trace", say))
     if settings.policy is not None:
         written.append(_write_policy(settings.policy, summary, say))
+    if settings.markdown is not None or settings.step_summary:
+        written.append(_write_markdown(settings, result, environ, say))
     return all(written)
+
+
+def _write_markdown(
+    settings: Settings, result: RunResult, environ: Mapping[str, str], say: Callable[[str], None]
+) -> bool:
+    from csm_otel.commands.step_summary import append_step_summary  # ruff: ignore[import-outside-top-level]
+    from csm_otel.report.links import trace_link  # ruff: ignore[import-outside-top-level]
+    from csm_otel.report.markdown import MAX_BYTES, render_markdown  # ruff: ignore[import-outside-top-level]
+
+    def render(room_bytes: int) -> str | None:
+        return render_markdown(
+            result.summary,
+            result.judgement,
+            result.comparison,
+            trace_url=trace_link(settings.trace_url, result.summary.run.trace_id),
+            room_bytes=room_bytes,
+        )
+
+    is_written = True
+    if settings.markdown is not None:
+        text = render(MAX_BYTES)
+        assert text is not None, "a whole MiB has room for the heads of the tables"
+        is_written &= _replace(settings.markdown, text.encode(), "--markdown", say)
+    if settings.step_summary:
+        is_written &= append_step_summary(environ, render, say=say)
+    return is_written
 
 
 def _with_verdict(summary: Summary, judgement: Judgement | None) -> dict[str, object]:
@@ -96,12 +133,7 @@ def _named(names: Sequence[str]) -> str:
 
 def _replace(path: Path, content: bytes, flag: str, say: Callable[[str], None]) -> bool:
     try:
-        # for its owner only, as it holds error messages and account ids
-        # non-blocking: opening a pipe that nobody reads would hang
-        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NONBLOCK
-        descriptor = os.open(path, flags, 0o600)
-        os.set_blocking(descriptor, True)
-        with os.fdopen(descriptor, "wb") as file:
+        with os.fdopen(open_file(path, os.O_TRUNC), "wb") as file:
             file.write(content)
     except OSError as error:
         say(f"{flag}: {path}: {reason_of(error, 'cannot be written')}")

@@ -49,6 +49,8 @@ def watch(child: Child, sock: socket.socket, launch: Launch, flags: Mapping[str,
 
     configuration, faults = read_configuration("exec", flags)
     remove_variables()
+    if not launch.context.sampled:  # the back end does not get this trace, so that it has no address
+        configuration = configuration._replace(settings=configuration.settings._replace(trace_url=""))
     views = Views(configuration.settings)
     live, verdict = _live(configuration.settings, child), _verdict(configuration.settings)
     observers = [one.add for one in (live, verdict) if one is not None]
@@ -183,7 +185,9 @@ def _report(
     views.write_files(judgement, say=speaker.say)
     if bridge.outlets.queue is not None:
         result = "delivered" if bridge.tally.spans_delivered else "not delivered"
-        speaker.say(f"trace {launch.context.trace_id:032x} {result} to {bridge.outlets.back_end}")
+        trace_id = f"{launch.context.trace_id:032x}"
+        link = _trace_link(settings.trace_url, trace_id)
+        speaker.say(f"trace {trace_id} {result} to {bridge.outlets.back_end}{link and f': {link}'}")
     if stream is not None:
         with contextlib.suppress(OSError):
             stream.close()
@@ -191,6 +195,14 @@ def _report(
             name = "stdout" if settings.output == STDOUT else settings.output
             Speaker().say(f"--output: {name}: {speaker.failure}")
     return 0 if judgement is None else judgement.exit_code
+
+
+def _trace_link(template: str, trace_id: str) -> str:
+    if not template:
+        return ""
+    from csm_otel.report.links import trace_link  # ruff: ignore[import-outside-top-level]
+
+    return trace_link(template, trace_id)
 
 
 def _no_calls(launch: Launch, child: Child, calls_elsewhere: int) -> str:

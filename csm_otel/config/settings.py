@@ -60,6 +60,12 @@ def _digits(text: str) -> str:
     return text
 
 
+def _trace_url(text: str) -> str:
+    from csm_otel.report.links import check_trace_url  # ruff: ignore[import-outside-top-level] - few runs have one
+
+    return check_trace_url(text)
+
+
 class Settings(NamedTuple):
     """The settings of the operator."""
 
@@ -329,6 +335,41 @@ class Settings(NamedTuple):
             more="docs/summary.md describes it. The file is replaced, and created with mode 0600.",
         ),
     ] = None
+    markdown: Annotated[
+        Path | None,
+        Option(
+            _SHOWING,
+            OUTPUT,
+            "write a summary of the run as Markdown to this file",
+            "FILE",
+            values="a path",
+            more="It is GitHub-flavoured, and has at most 1 MiB: docs/pipelines.md. The file is replaced, and created "
+            "with mode 0600.",
+        ),
+    ] = None
+    step_summary: Annotated[
+        bool,
+        Option(
+            _SHOWING,
+            OUTPUT,
+            "append that Markdown to the summary of the step on GitHub Actions",
+            more="It is the file that `GITHUB_STEP_SUMMARY` names. What others have written to it stays, and counts "
+            "towards the 1 MiB that GitHub shows.",
+        ),
+    ] = False
+    trace_url: Annotated[
+        str,
+        _trace_url,
+        Option(
+            _SHOWING,
+            OUTPUT,
+            "address of a trace in the user interface of the back end",
+            "URL",
+            unset="no links",
+            values="a URL with `{trace_id}` in it",
+            more="`http://localhost:16686/trace/{trace_id}` is one of Jaeger. It is printed, and linked in summaries.",
+        ),
+    ] = ""
     report: Annotated[
         Path | None,
         Option(

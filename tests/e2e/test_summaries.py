@@ -1,0 +1,95 @@
+"""Summaries for pipelines, as a whole: what is written, and that the command's result stands."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+from e2e.programs import ONE_CALL_SENT, SENDER, environment, run
+from otlp_backend import HttpBackend
+from platforms import on_linux
+from report.rendered import Rendered
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+TRACE_URL = "http://localhost:16686/trace/{trace_id}"
+
+
+def test_step_summary(tmp_path: Path) -> None:
+    """Two commands of a step append theirs to what it has written; the whole is rendered as it should be."""
+    path = tmp_path / "summary"
+    path.write_text("# Backup\n\nmine", "utf-8")
+    env = environment(GITHUB_STEP_SUMMARY=str(path), CSM_OTEL_STEP_SUMMARY="true", CSM_OTEL_FAIL_ON="calls>0, error")
+    codes = [run("exec", "--", sys.executable, SENDER, "exit", code, env=env).returncode for code in ("0", "3")]
+
+    assert codes == [99, 3]
+    page = Rendered(path.read_text("utf-8"))
+    assert page.paragraphs[0] == "mine"
+    assert page.text.count("one_call.py: 1 AWS call\n") == 1
+    assert page.text.count("one_call.py: 1 AWS call, exit 3\n") == 1
+    assert page.tables["Broken rules"].count(["calls>0", "calls is 1"]) == 2
+    assert [row[0] for row in page.tables["Operations"]] == ["Operation", "S3.ListBuckets"] * 2
+
+
+@pytest.mark.parametrize("code", ["0", "3"])
+@pytest.mark.parametrize(
+    ("path", "reason"),
+    [
+        pytest.param("", "GITHUB_STEP_SUMMARY is not set", id="not-set"),
+        pytest.param("{}", "{}: is a directory", id="folder"),
+        pytest.param("{}/no/file", "{}/no/file: no such file or directory", id="missing"),
+        pytest.param("{}/full", "{}/full: no room is left of the 1,048,576 bytes that GitHub shows", id="no-room"),
+    ],
+)
+def test_not_written(path: str, reason: str, code: str, tmp_path: Path) -> None:
+    """A summary that cannot be written is a line, and the command's result stands; for a report it is a failure."""
+    (tmp_path / "full").write_bytes(b"x" * 2**20)
+    recording = tmp_path / "run.ndjson"
+    env = environment(GITHUB_STEP_SUMMARY=path.format(tmp_path))
+    done = run("exec", "--step-summary", "--record", recording, "--", sys.executable, SENDER, "exit", code, env=env)
+    again = run("report", "--step-summary", recording, env=env)
+
+    line = f"csm-otel: --step-summary: {reason.format(tmp_path)}\n"
+    assert (done.returncode, done.stdout, done.stderr.decode().count(line)) == (int(code), b"", 1)
+    assert (again.returncode, again.stderr.decode()) == (1, line)
+    assert (tmp_path / "full").read_bytes() == b"x" * 2**20
+
+
+@on_linux
+def test_a_full_disk() -> None:
+    """It is a line, too."""
+    env = environment(GITHUB_STEP_SUMMARY="/dev/full")
+    done = run("exec", "--step-summary", "--markdown", "/dev/full", "--", *ONE_CALL_SENT, env=env)
+
+    assert done.returncode == 0
+    for flag in (b"--step-summary", b"--markdown"):
+        assert b"csm-otel: " + flag + b": /dev/full: no space left on device\n" in done.stderr
+
+
+def test_markdown(tmp_path: Path) -> None:
+    """The file of a report has the same as that of the run."""
+    recording, of_run, of_report = (tmp_path / name for name in ("run.ndjson", "run.md", "report.md"))
+    run("exec", "--record", recording, "--markdown", of_run, "--", *ONE_CALL_SENT, env=environment())
+    done = run("report", "--markdown", of_report, recording, env=environment())
+
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert of_report.read_text("utf-8") == of_run.read_text("utf-8")
+    assert of_run.read_text("utf-8").startswith("### `one_call.py`: 1 AWS call\n")
+
+
+@pytest.mark.parametrize(("sampler", "is_linked"), [("always_on", True), ("always_off", False)])
+def test_trace_url(sampler: str, tmp_path: Path, *, is_linked: bool) -> None:
+    """The address of the trace is printed and linked, if the back end gets that trace."""
+    path = tmp_path / "run.md"
+    with HttpBackend() as backend:
+        env = environment(OTEL_EXPORTER_OTLP_ENDPOINT=backend.endpoint, OTEL_TRACES_SAMPLER=sampler)
+        done = run("exec", "--trace-url", TRACE_URL, "--markdown", path, "--", *ONE_CALL_SENT, env=env)
+        ids = {span.trace_id.hex() for span in backend.spans}
+
+    last = done.stderr.decode().splitlines()[-1]
+    links = [str(given["href"]) for tag, given in Rendered(path.read_text("utf-8")).tags if tag == "a"]
+    assert links == ([TRACE_URL.replace("{trace_id}", trace_id) for trace_id in ids] if is_linked else [])
+    assert len(ids) == is_linked
+    assert last.endswith(f": {links[0]}" if is_linked else f" to {backend.endpoint}/v1/traces")
