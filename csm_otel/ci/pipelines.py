@@ -232,7 +232,7 @@ def _circleci(of: _Variables, job: CallingJob) -> _Facts:
         head=of["CIRCLE_BRANCH"],
         tag=of["CIRCLE_TAG"],
         revision=of["CIRCLE_SHA1"],
-        change=of["CIRCLE_PULL_REQUEST"].rpartition("/")[2],
+        change=of.url("CIRCLE_PULL_REQUEST").rpartition("/")[2],
     )
 
 

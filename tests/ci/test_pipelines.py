@@ -147,6 +147,15 @@ def test_pipeline_of(environ: dict[str, str], resource: dict[str, str], task: di
     assert environments.SECRET not in str(run)
 
 
+@pytest.mark.parametrize(("environ", "resource", "task"), CASES)
+def test_credentials(environ: dict[str, str], resource: dict[str, str], task: dict[str, str]) -> None:
+    """Credentials in addresses change nothing, and are not part of it."""
+    planted = environments.with_credentials(environ)
+
+    assert str(planted).count(environments.SECRET) > str(environ).count(environments.SECRET)
+    assert pipeline_of(planted, CallingJob()) == PipelineRun(resource, task)
+
+
 def test_no_pipeline() -> None:
     """Without a known system there is none."""
     assert pipeline_of({"CI": "true"}, CallingJob()) is None

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from ci import environments
 from e2e.programs import ONE_CALL_SENT, environment, run, spans_in
+from otlp_backend import HttpBackend
 
 from csm_otel.ci.joining import join
 from csm_otel.ci.pipelines import pipeline_of
@@ -34,7 +35,7 @@ def of_pipelines(attributes: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in attributes.items() if key.startswith(("cicd.", "vcs."))}
 
 
-@pytest.mark.parametrize(
+on_each_system = pytest.mark.parametrize(
     "environ",
     [
         pytest.param(environments.GITHUB, id="github"),
@@ -44,6 +45,9 @@ def of_pipelines(attributes: dict[str, Any]) -> dict[str, Any]:
         pytest.param(environments.CIRCLECI, id="circleci"),
     ],
 )
+
+
+@on_each_system
 def test_what_is_exported(environ: dict[str, str], tmp_path: Path) -> None:
     """The run is on every resource, the task on the command's span alone, and no secret anywhere."""
     (command, *others), _ = spans_of(tmp_path, **environ)
@@ -55,6 +59,33 @@ def test_what_is_exported(environ: dict[str, str], tmp_path: Path) -> None:
     assert all(of_pipelines(span["resource"]) == expected.resource for span in (command, *others))
     assert not any(of_pipelines(span["attributes"]) for span in others)
     assert environments.SECRET not in (tmp_path / "spans.jsonl").read_text("utf-8")
+
+
+@on_each_system
+def test_nothing_else_has_it(environ: dict[str, str], tmp_path: Path) -> None:
+    """No secret of the environment is in any output, and metrics have nothing of the pipeline."""
+    outputs = ("file", "record", "report", "chrome-trace", "summary-json", "policy")
+    with HttpBackend() as backend:
+        env = environment(
+            **environments.with_credentials(environ),
+            **ON_GITHUB,
+            OTEL_EXPORTER_OTLP_ENDPOINT=backend.endpoint,
+            OTEL_TRACES_EXPORTER="otlp,console",
+            OTEL_METRICS_EXPORTER="otlp",
+        )
+        flags = [flag for output in outputs for flag in (f"--{output}", tmp_path / output)]
+        done = run("exec", "--live", *flags, "--", *ONE_CALL_SENT, env=env)
+    spans = b"".join(request.SerializeToString() for request in backend.accepted)
+    metrics = b"".join(request.SerializeToString() for request in backend.metric_requests)
+    written = [(tmp_path / output).read_bytes() for output in outputs]
+
+    assert done.returncode == 0, done.stderr
+    assert b"cicd.pipeline.run.id" in spans
+    assert b"csm" in metrics
+    assert not [name for name in (b"cicd.", b"vcs.") if name in metrics]
+    assert all(written)
+    for output in (spans, metrics, done.stdout, done.stderr, *written):
+        assert environments.SECRET.encode() not in output
 
 
 def test_the_operator_wins(tmp_path: Path) -> None:
