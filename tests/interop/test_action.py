@@ -1,0 +1,93 @@
+"""The action for GitHub: its metadata is valid, and a runner of its steps does what docs/install.md says."""
+
+from __future__ import annotations
+
+import re
+import socket
+from collections import Counter
+from typing import TYPE_CHECKING
+
+import pytest
+from interop.install_act import act, run_workflow
+from interop.install_packagers import program, why_no_packagers
+from interop.packages import ROOT, run
+from otlp_backend import HttpBackend
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+# soak/one_call.py sends what an SDK sends of one call.
+_WORKFLOW = """
+on: push
+jobs:
+  nightly:
+    runs-on: ubuntu-latest
+    steps:
+      - uses: actions/checkout@v4
+      - uses: ./
+        with:
+          mode: wrapper
+          args: |
+            --file
+            with a space.jsonl
+          command: |
+            python3 soak/one_call.py exit 0
+            echo "wrapped: $0" | sed 's,/.*/,,'
+      - run: test -s "with a space.jsonl" && csm-otel --version && ! command -v python3 | grep csm-otel
+      - uses: ./
+        id: failing
+        continue-on-error: true
+        with: { mode: wrapper, command: "false; echo not reached" }
+      - run: echo "the command's outcome is ${{ steps.failing.outcome }}"
+      - uses: ./
+        with: { mode: background, port: "PORT", args: --no-account-id }
+      - run: python3 soak/one_call.py exit 0
+      - run: csm-otel flush
+      - run: python3 soak/one_call.py exit 0
+      - uses: ./
+        if: always()
+        with: { mode: stop }
+      - uses: ./
+        id: unknown
+        continue-on-error: true
+        with: { mode: foreground }
+      - run: echo "a wrong mode is a ${{ steps.unknown.outcome }}"
+"""
+
+
+@pytest.fixture
+def udp_port() -> int:
+    """Return a free UDP port of 127.0.0.1."""
+    with socket.socket(type=socket.SOCK_DGRAM) as sock:
+        sock.bind(("127.0.0.1", 0))
+        return int(sock.getsockname()[1])
+
+
+@pytest.mark.skipif(bool(why_no_packagers()), reason=f"{why_no_packagers()}")
+def test_the_metadata_is_valid(tmp_path: Path) -> None:
+    """It follows the published schema."""
+    run(program("check-jsonschema"), "--builtin-schema", "vendor.github-actions", ROOT / "action.yml", cwd=tmp_path)
+
+
+@pytest.mark.skipif(bool(act().why_not()), reason=f"{act().why_not()}")
+def test_a_job(tmp_path: Path, udp_port: int) -> None:
+    """One job wraps commands, and has a daemon in the background whose spans arrive by `flush` and by `stop`."""
+    with HttpBackend() as backend:
+        workflow = _WORKFLOW.replace("PORT", str(udp_port))
+        done = run_workflow(tmp_path, ROOT, workflow, OTEL_EXPORTER_OTLP_ENDPOINT=backend.endpoint)
+    lines = re.findall(r"^\[.*?\]\s+\| (.*)$", done.stdout, re.MULTILINE)
+    names = Counter(
+        span.name
+        for request in backend.accepted
+        for resource_spans in request.resource_spans
+        for scope_spans in resource_spans.scope_spans
+        for span in scope_spans.spans
+    )
+
+    assert done.returncode == 0, done.stdout
+    assert "wrapped: nightly" in lines
+    assert "the command's outcome is failure" in lines
+    assert "not reached" not in lines
+    assert "a wrong mode is a failure" in lines
+    assert "::error::csm-otel: mode is none of install, wrapper, background, stop" in done.stdout
+    assert names == {"nightly": 2, "S3.ListBuckets": 3, "S3.ListBuckets attempt": 3}
