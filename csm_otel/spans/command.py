@@ -6,6 +6,11 @@ from typing import Annotated
 
 import msgspec
 from msgspec import Meta
+from opentelemetry.semconv._incubating.attributes.cicd_attributes import (
+    CICD_PIPELINE_TASK_NAME,
+    CICD_PIPELINE_TASK_RUN_ID,
+    CICD_PIPELINE_TASK_RUN_URL_FULL,
+)
 from opentelemetry.semconv._incubating.attributes.process_attributes import (
     PROCESS_COMMAND_ARGS,
     PROCESS_EXECUTABLE_NAME,
@@ -16,6 +21,8 @@ from opentelemetry.semconv.attributes.error_attributes import ERROR_TYPE
 
 from csm_otel.csm.times import MAX_WALL_NS
 from csm_otel.spans.data import AttributeValue, Resource, Shape, SpanData, SpanKind, SpanRole, TraceContext, utf8_text
+
+_TASK = (CICD_PIPELINE_TASK_NAME, CICD_PIPELINE_TASK_RUN_ID, CICD_PIPELINE_TASK_RUN_URL_FULL)
 
 
 class Command(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
@@ -50,7 +57,8 @@ def command_span(
         PROCESS_PID: command.pid,
         PROCESS_EXIT_CODE: command.exit_code,
     }
-    attributes |= {key: utf8_text(value) for key, value in command.task.items()}
+    # A recording may have any others.
+    attributes |= {key: utf8_text(command.task[key]) for key in _TASK if key in command.task}
     if command.arguments is not None:
         attributes[PROCESS_COMMAND_ARGS] = tuple(map(utf8_text, command.arguments))
     if command.exit_code:

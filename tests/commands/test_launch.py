@@ -72,6 +72,15 @@ def test_a_traceparent_that_cannot_be_used(text: str) -> None:
 XRAY = "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled={}"
 XRAY_PARENT = TraceParent(0x5759E988_BD862E3FE1BE46A994272793, 0x53995C3F42CD8AD8, sampled=True)
 OFF = {"OTEL_TRACES_SAMPLER": "parentbased_always_off"}
+ON_GITHUB = {
+    "CSM_OTEL_JOIN": "github",
+    "CSM_OTEL_CHECK_RUN_ID": "40685651258",
+    "CSM_OTEL_STEP_NAME": "Set up job",
+    "GITHUB_RUN_ID": "14460881260",
+    "GITHUB_RUN_ATTEMPT": "13",
+}
+# The lower half of the trace id, which the ratio is compared with, is 0.46 of 2**64.
+STEP = TraceParent(0x731EC8A47FD7450F753A812A4A8AA5A0, 0xD592338E114EB265, sampled=True)
 
 
 @pytest.mark.parametrize(
@@ -109,6 +118,68 @@ def test_the_decision_of_xray(decision: str, environ: dict[str, str], *, sampled
 
     assert launch.parent == XRAY_PARENT._replace(sampled=sampled)
     assert launch.context.sampled is sampled
+
+
+@pytest.mark.parametrize(
+    ("environ", "parent"),
+    [
+        pytest.param({}, STEP, id="joined"),
+        pytest.param({"TRACEPARENT": "nonsense"}, STEP, id="malformed-traceparent"),
+        pytest.param({"TRACEPARENT": str(PARENT)}, PARENT, id="traceparent"),
+        pytest.param({"OTEL_PROPAGATORS": "xray", "_X_AMZN_TRACE_ID": XRAY.format(1)}, XRAY_PARENT, id="xray"),
+        pytest.param({"TRACEPARENT": str(PARENT), "OTEL_PROPAGATORS": "b3"}, STEP, id="traceparent-not-read"),
+        pytest.param({"OTEL_PYTHON_ID_GENERATOR": "xray"}, STEP, id="id-generator"),
+        pytest.param({"GITHUB_RUN_ID": "", "TRACEPARENT": str(PARENT)}, PARENT, id="not-derived-as-not-needed"),
+    ],
+)
+def test_the_trace_of_a_ci_run(environ: dict[str, str], parent: TraceParent) -> None:
+    """It is joined where the environment has no trace context; its state is not that of another trace."""
+    launch = launched({**ON_GITHUB, "TRACESTATE": "a=1", **environ})
+
+    assert launch.parent == parent
+    assert launch.context.trace_id == parent.trace_id
+    assert launch.trace_state == ("a=1" if parent == PARENT else "")
+    assert len(launch.troubles) == (environ.get("TRACEPARENT") == "nonsense")
+
+
+@pytest.mark.parametrize(
+    ("sampler", "ratio", "sampled"),
+    [
+        pytest.param("always_off", "", False, id="off"),
+        pytest.param("parentbased_always_off", "", False, id="off-for-roots"),
+        pytest.param("traceidratio", "0.45", False, id="ratio-below"),
+        pytest.param("traceidratio", "0.46", True, id="ratio-above"),
+        pytest.param("parentbased_traceidratio", "0.45", False, id="ratio-of-roots-below"),
+        pytest.param("parentbased_traceidratio", "0.46", True, id="ratio-of-roots-above"),
+    ],
+)
+def test_the_decision_about_a_ci_run(sampler: str, ratio: str, *, sampled: bool) -> None:
+    """It is the sampler's, for the parent as well, by the trace id, and so the same for all jobs of the run."""
+    variables = {"OTEL_TRACES_SAMPLER": sampler, "OTEL_TRACES_SAMPLER_ARG": ratio}
+    launch = launched(ON_GITHUB | {name: value for name, value in variables.items() if value})
+
+    assert launch.parent == STEP._replace(sampled=sampled)
+    assert launch.context.sampled is sampled
+
+
+def test_a_ci_run_that_cannot_be_joined() -> None:
+    """The trace is a new one; a line says why."""
+    first, second = (launched(ON_GITHUB | {"GITHUB_RUN_ID": ""}) for _ in range(2))
+
+    assert first.parent is None
+    assert first.context.trace_id != second.context.trace_id
+    assert first.troubles == ("--join github: GITHUB_RUN_ID and GITHUB_RUN_ATTEMPT are not numbers",)
+
+
+def test_jobs_of_gitlab() -> None:
+    """Their commands are roots of one trace, by the sampler's decision."""
+    environ = {"CSM_OTEL_JOIN": "gitlab", "CI_SERVER_HOST": "gitlab.com", "CI_PIPELINE_ID": "1"}
+    first, second = launched(environ), launched(environ | OFF)
+
+    assert first.context.trace_id == second.context.trace_id
+    assert first.context.span_id != second.context.span_id
+    assert (first.parent, second.parent) == (None, None)
+    assert (first.context.sampled, second.context.sampled) == (True, False)
 
 
 def test_the_tracing_header_is_passed_on() -> None:

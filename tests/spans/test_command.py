@@ -59,6 +59,15 @@ def test_arguments_are_exported_on_request(arguments: tuple[str, ...]) -> None:
     assert span.attributes["process.command_args"] == arguments
 
 
+def test_the_job_of_a_pipeline() -> None:
+    """Its attributes are exported, and no others."""
+    task = {"cicd.pipeline.task.name": "backup", "process.exit.code": "1", "x" * 1000: "x"}
+
+    span = command_span(msgspec.structs.replace(COMMAND, task=task), context=CONTEXT, parent=None, resource=RESOURCE)
+
+    assert span.attributes == {**FACTS, "process.exit.code": 0, "cicd.pipeline.task.name": "backup"}
+
+
 def test_names_that_are_not_utf_8() -> None:
     """What UTF-8 cannot encode of a file's name or an argument is a question mark."""
     odd = msgspec.structs.replace(COMMAND, name="\udcff.py", executable="python\udcff", arguments=("\udcff", "é"))
