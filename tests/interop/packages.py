@@ -37,14 +37,14 @@ def make_dist(folder: Path) -> tuple[Path, Path]:
 
 
 def by_pip(wheel: Path, folder: Path) -> Path:
-    """Install the wheel by pip into a new virtual environment and return the program."""
+    """Install a wheel or a clone by pip into a new virtual environment and return the program."""
     run(sys.executable, "-m", "venv", folder / "venv", cwd=folder)
     run(folder / "venv/bin/python", "-m", "pip", "--disable-pip-version-check", "install", wheel, cwd=folder)
     return folder / "venv/bin/csm-otel"
 
 
 def by_pipx(wheel: Path, folder: Path) -> Path:
-    """Install the wheel by pipx and return the program."""
+    """Install a wheel or a clone by pipx and return the program."""
     folders = {f"PIPX_{name}": str(folder / name.lower()) for name in ("HOME", "BIN_DIR", "MAN_DIR")}
     run(program("pipx"), "install", "--python", sys.executable, wheel, cwd=folder, **folders)
     assert (folder / "man_dir/man1/csm-otel.1").is_file()
@@ -52,11 +52,11 @@ def by_pipx(wheel: Path, folder: Path) -> Path:
 
 
 def by_uv(wheel: Path, folder: Path) -> Path:
-    """Install the wheel by uv and return the program."""
+    """Install a wheel or a clone by uv and return the program."""
     folders = {f"UV_TOOL_{name}": str(folder / name.lower()) for name in ("DIR", "BIN_DIR")}
     run(program("uv"), "tool", "install", "--python", sys.executable, wheel, cwd=folder, **folders)
     return folder / "bin_dir/csm-otel"
 
 
 INSTALLERS: dict[str, Callable[[Path, Path], Path]] = {"pip": by_pip, "pipx": by_pipx, "uv": by_uv}
-"""Each installs the wheel into an empty folder and returns the program."""
+"""Each installs a wheel or a clone into a folder and returns the program."""

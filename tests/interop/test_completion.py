@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pty
+import re
 import select
 import signal
 import time
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from interop.install_packagers import BASH_COMPLETION, why_no_shells
+from interop.packages import ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -20,20 +22,20 @@ if TYPE_CHECKING:
 DEADLINE_SECONDS = 60.0
 _PROMPT = b"ready> "
 _TAB, _SHOW, _KILL_LINE = b"\t", b"\x18", b"\x15"
-# Each has a key, Ctrl-X, that writes the line to a file.
+# Each reads the line that the documentation has for it, and has a key, Ctrl-X, that writes the line to a file.
 _BASH = """
 PS1='ready> '
 bind -x '"\\C-x": printf %s "$READLINE_LINE" >"$LINE.new" && mv "$LINE.new" "$LINE"'
 """
 _START = {
-    "bash-with-bash-completion": f"{_BASH}\n. {BASH_COMPLETION}",
-    "bash-alone": f"{_BASH}\n. $SHARE/bash-completion/completions/csm-otel",
+    "bash-with-bash-completion": f"{_BASH}\n. {BASH_COMPLETION}\nDOCUMENTED",
+    "bash-alone": f"{_BASH}\nDOCUMENTED",
     "zsh": """
 PS1='ready> '
 show() { print -rn -- $BUFFER >$LINE.new; mv $LINE.new $LINE }
 zle -N show
 bindkey '^X' show
-fpath=($SHARE/zsh/site-functions $fpath)
+DOCUMENTED
 autoload -Uz compinit
 compinit -u -D
 """,
@@ -41,6 +43,7 @@ compinit -u -D
 function fish_prompt; printf 'ready> '; end
 function show; commandline >$LINE.new; mv $LINE.new $LINE; end
 bind \\cx show
+DOCUMENTED
 """,
 }
 _LINES = (
@@ -89,6 +92,10 @@ class Terminal:
 @contextmanager
 def shell(name: str, start: str, folder: Path, csm_otel: Path) -> Generator[Terminal]:
     """Run a shell that has read the start file and no other of its user's, in a folder with a few files."""
+    document = (ROOT / "docs/install.md").read_text(encoding="utf-8")
+    start = start.replace(
+        "DOCUMENTED", "".join(re.findall(rf"^```{name}\n(.*?)^```$", document, re.MULTILINE | re.DOTALL))
+    )
     home, work, bin_folder = folder / "home", folder / "work", folder / "bin"
     for path in (home, work / "spooled", bin_folder):
         path.mkdir(parents=True)
@@ -97,15 +104,12 @@ def shell(name: str, start: str, folder: Path, csm_otel: Path) -> Generator[Term
     (bin_folder / "only-one-such").chmod(0o755)
     (home / ".zshrc").write_text(start)
     (home / "start").write_text(start)
-    share = csm_otel.parents[1] / "share"
     environ = {
         "HOME": str(home),
         "ZDOTDIR": str(home),
         "TERM": "xterm",
         "LC_ALL": "C.UTF-8",
         "PATH": f"{csm_otel.parent}:{bin_folder}:/usr/local/bin:/usr/bin:/bin",
-        "XDG_DATA_DIRS": f"{share}:/usr/local/share:/usr/share",
-        "SHARE": str(share),
         "LINE": str(folder / "line"),
     }
     command = {
@@ -128,9 +132,12 @@ def shell(name: str, start: str, folder: Path, csm_otel: Path) -> Generator[Term
 
 
 @pytest.mark.skipif(bool(why_no_shells()), reason=f"needs {why_no_shells()}")
-@pytest.mark.parametrize("start", _START)
-def test_tab(installed: Callable[[str], Path], tmp_path: Path, start: str) -> None:
+@pytest.mark.parametrize(
+    ("start", "installer"),
+    [("bash-with-bash-completion", "pipx"), ("bash-alone", "pip"), ("zsh", "uv"), ("fish", "pipx")],
+)
+def test_tab(installed: Callable[[str], Path], tmp_path: Path, start: str, installer: str) -> None:
     """Commands, flags, words, files and folders are completed, and behind "--" what another command takes."""
     lines = [(text, line) for text, line in _LINES if start != "bash-alone" or text != _NOT_ALONE]
-    with shell(start.partition("-")[0], _START[start], tmp_path, installed("pip")) as terminal:
+    with shell(start.partition("-")[0], _START[start], tmp_path, installed(installer)) as terminal:
         assert [terminal.completed(text) for text, _ in lines] == [line for _, line in lines]

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from e2e.programs import DEADLINE_SECONDS, ONE_CALL, environment
-from interop.install_packagers import program, why_no_shells
+from interop.install_packagers import program, why_no_packagers, why_no_shells
 from interop.packages import INSTALLERS, ROOT, make_dist, run
 
 from csm_otel import __version__
@@ -115,6 +115,16 @@ def test_installed(installed: Callable[[str], Path], tmp_path: Path, moto_port: 
     assert "1 call with 1 attempt\n" in done.stderr
     assert "ListBuckets" in (tmp_path / "page.html").read_text(encoding="utf-8")
     assert csm_otel.read_text().partition("\n")[2] == (ROOT / "scripts/launcher.py").read_text().partition("\n")[2]
+
+
+@pytest.mark.skipif(bool(why_no_packagers()), reason=f"{why_no_packagers()}")
+@pytest.mark.parametrize("installer", ["pipx", "uv"])
+def test_installed_by_one_command(tmp_path: Path, installer: str) -> None:
+    """In a clone the one command of the README is enough; the build's requirements are found by it."""
+    run("git", "clone", "--quiet", "--depth", "1", ROOT.as_uri(), tmp_path / "clone", cwd=tmp_path)
+    csm_otel = INSTALLERS[installer](tmp_path / "clone", tmp_path)
+
+    assert run(csm_otel, "--version", cwd=tmp_path) == f"csm-otel {__version__}\n"
 
 
 @pytest.mark.skipif(bool(why_no_shells()), reason=f"needs {why_no_shells()}")
