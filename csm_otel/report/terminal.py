@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 import unicodedata
 from enum import StrEnum
@@ -9,7 +10,7 @@ from itertools import accumulate
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
 _NS_PER_MS = 1_000_000
 _MS_PER_SECOND = 1000
@@ -17,6 +18,9 @@ _CS_PER_MINUTE = 6000  # seconds are shown in hundredths
 _SECONDS_PER_HOUR = 3600
 _WIDE = frozenset("WF")
 _LONGEST_TEXT = 1024  # of a name or message; more than a line shows
+# What runners read as their own commands, wherever it is in a line: GitHub's older form, Azure's, TeamCity's.
+_RUNNER_COMMAND = re.compile(r"##(?=\w*\[)")
+_LEADING_COMMAND = "::"  # GitHub's, at the beginning of a line, behind spaces (actions/runner, ActionCommand.cs)
 _WITHOUT_STYLES = ("dumb", "unknown")  # values of TERM
 _NOT_FORCED = ("0", "false")
 
@@ -51,10 +55,12 @@ class Terminal(NamedTuple):
         """Return untrusted text on one line, without anything that a terminal would interpret.
 
         Whitespace becomes one space. Control and format characters (escape sequences, changes of direction) and
-        combining marks are removed; with ``ascii_only`` other characters become ``?``.
+        combining marks are removed; with ``ascii_only`` other characters become ``?``. Nor is there anything that a
+        runner of pipelines would, but for what `line` looks after.
         """
         text = unicodedata.normalize("NFC", " ".join(text[:_LONGEST_TEXT].split()))
         text = "".join(letter for letter in text if letter.isprintable() and unicodedata.category(letter)[0] != "M")
+        text = _RUNNER_COMMAND.sub("## ", text)
         return text.encode("ascii", "replace").decode("ascii") if self.ascii_only else text
 
     def cut(self, text: str, columns: int) -> str:
@@ -74,10 +80,13 @@ class Terminal(NamedTuple):
         return text + " " * (columns - columns_of(text))
 
     def line(self, *segments: Segment) -> str:
-        """Return the segments as one line, truncated to the width, without trailing spaces."""
+        """Return the segments as one line, truncated to the width, without trailing spaces.
+
+        It does not begin as a runner's command does, which a sender's text could.
+        """
         room = self.width
         parts: list[Segment] = []
-        for text, style in segments:
+        for text, style in _without_command(segments):
             shown = self.cut(text, room)
             parts.append(Segment(shown, style))
             room -= columns_of(shown)
@@ -100,6 +109,14 @@ class Terminal(NamedTuple):
         if not self.color or not style or not core:
             return text
         return text.replace(core, f"\x1b[{style}m{core}\x1b[0m", 1)
+
+
+def _without_command(segments: Sequence[Segment]) -> Sequence[Segment]:
+    if not "".join(text for text, _ in segments).lstrip().startswith(_LEADING_COMMAND):
+        return segments
+    at = next(at for at, (text, _) in enumerate(segments) if text.strip())
+    text = segments[at].text.replace(":", ": ", 1)
+    return [*segments[:at], segments[at]._replace(text=text), *segments[at + 1 :]]
 
 
 def wants_color(environ: Mapping[str, str], *, is_terminal: bool) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from report.runner_commands import commands_in
 from traced import attempt_of, command, traced
 
 from csm_otel.report.screen import render_run
@@ -97,3 +98,27 @@ def test_no_calls() -> None:
         collector.add([command()])
     text = render_run(buffer, builder.build(), width=100, color=False, ascii_only=False)
     assert "no AWS calls seen" in text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param("::stop-commands::x", id="at-the-beginning"),
+        pytest.param("word " * 19 + "::add-mask::x", id="wrapped"),
+        pytest.param("x ##[add-mask]y", id="older"),
+    ],
+)
+@pytest.mark.parametrize("width", [100, 20])
+def test_no_commands_for_the_runner(text: str, width: int) -> None:
+    """Whatever senders send, a runner of pipelines finds no command of its own in what is printed."""
+    root = command(code=1, name=text)
+    attributes: dict[str, Any] = {"csm.sdk": text, "cloud.region": text, "server.address": text}
+    call = traced(
+        f"{text}.{text}", 0, 5, parent=root, status=403, error=text, message=text, attributes=attributes
+    )  # fmt: skip
+    buffer, builder = TraceBuffer(), SummaryBuilder()
+    for collector in (buffer, builder):
+        collector.add([call, attempt_of(call, 0, 5, status=403, error=text), root])
+    shown = render_run(buffer, builder.build(), width=width, color=False, ascii_only=False)
+    assert "add-mask" in shown.replace("\n", "") or "stop" in shown
+    assert commands_in(shown) == []

@@ -42,6 +42,9 @@ def test_durations(nanoseconds: int, expected: str) -> None:
         pytest.param("e\u0301a\u0300\u0301\u0302", "éà", "??", id="stacked marks"),
         pytest.param("\ud800x", "x", "x", id="lone surrogate"),
         pytest.param("Größe 表", "Größe 表", "Gr??e ?", id="other scripts"),
+        pytest.param("a ##[error]b", "a ## [error]b", "a ## [error]b", id="command of a runner"),
+        pytest.param("##vso[task.x]", "## vso[task.x]", "## vso[task.x]", id="command of another runner"),
+        pytest.param("## a ##b #[", "## a ##b #[", "## a ##b #[", id="no command"),
     ],
 )
 def test_strangers_words_cannot_act_on_the_terminal(text: str, expected: str, expected_ascii: str) -> None:
@@ -67,6 +70,26 @@ def test_text_is_cut_to_columns(text: str, columns: int, expected: str, expected
     assert expected == Terminal(80).cut(text, columns)
     assert expected_ascii == Terminal(80, ascii_only=True).cut(text, columns)
     assert columns == columns_of(Terminal(80).fit(text, columns))
+
+
+@pytest.mark.parametrize(
+    ("texts", "expected"),
+    [
+        pytest.param(("::error::x",), ": :error::x", id="command"),
+        pytest.param(("  ", " ::stop-commands::x"), "   : :stop-commands::x", id="indented"),
+        pytest.param((":", ":error::x"), ": :error::x", id="in-two"),
+        pytest.param(("Seahorse::Client::NetworkingError",), "Seahorse::Client::NetworkingError", id="within"),
+        pytest.param(("+3 ms ", "::error::x"), "+3 ms ::error::x", id="behind-text"),
+    ],
+)
+def test_a_line_is_no_command_of_a_runner(texts: tuple[str, ...], expected: str) -> None:
+    """What a runner of pipelines takes for a command is broken by a space, and nothing else is."""
+    assert expected == Terminal(80).line(*map(Segment, texts))
+
+
+def test_a_wrapped_text_is_no_command_of_a_runner() -> None:
+    """A text does not begin a line with a command, wherever it is wrapped."""
+    assert list(Terminal(20).wrapped("it is a longer text ::error::x")) == ["it is a longer text", ": :error::x"]
 
 
 def test_color_wraps_the_words_and_not_the_blanks_around_them() -> None:
