@@ -52,6 +52,7 @@ def report(paths: Sequence[Path], configuration: Configuration, speaker: Speaker
         is_complete &= _print(views, settings, say=speaker.say)
         judgement = verdict.judgement(None, say=speaker.say) if verdict else None
         is_complete &= views.write_files(judgement, say=speaker.say)
+        speaker.write(views.annotations(judgement))
         code = judgement.exit_code if judgement else 0
     if stop.is_set():
         return _SIGNAL_EXIT + stop.number

@@ -27,9 +27,21 @@ _MAX_NAME_COLUMNS = 60
 
 
 def are_wanted(settings: Settings) -> bool:
-    """Return whether the settings name any file."""
+    """Return whether the settings name any file that is made of a summary."""
     files = settings.summary_json, settings.policy, settings.markdown
     return needs_calls(settings) or settings.step_summary or any(file is not None for file in files)
+
+
+def wants_annotations(settings: Settings, environ: Mapping[str, str]) -> bool:
+    """Return whether the runner of a pipeline reads annotations, and may be given some."""
+    if settings.quiet or settings.annotations == "none":
+        return False
+    return settings.annotations == "github" or environ.get("GITHUB_ACTIONS") == "true"
+
+
+def needs_summary(settings: Settings) -> bool:
+    """Return whether anything but the screen is made of a summary."""
+    return are_wanted(settings) or wants_annotations(settings, os.environ)
 
 
 def needs_calls(settings: Settings) -> bool:

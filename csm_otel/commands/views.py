@@ -7,7 +7,7 @@ import shutil
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from csm_otel.commands.report_files import RunResult, are_wanted, needs_calls, write_reports
+from csm_otel.commands.report_files import RunResult, are_wanted, needs_calls, wants_annotations, write_reports
 from csm_otel.report.terminal import wants_color
 
 if TYPE_CHECKING:
@@ -104,6 +104,18 @@ class Views:
             return True
         result = RunResult(self.summary(), self._calls, judgement, self._comparison())
         return write_reports(self._settings, result, say=say)
+
+    def annotations(self, judgement: Judgement | None) -> str:
+        """Return the lines for the runner of the pipeline; empty if none are wanted, or there is nothing to tell."""
+        if not wants_annotations(self._settings, os.environ):
+            return ""
+        from csm_otel.report.annotations import render_annotations  # ruff: ignore[import-outside-top-level]
+        from csm_otel.report.findings import findings_of  # ruff: ignore[import-outside-top-level]
+        from csm_otel.report.links import trace_link  # ruff: ignore[import-outside-top-level]
+
+        summary = self.summary()
+        trace_url = trace_link(self._settings.trace_url, summary.run.trace_id)
+        return render_annotations(findings_of(summary, judgement), trace_url=trace_url)
 
     def summary(self) -> Summary:
         """Return the summary of all spans so far."""

@@ -194,6 +194,8 @@ def _report(
         if speaker.failure:
             name = "stdout" if settings.output == STDOUT else settings.output
             Speaker().say(f"--output: {name}: {speaker.failure}")
+    if annotations := views.annotations(judgement):
+        Speaker().write(annotations)  # to stderr, as the runner reads no file
     return 0 if judgement is None else judgement.exit_code
 
 

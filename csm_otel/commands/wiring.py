@@ -22,7 +22,7 @@ from opentelemetry.semconv.attributes.telemetry_attributes import (
 )
 
 from csm_otel import __version__
-from csm_otel.commands.report_files import are_wanted
+from csm_otel.commands.report_files import needs_summary
 from csm_otel.correlation.correlator import Correlator
 from csm_otel.delivery.deliverer import open_deliverer
 from csm_otel.delivery.encoding import encode
@@ -108,7 +108,7 @@ def build_bridge(
         queue=outlets.queue,
         file=outlets.file,
         show=show if outlets.shows else None,
-        observers=[*([summarise] if summarise and (outlets.shows or are_wanted(settings)) else []), *observers],
+        observers=[*([summarise] if summarise and (outlets.shows or needs_summary(settings)) else []), *observers],
     )
     finder = _finder(configuration.group, source, speaker)
     processes = _processes(configuration, source, sampler)

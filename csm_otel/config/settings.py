@@ -357,6 +357,16 @@ class Settings(NamedTuple):
             "towards the 1 MiB that GitHub shows.",
         ),
     ] = False
+    annotations: Annotated[
+        Literal["auto", "github", "none"],
+        Option(
+            _SHOWING,
+            OUTPUT,
+            "print what failed and mattered as annotations of the pipeline on stderr",
+            more="`auto`: on GitHub Actions, where `GITHUB_ACTIONS` is `true`; `github`: elsewhere, too. They are "
+            "GitHub's workflow commands, at most nine of a kind: docs/pipelines.md.",
+        ),
+    ] = "auto"
     trace_url: Annotated[
         str,
         _trace_url,

@@ -9,9 +9,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from traced import called, command, traced
+from traced import TRACE_ID, called, command, traced
 
-from csm_otel.commands.report_files import RunResult, are_wanted, needs_calls, write_reports
+from csm_otel.commands.report_files import (
+    RunResult,
+    are_wanted,
+    needs_calls,
+    needs_summary,
+    wants_annotations,
+    write_reports,
+)
 from csm_otel.config.settings import Settings
 from csm_otel.summary.builder import SummaryBuilder
 from csm_otel.summary.calls import Calls
@@ -127,6 +134,8 @@ def test_policy(tmp_path: Path) -> None:
         pytest.param(Settings(), False, False, id="none"),
         pytest.param(Settings(summary_json=Path("f")), True, False, id="summary"),
         pytest.param(Settings(policy=Path("f")), True, False, id="policy"),
+        pytest.param(Settings(markdown=Path("f")), True, False, id="markdown"),
+        pytest.param(Settings(step_summary=True), True, False, id="step-summary"),
         pytest.param(Settings(report=Path("f")), True, True, id="page"),
         pytest.param(Settings(chrome_trace=Path("f")), True, True, id="chrome-trace"),
     ],
@@ -134,6 +143,46 @@ def test_policy(tmp_path: Path) -> None:
 def test_what_is_needed(settings: Settings, *, wanted: bool, calls: bool) -> None:
     """A run is summarised, and its calls are kept, for files that need that."""
     assert (are_wanted(settings), needs_calls(settings)) == (wanted, calls)
+
+
+@pytest.mark.parametrize(
+    ("settings", "variable", "wanted"),
+    [
+        pytest.param(Settings(), None, False, id="elsewhere"),
+        pytest.param(Settings(), "true", True, id="on-github"),
+        pytest.param(Settings(), "false", False, id="not-on-github"),
+        pytest.param(Settings(annotations="none"), "true", False, id="switched-off"),
+        pytest.param(Settings(annotations="github"), None, True, id="switched-on"),
+        pytest.param(Settings(annotations="github", quiet=True), "true", False, id="quiet"),
+    ],
+)
+def test_annotations(
+    settings: Settings, variable: str | None, monkeypatch: pytest.MonkeyPatch, *, wanted: bool
+) -> None:
+    """They are printed on GitHub Actions, unless switched off; a summary is made for them."""
+    monkeypatch.delenv("GITHUB_ACTIONS", raising=False)
+    if variable is not None:
+        monkeypatch.setenv("GITHUB_ACTIONS", variable)
+    assert (wants_annotations(settings, os.environ), needs_summary(settings)) == (wanted, wanted)
+
+
+def test_markdown(tmp_path: Path) -> None:
+    """The file is replaced, the step's summary appended to; both have the address of the trace."""
+    said: list[str] = []
+    path, step = tmp_path / "run.md", tmp_path / "step"
+    path.write_text("old " * 1_000)
+    step.write_text("mine\n")
+    settings = Settings(markdown=path, step_summary=True, trace_url="http://a/{trace_id}")
+    result = RunResult(summary(), calls_of())
+    assert write_reports(settings, result, environ={"GITHUB_STEP_SUMMARY": str(step)}, say=said.append)
+    text = path.read_text("utf-8")
+    assert text.startswith("### `legacy.py`: 1 AWS call\n")
+    assert f"[Trace](<http://a/{TRACE_ID:032x}>)" in text
+    assert (step.read_text("utf-8"), stat.S_IMODE(step.stat().st_mode) & 0o700, said) == (
+        f"mine\n\n\n{text}",
+        0o600,
+        [],
+    )
 
 
 def test_a_pipe_that_nobody_reads(tmp_path: Path) -> None:

@@ -95,6 +95,7 @@ KNOBS = [
     Knob("update_baseline", "true", True, "false", False),
     Knob("markdown", "s.md", Path("s.md"), "/tmp/s.md", Path("/tmp/s.md")),
     Knob("step_summary", "true", True, "false", False),
+    Knob("annotations", "none", "none", "github", "github"),
     Knob("trace_url", "http://a/{trace_id}", "http://a/{trace_id}", "https://b/?{trace_id}", "https://b/?{trace_id}"),
     Knob("compare", "o.json", Path("o.json"), "/tmp/o.json", Path("/tmp/o.json")),
     Knob("chrome_trace", "t.json", Path("t.json"), "/tmp/t.json", Path("/tmp/t.json")),

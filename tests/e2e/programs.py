@@ -50,7 +50,7 @@ sys.exit(3)
 def environment(aws_port: int = 9, /, **more: str) -> dict[str, str]:
     """Return an environment for a script that finds AWS at a port of 127.0.0.1 (9: nothing is there)."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(("OTEL_", "CSM_OTEL_"))}
-    for name in ("TRACEPARENT", "TRACESTATE", "BAGGAGE", "_X_AMZN_TRACE_ID", *MARKERS):
+    for name in ("TRACEPARENT", "TRACESTATE", "BAGGAGE", "_X_AMZN_TRACE_ID", "GITHUB_ACTIONS", *MARKERS):
         inherited.pop(name, None)
     return {**environment_for(aws_port, inherited), "CSM_OTEL_CONTROL": "none", **more}
 

@@ -10,6 +10,7 @@ from e2e.programs import ONE_CALL_SENT, SENDER, environment, run
 from otlp_backend import HttpBackend
 from platforms import on_linux
 from report.rendered import Rendered
+from report.runner_commands import Command, commands_in
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -93,3 +94,28 @@ def test_trace_url(sampler: str, tmp_path: Path, *, is_linked: bool) -> None:
     assert links == ([TRACE_URL.replace("{trace_id}", trace_id) for trace_id in ids] if is_linked else [])
     assert len(ids) == is_linked
     assert last.endswith(f": {links[0]}" if is_linked else f" to {backend.endpoint}/v1/traces")
+
+
+@pytest.mark.parametrize(
+    ("flags", "variables", "is_annotated"),
+    [
+        pytest.param((), {}, False, id="elsewhere"),
+        pytest.param((), {"GITHUB_ACTIONS": "true"}, True, id="on-github"),
+        pytest.param(("--annotations", "none"), {"GITHUB_ACTIONS": "true"}, False, id="off"),
+        pytest.param(("--quiet",), {"GITHUB_ACTIONS": "true"}, False, id="quiet"),
+        pytest.param(("--output", "-"), {"CSM_OTEL_ANNOTATIONS": "github"}, True, id="with-output"),
+    ],
+)
+def test_annotations(flags: tuple[str, ...], variables: dict[str, str], tmp_path: Path, *, is_annotated: bool) -> None:
+    """They are on stderr alone, in `exec` as in a report of its recording; the command's exit code stands."""
+    recording = tmp_path / "run.ndjson"
+    env = environment(**variables, CSM_OTEL_FAIL_ON="calls>0")
+    command = ("--record", recording, "--", sys.executable, SENDER, "exit", "3")
+    done = run("exec", *flags, *command, env=env)
+    expected = [Command("error", {"title": "Rule broken: calls>0"}, "calls is 1")] if is_annotated else []
+    assert (done.returncode, commands_in(done.stderr.decode())) == (3, expected)
+    assert commands_in(done.stdout.decode()) == []
+    if "--quiet" not in flags:
+        again = run("report", *flags, recording, env=env)
+        assert (again.returncode, commands_in(again.stderr.decode())) == (99, expected)
+        assert commands_in(again.stdout.decode()) == []
