@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, cast
 import pytest
 from datagrams import attempt, call
 from loopback import with_ipv6
+from platforms import on_linux
 
 from csm_otel.csm.decoding import Decoded, decode
 from csm_otel.csm.encoding import encode_event
@@ -102,6 +103,7 @@ def test_what_was_forwarded_is_not_forwarded_again(listener: socket.socket) -> N
     assert rig.counts == (0, {})
 
 
+@on_linux
 @pytest.mark.parametrize("host", ["127.0.0.1", with_ipv6("::1")])
 def test_nobody_listens(host: str) -> None:
     """Each event for which nobody listens is counted, and the next ones reach a listener that has come."""

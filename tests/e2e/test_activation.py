@@ -31,6 +31,7 @@ def send(sock: socket.socket, *numbers: int) -> None:
             sender.sendto(call_of(number), sock.getsockname())
 
 
+@on_linux
 @pytest.mark.parametrize("host", ["127.0.0.1", with_ipv6("::1")])
 def test_what_waited_is_received(host: str) -> None:
     """What had arrived before the daemon started is received; the operator reads whose socket it is."""
@@ -167,6 +168,7 @@ def test_a_socket_that_cannot_be_used(make: Callable[[], socket.socket], code: i
     assert (done.returncode, done.stderr.decode()) == (code, f"csm-otel: {line}\n")
 
 
+@on_linux
 @pytest.mark.parametrize("host", ["0.0.0.0", with_ipv6("::", id="both-families")])
 def test_an_address_that_others_can_reach(host: str) -> None:
     """With --allow-remote it is used and warned about; senders of this machine are known as such."""

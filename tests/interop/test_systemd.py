@@ -88,6 +88,25 @@ def test_restarts_and_a_crash_lose_nothing(manager: UserManager) -> None:
         assert manager.show("csm-otel.service", "Result", "ExecMainStatus") == ["success", "0"]
 
 
+def test_a_daemon_that_cannot_start_loses_nothing(manager: UserManager) -> None:
+    """While the daemon fails to start, again and again, what arrives waits until it is repaired."""
+    port = free_port()
+    with HttpBackend() as backend, manager.running():
+        settings = f"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT={backend.url}\n"
+        add_units(manager, port, f"{settings}CSM_OTEL_GROUP=nonsense\n")
+        manager.systemctl("daemon-reload")
+        manager.systemctl("start", "csm-otel.socket")
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+            for number in range(100):
+                sender.sendto(call_of(number), ("127.0.0.1", port))
+        wait_until(lambda: manager.show("csm-otel.service", "NRestarts", "ExecMainStatus") == ["2", "2"])
+        manager.state.joinpath("csm-otel.env").write_text(settings, encoding="utf-8")
+        wait_until(lambda: manager.show("csm-otel.service", "ActiveState") == ["active"])
+        wait_until_read(port)
+        manager.systemctl("stop", "csm-otel.socket", "csm-otel.service")
+        assert Counter(span.name for span in backend.spans) == span_names(range(100))
+
+
 def test_the_service_without_its_socket(manager: UserManager) -> None:
     """Where the socket unit is not installed the service binds its port itself."""
     port = free_port()
