@@ -299,6 +299,27 @@ def test_kernel_drops(asked: int, remedy: str) -> None:
 
 
 @on_linux
+def test_kernel_drops_of_a_socket_that_was_handed_over() -> None:
+    """The remedy for such a socket is its unit's, and only drops since the start are reported."""
+    with bound_socket(buffer_bytes=4096) as sock:
+        address = sock.getsockname()
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+            for _ in range(100):
+                sender.sendto(an_attempt("before"), address)
+            rig = Rig(also=Receiver.take(sock.dup(), buffer_bytes=4096))
+            rig.bridge.agent._check_sockets()
+            assert not rig.stderr.getvalue()
+            for _ in range(100):
+                sender.sendto(an_attempt("after"), address)
+        rig.bridge.agent._check_sockets()
+        rig.bridge.close(deadline=time.monotonic() + 60)
+
+    assert rig.tally.datagrams_dropped_by_kernel == 100
+    assert rig.tally.datagrams_dropped_before
+    assert "raise ReceiveBuffer= of the socket unit; the kernel's count for it is 8,192 bytes" in rig.stderr.getvalue()
+
+
+@on_linux
 def test_every_datagram_is_accounted_for() -> None:
     """Every datagram sent to either socket is accounted for."""
     rig = Rig(buffer_bytes=4096, also=Receiver.bind("127.0.0.1", 0, buffer_bytes=8192))
