@@ -74,6 +74,8 @@ def start(runs: int, progress: Callable[[str], None]) -> list[Row]:
     """Measure how long a command under `exec` waits for its start, and how long the whole takes."""
     print_time = (sys.executable, "-c", _PRINT_TIME)
     exec_quietly = (sys.executable, "-m", "csm_otel", "exec", "--quiet", "--")
+    joining = (*exec_quietly[:-1], "--join", "github", "--check-run-id", "1", "--step-name", "Back up", "--")
+    on_github = {"GITHUB_ACTIONS": "true", "GITHUB_RUN_ID": "1", "GITHUB_RUN_ATTEMPT": "1"}
     rows: dict[str, list[float]] = {}
     with Sink("http") as sink:
         environ = CsmOtel("http").variables(sink.endpoint)
@@ -82,6 +84,7 @@ def start(runs: int, progress: Callable[[str], None]) -> list[Row]:
         measured: dict[str, Callable[[], float]] = {
             _BARE: lambda: _start_ms(print_time, without),
             "csm-otel exec -- python -c starts after": lambda: _start_ms((*exec_quietly, *print_time), without),
+            "the same with --join github": lambda: _start_ms((*joining, *print_time), without | on_github),
             _SETTINGS: lambda: _whole_ms(settings, without),
             "csm-otel exec -- true, no back end": lambda: _whole_ms((*exec_quietly, "true"), without),
             "csm-otel exec -- true, OTLP": lambda: _whole_ms((*exec_quietly, "true"), environ),
