@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 import csm_otel
+from csm_otel.ci.system import MARKERS
 
 PACKAGE = Path(csm_otel.__file__).parent
 
@@ -75,6 +76,7 @@ csm_otel.commands.cli.main(sys.argv[1:])
 """
 # What each run does without takes tens of milliseconds or megabytes.
 _OF_OUR_VARIABLES = {"pydantic", "pydantic_settings"}
+_OF_PIPELINES = {"csm_otel.ci.joining", "csm_otel.ci.pipelines"}
 _OF_FILES = {"sqlite3", "google.protobuf.json_format", "csm_otel.files.recorder"}
 _OF_HTTP, _OF_GRPC = {"requests", "urllib3"}, {"grpc"}
 _OF_METRICS = {"opentelemetry.sdk.metrics", "opentelemetry.exporter"}
@@ -212,6 +214,7 @@ def test_lint_bans_the_same(room: str) -> None:
     [
         pytest.param(["exec", "--", "true"], id="plain"),
         pytest.param(["exec", "--name", "n", "--file", "f", "--grace-seconds", "1", "true"], id="with-flags"),
+        pytest.param(["exec", "--join", "github", "--check-run-id", "1", "true"], id="in-a-ci-run"),
     ],
 )
 def test_the_command_does_not_wait(words: list[str]) -> None:
@@ -226,6 +229,7 @@ def test_the_command_does_not_wait(words: list[str]) -> None:
     assert top_level - set(sys.stdlib_module_names) == {"csm_otel"}
     assert "csm_otel.commands.exec" in loaded
     assert "csm_otel.commands.watch" not in loaded
+    assert ("csm_otel.ci.joining" in loaded) == ("--join" in words)
     take_milliseconds = {"ctypes", "locale", "logging", "shutil", "stringprep", "subprocess", "traceback"}
     assert not {*loaded} & take_milliseconds
 
@@ -253,7 +257,8 @@ def test_the_command_does_not_wait(words: list[str]) -> None:
 )
 def test_nothing_unused_is_loaded(words: list[str], variables: dict[str, str], unused: set[str]) -> None:
     """When the loop begins, the libraries of what is not asked for are not loaded."""
-    environ = {name: value for name, value in os.environ.items() if not name.startswith(("OTEL_", "CSM_OTEL_"))}
+    others = ("OTEL_", "CSM_OTEL_", *MARKERS)
+    environ = {name: value for name, value in os.environ.items() if not name.startswith(others)}
     done = subprocess.run(
         [sys.executable, "-c", _WHILE_RUNNING, *words],
         env=environ | variables, capture_output=True, text=True, check=False, timeout=60,
@@ -262,7 +267,7 @@ def test_nothing_unused_is_loaded(words: list[str], variables: dict[str, str], u
 
     loaded = set(json.loads(done.stdout))
     assert "csm_otel.engine.agent" in loaded
-    assert not loaded & (unused | _OF_METRICS | _OF_FILES | _OF_REPORTS | _OF_UNUSUAL_SPANS)
+    assert not loaded & (unused | _OF_METRICS | _OF_PIPELINES | _OF_FILES | _OF_REPORTS | _OF_UNUSUAL_SPANS)
 
 
 def mirror_of(module: str) -> str:
