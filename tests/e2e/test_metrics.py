@@ -9,8 +9,19 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
+from ci import environments
 from datagrams import ABSENT, attempt, call
-from e2e.programs import DEADLINE_SECONDS, ONE_CALL, environment, has_traceback, lines_of, run, run_exec, serving
+from e2e.programs import (
+    DEADLINE_SECONDS,
+    ONE_CALL,
+    ONE_CALL_SENT,
+    environment,
+    has_traceback,
+    lines_of,
+    run,
+    run_exec,
+    serving,
+)
 from otlp_backend import FOREVER_SECONDS, Answer, GrpcBackend, HttpBackend, wait_until
 
 from csm_otel import __version__
@@ -247,6 +258,27 @@ def test_preferences(name: str, value: str) -> None:
             assert {metric.WhichOneof("data") for metric in metrics} == {"exponential_histogram"}
 
 
+@pytest.mark.parametrize("command", ["exec", "serve"])
+@pytest.mark.parametrize("name", ["GITHUB", "GITLAB"])
+def test_a_pipeline_is_no_part_of_metrics(command: str, name: str) -> None:
+    """What a CI system says of a run, each of which would be other series, is in the resource of spans only."""
+    with HttpBackend() as backend:
+        env = metrics_to(backend, OTEL_TRACES_EXPORTER="otlp") | getattr(environments, name)
+        if command == "exec":
+            assert run("exec", "--", *ONE_CALL_SENT, env=env).returncode == 0
+        else:
+            with serving(env=env) as daemon:
+                send(daemon, [call(AttemptCount=0)])
+                assert daemon.stop() == 0
+        metrics = b"".join(request.SerializeToString() for request in backend.metric_requests)
+        spans = [of_resource.resource for request in backend.requests for of_resource in request.resource_spans]
+
+    assert b"rpc.client.call.duration" in metrics
+    assert "cicd.pipeline.run.id" in {pair.key for resource in spans for pair in resource.attributes}
+    assert b"cicd." not in metrics
+    assert b"vcs." not in metrics
+
+
 def test_they_are_off_unless_asked_for() -> None:
     """An endpoint alone exports no metrics."""
     with HttpBackend() as backend:
@@ -291,7 +323,7 @@ def test_each_socket_has_its_counts() -> None:
 @pytest.mark.parametrize(
     "unusable",
     [
-        pytest.param({"OTEL_METRICS_EXPORTER": "prometheus"}, id="exporter"),
+        pytest.param({"OTEL_METRICS_EXPORTER": "statsd"}, id="exporter"),
         pytest.param(
             {
                 "OTEL_METRIC_EXPORT_INTERVAL": "soon",
