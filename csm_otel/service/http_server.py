@@ -5,12 +5,13 @@ from __future__ import annotations
 import socket
 import threading
 import time
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from csm_otel.errors import ListenError, address_text, reason_of
 from csm_otel.process.waker import Waker
 from csm_otel.service.clients import Clients
-from csm_otel.service.routes import Routes, encode
+from csm_otel.service.routes import Routes, encode, plain_response
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from csm_otel.service.clients import Client
     from csm_otel.service.routes import Response
 
+_UNAVAILABLE = HTTPStatus.SERVICE_UNAVAILABLE
 _WAIT_SECONDS = 60.0
 _CLOSE_SECONDS = 0.2  # a thread that hangs must not hold up the end; it is a daemon
 
@@ -77,7 +79,8 @@ class HttpServer:
                 response.cancel()
             elif response.done():
                 has_body = not client.request.startswith(b"HEAD ")  # RFC 9110, 9.3.2
-                self._clients.answer(client, encode(response.result(), has_body=has_body))
+                answer = plain_response(_UNAVAILABLE) if response.cancelled() else response.result()
+                self._clients.answer(client, encode(answer, has_body=has_body))
             else:
                 continue
             self._waiting.remove((client, response))

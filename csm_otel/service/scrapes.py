@@ -7,15 +7,15 @@ and the loop get their turn meanwhile.
 from __future__ import annotations
 
 import threading
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future
 from http import HTTPStatus
+from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
 from csm_otel.service.routes import Response, plain_response
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from concurrent.futures import Future
 
     from csm_otel.delivery.prometheus import Exposition
     from csm_otel.service.routes import Request
@@ -30,9 +30,11 @@ class Scrapes:
         """Render ``exposition``; ``say`` is called with a line for the operator, in the thread that renders."""
         self._exposition = exposition
         self._say = say
-        self._executor = ThreadPoolExecutor(1, thread_name_prefix="metrics")
         self._lock = threading.Lock()
         self._unanswered: list[Future[Response]] = []
+        self._asked: SimpleQueue[tuple[Request, Future[Response]] | None] = SimpleQueue()
+        # no executor: its threads would have to end before this process can
+        threading.Thread(target=self._run, name="scrapes", daemon=True).start()
 
     def ask(self, request: Request) -> Response | Future[Response]:
         """Have the current values rendered; a route of any HTTP server."""
@@ -40,13 +42,23 @@ class Scrapes:
             self._unanswered = [response for response in self._unanswered if not response.done()]
             if len(self._unanswered) >= _MAX_WAITING:
                 return plain_response(HTTPStatus.SERVICE_UNAVAILABLE)
-            response = self._executor.submit(self._render, request)
+            response: Future[Response] = Future()
             self._unanswered.append(response)
+        self._asked.put((request, response))
         return response
 
     def close(self) -> None:
-        """Render nothing more; once no server asks."""
-        self._executor.shutdown(wait=False, cancel_futures=True)
+        """Begin to render nothing more; once no server asks."""
+        with self._lock:
+            for response in self._unanswered:
+                response.cancel()
+        self._asked.put(None)
+
+    def _run(self) -> None:
+        while (asked := self._asked.get()) is not None:
+            request, response = asked
+            if response.set_running_or_notify_cancel():
+                response.set_result(self._render(request))
 
     def _render(self, request: Request) -> Response:
         headers = request.headers

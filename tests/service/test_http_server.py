@@ -80,6 +80,17 @@ def test_a_client_that_hangs_up() -> None:
         wait_until(is_cancelled)
 
 
+def test_a_response_that_is_given_up() -> None:
+    """Its client is told so, and others are answered."""
+    later: Future[Response] = Future()
+    later.cancel()
+    with serving(later) as server:
+        for path, status in (("/x", 503), ("/y", 404)):
+            with closing(connection(server)) as client:
+                client.request("GET", path)
+                assert client.getresponse().status == status
+
+
 def test_a_long_response() -> None:
     """One that no socket has room for arrives whole, with its type and its encoding."""
     body = bytes(range(256)) * 100_000

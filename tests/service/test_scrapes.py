@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 from concurrent.futures import Future
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 import pytest
-from otlp_backend import DEADLINE_SECONDS
+from otlp_backend import DEADLINE_SECONDS, FOREVER_SECONDS
 
 from csm_otel.delivery.prometheus import Exposed, Exposition
 from csm_otel.service.routes import Request, Response
@@ -96,6 +98,29 @@ def test_a_defect_costs_one_scrape(scraped: Scraped) -> None:
     scraped.exposition.fails = False
 
     assert later(scraped.ask()).status == 200
+
+
+def test_a_scrape_does_not_hold_up_the_end_of_the_process() -> None:
+    """A process ends while one is being rendered, however long that takes."""
+    program = f"""
+from threading import Event
+from csm_otel.service.scrapes import Scrapes
+class Hanging:
+    def render(self, **headers):
+        is_rendering.set()
+        Event().wait({FOREVER_SECONDS})
+class Asked:
+    headers = {{}}
+is_rendering = Event()
+scrapes = Scrapes(Hanging(), say=print)
+scrapes.ask(Asked)
+is_rendering.wait()
+scrapes.close()
+print("closed")
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, timeout=DEADLINE_SECONDS, check=False)
+
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"closed\n", b"")
 
 
 def test_those_that_still_wait_at_the_end(scraped: Scraped) -> None:
