@@ -77,7 +77,7 @@ csm_otel.commands.cli.main(sys.argv[1:])
 # What each run does without takes tens of milliseconds or megabytes.
 _OF_OUR_VARIABLES = {"pydantic", "pydantic_settings"}
 _OF_PIPELINES = {"csm_otel.ci.joining", "csm_otel.ci.pipelines"}
-_OF_FILES = {"sqlite3", "google.protobuf.json_format", "csm_otel.files.recorder"}
+_OF_FILES = {"sqlite3", "google.protobuf.json_format", "csm_otel.files.recorder", "csm_otel.delivery.tee"}
 _OF_HTTP, _OF_GRPC = {"requests", "urllib3"}, {"grpc"}
 _OF_METRICS = {"opentelemetry.sdk.metrics", "opentelemetry.exporter", "prometheus_client", "csm_otel.service.scrapes"}
 _OF_WATERFALLS = {"csm_otel.report.waterfall", "csm_otel.report.trace_buffer"}

@@ -101,7 +101,9 @@ def test_counters_are_those_of_the_tally() -> None:
         spans_delivered=33,
         spans_rejected=1,
         spans_spooled=6,
+        events_forwarded=30,
     )
+    tally.events_not_forwarded["not_listening"] = 3
     tally.malformed["not_json"] = 9
     tally.orphans["expired"] = 8
     tally.spans_dropped["queue_full"] = 7
@@ -120,6 +122,10 @@ def test_counters_are_those_of_the_tally() -> None:
         "csm_otel.calls": {(): 11},
         "csm_otel.attempts": {(): 22},
         "csm_otel.orphans": {(("reason", "expired"),): 8},
+        "csm_otel.events.forwarded": {
+            (("outcome", "sent"),): 30,
+            (("outcome", "dropped"), ("error.type", "not_listening")): 3,
+        },
         "csm_otel.spans.exported": {
             (("outcome", "delivered"),): 33,
             (("outcome", "rejected"),): 1,

@@ -80,6 +80,15 @@ def test_every_loss_is_reported() -> None:
     )
 
 
+def test_each_reason_not_to_forward_has_words() -> None:
+    """So has each reason why an event was not forwarded, by the row of its metric."""
+    metrics = Path(__file__).parents[2].joinpath("docs/metrics.md").read_text(encoding="utf-8")
+    (row,) = re.findall(r"`csm_otel.events.forwarded` .* whose `error.type` is (.*) \|", metrics)
+    reasons = re.findall(r"`(\w+)`", row)
+    assert len(reasons) == 4
+    assert "_" not in render_tally(_clean(events_not_forwarded=Counter(reasons)))
+
+
 def test_each_reason_has_words() -> None:
     """Each reason for a dropped span or a malformed datagram has words, rather than the name it has in metrics."""
     metrics = Path(__file__).parents[2].joinpath("docs/metrics.md").read_text(encoding="utf-8")
