@@ -152,6 +152,7 @@ def test_each_exit_code_names_a_test_that_exists() -> None:
         *(("replay", code) for code in ("0", "1", "2", "128+n")),
         *(("report", code) for code in ("0", "1", "99", "2", "128+n")),
         *(("flush", code) for code in ("0", "1", "2")),
+        *(("env", code) for code in ("0", "1", "2")),
         *(("health", code) for code in ("0", "1", "2")),
         *(("doctor", code) for code in ("0", "1", "2")),
     }
@@ -175,7 +176,8 @@ def test_every_attribute_of_our_own_is_documented() -> None:
 def commands(document: Path) -> list[str]:
     """Return the command lines in a document's shell blocks."""
     blocks = re.findall(r"```sh\n(.*?)```", document.read_text(encoding="utf-8").replace("\\\n", ""), re.DOTALL)
-    return [line.strip() for block in blocks for line in block.splitlines() if line.strip()]
+    lines = [line.strip() for block in blocks for line in block.splitlines() if line.strip()]
+    return [re.sub(r'^eval "\$\((.*)\)"', r"\1", line) for line in lines]
 
 
 DOCKER_BUILD = ["docker", "build"]

@@ -51,6 +51,8 @@ def _run(line: CommandLine) -> int:
     silence_libraries()
     speaker = Speaker()
     try:
+        if line.subcommand == "env":
+            return _env(line, speaker)
         if line.subcommand == "health":
             return _health(line)
         if line.subcommand == "doctor":
@@ -97,6 +99,15 @@ def _flush(line: CommandLine, speaker: Speaker) -> int:
     settings, faults = read_settings(line.flags)
     _check([*line.faults, *faults])
     return flush(settings, speaker)
+
+
+def _env(line: CommandLine, speaker: Speaker) -> int:
+    from csm_otel.commands.env import env  # ruff: ignore[import-outside-top-level]
+    from csm_otel.config.early import read_early, read_settings_of  # ruff: ignore[import-outside-top-level]
+
+    settings, faults = read_settings_of("env", line.flags, os.environ)
+    _check([*line.faults, *faults])
+    return env(settings, read_early(line.flags, os.environ), os.environ, speaker)
 
 
 def _health(line: CommandLine) -> int:

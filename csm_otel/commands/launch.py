@@ -65,9 +65,11 @@ def inherited_environment() -> dict[str, str]:
     return environ | dict(pair.split("=", 1) for pair in given)
 
 
-class _Inherited(NamedTuple):
-    """The trace of the environment."""
+class Place(NamedTuple):
+    """The place in a trace that the environment describes."""
 
+    trace_id: int | None
+    """None: there is no such place."""
     parent: TraceParent | None
     """Sampled if the decision is left to the receiver."""
     sampled: bool | None
@@ -92,15 +94,7 @@ def launch_of(
     inherited, _ = split_client_id(environ.get("AWS_CSM_CLIENT_ID", ""))
     command_name = name_of_command(command)
     service_name = early.name or inherited or early.service_name or command_name
-    parent, parent_sampled, trace_state, xray_fields, troubles = _inherited(environ, early.propagators)
-    trace_id = parent.trace_id if parent else None
-    if parent is None and early.join != "none":
-        from csm_otel.ci.joining import join  # ruff: ignore[import-outside-top-level] - few need it
-
-        trace_id, parent_id, trouble = join(early.join, early.job, environ)
-        if trace_id is not None and parent_id is not None:
-            parent = TraceParent(trace_id, parent_id, sampled=True)
-        troubles = (*troubles, *([f"--join {early.join}: {trouble}"] if trouble else []))
+    trace_id, parent, parent_sampled, trace_state, xray_fields, troubles = place_of(environ, early)
     if trace_id is None:
         trace_id = _random_id(16)
         if early.xray_trace_ids:
@@ -124,8 +118,24 @@ def launch_of(
     )
 
 
-def _inherited(environ: Mapping[str, str], propagators: Sequence[str]) -> _Inherited:
-    """Return the trace of the environment; of several formats the last listed one that is there, as specified."""
+def place_of(environ: Mapping[str, str], early: Early) -> Place:
+    """Return the place in the trace of the environment, else in that of its CI run if that is to be joined."""
+    place = _inherited(environ, early.propagators)
+    if place.parent is not None or early.join == "none":
+        return place
+    from csm_otel.ci.joining import join  # ruff: ignore[import-outside-top-level] - few need it
+
+    trace_id, parent_id, trouble = join(early.join, early.job, environ)
+    parent = None if trace_id is None or parent_id is None else TraceParent(trace_id, parent_id, sampled=True)
+    return place._replace(
+        trace_id=trace_id,
+        parent=parent,
+        troubles=(*place.troubles, *([f"--join {early.join}: {trouble}"] if trouble else [])),
+    )
+
+
+def _inherited(environ: Mapping[str, str], propagators: Sequence[str]) -> Place:
+    """Return the place that propagation variables describe; of several formats that of the last one, as specified."""
     parents: dict[str, tuple[TraceParent, bool | None]] = {}
     troubles = []
     text = environ.get(_W3C_VARIABLE, "") if _W3C in propagators else ""
@@ -147,7 +157,7 @@ def _inherited(environ: Mapping[str, str], propagators: Sequence[str]) -> _Inher
     parent, sampled = next((parents[name] for name in reversed(propagators) if name in parents), (None, None))
     is_state_of_parent = w3c is not None and parent is not None and w3c[:2] == parent[:2]
     state = environ.get("TRACESTATE", "") if is_state_of_parent else ""
-    return _Inherited(parent, sampled, state, fields, tuple(troubles))
+    return Place(parent.trace_id if parent else None, parent, sampled, state, fields, tuple(troubles))
 
 
 def _has_xray(propagators: Sequence[str]) -> bool:

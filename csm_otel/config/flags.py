@@ -50,6 +50,11 @@ _PAGES = {
         "csm-otel exec [options] -- COMMAND [ARG...]",
         ("csm-otel exec -- python script.py", "csm-otel exec --name nightly --record nightly.ndjson -- ./nightly.sh"),
     ),
+    "env": _Page(
+        "print the variables that make scripts send to a daemon",
+        "csm-otel env [options]",
+        ("csm-otel env --name nightly", "csm-otel env --format fish"),
+    ),
     "replay": _Page(
         "export a recording, with its original times",
         "csm-otel replay [options] FILE",

@@ -13,13 +13,14 @@ from csm_otel.errors import RuleError, quoted
 from csm_otel.intake.binding import DEFAULT_BUFFER_BYTES
 
 PREFIX = "CSM_OTEL_"
-COMMANDS = ("serve", "exec", "replay", "report", "flush", "health", "doctor")
+COMMANDS = ("serve", "exec", "env", "replay", "report", "flush", "health", "doctor")
 
 _SERVE, _EXEC, _REPLAY = ("serve",), ("exec",), ("replay",)
 _RECEIVING = ("serve", "exec")
 _EXPORTING = ("serve", "exec", "replay")
 _TRACING = (*_EXPORTING, "report")
 _SHOWING = ("exec", "report")
+_STARTING = ("exec", "env")
 _MIB = 1024 * 1024
 _PORT = Number(0, 65_535)
 _FROM_ONE_MIB = Number(_MIB, unit="bytes")
@@ -72,20 +73,21 @@ class Settings(NamedTuple):
     host: Annotated[
         str,
         Option(
-            _SERVE,
+            ("serve", "env"),
             INPUT,
             "address to listen on",
             "HOST",
             unset="127.0.0.1 and, where IPv6 exists, ::1",
             values="an address or a host name",
             more="One that is not loopback needs `--allow-remote`. Without effect where systemd hands sockets over.",
+            help_of={"env": "address or name of the daemon, to which scripts send"},
         ),
     ] = ""
     port: Annotated[
         int,
         _PORT,
         Option(
-            ("serve", "flush", "health", "doctor"),
+            ("serve", "env", "flush", "health", "doctor"),
             INPUT,
             "UDP port of the daemon",
             "PORT",
@@ -141,7 +143,7 @@ class Settings(NamedTuple):
     name: Annotated[
         str,
         Option(
-            _EXEC,
+            _STARTING,
             TRACES,
             "name of the application, `service.name`",
             "NAME",
@@ -149,6 +151,15 @@ class Settings(NamedTuple):
             "else the command's script or program",
         ),
     ] = ""
+    format: Annotated[
+        Literal["sh", "fish", "github"],
+        Option(
+            ("env",),
+            INPUT,
+            "what reads the variables: a shell like sh, fish, or the file `$GITHUB_ENV`",
+        ),
+    ] = "sh"
+    unset: Annotated[bool, Option(("env",), INPUT, "remove the variables again")] = False
     timestamps: Annotated[
         Literal["auto", "start", "end"],
         Option(
@@ -208,7 +219,7 @@ class Settings(NamedTuple):
     join: Annotated[
         Literal["none", "github", "github-job-name", "gitlab"],
         Option(
-            _EXEC,
+            _STARTING,
             TRACES,
             "join the trace of the CI run by ids derived from its variables",
             more="A valid `TRACEPARENT` wins. See docs/pipelines.md.",
@@ -218,7 +229,7 @@ class Settings(NamedTuple):
         str,
         _digits,
         Option(
-            _EXEC,
+            _STARTING,
             TRACES,
             "id of the GitHub job, for `--join github`",
             "ID",
@@ -226,12 +237,13 @@ class Settings(NamedTuple):
         ),
     ] = ""
     job_name: Annotated[
-        str, Option(_EXEC, TRACES, "name of the CI job, where its variables have another", "NAME", values="any text")
+        str,
+        Option(_STARTING, TRACES, "name of the CI job, where its variables have another", "NAME", values="any text"),
     ] = ""
     step_name: Annotated[
         str,
         Option(
-            _EXEC,
+            _STARTING,
             TRACES,
             "name of the GitHub step, to be below it instead of its job",
             "NAME",

@@ -63,6 +63,11 @@ def split_client_id(client_id: str) -> tuple[str, TraceParent | None]:
 
 
 def client_id_with(name: str, context: TraceParent) -> str:
-    """Return ``name;traceparent``, with only the printable ASCII of the name, cut so that every SDK sends it whole."""
+    """Return ``name;traceparent``, of the name what `name_in_client_id` keeps."""
+    return f"{name_in_client_id(name)};{context}"
+
+
+def name_in_client_id(name: str) -> str:
+    """Return the name with only its printable ASCII, cut so that every SDK sends it whole with a context."""
     printable = "".join(char for char in name if char.isascii() and char.isprintable() and char != ";")
-    return f"{printable[:MAX_NAME_BYTES].strip()};{context}"
+    return printable[:MAX_NAME_BYTES].strip()

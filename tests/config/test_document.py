@@ -44,7 +44,7 @@ def test_each_setting_has_a_row() -> None:
 @pytest.mark.parametrize(
     ("variable", "cells"),
     [
-        ("CSM_OTEL_PORT", ["`--port`", "`31000`", "0 to 65535", "serve, flush, health, doctor"]),
+        ("CSM_OTEL_PORT", ["`--port`", "`31000`", "0 to 65535", "serve, env, flush, health, doctor"]),
         ("CSM_OTEL_QUIET", ["`--[no-]quiet`", "`false`", "", "exec"]),
         ("CSM_OTEL_GROUP", ["`--group`", "`call`", "`call`, `process`", "serve, replay, report"]),
         (

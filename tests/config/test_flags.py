@@ -17,6 +17,7 @@ from csm_otel.errors import SettingsError
 OPERANDS = {
     "serve": [],
     "exec": ["true"],
+    "env": [],
     "replay": ["recording.ndjson"],
     "report": ["recording.ndjson"],
     "flush": [],

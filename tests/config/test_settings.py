@@ -57,6 +57,8 @@ KNOBS = [
     Knob("account_id", "false", False, "true", True),
     Knob("user_agent", "true", True, "false", False),
     Knob("peer_service", "true", True, "false", False),
+    Knob("format", "fish", "fish", "github", "github"),
+    Knob("unset", "true", True, "false", False),
     Knob("pipeline", "false", False, "true", True),
     Knob("join", "github", "github", "gitlab", "gitlab"),
     Knob("check_run_id", "40685651258", "40685651258", "1", "1"),
@@ -210,6 +212,7 @@ def test_shutdown_has_a_default_for_each_command() -> None:
     assert {command: SETTINGS["drain_seconds"].default_of(command) for command in COMMANDS} == {
         "serve": 8.0,
         "exec": 5.0,
+        "env": None,
         "replay": 30.0,
         "report": None,
         "flush": None,

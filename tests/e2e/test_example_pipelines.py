@@ -122,6 +122,16 @@ def test_github_wrapper(
     assert backend.headers[0]["authorization"] == "Bearer canary"
 
 
+def test_github_background(tmp_path: Path, machine: dict[str, str], backend: HttpBackend) -> None:
+    """The calls of a step arrive, and the background step ends well when it is cancelled."""
+    job = run_github("background.yml", "nightly", tmp_path, machine, backend)
+
+    assert [(name, step.code) for name, step in job.steps.items() if step.code is not None] == [
+        ("csm-otel", 0), ("Send to it", 0), ("Back up", 0), ("Deliver", 0),
+    ], job.steps  # fmt: skip
+    assert names(backend) == ["S3.ListBuckets", "S3.ListBuckets attempt"]
+
+
 def test_github_service(tmp_path: Path, machine: dict[str, str], backend: HttpBackend) -> None:
     """What the script sent arrives, although the container is killed without a warning.
 
