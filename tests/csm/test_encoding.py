@@ -98,7 +98,8 @@ def test_without_messages(make: Callable[..., bytes]) -> None:
 
 @given(strategies.leaking())
 def test_no_secret(planted: tuple[bytes, list[str]]) -> None:
-    """No piece of a datagram's secrets is in what its events are encoded as."""
+    """No piece of a datagram's secrets is in what its events are encoded as; a secret may be spelt as a key is."""
     payload, secrets = planted
     for event in decode(payload).events:
-        assert not strategies.holds_piece(encode_event(event).decode(), secrets)
+        values = json.loads(encode_event(event)).values()
+        assert not strategies.holds_piece("\n".join(map(str, values)), secrets)
