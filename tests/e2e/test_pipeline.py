@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from ci import environments
-from e2e.programs import ONE_CALL_SENT, environment, run, spans_in
+from datagrams import attempt, call
+from e2e.programs import ONE_CALL_SENT, environment, run, serving, spans_in
+from lossless import send
 from otlp_backend import HttpBackend
 
 from csm_otel.ci.joining import join
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
 ON_GITHUB = {"CSM_OTEL_JOIN": "github", "CSM_OTEL_CHECK_RUN_ID": "40685651258", "CSM_OTEL_STEP_NAME": "Back up"}
 
 
-def spans_of(folder: Path, *flags: str, **variables: str) -> tuple[list[Span], bytes]:
+def spans_of(folder: Path, *flags: str | Path, **variables: str) -> tuple[list[Span], bytes]:
     """Run a command of one call, and return its spans, the command's first, and what was printed."""
     file = folder / "spans.jsonl"
     done = run("exec", "--file", file, *flags, "--", *ONE_CALL_SENT, env=environment(**variables))
@@ -96,6 +98,36 @@ def test_the_operator_wins(tmp_path: Path) -> None:
 
     assert command["resource"]["cicd.pipeline.name"] == "mine"
     assert command["resource"]["vcs.repository.name"] == "etl"
+
+
+def test_serve(tmp_path: Path) -> None:
+    """The run is on the resource of all calls, the task on none: the daemon may serve several."""
+    file = tmp_path / "spans.jsonl"
+    with serving("--file", file, env=environment(**environments.GITHUB, OTEL_TRACES_EXPORTER="none")) as daemon:
+        send(daemon.address, [call(), attempt()])
+        assert daemon.stop() == 0
+    expected = pipeline_of(environments.GITHUB, CallingJob())
+
+    assert expected is not None
+    spans = spans_in(file)
+    assert len(spans) == 2
+    assert all(of_pipelines(span["resource"]) == expected.resource for span in spans)
+    assert not any(of_pipelines(span["attributes"]) for span in spans)
+
+
+def test_replay(tmp_path: Path) -> None:
+    """The pipeline of a replay is not that of the recorded run, whose job is on the command's span."""
+    recorded, _ = spans_of(tmp_path, "--record", tmp_path / "record", **environments.GITLAB)
+    replayed = tmp_path / "replayed.jsonl"
+    done = run("replay", "--file", replayed, tmp_path / "record", env=environment(**environments.GITHUB))
+    assert done.returncode == 0, done.stderr
+
+    assert of_pipelines(recorded[0]["attributes"])
+    for span in spans_in(replayed):
+        assert of_pipelines(span["resource"]) == {}
+    assert [of_pipelines(span["attributes"]) for span in spans_in(replayed) if "process.pid" in span["attributes"]] == [
+        of_pipelines(recorded[0]["attributes"])
+    ]
 
 
 def test_not_exported(tmp_path: Path) -> None:
