@@ -13,6 +13,7 @@ from csm_otel.config.settings import SETTINGS
 from csm_otel.errors import Fault, ListenError, SettingsError, address_text
 from csm_otel.intake.procfs.port_owner import owner_of_port
 from csm_otel.intake.receiver import Receiver
+from csm_otel.report.terminal import counted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -57,6 +58,9 @@ def open_receivers(settings: Settings, handed_over: Sequence[socket.socket], spe
         ports = {receiver.address[1] for receiver in receivers}
         if settings.host or settings.port not in {*ports, SETTINGS["port"].default}:
             speaker.say("--host and --port are not used: the service manager has bound the sockets")
+        if dropped := sum(receiver.counters.dropped_before for receiver in receivers):
+            told = "dropped by the kernel since the sockets were bound, before this start"
+            speaker.say(f"{counted(dropped, 'datagram')} {told}")
     else:
         receivers = _bind(settings)
     for host, _ in (receiver.address for receiver in receivers):

@@ -49,10 +49,10 @@ FIRST_KEYS: Mapping[Dialect, tuple[str, ...]] = {
     Dialect.CPP: ("Type", "Service", "Api", "ClientId", "Timestamp", "Version", "UserAgent"),
     Dialect.DOTNET: ("Api", "Service", "ClientId", "Version", "Type"),
     Dialect.JAVA: ("Api", "Service", "ClientId", "Version", "Region", "UserAgent"),
-    Dialect.RUBY: ("Type", "Service", "Api", "ClientId", "Version"),
+    Dialect.RUBY: ("Type", "Service", "Api", "ClientId", "Version", "Region"),
     Dialect.UNKNOWN: ("Service", "Type"),
 }
-"""First keys in an order by which `dialect_of_keys` knows each SDK family. None of the next two is `UserAgent`."""
+"""First keys in an order by which `dialect_of_keys` knows each SDK family, if the next one is not `UserAgent`."""
 DISTINGUISHING_KEYS = 7
 """How many keys have to be compared: Ruby and C++ differ only in their seventh."""
 

@@ -36,8 +36,8 @@ def encode_event(event: Event, *, messages: bool = True) -> bytes:
         "Timestamp": event.timestamp_ms,
         "Region": event.region,
         **(_of_call(event) if isinstance(event, ApiCall) else _of_attempt(event)),
-        "UserAgent": event.user_agent,
         "ForwardedBy": _FORWARDED_BY,
+        "UserAgent": event.user_agent,  # not before another key, see `FIRST_KEYS`
     }
     if not messages:
         fields = {key: value for key, value in fields.items() if not key.endswith("Message")}

@@ -9,12 +9,12 @@ import msgspec
 import pytest
 import strategies
 from conformance.recordings import EVERYTHING, recording
-from datagrams import ABSENT, TOKEN, attempt, call
+from datagrams import ABSENT, BASE_MS, TOKEN, attempt, call
 from hypothesis import given
 
 from csm_otel.csm.decoding import decode
 from csm_otel.csm.encoding import encode_event
-from csm_otel.csm.events import Dialect, Event
+from csm_otel.csm.events import ApiCall, ApiCallAttempt, Dialect, Event
 from csm_otel.errors import MalformedDatagramError
 
 if TYPE_CHECKING:
@@ -51,6 +51,17 @@ def test_captured_events(name: str) -> None:
     """So is everything that real SDKs have sent."""
     for recorded in recording(name):
         assert_encoded(recorded.payload)
+
+
+@pytest.mark.parametrize("timestamp_ms", [None, BASE_MS])
+@pytest.mark.parametrize("user_agent", [None, "custom/1.0"])
+@pytest.mark.parametrize("dialect", sorted(Dialect))
+def test_the_sdk_is_known_again(dialect: Dialect, user_agent: str | None, timestamp_ms: int | None) -> None:
+    """An SDK that no user agent names is known again by the order of the keys, however few of them have values."""
+    for kind in (ApiCall, ApiCallAttempt):
+        event = kind(dialect, "S3", "GetObject", user_agent=user_agent, timestamp_ms=timestamp_ms, region=None)
+        (again,) = decode(encode_event(event)).events
+        assert again.dialect is dialect
 
 
 @pytest.mark.parametrize("dialect", sorted(Dialect))

@@ -214,6 +214,21 @@ def test_drops_before_this_process(sender: socket.socket) -> None:
 
 
 @on_linux
+def test_what_waited_keeps_its_time(sender: socket.socket) -> None:
+    """What arrived before this process took the socket has the time of its arrival, where the unit asks for it."""
+    deadline = time.monotonic() + DEADLINE_SECONDS
+    lag_ns = 1
+    while lag_ns > 0:  # the kernel begins to record times a moment after the first socket has asked for them
+        assert time.monotonic() < deadline
+        sock = bind_socket("127.0.0.1", 0, buffer_bytes=65_536)
+        sock.setsockopt(socket.SOL_SOCKET, receiver._SO_TIMESTAMPNS, 1)
+        sender.sendto(b"x", sock.getsockname())
+        sent_ns = time.time_ns()
+        with closing(Receiver.take(sock)) as listening:
+            lag_ns = receive(listening, 1)[0].received_ns - sent_ns
+
+
+@on_linux
 def test_options_that_a_socket_comes_with(sender: socket.socket) -> None:
     """Options that a socket unit may set do not hide the time of the receipt."""
     sock = bind_socket("127.0.0.1", 0, buffer_bytes=2**20)

@@ -70,7 +70,7 @@ def test_the_timer(folder: Path) -> None:
     with HttpBackend() as backend, manager.running():
         replaced = {**changes(folder, backend, code=0), "User=etl\n": ""}
         manager.add("nightly-etl.service", substituted((example / "nightly-etl.service").read_text(), replaced))
-        soon = {"OnCalendar=02:00": "OnCalendar=*:*:*", "RandomizedDelaySec=5min": "AccuracySec=1s"}
+        soon = {"OnCalendar=02:00": "OnActiveSec=0", "RandomizedDelaySec=5min": "AccuracySec=1s"}
         manager.add("nightly-etl.timer", substituted((example / "nightly-etl.timer").read_text(), soon))
         manager.systemctl("daemon-reload")
         manager.systemctl("start", "nightly-etl.timer")
