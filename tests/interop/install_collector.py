@@ -56,7 +56,7 @@ def _install(folder: Path) -> None:
         found = run(("go", "list", "-m", "-f", "{{.Dir}}", _SERVICE_GRAPH), seconds=60, cwd=sources)
         _copy_renamed(Path(found.stdout.strip()), sources / "servicegraph")
         step("go", "mod", "edit", "-replace", f"{_SERVICE_GRAPH}=./servicegraph", cwd=sources, GOWORK="off")
-        flags = ("-mod=readonly", "-buildvcs=false", "-trimpath", "-ldflags=-s -w")  # half as large without symbols
+        flags = ("-mod=readonly", "-buildvcs=false", "-ldflags=-s -w")  # half as large without symbols
         step("go", "build", *flags, "-o", folder / "otelcol", ".", cwd=sources, GOWORK="off")
 
 

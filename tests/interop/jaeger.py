@@ -99,8 +99,10 @@ class Jaeger:
 
 
 @contextlib.contextmanager
-def running_jaeger(binary: Path, log: Path) -> Generator[Jaeger, None, None]:
+def running_jaeger(binary: Path, log: Path, *settings: str) -> Generator[Jaeger, None, None]:
     """Run Jaeger until the block ends; its output goes to the file `log`.
+
+    ``settings`` add to its configuration, as in ``extensions.jaeger_query.base_path=/jaeger``.
 
     A RuntimeError with the end of that file where it is not ready within READY_SECONDS.
     """
@@ -115,7 +117,7 @@ def running_jaeger(binary: Path, log: Path) -> Generator[Jaeger, None, None]:
     }
     with log.open("wb") as output:
         process = subprocess.Popen(
-            (binary, "--config", CONFIG),
+            (binary, "--config", CONFIG, *(f"--set={setting}" for setting in settings)),
             env=environment,
             stdin=subprocess.DEVNULL,
             stdout=output,
