@@ -124,11 +124,12 @@ class _Variables:
 
 
 def _github(of: _Variables, job: CallingJob) -> _Facts:
-    """Source: GitHub, "Variables reference", default environment variables."""
+    """Source: GitHub, "Variables reference", default environment variables; Forgejo and Gitea set the same ones."""
+    provider = next((name for name in ("forgejo", "gitea") if of[f"{name.upper()}_ACTIONS"]), "github")
     repository, run = of["GITHUB_REPOSITORY"], of["GITHUB_RUN_ID"]
     server = of.url("GITHUB_SERVER_URL").rstrip("/")
     repository_url = f"{server}/{repository}" if server and repository else ""
-    run_url = f"{repository_url}/actions/runs/{run}" if repository_url and run else ""
+    run_url = f"{repository_url}/actions/runs/{run}" if repository_url and run and provider == "github" else ""
     is_change = bool(of["GITHUB_HEAD_REF"])
     is_tag = of["GITHUB_REF_TYPE"] == _TAG
     change = re.fullmatch(r"refs/pull/(\d+)/merge", of["GITHUB_REF"])
@@ -139,7 +140,7 @@ def _github(of: _Variables, job: CallingJob) -> _Facts:
         task_name=job.job_name or of["GITHUB_JOB"],
         task_id=job.check_run_id,
         task_url=f"{run_url}/job/{job.check_run_id}" if run_url and job.check_run_id else "",
-        provider="github",
+        provider=provider,
         repository_url=repository_url,
         repository_name=repository.partition("/")[2],
         owner=of["GITHUB_REPOSITORY_OWNER"],

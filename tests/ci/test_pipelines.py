@@ -89,6 +89,16 @@ CASES = [
         _GITHUB_TASK,
         id="github-tag",
     ),
+    *(
+        pytest.param(
+            environments.GITHUB | {f"{name.upper()}_ACTIONS": "true"},
+            {key: value for key, value in (_GITHUB_RUN | _ON_MAIN).items() if key != "cicd.pipeline.run.url.full"}
+            | {"vcs.provider.name": name},
+            _GITHUB_TASK,
+            id=name,
+        )
+        for name in ("forgejo", "gitea")
+    ),
     pytest.param(environments.GITLAB, _GITLAB_RUN | _ON_MAIN, _GITLAB_TASK, id="gitlab"),
     pytest.param(
         environments.GITLAB | {"CI_COMMIT_TAG": "v1", "CI_COMMIT_REF_NAME": "v1", "CI_PIPELINE_NAME": "nightly"},
