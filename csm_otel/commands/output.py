@@ -1,4 +1,4 @@
-"""The stream of ``--output``, and files that are written at the end: `open_output`, `open_file`."""
+"""The stream of ``--output``, and files that are written at the end: `open_output`, `open_file`, `replace_file`."""
 
 from __future__ import annotations
 
@@ -39,6 +39,17 @@ def open_file(path: Path | str, flag: int) -> int:
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK | flag, 0o600)
     os.set_blocking(descriptor, True)
     return descriptor
+
+
+def replace_file(path: Path, content: bytes, flag: str, say: Callable[[str], None]) -> bool:
+    """Replace a file, and return whether that could be done; ``say`` is called with a line if not."""
+    try:
+        with os.fdopen(open_file(path, os.O_TRUNC), "wb") as file:
+            file.write(content)
+    except OSError as error:
+        say(f"{flag}: {path}: {reason_of(error, 'cannot be written')}")
+        return False
+    return True
 
 
 def _open_stdout(say: Callable[[str], None]) -> TextIO | None:

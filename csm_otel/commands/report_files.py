@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
-from csm_otel.commands.output import open_file
-from csm_otel.errors import reason_of
+from csm_otel.commands.output import replace_file
 from csm_otel.report.terminal import Terminal, counted
 from csm_otel.summary.json_text import json_bytes
 
@@ -28,8 +27,13 @@ _MAX_NAME_COLUMNS = 60
 
 def are_wanted(settings: Settings) -> bool:
     """Return whether the settings name any file that is made of a summary."""
-    files = settings.summary_json, settings.policy, settings.markdown
-    return needs_calls(settings) or settings.step_summary or any(file is not None for file in files)
+    files = settings.summary_json, settings.policy
+    return needs_calls(settings) or _for_pipelines(settings) or any(file is not None for file in files)
+
+
+def _for_pipelines(settings: Settings) -> bool:
+    files = settings.markdown, settings.junit, settings.gitlab_annotations
+    return settings.step_summary or any(file is not None for file in files)
 
 
 def wants_annotations(settings: Settings, environ: Mapping[str, str]) -> bool:
@@ -77,48 +81,26 @@ def write_reports(
     written: list[bool] = []
     if settings.summary_json is not None:
         text = msgspec.json.format(json_bytes(_with_verdict(summary, judgement)), indent=2) + b"\n"
-        written.append(_replace(settings.summary_json, text, "--summary-json", say))
+        written.append(replace_file(settings.summary_json, text, "--summary-json", say))
     if settings.report is not None:
         from csm_otel.report.page import render_page  # ruff: ignore[import-outside-top-level]
 
         written.append(
-            _replace(settings.report, render_page(summary, list(calls), comparison).encode(), "--report", say)
+            replace_file(settings.report, render_page(summary, list(calls), comparison).encode(), "--report", say)
         )
     if settings.chrome_trace is not None:
         from csm_otel.report.chrome_trace import render_chrome_trace  # ruff: ignore[import-outside-top-level]
 
-        written.append(_replace(settings.chrome_trace, render_chrome_trace(calls, calls.roots), "--chrome-trace", say))
+        written.append(
+            replace_file(settings.chrome_trace, render_chrome_trace(calls, calls.roots), "--chrome-trace", say)
+        )
     if settings.policy is not None:
         written.append(_write_policy(settings.policy, summary, say))
-    if settings.markdown is not None or settings.step_summary:
-        written.append(_write_markdown(settings, result, environ, say))
+    if _for_pipelines(settings):
+        from csm_otel.commands.summaries import write_summaries  # ruff: ignore[import-outside-top-level]
+
+        written.append(write_summaries(settings, result, environ, say=say))
     return all(written)
-
-
-def _write_markdown(
-    settings: Settings, result: RunResult, environ: Mapping[str, str], say: Callable[[str], None]
-) -> bool:
-    from csm_otel.commands.step_summary import append_step_summary  # ruff: ignore[import-outside-top-level]
-    from csm_otel.report.links import trace_link  # ruff: ignore[import-outside-top-level]
-    from csm_otel.report.markdown import MAX_BYTES, render_markdown  # ruff: ignore[import-outside-top-level]
-
-    def render(room_bytes: int) -> str | None:
-        return render_markdown(
-            result.summary,
-            result.judgement,
-            result.comparison,
-            trace_url=trace_link(settings.trace_url, result.summary.run.trace_id),
-            room_bytes=room_bytes,
-        )
-
-    is_written = True
-    if settings.markdown is not None:
-        text = render(MAX_BYTES)
-        assert text is not None, "a whole MiB has room for the heads of the tables"
-        is_written &= _replace(settings.markdown, text.encode(), "--markdown", say)
-    if settings.step_summary:
-        is_written &= append_step_summary(environ, render, say=say)
-    return is_written
 
 
 def _with_verdict(summary: Summary, judgement: Judgement | None) -> dict[str, object]:
@@ -130,7 +112,7 @@ def _with_verdict(summary: Summary, judgement: Judgement | None) -> dict[str, ob
 def _write_policy(path: Path, summary: Summary, say: Callable[[str], None]) -> bool:
     from csm_otel.report.policy import render_policy, unknown_in_policy  # ruff: ignore[import-outside-top-level]
 
-    is_written = _replace(path, render_policy(summary), "--policy", say)
+    is_written = replace_file(path, render_policy(summary), "--policy", say)
     if unknown := unknown_in_policy(summary):
         say(f"--policy: the actions of {counted(len(unknown), 'operation')} are not known: {_named(unknown)}")
     return is_written
@@ -141,13 +123,3 @@ def _named(names: Sequence[str]) -> str:
     terminal = Terminal(_MAX_NAME_COLUMNS, color=False)
     shown = ", ".join(terminal.cut(terminal.printable(name), _MAX_NAME_COLUMNS) for name in names[:_MAX_NAMES])
     return shown + (", ..." if len(names) > _MAX_NAMES else "")
-
-
-def _replace(path: Path, content: bytes, flag: str, say: Callable[[str], None]) -> bool:
-    try:
-        with os.fdopen(open_file(path, os.O_TRUNC), "wb") as file:
-            file.write(content)
-    except OSError as error:
-        say(f"{flag}: {path}: {reason_of(error, 'cannot be written')}")
-        return False
-    return True

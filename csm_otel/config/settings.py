@@ -369,6 +369,29 @@ class Settings(NamedTuple):
             "towards the 1 MiB that GitHub shows.",
         ),
     ] = False
+    junit: Annotated[
+        Path | None,
+        Option(
+            _SHOWING,
+            OUTPUT,
+            "write a test case for each rule and each operation that failed to this file, as JUnit XML",
+            "FILE",
+            values="a path",
+            more="Jenkins and GitLab read it: docs/pipelines.md. The file is replaced, and created with mode 0600.",
+        ),
+    ] = None
+    gitlab_annotations: Annotated[
+        Path | None,
+        Option(
+            _SHOWING,
+            OUTPUT,
+            "write links to the trace and the report to this file, for the page of a GitLab job",
+            "FILE",
+            values="a path",
+            more="The trace is that of `--trace-url`, the report that of `--report`, if it is below the project's "
+            "folder. The file is replaced, and created with mode 0600.",
+        ),
+    ] = None
     annotations: Annotated[
         Literal["auto", "github", "none"],
         Option(

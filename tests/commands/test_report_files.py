@@ -136,6 +136,8 @@ def test_policy(tmp_path: Path) -> None:
         pytest.param(Settings(policy=Path("f")), True, False, id="policy"),
         pytest.param(Settings(markdown=Path("f")), True, False, id="markdown"),
         pytest.param(Settings(step_summary=True), True, False, id="step-summary"),
+        pytest.param(Settings(junit=Path("f")), True, False, id="junit"),
+        pytest.param(Settings(gitlab_annotations=Path("f")), True, False, id="gitlab-annotations"),
         pytest.param(Settings(report=Path("f")), True, True, id="page"),
         pytest.param(Settings(chrome_trace=Path("f")), True, True, id="chrome-trace"),
     ],

@@ -97,6 +97,8 @@ KNOBS = [
     Knob("update_baseline", "true", True, "false", False),
     Knob("markdown", "s.md", Path("s.md"), "/tmp/s.md", Path("/tmp/s.md")),
     Knob("step_summary", "true", True, "false", False),
+    Knob("junit", "j.xml", Path("j.xml"), "/tmp/j.xml", Path("/tmp/j.xml")),
+    Knob("gitlab_annotations", "g.json", Path("g.json"), "/tmp/g.json", Path("/tmp/g.json")),
     Knob("annotations", "none", "none", "github", "github"),
     Knob("trace_url", "http://a/{trace_id}", "http://a/{trace_id}", "https://b/?{trace_id}", "https://b/?{trace_id}"),
     Knob("compare", "o.json", Path("o.json"), "/tmp/o.json", Path("/tmp/o.json")),

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import json
+import re
+import subprocess
 import sys
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 from e2e.programs import ONE_CALL_SENT, SENDER, environment, run
+from junitparser import JUnitXml
 from otlp_backend import HttpBackend
 from platforms import on_linux
 from report.rendered import Rendered
 from report.runner_commands import Command, commands_in
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
+DOCUMENT = Path(__file__).parents[2] / "docs" / "pipelines.md"
 TRACE_URL = "http://localhost:16686/trace/{trace_id}"
 
 
@@ -94,6 +96,47 @@ def test_trace_url(sampler: str, tmp_path: Path, *, is_linked: bool) -> None:
     assert links == ([TRACE_URL.replace("{trace_id}", trace_id) for trace_id in ids] if is_linked else [])
     assert len(ids) == is_linked
     assert last.endswith(f": {links[0]}" if is_linked else f" to {backend.endpoint}/v1/traces")
+
+
+@pytest.mark.parametrize(("code", "style"), [("0", "info"), ("3", "error")])
+def test_the_hook_for_buildkite(code: str, style: str, tmp_path: Path) -> None:
+    """The hook of the document hands the Markdown to the agent on stdin, and fails no step."""
+    run("exec", "--markdown", tmp_path / "aws-calls.md", "--", sys.executable, SENDER, "exit", code, env=environment())
+    [hook] = re.findall(r"```bash\n(.*?)```", DOCUMENT.read_text("utf-8"), re.DOTALL)
+    agent = tmp_path / "buildkite-agent"
+    agent.write_text('#!/bin/sh\necho "$@" > arguments; cat > body; exit 1\n')
+    agent.chmod(0o755)
+    env = {"PATH": f"{tmp_path}:/usr/bin:/bin", "BUILDKITE_COMMAND_EXIT_STATUS": code, "BUILDKITE_JOB_ID": "7"}
+    done = subprocess.run(["sh", "-e", "-c", hook], cwd=tmp_path, env=env, capture_output=True, check=False)
+
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert (tmp_path / "arguments").read_text().split() == ["annotate", "--style", style, "--context", "aws-calls-7"]
+    assert (tmp_path / "body").read_bytes() == (tmp_path / "aws-calls.md").read_bytes()
+
+
+def test_junit_and_links(tmp_path: Path) -> None:
+    """The files of a run and of its recording are the same; a rule that is broken has failed."""
+    recording = tmp_path / "run.ndjson"
+    env = environment(CSM_OTEL_FAIL_ON="calls>0, error", CSM_OTEL_TRACE_URL=TRACE_URL)
+    names = ("junit.xml", "links.json")
+    codes = []
+    for folder, command in (("run", ("--record", recording, "--", *ONE_CALL_SENT)), ("report", (recording,))):
+        (tmp_path / folder).mkdir()
+        junit, links = (tmp_path / folder / name for name in names)
+        flags = ("--junit", junit, "--gitlab-annotations", links)
+        codes.append(run("exec" if folder == "run" else "report", *flags, *command, env=env).returncode)
+    suites = {suite.name: suite for suite in JUnitXml.fromfile(str(tmp_path / "run" / "junit.xml"))}
+
+    assert codes == [99, 99]
+    assert {name: (suite.tests, suite.failures) for name, suite in suites.items()} == {
+        "rules": (2, 1),
+        "operations": (0, 0),
+    }
+    [link] = json.loads((tmp_path / "run" / "links.json").read_bytes())["csm-otel"]
+    assert link["external_link"]["url"].startswith("http://localhost:16686/trace/")
+    assert [(tmp_path / "run" / name).read_bytes() for name in names] == [
+        (tmp_path / "report" / name).read_bytes() for name in names
+    ]
 
 
 @pytest.mark.parametrize(
