@@ -156,6 +156,19 @@ def test_github_service(tmp_path: Path, machine: dict[str, str], backend: HttpBa
     assert names(backend) == ["S3.ListBuckets", "S3.ListBuckets attempt"]
 
 
+@pytest.mark.parametrize("code", [0, 3])
+def test_in_the_background_of_a_script(code: int, machine: dict[str, str], backend: HttpBackend) -> None:
+    """The calls of all its commands arrive, it has their exit code, and nothing runs on."""
+    write_script(Path(machine["GITHUB_WORKSPACE"]), code=code)
+    done = run_lines([str(EXAMPLES / "sidecar/job.sh")], machine, OTEL_EXPORTER_OTLP_ENDPOINT=backend.endpoint)
+
+    calls = 2 if code == 0 else 1
+    assert done.returncode == code, done.stderr
+    assert names(backend) == ["S3.ListBuckets"] * calls + ["S3.ListBuckets attempt"] * calls
+    assert "csm-otel: listening on" in done.stderr
+    assert f"{2 * calls} spans delivered" in done.stderr
+
+
 def gitlab(text: str = "") -> dict[str, Any]:
     """Return the jobs of GitLab's example."""
     loaded: dict[str, Any] = yaml.safe_load(text or (EXAMPLES / "gitlab/.gitlab-ci.yml").read_text("utf-8"))

@@ -1,0 +1,17 @@
+#!/bin/sh
+# A job whose commands all send to one csm-otel, which runs in the background meanwhile.
+#
+# With SIGTERM it delivers what it has within --drain-seconds, 8 by default. Not SIGINT: what a script starts with & ignores
+# that. The flush before tells whether everything arrived, and its exit code is that of the job if the commands went well.
+set -eu
+
+csm-otel serve &
+daemon=$!
+trap 'kill "$daemon"; wait "$daemon"' EXIT
+until csm-otel health --check ready 2>/dev/null; do sleep 0.2; done
+eval "$(csm-otel env --name nightly)"
+
+python legacy_backup.py
+python legacy_backup.py
+
+csm-otel flush
