@@ -16,7 +16,7 @@ INSTALL_SENDERS := env PYTHONPATH=tests $(BIN)/python -m interop.install_senders
 STEP = @step() { name=$$1; shift; began=$$(date +%s); "$$@"; status=$$?; \
 	echo "$$name: $$(($$(date +%s) - began)) s" >&2; return $$status; }; step
 
-.PHONY: demo test test-portable lint bench accuracy accuracy-senders soak peers interop interop-senders dist lock clean
+.PHONY: demo test test-portable lint bench accuracy accuracy-senders soak peers interop interop-senders dist release-check lock clean
 
 demo: $(INSTALLED)
 	@$(BIN)/python examples/demo.py
@@ -93,7 +93,11 @@ $(INSTALLED): requirements-dev.lock pyproject.toml scripts/launcher.py scripts/b
 # gives the same bytes.
 dist: $(INSTALLED)
 	@rm -rf $(DIST)
-	@SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) $(BIN)/python -m hatchling build --directory $(abspath $(DIST))
+	@$(BIN)/python scripts/release.py build $(DIST)
+
+# A rehearsal; VERSION is that to be released.
+release-check: test
+	@$(BIN)/python scripts/release.py check $(VERSION) --tests-passed
 
 lock:
 	$(UV) pip compile -q pyproject.toml --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header -o requirements.lock

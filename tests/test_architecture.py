@@ -49,6 +49,7 @@ OF_NO_MODULE = {
     "test_faulty_proxy",
     "test_launcher",
     "test_library",
+    "test_release",
     "test_monitoring",
 }
 _BEFORE_THE_COMMAND = """

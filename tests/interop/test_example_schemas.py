@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from typing import TYPE_CHECKING
 
@@ -40,3 +41,11 @@ def test_the_schema(schema: str, path: Path, right: str, wrong: str, tmp_path: P
 
     assert check(schema, path).returncode == 0, check(schema, path).stdout
     assert check(schema, broken).returncode == 1
+
+
+def test_the_workflow_of_a_release(tmp_path: Path) -> None:
+    """The one in docs/releasing.md follows the schema of workflows, and would not with a mistake."""
+    (text,) = re.findall(r"```yaml\n(.*?)```", (ROOT / "docs/releasing.md").read_text("utf-8"), re.DOTALL)
+    for name, content, code in (("right", text, 0), ("wrong", text.replace("needs: build", "need: build"), 1)):
+        (tmp_path / f"{name}.yml").write_text(content, "utf-8")
+        assert check("vendor.github-workflows", tmp_path / f"{name}.yml").returncode == code
