@@ -114,6 +114,8 @@ def test_github_wrapper(
     assert job.steps["Back up"].code == step_code
     assert said in job.steps["Back up"].log
     assert (checkout / "calls.html").stat().st_size > 1000
+    assert "ListBuckets" in job.steps["Back up"].summary
+    assert ("::error " in job.steps["Back up"].log) == (step_code == 99)
     place = join("github", CallingJob(_JOB, step_name="Back up"), environments.GITHUB)
     assert names(backend) == ["S3.ListBuckets", "S3.ListBuckets attempt", "legacy_backup.py"]
     (command,) = [span for span in backend.spans if span.name == "legacy_backup.py"]
@@ -199,7 +201,8 @@ def test_gitlab_wrapper(machine: dict[str, str], backend: HttpBackend) -> None:
     trace_id = join("gitlab", CallingJob(), environments.GITLAB).trace_id
     assert {span.trace_id.hex() for span in backend.spans} == {f"{trace_id:032x}"}
     assert names(backend) == ["S3.ListBuckets", "S3.ListBuckets attempt", "legacy_backup.py"]
-    assert [Path(machine["GITHUB_WORKSPACE"], path).exists() for path in job["artifacts"]["paths"]] == [True]
+    files = [*job["artifacts"]["paths"], *job["artifacts"]["reports"].values()]
+    assert [Path(machine["GITHUB_WORKSPACE"], file).exists() for file in files] == [True, True]
 
 
 def test_gitlab_service(machine: dict[str, str], backend: HttpBackend) -> None:
@@ -262,7 +265,28 @@ def test_traceparent(
     assert {one.trace_id.hex() for one in backend.spans} == {trace}
     (command,) = [one for one in backend.spans if one.name == "legacy_backup.py"]
     assert command.parent_span_id.hex() == span
-    assert Path(machine["GITHUB_WORKSPACE"], "calls.html").exists()
+    written = set(re.findall(r"calls\.\w+", text))
+    assert len(written) == 2
+    assert written <= {file.name for file in Path(machine["GITHUB_WORKSPACE"]).iterdir()}
+
+
+@pytest.mark.parametrize(("status", "style"), [("0", "info"), ("99", "error")])
+def test_buildkite_hook(status: str, style: str, machine: dict[str, str], tmp_path: Path) -> None:
+    """It gives what the command has written to the agent, and ends well, whatever the agent does."""
+    agent = tmp_path / "buildkite-agent"
+    agent.write_text('#!/bin/sh\necho "$@"\ncat\nexit 1\n', "utf-8")
+    agent.chmod(0o755)
+    Path(machine["GITHUB_WORKSPACE"], "calls.md").write_text("## AWS calls\n", "utf-8")
+    done = run_lines(
+        [str(EXAMPLES / "buildkite/post-command")],
+        machine | {"PATH": f"{tmp_path}{os.pathsep}{machine['PATH']}"},
+        **environments.BUILDKITE,
+        BUILDKITE_COMMAND_EXIT_STATUS=status,
+    )
+
+    job = environments.BUILDKITE["BUILDKITE_JOB_ID"]
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == f"annotate --style {style} --context aws-calls-{job}\n## AWS calls\n"
 
 
 @pytest.mark.parametrize(
