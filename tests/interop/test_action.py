@@ -42,11 +42,12 @@ jobs:
       - uses: ./
         with: { mode: background, port: "PORT", args: --no-account-id }
       - run: python3 soak/one_call.py exit 0
-      - run: csm-otel flush
+      - run: csm-otel flush && echo "enabled is $AWS_CSM_ENABLED"
       - run: python3 soak/one_call.py exit 0
       - uses: ./
         if: always()
         with: { mode: stop }
+      - run: echo "enabled is $AWS_CSM_ENABLED"
       - uses: ./
         id: unknown
         continue-on-error: true
@@ -88,6 +89,7 @@ def test_a_job(tmp_path: Path, udp_port: int) -> None:
     assert "wrapped: nightly" in lines
     assert "the command's outcome is failure" in lines
     assert "not reached" not in lines
+    assert [line for line in lines if line.startswith("enabled")] == ["enabled is true", "enabled is false"]
     assert "a wrong mode is a failure" in lines
     assert "::error::csm-otel: mode is none of install, wrapper, background, stop" in done.stdout
     assert names == {"nightly": 2, "S3.ListBuckets": 3, "S3.ListBuckets attempt": 3}
