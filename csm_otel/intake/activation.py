@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 _FIRST_DESCRIPTOR = 3  # SD_LISTEN_FDS_START
 _VARIABLES = ("LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES", "LISTEN_PIDFDID")
+_MOST_DIGITS = 9
 _IP = (socket.AF_INET, socket.AF_INET6)
 
 
@@ -33,7 +34,7 @@ def take_sockets(environ: MutableMapping[str, str]) -> list[socket.socket]:
     if values["LISTEN_PID"] != str(os.getpid()):
         return []
     count = values["LISTEN_FDS"]
-    if not (count.isascii() and count.isdecimal()):
+    if not (count.isascii() and count.isdecimal() and len(count) <= _MOST_DIGITS):
         raise ListenError(f"LISTEN_FDS: {quoted(count)} is not a number of sockets")
     names = dict(enumerate(values["LISTEN_FDNAMES"].split(":"), _FIRST_DESCRIPTOR))
     with ExitStack() as opened:

@@ -85,7 +85,7 @@ def test_nothing_is_handed_over(environ: dict[str, str]) -> None:
     assert not environ.keys() & {"LISTEN_PID", "LISTEN_FDS"}
 
 
-@pytest.mark.parametrize("text", ["", "x", "-1", "1.5", "²"])
+@pytest.mark.parametrize("text", ["", "x", "-1", "1.5", "²", "9" * 5000])
 def test_a_number_that_is_none(text: str) -> None:
     """What is not a number of sockets is one line."""
     with pytest.raises(ListenError, match=r"is not a number of sockets$"):
