@@ -107,7 +107,7 @@ class Views:
 
     def annotations(self, judgement: Judgement | None) -> str:
         """Return the lines for the runner of the pipeline; empty if none are wanted, or there is nothing to tell."""
-        if not wants_annotations(self._settings, os.environ):
+        if not wants_annotations(self._settings, os.environ) or (judgement is None and self._went_well()):
             return ""
         from csm_otel.report.annotations import render_annotations  # ruff: ignore[import-outside-top-level]
         from csm_otel.report.findings import findings_of  # ruff: ignore[import-outside-top-level]
@@ -116,6 +116,11 @@ class Views:
         summary = self.summary()
         trace_url = trace_link(self._settings.trace_url, summary.run.trace_id)
         return render_annotations(findings_of(summary, judgement), trace_url=trace_url)
+
+    def _went_well(self) -> bool:
+        """Return whether nothing can be told of a short run: that takes none of the time of a summary."""
+        is_short = "_builder" not in self.__dict__
+        return is_short and not any(span.is_error for spans in self._first for span in spans)
 
     def summary(self) -> Summary:
         """Return the summary of all spans so far."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import pytest
 from traced import command, traced
@@ -12,6 +12,7 @@ from traced import command, traced
 from csm_otel.commands.views import Views
 from csm_otel.config.settings import Settings
 from csm_otel.report import screen
+from csm_otel.verdict.judgement import Judgement
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -130,3 +131,23 @@ def test_forced_colors_in_a_file(
     monkeypatch.setenv("NO_COLOR", no_color)
 
     assert Views(Settings()).render(stream, is_file=True) == str(expected)
+
+
+@pytest.mark.parametrize("calls", [1, 100])
+@pytest.mark.parametrize(
+    ("error", "setting", "judgement", "lines"),
+    [
+        pytest.param("", "github", None, 0, id="went-well"),
+        pytest.param("E", "github", None, 1, id="failed"),
+        pytest.param("E", "none", None, 0, id="switched-off"),
+        pytest.param("", "github", Judgement(rules=[], broken=[], baseline_failure="x"), 1, id="judged"),
+    ],
+)
+def test_annotations(
+    calls: int, error: str, setting: Literal["github", "none"], judgement: Judgement | None, lines: int
+) -> None:
+    """A line for each finding, of a short run as of a long one; none of one that went well."""
+    views = views_of(calls, Settings(annotations=setting))
+    views.summarise([traced("S3.PutObject", 1_000, 1_005, error=error)])
+
+    assert views.annotations(judgement).count("\n") == lines
