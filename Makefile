@@ -62,6 +62,7 @@ interop: $(INSTALLED) test-portable
 	$(STEP) "install senders" $(INSTALL_SENDERS)
 	$(STEP) "install browser" $(INSTALL_BROWSER)
 	$(STEP) "install viewers" env PYTHONPATH=tests $(BIN)/python -m interop.install_viewers
+	$(STEP) "install JUnit's schema" env PYTHONPATH=tests $(BIN)/python -m interop.install_junit_schema
 	$(STEP) "install packagers" env PYTHONPATH=tests $(BIN)/python -m interop.install_packagers
 	$(STEP) "install image" env PYTHONPATH=tests $(BIN)/python -m interop.install_image
 	$(STEP) "install Debian's" env PYTHONPATH=tests $(BIN)/python -m interop.debian
