@@ -25,6 +25,11 @@ jobs:
     steps:
       - uses: actions/checkout@v4
       - uses: ./
+        id: old
+        continue-on-error: true
+        with: { python: "false" }
+      - run: echo "an old python is a ${{ steps.old.outcome }}"
+      - uses: ./
         with:
           mode: wrapper
           args: |
@@ -53,6 +58,15 @@ jobs:
         continue-on-error: true
         with: { mode: foreground }
       - run: echo "a wrong mode is a ${{ steps.unknown.outcome }}"
+  from-a-wheel:
+    runs-on: ubuntu-latest
+    steps:
+      - uses: actions/checkout@v4
+      - uses: ./
+        with: { package: "WHEEL" }
+      - run: |
+          bin=$(dirname "$(realpath "$(command -v csm-otel)")")
+          cat "$bin"/../lib/python3*/site-packages/csm_otel-*/direct_url.json
 """
 
 
@@ -71,10 +85,10 @@ def test_the_metadata_is_valid(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(bool(act().why_not()), reason=f"{act().why_not()}")
-def test_a_job(tmp_path: Path, udp_port: int) -> None:
-    """One job wraps commands, and has a daemon in the background whose spans arrive by `flush` and by `stop`."""
+def test_jobs(packages: tuple[Path, Path], tmp_path: Path, udp_port: int) -> None:
+    """One wraps commands, and has a daemon in the background that is flushed and stopped; one installs a wheel."""
     with HttpBackend() as backend:
-        workflow = _WORKFLOW.replace("PORT", str(udp_port))
+        workflow = _WORKFLOW.replace("PORT", str(udp_port)).replace("WHEEL", str(packages[0]))
         done = run_workflow(tmp_path, ROOT, workflow, OTEL_EXPORTER_OTLP_ENDPOINT=backend.endpoint)
     lines = re.findall(r"^\[.*?\]\s+\| (.*)$", done.stdout, re.MULTILINE)
     names = Counter(
@@ -87,6 +101,9 @@ def test_a_job(tmp_path: Path, udp_port: int) -> None:
 
     assert done.returncode == 0, done.stdout
     assert "wrapped: nightly" in lines
+    assert "an old python is a failure" in lines
+    assert "::error::csm-otel needs Python 3.11 or newer: name one by the input python" in done.stdout
+    assert f'"url": "{packages[0].as_uri()}"' in done.stdout
     assert "the command's outcome is failure" in lines
     assert "not reached" not in lines
     assert [line for line in lines if line.startswith("enabled")] == ["enabled is true", "enabled is false"]
