@@ -67,6 +67,7 @@ interop: $(INSTALLED) test-portable
 	$(STEP) "install image" env PYTHONPATH=tests $(BIN)/python -m interop.install_image
 	$(STEP) "install Debian's" env PYTHONPATH=tests $(BIN)/python -m interop.debian
 	$(STEP) "install Prometheus" env PYTHONPATH=tests $(BIN)/python -m interop.install_prometheus
+	$(STEP) "install Grafana's schema" env PYTHONPATH=tests $(BIN)/python -m interop.install_grafana
 	$(STEP) "install act" env PYTHONPATH=tests $(BIN)/python -m interop.install_act
 	$(STEP) interop $(BIN)/pytest --maxfail=10 tests/interop
 

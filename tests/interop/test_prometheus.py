@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 import pytest
 from datagrams import attempt, call
 from e2e.programs import environment, serving
+from interop.install_grafana import dashboard_check
 from interop.install_prometheus import program, prometheus
 from interop.installable import run
 from interop.prometheus import running_prometheus
@@ -246,3 +247,23 @@ def test_promtool(command: tuple[str | Path, ...]) -> None:
 
     assert done.returncode == 0, done.stdout + done.stderr
     assert "SUCCESS" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("change", "fault"),
+    [
+        pytest.param(("", ""), "", id="as-it-is"),
+        pytest.param(('"refId"', '"refID"'), "unexpected field 'refID'", id="a-wrong-name"),
+        pytest.param(('"fillOpacity"', '"opacity"'), "unexpected field 'opacity'", id="within-a-panel"),
+    ],
+)
+def test_the_schema_of_dashboards(tmp_path: Path, change: tuple[str, str], fault: str) -> None:
+    """Grafana's published types have every field of the dashboard; a wrong one would be found."""
+    check = dashboard_check()
+    if reason := check.why_not():
+        pytest.skip(reason)
+    path = tmp_path / "dashboard.json"
+    path.write_text(DASHBOARD.read_text(encoding="utf-8").replace(*change), encoding="utf-8")
+    done = run((check.folder / "dashboardcheck", path), seconds=DEADLINE_SECONDS)
+
+    assert (done.returncode, fault in done.stderr) == (int(bool(fault)), True), done.stderr
