@@ -17,7 +17,7 @@ import threading
 import zlib
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
-from csm_otel.delivery.spool_file import DAMAGED, LAYOUT, NAME, readable_rows
+from csm_otel.delivery.spool_file import DAMAGED, DATABASE_ERRORS, LAYOUT, NAME, readable_rows
 from csm_otel.errors import SpoolError, reason_of
 
 if TYPE_CHECKING:
@@ -259,7 +259,7 @@ class Spool:
                 self._database.execute("COMMIT")
         except SpoolError:
             self._pending, self._done = before
-            with contextlib.suppress(sqlite3.Error):
+            with contextlib.suppress(*DATABASE_ERRORS):
                 self._database.execute("ROLLBACK")
             raise
         self._publish()
@@ -346,5 +346,7 @@ def _as_spool_errors() -> Generator[None]:
     except sqlite3.Error as error:
         kind = _DamagedError if getattr(error, "sqlite_errorcode", 0) & 0xFF in _DAMAGE_CODES else SpoolError
         raise kind(str(error)) from error
+    except UnicodeDecodeError as error:
+        raise _DamagedError("a damaged file, with text that is not UTF-8") from error
     except OSError as error:
         raise SpoolError(reason_of(error)) from error

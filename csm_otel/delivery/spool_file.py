@@ -23,6 +23,8 @@ NAME, DAMAGED = "requests.sqlite", "damaged.sqlite"
 """The file in the folder of a spool, and the one that was moved aside when it turned out to be damaged."""
 LAYOUT = 1
 """The version of the table, as SQLite's ``user_version``."""
+DATABASE_ERRORS = (sqlite3.Error, UnicodeDecodeError)
+"""What sqlite3 raises; the latter where a damaged file has names that are not UTF-8, as the message quotes them."""
 MAGIC = b"SQLite format 3\0"
 """How such a file begins."""
 
@@ -70,13 +72,13 @@ class SpoolCopy:
             try:
                 tables = database.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
                 (layout,) = database.execute("PRAGMA user_version").fetchone()
-            except sqlite3.Error:
+            except DATABASE_ERRORS:
                 return
             if ("requests",) not in tables:
                 raise SpoolError("a database that is no spool")
             if layout != LAYOUT:
                 raise SpoolError("a spool of another version of csm-otel")
-            with contextlib.suppress(sqlite3.Error):
+            with contextlib.suppress(*DATABASE_ERRORS):
                 (verdict,) = database.execute("PRAGMA quick_check(1)").fetchone()
                 self.is_damaged = verdict != "ok"
                 (self._count,) = database.execute("SELECT count(*) FROM requests").fetchone()
@@ -119,7 +121,7 @@ def readable_rows(path: Path) -> Iterator[tuple[int, int, int, int, bytes]]:
     """Yield the rows of a damaged file, from both ends as far as they can be read."""
     with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as database:
         for query in _FROM_BOTH_ENDS:
-            with contextlib.suppress(sqlite3.Error):
+            with contextlib.suppress(*DATABASE_ERRORS):
                 yield from filter(_is_row, database.execute(query))
 
 

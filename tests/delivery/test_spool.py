@@ -172,13 +172,17 @@ def _garble_the_head(path: Path) -> None:
     path.write_bytes(os.urandom(4096) + path.read_bytes()[4096:])
 
 
+def _garble_the_schema(path: Path) -> None:
+    path.write_bytes(path.read_bytes().replace(b"CREATE TABLE", b"CREATE \x80ABLE"))
+
+
 def _replace_by_garbage(path: Path) -> None:
     path.write_bytes(b"not a database " * 1000)
 
 
 @pytest.mark.parametrize(
     "damage",
-    [_truncate, _empty, _garble_the_middle, _garble_the_head, _replace_by_garbage],
+    [_truncate, _empty, _garble_the_middle, _garble_the_head, _garble_the_schema, _replace_by_garbage],
     ids=lambda one: one.__name__,
 )
 def test_a_damaged_file_is_replaced(tmp_path: Path, damage: Callable[[Path], None]) -> None:
