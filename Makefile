@@ -65,6 +65,7 @@ interop: $(INSTALLED) test-portable
 	$(STEP) "install JUnit's schema" env PYTHONPATH=tests $(BIN)/python -m interop.install_junit_schema
 	$(STEP) "install packagers" env PYTHONPATH=tests $(BIN)/python -m interop.install_packagers
 	$(STEP) "install image" env PYTHONPATH=tests $(BIN)/python -m interop.install_image
+	$(STEP) "install schemas" env PYTHONPATH=tests $(BIN)/python -m interop.install_schemas
 	$(STEP) "install Debian's" env PYTHONPATH=tests $(BIN)/python -m interop.debian
 	$(STEP) "install Prometheus" env PYTHONPATH=tests $(BIN)/python -m interop.install_prometheus
 	$(STEP) "install Grafana's schema" env PYTHONPATH=tests $(BIN)/python -m interop.install_grafana
