@@ -5,8 +5,10 @@ Sampling, metrics and gateways have modules of their own.
 
 from __future__ import annotations
 
+import re
 import subprocess
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -18,7 +20,6 @@ from otlp_backend import HttpBackend, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
     from interop.conftest import StartCollector
     from interop.jaeger import AttributeValue, Jaeger, ShownSpan
@@ -37,9 +38,20 @@ MASKED_OR_ADDED = {"cloud.account.id", "network.peer.address", "exception.messag
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(CONFIGS)))
 def test_a_file_is_valid(file: Path) -> None:
-    """The Collector accepts it without a complaint, given the variables without a default."""
-    complaints = validate(file, {"BACKEND_OTLP_ENDPOINT": "https://otlp.example.com"})
+    """The Collector accepts it without a complaint, given the variables without a default, which its comment names."""
+    text = file.read_text("utf-8")
+    comment = text.partition("\n\n")[0]
+    needed = set(re.findall(r"\$\{env:(\w+)\}", text))
+    assert all(f"{name}=" in comment for name in needed)
+    assert f"otelcol --config {file.name}" in comment
+    complaints = validate(file, dict.fromkeys(needed, "https://otlp.example.com"))
     assert not complaints
+
+
+def test_each_file_is_run() -> None:
+    """Each file has a test here or in a module beside this one that starts a Collector with it."""
+    tests = "".join(path.read_text("utf-8") for path in Path(__file__).parent.glob("test_collector*.py"))
+    assert [] == [file.name for file in FILES if f'"{file.relative_to(CONFIGS)}"' not in tests]
 
 
 def test_a_wrong_file_is_not_valid(tmp_path: Path) -> None:
@@ -67,6 +79,37 @@ def test_to_any_back_end(collector: StartCollector, tmp_path: Path, protocol: st
         sent = sent_by_serve(tmp_path / "sent.jsonl", endpoint, call(), attempt(), OTEL_EXPORTER_OTLP_PROTOCOL=protocol)
         wait_until(lambda: len(spans_received(backend.accepted)) >= len(sent))
         assert by_id(spans_received(backend.accepted)) == by_id(sent)
+
+
+@pytest.mark.parametrize(
+    ("config", "endpoint", "key", "header"),
+    [
+        pytest.param(
+            "hosted/any.yaml", "BACKEND_OTLP_ENDPOINT", "BACKEND_OTLP_AUTHORIZATION", "authorization", id="any"
+        ),
+        pytest.param(
+            "hosted/honeycomb.yaml", "HONEYCOMB_ENDPOINT", "HONEYCOMB_API_KEY", "x-honeycomb-team", id="honeycomb"
+        ),
+        pytest.param(
+            "hosted/grafana-cloud.yaml",
+            "GRAFANA_OTLP_ENDPOINT",
+            "GRAFANA_OTLP_AUTHORIZATION",
+            "authorization",
+            id="grafana-cloud",
+        ),
+        pytest.param("hosted/new-relic.yaml", "NEW_RELIC_ENDPOINT", "NEW_RELIC_LICENSE_KEY", "api-key", id="new-relic"),
+    ],
+)
+def test_to_a_hosted_back_end(
+    collector: StartCollector, tmp_path: Path, config: str, endpoint: str, key: str, header: str
+) -> None:
+    """Spans arrive with the key in its header, at a stand-in: the hosts themselves are not reached from here."""
+    with HttpBackend() as backend:
+        running = collector(config, **{endpoint: backend.endpoint, key: "Basic c2VjcmV0"})
+        sent = sent_by_serve(tmp_path / "sent.jsonl", running.http, attempt(), call())
+        wait_until(lambda: len(spans_received(backend.accepted)) >= len(sent))
+        assert by_id(spans_received(backend.accepted)) == by_id(sent)
+        assert {headers[header] for headers in backend.headers} == {"Basic c2VjcmV0"}
 
 
 def test_to_a_file_and_back(collector: StartCollector, moto_port: int, tmp_path: Path) -> None:

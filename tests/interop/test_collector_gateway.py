@@ -98,7 +98,7 @@ class Pair:
 
 @pytest.mark.parametrize("with_balancer", [False, True], ids=["a-gateway", "a-gateway-and-the-balancer"])
 def test_killed_while_several_agents_send(tmp_path: Path, *, with_balancer: bool) -> None:
-    """All spans of a trace come out of the same gateway, as they were sent; those of the other one once."""
+    """All spans of a trace come out of the same gateway, as they were sent; what a killed one was delivering, twice."""
     with ExitStack() as stack:
         pair = Pair(stack, tmp_path)
         files = [tmp_path / f"sent{number}.jsonl" for number in range(AGENTS)]
@@ -121,7 +121,8 @@ def test_killed_while_several_agents_send(tmp_path: Path, *, with_balancer: bool
 
         wait_until(lambda: {span.span_id for spans in received() for span in spans} >= sent.keys())
         killed, other = received()
-    assert len(by_id(other)) == len(other)
+    if not with_balancer:  # which delivers again what it was delivering
+        assert len(by_id(other)) == len(other)
     traces = [{span.trace_id for span in spans} for spans in (killed, other)]
     assert all(traces)
     assert not traces[0] & traces[1]

@@ -21,8 +21,7 @@ if TYPE_CHECKING:
     from interop.conftest import StartCollector
     from interop.jaeger import ShownSpan
 
-SETTINGS = {"SLOW_CALL": "500ms", "SHARE_OF_OTHERS": "0", "AFTER_ROOT": "500ms", "LONGEST_COMMAND": "4s"}
-PAST_AFTER_ROOT_SECONDS = 1.5
+SETTINGS = {"SLOW_CALL": "500ms", "SHARE_OF_OTHERS": "0", "AFTER_ROOT": "500ms"}
 DENIED = {"HttpStatusCode": 403, "AwsException": "AccessDenied", "AwsExceptionMessage": "no"}
 FAILED = {"FinalHttpStatusCode": 403, "FinalAwsException": "AccessDenied", "FinalAwsExceptionMessage": "no"}
 THROTTLED = {"HttpStatusCode": 400, "AwsException": "ThrottlingException", "AwsExceptionMessage": "Rate exceeded"}
@@ -45,6 +44,7 @@ CALLS = {
     "NotSent": ((call(Api="NotSent", **NO_REQUEST),), True),
     "AlsoQuick": ((attempt(Api="AlsoQuick", Latency=30), call(Api="AlsoQuick")), False),
 }
+FAILS_LATE = (CALLS["Quick"][0], "sleep 4", CALLS["Failed"][0])  # later than AFTER_ROOT, to the second as it decides
 SENTINEL = (attempt(Api="Sentinel", **DENIED), call(Api="Sentinel", **FAILED))
 
 
@@ -57,8 +57,9 @@ def backend() -> Iterator[HttpBackend]:
 
 @pytest.fixture
 def sampling(collector: StartCollector, backend: HttpBackend) -> Collector:
-    """Run the Collector, with delays that a test can wait for and no share of what is ordinary."""
-    return collector("tail-sampling.yaml", BACKEND_OTLP_ENDPOINT=backend.endpoint, **SETTINGS)
+    """Run the Collector, without a share of what is ordinary; it decides soon after a root, and hardly ever without."""
+    variables = {**SETTINGS, "LONGEST_COMMAND": "1h"}
+    return collector("tail-sampling.yaml", BACKEND_OTLP_ENDPOINT=backend.endpoint, **variables)
 
 
 def test_calls_of_serve(sampling: Collector, backend: HttpBackend, tmp_path: Path) -> None:
@@ -72,18 +73,21 @@ def test_calls_of_serve(sampling: Collector, backend: HttpBackend, tmp_path: Pat
     assert by_id(received) == by_id(span for span in sent if span.name.split()[0] in kept)
 
 
-@pytest.mark.parametrize("joins", [False, True], ids=["own-trace", "joins-a-trace"])
-def test_a_command_that_fails_late(sampling: Collector, backend: HttpBackend, tmp_path: Path, *, joins: bool) -> None:
+def test_a_command_that_fails_late(sampling: Collector, backend: HttpBackend, tmp_path: Path) -> None:
     """A command's trace is kept whole where only its last call failed, long after the first, as its root comes last."""
-    pause = f"sleep {PAST_AFTER_ROOT_SECONDS}"
-    quick, failed = CALLS["Quick"][0], CALLS["Failed"][0]
-    sent = sent_by_a_command(tmp_path, sampling, quick, pause, failed, **({"TRACEPARENT": PARENT} if joins else {}))
+    sent = sent_by_a_command(tmp_path, sampling, *FAILS_LATE)
     assert len(sent) == 5
-    received = decided(sampling, backend, tmp_path)
-    if joins:  # no root tells the end of the trace
-        wait_until(lambda: len(spans_received(backend.accepted)) > len(sent))
-        received = [span for span in spans_received(backend.accepted) if span.name.split()[0] != "S3.Sentinel"]
-    assert by_id(received) == by_id(sent)
+    assert by_id(decided(sampling, backend, tmp_path)) == by_id(sent)
+
+
+def test_a_command_that_joins_a_trace(collector: StartCollector, backend: HttpBackend, tmp_path: Path) -> None:
+    """Where the root is another program's, the time that the longest command may take decides."""
+    variables = {**SETTINGS, "LONGEST_COMMAND": "10s"}
+    sampling = collector("tail-sampling.yaml", BACKEND_OTLP_ENDPOINT=backend.endpoint, **variables)
+    sent = sent_by_a_command(tmp_path, sampling, *FAILS_LATE, TRACEPARENT=PARENT)
+    assert len(sent) == 5
+    wait_until(lambda: len(spans_received(backend.accepted)) >= len(sent))
+    assert by_id(spans_received(backend.accepted)) == by_id(sent)
 
 
 def test_a_long_command_of_quick_calls(sampling: Collector, backend: HttpBackend, tmp_path: Path) -> None:
