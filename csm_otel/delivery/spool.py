@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_LOCK = "lock"
+_LOCK, _IN_USE = "lock", b"in use\n"
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS requests (
     key INTEGER PRIMARY KEY AUTOINCREMENT,  -- AUTOINCREMENT: a key is never used twice
@@ -114,6 +114,10 @@ class Spool:
             raise
         self.spans_found = self.spans
         """The spans left by an earlier process."""
+        self.is_after_a_crash = os.fstat(self._lock).st_size > 0
+        """Whether the process that had it last ended without `close`, so that it may have had more in memory."""
+        with contextlib.suppress(OSError):  # a full disk
+            os.pwrite(self._lock, _IN_USE, 0)
 
     def put(self, requests: Sequence[tuple[bytes, int]], *, tries: Sequence[int] = ()) -> int:
         """Keep requests, each with its number of spans, all or none, and return how many spans they evicted.
@@ -222,6 +226,8 @@ class Spool:
         """Release the folder for others; waiting requests stay."""
         with self._mutex, contextlib.suppress(sqlite3.Error):
             self._database.close()
+        with contextlib.suppress(OSError):
+            os.ftruncate(self._lock, 0)
         os.close(self._lock)
 
     def _sizes(self, *, beyond: int = _BEFORE_ALL, up_to: int = _AFTER_ALL) -> list[_Size]:

@@ -189,6 +189,8 @@ def _open_spool(settings: Settings, speaker: Speaker) -> Spool | None:
     except SpoolError as error:
         speaker.say(f"--spool {settings.spool}: {error}; spans for the back end wait in memory")
         return None
+    if spool.is_after_a_crash:
+        speaker.say("the previous run was killed or has crashed: what it had received last and not yet spooled is lost")
     if spool.spans_found:
         speaker.say(f"{counted(spool.spans_found, 'span')} from a previous run in {settings.spool}")
     return spool

@@ -125,6 +125,21 @@ def test_one_process_at_a_time(tmp_path: Path) -> None:
     opened(tmp_path).close()
 
 
+@pytest.mark.parametrize("is_closed", [True, False], ids=["closed", "not-closed"])
+def test_a_process_that_did_not_close_it(tmp_path: Path, *, is_closed: bool) -> None:
+    """The next one knows whether the last one ended in order, and a new folder has no last one."""
+    ends = "" if is_closed else "import os; os._exit(0)"
+    program = "from pathlib import Path; from csm_otel.delivery.spool import Spool; import sys"
+    opens = "spool = Spool(Path(sys.argv[1]), limit_bytes=2**20); assert not spool.is_after_a_crash"
+    subprocess.run(
+        [sys.executable, "-c", f"{program}\n{opens}\n{ends}\nspool.close()", tmp_path / "spool"], check=True, timeout=60
+    )
+    with closing(opened(tmp_path)) as spool:
+        assert spool.is_after_a_crash is not is_closed
+    with closing(opened(tmp_path)) as spool:
+        assert not spool.is_after_a_crash
+
+
 _PUTS_FOR_EVER = """
 import sys
 from pathlib import Path

@@ -118,6 +118,7 @@ def test_a_kill_loses_only_what_was_in_memory(tmp_path: Path) -> None:
         spooled = spans_on_disk(folder)
         with HttpBackend(port=port) as backend, activated([sock], "--spool", str(folder), env=env) as daemon:
             assert f"{spooled} spans from a previous run in {folder}" in daemon.line
+            assert "the previous run was killed or has crashed: what it had received last" in daemon.line
             load.wait_for(CALLS)
             wait_until_read(daemon.address[1])
             assert daemon.stop() == 0

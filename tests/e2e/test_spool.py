@@ -76,6 +76,7 @@ def test_what_is_spooled_is_delivered_after_a_restart(tmp_path: Path, port: int,
             assert b"300 spans kept in the spool for the next run" in daemon.rest
     with HttpBackend(port=port) as backend, serving("--spool", folder, env=outage(port)) as daemon:
         assert f"300 spans from a previous run in {folder}" in daemon.line
+        assert ("the previous run was killed or has crashed" in daemon.line) == (number is signal.SIGKILL)
         send_calls(daemon, first=CALLS)
         wait_until(lambda: len(backend.spans) >= 2 * CALLS)
         assert daemon.stop() == 0
