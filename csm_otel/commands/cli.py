@@ -94,9 +94,9 @@ def _report(line: CommandLine, speaker: Speaker) -> int:
 
 def _flush(line: CommandLine, speaker: Speaker) -> int:
     from csm_otel.commands.flush import flush  # ruff: ignore[import-outside-top-level]
-    from csm_otel.config.environment import read_settings  # ruff: ignore[import-outside-top-level]
+    from csm_otel.config.early import read_settings_of  # ruff: ignore[import-outside-top-level] - a job waits for it
 
-    settings, faults = read_settings(line.flags)
+    settings, faults = read_settings_of("flush", line.flags, os.environ)
     _check([*line.faults, *faults])
     return flush(settings, speaker)
 

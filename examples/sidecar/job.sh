@@ -8,7 +8,10 @@ set -eu
 csm-otel serve &
 daemon=$!
 trap 'kill "$daemon"; wait "$daemon"' EXIT
-until csm-otel health --check ready 2>/dev/null; do sleep 0.2; done
+until csm-otel health --check ready 2>/dev/null; do
+    kill -0 "$daemon" # else it could not start, and has said why
+    sleep 0.2
+done
 eval "$(csm-otel env --name nightly)"
 
 python legacy_backup.py

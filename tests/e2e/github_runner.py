@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
 _STEP_MINUTES = 2
 # https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-cancellation
-_UNTIL_SIGTERM_SECONDS, _UNTIL_SIGKILL_SECONDS = 7.5, 2.5
+CANCELLATION = ((signal.SIGINT, 7.5), (signal.SIGTERM, 2.5), (signal.SIGKILL, None))
+"""The signals that end a step, each with the seconds after which the next one comes."""
 _KNOWN = {"name", "id", "if", "uses", "with", "run", "env", "background", "cancel", "timeout-minutes"}
 
 
@@ -155,11 +156,7 @@ class _Runner:
     def _cancel(self, name: str) -> None:
         background = self._background.pop(name)
         process = background.process
-        for number, seconds in (
-            (signal.SIGINT, _UNTIL_SIGTERM_SECONDS),
-            (signal.SIGTERM, _UNTIL_SIGKILL_SECONDS),
-            (signal.SIGKILL, None),
-        ):
+        for number, seconds in CANCELLATION:
             process.send_signal(number)
             try:
                 code = process.wait(seconds)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -169,6 +170,19 @@ def test_in_the_background_of_a_script(code: int, machine: dict[str, str], backe
     assert names(backend) == ["S3.ListBuckets"] * calls + ["S3.ListBuckets attempt"] * calls
     assert "csm-otel: listening on" in done.stderr
     assert f"{2 * calls} spans delivered" in done.stderr
+
+
+def test_a_daemon_that_cannot_start(machine: dict[str, str]) -> None:
+    """The script ends, with the reason, before its commands have run."""
+    checkout = Path(machine["GITHUB_WORKSPACE"])
+    (checkout / "legacy_backup.py").write_text("open('has_run', 'w')\n", "utf-8")
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
+        taken.bind(("127.0.0.1", int(machine["CSM_OTEL_PORT"])))
+        done = run_lines([str(EXAMPLES / "sidecar/job.sh")], machine)
+
+    assert done.returncode != 0
+    assert "csm-otel: cannot listen on 127.0.0.1:" in done.stderr
+    assert not (checkout / "has_run").exists()
 
 
 def gitlab(text: str = "") -> dict[str, Any]:
