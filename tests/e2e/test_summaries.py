@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from e2e.programs import ONE_CALL_SENT, SENDER, environment, run
+from e2e.programs import ONE_CALL_SENT, SENDER, environment, run, run_exec
 from junitparser import JUnitXml
 from otlp_backend import HttpBackend
 from platforms import on_linux
@@ -18,6 +18,39 @@ from report.runner_commands import Command, commands_in
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "pipelines.md"
 TRACE_URL = "http://localhost:16686/trace/{trace_id}"
+
+
+# Sends a failed call whose texts are hostile to whatever reads them, and fails.
+HOSTILE_SENDER = """
+import json, os, socket, sys
+name, text = "::stop-commands::x", "::add-mask::x ##[add-mask]y | `z` <img src=x> [a](http://e.example) ]]></failure>"
+event = {
+    "Version": 1, "ClientId": os.environ["AWS_CSM_CLIENT_ID"], "Type": "ApiCall", "Service": name, "Api": "##[group]a",
+    "Timestamp": 1700000000000, "AttemptCount": 1, "Latency": 5, "FinalHttpStatusCode": 400,
+    "FinalAwsException": name, "FinalAwsExceptionMessage": text, "MaxRetriesExceeded": 0,
+}
+address = os.environ["AWS_CSM_HOST"], int(os.environ["AWS_CSM_PORT"])
+socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(json.dumps(event).encode(), address)
+sys.exit(1)
+"""
+
+
+def test_a_hostile_sender(tmp_path: Path) -> None:
+    """Nothing that it sends is a command of the runner, an element of the Markdown, or markup of the XML."""
+    step, junit = tmp_path / "step", tmp_path / "junit.xml"
+    env = environment(GITHUB_ACTIONS="true", GITHUB_STEP_SUMMARY=str(step), CSM_OTEL_FAIL_ON="error")
+    done = run_exec(HOSTILE_SENDER, "--step-summary", "--junit", junit, "--no-waterfall", env=env)
+
+    assert done.returncode == 1
+    read = commands_in(done.stderr.decode())
+    assert [one.name for one in read] == ["error", "error"]
+    assert read[1].properties["title"] == "::stop-commands::x.## [group]a: 400 ::stop-commands::x"
+    page = Rendered(step.read_text("utf-8"))
+    assert page.names <= {"h3", "h4", "p", "code", "table", "thead", "tbody", "tr", "th", "td"}
+    assert page.tables["What failed"][1][0] == "::stop-commands::x.## [group]a"
+    assert page.tables["What failed"][1][4].endswith("| `z` <img src=x> [a](http://e.example) ]]></failure>")
+    suites = {suite.name: suite for suite in JUnitXml.fromfile(str(junit))}
+    assert [(case.name, case.is_failure) for case in suites["operations"]] == [("::stop-commands::x.## [group]a", True)]
 
 
 def test_step_summary(tmp_path: Path) -> None:
