@@ -40,6 +40,7 @@ TESTS = Path(__file__).parent
 NO_ROOMS = {"bench", "conformance", "e2e", "faults", "interop"}
 # Test modules at the top level without a module: examples/, documents, a failing network, what is built and installed.
 OF_NO_MODULE = {
+    "test_action",
     "test_architecture",
     "test_build_hook",
     "test_demo",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import re
+import json
 import socket
 from collections import Counter
 from typing import TYPE_CHECKING
@@ -16,7 +16,7 @@ from otlp_backend import HttpBackend
 if TYPE_CHECKING:
     from pathlib import Path
 
-# soak/one_call.py sends what an SDK sends of one call.
+# soak/one_call.py sends what an SDK sends of one call. What steps see is written to a file: act may lose lines.
 _WORKFLOW = """
 on: push
 jobs:
@@ -28,7 +28,7 @@ jobs:
         id: old
         continue-on-error: true
         with: { python: "false" }
-      - run: echo "an old python is a ${{ steps.old.outcome }}"
+      - run: echo "old python - ${{ steps.old.outcome }}" >>"$SEEN"
       - uses: ./
         with:
           mode: wrapper
@@ -37,27 +37,27 @@ jobs:
             with a space.jsonl
           command: |
             python3 soak/one_call.py exit 0
-            echo "wrapped: $0" | sed 's,/.*/,,'
+            echo "wrapped as $(basename "$0")" >>"$SEEN"
       - run: test -s "with a space.jsonl" && csm-otel --version && ! command -v python3 | grep csm-otel
       - uses: ./
         id: failing
         continue-on-error: true
-        with: { mode: wrapper, command: "false; echo not reached" }
-      - run: echo "the command's outcome is ${{ steps.failing.outcome }}"
+        with: { mode: wrapper, command: 'false; echo not reached >>"$SEEN"' }
+      - run: echo "failing command - ${{ steps.failing.outcome }}" >>"$SEEN"
       - uses: ./
         with: { mode: background, port: "PORT", args: --no-account-id }
       - run: python3 soak/one_call.py exit 0
-      - run: csm-otel flush && echo "enabled is $AWS_CSM_ENABLED"
+      - run: csm-otel flush && echo "flushed, enabled - $AWS_CSM_ENABLED" >>"$SEEN"
       - run: python3 soak/one_call.py exit 0
       - uses: ./
         if: always()
         with: { mode: stop }
-      - run: echo "enabled is $AWS_CSM_ENABLED"
+      - run: echo "stopped, enabled - $AWS_CSM_ENABLED" >>"$SEEN"
       - uses: ./
         id: unknown
         continue-on-error: true
         with: { mode: foreground }
-      - run: echo "a wrong mode is a ${{ steps.unknown.outcome }}"
+      - run: echo "wrong mode - ${{ steps.unknown.outcome }}" >>"$SEEN"
   from-a-wheel:
     runs-on: ubuntu-latest
     steps:
@@ -66,7 +66,7 @@ jobs:
         with: { package: "WHEEL" }
       - run: |
           bin=$(dirname "$(realpath "$(command -v csm-otel)")")
-          cat "$bin"/../lib/python3*/site-packages/csm_otel-*/direct_url.json
+          cat "$bin"/../lib/python3*/site-packages/csm_otel-*/direct_url.json >"$SEEN.wheel"
 """
 
 
@@ -89,8 +89,8 @@ def test_jobs(packages: tuple[Path, Path], tmp_path: Path, udp_port: int) -> Non
     """One wraps commands, and has a daemon in the background that is flushed and stopped; one installs a wheel."""
     with HttpBackend() as backend:
         workflow = _WORKFLOW.replace("PORT", str(udp_port)).replace("WHEEL", str(packages[0]))
-        done = run_workflow(tmp_path, ROOT, workflow, OTEL_EXPORTER_OTLP_ENDPOINT=backend.endpoint)
-    lines = re.findall(r"^\[.*?\]\s+\| (.*)$", done.stdout, re.MULTILINE)
+        variables = {"OTEL_EXPORTER_OTLP_ENDPOINT": backend.endpoint, "SEEN": str(tmp_path / "seen")}
+        done = run_workflow(tmp_path, ROOT, workflow, **variables)
     names = Counter(
         span.name
         for request in backend.accepted
@@ -100,13 +100,13 @@ def test_jobs(packages: tuple[Path, Path], tmp_path: Path, udp_port: int) -> Non
     )
 
     assert done.returncode == 0, done.stdout
-    assert "wrapped: nightly" in lines
-    assert "an old python is a failure" in lines
-    assert "::error::csm-otel needs Python 3.11 or newer: name one by the input python" in done.stdout
-    assert f'"url": "{packages[0].as_uri()}"' in done.stdout
-    assert "the command's outcome is failure" in lines
-    assert "not reached" not in lines
-    assert [line for line in lines if line.startswith("enabled")] == ["enabled is true", "enabled is false"]
-    assert "a wrong mode is a failure" in lines
-    assert "::error::csm-otel: mode is none of install, wrapper, background, stop" in done.stdout
+    assert (tmp_path / "seen").read_text().splitlines() == [
+        "old python - failure",
+        "wrapped as nightly",
+        "failing command - failure",
+        "flushed, enabled - true",
+        "stopped, enabled - false",
+        "wrong mode - failure",
+    ]
+    assert json.loads((tmp_path / "seen.wheel").read_text())["url"] == packages[0].as_uri()
     assert names == {"nightly": 2, "S3.ListBuckets": 3, "S3.ListBuckets attempt": 3}
