@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Literal
 
 import lossless
 import pytest
+from children.processes import as_from_a_terminal
 from e2e.lifecycle import broken_backend, flood, send_attempts, send_calls
 from e2e.programs import CSM_OTEL, DEADLINE_SECONDS, environment, has_traceback, run, serving
 from e2e.test_spool import spans_on_disk
@@ -179,4 +180,30 @@ def test_a_signal_ends_the_wait_for_a_recording(tmp_path: Path) -> None:
     assert process.returncode == 0
     unrecorded = count(stderr, "lines of the recording not written")
     assert 0 < count(stderr, "lines not written in time at shutdown") <= unrecorded
+    assert not has_traceback(stderr)
+
+
+@pytest.mark.parametrize("signals", [1, 2])
+def test_signals_after_the_commands_end(signals: int) -> None:
+    """The first ends the wait for a back end that hangs, with a tally; the exit code is the command's in any case."""
+    script = "import os; print(os.getpid(), flush=True); os._exit(7)"
+    command = [*CSM_OTEL, "exec", "--drain-seconds", LONG, "--", sys.executable, "-c", script]
+    with (
+        broken_backend("hangs") as endpoint,
+        as_from_a_terminal(),
+        subprocess.Popen(
+            command,
+            env=environment(OTEL_EXPORTER_OTLP_ENDPOINT=endpoint),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        ) as process,
+    ):
+        assert process.stdout is not None
+        pid = int(process.stdout.readline())
+        wait_until(lambda: _is_gone(pid))
+        for _ in range(signals):
+            process.send_signal(signal.SIGINT)
+        _, stderr = process.communicate(timeout=DEADLINE_SECONDS)
+    assert process.returncode == 7
+    assert b"1 span dropped (1 not delivered in time at shutdown)" in stderr or signals > 1
     assert not has_traceback(stderr)
