@@ -33,7 +33,7 @@ _VALIDATE_SECONDS = 60.0
 _IDS = {"traceId", "spanId", "parentSpanId"}
 _OWN = ("PATH", "HOME", "TMPDIR")
 # Several of them run at once: without the fixed port of its own metrics.
-_ARGUMENTS = ("--set=service.telemetry.metrics.level=none",)
+_SETTINGS = ("service.telemetry.metrics.level=none",)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +49,10 @@ class Collector:
     listens: Mapping[str, str]
     """The environment's addresses to listen at, to give to the next process in its place."""
 
+    def stop(self) -> None:
+        """End it by SIGTERM."""
+        _stop(self.process)
+
     def kill(self) -> None:
         """End it by SIGKILL."""
         self.process.kill()
@@ -57,7 +61,7 @@ class Collector:
 
 @contextlib.contextmanager
 def running_collector(
-    config: str, folder: Path, environment: Mapping[str, str] | None = None
+    config: str, folder: Path, environment: Mapping[str, str] | None = None, *settings: str
 ) -> Generator[Collector, None, None]:
     """Run the Collector with a file of collector-config/ until the block ends.
 
@@ -65,6 +69,7 @@ def running_collector(
         config: The name of the file.
         folder: For its log and as its working folder.
         environment: The variables of the file; its addresses to listen at are free ones where they are left out.
+        settings: What replaces the file's, as in ``processors.memory_limiter.limit_mib=64``.
 
     Raises:
         RuntimeError: it is not installed, or ended instead of getting ready; with the end of its log.
@@ -78,7 +83,7 @@ def running_collector(
     said_before = log.stat().st_size if log.exists() else 0
     with log.open("ab") as output:
         process = subprocess.Popen(
-            (binary(), "--config", CONFIGS / config, *_ARGUMENTS),
+            (binary(), "--config", CONFIGS / config, *(f"--set={setting}" for setting in (*_SETTINGS, *settings))),
             cwd=folder,
             env={**_inherited(), **given, **listens},
             stdin=subprocess.DEVNULL,

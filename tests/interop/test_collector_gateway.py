@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
 from datagrams import attempt, call
 from e2e.programs import environment, serving
 from interop.collector import Collector, by_id, running_collector, spans_in, spans_received
-from interop.collector_traffic import sent_by_serve
+from interop.collector_traffic import of_now, sent_by_serve
 from interop.jaeger import free_addresses
 from lossless import send
 from otlp_backend import HttpBackend, wait_until
@@ -44,6 +45,31 @@ def test_a_gateway_that_is_killed_while_its_back_end_is_away(tmp_path: Path) -> 
     ):
         wait_until(lambda: len(spans_received(backend.accepted)) >= len(sent))
         assert by_id(spans_received(backend.accepted)) == by_id(sent)
+
+
+def test_a_gateway_whose_queue_is_full(tmp_path: Path) -> None:
+    """It refuses what it has no room for, and csm-otel keeps and retries it until the back end is there."""
+    (address,) = free_addresses(1)
+    variables = {"BACKEND_OTLP_ENDPOINT": f"http://{address}", "QUEUE_DIRECTORY": str(tmp_path / "queue")}
+    small = "exporters.otlp_http.sending_queue.queue_size=20000"
+    datagrams = [made(Api=f"Call{number}") for number in range(100) for made in (attempt, call)]
+    with (
+        running_collector("gateway.yaml", tmp_path, variables, small) as full,
+        agent(tmp_path / "sent.jsonl", full.http) as daemon,
+    ):
+        for first in range(0, len(datagrams), 20):
+            send(daemon.address, of_now(datagrams[first : first + 20]))
+            wait_until(partial(has_sent, tmp_path / "sent.jsonl", first + 20))  # a request each
+        wait_until(lambda: "sending queue is full" in full.log.read_text("utf-8"))
+        with HttpBackend(port=int(address.rpartition(":")[2])) as backend:
+            wait_until(lambda: len(spans_received(backend.accepted)) >= len(datagrams))
+            assert daemon.stop() == 0
+            assert by_id(spans_received(backend.accepted)) == by_id(spans_in(tmp_path / "sent.jsonl"))
+
+
+def has_sent(file: Path, spans: int) -> bool:
+    """Return whether csm-otel has exported so many spans."""
+    return len(spans_in(file)) == spans
 
 
 class Pair:
@@ -105,7 +131,7 @@ def test_killed_while_several_agents_send(tmp_path: Path, *, with_balancer: bool
         agents = [stack.enter_context(agent(file, pair.balancer.http)) for file in files]
         for turn in range(ROUNDS):
             for daemon in agents:
-                send(daemon.address, calls_of_each_trace(turn))
+                send(daemon.address, of_now(calls_of_each_trace(turn)))
             if turn == KILLED_IN:
                 pair.kill_gateway()
             if turn == (KILLED_IN + BACK_IN) // 2 and with_balancer:

@@ -14,6 +14,7 @@ import pytest
 from datagrams import attempt, call
 from e2e.programs import environment, serving
 from interop.collector import running_collector, spans_in
+from interop.collector_traffic import of_now
 from interop.install_jaeger import find_binary
 from interop.install_prometheus import prometheus
 from interop.jaeger import answer_at, free_addresses, running_jaeger
@@ -90,7 +91,7 @@ def monitoring(scraping: Prometheus) -> Sequence[str]:
 def wave() -> Iterator[bytes]:
     """Yield calls of two services, of which one API is denied."""
     for number in range(CALLS):
-        yield from (
+        datagrams = (
             attempt(ClientId=SERVICE, AttemptLatency=10 + number),
             call(ClientId=SERVICE, Latency=15 + number),
             attempt(ClientId=SERVICE, Api="PutObject", **DENIED),
@@ -98,6 +99,7 @@ def wave() -> Iterator[bytes]:
             attempt(ClientId=SERVICE, Service="DynamoDB", Api="Query", AttemptLatency=100),
             call(ClientId=SERVICE, Service="DynamoDB", Api="Query", Latency=120),
         )
+        yield from of_now(datagrams, ago_ms=200 * (number + 5))  # apart, so that each attempt has one call to belong to
 
 
 def is_total(scraping: Prometheus, name: str, expected: int) -> bool:

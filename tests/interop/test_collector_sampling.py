@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import lossless
 import pytest
-from datagrams import ABSENT, attempt, call
+from datagrams import ABSENT, BASE_MS, attempt, call
 from e2e.programs import environment, run
 from interop.collector import by_id, spans_in, spans_received
-from interop.collector_traffic import sent_by_serve
+from interop.collector_traffic import of_now, sent_by_serve
 from otlp_backend import HttpBackend, wait_until
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ CALLS = {
     "Throttled": (
         (
             attempt(Api="Throttled", AttemptLatency=5, **THROTTLED),
-            attempt(Api="Throttled", AttemptLatency=5),
+            attempt(Api="Throttled", AttemptLatency=5, Timestamp=BASE_MS + 12),
             call(Api="Throttled", AttemptCount=2),
         ),
         True,
@@ -90,6 +90,16 @@ def test_a_command_that_joins_a_trace(collector: StartCollector, backend: HttpBa
     assert by_id(spans_received(backend.accepted)) == by_id(sent)
 
 
+def test_what_waits_at_sigterm(sampling: Collector, backend: HttpBackend, tmp_path: Path) -> None:
+    """It is decided then, with what has come."""
+    sent = sent_by_a_command(tmp_path, sampling, CALLS["Quick"][0], "true", CALLS["Failed"][0], TRACEPARENT=PARENT)
+    assert len(sent) == 5
+    assert [] == decided(sampling, backend, tmp_path)
+    sampling.stop()
+    received = by_id(spans_received(backend.accepted))
+    assert {key: received.get(key) for key in by_id(sent)} == by_id(sent)
+
+
 def test_a_long_command_of_quick_calls(sampling: Collector, backend: HttpBackend, tmp_path: Path) -> None:
     """A command is not kept for the time that it takes: its calls are quick."""
     sent = sent_by_a_command(tmp_path, sampling, CALLS["Quick"][0], "sleep 1", CALLS["AlsoQuick"][0])
@@ -109,7 +119,7 @@ def sent_by_a_command(
 ) -> list[ShownSpan]:
     """Run a shell script under `exec` that sends datagrams, does something else and sends others."""
     for name, datagrams in (("first", first), ("last", last)):
-        (folder / name).write_text("".join(f"{datagram.hex()}\n" for datagram in datagrams), "ascii")
+        (folder / name).write_text("".join(f"{datagram.hex()}\n" for datagram in of_now(datagrams)), "ascii")
     sender = f"'{sys.executable}' '{lossless.__file__}'"
     script = f"{sender} '{folder / 'first'}'; {between}; {sender} '{folder / 'last'}'"
     file = folder / "sent.jsonl"
