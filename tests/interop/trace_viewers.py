@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
 CHROMIUM = "chromium"
-DEADLINE_MS = 120_000
+DEADLINE_MS = 600_000
 LOADED = "() => globalThis.app?.trace?.engine !== undefined"
 QUERY = """async ([sql, columns]) => {
     const found = [];
