@@ -108,10 +108,23 @@ def test_a_long_command_of_quick_calls(sampling: Collector, backend: HttpBackend
 
 
 def decided(sampling: Collector, backend: HttpBackend, tmp_path: Path) -> list[ShownSpan]:
-    """Return what is kept of all that was sent, once a trace that was sent after it and is kept has arrived."""
-    sentinel = by_id(sent_by_serve(tmp_path / "sentinel.jsonl", sampling.http, *SENTINEL))
-    wait_until(lambda: {span.span_id for span in spans_received(backend.accepted)} >= sentinel.keys())
-    return [span for span in spans_received(backend.accepted) if span.span_id not in sentinel]
+    """Return what is kept of all that was sent, once traces that were sent after it and are kept have arrived.
+
+    Traces that are decided in the same second may arrive in any order, so another one is sent when the first is there.
+    """
+    sentinels = {
+        *arrived(sampling, backend, tmp_path / "sentinel-1"),
+        *arrived(sampling, backend, tmp_path / "sentinel-2"),
+    }
+    return [span for span in spans_received(backend.accepted) if span.span_id not in sentinels]
+
+
+def arrived(sampling: Collector, backend: HttpBackend, folder: Path) -> set[str]:
+    """Send a trace that is kept, and return the ids of its spans once it has arrived."""
+    folder.mkdir()
+    sentinel = set(by_id(sent_by_serve(folder / "sentinel.jsonl", sampling.http, *SENTINEL)))
+    wait_until(lambda: {span.span_id for span in spans_received(backend.accepted)} >= sentinel)
+    return sentinel
 
 
 def sent_by_a_command(
