@@ -65,7 +65,7 @@ def test_expressions_are_of_what_is_exposed(expression: str) -> None:
 
 @pytest.mark.parametrize("expression", [one for one in EXPRESSIONS if "SlowDown" in one], ids=itertools.count())
 def test_throttling_is_what_csm_otel_knows_as_such(expression: str) -> None:
-    """The error codes are those by which summaries and correlation tell throttling."""
+    """The error codes are those by which summaries and correlation recognise throttling."""
     (codes,) = set(re.findall(r'error_type=~"([^"]*SlowDown[^"]*)"', expression))
 
     assert sorted(THROTTLING_ERRORS) == codes.split("|")

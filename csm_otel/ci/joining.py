@@ -1,4 +1,4 @@
-"""The trace of a CI run that a command joins without being told: ids as those who trace the run derive them, `join`.
+"""The trace of a CI run that a command joins without `TRACEPARENT`: ids as those who trace the run derive them, `join`.
 
 Standard library only: `exec` needs it before its command is started.
 """

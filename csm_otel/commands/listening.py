@@ -59,8 +59,8 @@ def open_receivers(settings: Settings, handed_over: Sequence[socket.socket], spe
         if settings.host or settings.port not in {*ports, SETTINGS["port"].default}:
             speaker.say("--host and --port are not used: the service manager has bound the sockets")
         if dropped := sum(receiver.counters.dropped_before for receiver in receivers):
-            told = "dropped by the kernel since the sockets were bound, before this start"
-            speaker.say(f"{counted(dropped, 'datagram')} {told}")
+            what = "dropped by the kernel since the sockets were bound, before this start"
+            speaker.say(f"{counted(dropped, 'datagram')} {what}")
     else:
         receivers = _bind(settings)
     for host, _ in (receiver.address for receiver in receivers):

@@ -106,7 +106,7 @@ class Views:
         return write_reports(self._settings, result, say=say)
 
     def annotations(self, judgement: Judgement | None) -> str:
-        """Return the lines for the runner of the pipeline; empty if none are wanted, or there is nothing to tell."""
+        """Return the lines for the runner of the pipeline; empty if none are wanted, or there is nothing to report."""
         if not wants_annotations(self._settings, os.environ) or (judgement is None and self._went_well()):
             return ""
         from csm_otel.report.annotations import render_annotations  # ruff: ignore[import-outside-top-level]
@@ -118,7 +118,7 @@ class Views:
         return render_annotations(findings_of(summary, judgement), trace_url=trace_url)
 
     def _went_well(self) -> bool:
-        """Return whether nothing can be told of a short run: that takes none of the time of a summary."""
+        """Return whether a short run has nothing to report, without the time that a summary takes."""
         is_short = "_builder" not in self.__dict__
         return is_short and not any(span.is_error for spans in self._first for span in spans)
 

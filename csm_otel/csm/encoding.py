@@ -1,7 +1,7 @@
 """Event in, a datagram of it out, in the keys of the wire: `encode_event`.
 
 It is made of what decoding leaves, so it has no access key and no session token, and its texts are redacted. Decoded
-again it is the same event, but for its size and its account, which the access key told.
+again it is the same event, but for its size and its account, which comes from the access key.
 """
 
 from __future__ import annotations

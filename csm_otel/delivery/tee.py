@@ -95,7 +95,7 @@ class Tee:
     def _send(self, payload: bytes) -> int:
         """Send a datagram, and return the errno of its failure, 0 for none.
 
-        Of this machine Linux knows at once that nobody listens; of another one it may tell with a later datagram.
+        Of this machine Linux knows at once that nobody listens; of another one it may report it with a later datagram.
         """
         try:
             with contextlib.suppress(ConnectionRefusedError):

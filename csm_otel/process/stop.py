@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 _SIGNAL_EXIT = 128  # what a shell adds to a signal's number
 _INIT_PID = 1
 _TOGETHER_SECONDS = 0.05  # no human presses a key that fast
-# Until a process that was told to cancel is given up, and as long again until it ends in any case.
+# Until a process that was asked to cancel is given up, and as long again until it ends in any case.
 _CANCELLING_SECONDS = 1.0
 
 

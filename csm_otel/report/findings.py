@@ -1,4 +1,4 @@
-"""What a pipeline is to be told of a run, in order of weight: `findings_of`.
+"""What a pipeline should report of a run, in order of weight: `findings_of`.
 
 Only what made the command fail, or what the user has made a rule, is an error: a command that goes well without
 csm-otel is shown as one that goes well with it, too.
@@ -30,7 +30,7 @@ class Weight(StrEnum):
 
 
 class Finding(NamedTuple):
-    """One thing to be told. Its texts are partly those of senders, as they were sent."""
+    """One thing to report. Its texts are partly those of senders, as they were sent."""
 
     weight: Weight
     title: str
@@ -52,7 +52,7 @@ def explained(group: FailureGroup, start_ns: int) -> str:
 
 
 def findings_of(summary: Summary, judgement: Judgement | None = None) -> Iterator[Finding]:
-    """Yield what there is to tell, that of each weight in its order."""
+    """Yield what there is to report, that of each weight in its order."""
     if judgement is not None:
         yield from _of_judgement(judgement)
     for group in most_serious_first(summary.failures):

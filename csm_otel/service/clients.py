@@ -199,8 +199,8 @@ class Clients:
         """Free the slots of clients of a unix socket that have hung up while they were to wait for their response.
 
         To a selector a client that has only shut down its sending side looks the same, but not to poll, which reports
-        POLLHUP unasked. Over TCP neither can tell them apart: there a client that sends no more has hung up, as it has
-        for most HTTP servers.
+        POLLHUP unasked. Over TCP poll cannot distinguish them either: there a client that sends no more has hung up, as
+        it has for most HTTP servers.
         """
         waiting = {one.sock.fileno(): one for one in self._clients if one.deadline is None and not one.host}
         if waiting:

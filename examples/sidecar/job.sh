@@ -1,8 +1,9 @@
 #!/bin/sh
 # A job whose commands all send to one csm-otel, which runs in the background meanwhile.
 #
-# With SIGTERM it delivers what it has within --drain-seconds, 8 by default. Not SIGINT: what a script starts with & ignores
-# that. The flush before tells whether everything arrived, and its exit code is that of the job if the commands went well.
+# With SIGTERM it delivers what it has within --drain-seconds, 8 by default. Not SIGINT: what a script starts with &
+# ignores that. The flush before reports whether everything arrived; if the commands went well, its exit code is that of
+# the job.
 set -eu
 
 csm-otel serve &

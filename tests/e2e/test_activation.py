@@ -135,11 +135,11 @@ def test_drops_before_the_start() -> None:
     with bound_socket(buffer_bytes=4096) as sock:
         send(sock, *range(200))
         waiting = 0
-        told = "datagrams dropped by the kernel since the sockets were bound, before this start"
+        what = "datagrams dropped by the kernel since the sockets were bound, before this start"
         env = environment(OTEL_TRACES_EXPORTER="none")
         for _ in range(2):
             with activated([sock], "--receive-buffer-bytes", "4096", env=env) as daemon:
-                assert told in daemon.line
+                assert what in daemon.line
                 wait_until_read(daemon.address[1])
                 assert daemon.stop() == 0
             waiting += received_by(daemon)

@@ -30,7 +30,7 @@ KILLED_IN, BACK_IN = ROUNDS // 3, 2 * ROUNDS // 3
 
 
 def test_a_gateway_that_is_killed_while_its_back_end_is_away(tmp_path: Path) -> None:
-    """What csm-otel was told is accepted comes out of the next process, once."""
+    """What the Collector accepted from csm-otel leaves the next process, once."""
     (address,) = free_addresses(1)
     variables = {"BACKEND_OTLP_ENDPOINT": f"http://{address}", "QUEUE_DIRECTORY": str(tmp_path / "queue")}
     datagrams = [made(Api=f"Call{number}") for number in range(50) for made in (attempt, call)]

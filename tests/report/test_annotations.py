@@ -68,7 +68,7 @@ def test_length() -> None:
 
 
 def test_trace_url() -> None:
-    """The trace is a notice, if there is anything else to tell."""
+    """The trace is a notice, if there is anything else to report."""
     url = "http://localhost:16686/trace/4b?a=1,2%20"
     read = commands_in(render_annotations([Finding(Weight.WARNING, "t", "x")], trace_url=url))
     assert read[1] == Command("notice", {"title": "Trace of the AWS calls"}, url)

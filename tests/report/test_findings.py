@@ -1,4 +1,4 @@
-"""What a pipeline is to be told of a run."""
+"""What a pipeline should report of a run."""
 
 from __future__ import annotations
 

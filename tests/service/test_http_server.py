@@ -81,7 +81,7 @@ def test_a_client_that_hangs_up() -> None:
 
 
 def test_a_response_that_is_given_up() -> None:
-    """Its client is told so, and others are answered."""
+    """Its client gets an error, and others are answered."""
     later: Future[Response] = Future()
     later.cancel()
     with serving(later) as server:
