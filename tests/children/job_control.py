@@ -1,7 +1,7 @@
 """Run ``job_control.py COMMAND [ARG...]`` as a shell runs a job in the foreground of the terminal on stderr.
 
-Each time the job stops, "stopped SIGNAL" is printed, and a line on stdin continues it, as `fg` does. At its end its
-exit code is returned.
+Each time the job stops, "stopped SIGNAL" is printed, and a line on stdin continues it, as `fg` does. IO is then sent
+to its first process: a wrapper forwards it once it accepts signals again. At its end its exit code is returned.
 """
 
 import os
@@ -17,4 +17,5 @@ while os.WIFSTOPPED(status := os.waitpid(pid, os.WUNTRACED)[1]):
     os.read(0, 1)
     os.tcsetpgrp(2, pid)
     os.killpg(pid, signal.SIGCONT)
+    os.kill(pid, signal.SIGIO)  # has a higher number than CONT, so it is accepted after it
 sys.exit(os.waitstatus_to_exitcode(status))
