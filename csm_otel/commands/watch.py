@@ -55,16 +55,15 @@ def watch(child: Child, sock: socket.socket, launch: Launch, flags: Mapping[str,
     live, verdict = _live(configuration.settings, child), _verdict(configuration.settings)
     observers = [one.add for one in (live, verdict) if one is not None]
     bridge = _build(configuration, receiver, launch, speaker, views=views, observers=observers, faults=faults)
-    is_early = child.poll() is not None
-    if bridge.outlets.shows and not is_early:
+    if bridge.outlets.shows and child.poll() is None:
         _ = views.buffer  # loaded while the command runs; one that is so short may have made no call
     begin_collection()
     bridge.run(until=lambda: child.poll() is not None, wake=child)
     task = configuration.pipeline_run.task if configuration.pipeline_run is not None else {}
     bridge.add_command(_command(child, launch, configuration.settings, task), now=time.monotonic())
     _cancel_when_interrupted(child, bridge)
-    # Not if the command ended before the socket was read: the kernel may not have set timestamps yet.
-    is_exact = receiver.has_kernel_times and not is_early
+    # Else what waits may have been sent before the kernel was asked for times, and would seem to arrive only now.
+    is_exact = receiver.has_kernel_times and receiver.was_empty
     bridge.close(
         deadline=time.monotonic() + configuration.drain_seconds,
         until_ns=child.ended_ns if is_exact else None,

@@ -57,6 +57,7 @@ class Receiver:
         sock.setblocking(False)
         self._has_timestamps = _ON_LINUX and try_option(sock, _SO_TIMESTAMPNS, 1)
         self._datagrams_read = 0
+        self._was_empty = False
         self._peers: dict[_Address, Peer] = {}
         self._read: Callable[[int], Iterable[tuple[bytes, _Address, int]]] = self._read_one
         self._reads_bursts = False
@@ -103,6 +104,14 @@ class Receiver:
         return self._has_timestamps
 
     @property
+    def was_empty(self) -> bool:
+        """Whether all that had arrived has been read at some time.
+
+        Before that, some may have the time of the reading: those that came before the kernel was asked for times.
+        """
+        return self._was_empty
+
+    @property
     def kernel_drops(self) -> int | None:
         """Datagrams that the kernel dropped because the buffer was full; None if it has no count."""
         drops = self._drops()
@@ -137,7 +146,10 @@ class Receiver:
         for _ in range(limit):
             try:
                 messages = self._read(limit - len(datagrams))
-            except (BlockingIOError, InterruptedError):
+            except BlockingIOError:
+                self._was_empty = True
+                break
+            except InterruptedError:
                 break
             except OSError as error:  # an ICMP error that the kernel reports here is about an earlier datagram
                 if error.errno in (errno.EBADF, errno.ENOTSOCK):

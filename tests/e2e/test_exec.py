@@ -492,6 +492,51 @@ def test_late_datagrams_of_a_child_are_counted(tmp_path: Path) -> None:
     assert b"3 datagrams arrived too late" in stderr
 
 
+# csm-otel, but the command has sent before it asks for times of receipt, and ends before it reads the socket.
+_SLOW = """
+import pathlib, sys, time
+from csm_otel import __main__ as program
+from csm_otel.commands import watch
+
+folder, watched = pathlib.Path(sys.argv.pop(1)), watch.watch
+
+def slow(child, *rest):
+    while not (folder / "sent").exists():
+        time.sleep(0.01)
+    watch.begin_collection = lambda: end(child)
+    return watched(child, *rest)
+
+def end(child):
+    (folder / "gate").touch()
+    while child.poll() is None:
+        time.sleep(0.01)
+
+watch.watch = slow
+sys.exit(program.main())
+"""
+_SENT_EARLY = """
+import pathlib, subprocess, sys, time
+folder = pathlib.Path(sys.argv[1])
+subprocess.run(sys.argv[2:])
+(folder / "sent").touch()
+while not (folder / "gate").exists():
+    time.sleep(0.01)
+"""
+
+
+def test_what_was_sent_before_times_were_asked_for(tmp_path: Path) -> None:
+    """It is not late, although its time of receipt may be that of the reading."""
+    command = [sys.executable, "-c", _SENT_EARLY, str(tmp_path), *ONE_CALL_SENT]
+    done = subprocess.run(
+        [sys.executable, "-c", _SLOW, str(tmp_path), "exec", "--", *command],
+        env=environment(),
+        capture_output=True,
+        timeout=DEADLINE_SECONDS,
+        check=False,
+    )
+    assert (done.returncode, b"2 datagrams received" in done.stderr, b"late" in done.stderr) == (0, True, False)
+
+
 @pytest.mark.parametrize(
     ("flags", "env", "name"),
     [

@@ -293,6 +293,15 @@ def test_counters_are_exact(host: str) -> None:
         assert small.counters.read < larger.counters.read
 
 
+def test_was_empty(listening: Receiver, sender: socket.socket) -> None:
+    """A socket was empty once there was nothing left to read."""
+    sender.sendto(b"x", listening.address)
+    assert len(listening.receive(1)) == 1
+    assert not listening.was_empty
+    assert listening.receive(1) == []
+    assert listening.was_empty
+
+
 def test_counters_on_every_system(listening: Receiver, sender: socket.socket, system: str) -> None:
     """Reads are counted everywhere, drops only if the system counts them."""
     sender.sendto(b"x", listening.address)
