@@ -43,22 +43,29 @@ def ask_over_http(
     try:
         with socket.create_connection(address, timeout=max(connect_seconds, LEAST_SECONDS)) as sock:
             sock.sendall(f"{head}\r\n\r\n".encode())
-            with http.client.HTTPResponse(_until(time.monotonic() + answer_seconds, sock), method=method) as response:
+            with http.client.HTTPResponse(_within(answer_seconds, sock), method=method) as response:
                 response.begin()
                 body = response.read(ANSWER_BYTES)
-    except http.client.HTTPException as error:
+    except (OSError, UnicodeError) as error:
+        raise ControlError(f"no daemon answers: {where}: {_why(error)}") from error
+    except (http.client.HTTPException, ValueError) as error:  # the latter: a chunk of negative size
         raise ControlError(no_csm_otel(where)) from error
-    except (OSError, UnicodeError) as error:  # the latter: a host that has no form in DNS
-        reason = "no answer" if isinstance(error, TimeoutError) else reason_of(error, "not a host name")
-        raise ControlError(f"no daemon answers: {where}: {reason}") from error
     try:
         return json.loads(body)
     except (ValueError, RecursionError) as error:
         raise ControlError(no_csm_otel(where)) from error
 
 
+def _why(error: OSError | UnicodeError) -> str:
+    if isinstance(error, http.client.RemoteDisconnected):  # as a daemon that is killed does
+        return "it hung up"
+    if isinstance(error, TimeoutError):
+        return "no answer"
+    return reason_of(error, "not a host name")  # without a form in DNS
+
+
 class _Received(io.RawIOBase):
-    """What a socket receives until a deadline, however often something arrives."""
+    """What a socket receives until a deadline, however much arrives."""
 
     def __init__(self, deadline: float, sock: socket.socket) -> None:
         self._deadline = deadline
@@ -68,7 +75,10 @@ class _Received(io.RawIOBase):
         return True
 
     def readinto(self, buffer: WriteableBuffer) -> int:
-        self._sock.settimeout(max(self._deadline - time.monotonic(), LEAST_SECONDS))
+        left_seconds = self._deadline - time.monotonic()
+        if left_seconds <= 0:  # the socket does not time out while there is something to receive
+            raise TimeoutError
+        self._sock.settimeout(left_seconds)
         return self._sock.recv_into(buffer)
 
     def makefile(self, _mode: str) -> io.BufferedReader:
@@ -76,6 +86,6 @@ class _Received(io.RawIOBase):
         return io.BufferedReader(self)
 
 
-def _until(deadline: float, sock: socket.socket) -> socket.socket:
-    """Return what an HTTPResponse asks of a socket."""
-    return cast("socket.socket", _Received(deadline, sock))
+def _within(seconds: float, sock: socket.socket) -> socket.socket:
+    """Return what an HTTPResponse asks of a socket, which receives for ``seconds`` from now on."""
+    return cast("socket.socket", _Received(time.monotonic() + max(seconds, LEAST_SECONDS), sock))

@@ -72,6 +72,12 @@ def test_the_end_of_the_connection_is_not_waited_for() -> None:
         pytest.param(b"", b"", id="nothing"),
         pytest.param(b"HTTP/1.1 200 OK\r\nX: ", b"x", id="a head without an end"),
         pytest.param(b"HTTP/1.1 200 OK\r\n\r\n", b" ", id="a body without an end"),
+        pytest.param(b"", b"HTTP/1.1 100 Continue\r\n\r\n" * 50_000, id="interim responses without a pause"),
+        pytest.param(
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n",
+            b"X: y\r\n" * 200_000,
+            id="trailers without a pause",
+        ),
     ],
 )
 def test_an_answer_that_never_ends(head: bytes, piece: bytes) -> None:
@@ -84,12 +90,12 @@ def test_an_answer_that_never_ends(head: bytes, piece: bytes) -> None:
 @pytest.mark.parametrize(
     "answer",
     [
-        pytest.param(b"", id="hangs up"),
         pytest.param(b"220 mail.test ESMTP\r\n", id="no HTTP"),
         pytest.param(b"HTTP/1.1 200 OK\r\n\r\n<html>", id="no JSON"),
         pytest.param(b"HTTP/1.1 200 OK\r\n\r\n" + b"[" * 60_000, id="nested"),
         pytest.param(b"HTTP/1.1 200 OK\r\n\r\n" + b" " * 100_000 + b"{}", id="long"),
         pytest.param(b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 200 + b"\r\n{}", id="a long head"),
+        pytest.param(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n-5\r\n{}", id="a chunk of negative size"),
     ],
 )
 def test_another_program(answer: bytes) -> None:
@@ -97,6 +103,13 @@ def test_another_program(answer: bytes) -> None:
     with answering_once(answer) as port, pytest.raises(ControlError) as caught:
         ask("127.0.0.1", port)
     assert str(caught.value) == f"http://127.0.0.1:{port}: what answers there is no csm-otel, or an older one"
+
+
+def test_a_daemon_that_is_killed() -> None:
+    """A connection that ends without an answer is no sign of another program."""
+    with answering_once(b"") as port, pytest.raises(ControlError) as caught:
+        ask("127.0.0.1", port)
+    assert str(caught.value) == f"no daemon answers: http://127.0.0.1:{port}: it hung up"
 
 
 def test_nobody() -> None:
