@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from csm_otel.process.speaker import Speaker
 
 _ENABLED, _HOST, _PORT, _CLIENT_ID = "AWS_CSM_ENABLED", "AWS_CSM_HOST", "AWS_CSM_PORT", "AWS_CSM_CLIENT_ID"
-_ANY_ADDRESS = ("0.0.0.0", "::")  # ruff: ignore[hardcoded-bind-all-interfaces] - of the daemon, which cannot be sent to
+_LOOPBACK_OF = {"": LOOPBACK, "0.0.0.0": LOOPBACK, "::": "::1"}  # ruff: ignore[hardcoded-bind-all-interfaces] - of the daemon, which cannot be sent to
 
 
 def env(settings: Settings, early: Early, environ: Mapping[str, str], speaker: Speaker) -> int:
@@ -36,6 +36,9 @@ def env(settings: Settings, early: Early, environ: Mapping[str, str], speaker: S
         text = _unset(settings.format)
     else:
         text = "".join(f"{line}\n" for line in _lines(settings.format, _variables(settings, early, environ, speaker)))
+    if sys.stdout is None:
+        speaker.say("stdout is closed")
+        return 1
     try:
         sys.stdout.write(text)
         sys.stdout.flush()
@@ -46,11 +49,13 @@ def env(settings: Settings, early: Early, environ: Mapping[str, str], speaker: S
 
 
 def _variables(settings: Settings, early: Early, environ: Mapping[str, str], speaker: Speaker) -> dict[str, str]:
-    host = LOOPBACK if settings.host in ("", *_ANY_ADDRESS) else settings.host
+    host = _LOOPBACK_OF.get(settings.host, settings.host)
     if not settings.port:
         raise SettingsError([Fault("--port", "0 is no port to send to")])
     if not re.fullmatch(r"[\w.:%-]+", host, re.ASCII):
         raise SettingsError([Fault("--host", "neither an address nor a host name")])
+    if ":" in host:
+        speaker.say(f"{_HOST}={host}: over IPv6 boto3, JavaScript and PHP send nothing, and with Ruby every call fails")
     variables = {_ENABLED: "true", _HOST: host, _PORT: str(settings.port)}
     inherited, _ = split_client_id(environ.get(_CLIENT_ID, ""))
     name = early.name or inherited or early.service_name

@@ -79,7 +79,8 @@ class Settings(NamedTuple):
             "HOST",
             unset="127.0.0.1 and, where IPv6 exists, ::1",
             values="an address or a host name",
-            more="One that is not loopback needs `--allow-remote`. Without effect where systemd hands sockets over.",
+            more="One that is not loopback needs `--allow-remote`. `::` is for IPv6 only. Without effect where systemd "
+            "hands sockets over.",
             help_of={"env": "address or name of the daemon, to which scripts send"},
         ),
     ] = ""

@@ -51,6 +51,7 @@ def printed(
         pytest.param({"host": "csm-otel"}, {}, {"AWS_CSM_HOST": "csm-otel"}, id="host"),
         pytest.param({"host": "fe80::1%eth0"}, {}, {"AWS_CSM_HOST": "fe80::1%eth0"}, id="address"),
         pytest.param({"host": "0.0.0.0"}, {}, {}, id="any-address-of-the-daemon"),
+        pytest.param({"host": "::"}, {}, {"AWS_CSM_HOST": "::1"}, id="any-address-of-IPv6"),
         pytest.param({"name": "n\xe4ch;tly\n"}, {}, {"AWS_CSM_CLIENT_ID": "nchtly"}, id="name"),
         pytest.param({}, {"OTEL_SERVICE_NAME": "etl"}, {"AWS_CSM_CLIENT_ID": "etl"}, id="service-name"),
         pytest.param({}, {"AWS_CSM_CLIENT_ID": f"etl;{PARENT}"}, {"AWS_CSM_CLIENT_ID": "etl"}, id="inherited-name"),
@@ -123,6 +124,17 @@ def test_what_cannot_be_joined(
     assert line in said
     assert "secret" not in said
     assert dict(entry.split("=", 1) for entry in text.splitlines()) == TO_DEFAULT
+
+
+def test_a_host_that_not_every_sdk_can_send_to(capsys: pytest.CaptureFixture[str]) -> None:
+    """A line names the SDKs that lose what they send to an address of IPv6; the variables are printed all the same."""
+    text, said = printed(capsys, host="::1", format="github")
+
+    assert "AWS_CSM_HOST=::1\n" in text
+    assert said == (
+        "csm-otel: AWS_CSM_HOST=::1: over IPv6 boto3, JavaScript and PHP send nothing, and with Ruby every call fails\n"
+    )
+    assert not printed(capsys)[1]
 
 
 @pytest.mark.parametrize(

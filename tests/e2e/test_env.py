@@ -75,3 +75,11 @@ def test_a_full_disk() -> None:
 
     assert done.returncode == 1
     assert done.stderr == b"csm-otel: stdout: no space left on device\n"
+
+
+def test_a_closed_stdout() -> None:
+    """Nor can it be printed where there is no stdout."""
+    command = shlex.join([*CSM_OTEL, "env"])
+    done = subprocess.run(("sh", "-c", f"{command} >&-"), env=environment(), stderr=subprocess.PIPE, check=False)
+
+    assert (done.returncode, done.stderr) == (1, b"csm-otel: stdout is closed\n")
