@@ -8,7 +8,8 @@ set -eu
 
 csm-otel serve &
 daemon=$!
-trap 'kill "$daemon"; wait "$daemon"' EXIT
+trap 'kill "$daemon" 2>/dev/null && wait "$daemon" || :' EXIT # leaves the exit code as it is
+trap 'exit 143' HUP INT TERM                                  # else sh would leave the daemon running
 until csm-otel health --check ready 2>/dev/null; do
     kill -0 "$daemon" # else it could not start, and has said why
     sleep 0.2

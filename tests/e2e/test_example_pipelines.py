@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
+import signal
 import socket
 import subprocess
 import sys
@@ -14,7 +16,7 @@ import pytest
 import yaml  # type: ignore[import-untyped]
 from ci import environments
 from e2e.github_runner import CannotRunError, Job, run_job
-from e2e.programs import SENDER, environment, serving
+from e2e.programs import CSM_OTEL, SENDER, environment, serving
 from otlp_backend import HttpBackend
 
 from csm_otel.ci.joining import join
@@ -183,6 +185,34 @@ def test_a_daemon_that_cannot_start(machine: dict[str, str]) -> None:
     assert done.returncode != 0
     assert "csm-otel: cannot listen on 127.0.0.1:" in done.stderr
     assert not (checkout / "has_run").exists()
+
+
+def test_a_job_that_is_ended(machine: dict[str, str]) -> None:
+    """The daemon ends with it, once the command has that was running."""
+    Path(machine["GITHUB_WORKSPACE"], "legacy_backup.py").write_text(
+        "import os, signal\nos.kill(os.getppid(), signal.SIGTERM)\n", "utf-8"
+    )
+    done = run_lines([str(EXAMPLES / "sidecar/job.sh")], machine, OTEL_TRACES_EXPORTER="none")
+
+    assert done.returncode == 128 + signal.SIGTERM
+    assert "0 calls with 0 attempts" in done.stderr
+
+
+def test_a_daemon_that_is_killed(tmp_path: Path, machine: dict[str, str]) -> None:
+    """The exit code is that of the command that failed, all the same."""
+    folder, pid_file = tmp_path / "bin", tmp_path / "pid"
+    folder.mkdir()
+    (folder / "csm-otel").write_text(
+        f'#!/bin/sh\n[ "$1" != serve ] || echo $$ > {pid_file}\nexec {shlex.join(CSM_OTEL)} "$@"\n', "utf-8"
+    )
+    (folder / "csm-otel").chmod(0o755)
+    Path(machine["GITHUB_WORKSPACE"], "legacy_backup.py").write_text(
+        f"import os, signal, sys\nos.kill(int(open({str(pid_file)!r}).read()), signal.SIGKILL)\nsys.exit(3)\n", "utf-8"
+    )
+    path = f"{folder}{os.pathsep}{machine['PATH']}"
+    done = run_lines([str(EXAMPLES / "sidecar/job.sh")], machine, OTEL_TRACES_EXPORTER="none", PATH=path)
+
+    assert done.returncode == 3, done.stderr
 
 
 def gitlab(text: str = "") -> dict[str, Any]:
