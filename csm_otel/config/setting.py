@@ -118,7 +118,8 @@ class AddressReader:
             number = int(Number(self._lowest_port, 65_535)(port))
         except ValueError:
             number = -1
-        if number < 0 or (colon and not host) or in_brackets != (":" in host) or _NOT_IN_HOSTS & set(host):
+        is_host = not _NOT_IN_HOSTS & set(host) and in_brackets == (":" in host) and host.isprintable()
+        if number < 0 or not is_host or (colon and not host):
             lowest = self._lowest_port
             raise ValueError(f"{quoted(text)} is neither a port from {lowest} to 65535 nor HOST:PORT or [IPv6]:PORT")
         return Address(host or "127.0.0.1", number)
