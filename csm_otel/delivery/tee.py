@@ -129,11 +129,18 @@ def _connect(host: str, port: int) -> socket.socket:
 def _fault_of(sock: socket.socket, own: Collection[tuple[str, int]], *, allow_remote: bool) -> str:
     """Return why events must not be sent to where a socket is connected to; "" if they may be."""
     host, port = sock.getpeername()[:2]
-    address = ipaddress.ip_address(host)
+    address = _address(host)
     if not address.is_loopback and not allow_remote:
         return f"{host} is no loopback address; allow it with --allow-remote"
     is_here = address.is_loopback or sock.getsockname()[0] == host
     for own_host, own_port in own:
-        if own_port == port and (own_host == host or (is_here and ipaddress.ip_address(own_host).is_unspecified)):
+        own_address = _address(own_host)
+        if own_port == port and (own_address == address or (is_here and own_address.is_unspecified)):
             return f"{address_text(host, port)} is where csm-otel itself receives"
     return ""
+
+
+def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    """Return the address of a socket, that of IPv4 over IPv6 (RFC 4291, 2.5.5.2) as the one of IPv4 that it is."""
+    address = ipaddress.ip_address(host)
+    return (address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None) or address

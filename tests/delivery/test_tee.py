@@ -200,6 +200,13 @@ REMOTE = "192.0.2.1 is no loopback address; allow it with --allow-remote"
             "10.0.0.1", "10.0.0.1", 31_000, [("0.0.0.0", 31_000)], True,
             "10.0.0.1:31000 is where csm-otel itself receives", id="our-own-interface",
         ),
+        pytest.param(
+            "::ffff:127.0.0.1", "::ffff:127.0.0.1", 31_000, [("127.0.0.1", 31_000)], True,
+            "[::ffff:127.0.0.1]:31000 is where csm-otel itself receives", id="our-own-over-IPv6",
+        ),
+        pytest.param(
+            "::ffff:127.0.0.1", "::ffff:127.0.0.1", 31_000, [("127.0.0.1", 1)], False, "", id="loopback-over-IPv6",
+        ),
     ],
 )  # fmt: skip
 def test_the_address(

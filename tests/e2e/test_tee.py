@@ -150,7 +150,7 @@ def test_two_that_forward_to_each_other() -> None:
     ("flags", "line"),
     [
         pytest.param(
-            ["--port", "PORT", "--tee", "localhost:PORT"],
+            ["--port", "PORT", "--tee", "127.0.0.1:PORT"],
             "--tee: 127.0.0.1:PORT is where csm-otel itself receives",
             id="its-own-address",
         ),
