@@ -72,4 +72,7 @@ def _report_url(settings: Settings, environ: Mapping[str, str]) -> str:
         return ""
     from csm_otel.report.gitlab import artifact_url  # ruff: ignore[import-outside-top-level]
 
-    return artifact_url(job_url, Path(project).resolve(), settings.report.resolve())
+    try:
+        return artifact_url(job_url, Path(project).resolve(), settings.report.resolve(strict=True))
+    except (OSError, RuntimeError):  # not written, the current folder is gone, or (before 3.13) links in a circle
+        return ""

@@ -36,4 +36,4 @@ def artifact_url(job_url: str, project: PurePath, path: PurePath) -> str:
     """
     if not path.is_relative_to(project):
         return ""
-    return f"{job_url}/artifacts/file/{quote(path.relative_to(project).as_posix())}"
+    return f"{job_url}/artifacts/file/{quote(bytes(path.relative_to(project)))}"  # names need not be UTF-8

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 from commands.test_report_files import calls_of, summary
@@ -13,9 +13,6 @@ from traced import TRACE_ID
 from csm_otel.commands.report_files import RunResult
 from csm_otel.commands.summaries import write_summaries
 from csm_otel.config.settings import Settings
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 TRACE_URL = "http://localhost:16686/trace/{trace_id}"
 JOB = "https://gitlab.example/group/project/-/jobs/7"
@@ -31,6 +28,7 @@ def test_each_file(tmp_path: Path) -> None:
         report=tmp_path / "report.html",
         trace_url=TRACE_URL,
     )
+    (tmp_path / "report.html").touch()
     environ = {"CI_JOB_URL": JOB, "CI_PROJECT_DIR": str(tmp_path)}
     assert write_summaries(settings, RunResult(summary(), calls_of()), environ, say=said.append)
     assert said == []
@@ -50,9 +48,25 @@ def test_each_file(tmp_path: Path) -> None:
 )
 def test_no_links(environ: dict[str, str], tmp_path: Path) -> None:
     """A document without links is written, too, as a job fails to upload what is not there."""
+    (tmp_path / "report.html").touch()
     settings = Settings(gitlab_annotations=tmp_path / "links.json", report=tmp_path / "report.html")
     assert write_summaries(settings, RunResult(summary(), calls_of()), environ, say=print)
     assert json.loads((tmp_path / "links.json").read_bytes()) == {"csm-otel": []}
+
+
+@pytest.mark.parametrize("report", ["missing.html", "circle"])
+def test_no_report(report: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """There is no link to a report that could not be written, nor where the current folder has been removed."""
+    (tmp_path / "circle").symlink_to("circle")
+    settings = Settings(gitlab_annotations=tmp_path / "links.json", report=tmp_path / report)
+    folder = tmp_path / "removed"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    folder.rmdir()
+    environ = {"CI_JOB_URL": JOB, "CI_PROJECT_DIR": str(tmp_path)}
+    for one in (settings, settings._replace(report=Path("report.html"))):
+        assert write_summaries(one, RunResult(summary(), calls_of()), environ, say=print)
+        assert json.loads((tmp_path / "links.json").read_bytes()) == {"csm-otel": []}
 
 
 def test_not_written(tmp_path: Path) -> None:

@@ -41,6 +41,7 @@ def test_links(name: str, urls: dict[str, str], expected: list[tuple[str, str]])
     [
         pytest.param("/builds/p/report.html", f"{JOB}/artifacts/file/report.html", id="file"),
         pytest.param("/builds/p/a b/r#1.html", f"{JOB}/artifacts/file/a%20b/r%231.html", id="quoted"),
+        pytest.param("/builds/p/caf\udce9.html", f"{JOB}/artifacts/file/caf%E9.html", id="not-utf-8"),
         pytest.param("/tmp/report.html", "", id="outside"),
         pytest.param("/builds/project/report.html", "", id="another-project"),
     ],
