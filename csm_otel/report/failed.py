@@ -27,10 +27,15 @@ def most_serious_first(failures: Iterable[FailureGroup]) -> list[FailureGroup]:
     return sorted(failures, key=lambda group: (list(Effect).index(group.effect), group.first_ns))
 
 
+def status_and_error(status: int | None, error: str) -> str:
+    """Return both, once where they are the same, as they were sent: ``403 AccessDenied``; without a name ``failed``."""
+    shown = "failed" if error == UNNAMED_ERROR else error
+    return " ".join(dict.fromkeys(str(part) for part in (status, shown) if part))
+
+
 def result_of(group: FailureGroup) -> str:
-    """Return status and error, once where they are the same, as they were sent: ``403 AccessDenied``."""
-    error = "failed" if group.error == UNNAMED_ERROR else group.error
-    return error if group.status is None or str(group.status) == error else f"{group.status} {error}"
+    """Return status and error of failed calls."""
+    return status_and_error(group.status, group.error)
 
 
 def when_of(group: FailureGroup, start_ns: int) -> str:

@@ -17,7 +17,7 @@ from markupsafe import Markup
 
 from csm_otel.report.comparison import differences, remark, sums
 from csm_otel.report.failed import EFFECTS, most_serious_first
-from csm_otel.report.page_calls import columns_of_calls, listed_calls, row_of, status_and_error
+from csm_otel.report.page_calls import cell_of, columns_of_calls, listed_calls, row_of
 from csm_otel.report.rows import offset_of
 from csm_otel.report.terminal import Terminal, duration_ms
 from csm_otel.report.totals import uncertain
@@ -84,7 +84,7 @@ def _environment() -> Environment:
     environment.filters["number"] = "{:,}".format
     environment.filters["listed"] = _joined
     environment.filters["offset"] = _offset
-    environment.filters["result"] = lambda group: status_and_error(group.status, group.error)
+    environment.filters["result"] = lambda group: cell_of(group.status, group.error)
     return environment
 
 

@@ -11,8 +11,10 @@ from opentelemetry.semconv._incubating.attributes.aws_attributes import AWS_REQU
 from opentelemetry.semconv._incubating.attributes.cloud_attributes import CLOUD_REGION
 from opentelemetry.semconv.attributes.error_attributes import ERROR_TYPE
 
+from csm_otel.report.failed import status_and_error
 from csm_otel.report.rows import offset_of
 from csm_otel.report.terminal import Terminal, duration
+from csm_otel.spans.span_status import UNNAMED_ERROR
 from csm_otel.summary.trace import http_status
 
 if TYPE_CHECKING:
@@ -113,10 +115,9 @@ def columns_of_calls(calls: Sequence[Call], listed: Sequence[Call], start_ns: in
     return {"texts": texts.printable, "calls": columns, "attempts": tries}
 
 
-def status_and_error(status: int | None, error: str) -> str:
-    """Return both, once where they are the same; an error's code is one word, which must not widen its column."""
-    parts = [str(part) for part in (status, _TERMINAL.cut(_TERMINAL.printable(error), _MAX_ERROR_COLUMNS)) if part]
-    return " ".join(dict.fromkeys(parts))
+def cell_of(status: int | None, error: str) -> str:
+    """Return status and error; a code is one word, which must not widen its column."""
+    return status_and_error(status, _TERMINAL.cut(_TERMINAL.printable(error), _MAX_ERROR_COLUMNS))
 
 
 class _Texts:
@@ -149,7 +150,7 @@ def _result(call: Call) -> str:
 
 
 def _result_of(span: SpanData) -> str:
-    return status_and_error(http_status(span), str(span.attribute(ERROR_TYPE) or ""))
+    return cell_of(http_status(span), str(span.attribute(ERROR_TYPE) or (UNNAMED_ERROR if span.is_error else "")))
 
 
 def _us(nanoseconds: int) -> int:

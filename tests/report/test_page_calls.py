@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import pytest
 from traced import T0, attempt_of, called, traced
 
-from csm_otel.report.page_calls import columns_of_calls, listed_calls, row_of, status_and_error
+from csm_otel.report.page_calls import cell_of, columns_of_calls, listed_calls, row_of
 from csm_otel.summary.trace import Call
 
 FIRST = called("S3.GetObject", 10, 20)
@@ -97,16 +96,12 @@ def test_a_call_without_a_request() -> None:
     assert row_of(Call(span=span, attempts=()), T0).result == "no request sent"
 
 
-@pytest.mark.parametrize(
-    ("status", "error", "text"),
-    [
-        pytest.param(404, "404", "404", id="the-same"),
-        pytest.param(403, "AccessDenied", "403 AccessDenied", id="both"),
-        pytest.param(None, "Timeout", "Timeout", id="no-response"),
-        pytest.param(200, "", "200", id="success"),
-        pytest.param(500, "E" * 1000, f"500 {'E' * 59}…", id="long"),
-    ],
-)
-def test_status_and_error(status: int | None, error: str, text: str) -> None:
+def test_a_failure_without_a_name() -> None:
+    """It has failed, in words of its own, as in every report."""
+    span = traced("S3.GetObject", 0, 1, status=500, error="_OTHER")
+    assert row_of(Call(span=span, attempts=()), T0).result == "500 failed"
+
+
+def test_cell() -> None:
     """A status that is the error too is shown once, and a code of any length is cut."""
-    assert text == status_and_error(status, error)
+    assert [cell_of(404, "404"), cell_of(200, ""), cell_of(500, "E" * 1000)] == ["404", "200", f"500 {'E' * 59}…"]
