@@ -54,12 +54,12 @@ class Terminal(NamedTuple):
     def printable(self, text: str) -> str:
         """Return untrusted text on one line, without anything that a terminal would interpret.
 
-        Whitespace becomes one space. Control and format characters (escape sequences, changes of direction) and
-        combining marks are removed; with ``ascii_only`` other characters become ``?``. Nor is there anything that a
-        runner of pipelines would, but for what `line` looks after.
+        Whitespace becomes one space, none at the ends. Control and format characters (escape sequences, changes of
+        direction) and combining marks are removed; with ``ascii_only`` other characters become ``?``. Nor is there
+        anything that a runner of pipelines would, but for what `line` looks after.
         """
-        text = unicodedata.normalize("NFC", " ".join(text[:_LONGEST_TEXT].split()))
-        text = "".join(letter for letter in text if letter.isprintable() and unicodedata.category(letter)[0] != "M")
+        text = unicodedata.normalize("NFC", text[:_LONGEST_TEXT])
+        text = " ".join("".join(filter(_is_shown, text)).split())
         text = _RUNNER_COMMAND.sub("## ", text)
         return text.encode("ascii", "replace").decode("ascii") if self.ascii_only else text
 
@@ -109,6 +109,10 @@ class Terminal(NamedTuple):
         if not self.color or not style or not core:
             return text
         return text.replace(core, f"\x1b[{style}m{core}\x1b[0m", 1)
+
+
+def _is_shown(letter: str) -> bool:
+    return letter.isspace() or (letter.isprintable() and unicodedata.category(letter)[0] != "M")
 
 
 def _without_command(segments: Sequence[Segment]) -> Sequence[Segment]:

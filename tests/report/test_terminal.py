@@ -37,6 +37,7 @@ def test_durations(nanoseconds: int, expected: str) -> None:
     [
         pytest.param("S3.ListBuckets", "S3.ListBuckets", "S3.ListBuckets", id="plain"),
         pytest.param("a\r\nb\t\x0b c\u2028d\xa0e", "a b c d e", "a b c d e", id="blanks of all kinds"),
+        pytest.param("\0 a \0 b \u200b", "a b", "a b", id="blanks around what is removed"),
         pytest.param("\x1b[31mred\x07\x9b2J", "[31mred2J", "[31mred2J", id="escape sequences"),
         pytest.param("pay\u202egnp.exe\u200b", "paygnp.exe", "paygnp.exe", id="direction and zero width"),
         pytest.param("e\u0301a\u0300\u0301\u0302", "éà", "??", id="stacked marks"),
