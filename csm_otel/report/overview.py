@@ -59,10 +59,11 @@ def render_overview(summary: Summary, *, width: int, color: bool, ascii_only: bo
 def _head(summary: Summary, terminal: Terminal) -> Iterator[str]:
     run, totals = summary.run, summary.totals
     services = sorted({use.service for use in summary.operations})
-    what = [counted(totals.calls, "call")]
     if services:
-        what.append(f"to {_listed(services)}")
-    yield from terminal.wrapped(f"{' '.join(what)}: {counts_of(totals)}", Style.BOLD)
+        what = f"{counted(totals.calls, 'call')} to {_listed(services)}: {counts_of(totals)}"
+    else:
+        what = f"no AWS calls seen, but {counted(summary.uncertainty.orphans, 'attempt')}"
+    yield from terminal.wrapped(what, Style.BOLD)
     yield from terminal.wrapped(times_of(summary.times))
     where = [_listed(names) for names in (run.sdks, run.regions) if names]
     if run.accounts:

@@ -54,8 +54,8 @@ def uncertain(uncertainty: Uncertainty) -> Iterator[tuple[str, int]]:
 
 
 def _split(totals: Totals) -> str:
-    if not totals.changes:
+    if totals.reads == totals.calls:
         return "all of them read"
-    if not totals.reads:
+    if totals.changes == totals.calls:
         return "all of them change something"
     return f"{totals.reads:,} read, {totals.changes:,} change something"

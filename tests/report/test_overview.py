@@ -74,7 +74,9 @@ def test_nothing() -> None:
 def test_only_an_attempt() -> None:
     """An attempt without its call is not nothing."""
     orphan = traced("S3.GetObject attempt", 0, 5, role=SpanRole.ORPHAN, error="E")
-    assert "S3.GetObject" in render_overview(summary(orphan), width=80, color=False)
+    text = render_overview(summary(orphan), width=80, color=False)
+    assert text.startswith("no AWS calls seen, but 1 attempt\n")
+    assert "S3.GetObject" in text
 
 
 @pytest.mark.parametrize(

@@ -13,18 +13,19 @@ NONE = dict.fromkeys(Totals.__struct_fields__, 0)
 @pytest.mark.parametrize(
     ("counts", "expected"),
     [
-        pytest.param({"reads": 2}, "all of them read", id="reads"),
-        pytest.param({"changes": 2}, "all of them change something", id="changes"),
+        pytest.param({"calls": 2, "reads": 2}, "all of them read", id="reads"),
+        pytest.param({"calls": 2, "changes": 2}, "all of them change something", id="changes"),
         pytest.param(
-            {"reads": 1_000, "changes": 2, "failed": 1, "not_sent": 1},
+            {"calls": 1_002, "reads": 1_000, "changes": 2, "failed": 1, "not_sent": 1},
             "1,000 read, 2 change something; 1 failed, 1 with NO REQUEST SENT",
             id="both",
         ),
         pytest.param(
-            {"reads": 1, "retried": 3, "throttled": 2, "identity_calls": 1},
+            {"calls": 1, "reads": 1, "retried": 3, "throttled": 2, "identity_calls": 1},
             "all of them read; 3 retried, 2 throttled, 1 about identity or credentials",
             id="others",
         ),
+        pytest.param({"calls": 3, "reads": 2}, "2 read, 0 change something", id="one-beyond-the-bound"),
     ],
 )
 def test_counts(counts: dict[str, int], expected: str) -> None:
