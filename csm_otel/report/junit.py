@@ -57,7 +57,9 @@ def _rules(judgement: Judgement, of_what: str) -> Iterator[ET.Element]:
     for rule in judgement.rules:
         case = _case(f"{of_what}.rules", rule)
         if one := broken.get(rule):
-            _add_result(case, "failure", "rule", why_broken(one), one.examples)
+            # of a measure they are only the first calls, whatever they have done to it
+            examples = () if one.values else one.examples
+            _add_result(case, "failure", "rule", why_broken(one), examples)
         yield case
     if judgement.baseline is None and not judgement.baseline_failure:
         return

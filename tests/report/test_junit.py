@@ -85,6 +85,13 @@ def test_rules() -> None:
     assert failure.text.splitlines() == BROKEN.examples
 
 
+def test_a_measure() -> None:
+    """A rule with a measure has the figure: that it was exceeded is not the first calls' doing."""
+    broken = Broken(rule="retries>2", calls=9, values={"retries": 4}, examples=["S3.GetObject"])
+    [case] = suites_of(command(), judgement=Judgement(rules=["retries>2"], broken=[broken]))["rules"]
+    assert (case.result[0].message, case.result[0].text) == ("retries is 4", "retries is 4")
+
+
 @pytest.mark.parametrize(
     ("judgement", "result"),
     [
