@@ -57,8 +57,7 @@ def _rules(judgement: Judgement, of_what: str) -> Iterator[ET.Element]:
     for rule in judgement.rules:
         case = _case(f"{of_what}.rules", rule)
         if one := broken.get(rule):
-            # of a measure they are only the first calls, whatever they have done to it
-            examples = () if one.values else one.examples
+            examples = () if one.values else one.examples  # of a measure: any calls, not those that exceeded it
             _add_result(case, "failure", "rule", why_broken(one), examples)
         yield case
     if judgement.baseline is None and not judgement.baseline_failure:
@@ -79,8 +78,8 @@ def _operations(summary: Summary, of_what: str, trace_url: str) -> Iterator[ET.E
         lines = [f"{result_of(group)}: {explained(group, summary.run.start_ns)}" for group in groups]
         lines += [f"Trace: {trace_url}"] if trace_url else []
         if weight_of(groups[0].effect) is Weight.ERROR:
-            calls = counted(sum(group.count for group in groups), "call")
-            _add_result(case, "failure", groups[0].error, f"{calls} failed: {result_of(groups[0])}", lines)
+            number = counted(sum(group.count for group in groups), "failure")
+            _add_result(case, "failure", groups[0].error, f"{number}: {result_of(groups[0])}", lines)
         else:
             ET.SubElement(case, "skipped").text = _joined(lines)
         yield case

@@ -82,9 +82,9 @@ def _failures(summary: Summary, terminal: Terminal) -> Iterator[str]:
             yield from terminal.wrapped(group.advice, Style.DIM, indent="  ")
             advised.add(group.advice)
     rest = groups[_MAX_FAILURES:]
-    calls = sum(group.count for group in rest) + summary.uncertainty.failures_left_out
-    if calls:
-        yield from terminal.wrapped(f"... and {counted(calls, 'more failed call')}", Style.DIM)
+    number = sum(group.count for group in rest) + summary.uncertainty.failures_left_out
+    if number:
+        yield from terminal.wrapped(f"... and {counted(number, 'more failure')}", Style.DIM)
 
 
 def _failure(group: FailureGroup, start_ns: int, terminal: Terminal) -> Iterator[str]:

@@ -58,7 +58,7 @@ def test_operations() -> None:
         ("legacy_py.operations", "S3.HeadObject", "Skipped", 0.01),
     ]
     [failure], [skipped] = cases[0].result, cases[1].result
-    assert (failure.type, failure.message) == ("AccessDenied", "1 call failed: 403 AccessDenied")
+    assert (failure.type, failure.message) == ("AccessDenied", "1 failure: 403 AccessDenied")
     line, trace = failure.text.splitlines()
     assert line.startswith("403 AccessDenied: +500 ms, the last call before the command failed. not authorized. The ")
     assert trace == "Trace: http://a/b?c=1&d=2"
@@ -70,7 +70,7 @@ def test_several_errors() -> None:
     spans = [traced("S3.GetObject", at, at + 5, error=error) for at, error in ((0, "A"), (10, "B"), (20, "A"))]
     [case] = suites_of(*spans, command(code=1))["operations"]
     [failure] = case.result
-    assert (failure.message, failure.type, len(failure.text.splitlines())) == ("3 calls failed: A", "A", 2)
+    assert (failure.message, failure.type, len(failure.text.splitlines())) == ("3 failures: A", "A", 2)
 
 
 def test_rules() -> None:
@@ -131,7 +131,7 @@ def test_hostile_texts(text: str, expected: str | None) -> None:
     text = Terminal(1).printable(text) if expected is None else expected
     [case], [rule, baseline] = suites["operations"], suites["rules"]
     assert (case.name, rule.name, baseline.result[0].text) == (f"S3.{text}", text, text)
-    assert case.result[0].message == f"1 call failed: {text}"
+    assert case.result[0].message == f"1 failure: {text}"
 
 
 @given(st.text(max_size=40))

@@ -96,7 +96,7 @@ def test_many() -> None:
         for number in range(40)
     ]
     text = render_overview(summary(*spans), width=80, color=False)
-    assert "... and 28 more failed calls\n" in text
+    assert "... and 28 more failures\n" in text
     assert "... and 25 more operations with 25 calls\n" in text
 
 
