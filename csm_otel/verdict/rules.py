@@ -26,6 +26,7 @@ from operator import eq, ge, gt, le, lt, ne
 from typing import TYPE_CHECKING, TypeVar
 
 from csm_otel.errors import RuleError, quoted
+from csm_otel.summary.access import Access
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,6 +36,7 @@ MAX_RULES = 100
 _MAX_TEXT_CHARS = 10_000
 _TERM = re.compile(r"\s*(?P<name>[a-z0-9-]+)\s*(?:(?P<operator>!=|>=|<=|=|>|<)\s*(?P<value>.+?)\s*)?")
 _NUMBER = re.compile(r"(?P<number>\d+(?:\.\d+)?)\s*(?P<unit>[a-z%]*)")
+_OPERATORS = "=<>!"
 _NS_PER_UNIT = {"ms": 1_000_000, "s": 1_000_000_000, "min": 60_000_000_000, "h": 3_600_000_000_000}
 
 
@@ -166,7 +168,7 @@ def _term(text: str) -> Is | Has | Limit:
     if name in {one.value for one in Property}:
         if operator not in {"=", "!="}:
             raise RuleError(f"{name} can be compared by = and != only")
-        return Has(Property(name), _pattern(value), operator == "!=")
+        return Has(Property(name), _pattern(Property(name), value), operator == "!=")
     return _limit(_member(Measure, name), operator, value)
 
 
@@ -178,9 +180,19 @@ def _member(kind: type[_Kind], name: str) -> _Kind:
         raise RuleError(f"unknown: {quoted(name)}; known are {known}") from None
 
 
-def _pattern(text: str) -> re.Pattern[str]:
-    """Return what matches a text with ``*`` and ``?`` as in file names, of any case."""
-    return re.compile(translate(text), re.IGNORECASE)
+def _pattern(name: Property, text: str) -> re.Pattern[str]:
+    """Return what matches a text with ``*`` and ``?`` as in file names, of any case.
+
+    What could never match is refused, as its rule would never be broken.
+    """
+    if any(letter in text for letter in _OPERATORS):
+        raise RuleError(f"{name.value}: an operator in the value; terms are joined by &")
+    pattern = re.compile(translate(text.replace("[", "[[]")), re.IGNORECASE)
+    if name is Property.CALL and not any(letter in text for letter in ":.*?"):
+        raise RuleError(f"call: {quoted(text)} is an operation without its service, as in s3:GetObject or *:GetObject")
+    if name is Property.ACCESS and not any(pattern.fullmatch(access.value) for access in Access):
+        raise RuleError(f"access: {quoted(text)} is none of {', '.join(access.value for access in Access)}")
+    return pattern
 
 
 def _limit(measure: Measure, operator: str, text: str) -> Limit:

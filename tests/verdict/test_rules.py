@@ -40,6 +40,26 @@ def test_choices() -> None:
     assert (has.matches("us-east-1"), has.matches("EU-west-1")) == (True, False)
 
 
+@pytest.mark.parametrize(
+    ("text", "name", "is_chosen"),
+    [
+        pytest.param("error=accessdenied", "AccessDenied", True, id="any-case"),
+        pytest.param("error=*Denied", "AccessDenied", True, id="any-letters"),
+        pytest.param("region=us-????-1", "us-east-1", True, id="any-letter"),
+        pytest.param("region=us-?-1", "us-east-1", False, id="one-letter"),
+        pytest.param("region=[a-z]*", "us-east-1", False, id="brackets-are-letters"),
+        pytest.param("error=a[b]", "a[b]", True, id="brackets-match-themselves"),
+        pytest.param("service=CloudWatch Logs", "CloudWatch Logs", True, id="blank"),
+        pytest.param("access=w*", "write", True, id="beginning"),
+    ],
+)
+def test_patterns(text: str, name: str, *, is_chosen: bool) -> None:
+    """Asterisks and question marks stand for letters, and nothing else does."""
+    ((has,),) = (rule.choices for rule in parse_rules(text))
+    assert isinstance(has, Has)
+    assert has.matches(name) == is_chosen
+
+
 def test_several() -> None:
     """Rules are separated by commas, terms by ampersands."""
     rules = parse_rules(" error , throttle&calls>3,,not-sent ")
@@ -60,6 +80,19 @@ def test_several() -> None:
             id="measure",
         ),
         pytest.param("region>eu", "region can be compared by = and != only", id="operator"),
+        pytest.param(
+            "error==AccessDenied", "error: an operator in the value; terms are joined by &", id="two-operators"
+        ),
+        pytest.param("region=>us", "region: an operator in the value; terms are joined by &", id="swapped-operator"),
+        pytest.param(
+            "call=s3:GetObject calls>5", "call: an operator in the value; terms are joined by &", id="no-ampersand"
+        ),
+        pytest.param(
+            "call=GetObject",
+            "call: 'GetObject' is an operation without its service, as in s3:GetObject or *:GetObject",
+            id="no-service",
+        ),
+        pytest.param("access!=writes", "access: 'writes' is none of read, write", id="no-access"),
         pytest.param("p95>2", "p95: a time needs a unit: ms, s, min, h", id="no-unit"),
         pytest.param("calls>1%", "calls: a number without '%'", id="no-share"),
         pytest.param("calls>many", "calls: no number: 'many'", id="no-number"),
