@@ -183,7 +183,8 @@ def _member(kind: type[_Kind], name: str) -> _Kind:
 def _pattern(name: Property, text: str) -> re.Pattern[str]:
     """Return what matches a text with ``*`` and ``?`` as in file names, of any case.
 
-    What could never match is refused, as its rule would never be broken.
+    Raises:
+        RuleError: it could never match, so that its rule would never be broken.
     """
     if any(letter in text for letter in _OPERATORS):
         raise RuleError(f"{name.value}: an operator in the value; terms are joined by &")
