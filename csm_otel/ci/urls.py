@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, NamedTuple
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 if TYPE_CHECKING:
     from urllib.parse import SplitResult
 
 _PROVIDERS = {"github.com": "github", "gitlab.com": "gitlab", "bitbucket.org": "bitbucket"}
+_SSH = ("ssh", "git+ssh", "git")  # git's own protocol has the same form
+_OF_SCP = re.compile(r"[^/\\]+@(?P<host>\[[0-9A-Fa-f:.]+\]|[^@:/\[]+):(?P<path>[^@?#]+)")  # user@host:path
 
 
 class Repository(NamedTuple):
@@ -40,20 +43,15 @@ def repository_of(text: str) -> Repository:
 
     What ssh reaches need not have a page at the same host: it has no ``url``.
     """
-    url = page_url(text).rstrip("/").removesuffix(".git")
-    if url:
+    if url := page_url(text).rstrip("/").removesuffix(".git"):
         host, _, path = url.partition("://")[2].partition("/")
-    elif "://" in text:
-        parts = _parts_of(text)
-        if parts is None:
-            return Repository()
-        host, path = parts.hostname or "", parts.path.strip("/").removesuffix(".git")
-    else:  # user@host:path, as of scp
-        host, colon, path = text.rpartition("@")[2].partition(":")
-        path = path.strip("/").removesuffix(".git")
-        if not colon:
-            return Repository()
-    owner, _, name = path.rpartition("/")
+    elif (parts := _parts_of(text)) is not None and parts.scheme in _SSH:
+        host, path = parts.hostname or "", parts.path
+    elif found := _OF_SCP.fullmatch(text):
+        host, path = found["host"], found["path"]
+    else:
+        return Repository()
+    owner, _, name = path.strip("/").removesuffix(".git").rpartition("/")
     return Repository(url, owner, name, _PROVIDERS.get(host.lower(), ""))
 
 
@@ -63,5 +61,7 @@ def _parts_of(text: str) -> SplitResult | None:
         parts = urlsplit(text)
     except ValueError:
         return None
-    # With an unescaped / ? or # in it, the password would end the host too early.
-    return None if "@" in f"{parts.path}{parts.query}{parts.fragment}" else parts
+    # With an unescaped / ? or # in it, the password would end the host too early; with an escaped @ it would be in it.
+    kept = f"{parts.hostname or ''}{parts.path}{parts.query}{parts.fragment}"
+    # The function leaves out line ends and tabs, which would join what they separate.
+    return parts if text.isprintable() and "@" not in unquote(kept) else None

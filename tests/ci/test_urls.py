@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import quote
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -21,6 +23,9 @@ from csm_otel.ci.urls import Repository, page_url, repository_of
         pytest.param("https://user:12/34@ci.example/x", "", id="slash-in-password"),
         pytest.param("https://secret?34@ci.example/x", "", id="question-mark-in-user"),
         pytest.param("https://user:12#34@ci.example/x", "", id="hash-in-password"),
+        pytest.param("https://user%3Asecret%40ci.example/x", "", id="escaped-credentials"),
+        pytest.param("https://user:12/34%40ci.example/x", "", id="slash-in-escaped-credentials"),
+        pytest.param("https://ci.example/job\nsecret", "", id="line-end"),
         pytest.param("https://[fd00/x", "", id="malformed-host"),
         pytest.param("https://ci.example:port/x", "", id="malformed-port"),
         pytest.param("ssh://git@ci.example/x", "", id="other-scheme"),
@@ -47,6 +52,14 @@ def test_page_url(text: str, url: str) -> None:
         ),
         pytest.param("git@github.com:acme/etl.git", Repository("", "acme", "etl", "github"), id="scp"),
         pytest.param("ssh://git@git.example:7999/acme/etl.git", Repository("", "acme", "etl", ""), id="ssh"),
+        pytest.param("git@[fd00::1]:acme/etl.git", Repository("", "acme", "etl", ""), id="scp-ipv6"),
+        pytest.param("git@git.example:acme/etl?token=secret", Repository(), id="scp-query"),
+        pytest.param("https://user:12/34%40git.example/etl", Repository(), id="escaped-credentials"),
+        pytest.param("https:\\\\user:secret@git.example:81/etl", Repository(), id="backslashes"),
+        pytest.param("codecommit::us-east-1://profile@etl", Repository(), id="remote-helper"),
+        pytest.param("codecommit::us-east-1://etl", Repository(), id="remote-helper-without-user"),
+        pytest.param("file:///srv/git/etl.git", Repository(), id="file"),
+        pytest.param("C:\\git\\etl", Repository(), id="drive"),
         pytest.param("/srv/git/etl", Repository(), id="path"),
         pytest.param("", Repository(), id="empty"),
     ],
@@ -66,5 +79,6 @@ def test_credentials_are_never_kept(user: str, password: str) -> None:
         without = repository_of(f"{scheme}://git.example/a/b.git")
 
         assert without.name == "b"
-        assert repository_of(f"{scheme}://{user}:{password}@git.example/a/b.git") in (without, Repository())
+        for credentials in (f"{user}:{password}@", quote(f"{user}:{password}@", safe=""), f"{user}:{password}%40"):
+            assert repository_of(f"{scheme}://{credentials}git.example/a/b.git") in (without, Repository())
     assert repository_of(f"{user}:{password}@git.example:a/b.git") in (Repository("", "a", "b"), Repository())
