@@ -149,6 +149,11 @@ class Pipeline:
         """Whether a later `advance` releases some of the events flushed by `start_release`."""
         return bool(self._backlog)
 
+    @property
+    def has_process_spans(self) -> bool:
+        """Whether the end of a process completes a span."""
+        return self._processes is not None
+
     def start_release(self) -> None:
         """Flush the correlator; each `advance` releases a part of it."""
         self._backlog.extend(self._correlator.flush())

@@ -37,6 +37,10 @@ class Endings:
         """Return the monotonic second at which the first is due, or None while there is none."""
         return self._waiting[0].deadline if self._waiting else None
 
+    def last_deadline(self) -> float | None:
+        """Return the monotonic second at which the last is due, or None while there is none."""
+        return self._waiting[-1].deadline if self._waiting else None
+
     def pop_due(self, *, now: float, is_drained: bool) -> Iterator[Ended]:
         """Yield the ends that are due; ``is_drained`` tells that the receive queue has just been empty."""
         while self._waiting:

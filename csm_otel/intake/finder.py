@@ -85,6 +85,10 @@ class OriginFinder:
         """Return the monotonic second at which an end of a process is due, or None."""
         return self._endings.next_deadline()
 
+    def last_deadline(self) -> float | None:
+        """Return the monotonic second at which all ends that were noticed so far are due, or None."""
+        return self._endings.last_deadline()
+
     def ended(self) -> list[Ended]:
         """Return the processes that have ended since the last call and are due, all their datagrams received."""
         ended, self._ended = self._ended, []

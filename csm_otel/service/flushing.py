@@ -1,8 +1,8 @@
 """A flush of a running daemon, a step each turn of the loop: `Flushing`; those of several clients: `Flushings`.
 
 Everything that had arrived when it began is decoded, released, held until its origins are known or not waited for any
-longer, exported, and followed until the back end has it. The loop continues to receive meanwhile; later arrivals are
-not part of the flush.
+longer, exported, and followed until the back end has it. So are the spans of processes that had ended, if each process
+is a trace. The loop continues to receive meanwhile; later arrivals are not part of the flush.
 """
 
 from __future__ import annotations
@@ -38,6 +38,8 @@ class Flushing:
         self._is_begun = False
         self._drain: Drain | None = None
         """None until everything that had arrived has been received."""
+        self._ends_until: float | None = None
+        """When the ends of processes are due that had been noticed by then; None if there are none to wait for."""
         self._marks: tuple[int, ...] | None = None
         """Where the exported spans end, see `Outlets.mark`; None until everything has been exported."""
 
@@ -47,8 +49,9 @@ class Flushing:
             # The loop has not yet received the datagrams that arrived meanwhile.
             if self._is_begun and self._bridge.agent.has_received_until(self._requested_ns):
                 self._drain = Drain(self._bridge.pipeline)
+                self._ends_until = self._last_end()
             self._is_begun = True
-        elif self._marks is None and self._drain.is_done(now=now):
+        elif self._marks is None and not self._waits_for_ends() and self._drain.is_done(now=now):
             self._bridge.pipeline.advance(now=now)
             self._bridge.pipeline.flush()
             self._marks = self._bridge.outlets.mark()
@@ -59,8 +62,18 @@ class Flushing:
 
     @property
     def is_waiting(self) -> bool:
-        """Whether it waits for origins or the back end, so that there is no use in advancing it at once."""
+        """Whether it waits for origins, ends or the back end, so that there is no use in advancing it at once."""
         return self._drain is not None and not self._bridge.pipeline.is_releasing
+
+    def _last_end(self) -> float | None:
+        finder = self._bridge.origins
+        return finder.last_deadline() if finder is not None and self._bridge.pipeline.has_process_spans else None
+
+    def _waits_for_ends(self) -> bool:
+        if self._ends_until is None or self._bridge.origins is None:
+            return False
+        first = self._bridge.origins.next_deadline()
+        return first is not None and first <= self._ends_until
 
 
 def answer_of(bridge: Bridge, why_not: str) -> dict[str, Any]:

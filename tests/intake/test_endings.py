@@ -44,6 +44,15 @@ def test_the_deadline() -> None:
     assert endings.next_deadline() == pytest.approx(1.0 + GRACE_SECONDS)
 
 
+def test_the_last_deadline() -> None:
+    """By then all that have ended so far are due."""
+    endings = Endings()
+    assert endings.last_deadline() is None
+    endings.add(ENDED, now=1.0)
+    endings.add(LATER, now=2.0)
+    assert endings.last_deadline() == pytest.approx(2.0 + GRACE_SECONDS)
+
+
 def test_all_of_them() -> None:
     """At shutdown none waits any longer."""
     endings = Endings()

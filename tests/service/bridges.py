@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from dataclasses import replace
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from configured import configured
 from datagrams import attempt
@@ -19,6 +19,7 @@ from csm_otel.process.speaker import Speaker
 if TYPE_CHECKING:
     from csm_otel.delivery.queue import DeliveryQueue
     from csm_otel.engine.bridge import Bridge
+    from csm_otel.intake.finder import OriginFinder
     from csm_otel.intake.receiver import Receiver
     from csm_otel.spans.data import SpanData
 
@@ -45,10 +46,25 @@ class HeldQueue:
         return self.has_all
 
 
-def bridge_to(shown: list[SpanData], *receivers: Receiver) -> Bridge:
+class Ends:
+    """Replaces the finder of origins: ends of processes that have been noticed, by when they are due."""
+
+    def __init__(self, *deadlines: float) -> None:
+        self.deadlines = list(deadlines)
+
+    def next_deadline(self) -> float | None:
+        """Return when the first is due."""
+        return self.deadlines[0] if self.deadlines else None
+
+    def last_deadline(self) -> float | None:
+        """Return when the last is due."""
+        return self.deadlines[-1] if self.deadlines else None
+
+
+def bridge_to(shown: list[SpanData], *receivers: Receiver, **settings: Any) -> Bridge:
     """Return a pipeline that shows its spans."""
     return build_bridge(
-        configured(),
+        configured(**settings),
         source=Source(receivers=receivers, origins=ReplayedOrigins()),
         speaker=Speaker(io.StringIO()),
         show=shown.extend,
@@ -59,6 +75,11 @@ def bridge_to(shown: list[SpanData], *receivers: Receiver) -> Bridge:
 def with_queue(bridge: Bridge, queue: HeldQueue) -> Bridge:
     """Return the pipeline with a queue to a back end beside it."""
     return bridge._replace(outlets=replace(bridge.outlets, queue=cast("DeliveryQueue", queue)))
+
+
+def with_ends(bridge: Bridge, ends: Ends) -> Bridge:
+    """Return the pipeline with ends of processes that have been noticed."""
+    return bridge._replace(origins=cast("OriginFinder", ends))
 
 
 def receive_attempt(bridge: Bridge, *, now: float, peer: Peer = PEER) -> None:

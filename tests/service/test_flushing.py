@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from datagrams import attempt
-from service.bridges import HELD_PEER, HeldQueue, bridge_to, receive_attempt, with_queue
+from service.bridges import HELD_PEER, Ends, HeldQueue, bridge_to, receive_attempt, with_ends, with_queue
 
 from csm_otel.engine.origin_hold import HOLD_SECONDS
 from csm_otel.intake.receiver import Receiver
@@ -145,3 +145,23 @@ def test_an_attempt_whose_origin_is_looked_up(bridge: Bridge, shown: list[SpanDa
     assert shown == []
     assert turns(bridge, flushing, 2 * HOLD_SECONDS) == DELIVERED
     assert len(shown) == 1
+
+
+def test_processes_that_have_ended(shown: list[SpanData]) -> None:
+    """Where each process is a trace, the ends that were noticed before are waited for, and later ones are not."""
+    ends = Ends(1.0, 1.2)
+    bridge = with_ends(bridge_to(shown, group="process"), ends)
+    flushing = Flushing(bridge, timeout_seconds=10.0, now=0.0, requested_ns=1)
+    assert turns(bridge, flushing, 0.0) is None
+    assert flushing.is_waiting
+
+    ends.deadlines = [1.2, 1.5]
+    assert turns(bridge, flushing, 1.1) is None
+    ends.deadlines = [1.5]
+    assert turns(bridge, flushing, 1.2) == DELIVERED
+
+
+def test_ends_that_complete_nothing(bridge: Bridge) -> None:
+    """Where each call is a trace, no end of a process is waited for."""
+    flushing = Flushing(with_ends(bridge, Ends(1.0)), timeout_seconds=10.0, now=0.0, requested_ns=1)
+    assert turns(bridge, flushing, 0.0) == DELIVERED
