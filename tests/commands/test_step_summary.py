@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 from typing import TYPE_CHECKING
 
 import pytest
@@ -51,6 +52,38 @@ def test_no_room(tmp_path: Path) -> None:
     assert not append_step_summary({"GITHUB_STEP_SUMMARY": str(path)}, render, say=said.append)
     assert said == [f"--step-summary: {path}: no room is left of the 1,048,576 bytes that GitHub shows"]
     assert path.read_bytes() == b"x" * MAX_BYTES
+
+
+def test_two_at_once(tmp_path: Path) -> None:
+    """The room is what the other leaves that is appending."""
+    path = tmp_path / "summary"
+    rooms: list[int] = []
+
+    def render(room_bytes: int) -> str:
+        rooms.append(room_bytes)
+        return "mine"
+
+    with path.open("wb") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+
+        def finish(_seconds: float) -> None:
+            other.write(b"other")
+            other.close()
+
+        assert append_step_summary({"GITHUB_STEP_SUMMARY": str(path)}, render, say=pytest.fail, pause=finish)
+    assert (rooms, path.read_bytes()) == ([MAX_BYTES - 7], b"other\n\nmine")
+
+
+def test_a_lock_that_is_kept(tmp_path: Path) -> None:
+    """It does not keep the command's result for more than a second."""
+    path = tmp_path / "summary"
+    pauses: list[float] = []
+    with path.open("wb") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        environ = {"GITHUB_STEP_SUMMARY": str(path)}
+        assert append_step_summary(environ, lambda _: "mine", say=pytest.fail, pause=pauses.append)
+    assert 0 < sum(pauses) < 1.1
+    assert path.read_bytes() == b"mine"
 
 
 @pytest.mark.parametrize(
