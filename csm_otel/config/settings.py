@@ -79,8 +79,8 @@ class Settings(NamedTuple):
             "HOST",
             unset="127.0.0.1 and, where IPv6 exists, ::1",
             values="an address or a host name",
-            more="One that is not loopback needs `--allow-remote`. `::` is for IPv6 only. Without effect where systemd "
-            "hands sockets over.",
+            more="One that is not loopback needs `--allow-remote`. `::` is for IPv6 only; a name stands for its IPv4 "
+            "address, if it has one. Without effect where systemd hands sockets over.",
             help_of={"env": "address or name of the daemon, to which scripts send"},
         ),
     ] = ""

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from csm_otel.csm.encoding import encode_event
 from csm_otel.errors import Fault, SettingsError, address_text, reason_of
+from csm_otel.intake.binding import udp_address
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -115,8 +116,8 @@ def _connect(host: str, port: int) -> socket.socket:
     """
     sock = None
     try:
-        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM)[0]
-        sock = socket.socket(family, kind, protocol)
+        family, address = udp_address(host, port)
+        sock = socket.socket(family, socket.SOCK_DGRAM)
         sock.connect(address)
     except (OSError, UnicodeError) as error:
         if sock is not None:

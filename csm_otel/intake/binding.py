@@ -8,8 +8,12 @@ from __future__ import annotations
 import contextlib
 import socket
 import sys
+from typing import TYPE_CHECKING, Any
 
 from csm_otel.errors import ListenError, address_text, reason_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 DEFAULT_BUFFER_BYTES = 4 * 1024 * 1024  # holds some 4,000 datagrams of 1 kB; the kernel's default holds 92
 
@@ -24,9 +28,7 @@ def bind_socket(host: str, port: int, *, buffer_bytes: int) -> socket.socket:
         ListenError: the address cannot be listened on.
     """
     try:
-        family, _, _, _, address = socket.getaddrinfo(
-            _without_idna(host), port, type=socket.SOCK_DGRAM, flags=socket.AI_PASSIVE | socket.AI_NUMERICSERV
-        )[0]
+        family, address = udp_address(host, port)
         sock = socket.socket(family, socket.SOCK_DGRAM)
     except UnicodeError as error:  # a name that has no form in DNS: an empty or too long label
         raise ListenError(f"cannot listen on {address_text(host, port)}: not a host name") from error
@@ -43,6 +45,24 @@ def bind_socket(host: str, port: int, *, buffer_bytes: int) -> socket.socket:
             f"cannot listen on {address_text(host, port)}: {reason_of(error)}", errno=error.errno
         ) from error
     return sock
+
+
+def udp_address(
+    host: str, port: int, *, resolve: Callable[..., list[Any]] = socket.getaddrinfo
+) -> tuple[socket.AddressFamily, Any]:
+    """Return the family and the address of a host for UDP; a name stands for its IPv4 address, if it has one.
+
+    boto3 and others send over IPv4 only, and other listeners for CSM are where those send; but the first address of
+    localhost is ::1 on many systems. ``resolve`` is called as `socket.getaddrinfo`.
+
+    Raises:
+        OSError: it is unknown.
+        UnicodeError: the name has no form in DNS.
+    """
+    flags = socket.AI_PASSIVE | socket.AI_NUMERICSERV
+    found = resolve(_without_idna(host), port, type=socket.SOCK_DGRAM, flags=flags)
+    family, _, _, _, address = next((one for one in found if one[0] == socket.AF_INET), found[0])
+    return family, address
 
 
 def grow_buffer(sock: socket.socket, buffer_bytes: int) -> None:

@@ -10,7 +10,7 @@ from loopback import with_ipv6
 from platforms import on_linux
 
 from csm_otel.intake import binding
-from csm_otel.intake.binding import DEFAULT_BUFFER_BYTES, bind_socket, grow_buffer, try_option
+from csm_otel.intake.binding import DEFAULT_BUFFER_BYTES, bind_socket, grow_buffer, try_option, udp_address
 
 MAX_BUFFER = Path("/proc/sys/net/core/rmem_max")
 
@@ -34,6 +34,22 @@ def test_a_name() -> None:
     """A name stands for its address."""
     with bind_socket("localhost", 0, buffer_bytes=65_536) as sock:
         assert sock.getsockname()[0] in {"127.0.0.1", "::1"}
+
+
+IPV4 = (socket.AF_INET, socket.SOCK_DGRAM, 17, "", ("127.0.0.1", 1))
+IPV6 = (socket.AF_INET6, socket.SOCK_DGRAM, 17, "", ("::1", 1, 0, 0))
+
+
+@pytest.mark.parametrize(
+    ("found", "expected"),
+    [
+        pytest.param([IPV6, IPV4], (socket.AF_INET, ("127.0.0.1", 1)), id="both"),
+        pytest.param([IPV6], (socket.AF_INET6, ("::1", 1, 0, 0)), id="IPv6-only"),
+    ],
+)
+def test_a_name_of_several_addresses(found: list[tuple[object, ...]], expected: tuple[object, ...]) -> None:
+    """It stands for that of IPv4, over which every SDK sends, where it has one."""
+    assert udp_address("localhost", 1, resolve=lambda *_, **__: found) == expected
 
 
 @on_linux
