@@ -120,7 +120,9 @@ def _broken(count: _Count, of_the_run: Mapping[Measure, int]) -> Broken | None:
 
 def _shown(limit: Limit, value: float) -> float:
     is_time = limit.measure in {Measure.TIME, Measure.P50, Measure.P95, Measure.MAX}
-    return value / _NS_PER_MS if is_time else round(value, 1)
+    if limit.is_share:
+        return float(f"{value:.3g}")  # not 0 for a few of many calls
+    return value / _NS_PER_MS if is_time else value
 
 
 def _fulfils(call: Call, term: Is | Has, names: Mapping[Property, tuple[str, ...]]) -> bool:

@@ -99,6 +99,14 @@ def test_what_is_told() -> None:
     assert len(second.examples) == 5
 
 
+def test_a_small_share() -> None:
+    """A share of a few of many calls is not shown as none."""
+    good, bad = traced("S3.GetObject", 0, 1), traced("S3.GetObject", 0, 1, error="AccessDenied")
+    (found,) = broken("errors>0%", run=[[bad], *([[good]] * 2999)])
+
+    assert found.values == {"errors": 0.0333}
+
+
 def test_no_calls() -> None:
     """Without calls nothing is broken but what asks for some."""
     assert [one.rule for one in broken("error, calls>0, errors>0%, calls=0", run=[])] == ["calls=0"]
