@@ -38,7 +38,8 @@ def report(paths: Sequence[Path], configuration: Configuration, speaker: Speaker
     stop = StopSignal(signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
     settings = configuration.settings
     views = Views(settings)
-    verdict = Verdict(settings) if settings.fail_on or settings.baseline is not None else None
+    is_judged = settings.fail_on or settings.baseline is not None or settings.update_baseline
+    verdict = Verdict(settings) if is_judged else None
     observers = [views.show, views.summarise, *([verdict.add] if verdict else [])]
     bad = _read(paths, configuration, stop, observers, say=speaker.say)
     is_complete = not bad

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import shutil
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from csm_otel.errors import BaselineError, reason_of
@@ -15,14 +18,13 @@ from csm_otel.verdict.rules import Measure, parse_rules
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from pathlib import Path
 
     from csm_otel.config.settings import Settings
     from csm_otel.spans.data import SpanData
     from csm_otel.tally import Tally
     from csm_otel.verdict.baseline import Entry
 
-_MAX_BYTES = 16 * 2**20
+_MAX_CHARS = 16 * 2**20
 _MAX_SHOWN = 20
 _MAX_COLUMNS = 120
 
@@ -44,23 +46,23 @@ class Verdict:
         if self._path is not None:
             self._run.add(spans)
 
-    def judgement(self, tally: Tally | None, *, say: Callable[[str], None]) -> Judgement:
+    def judgement(self, tally: Tally | None, *, command_failed: bool = False, say: Callable[[str], None]) -> Judgement:
         """Return what the rules and the baseline say, and write the baseline if that is asked for.
 
         ``say`` is called with a line for each rule that is broken, and for what differs from the baseline. What was
-        dropped is in ``tally``.
+        dropped is in ``tally``; None: that is not known. Only a complete run is written: not one whose command failed,
+        or of which datagrams were dropped.
         """
-        of_the_run = {}
-        if tally is not None:
-            dropped = (tally.datagrams_dropped_by_kernel or 0) + tally.spans_dropped.total()
-            of_the_run[Measure.DROPPED] = dropped
+        of_the_run = {Measure.DROPPED: 0 if tally is None else _dropped(tally)}
+        if tally is None and self._limits(Measure.DROPPED):
+            say("--fail-on: dropped is 0, as files do not have it")
         baseline, failure = None, ""
-        if self._path is not None:
-            try:
-                baseline = self._compared(self._path, say)
-            except BaselineError as error:
-                failure = str(error)
-                say(f"--baseline: {self._path}: {failure}")
+        try:
+            baseline = self._compared(_why_incomplete(tally, command_failed=command_failed), say)
+        except BaselineError as error:
+            terminal = Terminal(_MAX_COLUMNS)
+            failure = terminal.cut(terminal.printable(str(error)), _MAX_COLUMNS)  # it may quote the file
+            say(f"--baseline: {f'{self._path}: ' if self._path else ''}{failure}")
         if baseline is not None and not baseline.updated:
             of_the_run |= {Measure.NEW: len(baseline.new), Measure.GONE: len(baseline.gone)}
         broken = self._judge.broken(of_the_run)
@@ -69,22 +71,52 @@ class Verdict:
         rules = [rule.text for rule in self._rules]
         return Judgement(rules=rules, broken=broken, baseline=baseline, baseline_failure=failure)
 
-    def _compared(self, path: Path, say: Callable[[str], None]) -> Differences:
-        """Say what differs, and write the file if that is asked for.
+    def _limits(self, *measures: Measure) -> bool:
+        """Return whether there is a rule on one of these measures."""
+        return any(limit.measure in measures for rule in self._rules for limit in rule.limits)
+
+    def _compared(self, why_incomplete: str, say: Callable[[str], None]) -> Differences | None:
+        """Say what differs, and write the file if that is asked for; None: there is none, and no rule needs it.
 
         Raises:
             BaselineError: the file cannot be read, or written.
         """
-        before = Baseline() if self._updates and not path.exists() else _read(path)
+        path = self._path
+        if path is None:
+            if self._updates:
+                say("--update-baseline: there is no --baseline to write")
+            if self._limits(Measure.NEW, Measure.GONE):
+                raise BaselineError("there is none for the rules on new and gone")
+            return None
+        known = _read(path, may_be_missing=self._updates)
+        before = known or Baseline()
         came, went = self._run.came_since(before), before.came_since(self._run)
         for title, entries in (("new", came), ("gone", went)):
             for line in _lines(title, entries):
                 say(f"--baseline: {line}")
-        if self._updates and (came or went or not path.exists()):
+        if self._updates and (came or went or known is None):
+            if why_incomplete:
+                raise BaselineError(f"not updated, as {why_incomplete}")
             _write(path, self._run.to_toml())
             say(f"--baseline: {path} updated")
             return Differences(new=came, gone=went, updated=True)
         return Differences(new=came, gone=went)
+
+
+def _dropped(tally: Tally) -> int:
+    """Return how many datagrams and spans were lost."""
+    return _dropped_datagrams(tally) + tally.spans_dropped.total() + tally.spans_rejected
+
+
+def _dropped_datagrams(tally: Tally) -> int:
+    return (tally.datagrams_dropped_by_kernel or 0) + tally.datagrams_undecoded
+
+
+def _why_incomplete(tally: Tally | None, *, command_failed: bool) -> str:
+    """Return why a run may have had other calls than were seen, or nothing."""
+    if command_failed:
+        return "the command failed"
+    return "datagrams were dropped" if tally is not None and _dropped_datagrams(tally) else ""
 
 
 def _lines(title: str, entries: Sequence[Entry]) -> list[str]:
@@ -95,31 +127,40 @@ def _lines(title: str, entries: Sequence[Entry]) -> list[str]:
     return lines
 
 
-def _read(path: Path) -> Baseline:
-    """Return the baseline in a file.
+def _read(path: Path, *, may_be_missing: bool) -> Baseline | None:
+    """Return the baseline in a file, or None if it is missing and may be.
 
     Raises:
         BaselineError: it cannot be read.
     """
     try:
-        with path.open(encoding="utf-8") as file:
-            return read_baseline(file.read(_MAX_BYTES))
+        # Non-blocking: opening a pipe without a writer would hang.
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        os.set_blocking(descriptor, True)
+        with os.fdopen(descriptor, encoding="utf-8-sig") as file:
+            return read_baseline(file.read(_MAX_CHARS))
     except OSError as error:
+        if may_be_missing and isinstance(error, FileNotFoundError):
+            return None
         raise BaselineError(reason_of(error, "cannot be read")) from error
     except UnicodeDecodeError as error:
         raise BaselineError("no baseline: not UTF-8") from error
 
 
 def _write(path: Path, text: str) -> None:
-    """Replace the file at once, so that it is never half written; it has no secrets.
+    """Replace the file at once, so that it is never half written; it has no secrets. A link to it stays one.
 
     Raises:
         BaselineError: it cannot be written.
     """
-    part = path.with_name(f".{path.name}.{os.getpid()}")
+    target = Path(os.path.realpath(path))
+    part = target.with_name(f".csm-otel.{os.urandom(8).hex()}")  # pids are the same in containers that share a folder
     try:
         part.write_text(text, encoding="utf-8")
-        part.replace(path)
+        with contextlib.suppress(FileNotFoundError):
+            shutil.copymode(target, part)
+        part.replace(target)
     except OSError as error:
-        part.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # a file system that is read-only refuses this, too
+            part.unlink()
         raise BaselineError(reason_of(error, "cannot be written")) from error

@@ -325,7 +325,15 @@ class Settings(NamedTuple):
             more="What came and went is printed; `--fail-on 'new>0, gone>0'` makes it fail.",
         ),
     ] = None
-    update_baseline: Annotated[bool, Option(_SHOWING, OUTPUT, "write the file of `--baseline` anew")] = False
+    update_baseline: Annotated[
+        bool,
+        Option(
+            _SHOWING,
+            OUTPUT,
+            "write the file of `--baseline` anew",
+            more="It stays as it is if the command failed, or datagrams were dropped.",
+        ),
+    ] = False
     compare: Annotated[
         Path | None,
         Option(

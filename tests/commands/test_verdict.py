@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import stat
 from collections import Counter
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pytest
 from traced import command, traced
@@ -11,9 +14,6 @@ from traced import command, traced
 from csm_otel.commands.verdict import Verdict
 from csm_otel.config.settings import Settings
 from csm_otel.tally import Tally
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 @pytest.mark.parametrize(
@@ -28,7 +28,18 @@ if TYPE_CHECKING:
             ["--fail-on: dropped>2: dropped is 3"],
             id="dropped",
         ),
+        pytest.param(
+            "dropped>2",
+            Tally(datagrams_undecoded=2, spans_rejected=1),
+            99,
+            ["--fail-on: dropped>2: dropped is 3"],
+            id="dropped-otherwise",
+        ),
         pytest.param("dropped>0", Tally(datagrams_dropped_by_kernel=None), 0, [], id="drops-unknown"),
+        pytest.param("dropped>0", None, 0, ["--fail-on: dropped is 0, as files do not have it"], id="drops-of-files"),
+        pytest.param(
+            "new>0", Tally(), 99, ["--baseline: there is none for the rules on new and gone"], id="no-baseline"
+        ),
     ],
 )
 def test_exit_code(rules: str, tally: Tally | None, code: int, said: list[str]) -> None:
@@ -40,15 +51,18 @@ def test_exit_code(rules: str, tally: Tally | None, code: int, said: list[str]) 
 
     judgement = verdict.judgement(tally, say=lines.append)
     assert (judgement.exit_code, lines) == (code, said)
-    assert (judgement.rules, [one.rule for one in judgement.broken]) == ([rules], [rules] if code else [])
+    assert judgement.rules == [rules]
+    assert bool(judgement.broken or judgement.baseline_failure) == bool(code)
 
 
-def judged(*operations: str, said: list[str], **settings: Any) -> int:
+def judged(
+    *operations: str, said: list[str], tally: Tally | None = None, command_failed: bool = False, **settings: Any
+) -> int:
     """Return the exit code of a run with a call of each operation."""
     verdict = Verdict(Settings(**settings))
     for operation in operations:
         verdict.add([traced(operation, 0, 5)])
-    return verdict.judgement(None, say=said.append).exit_code
+    return verdict.judgement(tally, command_failed=command_failed, say=said.append).exit_code
 
 
 def test_baseline(tmp_path: Path) -> None:
@@ -84,6 +98,11 @@ def test_baseline(tmp_path: Path) -> None:
         pytest.param(None, "no such file or directory", id="missing"),
         pytest.param(b"\xff", "no baseline: not UTF-8", id="no-text"),
         pytest.param(
+            b'schema = 1\ncalls = []\n"\\u001b[31m" = 1',
+            "no baseline: Object contains unknown field `[31m`",
+            id="control-character",
+        ),
+        pytest.param(
             b"calls", "no baseline: Expected '=' after a key in a key/value pair (at end of document)", id="toml"
         ),
     ],
@@ -106,6 +125,82 @@ def test_a_baseline_that_cannot_be_written(tmp_path: Path) -> None:
 
     assert judged("S3.GetObject", said=said, baseline=path, update_baseline=True) == 99
     assert said[-1] == f"--baseline: {path}: no such file or directory"
+
+
+def test_a_name_that_is_too_long(tmp_path: Path) -> None:
+    """It is one line, and no reason to pass."""
+    path = tmp_path / ("n" * 300)
+    said: list[str] = []
+
+    assert judged("S3.GetObject", said=said, baseline=path, update_baseline=True) == 99
+    assert said == [f"--baseline: {path}: file name too long"]
+
+
+@pytest.mark.parametrize("is_updated", [False, True])
+def test_a_pipe_without_a_writer(tmp_path: Path, *, is_updated: bool) -> None:
+    """It is empty, and stays a pipe."""
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    said: list[str] = []
+
+    assert judged("S3.GetObject", said=said, baseline=path, update_baseline=is_updated) == 99
+    assert said == [f"--baseline: {path}: no baseline: Object missing required field `schema`"]
+    assert path.is_fifo()
+
+
+def test_files_of_other_systems(tmp_path: Path) -> None:
+    """Line ends of two characters and a byte order mark are read."""
+    path = tmp_path / "aws-calls.toml"
+    path.write_bytes(b"\xef\xbb\xbfschema = 1\r\ncalls = [\r\n    ['S3', 'GetObject', '', ''],\r\n]\r\n")
+    said: list[str] = []
+
+    assert judged("S3.GetObject", said=said, baseline=path) == 0
+    assert said == []
+
+
+def test_a_link(tmp_path: Path) -> None:
+    """The file that it leads to is written, with the mode that it had, and nothing else is left."""
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    target, link = shared / "calls.toml", tmp_path / "aws-calls.toml"
+    link.symlink_to("shared/calls.toml")
+    judged("S3.GetObject", said=[], baseline=link, update_baseline=True)
+    target.chmod(0o640)
+    judged("S3.PutObject", said=[], baseline=link, update_baseline=True)
+
+    assert link.readlink() == Path("shared/calls.toml")
+    assert "PutObject" in target.read_text("utf-8")
+    assert stat.S_IMODE(target.stat().st_mode) == 0o640
+    assert list(shared.iterdir()) == [target]
+
+
+@pytest.mark.parametrize(
+    ("run", "why"),
+    [
+        pytest.param({"command_failed": True}, "the command failed", id="failed"),
+        pytest.param({"tally": Tally(datagrams_dropped_by_kernel=1)}, "datagrams were dropped", id="dropped"),
+        pytest.param({"tally": Tally(datagrams_undecoded=1)}, "datagrams were dropped", id="undecoded"),
+    ],
+)
+def test_an_incomplete_run(run: dict[str, Any], why: str, tmp_path: Path) -> None:
+    """It does not replace the baseline, of which only a complete run shows what is gone; one that fits it may stay."""
+    path = tmp_path / "aws-calls.toml"
+    judged("S3.GetObject", "S3.PutObject", said=[], baseline=path, update_baseline=True)
+    before = path.read_bytes()
+    said: list[str] = []
+
+    assert judged("S3.GetObject", said=said, baseline=path, update_baseline=True, **run) == 99
+    assert said == ["--baseline: gone: S3.PutObject", f"--baseline: {path}: not updated, as {why}"]
+    assert path.read_bytes() == before
+    assert judged("S3.GetObject", "S3.PutObject", said=[], baseline=path, update_baseline=True, **run) == 0
+
+
+def test_nothing_to_update() -> None:
+    """Without a file a line says so, and the run is judged as without."""
+    said: list[str] = []
+
+    assert judged("S3.GetObject", said=said, update_baseline=True) == 0
+    assert said == ["--update-baseline: there is no --baseline to write"]
 
 
 def test_many_differences(tmp_path: Path) -> None:

@@ -664,9 +664,9 @@ def test_a_name_that_is_not_utf_8(tmp_path: Path) -> None:
     script = os.fsdecode(os.fsencode(tmp_path) + b"/a\xff.sh")
     Path(script).write_text(f"#!/bin/sh\n{' '.join(ONE_CALL_SENT)}\nexit 3\n", encoding="utf-8")
     Path(script).chmod(0o755)
-    names = {flag: tmp_path / flag for flag in ("summary-json", "chrome-trace", "report", "policy", "baseline")}
+    names = {flag: tmp_path / flag for flag in ("summary-json", "chrome-trace", "report", "policy")}
     flags = [word for flag, path in names.items() for word in (f"--{flag}", path)]
-    command = [*CSM_OTEL, "exec", "--update-baseline", *flags, "--", script]
+    command = [*CSM_OTEL, "exec", *flags, "--", script]
     done = subprocess.run(command, env=environment(), capture_output=True, check=False, timeout=DEADLINE_SECONDS)
 
     assert done.returncode == 3

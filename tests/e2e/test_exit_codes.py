@@ -41,6 +41,10 @@ TROUBLES = [
     pytest.param(
         ["--baseline", "none/new.toml", "--update-baseline"], {}, 99, "none/new.toml: ", id="baseline-unwritable"
     ),
+    pytest.param(
+        ["--baseline", "n" * 300, "--update-baseline"], {}, 99, "n: file name too long", id="baseline-misnamed"
+    ),
+    pytest.param(["--fail-on", "new>0"], {}, 99, "--baseline: there is none", id="rule-without-its-baseline"),
     pytest.param(["--summary-json", "none/summary"], {}, 0, "--summary-json: none/summary: ", id="summary-unwritable"),
     pytest.param(["--report", "."], {}, 0, "--report: .: ", id="page-unwritable"),
     pytest.param(["--markdown", "none/summary"], {}, 0, "--markdown: none/summary: ", id="markdown-unwritable"),

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
-from e2e.programs import ONE_CALL_SENT, environment, run
+from e2e.programs import ONE_CALL_SENT, SENDER, environment, run
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -41,3 +42,16 @@ def test_output(tmp_path: Path) -> None:
 
     assert (done.returncode, done.stderr) == (99, b"")
     assert "--fail-on: calls>0: calls is 1" in output.read_text("utf-8")
+
+
+def test_a_run_that_was_interrupted(tmp_path: Path) -> None:
+    """It does not replace the baseline, whose calls it may not have reached."""
+    baseline = tmp_path / "aws-calls.toml"
+    baseline.write_text('schema = 1\ncalls = [["S3", "PutObject", "us-east-1", ""]]\n', "utf-8")
+    before = baseline.read_bytes()
+    command = (sys.executable, SENDER, "signal", "2")
+    done = run("exec", "--baseline", baseline, "--update-baseline", "--", *command, env=environment())
+
+    assert done.returncode == 130
+    assert b"not updated, as the command failed" in done.stderr
+    assert baseline.read_bytes() == before

@@ -59,6 +59,12 @@ def test_difference() -> None:
     [
         pytest.param("calls", "Expected '=' after a key in a key/value pair (at end of document)", id="toml"),
         pytest.param("", "Object missing required field `schema`", id="empty"),
+        pytest.param(
+            f"schema = {'1' * 5000}",
+            "Exceeds the limit (4300 digits) for integer string conversion: value has 5000 digits; use "
+            "sys.set_int_max_str_digits() to increase the limit",
+            id="long-number",
+        ),
         pytest.param("schema = 1", "Object missing required field `calls`", id="no-calls"),
         pytest.param(
             'schema = 1\ncalls = [["a"]]',
