@@ -5,6 +5,7 @@ So failures are reported in the same words, with the cause and without secrets, 
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from typing import TYPE_CHECKING, Any
@@ -65,16 +66,22 @@ class OtlpMetricExporter(MetricExporter):
         self._new_backoff = new_backoff
         self._clock = clock
         self._changed = threading.Condition()
-        """Guards the two below; notified when closing begins."""
+        """Guards the three below; notified when closing begins."""
         self._is_closing = False
-        self._deadline = float("inf")
+        self._deadline = math.inf
+        self._nobody_deadline = math.inf
+        self._has_reached_somebody = False
         self._has_made_last = False
         """Whether the last export, which follows `begin_closing`, was made, whatever its outcome."""
 
-    def begin_closing(self, *, deadline: float) -> None:
-        """Give up retries, and make the next export the last, which ends by ``deadline``, in monotonic seconds."""
+    def begin_closing(self, *, deadline: float, nobody_deadline: float = math.inf) -> None:
+        """Give up retries, and make the next export the last, which ends by ``deadline``, in monotonic seconds.
+
+        From ``nobody_deadline`` on it is not retried where nothing has ever listened at the back end's address.
+        """
         with self._changed:
             self._deadline = deadline
+            self._nobody_deadline = nobody_deadline
             self._is_closing = True
             self._changed.notify_all()
 
@@ -123,9 +130,12 @@ class OtlpMetricExporter(MetricExporter):
         while True:
             outcome = self._deliverer.deliver(request, timeout_seconds=max(end - self._clock(), _MIN_TIMEOUT_SECONDS))
             if not isinstance(outcome, Unavailable):
+                self._has_reached_somebody = True
                 return outcome
+            self._has_reached_somebody |= not outcome.is_nobody_there
             backoff.fail(self._clock(), outcome.retry_after_seconds)
-            if backoff.until >= end or not self._wait_until(backoff.until, is_last=is_last):
+            last = end if self._has_reached_somebody else min(end, self._nobody_deadline)
+            if backoff.until >= last or not self._wait_until(backoff.until, is_last=is_last):
                 return outcome
 
     def _wait_until(self, then: float, *, is_last: bool) -> bool:

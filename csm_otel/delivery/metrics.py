@@ -9,6 +9,7 @@ Nothing here may disturb the tracing: failures are reported at a bounded rate, a
 from __future__ import annotations
 
 import contextlib
+import math
 import time
 import uuid
 from typing import TYPE_CHECKING, NamedTuple
@@ -149,12 +150,16 @@ class Metrics:
         """Give a later `close` no time."""
         self._is_cancelled = True
 
-    def close(self, *, deadline_seconds: float) -> None:
-        """Export a last time and end, within the deadline."""
+    def close(self, *, deadline_seconds: float, nobody_seconds: float = math.inf) -> None:
+        """Export a last time and end, within the deadline.
+
+        A back end at whose address nothing has ever listened is tried for ``nobody_seconds``, once at least.
+        """
         if self._is_cancelled:
             deadline_seconds = 0.0
         if self._exporter is not None:
-            self._exporter.begin_closing(deadline=self._clock() + deadline_seconds)
+            now = self._clock()
+            self._exporter.begin_closing(deadline=now + deadline_seconds, nobody_deadline=now + nobody_seconds)
         with contextlib.suppress(Exception):
             self._provider.shutdown(timeout_millis=deadline_seconds * 1000)
         if self._exporter is not None:

@@ -78,11 +78,16 @@ class Bridge(NamedTuple):
         if self.outlets.file is not None:
             self.outlets.file.block_when_full(until=deadline, stall_seconds=STALL_SECONDS)
         self.agent.drain(deadline=deadline, until_ns=until_ns)
-        left_seconds = max(0.0, deadline - self.clock())
+        began = self.clock()
+        left_seconds = max(0.0, deadline - began)
         kept_seconds = min(left_seconds / 4, _LAST_METRICS_SECONDS) if self.metrics is not None else 0.0
         self.outlets.close(deadline_seconds=left_seconds - kept_seconds)
         self.agent.close()
         if self.metrics is not None:  # last, so that all counts are in them
-            self.metrics.close(deadline_seconds=max(0.0, deadline - self.clock()))
+            now = self.clock()
+            self.metrics.close(
+                deadline_seconds=max(0.0, deadline - now),
+                nobody_seconds=max(0.0, began + self.outlets.nobody_seconds - now),
+            )
         if self.origins is not None:
             self.origins.close()

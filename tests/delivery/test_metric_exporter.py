@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 AWAY = Unavailable("connection refused: http://h/")
+NOBODY = Unavailable("connection refused: http://h/", is_nobody_there=True)
 OK = MetricExportResult.SUCCESS
 
 
@@ -128,6 +129,33 @@ def test_closing_leaves_time_for_the_last_export() -> None:
     assert exporter.export(some()) is not OK
     assert deliverer.timeouts[1:] == pytest.approx([4.0, 3.0, 1.0])
     assert clock() == pytest.approx(3.0)
+
+
+@pytest.mark.parametrize(
+    ("earlier", "nobody_deadline", "tries"),
+    [
+        pytest.param(None, math.inf, 4, id="without-such-a-deadline"),
+        pytest.param(None, 2.0, 2, id="never-reached"),
+        pytest.param(None, 0.0, 1, id="deadline-over"),
+        pytest.param(Delivered(), 0.0, 4, id="has-accepted"),
+        pytest.param(Refused("no"), 0.0, 4, id="has-refused"),
+        pytest.param(AWAY, 0.0, 4, id="was-overloaded"),
+    ],
+)
+def test_closing_gives_up_where_nothing_has_ever_listened(
+    earlier: Outcome | None, nobody_deadline: float, tries: int
+) -> None:
+    """The last export is retried until its own deadline only where somebody has been before."""
+    deliverer = Deliverer(*([earlier] if earlier else []), NOBODY)
+    exporter = exporter_on(ManualClock(0.0), deliverer, timeout_seconds=0.5, say=lambda _: None)
+    if earlier:
+        exporter.export(some())
+    deliverer.timeouts.clear()
+    exporter._timeout_seconds = 60
+    exporter.begin_closing(deadline=10.0, nobody_deadline=nobody_deadline)
+
+    assert exporter.export(some()) is not OK
+    assert len(deliverer.timeouts) == tries
 
 
 def test_a_retry_that_waits_is_given_up_when_closing_begins() -> None:

@@ -659,6 +659,23 @@ def test_a_back_end_that_is_not_there(protocol: str) -> None:
     assert b"3 spans dropped" in done.stderr
 
 
+@pytest.mark.parametrize("protocol", ["http/protobuf", "grpc"])
+def test_a_back_end_of_metrics_that_is_not_there(protocol: str) -> None:
+    """The end is not waited for either, whatever time an export may take."""
+    env = environment(
+        OTEL_TRACES_EXPORTER="none",
+        OTEL_METRICS_EXPORTER="otlp",
+        OTEL_EXPORTER_OTLP_ENDPOINT="http://127.0.0.1:1",
+        OTEL_EXPORTER_OTLP_PROTOCOL=protocol,
+        OTEL_EXPORTER_OTLP_TIMEOUT="3600000",
+        OTEL_METRIC_EXPORT_TIMEOUT="3600000",
+    )
+    done = run("exec", "--drain-seconds", "3600", "--", *ONE_CALL_SENT, env=env)
+
+    assert done.returncode == 0
+    assert b"back end does not accept metrics: connection refused" in done.stderr
+
+
 def test_a_name_that_is_not_utf_8(tmp_path: Path) -> None:
     """A command with such a name has its files, whatever its exit code."""
     script = os.fsdecode(os.fsencode(tmp_path) + b"/a\xff.sh")

@@ -90,6 +90,7 @@ class Part:
         self._clock = clock
         self._seconds = seconds
         self.file = None
+        self.nobody_seconds = 5.5
 
     def drain(self, *, deadline: float, until_ns: int | None) -> None:
         """Take the time."""
@@ -97,9 +98,11 @@ class Part:
         self._noted.append((f"{self._name} drains until", deadline))
         self._clock.advance(self._seconds)
 
-    def close(self, *, deadline_seconds: float = 0.0) -> None:
+    def close(self, *, deadline_seconds: float = 0.0, nobody_seconds: float | None = None) -> None:
         """Take the time."""
         self._noted.append((f"{self._name} closes within", deadline_seconds))
+        if nobody_seconds is not None:
+            self._noted.append((f"{self._name} waits for nobody", nobody_seconds))
         self._clock.advance(self._seconds if deadline_seconds else 0.0)
 
 
@@ -123,6 +126,7 @@ class Part:
                 ("outlets closes within", 5.0),
                 ("agent closes within", 0.0),
                 ("metrics closes within", 1.0),
+                ("metrics waits for nobody", 0.5),
                 ("finder closes within", 0.0),
             ],
             id="with-metrics",
@@ -130,7 +134,10 @@ class Part:
     ],
 )
 def test_the_time_to_close(expected: list[tuple[str, float]], *, has_metrics: bool) -> None:
-    """All share one deadline, with a second reserved for the metrics, the last to be sent."""
+    """All share one deadline, with a second reserved for the metrics, the last to be sent.
+
+    Spans and metrics share the time for a back end that was never there, too.
+    """
     clock, noted = ManualClock(1000.0), list[tuple[str, float]]()
     bridge = bridge_of(Source(origins=ReplayedOrigins()), [])._replace(
         agent=cast("Agent", Part("agent", noted, clock, 2.0)),
@@ -157,4 +164,4 @@ def test_a_deadline_that_has_passed() -> None:
 
     bridge.close(deadline=1008.0, until_ns=17)
 
-    assert [seconds for _, seconds in noted] == [1008.0, 0.0, 0.0, 0.0]
+    assert [seconds for _, seconds in noted] == [1008.0, 0.0, 0.0, 0.0, 5.5]
