@@ -72,7 +72,8 @@ def running_collector(
         settings: What replaces the file's, as in ``processors.memory_limiter.limit_mib=64``.
 
     Raises:
-        RuntimeError: it is not installed, or ended instead of getting ready; with the end of its log.
+        RuntimeError: it is not installed, or ended instead of getting ready, with the end of its log; or the file has
+            names that are deprecated.
     """
     given = dict(environment or {})
     grpc, http, health = free_addresses(3)
@@ -98,6 +99,9 @@ def running_collector(
         wait_until(lambda: _READY in said() or process.poll() is not None)
         if _READY not in said():
             message = f"the collector ended with exit code {process.returncode}:\n{said()[-4000:]}"
+            raise RuntimeError(message)
+        if old := [line for line in said().splitlines() if "deprecated" in line]:
+            message = f"{config} has what the collector will drop:\n{old}"
             raise RuntimeError(message)
         yield Collector(
             process=process,
