@@ -53,9 +53,10 @@ SERIES = 2000
 
 LIMITS: dict[type, int] = dict.fromkeys((Counter, Histogram, ObservableCounter, ObservableGauge), SERIES)
 """By instrument, for the SDK's readers."""
-# "Semantic conventions for RPC metrics" advise these, in seconds.
-_DURATIONS = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10)
-_ATTEMPTS = (0, 1, 2, 3, 4, 5, 10, 25)
+# "Semantic conventions for RPC metrics" advise these, in seconds. Floats, as Prometheus' exporter writes each as it is,
+# and OpenMetrics advises 1.0 rather than 1: the label is part of a series.
+_DURATIONS = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0)
+_ATTEMPTS = (0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 10.0, 25.0)
 _NO_SPAN = set_span_in_context(INVALID_SPAN, Context())  # the SDK reads an empty context as that of the thread
 _EXEMPLARS: dict[str, ExemplarFilter] = {
     "always_on": AlwaysOnExemplarFilter(),
