@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from csm_otel.service.health import Health
 
 _PATH = "/metrics"
+_SETTING = "OTEL_EXPORTER_PROMETHEUS_HOST or _PORT"
 
 
 class Scraping:
@@ -28,7 +29,7 @@ class Scraping:
         """
         self._server: HttpServer | None = None
         if export.address is not None:  # first: a port in use is reported at once
-            self._server = HttpServer(*export.address, setting="OTEL_EXPORTER_PROMETHEUS_PORT", name="metrics")
+            self._server = HttpServer(*export.address, setting=_SETTING, name="metrics")
         self._health = health
         self._say = say
         from csm_otel.delivery.prometheus import Exposition  # ruff: ignore[import-outside-top-level]

@@ -64,8 +64,8 @@ def test_at_a_port_of_its_own() -> None:
 
 
 def test_an_address_in_use() -> None:
-    """The error names the variable that chooses another."""
+    """The error names the variables that choose another."""
     with running_health() as health:
         address = Address("127.0.0.1", int(health.url.rpartition(":")[2]))
-        with pytest.raises(ListenError, match=r"^OTEL_EXPORTER_PROMETHEUS_PORT: cannot listen on 127\.0\.0\.1:\d+: "):
+        with pytest.raises(ListenError, match=r"^OTEL_EXPORTER_PROMETHEUS_HOST or _PORT: cannot listen on 127\.0\."):
             Scraping(PrometheusExport(address), None, say=print)

@@ -131,7 +131,7 @@ def test_a_port_in_use() -> None:
         done = run("serve", "--port", "0", env=scraped(OTEL_EXPORTER_PROMETHEUS_PORT=str(port)))
     assert done.returncode == 1
     assert lines_of(done.stderr) == [
-        f"csm-otel: OTEL_EXPORTER_PROMETHEUS_PORT: cannot listen on localhost:{port}: address already in use",
+        f"csm-otel: OTEL_EXPORTER_PROMETHEUS_HOST or _PORT: cannot listen on localhost:{port}: address already in use",
     ]
 
 
