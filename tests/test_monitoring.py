@@ -1,4 +1,4 @@
-"""The dashboard and the alert rules in monitoring/, as files; tests/interop/test_prometheus.py runs them."""
+"""The names in docs/metrics.md, the dashboard and the alert rules; tests/interop/test_prometheus.py runs the rules."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from csm_otel.tally import SocketCounters, Tally
 
 MONITORING = Path(__file__).parents[1] / "monitoring"
 RULES = yaml.safe_load((MONITORING / "alerts.yaml").read_text(encoding="utf-8"))["groups"][0]["rules"]
+DOCUMENT = (MONITORING.parent / "docs/metrics.md").read_text(encoding="utf-8")
 DASHBOARD: dict[str, Any] = json.loads((MONITORING / "grafana-dashboard.json").read_text(encoding="utf-8"))
 PANELS: list[dict[str, Any]] = DASHBOARD["panels"]
 TARGETS = [target for panel in PANELS for target in panel.get("targets", ())]
@@ -33,7 +34,11 @@ OF_PROMETHEUS = {"job", "instance"}
 def exposed() -> tuple[set[str], set[str]]:
     """Return the names of all samples that a daemon may expose, and of all labels."""
     tally = Tally(
-        sockets=(SocketCounters(("127.0.0.1", 31000), 1, 1, 1),), calls=1, spans_delivered=1, datagrams_not_allowed=1
+        sockets=(SocketCounters(("127.0.0.1", 31000), 1, 1, 1),),
+        calls=1,
+        spans_delivered=1,
+        datagrams_not_allowed=1,
+        events_forwarded=1,
     )
     for counts in (tally.malformed, tally.orphans, tally.spans_dropped):
         counts["any"] = 1
@@ -61,6 +66,17 @@ def test_expressions_are_of_what_is_exposed(expression: str) -> None:
     assert metrics
     assert set(metrics) <= samples
     assert {*matched, *grouped} <= labels | OF_PROMETHEUS
+
+
+def test_the_document_names_what_is_exposed() -> None:
+    """docs/metrics.md lists each name that is exposed, in full or by its end, and no other."""
+    table = DOCUMENT.partition("| Metric | As exposed |\n")[2].partition("\n\n")[0]
+    listed: list[str] = []
+    for name in re.findall(r"`(\w+)`", table):
+        listed.append(name if name[0] != "_" else listed[-1].rpartition("_")[0] + name)
+    samples, _ = exposed()
+
+    assert sorted(listed) == sorted(samples - {"target_info"})
 
 
 @pytest.mark.parametrize("expression", [one for one in EXPRESSIONS if "SlowDown" in one], ids=itertools.count())
