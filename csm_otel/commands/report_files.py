@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import msgspec
 
 from csm_otel.commands.output import replace_file
-from csm_otel.report.terminal import Terminal, counted
+from csm_otel.report.terminal import counted, shown
 from csm_otel.summary.json_text import json_bytes
 
 if TYPE_CHECKING:
@@ -120,6 +120,5 @@ def _write_policy(path: Path, summary: Summary, say: Callable[[str], None]) -> b
 
 def _named(names: Sequence[str]) -> str:
     """Return the first names as a list for the terminal."""
-    terminal = Terminal(_MAX_NAME_COLUMNS, color=False)
-    shown = ", ".join(terminal.cut(terminal.printable(name), _MAX_NAME_COLUMNS) for name in names[:_MAX_NAMES])
-    return shown + (", ..." if len(names) > _MAX_NAMES else "")
+    listed = ", ".join(shown(name, _MAX_NAME_COLUMNS) for name in names[:_MAX_NAMES])
+    return listed + (", ..." if len(names) > _MAX_NAMES else "")

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from csm_otel.errors import BaselineError, reason_of
-from csm_otel.report.terminal import Terminal
+from csm_otel.report.terminal import shown
 from csm_otel.report.verdict import render_broken
 from csm_otel.verdict.baseline import Baseline, read_baseline
 from csm_otel.verdict.judge import Judge
@@ -60,8 +60,7 @@ class Verdict:
         try:
             baseline = self._compared(_why_incomplete(tally, command_failed=command_failed), say)
         except BaselineError as error:
-            terminal = Terminal(_MAX_COLUMNS)
-            failure = terminal.cut(terminal.printable(str(error)), _MAX_COLUMNS)  # it may quote the file
+            failure = shown(str(error), _MAX_COLUMNS)  # it may quote the file
             say(f"--baseline: {f'{self._path}: ' if self._path else ''}{failure}")
         if baseline is not None and not baseline.updated:
             of_the_run |= {Measure.NEW: len(baseline.new), Measure.GONE: len(baseline.gone)}
@@ -120,8 +119,7 @@ def _why_incomplete(tally: Tally | None, *, command_failed: bool) -> str:
 
 
 def _lines(title: str, entries: Sequence[Entry]) -> list[str]:
-    terminal = Terminal(_MAX_COLUMNS)
-    lines = [f"{title}: {terminal.cut(terminal.printable(str(entry)), _MAX_COLUMNS)}" for entry in entries[:_MAX_SHOWN]]
+    lines = [f"{title}: {shown(str(entry), _MAX_COLUMNS)}" for entry in entries[:_MAX_SHOWN]]
     if (more := len(entries) - _MAX_SHOWN) > 0:
         lines.append(f"{title}: {more:,} more")
     return lines

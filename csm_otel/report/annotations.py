@@ -9,14 +9,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from csm_otel.report.findings import Finding, Weight
-from csm_otel.report.terminal import Terminal, counted
+from csm_otel.report.terminal import counted, shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
 MAX_OF_A_WEIGHT = 9
 """GitHub shows ten of a step; the runner needs one for the exit code."""
-_TERMINAL = Terminal(1)
 _TITLE_COLUMNS = 120
 _TEXT_COLUMNS = 1_000  # of 4,096 characters
 _IN_TEXT = str.maketrans({"%": "%25", "\r": "%0D", "\n": "%0A"})
@@ -42,6 +41,6 @@ def _at_most(found: list[Finding], weight: Weight) -> list[Finding]:
 
 
 def _line(finding: Finding) -> str:
-    title = _TERMINAL.cut(_TERMINAL.printable(finding.title), _TITLE_COLUMNS).translate(_IN_TITLE)
-    text = _TERMINAL.cut(_TERMINAL.printable(finding.text), _TEXT_COLUMNS).translate(_IN_TEXT)
+    title = shown(finding.title, _TITLE_COLUMNS).translate(_IN_TITLE)
+    text = shown(finding.text, _TEXT_COLUMNS).translate(_IN_TEXT)
     return f"::{finding.weight} title={title}::{text}\n"

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import msgspec
 from opentelemetry.semconv.attributes.http_attributes import HTTP_RESPONSE_STATUS_CODE
 
-from csm_otel.report.terminal import Terminal
+from csm_otel.report.terminal import printable
 from csm_otel.summary.json_text import json_bytes
 from csm_otel.summary.trace import http_status
 
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from csm_otel.summary.trace import Call
 
 _NS_PER_US = 1_000
-_TERMINAL = Terminal(1)
 _LAST_BACKSLASH = re.compile(rb'(?<!\\)((?:\\\\)*)\\\\"')
 _FAILED = "terrible"  # a name in Chrome's palette: red
 
@@ -125,7 +124,7 @@ class _Process:
 
     def __init__(self, name: str, numbers: Iterator[int]) -> None:
         """Take the numbers of the process and its lanes from ``numbers``."""
-        self._name = _TERMINAL.printable(name)
+        self._name = printable(name)
         self.pid = next(numbers)
         self.commands = _Pool(self.pid, "command", numbers)
         self.calls = _Pool(self.pid, "calls", numbers)
@@ -160,7 +159,7 @@ def _call_events(call: Call, lanes: _Pool, base: int) -> Iterator[_Event]:
 
 
 def _slice(span: SpanData, category: str, interval: _Interval, lane: _Lane) -> _Event:
-    event = _event(_TERMINAL.printable(span.name), category, interval, lane)
+    event = _event(printable(span.name), category, interval, lane)
     event.args = {
         **_facts(span),
         "trace_id": f"{span.context.trace_id:032x}",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from csm_otel.report.terminal import Terminal
+from csm_otel.report.terminal import shown
 from csm_otel.summary.json_text import json_bytes
 
 if TYPE_CHECKING:
@@ -14,13 +14,12 @@ if TYPE_CHECKING:
     from csm_otel.summary.model import Summary
 
 _SECTION = "csm-otel"
-_TERMINAL = Terminal(1)
 _NAME_COLUMNS = 120
 
 
 def render_links(summary: Summary, *, trace_url: str = "", report_url: str = "") -> bytes:
     """Return the document, with the links that there are; links are all that GitLab knows as annotations."""
-    name = _TERMINAL.cut(_TERMINAL.printable(summary.run.name), _NAME_COLUMNS) or "AWS calls"
+    name = shown(summary.run.name, _NAME_COLUMNS) or "AWS calls"
     links = [
         {"external_link": {"label": f"{what} of {name}", "url": url}}
         for what, url in (("Trace", trace_url), ("Report", report_url))

@@ -13,7 +13,7 @@ from xml.etree import ElementTree as ET  # ruff: ignore[suspicious-xml-etree-imp
 
 from csm_otel.report.failed import most_serious_first, result_of
 from csm_otel.report.findings import Weight, explained, weight_of
-from csm_otel.report.terminal import Terminal, counted
+from csm_otel.report.terminal import counted, printable, shown
 from csm_otel.report.verdict import why_broken
 
 if TYPE_CHECKING:
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from csm_otel.summary.model import FailureGroup, Summary
     from csm_otel.verdict.judgement import Judgement
 
-_TERMINAL = Terminal(1)
 _MAX_COLUMNS = 300
 _NOT_IN_CLASSES = re.compile(r"\W+")
 _MS_PER_SECOND = 1_000
@@ -30,7 +29,7 @@ _MS_PER_SECOND = 1_000
 
 def render_junit(summary: Summary, judgement: Judgement | None = None, *, trace_url: str = "") -> bytes:
     """Return the document. Names of classes and cases are the same in each run of a command."""
-    of_what = _NOT_IN_CLASSES.sub("_", _TERMINAL.printable(summary.run.name)).strip("_") or "aws"
+    of_what = _NOT_IN_CLASSES.sub("_", printable(summary.run.name)).strip("_") or "aws"
     suites = ET.Element("testsuites", name="csm-otel")
     if judgement is not None:
         _add_suite(suites, "rules", list(_rules(judgement, of_what)), seconds=0)
@@ -95,12 +94,12 @@ def _add_result(case: ET.Element, tag: str, kind: str, message: str, lines: Sequ
 
 
 def _joined(lines: Sequence[str]) -> str:
-    return "\n".join(map(_TERMINAL.printable, lines))
+    return "\n".join(map(printable, lines))
 
 
 def _shown(text: str) -> str:
     """Return a text without control characters, some of which XML cannot have in any form."""
-    return _TERMINAL.cut(_TERMINAL.printable(text), _MAX_COLUMNS)
+    return shown(text, _MAX_COLUMNS)
 
 
 def _name(group: FailureGroup) -> str:

@@ -10,12 +10,11 @@ import re
 from itertools import accumulate
 from typing import TYPE_CHECKING, NamedTuple
 
-from csm_otel.report.terminal import Terminal, counted
+from csm_otel.report.terminal import counted, shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-_TERMINAL = Terminal(1)
 _BACKTICKS = re.compile(r"`+")
 _PIPE = "&#124;"
 _MAX_COLUMNS = 300
@@ -23,8 +22,7 @@ _MAX_COLUMNS = 300
 
 def code(text: str, columns: int = _MAX_COLUMNS) -> str:
     """Return a sender's text as code, printable and cut to ``columns``; empty if there is nothing to show."""
-    shown = _TERMINAL.cut(_TERMINAL.printable(text), columns)
-    return _PIPE.join(_piece(piece) if piece else "" for piece in shown.split("|"))
+    return _PIPE.join(_piece(piece) if piece else "" for piece in shown(text, columns).split("|"))
 
 
 def _piece(text: str) -> str:

@@ -19,7 +19,7 @@ from csm_otel.report.comparison import differences, remark, sums
 from csm_otel.report.failed import EFFECTS, most_serious_first
 from csm_otel.report.page_calls import cell_of, columns_of_calls, listed_calls, row_of
 from csm_otel.report.rows import offset_of
-from csm_otel.report.terminal import Terminal, duration_ms
+from csm_otel.report.terminal import duration_ms, printable
 from csm_otel.report.totals import uncertain
 
 if TYPE_CHECKING:
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from csm_otel.summary.trace import Call
 
 _SCRIPTS = ("page_tables.js", "page_calls.js", "page_drawing.js", "page_waterfall.js")
-_TERMINAL = Terminal(1, color=False)
 
 
 def render_page(summary: Summary, calls: Sequence[Call], comparison: Comparison | None = None) -> str:
@@ -118,12 +117,12 @@ def _data(columns: Columns) -> Markup:
 
 def _printable(value: object) -> object:
     """Return what is inserted; texts of senders lose control characters and changes of direction."""
-    return _TERMINAL.printable(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+    return printable(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 def _joined(texts: Sequence[str]) -> Markup:
     """Return texts of senders as a list; each is cut alone, not the whole."""
-    return Markup(", ").join(map(_TERMINAL.printable, texts))
+    return Markup(", ").join(map(printable, texts))
 
 
 def _entries(comparison: Comparison) -> Iterator[tuple[str, str, str]]:

@@ -13,7 +13,7 @@ from opentelemetry.semconv.attributes.error_attributes import ERROR_TYPE
 
 from csm_otel.report.failed import status_and_error
 from csm_otel.report.rows import offset_of
-from csm_otel.report.terminal import Terminal, duration
+from csm_otel.report.terminal import duration, printable, shown
 from csm_otel.spans.span_status import UNNAMED_ERROR
 from csm_otel.summary.trace import http_status
 
@@ -27,7 +27,6 @@ _MAX_ROWS = 5_000  # about 1 MB, which browsers lay out at once
 _MAX_ATTEMPTS = 20  # drawn of one call; the SDKs' own limits are 3 to 11
 _MAX_ERROR_COLUMNS = 60
 _NS_PER_US = 1_000
-_TERMINAL = Terminal(1, color=False)
 
 _OF_CALLS = ("start", "length", "name", "result", "message", "region", "request", "failed", "tries", "attempts")
 _OF_ATTEMPTS = ("start", "length", "result", "failed", "pause")
@@ -86,7 +85,7 @@ def columns_of_calls(calls: Sequence[Call], listed: Sequence[Call], start_ns: in
     for call in _in_order(calls):
         span = call.span
         start_us = _us(span.start_ns - start_ns)
-        shown = call.attempts[:_MAX_ATTEMPTS] if len(call.attempts) > 1 else ()
+        drawn = call.attempts[:_MAX_ATTEMPTS] if len(call.attempts) > 1 else ()
         has_details = id(call) in with_details
         _append(
             columns,
@@ -99,11 +98,11 @@ def columns_of_calls(calls: Sequence[Call], listed: Sequence[Call], start_ns: in
             request=texts.position(str(span.attribute(AWS_REQUEST_ID) or "") if has_details else ""),
             failed=int(span.is_error),
             tries=call.attempt_count,
-            attempts=len(shown),
+            attempts=len(drawn),
         )
         before_us = start_us
-        pauses = (*call.back_offs, *[None] * len(shown))
-        for attempt, pause in zip(shown, pauses, strict=False):
+        pauses = (*call.back_offs, *[None] * len(drawn))
+        for attempt, pause in zip(drawn, pauses, strict=False):
             _append(
                 tries,
                 start=_us(attempt.start_ns - span.start_ns),
@@ -117,7 +116,7 @@ def columns_of_calls(calls: Sequence[Call], listed: Sequence[Call], start_ns: in
 
 def cell_of(status: int | None, error: str) -> str:
     """Return status and error; a code is one word, which must not widen its column."""
-    return status_and_error(status, _TERMINAL.cut(_TERMINAL.printable(error), _MAX_ERROR_COLUMNS))
+    return status_and_error(status, shown(error, _MAX_ERROR_COLUMNS))
 
 
 class _Texts:
@@ -132,7 +131,7 @@ class _Texts:
         position = self._positions.get(text)
         if position is None:
             position = self._positions[text] = len(self.printable)
-            self.printable.append(_TERMINAL.printable(text))
+            self.printable.append(printable(text))
         return position
 
 

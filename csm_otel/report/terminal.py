@@ -52,27 +52,13 @@ class Terminal(NamedTuple):
     ascii_only: bool = False
 
     def printable(self, text: str) -> str:
-        """Return untrusted text on one line, without anything that a terminal would interpret.
-
-        Whitespace becomes one space, none at the ends. Control and format characters (escape sequences, changes of
-        direction) and combining marks are removed; with ``ascii_only`` other characters become ``?``. Nor is there
-        anything that a runner of pipelines would, but for what `line` looks after.
-        """
-        text = unicodedata.normalize("NFC", text[:_LONGEST_TEXT])
-        text = " ".join("".join(filter(_is_shown, text)).split())
-        text = _RUNNER_COMMAND.sub("## ", text)
+        """Return untrusted text as `printable` does; with ``ascii_only`` other characters become ``?``."""
+        text = printable(text)
         return text.encode("ascii", "replace").decode("ascii") if self.ascii_only else text
 
     def cut(self, text: str, columns: int) -> str:
         """Return the printable text truncated to ``columns``, with an ellipsis."""
-        if columns_of(text) <= columns:
-            return text
-        ellipsis = "..." if self.ascii_only else "…"
-        if columns <= len(ellipsis):
-            return ellipsis[: max(columns, 0)]
-        room = columns - len(ellipsis)
-        kept = sum(reached <= room for reached in accumulate(map(columns_of, text)))
-        return text[:kept].rstrip() + ellipsis
+        return _cut(text, columns, "..." if self.ascii_only else "…")
 
     def fit(self, text: str, columns: int) -> str:
         """Return the printable text truncated or padded to exactly ``columns``."""
@@ -109,6 +95,33 @@ class Terminal(NamedTuple):
         if not self.color or not style or not core:
             return text
         return text.replace(core, f"\x1b[{style}m{core}\x1b[0m", 1)
+
+
+def printable(text: str) -> str:
+    """Return untrusted text on one line, without anything that a terminal would interpret.
+
+    Whitespace becomes one space, none at the ends. Control and format characters (escape sequences, changes of
+    direction) and combining marks are removed. Nor is there anything that a runner of pipelines would interpret, but
+    for what `Terminal.line` looks after.
+    """
+    text = unicodedata.normalize("NFC", text[:_LONGEST_TEXT])
+    text = " ".join("".join(filter(_is_shown, text)).split())
+    return _RUNNER_COMMAND.sub("## ", text)
+
+
+def shown(text: str, columns: int) -> str:
+    """Return untrusted text as `printable` does, truncated to ``columns`` with an ellipsis."""
+    return _cut(printable(text), columns, "…")
+
+
+def _cut(text: str, columns: int, ellipsis: str) -> str:
+    if columns_of(text) <= columns:
+        return text
+    if columns <= len(ellipsis):
+        return ellipsis[: max(columns, 0)]
+    room = columns - len(ellipsis)
+    kept = sum(reached <= room for reached in accumulate(map(columns_of, text)))
+    return text[:kept].rstrip() + ellipsis
 
 
 def _is_shown(letter: str) -> bool:

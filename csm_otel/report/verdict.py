@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from csm_otel.report.terminal import Terminal, counted
+from csm_otel.report.terminal import counted, shown
 
 if TYPE_CHECKING:
     from csm_otel.verdict.judge import Broken
@@ -17,8 +17,7 @@ _SHOWN = 3  # calls
 
 def render_broken(broken: Broken) -> str:
     """Return one line: the rule and why it is broken."""
-    terminal = Terminal(_MAX_COLUMNS)
-    return terminal.cut(terminal.printable(f"{broken.rule}: {why_broken(broken)}"), _MAX_COLUMNS)
+    return shown(f"{broken.rule}: {why_broken(broken)}", _MAX_COLUMNS)
 
 
 def why_broken(broken: Broken) -> str:

@@ -11,7 +11,7 @@ from report.runner_commands import Command, commands_in
 
 from csm_otel.report.annotations import render_annotations
 from csm_otel.report.findings import Finding, Weight
-from csm_otel.report.terminal import Terminal
+from csm_otel.report.terminal import printable
 
 
 @pytest.mark.parametrize(
@@ -34,7 +34,6 @@ from csm_otel.report.terminal import Terminal
 def test_line(title: str, text: str, line: str) -> None:
     """It is one line, and one command, whatever the texts are."""
     assert render_annotations([Finding(Weight.ERROR, title, text)]) == line
-    printable = Terminal(1).printable
     assert commands_in(line) == [Command("error", {"title": printable(title)}, printable(text))]
 
 
@@ -44,7 +43,6 @@ _texts = st.text(st.characters() | st.sampled_from("%:,#[]=\r\n "), max_size=60)
 @given(st.lists(st.tuples(st.sampled_from(Weight), _texts, _texts), max_size=6))
 def test_any_texts(found: list[tuple[Weight, str, str]]) -> None:
     """The runner reads as many commands as there are findings, with their texts, and trims the ends of titles."""
-    printable = Terminal(1).printable
     read = commands_in(render_annotations(starmap(Finding, found)))
     assert sorted((one.name, one.properties.get("title", ""), one.data) for one in read) == sorted(
         (weight.value, printable(title).rstrip(), printable(text)) for weight, title, text in found

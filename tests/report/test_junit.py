@@ -13,7 +13,7 @@ from report.test_page import run
 from traced import command, traced
 
 from csm_otel.report.junit import render_junit
-from csm_otel.report.terminal import Terminal
+from csm_otel.report.terminal import printable
 from csm_otel.summary.builder import SummaryBuilder
 from csm_otel.verdict.judge import Broken
 from csm_otel.verdict.judgement import Differences, Judgement
@@ -128,7 +128,7 @@ def test_hostile_texts(text: str, expected: str | None) -> None:
     judgement = Judgement(rules=[text], broken=[broken], baseline_failure=text)
     call = traced(f"S3.{text}", 0, 5, error=text, message=text)
     suites = suites_of(call, command(code=1, name=text), judgement=judgement)
-    text = Terminal(1).printable(text) if expected is None else expected
+    text = printable(text) if expected is None else expected
     [case], [rule, baseline] = suites["operations"], suites["rules"]
     assert (case.name, rule.name, baseline.result[0].text) == (f"S3.{text}", text, text)
     assert case.result[0].message == f"1 failure: {text}"

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from report.rendered import Rendered
 
 from csm_otel.report.markdown_text import Table, code, fitted
-from csm_otel.report.terminal import Terminal
+from csm_otel.report.terminal import printable
 
 HOSTILE = [
     pytest.param("a|b", id="pipe"),
@@ -74,7 +74,7 @@ def test_what_is_left_of_a_text(text: str, shown: str) -> None:
 def test_any_texts(texts: list[str]) -> None:
     """Whatever the texts are, the row has them as its cells."""
     page = cells_of(*texts)
-    assert page.tables["T"][1] == [Terminal(1).printable(text) for text in texts]
+    assert page.tables["T"][1] == [printable(text) for text in texts]
     assert page.names <= {"h4", "table", "thead", "tbody", "tr", "th", "td", "code"}
 
 
