@@ -67,11 +67,15 @@ def _write_markdown(
 
 def _report_url(settings: Settings, environ: Mapping[str, str]) -> str:
     """Return where GitLab shows the file of ``--report``; empty if there is none, or not there."""
-    job_url, project = environ.get("CI_JOB_URL", ""), environ.get("CI_PROJECT_DIR", "")
-    if settings.report is None or not job_url or not project:
+    project = environ.get("CI_PROJECT_DIR", "")
+    if settings.report is None or not project:
         return ""
+    from csm_otel.ci.urls import page_url  # ruff: ignore[import-outside-top-level]
     from csm_otel.report.gitlab import artifact_url  # ruff: ignore[import-outside-top-level]
 
+    job_url = page_url(environ.get("CI_JOB_URL", ""))
+    if not job_url:
+        return ""
     try:
         return artifact_url(job_url, Path(project).resolve(), settings.report.resolve(strict=True))
     except (OSError, RuntimeError):  # not written, the current folder is gone, or (before 3.13) links in a circle

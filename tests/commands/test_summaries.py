@@ -39,10 +39,21 @@ def test_each_file(tmp_path: Path) -> None:
     assert [link["external_link"]["url"] for link in links] == [trace_url, f"{JOB}/artifacts/file/report.html"]
 
 
+def test_credentials_of_the_job(tmp_path: Path) -> None:
+    """The link is shown to all who see the job."""
+    (tmp_path / "report.html").touch()
+    settings = Settings(gitlab_annotations=tmp_path / "links.json", report=tmp_path / "report.html")
+    environ = {"CI_JOB_URL": JOB.replace("//", "//user:secret@"), "CI_PROJECT_DIR": str(tmp_path)}
+    assert write_summaries(settings, RunResult(summary(), calls_of()), environ, say=print)
+    (link,) = json.loads((tmp_path / "links.json").read_bytes())["csm-otel"]
+    assert link["external_link"]["url"] == f"{JOB}/artifacts/file/report.html"
+
+
 @pytest.mark.parametrize(
     "environ",
     [
         pytest.param({}, id="not-in-gitlab"),
+        pytest.param({"CI_JOB_URL": "javascript:alert(1)", "CI_PROJECT_DIR": "/"}, id="no-page"),
         pytest.param({"CI_JOB_URL": JOB, "CI_PROJECT_DIR": "/elsewhere"}, id="outside"),
     ],
 )

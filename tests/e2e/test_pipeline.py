@@ -66,20 +66,24 @@ def test_what_is_exported(environ: dict[str, str], tmp_path: Path) -> None:
 @on_each_system
 def test_nothing_else_has_it(environ: dict[str, str], tmp_path: Path) -> None:
     """No secret of the environment is in any output, and metrics have nothing of the pipeline."""
-    outputs = ("file", "record", "report", "chrome-trace", "summary-json", "policy")
+    outputs = (
+        "file", "record", "report", "chrome-trace", "summary-json", "policy", "markdown", "junit", "gitlab-annotations",
+    )  # fmt: skip
     with HttpBackend() as backend:
         env = environment(
             **environments.with_credentials(environ),
             **ON_GITHUB,
+            CI_PROJECT_DIR=str(tmp_path),
+            GITHUB_STEP_SUMMARY=str(tmp_path / "step-summary"),
             OTEL_EXPORTER_OTLP_ENDPOINT=backend.endpoint,
             OTEL_TRACES_EXPORTER="otlp,console",
             OTEL_METRICS_EXPORTER="otlp",
         )
         flags = [flag for output in outputs for flag in (f"--{output}", tmp_path / output)]
-        done = run("exec", "--live", *flags, "--", *ONE_CALL_SENT, env=env)
+        done = run("exec", "--live", "--step-summary", *flags, "--", *ONE_CALL_SENT, env=env)
     spans = b"".join(request.SerializeToString() for request in backend.accepted)
     metrics = b"".join(request.SerializeToString() for request in backend.metric_requests)
-    written = [(tmp_path / output).read_bytes() for output in outputs]
+    written = [(tmp_path / output).read_bytes() for output in (*outputs, "step-summary")]
 
     assert done.returncode == 0, done.stderr
     assert b"cicd.pipeline.run.id" in spans
