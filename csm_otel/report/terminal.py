@@ -86,8 +86,10 @@ class Terminal(NamedTuple):
 
     def wrapped(self, text: str, style: Style = Style.PLAIN, indent: str = "") -> Iterator[str]:
         """Yield a text, made printable, in as many lines as it needs."""
-        for line in textwrap.wrap(self.printable(text), max(self.width - len(indent), 1)):
-            yield self.line(Segment(indent), Segment(line, style))
+        room = max(self.width - len(indent), 1)
+        for line in textwrap.wrap(self.printable(text), room):
+            for piece in _pieces(line, room):
+                yield self.line(Segment(indent), Segment(piece, style))
 
     def _painted(self, segment: Segment) -> str:
         text, style = segment
@@ -119,9 +121,21 @@ def _cut(text: str, columns: int, ellipsis: str) -> str:
         return text
     if columns <= len(ellipsis):
         return ellipsis[: max(columns, 0)]
-    room = columns - len(ellipsis)
-    kept = sum(reached <= room for reached in accumulate(map(columns_of, text)))
-    return text[:kept].rstrip() + ellipsis
+    return text[: _fitting(text, columns - len(ellipsis))].rstrip() + ellipsis
+
+
+def _pieces(line: str, columns: int) -> Iterator[str]:
+    """Yield a line in pieces that fit: `textwrap` counts letters, of which wide ones have two columns."""
+    while columns_of(line) > columns:
+        kept = max(_fitting(line, columns), 1)
+        yield line[:kept]
+        line = line[kept:]
+    yield line
+
+
+def _fitting(text: str, columns: int) -> int:
+    """Return how many letters of a printable text fit."""
+    return sum(reached <= columns for reached in accumulate(map(columns_of, text)))
 
 
 def _is_shown(letter: str) -> bool:

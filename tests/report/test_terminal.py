@@ -88,6 +88,19 @@ def test_a_line_is_no_command_of_a_runner(texts: tuple[str, ...], expected: str)
     assert expected == Terminal(80).line(*map(Segment, texts))
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        pytest.param("a longer text", ["a longer", "text"], id="letters"),
+        pytest.param("表" * 7, ["表" * 4, "表" * 3], id="wide"),
+        pytest.param("a " + "表" * 4 + " b", ["a 表表表", "表 b"], id="both"),
+    ],
+)
+def test_a_wrapped_text_is_whole(text: str, expected: list[str]) -> None:
+    """No letter is lost, and no line is wider than the terminal."""
+    assert list(Terminal(9).wrapped(text)) == expected
+
+
 def test_a_wrapped_text_is_no_command_of_a_runner() -> None:
     """A text does not begin a line with a command, wherever it is wrapped."""
     assert list(Terminal(20).wrapped("it is a longer text ::error::x")) == ["it is a longer text", ": :error::x"]
