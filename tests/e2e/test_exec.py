@@ -519,7 +519,8 @@ import pathlib, subprocess, sys, time
 folder = pathlib.Path(sys.argv[1])
 subprocess.run(sys.argv[2:])
 (folder / "sent").touch()
-while not (folder / "gate").exists():
+end = time.monotonic() + 120
+while time.monotonic() < end and not (folder / "gate").exists():
     time.sleep(0.01)
 """
 
