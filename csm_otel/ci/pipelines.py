@@ -130,9 +130,9 @@ def _github(of: _Variables, job: CallingJob) -> _Facts:
     server = of.url("GITHUB_SERVER_URL").rstrip("/")
     repository_url = f"{server}/{repository}" if server and repository else ""
     run_url = f"{repository_url}/actions/runs/{run}" if repository_url and run and provider == "github" else ""
-    is_change = bool(of["GITHUB_HEAD_REF"])
     is_tag = of["GITHUB_REF_TYPE"] == _TAG
-    change = re.fullmatch(r"refs/pull/(\d+)/merge", of["GITHUB_REF"])
+    change = re.fullmatch(r"refs/pull/([0-9]+)/(?:merge|head)", of["GITHUB_REF"])  # the latter of Forgejo and Gitea
+    is_change = bool(of["GITHUB_HEAD_REF"] or change)  # the former is not set for a review
     return _Facts(
         name=of["GITHUB_WORKFLOW"],
         run_id=run,
@@ -144,7 +144,7 @@ def _github(of: _Variables, job: CallingJob) -> _Facts:
         repository_url=repository_url,
         repository_name=repository.partition("/")[2],
         owner=of["GITHUB_REPOSITORY_OWNER"],
-        head=of["GITHUB_HEAD_REF"] or of["GITHUB_REF_NAME"],
+        head=of["GITHUB_HEAD_REF"] if is_change else of["GITHUB_REF_NAME"],
         tag=of["GITHUB_REF_NAME"] if is_tag else "",
         revision="" if is_change else of["GITHUB_SHA"],
         change=change[1] if change else "",

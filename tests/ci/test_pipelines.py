@@ -83,6 +83,27 @@ CASES = [
     pytest.param(environments.GITHUB, _GITHUB_RUN | _ON_MAIN, _GITHUB_TASK, id="github"),
     # GITHUB_SHA is the commit of a merge that the repository does not have
     pytest.param(environments.GITHUB_PULL_REQUEST, _GITHUB_RUN | _CHANGE, _GITHUB_TASK, id="github-pull-request"),
+    # pull_request_review: GITHUB_SHA is that commit, too, and 17/merge is no branch
+    pytest.param(
+        environments.GITHUB_PULL_REQUEST | {"GITHUB_HEAD_REF": "", "GITHUB_BASE_REF": ""},
+        _GITHUB_RUN | {"vcs.change.id": "17"},
+        _GITHUB_TASK,
+        id="github-review",
+    ),
+    # pull_request_target: GITHUB_SHA is the head of the base branch
+    pytest.param(
+        environments.GITHUB | {"GITHUB_HEAD_REF": "faster", "GITHUB_BASE_REF": "main"},
+        _GITHUB_RUN | {key: value for key, value in _CHANGE.items() if key != "vcs.change.id"},
+        _GITHUB_TASK,
+        id="github-pull-request-target",
+    ),
+    pytest.param(
+        environments.GITHUB_PULL_REQUEST | {"GITEA_ACTIONS": "true", "GITHUB_REF": "refs/pull/17/head"},
+        {key: value for key, value in (_GITHUB_RUN | _CHANGE).items() if key != "cicd.pipeline.run.url.full"}
+        | {"vcs.provider.name": "gitea"},
+        _GITHUB_TASK,
+        id="gitea-pull-request",
+    ),
     pytest.param(
         environments.GITHUB | {"GITHUB_REF": "refs/tags/v1", "GITHUB_REF_NAME": "v1", "GITHUB_REF_TYPE": "tag"},
         _GITHUB_RUN | on_tag("v1"),
