@@ -248,7 +248,8 @@ def _add(parser: argparse._ActionsContainer, setting: Setting, command: str) -> 
     else:
         choices = setting.reader.words if isinstance(setting.reader, OneOf) else ()
         metavar = option.metavar or "{" + ",".join(choices) + "}"
-        parser.add_argument(setting.flag, type=_Value(setting), metavar=metavar, default=None, help=text)
+        action = _AddToList if option.is_list else "store"
+        parser.add_argument(setting.flag, type=_Value(setting), action=action, metavar=metavar, default=None, help=text)
 
 
 def shown_default(setting: Setting, option: Option, command: str) -> str:
@@ -259,6 +260,18 @@ def shown_default(setting: Setting, option: Option, command: str) -> str:
     text = f"{default:g}" if isinstance(default, float) else str(default)
     text = text.lower() if isinstance(default, bool) else text
     return f"{text}, {option.note}" if option.note else text
+
+
+class _AddToList(argparse.Action):
+    """Adds the value of a repeated flag to the former ones, and reads all of it again; of unusable ones the first."""
+
+    def __call__(self, _parser: object, namespace: argparse.Namespace, value: Any, _flag: object = None) -> None:
+        former = getattr(namespace, self.dest)
+        if isinstance(former, Unusable):
+            return
+        is_further = former is not None and not isinstance(value, Unusable)
+        assert isinstance(self.type, _Value)
+        setattr(namespace, self.dest, self.type(f"{former},{value}") if is_further else value)
 
 
 class _Value:

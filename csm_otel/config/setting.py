@@ -167,6 +167,8 @@ class Option(NamedTuple):
     """The accepted values, unless the reader shows them."""
     help_of: Mapping[str, str] = {}
     """The line on the help page of each command to which the setting means something else."""
+    is_list: bool = False
+    """Whether a flag that is repeated adds to the value, after a comma; of another one the last value counts."""
 
 
 class CommandDefaults:

@@ -311,7 +311,9 @@ class Settings(NamedTuple):
             "RULE[,RULE...]",
             unset="never",
             values="rules, separated by commas",
-            more="docs/verdicts.md has their grammar. The exit code of a command that fails is kept.",
+            more="docs/verdicts.md has their grammar. The exit code of a command that fails is kept. The flag may be "
+            "repeated, for further rules.",
+            is_list=True,
         ),
     ] = ""
     baseline: Annotated[

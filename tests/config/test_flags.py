@@ -305,6 +305,18 @@ def test_all_faults_are_reported_at_once() -> None:
     assert (line.flags["host"], line.flags["port"]) == ("h", None)
 
 
+def test_a_repeated_flag() -> None:
+    """It adds to a list; of another one the last value counts. What is unusable is reported."""
+    words = ("exec", "--fail-on", "error", "--name", "one", "--fail-on", "calls>5,retry", "--name", "two", "--", "true")
+    flags = parse(*words)
+    assert (flags["fail_on"], flags["name"]) == ("error,calls>5,retry", "two")
+
+    for given in (["errors", "error"], ["error", "errors"], ["error", "errors", "error"]):
+        line = read_command_line(["exec", *(f"--fail-on={rules}" for rules in given), "true"])
+        assert [str(fault).partition(";")[0] for fault in line.faults] == ["--fail-on: unknown: 'errors'"]
+        assert line.flags["fail_on"] is None
+
+
 def test_the_commands_words_are_not_parsed() -> None:
     """Words after the command of exec belong to the command, even if they look like our flags."""
     line = read_command_line(["exec", "--name", "n", "aws", "--quiet", "--name", "m"])
