@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import subprocess
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
 
 _SYSTEMD = Path("/lib/systemd/systemd")
+_LOCK = Path(tempfile.gettempdir(), "csm-otel-user-manager.lock")
 # It refuses to run where this folder is missing. A mount namespace of its own hides the change from everybody else.
 _START = f"mount -t tmpfs none /run && mkdir -p /run/systemd/system && exec {_SYSTEMD} --user --unit=basic.target"
 
@@ -31,7 +34,17 @@ class UserManager:
 
     @contextlib.contextmanager
     def running(self) -> Generator[None]:
-        """Run it until the block ends, and then stop all units."""
+        """Run it until the block ends, and then stop all units; one at a time on this machine.
+
+        Those that run side by side have the same cgroup, so that one that stops a unit ends the other's of that name.
+        """
+        with _LOCK.open("wb") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            with self._running():
+                yield
+
+    @contextlib.contextmanager
+    def _running(self) -> Generator[None]:
         log = self.runtime.with_name("log").open("wb")
         command = ["unshare", "--mount", "sh", "-c", _START]
         environ = {**self._environ, "SYSTEMD_LOG_TARGET": "console"}
