@@ -2,8 +2,8 @@
 
 Run as ``python -m interop.install_collector``.
 
-All modules are of one release but for the connector `servicegraph`: the module proxy serves its v0.100.0 and none near
-the others. What it needs of the Collector has had other names since, so that it is built from a copy with those names.
+All modules are of one release but for the connector `service_graph`: the module proxy serves its v0.100.0 and none near
+the others. It and what it uses of the Collector have other names since, so it is built from a copy with those.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ _SOURCES = Path(__file__).with_name("otelcol")
 _FILES = ("main.go", "go.mod", "go.sum")
 _SERVICE_GRAPH = "github.com/open-telemetry/opentelemetry-collector-contrib/connector/servicegraphconnector"
 _RENAMED = {
+    "generated_status.go": (('MustNewType("servicegraph")', 'MustNewType("service_graph")'),),
     "factory.go": (("connector.CreateSettings", "connector.Settings"),),
     "connector.go": (
         ("component.DataTypeMetrics", "pipeline.SignalMetrics"),
@@ -38,7 +39,7 @@ def otelcol() -> Installable:
     return Installable(
         name="otelcol",
         version=version,
-        sources=_FILES,
+        sources=(*_FILES, f"../{Path(__file__).name}"),  # which renames
         below=_SOURCES,
         shelf="collector",
         installed_by="make interop",
