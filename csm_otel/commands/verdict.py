@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from csm_otel.errors import BaselineError, reason_of
 from csm_otel.report.terminal import shown
 from csm_otel.report.verdict import render_broken
+from csm_otel.summary.trace import exit_code
 from csm_otel.verdict.baseline import Baseline, read_baseline
 from csm_otel.verdict.judge import Judge
 from csm_otel.verdict.judgement import Differences, Judgement
@@ -39,14 +40,16 @@ class Verdict:
         self._path = settings.baseline
         self._updates = settings.update_baseline
         self._run = Baseline()
+        self._command_failed = False
 
     def add(self, spans: Sequence[SpanData]) -> None:
-        """Add a call followed by its attempts."""
+        """Add a call followed by its attempts, or the span of a command."""
         self._judge.add(spans)
+        self._command_failed |= bool(exit_code(spans[0]))
         if self._path is not None:
             self._run.add(spans)
 
-    def judgement(self, tally: Tally | None, *, command_failed: bool = False, say: Callable[[str], None]) -> Judgement:
+    def judgement(self, tally: Tally | None, *, say: Callable[[str], None]) -> Judgement:
         """Return what the rules and the baseline say, and write the baseline if that is asked for.
 
         ``say`` is called with a line for each rule that is broken, and for what differs from the baseline. What was
@@ -58,7 +61,7 @@ class Verdict:
             say("--fail-on: dropped is 0, as files do not have it")
         baseline, failure = None, ""
         try:
-            baseline = self._compared(_why_incomplete(tally, command_failed=command_failed), say)
+            baseline = self._compared(self._why_incomplete(tally), say)
         except BaselineError as error:
             failure = shown(str(error), _MAX_COLUMNS)  # it may quote the file
             say(f"--baseline: {f'{self._path}: ' if self._path else ''}{failure}")
@@ -73,6 +76,12 @@ class Verdict:
     def _limits(self, *measures: Measure) -> bool:
         """Return whether there is a rule on one of these measures."""
         return any(limit.measure in measures for rule in self._rules for limit in rule.limits)
+
+    def _why_incomplete(self, tally: Tally | None) -> str:
+        """Return why a whole run may have more calls than were seen, or nothing."""
+        if self._command_failed:
+            return "the command failed"
+        return "datagrams were dropped" if tally is not None and _dropped_datagrams(tally) else ""
 
     def _compared(self, why_incomplete: str, say: Callable[[str], None]) -> Differences | None:
         """Say what differs, and write the file if that is asked for; None: there is none, and no rule needs it.
@@ -109,13 +118,6 @@ def _dropped(tally: Tally) -> int:
 
 def _dropped_datagrams(tally: Tally) -> int:
     return (tally.datagrams_dropped_by_kernel or 0) + tally.datagrams_undecoded
-
-
-def _why_incomplete(tally: Tally | None, *, command_failed: bool) -> str:
-    """Return why a run may have had other calls than were seen, or nothing."""
-    if command_failed:
-        return "the command failed"
-    return "datagrams were dropped" if tally is not None and _dropped_datagrams(tally) else ""
 
 
 def _lines(title: str, entries: Sequence[Entry]) -> list[str]:

@@ -180,9 +180,7 @@ def _report(
         if bridge.outlets.shows and shown_on is not None:
             speaker.write(views.render(shown_on, is_file=settings.output not in (None, STDOUT)))
         speaker.write(render_tally(bridge.tally, seconds=_length_ns(child) / 1e9))
-    judgement = None
-    if verdict is not None:
-        judgement = verdict.judgement(bridge.tally, command_failed=bool(child.exit_code), say=speaker.say)
+    judgement = None if verdict is None else verdict.judgement(bridge.tally, say=speaker.say)
     views.write_files(judgement, say=speaker.say)
     if bridge.outlets.queue is not None:
         result = "delivered" if bridge.tally.spans_delivered else "not delivered"

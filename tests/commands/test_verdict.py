@@ -55,14 +55,13 @@ def test_exit_code(rules: str, tally: Tally | None, code: int, said: list[str]) 
     assert bool(judgement.broken or judgement.baseline_failure) == bool(code)
 
 
-def judged(
-    *operations: str, said: list[str], tally: Tally | None = None, command_failed: bool = False, **settings: Any
-) -> int:
+def judged(*operations: str, said: list[str], tally: Tally | None = None, code: int = 0, **settings: Any) -> int:
     """Return the exit code of a run with a call of each operation."""
     verdict = Verdict(Settings(**settings))
     for operation in operations:
         verdict.add([traced(operation, 0, 5)])
-    return verdict.judgement(tally, command_failed=command_failed, say=said.append).exit_code
+    verdict.add([command(code=code)])
+    return verdict.judgement(tally, say=said.append).exit_code
 
 
 def test_baseline(tmp_path: Path) -> None:
@@ -177,7 +176,7 @@ def test_a_link(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("run", "why"),
     [
-        pytest.param({"command_failed": True}, "the command failed", id="failed"),
+        pytest.param({"code": 143}, "the command failed", id="failed"),
         pytest.param({"tally": Tally(datagrams_dropped_by_kernel=1)}, "datagrams were dropped", id="dropped"),
         pytest.param({"tally": Tally(datagrams_undecoded=1)}, "datagrams were dropped", id="undecoded"),
     ],

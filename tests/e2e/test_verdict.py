@@ -49,9 +49,12 @@ def test_a_run_that_was_interrupted(tmp_path: Path) -> None:
     baseline = tmp_path / "aws-calls.toml"
     baseline.write_text('schema = 1\ncalls = [["S3", "PutObject", "us-east-1", ""]]\n', "utf-8")
     before = baseline.read_bytes()
+    recording = tmp_path / "run.ndjson"
+    flags = ("--baseline", baseline, "--update-baseline")
     command = (sys.executable, SENDER, "signal", "2")
-    done = run("exec", "--baseline", baseline, "--update-baseline", "--", *command, env=environment())
+    done = run("exec", "--record", recording, *flags, "--", *command, env=environment())
+    reported = run("report", *flags, recording, env=environment())
 
-    assert done.returncode == 130
-    assert b"not updated, as the command failed" in done.stderr
+    assert (done.returncode, reported.returncode) == (130, 99)
+    assert all(b"not updated, as the command failed" in one.stderr for one in (done, reported))
     assert baseline.read_bytes() == before
