@@ -54,7 +54,7 @@ class Verdict:
 
         ``say`` is called with a line for each rule that is broken, and for what differs from the baseline. What was
         dropped is in ``tally``; None: that is not known. Only a complete run is written: not one whose command failed,
-        or of which datagrams were dropped.
+        or of which datagrams were dropped, or calls seen elsewhere.
         """
         of_the_run = {Measure.DROPPED: 0 if tally is None else _dropped(tally)}
         if tally is None and self._limits(Measure.DROPPED):
@@ -81,6 +81,8 @@ class Verdict:
         """Return why a whole run may have more calls than were seen, or nothing."""
         if self._command_failed:
             return "the command failed"
+        if tally is not None and tally.calls_reported:
+            return "a nested csm-otel exec saw the calls"
         return "datagrams were dropped" if tally is not None and _dropped_datagrams(tally) else ""
 
     def _compared(self, why_incomplete: str, say: Callable[[str], None]) -> Differences | None:

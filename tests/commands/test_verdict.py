@@ -178,6 +178,7 @@ def test_a_link(tmp_path: Path) -> None:
     [
         pytest.param({"code": 143}, "the command failed", id="failed"),
         pytest.param({"tally": Tally(datagrams_dropped_by_kernel=1)}, "datagrams were dropped", id="dropped"),
+        pytest.param({"tally": Tally(calls_reported=1)}, "a nested csm-otel exec saw the calls", id="nested"),
         pytest.param({"tally": Tally(datagrams_undecoded=1)}, "datagrams were dropped", id="undecoded"),
     ],
 )
