@@ -101,12 +101,14 @@ class Metrics:
         self._clock = clock
         self._is_cancelled = False
         self._exporter = exporter
-        readers: list[MetricReader] = [] if scraped is None else [scraped]
+        readers: list[MetricReader] = []
         if exporter is not None:
             milliseconds = interval_seconds * 1000
             readers.append(
                 PeriodicExportingMetricReader(exporter, export_interval_millis=milliseconds, cardinality_limits=LIMITS)
             )
+        if scraped is not None:
+            readers.append(scraped)  # last, so that it has the final counts while the export before it takes its time
         self._provider = MeterProvider(
             readers,
             resource=_resource(resource),

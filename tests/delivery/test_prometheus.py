@@ -6,11 +6,14 @@ import gzip
 from typing import TYPE_CHECKING
 
 import pytest
+from otlp_backend import DEADLINE_SECONDS, FOREVER_SECONDS
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
 from csm_otel import __version__
+from csm_otel.delivery.metric_exporter import OtlpMetricExporter
 from csm_otel.delivery.metrics import SERIES, Gauges, Metrics
+from csm_otel.delivery.outcome import Delivered
 from csm_otel.delivery.prometheus import Exposition
 from csm_otel.spans.data import TraceContext
 from csm_otel.spans.measures import ATTEMPT_DURATION, CALL_ATTEMPTS, CALL_DURATION, Measurement
@@ -34,14 +37,20 @@ SPAN = TraceContext(trace_id=0xA1, span_id=0xB2)
 class Exposed:
     """Metrics with what a scrape gets of them."""
 
-    def __init__(self, tally: Tally | None = None, *, spool: SpoolUse | None = None) -> None:
+    def __init__(
+        self,
+        tally: Tally | None = None,
+        *,
+        spool: SpoolUse | None = None,
+        exporter: OtlpMetricExporter | None = None,
+    ) -> None:
         self.exposition = Exposition()
         self.metrics = Metrics(
-            None,
+            exporter,
             tally=tally or Tally(),
             gauges=Gauges(lambda: 7, lambda: 8, lambda: spool),
             resource={"host.name": "h", "service.name": "an application"},
-            interval_seconds=1.0,
+            interval_seconds=FOREVER_SECONDS,
             scraped=self.exposition.reader,
         )
 
@@ -217,3 +226,33 @@ def test_counts_go_on_between_scrapes() -> None:
 
     assert values(exposed.families().values(), "csm_otel_calls_total") == [6]
     assert values(exposed.families().values(), "csm_otel_call_attempts_count") == [2]
+
+
+class Scraping:
+    """Delivers anything, and scrapes meanwhile."""
+
+    def __init__(self) -> None:
+        self.exposed: Exposed | None = None
+        self.texts: list[str] = []
+
+    def deliver(self, request: bytes, *, timeout_seconds: float) -> Delivered:
+        """Scrape."""
+        assert request
+        assert timeout_seconds
+        assert self.exposed
+        self.texts.append(self.exposed.text())
+        return Delivered()
+
+    def close(self) -> None:
+        """Do nothing."""
+
+
+def test_while_the_last_export_is_made() -> None:
+    """At shutdown scrapes get the counts as long as the other exporter needs for its last export."""
+    deliverer = Scraping()
+    exporter = OtlpMetricExporter(deliverer, timeout_seconds=DEADLINE_SECONDS, say=print)
+    deliverer.exposed = Exposed(Tally(calls=3), exporter=exporter)
+    deliverer.exposed.metrics.close(deadline_seconds=DEADLINE_SECONDS)
+
+    (text,) = deliverer.texts
+    assert "csm_otel_calls_total{" in text
