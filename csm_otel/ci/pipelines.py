@@ -177,6 +177,9 @@ def _gitlab(of: _Variables, job: CallingJob) -> _Facts:
 def _jenkins(of: _Variables, job: CallingJob) -> _Facts:
     """Source: Jenkins, "Using environment variables", and its Git and Branch API plugins."""
     repository = repository_of(of["GIT_URL"])
+    branch = of["GIT_BRANCH"].removeprefix("origin/")
+    if branch == "detached":  # what the plugin calls a commit that is at the head of no branch
+        branch = ""
     return _Facts(
         name=of["JOB_NAME"],
         run_id=of["BUILD_TAG"],
@@ -186,7 +189,7 @@ def _jenkins(of: _Variables, job: CallingJob) -> _Facts:
         repository_url=repository.url,
         repository_name=repository.name,
         owner=repository.owner,
-        head=of["CHANGE_BRANCH"] or of["GIT_BRANCH"].removeprefix("origin/") or of["BRANCH_NAME"],
+        head=of["CHANGE_BRANCH"] or branch or of["BRANCH_NAME"],
         tag=of["TAG_NAME"],
         revision="" if of["CHANGE_ID"] else of["GIT_COMMIT"],  # of a change it may be that of a merge
         change=of["CHANGE_ID"],

@@ -146,6 +146,12 @@ CASES = [
         {"cicd.pipeline.task.name": "Back up"},
         id="jenkins-change",
     ),
+    pytest.param(
+        environments.JENKINS | {"GIT_BRANCH": "detached"},
+        _JENKINS_RUN | {"vcs.ref.head.revision": SHA},
+        {"cicd.pipeline.task.name": "Back up"},
+        id="jenkins-detached",
+    ),
     pytest.param(environments.BUILDKITE, _BUILDKITE_RUN | _ON_MAIN, _BUILDKITE_TASK, id="buildkite"),
     pytest.param(
         environments.BUILDKITE
