@@ -48,7 +48,7 @@ def test_compose_loads_the_example() -> None:
         pytest.param("cap_drop: [ALL]", "cap_drop: ALL", "cap_drop", id="wrong type"),
         pytest.param("depends_on: [jaeger]", "depends_on: [jager]", "jager", id="unknown service"),
         pytest.param("[spool:/var", "[pool:/var", "pool", id="unknown volume"),
-        pytest.param("${AWS_REGION:-us-east-1}", "${AWS_REGION:-us-east-1", "AWS_REGION", id="interpolation"),
+        pytest.param(":-us-east-1}", ":-us-east-1", "AWS_DEFAULT_REGION", id="interpolation"),
     ],
 )
 def test_a_broken_compose_file_is_refused(right: str, wrong: str, complaint: str, tmp_path: Path) -> None:
