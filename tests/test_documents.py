@@ -28,6 +28,7 @@ from csm_otel import __version__
 from csm_otel.config.flags import FLAGS_OF, read_command_line
 from csm_otel.config.settings import COMMANDS, PREFIX, SETTINGS
 from csm_otel.config.standard import VARIABLES
+from csm_otel.csm.events import THROTTLING_ERRORS
 from csm_otel.spans import attributes
 
 if TYPE_CHECKING:
@@ -329,6 +330,17 @@ def test_the_collector_configuration() -> None:
         "grpc": "${env:LISTEN_GRPC:-127.0.0.1:4317}",
         "http": "${env:LISTEN_HTTP:-127.0.0.1:4318}",
     }
+
+
+def test_tail_sampling_knows_throttling() -> None:
+    """The pattern of tail-sampling.yaml finds each error code by which csm-otel itself recognises throttling."""
+    config = yaml.safe_load((ROOT / "collector-config/tail-sampling.yaml").read_text(encoding="utf-8"))
+    policies = {policy["name"]: policy for policy in config["processors"]["tail_sampling"]["policies"]}
+    (condition,) = policies["throttles"]["ottl_condition"]["span"]
+    (pattern,) = re.findall(r', "(.+)"\)', condition)
+
+    assert [code for code in (*THROTTLING_ERRORS, "429") if not re.search(pattern, code)] == []
+    assert not re.search(pattern, "AccessDenied")
 
 
 def test_the_image() -> None:
