@@ -24,7 +24,9 @@ _STEP_MINUTES = 2
 # https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-cancellation
 CANCELLATION = ((signal.SIGINT, 7.5), (signal.SIGTERM, 2.5), (signal.SIGKILL, None))
 """The signals that end a step, each with the seconds after which the next one comes."""
-_KNOWN = {"name", "id", "if", "uses", "with", "run", "env", "background", "cancel", "timeout-minutes"}
+_KNOWN = {
+    "name", "id", "if", "uses", "with", "run", "env", "background", "cancel", "timeout-minutes", "continue-on-error",
+}  # fmt: skip
 
 
 class CannotRunError(Exception):
@@ -40,6 +42,7 @@ class Step:
     """None: it was skipped, or is an action."""
     log: str = ""
     summary: str = ""
+    may_fail: bool = False
 
 
 @dataclass
@@ -51,8 +54,8 @@ class Job:
 
     @property
     def succeeded(self) -> bool:
-        """Whether no step failed."""
-        return not any(step.code for step in self.steps.values())
+        """Whether no step failed that may not."""
+        return not any(step.code for step in self.steps.values() if not step.may_fail)
 
 
 @dataclass
@@ -96,7 +99,7 @@ class _Runner:
     def _run_step(self, number: int, step: Mapping[str, Any]) -> None:
         if unknown := step.keys() - _KNOWN:
             raise CannotRunError(f"a step with {', '.join(sorted(unknown))}")
-        result = Step(step.get("name", ""))
+        result = Step(step.get("name", ""), may_fail=step.get("continue-on-error", False))
         name = step.get("id") or step.get("name") or step.get("uses") or f"step {number}"
         condition = step.get("if", "success()")
         if condition not in ("success()", "always()", "${{ always() }}"):

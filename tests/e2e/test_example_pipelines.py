@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 EXAMPLES = Path(__file__).parents[2] / "examples"
 _SCRIPT = "import runpy, sys\nsys.argv[1:] = ['exit', {code!r}]\nrunpy.run_path({sender!r})\n"
 _JOB = "40685651258"
+IMPATIENT = {"CSM_OTEL_TIMEOUT": "1", "CSM_OTEL_DRAIN_SECONDS": "1"}
+"""For where nothing can be delivered."""
 
 
 @pytest.fixture
@@ -64,7 +67,7 @@ def workflow(name: str) -> dict[str, Any]:
     return loaded
 
 
-def run_github(name: str, job: str, folder: Path, machine: Mapping[str, str], backend: HttpBackend) -> Job:
+def run_github(name: str, job: str, folder: Path, machine: Mapping[str, str], endpoint: str) -> Job:
     """Run a job of a workflow of the examples. The actions install csm-otel and upload files: both are there."""
     return run_job(
         workflow(name),
@@ -72,7 +75,7 @@ def run_github(name: str, job: str, folder: Path, machine: Mapping[str, str], ba
         folder=folder,
         environ={**machine, **environments.GITHUB},
         expressions={
-            "vars.OTEL_EXPORTER_OTLP_ENDPOINT": backend.endpoint,
+            "vars.OTEL_EXPORTER_OTLP_ENDPOINT": endpoint,
             "secrets.OTEL_EXPORTER_OTLP_HEADERS": "authorization=Bearer%20canary",
             "job.check_run_id": _JOB,
             "job.services.csm-otel.id": "0123456789ab",
@@ -81,6 +84,14 @@ def run_github(name: str, job: str, folder: Path, machine: Mapping[str, str], ba
             ("actions/checkout@v5", "actions/upload-artifact@v5", "OWNER/csm-otel@main"), lambda _inputs, _environ: None
         ),
     )
+
+
+@contextmanager
+def refusing() -> Generator[str]:
+    """Return the address of a back end that refuses connections."""
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        yield f"http://127.0.0.1:{closed.getsockname()[1]}"
 
 
 def names(backend: HttpBackend) -> list[str]:
@@ -112,7 +123,7 @@ def test_github_wrapper(
         (checkout / "aws-calls.toml").write_text("schema = 1\ncalls = []\n", "utf-8")
     write_script(checkout, code=code)
 
-    job = run_github("wrapper.yml", "backup", tmp_path, machine, backend)
+    job = run_github("wrapper.yml", "backup", tmp_path, machine, backend.endpoint)
 
     assert job.steps["Back up"].code == step_code
     assert said in job.steps["Back up"].log
@@ -129,12 +140,22 @@ def test_github_wrapper(
 
 def test_github_background(tmp_path: Path, machine: dict[str, str], backend: HttpBackend) -> None:
     """The calls of a step arrive, and the background step ends well when it is cancelled."""
-    job = run_github("background.yml", "nightly", tmp_path, machine, backend)
+    job = run_github("background.yml", "nightly", tmp_path, machine, backend.endpoint)
 
     assert [(name, step.code) for name, step in job.steps.items() if step.code is not None] == [
         ("csm-otel", 0), ("Send to it", 0), ("Back up", 0), ("Deliver", 0),
     ], job.steps  # fmt: skip
     assert names(backend) == ["S3.ListBuckets", "S3.ListBuckets attempt"]
+
+
+def test_github_background_without_a_back_end(tmp_path: Path, machine: dict[str, str]) -> None:
+    """A step of csm-otel's that fails does not fail the job."""
+    with refusing() as endpoint:
+        job = run_github("background.yml", "nightly", tmp_path, machine | IMPATIENT, endpoint)
+
+    assert job.steps["Deliver"].code not in (0, None)
+    assert job.steps["Back up"].code == 0
+    assert job.succeeded, job.steps
 
 
 def test_github_service(tmp_path: Path, machine: dict[str, str], backend: HttpBackend) -> None:
@@ -154,7 +175,7 @@ def test_github_service(tmp_path: Path, machine: dict[str, str], backend: HttpBa
     with serving(
         *flags, "--port", machine["CSM_OTEL_PORT"], env={**machine, "OTEL_EXPORTER_OTLP_ENDPOINT": backend.endpoint}
     ) as daemon:
-        job = run_github("service.yml", "nightly", tmp_path, machine, backend)
+        job = run_github("service.yml", "nightly", tmp_path, machine, backend.endpoint)
         daemon.process.kill()
 
     assert job.succeeded, job.steps
@@ -174,17 +195,29 @@ def test_in_the_background_of_a_script(code: int, machine: dict[str, str], backe
     assert f"{2 * calls} spans delivered" in done.stderr
 
 
-def test_a_daemon_that_cannot_start(machine: dict[str, str]) -> None:
-    """The script ends, with the reason, before its commands have run."""
+@pytest.mark.parametrize("code", [0, 3])
+def test_a_daemon_that_cannot_start(code: int, machine: dict[str, str]) -> None:
+    """The commands run, without CSM, and the exit code is theirs; the reason is on stderr."""
     checkout = Path(machine["GITHUB_WORKSPACE"])
-    (checkout / "legacy_backup.py").write_text("open('has_run', 'w')\n", "utf-8")
+    (checkout / "legacy_backup.py").write_text(
+        f"import os, sys\nprint(os.environ.get('AWS_CSM_ENABLED'))\nsys.exit({code})\n", "utf-8"
+    )
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
         taken.bind(("127.0.0.1", int(machine["CSM_OTEL_PORT"])))
         done = run_lines([str(EXAMPLES / "sidecar/job.sh")], machine)
 
-    assert done.returncode != 0
+    assert (done.returncode, done.stdout) == (code, "None\n" * (2 if code == 0 else 1))
     assert "csm-otel: cannot listen on 127.0.0.1:" in done.stderr
-    assert not (checkout / "has_run").exists()
+
+
+def test_a_job_whose_calls_are_not_delivered(machine: dict[str, str]) -> None:
+    """Its exit code stays that of the commands; what is lost is on stderr."""
+    write_script(Path(machine["GITHUB_WORKSPACE"]), code=0)
+    with refusing() as endpoint:
+        done = run_lines([str(EXAMPLES / "sidecar/job.sh")], machine | IMPATIENT, OTEL_EXPORTER_OTLP_ENDPOINT=endpoint)
+
+    assert done.returncode == 0, done.stderr
+    assert "4 spans dropped" in done.stderr
 
 
 def test_a_job_that_is_ended(machine: dict[str, str]) -> None:
