@@ -22,6 +22,7 @@ RUN --mount=type=secret,id=pip,target=/etc/pip.conf --mount=type=secret,id=ca \
 COPY pyproject.toml README.md LICENSE ./
 COPY csm_otel csm_otel
 COPY scripts scripts
+COPY docs/exit-codes.md docs/
 RUN pip wheel --no-deps --no-build-isolation --no-index --wheel-dir dist . \
     && pip --python /opt/csm-otel/bin/python install --no-deps --no-index dist/*.whl
 

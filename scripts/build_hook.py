@@ -174,9 +174,9 @@ def _date() -> str:
 
 
 def _exit_codes() -> list[tuple[str, str, str]]:
-    """Return command, code and reason of each row of the README's table."""
-    section = (ROOT / "README.md").read_text(encoding="utf-8").partition("\n## Exit codes\n")[2].partition("\n## ")[0]
-    return re.findall(r"^\| ([a-z]+) \| (.+?) \| (.+?) \|", section.replace("`", ""), re.MULTILINE)
+    """Return command, code and reason of each row of docs/exit-codes.md."""
+    table = (ROOT / "docs/exit-codes.md").read_text(encoding="utf-8")
+    return re.findall(r"^\| ([a-z]+) \| (.+?) \| (.+?) \|", table.replace("`", ""), re.MULTILINE)
 
 
 def _roff(text: str) -> str:

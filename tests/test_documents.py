@@ -146,7 +146,7 @@ def test_ignored_variables_occur_in_no_code() -> None:
 
 def test_each_exit_code_names_a_test_that_exists() -> None:
     """Every row of the exit-code table names an existing test, down to the case in its table."""
-    in_table = list(rows(README, section="Exit codes"))[1:]
+    in_table = list(rows(ROOT / "docs/exit-codes.md"))[1:]
     assert {(row[0], row[1]) for row in in_table} == {
         *(("serve", code) for code in ("0", "1", "2", "128+n")),
         *(("exec", code) for code in ("the command's", "128+n", "127", "126", "99", "2")),

@@ -24,7 +24,7 @@ EXIT_USAGE = 2
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run ``csm-otel`` and return its exit code (docs: README, Exit codes)."""
+    """Run ``csm-otel`` and return its exit code (docs/exit-codes.md)."""
     try:
         line = read_command_line(sys.argv[1:] if arguments is None else arguments)
         if line.subcommand != "exec":
