@@ -42,7 +42,7 @@ class Endings:
         return self._waiting[-1].deadline if self._waiting else None
 
     def pop_due(self, *, now: float, is_drained: bool) -> Iterator[Ended]:
-        """Yield the ends that are due; ``is_drained`` tells that the receive queue has just been empty."""
+        """Yield the ends that are due; ``is_drained`` means that the receive queue has just been empty."""
         while self._waiting:
             ended, deadline = self._waiting[0]
             if now < deadline + (0.0 if is_drained else MAX_BACKLOG_SECONDS):

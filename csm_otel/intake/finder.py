@@ -73,7 +73,7 @@ class OriginFinder:
     def poll(self, *, now: float, is_drained: bool) -> None:
         """Request lookups, and record results and ended processes; `ended` returns the latter when they are due.
 
-        ``now`` is monotonic seconds; ``is_drained`` tells that the receive queue has just been empty.
+        ``now`` is monotonic seconds; ``is_drained`` means that the receive queue has just been empty.
         """
         if self._requests:
             self._lookup.request(*self._requests)

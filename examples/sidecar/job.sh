@@ -10,7 +10,8 @@ csm-otel serve &
 daemon=$!
 trap 'kill "$daemon" 2>/dev/null && wait "$daemon" || :' EXIT # leaves the exit code as it is
 trap 'exit 143' HUP INT TERM                                  # else sh would leave the daemon running
-until csm-otel health --check ready 2>/dev/null || ! kill -0 "$daemon" 2>/dev/null; do
+tries=0
+until csm-otel health --check ready 2>/dev/null || ! kill -0 "$daemon" 2>/dev/null || [ $((tries += 1)) -gt 20 ]; do
     sleep 0.2
 done
 if kill -0 "$daemon" 2>/dev/null; then # else it could not start, and has said why

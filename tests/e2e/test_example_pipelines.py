@@ -210,6 +210,14 @@ def test_a_daemon_that_cannot_start(code: int, machine: dict[str, str]) -> None:
     assert "csm-otel: cannot listen on 127.0.0.1:" in done.stderr
 
 
+def test_a_daemon_that_never_gets_ready(machine: dict[str, str]) -> None:
+    """The commands run all the same; here the daemon has no control socket by which it could be asked."""
+    done = run_lines([str(EXAMPLES / "sidecar/job.sh")], machine, CSM_OTEL_CONTROL="none", OTEL_TRACES_EXPORTER="none")
+
+    assert done.returncode == 0, done.stderr
+    assert "2 calls with 2 attempts" in done.stderr
+
+
 def test_a_job_whose_calls_are_not_delivered(machine: dict[str, str]) -> None:
     """Its exit code stays that of the commands; what is lost is on stderr."""
     write_script(Path(machine["GITHUB_WORKSPACE"]), code=0)
